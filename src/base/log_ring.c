@@ -1,0 +1,198 @@
+/*
+ * A single-producer, single-consumer ring of records.
+ *
+ * Laws: `head` is written by the producer alone, `tail` by the consumer
+ * alone; both only grow, and their difference is what the ring holds. The
+ * ring never waits: what does not fit is dropped and counted.
+ *
+ *     tail (consumer)              head (producer)
+ *      v                            v
+ *      | head line | head line | ...|      free      |
+ *
+ * `head` is published in one total order with the writer's sleep flag
+ * (both seq_cst): either the producer sees the writer asleep and wakes it,
+ * or the writer sees the record before it goes to sleep.
+ */
+#include "log_ring.h"
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "nearside/base/check.h"
+
+#define RING_MAGIC UINT32_C(0x6e7410c4)
+
+enum {
+    RING_SIZE_MIN = 4 * 1024,
+    RING_SIZE_MAX = 256 * 1024 * 1024,
+    RING_LINE_SHARE = 4, /* no line takes more than a quarter of a ring */
+    CACHE_LINE = 64,
+};
+
+struct log_ring {
+    uint32_t magic;
+    struct log *log;
+    struct log_ring *next;
+    char *own_data;
+    uint64_t size; /* power of two */
+    size_t line_max;
+
+    /* The producer's line. */
+    alignas(CACHE_LINE) _Atomic uint64_t head;
+    uint64_t tail_seen; /* spares a look at the consumer's line */
+    _Atomic uint64_t dropped;
+
+    /* The consumer's line. */
+    alignas(CACHE_LINE) _Atomic uint64_t tail;
+};
+
+static uint64_t
+ring_size(size_t size)
+{
+    uint64_t pow2 = RING_SIZE_MIN;
+
+    while (pow2 < size && pow2 < RING_SIZE_MAX) {
+        pow2 *= 2;
+    }
+    return pow2;
+}
+
+struct log_ring *
+log_ring_make(struct log *log, size_t size)
+{
+    struct log_ring *r;
+    void *mem;
+
+    if (posix_memalign(&mem, alignof(struct log_ring), sizeof(*r)) != 0) {
+        return NULL;
+    }
+    r = memset(mem, 0, sizeof(*r));
+    r->magic = RING_MAGIC;
+    r->log = log;
+    r->size = ring_size(size);
+    r->line_max = r->size / RING_LINE_SHARE;
+    r->line_max = r->line_max > LOG_LINE_MAX ? LOG_LINE_MAX : r->line_max;
+    r->own_data = malloc(r->size);
+    if (r->own_data == NULL) {
+        free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void
+log_ring_free(struct log_ring **ring)
+{
+    struct log_ring *r = *ring;
+
+    MUST_OBJ(r, RING_MAGIC);
+    *ring = NULL;
+    r->magic = 0;
+    free(r->own_data);
+    free(r);
+}
+
+struct log *
+log_ring_log(const struct log_ring *ring)
+{
+    MUST_OBJ(ring, RING_MAGIC);
+    return ring->log;
+}
+
+struct log_ring **
+log_ring_next(struct log_ring *ring)
+{
+    MUST_OBJ(ring, RING_MAGIC);
+    return &ring->next;
+}
+
+static void
+copy_in(struct log_ring *r, uint64_t at, const void *from, size_t len)
+{
+    size_t start = at & (r->size - 1);
+    size_t first = len < r->size - start ? len : r->size - start;
+
+    memcpy(r->own_data + start, from, first);
+    memcpy(r->own_data, (const char *)from + first, len - first);
+}
+
+static void
+copy_out(const struct log_ring *r, uint64_t at, void *to, size_t len)
+{
+    size_t start = at & (r->size - 1);
+    size_t first = len < r->size - start ? len : r->size - start;
+
+    memcpy(to, r->own_data + start, first);
+    memcpy((char *)to + first, r->own_data, len - first);
+}
+
+static void
+count_drop(struct log_ring *r)
+{
+    atomic_store_explicit(&r->dropped,
+        atomic_load_explicit(&r->dropped, memory_order_relaxed) + 1,
+        memory_order_relaxed);
+}
+
+bool
+log_ring_put(struct log_ring *ring, struct log_record head, struct slice line,
+    bool *out_is_pressing)
+{
+    uint64_t at;
+    size_t need;
+
+    MUST_OBJ(ring, RING_MAGIC);
+    at = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    line.len = line.len > ring->line_max ? ring->line_max : line.len;
+    need = sizeof(head) + line.len;
+    if (at + need - ring->tail_seen > ring->size / 2) {
+        ring->tail_seen =
+            atomic_load_explicit(&ring->tail, memory_order_acquire);
+    }
+    *out_is_pressing = at + need - ring->tail_seen > ring->size / 2;
+    if (at + need - ring->tail_seen > ring->size) {
+        count_drop(ring);
+        return false;
+    }
+    head.line_len = (uint32_t)line.len;
+    copy_in(ring, at, &head, sizeof(head));
+    if (line.len > 0) {
+        copy_in(ring, at + sizeof(head), line.ptr, line.len);
+    }
+    atomic_store_explicit(&ring->head, at + need, memory_order_seq_cst);
+    return true;
+}
+
+bool
+log_ring_take(struct log_ring *ring, struct log_record *out_head, char *line)
+{
+    uint64_t at;
+
+    MUST_OBJ(ring, RING_MAGIC);
+    if (log_ring_is_empty(ring)) {
+        return false;
+    }
+    at = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    copy_out(ring, at, out_head, sizeof(*out_head));
+    MUST(out_head->line_len <= LOG_LINE_MAX);
+    MUST(out_head->stream < LOG_STREAMS);
+    copy_out(ring, at + sizeof(*out_head), line, out_head->line_len);
+    atomic_store_explicit(&ring->tail,
+        at + sizeof(*out_head) + out_head->line_len, memory_order_release);
+    return true;
+}
+
+bool
+log_ring_is_empty(struct log_ring *ring)
+{
+    return atomic_load_explicit(&ring->head, memory_order_seq_cst) ==
+           atomic_load_explicit(&ring->tail, memory_order_relaxed);
+}
+
+uint64_t
+log_ring_dropped(const struct log_ring *ring)
+{
+    MUST_OBJ(ring, RING_MAGIC);
+    return atomic_load_explicit(&ring->dropped, memory_order_relaxed);
+}
