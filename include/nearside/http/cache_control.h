@@ -1,0 +1,47 @@
+/*
+ * Cache-Control (RFC 9111 5.2), every malformed form resolved to the
+ * stricter reading.
+ */
+#ifndef NEARSIDE_HTTP_CACHE_CONTROL_H
+#define NEARSIDE_HTTP_CACHE_CONTROL_H
+
+#include "nearside/http/head.h"
+
+/* Delta-seconds beyond this mean this (RFC 9111 1.2.2). */
+#define DELTA_MAX INT64_C(2147483648)
+
+enum {
+    DELTA_ABSENT = -1,
+};
+
+/* Durations in seconds, DELTA_ABSENT when not stated; what is stated but
+   malformed reads as 0 (already stale). Duplicates: the smaller counts. */
+struct cache_control {
+    bool no_store;
+    bool no_cache; /* also in its qualified form */
+    bool private_; /* also in its qualified form */
+    bool public_;
+    bool must_revalidate;
+    bool proxy_revalidate;
+    bool must_understand;
+    bool no_transform;
+    bool only_if_cached;
+    bool immutable;
+    bool has_max_stale; /* request; max_stale ABSENT: any staleness */
+    int64_t max_age;
+    int64_t s_maxage;
+    int64_t min_fresh;
+    int64_t max_stale;
+    int64_t stale_while_revalidate; /* RFC 5861 */
+    int64_t stale_if_error;
+};
+
+/* All fields of `id` in h, joined as RFC 9110 5.3 says. */
+void cache_control_parse(
+    const struct head *h, enum field_id id, struct cache_control *out);
+
+/* One value alone; adds to what *out already holds. */
+void cache_control_init(struct cache_control *out);
+void cache_control_add(struct cache_control *out, struct slice value);
+
+#endif

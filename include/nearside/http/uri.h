@@ -1,0 +1,54 @@
+/*
+ * Targets and authorities, byte-exact: nothing is decoded or normalised
+ * except what RFC 9110 4.2.3 and 7.1 ask for.
+ */
+#ifndef NEARSIDE_HTTP_URI_H
+#define NEARSIDE_HTTP_URI_H
+
+#include <stdbool.h>
+
+#include "nearside/base/slice.h"
+
+/* The path of a target: all before '?'. */
+struct slice uri_path(struct slice target);
+
+/* The query without its '?'; ptr is NULL when there is no '?'. */
+struct slice uri_query(struct slice target);
+
+/*
+ * Does the path hold something two parsers could read differently: an
+ * encoded slash, backslash or dot-segment ("%2f", "%5c", "%2e"), "//", or
+ * ";"? Such a target is passed on and never stored.
+ */
+bool uri_is_ambiguous(struct slice target);
+
+/*
+ * Is s a valid uri-host [":" port] (RFC 3986 3.2.2, no userinfo)? Narrower
+ * than that: names of unreserved characters only, at most 255; a port of 1
+ * to 65535 without leading zeros, or empty.
+ */
+bool uri_is_authority(struct slice s);
+
+/*
+ * Writes the authority lower-case, without the scheme's default port and
+ * without an empty port. out holds at least s.len bytes; returns the length.
+ */
+size_t uri_authority_normalise(struct slice s, struct slice scheme, char *out);
+
+/* An origin server's address, as in "http://127.0.0.1:3000" or
+   "unix:/run/api.sock". */
+struct uri_server {
+    struct slice scheme; /* "http" or "https" */
+    struct slice host;   /* without brackets; a path with is_unix */
+    uint16_t port;       /* the scheme's default when not given */
+    bool is_unix;
+    struct slice authority; /* as given, for Host */
+};
+
+/*
+ * RC_BAD: not such an address (a path, a query or userinfo included). With
+ * "unix:" the scheme is "http", the authority "localhost" and the port 0.
+ */
+enum rc uri_parse_server(struct slice s, struct uri_server *out) RC_MUST_CHECK;
+
+#endif

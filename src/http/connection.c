@@ -1,0 +1,116 @@
+/*
+ * Connection: whether this side lets the connection live on, and which
+ * fields end at this hop.
+ *
+ * Law: it may name what it likes of its own kind and of kinds we do not
+ * know, and never a field that everybody on the way has to see. Naming
+ * Content-Length, Host or Cache-Control there is how a request is made to
+ * mean one thing to us and another to the origin (http.md, row 14), so that
+ * every known end-to-end field is refused, and X-Forwarded-* by its prefix.
+ * `Connection: TE` beside a TE field is what RFC 9110 10.1.4 asks for.
+ */
+#include "connection.h"
+
+#include "class.h"
+
+/* Takes the next element off; false at the end. Elements may be empty. */
+static bool
+next_option(struct slice *rest, struct slice *out)
+{
+    if (!slice_split(rest, ',', out)) {
+        return false;
+    }
+    *out = slice_trim(*out);
+    return true;
+}
+
+static bool
+value_names(struct slice value, struct slice name)
+{
+    struct slice option;
+
+    while (next_option(&value, &option)) {
+        if (slice_ieq(option, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+connection_names(const struct head *h, struct slice name)
+{
+    const struct field *f = head_find(h, FIELD_CONNECTION);
+
+    for (; f != NULL; f = head_find_next(h, f)) {
+        if (value_names(f->value, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+is_protected(const struct head *h, struct slice option)
+{
+    const struct slice forwarded = SLICE("x-forwarded-");
+    enum field_id id = field_id_of(option);
+
+    if (id == FIELD_OTHER) {
+        return option.len >= forwarded.len &&
+               slice_ieq(slice_of(option.ptr, forwarded.len), forwarded);
+    }
+    if (id == FIELD_TE) {
+        return !head_has(h, FIELD_TE);
+    }
+    return id == FIELD_TRANSFER_ENCODING || (field_bit(id) & FIELDS_HOP) == 0;
+}
+
+struct options {
+    bool has_close;
+    bool has_keep_alive;
+};
+
+static enum parse_fault
+judge_option(const struct head *h, struct slice option, struct options *seen)
+{
+    if (option.len == 0) {
+        return FAULT_NONE;
+    }
+    if (!slice_is_class(option, CLASS_TOKEN)) {
+        return FAULT_CONNECTION;
+    }
+    if (slice_ieq(option, SLICE("close"))) {
+        seen->has_close = true;
+    } else if (slice_ieq(option, SLICE("keep-alive"))) {
+        seen->has_keep_alive = true;
+    } else if (is_protected(h, option)) {
+        return FAULT_CONNECTION_NAMES;
+    }
+    return FAULT_NONE;
+}
+
+enum parse_fault
+connection_judge(struct head *h, bool is_repeated)
+{
+    const struct field *f = head_find(h, FIELD_CONNECTION);
+    struct options seen = {0};
+    enum parse_fault fault;
+
+    if (!is_repeated && slice_eq(f->value, SLICE("keep-alive"))) {
+        h->is_keep_alive = true; /* what most say that say anything */
+        return FAULT_NONE;
+    }
+    for (; f != NULL; f = head_find_next(h, f)) {
+        struct slice rest = f->value, option;
+        while (next_option(&rest, &option)) {
+            fault = judge_option(h, option, &seen);
+            if (fault != FAULT_NONE) {
+                return fault;
+            }
+        }
+    }
+    h->is_keep_alive =
+        !seen.has_close && (h->minor >= 1 || seen.has_keep_alive);
+    return FAULT_NONE;
+}

@@ -1,0 +1,186 @@
+/*
+ * Heads: known names, looking fields up, and what ends at this hop.
+ *
+ * Law: a name is recognised exactly or not at all. Words of eight bytes are
+ * compared, lower-cased by setting 0x20 where 0x40 is set: that makes a
+ * letter of nothing but a letter and leaves '-' and digits alone, so a match
+ * of the words is a match of the name.
+ */
+#include "nearside/http/head.h"
+
+#include "connection.h"
+#include "known.h"
+#include "nearside/base/check.h"
+
+enum {
+    KNOWN_MAX = 28,  /* no name of field.def is longer */
+    PADDED_LEN = 32, /* that, in whole words */
+};
+
+#define FIELD(id, name)                                                        \
+    static_assert(sizeof(name) - 1 <= KNOWN_MAX, "every length has its case");
+#include "nearside/http/field.def"
+#undef FIELD
+
+/* A name in lower case; what stands behind its last byte is rubbish. */
+struct lower {
+    uint64_t words[PADDED_LEN / 8];
+};
+
+static inline uint64_t
+lower_word(const char *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof(word));
+    return word | (word & UINT64_C(0x4040404040404040)) >> 1;
+}
+
+/* With a constant len, all rows of another length fold away. */
+static inline __attribute__((always_inline)) enum field_id
+known(const char *name, size_t len)
+{
+    struct lower lower;
+
+    lower.words[0] = lower_word(name);
+    if (len > 8) {
+        lower.words[1] = lower_word(name + 8);
+    }
+    if (len > 16) {
+        lower.words[2] = lower_word(name + 16);
+    }
+    if (len > 24) {
+        lower.words[3] = lower_word(name + 24);
+    }
+#define FIELD(id, text)                                                        \
+    if (sizeof(text) - 1 == len &&                                             \
+        memcmp(&lower, text, sizeof(text) - 1) == 0) {                         \
+        return FIELD_##id;                                                     \
+    }
+#include "nearside/http/field.def"
+#undef FIELD
+    return FIELD_OTHER;
+}
+
+#define KNOWN(len)                                                             \
+    case len:                                                                  \
+        return known(name, len)
+
+enum field_id
+field_id_padded(const char *name, size_t len)
+{
+    switch (len) {
+        KNOWN(2);
+        KNOWN(3);
+        KNOWN(4);
+        KNOWN(5);
+        KNOWN(6);
+        KNOWN(7);
+        KNOWN(8);
+        KNOWN(9);
+        KNOWN(10);
+        KNOWN(11);
+        KNOWN(12);
+        KNOWN(13);
+        KNOWN(14);
+        KNOWN(15);
+        KNOWN(16);
+        KNOWN(17);
+        KNOWN(18);
+        KNOWN(19);
+        KNOWN(20);
+        KNOWN(21);
+        KNOWN(22);
+        KNOWN(23);
+        KNOWN(24);
+        KNOWN(25);
+        KNOWN(26);
+        KNOWN(27);
+        KNOWN(28);
+    default: /* a length, not an enum */
+        return FIELD_OTHER;
+    }
+}
+
+#undef KNOWN
+
+enum field_id
+field_id_of(struct slice name)
+{
+    char padded[PADDED_LEN] = {0};
+
+    if (name.len == 0 || name.len > KNOWN_MAX) {
+        return FIELD_OTHER;
+    }
+    memcpy(padded, name.ptr, name.len);
+    return field_id_padded(padded, name.len);
+}
+
+struct slice
+field_name_of(enum field_id id)
+{
+    static const struct slice names[FIELD_COUNT] = {
+        [FIELD_OTHER] = {"", 0},
+#define FIELD(id, name) [FIELD_##id] = {name, sizeof(name) - 1},
+#include "nearside/http/field.def"
+#undef FIELD
+    };
+
+    MUST((unsigned)id < FIELD_COUNT);
+    return names[id];
+}
+
+static const struct field *
+find_from(const struct head *h, size_t from, enum field_id id)
+{
+    for (size_t i = from; i < h->field_count; i++) {
+        if (h->fields[i].id == id) {
+            return &h->fields[i];
+        }
+    }
+    return NULL;
+}
+
+static const struct field *
+find_name_from(const struct head *h, size_t from, struct slice name)
+{
+    for (size_t i = from; i < h->field_count; i++) {
+        if (slice_ieq(h->fields[i].name, name)) {
+            return &h->fields[i];
+        }
+    }
+    return NULL;
+}
+
+const struct field *
+head_find(const struct head *h, enum field_id id)
+{
+    return head_has(h, id) ? find_from(h, 0, id) : NULL;
+}
+
+const struct field *
+head_find_next(const struct head *h, const struct field *after)
+{
+    size_t from = (size_t)(after - h->fields) + 1;
+
+    MUST(from <= h->field_count);
+    return after->id == FIELD_OTHER ? find_name_from(h, from, after->name)
+                                    : find_from(h, from, after->id);
+}
+
+const struct field *
+head_find_name(const struct head *h, struct slice name)
+{
+    enum field_id id = field_id_of(name);
+
+    return id == FIELD_OTHER ? find_name_from(h, 0, name) : head_find(h, id);
+}
+
+bool
+head_is_hop_by_hop(const struct head *h, const struct field *f)
+{
+    if (f->id != FIELD_OTHER && (field_bit(f->id) & FIELDS_HOP) != 0) {
+        return true;
+    }
+    return head_has(h, FIELD_CONNECTION) && connection_names(h, f->name);
+}

@@ -1,0 +1,263 @@
+/*
+ * The verdict on a whole head: how the content ends (RFC 9112 6.3), which
+ * host is meant (RFC 9112 3.2, RFC 9110 7.2), what is expected, and whether
+ * the connection lives on.
+ *
+ * Law: two answers to one question are one too many. Content-Length beside
+ * Transfer-Encoding, either of them twice, any coding but `chunked` alone:
+ * refused, never weighed against each other. That is what closes CL.TE,
+ * TE.CL and TE.TE; what is left is decided here and nowhere else.
+ */
+#include "judge.h"
+
+#include "class.h"
+#include "connection.h"
+#include "nearside/base/check.h"
+#include "nearside/http/uri.h"
+
+#define FIELDS_FRAMING                                                         \
+    (FIELD_BIT(CONTENT_LENGTH) | FIELD_BIT(TRANSFER_ENCODING))
+
+static enum parse_fault
+judge_coding(struct head *h, uint64_t repeated)
+{
+    if ((h->field_set & FIELDS_FRAMING) == FIELDS_FRAMING) {
+        return FAULT_LENGTH_AND_CODING;
+    }
+    if ((repeated & FIELD_BIT(TRANSFER_ENCODING)) != 0) {
+        return FAULT_CODING_MANY;
+    }
+    if (!slice_ieq(
+            head_find(h, FIELD_TRANSFER_ENCODING)->value, SLICE("chunked"))) {
+        return FAULT_CODING;
+    }
+    if (h->minor == 0) {
+        return FAULT_CODING_OLD;
+    }
+    h->framing = FRAMING_CHUNKED;
+    return FAULT_NONE;
+}
+
+/* Up to 2^63 - 1: more cannot be meant, and sums stay within 64 bits. */
+static enum parse_fault
+judge_length(struct head *h, uint64_t repeated)
+{
+    struct slice value = head_find(h, FIELD_CONTENT_LENGTH)->value;
+
+    if ((repeated & FIELD_BIT(CONTENT_LENGTH)) != 0) {
+        return FAULT_LENGTH_MANY;
+    }
+    if (slice_to_u64(value, INT64_MAX, &h->content_length) != RC_OK) {
+        return FAULT_LENGTH;
+    }
+    h->has_content_length = true;
+    h->framing = FRAMING_LENGTH;
+    return FAULT_NONE;
+}
+
+/* Leaves h->framing alone when the head states nothing. */
+static enum parse_fault
+judge_framing(struct head *h, uint64_t repeated)
+{
+    if ((h->field_set & FIELDS_FRAMING) == 0) {
+        return FAULT_NONE;
+    }
+    if (head_has(h, FIELD_TRANSFER_ENCODING)) {
+        return judge_coding(h, repeated);
+    }
+    return judge_length(h, repeated);
+}
+
+/* The authority of an absolute-form target; *rest is what follows it. */
+static bool
+split_absolute(
+    struct slice target, struct slice *out_scheme, struct slice *rest)
+{
+    ptrdiff_t colon = slice_find(target, ':');
+    const char *at, *end = target.ptr + target.len;
+
+    if (colon < 0) {
+        return false;
+    }
+    *out_scheme = slice_of(target.ptr, (size_t)colon);
+    *rest = slice_skip(target, (size_t)colon + 1);
+    if (!slice_starts(*rest, SLICE("//")) ||
+        (!slice_ieq(*out_scheme, SLICE("http")) &&
+            !slice_ieq(*out_scheme, SLICE("https")))) {
+        return false;
+    }
+    *rest = slice_skip(*rest, 2);
+    at = rest->ptr;
+    while (at < end && *at != '/' && *at != '?') {
+        at++;
+    }
+    rest->len = (size_t)(at - rest->ptr);
+    return true;
+}
+
+enum {
+    /* host.field_max would do; a host name has 253 bytes at most. */
+    AUTHORITY_MAX = 512,
+};
+
+static bool
+authority_eq(struct slice a, struct slice b, struct slice scheme)
+{
+    char left[AUTHORITY_MAX], right[AUTHORITY_MAX];
+
+    if (a.len > sizeof(left) || b.len > sizeof(right)) {
+        return false;
+    }
+    return slice_eq(slice_of(left, uri_authority_normalise(a, scheme, left)),
+        slice_of(right, uri_authority_normalise(b, scheme, right)));
+}
+
+/*
+ * Rewrites an absolute-form to an origin-form. An authority that is not
+ * Host's is refused although RFC 9112 3.2.2 lets it win: somebody on the
+ * way believes the other one.
+ */
+static enum parse_fault
+judge_absolute(struct head *h)
+{
+    struct slice scheme, authority, path;
+
+    if (!split_absolute(h->target, &scheme, &authority) ||
+        !uri_is_authority(authority)) {
+        return FAULT_TARGET_FORM;
+    }
+    if (h->host.len > 0 && !authority_eq(authority, h->host, scheme)) {
+        return FAULT_TARGET_HOST;
+    }
+    path = slice_of(authority.ptr + authority.len,
+        (size_t)(h->target.ptr + h->target.len - authority.ptr) -
+            authority.len);
+    if (path.len == 0) {
+        path = h->method == METHOD_OPTIONS ? SLICE("*") : SLICE("/");
+    } else if (path.ptr[0] != '/') {
+        return FAULT_TARGET_FORM; /* "http://host?query" has no path */
+    }
+    h->host = authority;
+    h->target = path;
+    return FAULT_NONE;
+}
+
+static enum parse_fault
+judge_host(struct head *h, const struct parse_opts *opts, uint64_t repeated)
+{
+    bool is_absolute = h->target.ptr[0] != '/' && h->target.ptr[0] != '*';
+    enum parse_fault fault;
+
+    if ((repeated & FIELD_BIT(HOST)) != 0) {
+        return FAULT_HOST_MANY;
+    }
+    if (head_has(h, FIELD_HOST)) {
+        h->host = head_find(h, FIELD_HOST)->value;
+        if (!uri_is_authority(h->host)) {
+            return FAULT_HOST;
+        }
+    } else if (h->minor >= 1) {
+        return FAULT_HOST_MISSING;
+    }
+    if (is_absolute) {
+        fault = judge_absolute(h);
+        if (fault != FAULT_NONE) {
+            return fault;
+        }
+    }
+    if (h->host.len == 0) {
+        h->host = opts->default_host;
+    }
+    return h->host.len == 0 ? FAULT_HOST_MISSING : FAULT_NONE;
+}
+
+/*
+ * HTTP/1.0 clients that ask for 100-continue are to be ignored (RFC 9110
+ * 10.1.1); any other expectation is refused of whatever version.
+ */
+static enum parse_fault
+judge_expect(struct head *h, uint64_t repeated)
+{
+    if (!head_has(h, FIELD_EXPECT)) {
+        return FAULT_NONE;
+    }
+    if ((repeated & FIELD_BIT(EXPECT)) != 0 ||
+        !slice_ieq(head_find(h, FIELD_EXPECT)->value, SLICE("100-continue"))) {
+        return FAULT_EXPECT;
+    }
+    h->expects_100 = h->minor >= 1;
+    return FAULT_NONE;
+}
+
+static inline enum parse_fault
+judge_connection(struct head *h, uint64_t repeated)
+{
+    if (head_has(h, FIELD_CONNECTION)) {
+        return connection_judge(h, (repeated & FIELD_BIT(CONNECTION)) != 0);
+    }
+    h->is_keep_alive = h->minor >= 1;
+    return FAULT_NONE;
+}
+
+/* What most requests say nothing about. */
+#define FIELDS_RARE                                                            \
+    (FIELDS_FRAMING | FIELD_BIT(CONNECTION) | FIELD_BIT(EXPECT) |              \
+        FIELD_BIT(UPGRADE))
+
+enum parse_fault
+judge_request(struct head *h, const struct parse_opts *opts, uint64_t repeated)
+{
+    enum parse_fault fault;
+
+    MUST(h->target.len > 0);
+    if ((h->field_set & FIELDS_RARE) == 0) {
+        h->is_keep_alive = h->minor >= 1;
+        return judge_host(h, opts, repeated);
+    }
+    fault = judge_framing(h, repeated);
+    if (fault == FAULT_NONE) {
+        fault = judge_host(h, opts, repeated);
+    }
+    if (fault == FAULT_NONE) {
+        fault = judge_connection(h, repeated);
+    }
+    if (fault == FAULT_NONE) {
+        fault = judge_expect(h, repeated);
+    }
+    h->has_upgrade = head_has(h, FIELD_UPGRADE);
+    return fault;
+}
+
+/* 1xx, 204 and 304 have no content, and HEAD's answer has none (6.3). */
+static bool
+has_content(const struct head *h)
+{
+    return h->method != METHOD_HEAD && h->status >= 200 && h->status != 204 &&
+           h->status != 304;
+}
+
+enum parse_fault
+judge_response(struct head *h, uint64_t repeated)
+{
+    enum parse_fault fault;
+
+    MUST(h->status >= 100 && h->status <= 599);
+    h->framing = FRAMING_CLOSE;
+    fault = judge_framing(h, repeated);
+    if (fault == FAULT_NONE) {
+        fault = judge_connection(h, repeated);
+    }
+    if (fault != FAULT_NONE) {
+        return fault;
+    }
+    if (!has_content(h)) {
+        if (h->framing == FRAMING_CHUNKED &&
+            (h->status < 200 || h->status == 204)) {
+            return FAULT_CODING_NO_CONTENT;
+        }
+        h->framing = FRAMING_NONE;
+    }
+    h->is_keep_alive = h->is_keep_alive && h->framing != FRAMING_CLOSE;
+    h->has_upgrade = head_has(h, FIELD_UPGRADE);
+    return FAULT_NONE;
+}

@@ -1,0 +1,230 @@
+/*
+ * Targets and authorities. Nothing is decoded: what is keyed is what is
+ * sent. An authority is taken more narrowly than RFC 3986 3.2.2 has it:
+ * sub-delims and percent-encoding in a name are nobody's host, but two
+ * readers' different ones; a port has one spelling.
+ */
+#include "nearside/http/uri.h"
+
+#include <arpa/inet.h>
+
+#include "class.h"
+
+enum {
+    HOST_MAX = 255,
+    IPV6_TEXT_MAX = 45,
+    PORT_MAX = 65535,
+    PORT_DIGITS_MAX = 5,
+    PORT_HTTP = 80,
+    PORT_HTTPS = 443,
+};
+
+struct slice
+uri_path(struct slice target)
+{
+    ptrdiff_t at = slice_find(target, '?');
+
+    return at < 0 ? target : slice_of(target.ptr, (size_t)at);
+}
+
+struct slice
+uri_query(struct slice target)
+{
+    ptrdiff_t at = slice_find(target, '?');
+
+    return at < 0 ? slice_of(NULL, 0) : slice_skip(target, (size_t)at + 1);
+}
+
+/* Does s begin with "%2e", "%2f" or "%5c"? */
+static inline bool
+is_encoded_trap(struct slice s)
+{
+    char low;
+
+    if (s.len < 3 || s.ptr[0] != '%') {
+        return false;
+    }
+    low = ascii_lower(s.ptr[2]);
+    return (s.ptr[1] == '2' && (low == 'e' || low == 'f')) ||
+           (s.ptr[1] == '5' && low == 'c');
+}
+
+bool
+uri_is_ambiguous(struct slice target)
+{
+    for (size_t i = 0; i < target.len && target.ptr[i] != '?'; i++) {
+        struct slice rest = slice_skip(target, i);
+        if (rest.ptr[0] == ';' || slice_starts(rest, SLICE("//")) ||
+            is_encoded_trap(rest)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * The end of "[" IPv6address "]", or NULL; zones and IPvFuture are for
+ * nobody on a network.
+ */
+static const char *
+literal_end(struct slice s)
+{
+    const char *close = memchr(s.ptr, ']', s.len);
+    char text[IPV6_TEXT_MAX + 1];
+    struct in6_addr ignored;
+    size_t len;
+
+    if (close == NULL || close - s.ptr - 1 > IPV6_TEXT_MAX) {
+        return NULL;
+    }
+    len = (size_t)(close - s.ptr) - 1;
+    memcpy(text, s.ptr + 1, len);
+    text[len] = '\0';
+    if (strlen(text) != len || inet_pton(AF_INET6, text, &ignored) != 1) {
+        return NULL;
+    }
+    return close + 1;
+}
+
+/* Where the host in front of an authority ends; NULL: no valid one. */
+static inline const char *
+host_end(struct slice s)
+{
+    const char *stop;
+
+    if (s.len == 0) {
+        return NULL;
+    }
+    if (s.ptr[0] == '[') {
+        return literal_end(s);
+    }
+    stop = skip_class(s.ptr, s.ptr + s.len, CLASS_HOST);
+    return stop == s.ptr || stop - s.ptr > HOST_MAX ? NULL : stop;
+}
+
+/*
+ * Reads what stands behind the host: nothing, ":" (*out_port 0 for both) or
+ * ":80". A leading zero is a second spelling of the same port, so refused.
+ */
+static inline enum rc
+read_port(const char *at, const char *end, uint16_t *out_port)
+{
+    unsigned port = 0, digit;
+
+    if (at < end && *at++ != ':') {
+        return RC_BAD;
+    }
+    if (end - at > PORT_DIGITS_MAX || (at < end && *at == '0')) {
+        return RC_BAD;
+    }
+    for (; at < end; at++) {
+        digit = (unsigned)(unsigned char)*at - '0';
+        if (digit > 9) {
+            return RC_BAD;
+        }
+        port = port * 10 + digit;
+    }
+    if (port > PORT_MAX) {
+        return RC_BAD;
+    }
+    *out_port = (uint16_t)port;
+    return RC_OK;
+}
+
+bool
+uri_is_authority(struct slice s)
+{
+    const char *stop = host_end(s);
+    uint16_t port;
+
+    return stop != NULL && read_port(stop, s.ptr + s.len, &port) == RC_OK;
+}
+
+static uint16_t
+default_port(struct slice scheme)
+{
+    return slice_ieq(scheme, SLICE("https")) ? PORT_HTTPS : PORT_HTTP;
+}
+
+size_t
+uri_authority_normalise(struct slice s, struct slice scheme, char *out)
+{
+    const char *stop = host_end(s);
+    size_t len = s.len;
+    uint16_t port;
+
+    if (stop != NULL && read_port(stop, s.ptr + s.len, &port) == RC_OK &&
+        (port == 0 || port == default_port(scheme))) {
+        len = (size_t)(stop - s.ptr);
+    }
+    for (size_t i = 0; i < len; i++) {
+        out[i] = ascii_lower(s.ptr[i]);
+    }
+    return len;
+}
+
+static bool
+take_scheme(struct slice *rest, struct slice *out)
+{
+    static const struct slice schemes[] = {{"http", 4}, {"https", 5}};
+    const struct slice mark = SLICE("://");
+
+    for (size_t i = 0; i < 2; i++) {
+        struct slice behind = slice_skip(*rest, schemes[i].len);
+        if (rest->len > schemes[i].len && slice_starts(behind, mark) &&
+            slice_ieq(slice_of(rest->ptr, schemes[i].len), schemes[i])) {
+            *out = schemes[i];
+            *rest = slice_skip(behind, mark.len);
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum rc
+parse_unix(struct slice path, struct uri_server *out)
+{
+    if (path.len == 0 || path.ptr[0] != '/' ||
+        memchr(path.ptr, '\0', path.len) != NULL) {
+        return RC_BAD;
+    }
+    *out = (struct uri_server){
+        .scheme = SLICE("http"),
+        .host = path,
+        .is_unix = true,
+        .authority = SLICE("localhost"),
+    };
+    return RC_OK;
+}
+
+enum rc
+uri_parse_server(struct slice s, struct uri_server *out)
+{
+    const struct slice unix_mark = SLICE("unix:");
+    struct slice scheme, host, authority = s;
+    const char *stop;
+    uint16_t port;
+
+    if (slice_starts(s, unix_mark)) {
+        return parse_unix(slice_skip(s, unix_mark.len), out);
+    }
+    if (!take_scheme(&authority, &scheme)) {
+        return RC_BAD;
+    }
+    stop = host_end(authority);
+    if (stop == NULL ||
+        read_port(stop, authority.ptr + authority.len, &port) != RC_OK) {
+        return RC_BAD;
+    }
+    host = slice_of(authority.ptr, (size_t)(stop - authority.ptr));
+    if (host.ptr[0] == '[') {
+        host = slice_of(host.ptr + 1, host.len - 2);
+    }
+    *out = (struct uri_server){
+        .scheme = scheme,
+        .host = host,
+        .port = port == 0 ? default_port(scheme) : port,
+        .authority = authority,
+    };
+    return RC_OK;
+}

@@ -1,0 +1,181 @@
+/*
+ * Heads to bytes. Laws: a write fits whole or leaves nothing behind, and
+ * after one that did not fit nothing is written any more; so what stands in
+ * a writer is always a whole number of lines as far as it goes. Writers copy
+ * what they are given: that names are tokens and values hold no CR, LF or
+ * NUL is the parser's promise and the caller's duty.
+ */
+#include "nearside/http/write.h"
+
+#include "nearside/base/check.h"
+
+#define VERSION "HTTP/1.1 "
+
+/* Room for n more bytes, already counted; NULL: full, now and from now on. */
+static inline char *
+claim(struct writer *w, size_t n)
+{
+    char *at = w->ptr + w->len;
+
+    MUST(w->len <= w->cap);
+    if (w->is_full || n > w->cap - w->len) {
+        w->is_full = true;
+        return NULL;
+    }
+    w->len += n;
+    return at;
+}
+
+static inline char *
+put(char *at, struct slice s)
+{
+    if (s.len > 0) {
+        memcpy(at, s.ptr, s.len);
+    }
+    return at + s.len;
+}
+
+enum {
+    U64_DIGITS_MAX = 20,
+};
+
+static struct slice
+render_u64(char out[U64_DIGITS_MAX], uint64_t value)
+{
+    size_t at = U64_DIGITS_MAX;
+
+    do {
+        out[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    return slice_of(out + at, U64_DIGITS_MAX - at);
+}
+
+void
+write_slice(struct writer *w, struct slice s)
+{
+    char *at = claim(w, s.len);
+
+    if (at != NULL) {
+        put(at, s);
+    }
+}
+
+void
+write_u64(struct writer *w, uint64_t value)
+{
+    char digits[U64_DIGITS_MAX];
+
+    write_slice(w, render_u64(digits, value));
+}
+
+static struct slice
+status_line(unsigned status)
+{
+    switch (status) {
+#define STATUS(code, phrase)                                                   \
+    case code:                                                                 \
+        return SLICE(VERSION #code " " phrase "\r\n");
+#include "status.def"
+#undef STATUS
+    default: /* a number, not an enum */
+        return slice_of(NULL, 0);
+    }
+}
+
+void
+write_status_line(struct writer *w, unsigned status)
+{
+    struct slice line = status_line(status);
+    char other[] = VERSION "000 \r\n";
+    char *digits = other + sizeof(VERSION) - 1;
+
+    MUST(status >= 100 && status <= 999);
+    if (line.len > 0) {
+        write_slice(w, line);
+        return;
+    }
+    digits[0] = (char)('0' + status / 100);
+    digits[1] = (char)('0' + status / 10 % 10);
+    digits[2] = (char)('0' + status % 10);
+    write_slice(w, slice_of(other, sizeof(other) - 1));
+}
+
+void
+write_request_line(struct writer *w, struct slice method, struct slice target)
+{
+    const struct slice end = SLICE(" HTTP/1.1\r\n");
+    char *at = claim(w, method.len + 1 + target.len + end.len);
+
+    MUST(method.len > 0 && target.len > 0);
+    if (at == NULL) {
+        return;
+    }
+    at = put(at, method);
+    *at++ = ' ';
+    at = put(at, target);
+    put(at, end);
+}
+
+/* Returns the place of the name, or NULL. */
+static inline char *
+put_field(struct writer *w, struct slice name, struct slice value)
+{
+    char *start = claim(w, name.len + 2 + value.len + 2);
+    char *at;
+
+    MUST(name.len > 0);
+    if (start == NULL) {
+        return NULL;
+    }
+    at = put(start, name);
+    *at++ = ':';
+    *at++ = ' ';
+    at = put(at, value);
+    *at++ = '\r';
+    *at = '\n';
+    return start;
+}
+
+void
+write_field(struct writer *w, struct slice name, struct slice value)
+{
+    put_field(w, name, value);
+}
+
+void
+write_field_u64(struct writer *w, struct slice name, uint64_t value)
+{
+    char digits[U64_DIGITS_MAX];
+
+    put_field(w, name, render_u64(digits, value));
+}
+
+void
+write_field_lower(struct writer *w, struct slice name, struct slice value)
+{
+    char *at = put_field(w, name, value);
+
+    for (size_t i = 0; at != NULL && i < name.len; i++) {
+        at[i] = ascii_lower(at[i]);
+    }
+}
+
+void
+write_end(struct writer *w)
+{
+    write_slice(w, SLICE("\r\n"));
+}
+
+struct slice
+status_reason(unsigned status)
+{
+    struct slice line = status_line(status);
+
+    if (line.len == 0) {
+        return SLICE("");
+    }
+    line = slice_skip(line, sizeof(VERSION) - 1 + 4);
+    line.len -= 2;
+    return line;
+}

@@ -1,0 +1,208 @@
+/* Targets, authorities and addresses of servers. */
+#include "nearside/http/uri.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void
+assert_slice(struct slice s, const char *text)
+{
+    if (!slice_eq(s, slice_of_str(text))) {
+        fail_msg("[%.*s] is not [%s]", SLICE_FMT(s), text);
+    }
+}
+
+static void
+a_target_is_cut_at_its_first_question_mark(void **state)
+{
+    (void)state;
+    assert_slice(uri_path(SLICE("/a/b")), "/a/b");
+    assert_null(uri_query(SLICE("/a/b")).ptr);
+    assert_slice(uri_path(SLICE("/a?b?c")), "/a");
+    assert_slice(uri_query(SLICE("/a?b?c")), "b?c");
+    assert_non_null(uri_query(SLICE("/a?")).ptr);
+    assert_int_equal(uri_query(SLICE("/a?")).len, 0);
+}
+
+static void
+paths_that_two_could_read_differently_are_told(void **state)
+{
+    static const struct {
+        const char *target;
+        bool is_ambiguous;
+    } rows[] = {
+        {"/a/b", false},
+        {"/", false},
+        {"", false},
+        {"/a%20b", false},
+        {"/a%2fb", true},
+        {"/a%2Fb", true},
+        {"/a%5cb", true},
+        {"/a%5Cb", true},
+        {"/%2e%2e/a", true},
+        {"/%2E", true},
+        {"//", true},
+        {"/a//b", true},
+        {"/a;b", true},
+        {"/a?b//c", false},
+        {"/a?b;c", false},
+        {"/a?b%2fc", false},
+        {"/a%25", false},
+        {"/a%2", false},
+        {"/a%", false},
+        {"/a/", false},
+        {"*", false},
+        {"/%252e", false},
+        {"/a%3fb", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (uri_is_ambiguous(slice_of_str(rows[i].target)) !=
+            rows[i].is_ambiguous) {
+            fail_msg("%s", rows[i].target);
+        }
+    }
+}
+
+static void
+an_authority_is_a_host_and_perhaps_a_port(void **state)
+{
+    static const char *const good[] = {"a", "a.example", "A-1.example.",
+        "a_b~c", "a:80", "a:", "a:1", "a:65535", "127.0.0.1", "127.0.0.1:8080",
+        "[::1]", "[::1]:80", "[2001:db8::1]:", "[::]", "[::ffff:1.2.3.4]:443"};
+    static const char *const bad[] = {"", ":", ":80", "a:b", "a:0", "a:080",
+        "a:65536", "a:99999", "a:655350", "a:-1", "a:8 0", "a b", "a,b", "a/b",
+        "a?b", "a#b", "u@a", "a\\b", "a%41", "a;b", "a=b", "a!b", "[", "[]",
+        "[::1", "::1", "[::1]a", "[::1]:b", "[::1%25eth0]", "[v1.a]",
+        "[1.2.3.4]", "[:::]", "[::1]]", "a]", "a\x80", "a:80:80",
+        "[0123456789012345678901234567890123456789012345678]"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        if (!uri_is_authority(slice_of_str(good[i]))) {
+            fail_msg("refused: %s", good[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        if (uri_is_authority(slice_of_str(bad[i]))) {
+            fail_msg("taken: %s", bad[i]);
+        }
+    }
+    assert_false(uri_is_authority(SLICE("[::1\0]")));
+    assert_false(uri_is_authority(SLICE("a\0")));
+}
+
+static void
+a_host_has_255_bytes_at_most(void **state)
+{
+    char name[257];
+
+    (void)state;
+    memset(name, 'a', sizeof(name));
+    assert_true(uri_is_authority(slice_of(name, 255)));
+    assert_false(uri_is_authority(slice_of(name, 256)));
+}
+
+static void
+an_authority_has_one_spelling(void **state)
+{
+    static const struct {
+        const char *authority;
+        const char *scheme;
+        const char *wanted;
+    } rows[] = {
+        {"A.Example", "http", "a.example"},
+        {"a.example:80", "http", "a.example"},
+        {"a.example:80", "https", "a.example:80"},
+        {"a.example:443", "https", "a.example"},
+        {"a.example:443", "HTTPS", "a.example"},
+        {"a.example:443", "http", "a.example:443"},
+        {"a.example:", "http", "a.example"},
+        {"a.example:8080", "http", "a.example:8080"},
+        {"[2001:DB8::1]:80", "http", "[2001:db8::1]"},
+        {"[2001:DB8::1]:81", "http", "[2001:db8::1]:81"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct slice s = slice_of_str(rows[i].authority);
+        char *out = malloc(s.len);
+        assert_non_null(out);
+        size_t len =
+            uri_authority_normalise(s, slice_of_str(rows[i].scheme), out);
+        assert_slice(slice_of(out, len), rows[i].wanted);
+        free(out);
+    }
+}
+
+static void
+a_server_is_an_url_without_a_path(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *scheme;
+        const char *host;
+        uint16_t port;
+        const char *authority;
+    } rows[] = {
+        {"http://127.0.0.1:3000", "http", "127.0.0.1", 3000, "127.0.0.1:3000"},
+        {"http://api", "http", "api", 80, "api"},
+        {"HTTPS://Api", "https", "Api", 443, "Api"},
+        {"https://[::1]:8443", "https", "::1", 8443, "[::1]:8443"},
+        {"unix:/run/api.sock", "http", "/run/api.sock", 0, "localhost"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct uri_server server;
+        assert_int_equal(
+            uri_parse_server(slice_of_str(rows[i].text), &server), RC_OK);
+        assert_slice(server.scheme, rows[i].scheme);
+        assert_slice(server.host, rows[i].host);
+        assert_int_equal(server.port, rows[i].port);
+        assert_slice(server.authority, rows[i].authority);
+        assert_int_equal(
+            server.is_unix, strncmp(rows[i].text, "unix:", 5) == 0);
+    }
+}
+
+static void
+what_is_no_server_is_refused(void **state)
+{
+    static const char *const rows[] = {"", "http", "http:", "http://",
+        "http:/a", "http:a", "a", "a:80", "ftp://a", "httpx://a", "http://a/",
+        "http://a/b", "http://a?b", "http://a#b", "http://u@a", "http://u:p@a",
+        "http://a:b", "http://:80", "http://a b", "http://[::1",
+        "unix:", "unix:run/api.sock", " http://a", "http://a "};
+    struct uri_server server = {.port = 42};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (uri_parse_server(slice_of_str(rows[i]), &server) != RC_BAD) {
+            fail_msg("taken: %s", rows[i]);
+        }
+    }
+    assert_int_equal(
+        uri_parse_server(SLICE("unix:/run/a\0b"), &server), RC_BAD);
+    assert_int_equal(server.port, 42);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_target_is_cut_at_its_first_question_mark),
+        cmocka_unit_test(paths_that_two_could_read_differently_are_told),
+        cmocka_unit_test(an_authority_is_a_host_and_perhaps_a_port),
+        cmocka_unit_test(a_host_has_255_bytes_at_most),
+        cmocka_unit_test(an_authority_has_one_spelling),
+        cmocka_unit_test(a_server_is_an_url_without_a_path),
+        cmocka_unit_test(what_is_no_server_is_refused),
+    };
+
+    return cmocka_run_group_tests_name("http uri", tests, NULL, NULL);
+}
