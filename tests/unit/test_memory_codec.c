@@ -1,0 +1,630 @@
+/* The value format: what goes in comes out, and nothing else comes out. */
+#include "nearside/memory/codec.h"
+
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <xxhash.h>
+
+#include "nearside/base/check.h"
+
+#define KEY SLICE("https://shop.example/products/42")
+
+enum {
+    HEAD_LEN = 56,
+    SUM_LEN = 8,
+};
+
+static struct codec_parts
+parts_full(void)
+{
+    return (struct codec_parts){
+        .status = 200,
+        .flags = ENTRY_SHAREABLE | ENTRY_HAS_DATE,
+        .created_ms = 1700000000123,
+        .fresh_until_ms = 1700000300123,
+        .stale_until_ms = 1700000600123,
+        .origin_cost_ms = 97,
+        .key = KEY,
+        .vary = SLICE("0a1b"),
+        .fields = SLICE("content-type: application/json\r\netag: \"1\"\r\n"),
+        .body = SLICE("{\"id\":\"42\"}"),
+    };
+}
+
+static struct entry *
+encoded(const struct codec_parts *parts)
+{
+    struct entry *e = NULL;
+
+    assert_int_equal(codec_encode(parts, &e), RC_OK);
+    return e;
+}
+
+/* Decodes a copy, in a block of exactly its size so that a read past the
+   end is seen by the sanitizers. */
+static enum rc
+decoded(struct slice value, struct slice key, struct entry **out)
+{
+    char *copy = malloc(value.len == 0 ? 1 : value.len);
+
+    assert_non_null(copy);
+    if (value.len > 0) {
+        memcpy(copy, value.ptr, value.len);
+    }
+    return codec_decode(copy, value.len, key, out);
+}
+
+static void
+assert_refused(struct slice value)
+{
+    struct entry *e = NULL;
+
+    assert_int_equal(decoded(value, KEY, &e), RC_BAD);
+    assert_null(e);
+}
+
+/* A value as somebody would forge it: changed, with a right checksum. */
+static void
+seal(char *value, size_t len)
+{
+    uint64_t sum = XXH3_64bits(value, len - SUM_LEN);
+
+    for (size_t i = 0; i < SUM_LEN; i++) {
+        value[len - SUM_LEN + i] = (char)(sum >> (8 * i));
+    }
+}
+
+static void
+assert_same(const struct entry *e, const struct codec_parts *parts)
+{
+    assert_int_equal(e->magic, ENTRY_MAGIC);
+    assert_int_equal(e->status, parts->status);
+    assert_int_equal(e->flags, parts->flags);
+    assert_true(e->created_ms == parts->created_ms);
+    assert_true(e->fresh_until_ms == parts->fresh_until_ms);
+    assert_true(e->stale_until_ms == parts->stale_until_ms);
+    assert_int_equal(e->origin_cost_ms, parts->origin_cost_ms);
+    assert_true(slice_eq(e->key, parts->key));
+    assert_true(slice_eq(e->vary, parts->vary));
+    assert_true(slice_eq(e->fields, parts->fields));
+    assert_true(slice_eq(e->body, parts->body));
+}
+
+static void
+what_is_encoded_is_decoded(void **state)
+{
+    struct codec_parts parts = parts_full();
+    struct entry *made = encoded(&parts);
+    struct entry *read = NULL;
+
+    (void)state;
+    assert_same(made, &parts);
+    assert_int_equal(decoded(made->blob, KEY, &read), RC_OK);
+    assert_same(read, &parts);
+    assert_true(slice_eq(read->blob, made->blob));
+    entry_unref(&made);
+    entry_unref(&read);
+}
+
+static void
+the_least_entry_is_an_entry(void **state)
+{
+    struct codec_parts parts = {.status = 204, .key = KEY};
+    struct entry *made = encoded(&parts);
+    struct entry *read = NULL;
+
+    (void)state;
+    assert_int_equal(made->blob.len, HEAD_LEN + KEY.len + SUM_LEN);
+    assert_int_equal(decoded(made->blob, KEY, &read), RC_OK);
+    assert_same(read, &parts);
+    entry_unref(&made);
+    entry_unref(&read);
+}
+
+/* The format is on disks and in other instances: it may not drift. */
+static void
+the_bytes_of_version_1_are_these(void **state)
+{
+    static const unsigned char want[HEAD_LEN] = {'n', 's', 'e', 'v', 1, 0, 0x94,
+        0x01, 0x12, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0x02, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0,
+        0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 6, 0, 0, 0, 3, 0, 0, 0};
+    struct codec_parts parts = {
+        .status = 404,
+        .flags = ENTRY_REVALIDATE | ENTRY_HAS_DATE,
+        .origin_cost_ms = 0x01020304,
+        .created_ms = -1,
+        .fresh_until_ms = 0x102,
+        .stale_until_ms = 0x1000000,
+        .key = SLICE("k"),
+        .vary = SLICE("vv"),
+        .fields = SLICE("a: b\r\n"),
+        .body = SLICE("bbb"),
+    };
+    struct entry *e = encoded(&parts);
+    uint64_t sum = XXH3_64bits(e->blob.ptr, e->blob.len - SUM_LEN);
+
+    (void)state;
+    assert_int_equal(e->blob.len, HEAD_LEN + 1 + 2 + 6 + 3 + SUM_LEN);
+    assert_memory_equal(e->blob.ptr, want, sizeof(want));
+    assert_memory_equal(e->blob.ptr + HEAD_LEN, "kvva: b\r\nbbb", 12);
+    for (size_t i = 0; i < SUM_LEN; i++) {
+        assert_int_equal((unsigned char)e->blob.ptr[e->blob.len - SUM_LEN + i],
+            (sum >> (8 * i)) & 0xff);
+    }
+    entry_unref(&e);
+}
+
+static void
+decoding_copies_no_byte(void **state)
+{
+    struct codec_parts parts = parts_full();
+    struct entry *made = encoded(&parts);
+    struct entry *e = NULL;
+    char *value = malloc(made->blob.len);
+
+    (void)state;
+    memcpy(value, made->blob.ptr, made->blob.len);
+    assert_int_equal(codec_decode(value, made->blob.len, KEY, &e), RC_OK);
+    assert_ptr_equal(e->blob.ptr, value);
+    assert_ptr_equal(e->key.ptr, value + HEAD_LEN);
+    assert_ptr_equal(
+        e->body.ptr, value + made->blob.len - SUM_LEN - parts.body.len);
+    entry_unref(&made);
+    entry_unref(&e);
+}
+
+static void
+every_flipped_bit_is_refused(void **state)
+{
+    struct codec_parts parts = parts_full();
+    struct entry *made = encoded(&parts);
+    char *value = malloc(made->blob.len);
+
+    (void)state;
+    memcpy(value, made->blob.ptr, made->blob.len);
+    for (size_t i = 0; i < made->blob.len * 8; i++) {
+        value[i / 8] = (char)(value[i / 8] ^ (1 << (i % 8)));
+        assert_refused(slice_of(value, made->blob.len));
+        value[i / 8] = (char)(value[i / 8] ^ (1 << (i % 8)));
+    }
+    free(value);
+    entry_unref(&made);
+}
+
+static void
+every_cut_is_refused(void **state)
+{
+    struct codec_parts parts = parts_full();
+    struct entry *made = encoded(&parts);
+
+    (void)state;
+    for (size_t len = 0; len < made->blob.len; len++) {
+        assert_refused(slice_of(made->blob.ptr, len));
+        /* The same without its front. */
+        assert_refused(slice_skip(made->blob, made->blob.len - len));
+    }
+    entry_unref(&made);
+}
+
+static void
+appended_bytes_are_refused(void **state)
+{
+    struct codec_parts parts = parts_full();
+    struct entry *made = encoded(&parts);
+    char *value = calloc(1, made->blob.len + 16);
+
+    (void)state;
+    memcpy(value, made->blob.ptr, made->blob.len);
+    for (size_t more = 1; more <= 16; more++) {
+        assert_refused(slice_of(value, made->blob.len + more));
+    }
+    free(value);
+    entry_unref(&made);
+}
+
+static void
+an_appended_byte_is_refused_with_a_right_checksum(void **state)
+{
+    struct codec_parts parts = parts_full();
+    struct entry *made = encoded(&parts);
+    size_t len = made->blob.len + 1;
+    char *value = calloc(1, len);
+
+    (void)state;
+    memcpy(value, made->blob.ptr, made->blob.len);
+    seal(value, len);
+    assert_refused(slice_of(value, len));
+    free(value);
+    entry_unref(&made);
+}
+
+static void
+a_value_of_another_key_is_a_miss(void **state)
+{
+    struct codec_parts parts = parts_full();
+    struct entry *made = encoded(&parts);
+    struct entry *e = NULL;
+
+    (void)state;
+    assert_int_equal(
+        decoded(made->blob, SLICE("https://shop.example/products/43"), &e),
+        RC_MISS);
+    assert_int_equal(
+        decoded(made->blob, SLICE("https://shop.example/products/4"), &e),
+        RC_MISS);
+    assert_int_equal(decoded(made->blob, SLICE(""), &e), RC_MISS);
+    assert_null(e);
+    entry_unref(&made);
+}
+
+/* One byte changed, the checksum made right again. */
+struct forgery {
+    size_t at;
+    char byte;
+};
+
+static void
+a_forged_head_is_refused(void **state)
+{
+    static const struct forgery forgeries[] = {
+        {0, 'N'},  /* magic */
+        {4, 0},    /* version */
+        {4, 2},    /* version */
+        {5, 1},    /* coding */
+        {7, 0x7f}, /* status 32,712 */
+        {6, 100},  /* status 100 */
+        {8, 0x60}, /* a flag of later days */
+        {9, (char)0x80},
+        {10, 1},    /* a generation that is not there */
+        {23, 0x7f}, /* created, near the end of time */
+        {23, (char)0x80},
+        {31, 0x7f}, /* fresh until */
+        {39, 0x7f}, /* stale until */
+        {39, (char)0x80},
+        {37, 0},  /* stale before fresh */
+        {40, 33}, /* one byte more key */
+        {43, (char)0xff},
+        {44, 5}, /* vary */
+        {47, (char)0xff},
+        {48, 42}, /* fields */
+        {51, (char)0xff},
+        {52, 10}, /* body */
+        {55, (char)0xff},
+    };
+    struct codec_parts parts = parts_full();
+    struct entry *made = encoded(&parts);
+    char *value = malloc(made->blob.len);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(forgeries); i++) {
+        memcpy(value, made->blob.ptr, made->blob.len);
+        assert_true(value[forgeries[i].at] != forgeries[i].byte);
+        value[forgeries[i].at] = forgeries[i].byte;
+        seal(value, made->blob.len);
+        assert_refused(slice_of(value, made->blob.len));
+    }
+    free(value);
+    entry_unref(&made);
+}
+
+/* Two lengths 2^31 too long each: in 32 bits the sum would be right. */
+static void
+lengths_whose_sum_wraps_round_are_refused(void **state)
+{
+    struct codec_parts parts = parts_full();
+    struct entry *made = encoded(&parts);
+    char *value = malloc(made->blob.len);
+
+    (void)state;
+    memcpy(value, made->blob.ptr, made->blob.len);
+    value[47] = (char)0x80;
+    value[55] = (char)0x80;
+    seal(value, made->blob.len);
+    assert_refused(slice_of(value, made->blob.len));
+    free(value);
+    entry_unref(&made);
+}
+
+static const struct slice bad_fields[] = {
+    {"a: b", 4},            /* no end */
+    {"a: b\n", 5},          /* bare LF */
+    {"a: b\r", 5},          /* bare CR */
+    {"a: b\r\r\n", 7},      /* CR within */
+    {"a: b\r\n\r\n", 8},    /* the head would end here */
+    {"\r\na: b\r\n", 8},    /* and here */
+    {"a: b\nc: d\r\n", 11}, /* two lines for a lenient reader */
+    {"a: \0\r\n", 6},       /* NUL */
+    {": b\r\n", 5},         /* no name */
+    {"ab\r\n", 4},          /* no colon */
+    {"a:b\r\n", 5},         /* not our spelling */
+    {"a:\r\n", 4},
+    {"a : b\r\n", 7},    /* space before the colon */
+    {" a: b\r\n", 7},    /* folded */
+    {"A: b\r\n", 6},     /* upper case */
+    {"a\x80: b\r\n", 7}, /* not a name */
+    {"\n", 1},
+    {"\r\n", 2},
+};
+
+static void
+fields_that_are_not_lines_are_not_encoded(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad_fields); i++) {
+        struct codec_parts parts = parts_full();
+        struct entry *e = NULL;
+
+        parts.fields = bad_fields[i];
+        assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+        assert_null(e);
+    }
+}
+
+static void
+fields_that_are_not_lines_are_refused_with_a_right_checksum(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad_fields); i++) {
+        struct codec_parts parts = {.status = 200, .key = KEY};
+        struct entry *made;
+        char *value;
+
+        /* Made as a body; then its length becomes the fields'. */
+        parts.body = bad_fields[i];
+        made = encoded(&parts);
+        value = malloc(made->blob.len);
+        memcpy(value, made->blob.ptr, made->blob.len);
+        value[48] = value[52];
+        value[52] = 0;
+        seal(value, made->blob.len);
+        assert_refused(slice_of(value, made->blob.len));
+        free(value);
+        entry_unref(&made);
+    }
+}
+
+static void
+an_empty_value_in_a_field_is_fine(void **state)
+{
+    struct codec_parts parts = parts_full();
+    struct entry *e;
+
+    (void)state;
+    parts.fields =
+        SLICE("x-empty: \r\nx-colon: a:b: c\r\nx-high: \xc3\xa9\r\n");
+    e = encoded(&parts);
+    assert_true(slice_eq(e->fields, parts.fields));
+    entry_unref(&e);
+}
+
+static void
+markers_may_lack_a_status_and_responses_may_not(void **state)
+{
+    struct codec_parts parts = {.key = KEY};
+    struct entry *e = NULL;
+
+    (void)state;
+    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    parts.status = 103;
+    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    parts.status = 1000;
+    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    parts.status = 0;
+    parts.flags = ENTRY_PASS;
+    e = encoded(&parts);
+    entry_unref(&e);
+    parts.flags = ENTRY_VARY_RECORD;
+    e = encoded(&parts);
+    entry_unref(&e);
+}
+
+static void
+what_decoding_would_refuse_is_not_encoded(void **state)
+{
+    struct codec_parts parts = parts_full();
+    struct entry *e = NULL;
+
+    (void)state;
+    parts.key = SLICE("");
+    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    parts = parts_full();
+    parts.flags = 1 << 9;
+    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    parts = parts_full();
+    parts.stale_until_ms = INT64_MAX;
+    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    parts = parts_full();
+    parts.created_ms = INT64_MIN;
+    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    assert_null(e);
+}
+
+/* A body in runs, as a fill holds it. */
+struct runs {
+    const struct slice *slices;
+    size_t next;
+};
+
+static struct slice
+next_run(void *ctx)
+{
+    struct runs *runs = ctx;
+
+    return runs->slices[runs->next++];
+}
+
+static void
+a_body_in_runs_is_the_same_body(void **state)
+{
+    static const char body[] = "{\"id\":\"42\"}";
+    size_t len = sizeof(body) - 1;
+    struct codec_parts whole = parts_full();
+    struct entry *want = encoded(&whole);
+
+    (void)state;
+    for (size_t a = 0; a <= len; a++) {
+        for (size_t b = a + 1; b < len; b++) {
+            struct slice cut[] = {slice_of(body + a, b - a),
+                slice_of(body + b, len - b), {NULL, 0}, {"x", 1}};
+            struct runs runs = {.slices = cut};
+            struct codec_parts parts = parts_full();
+            struct entry *e;
+
+            parts.body = slice_of(body, a);
+            parts.body_next = next_run;
+            parts.body_ctx = &runs;
+            parts.body_len = len;
+            e = encoded(&parts);
+            assert_true(slice_eq(e->blob, want->blob));
+            assert_int_equal(runs.next, 3);
+            entry_unref(&e);
+        }
+    }
+    entry_unref(&want);
+}
+
+static void
+runs_that_are_not_body_len_bytes_make_no_entry(void **state)
+{
+    static const struct slice cut[] = {{"cd", 2}, {"ef", 2}, {NULL, 0}};
+
+    (void)state;
+    for (size_t len = 0; len < 12; len++) {
+        struct runs runs = {.slices = cut};
+        struct codec_parts parts = parts_full();
+        struct entry *e = NULL;
+
+        parts.body = SLICE("ab");
+        parts.body_next = next_run;
+        parts.body_ctx = &runs;
+        parts.body_len = len;
+        assert_int_equal(codec_encode(&parts, &e), len == 6 ? RC_OK : RC_BAD);
+        assert_true((e != NULL) == (len == 6));
+        entry_unref(&e);
+    }
+}
+
+static void
+a_part_beyond_4_gib_is_a_limit(void **state)
+{
+    struct codec_parts parts = parts_full();
+    struct entry *e = NULL;
+
+    (void)state;
+    /* Judged by its length before a byte is read. */
+    parts.body.len = (size_t)UINT32_MAX + 1;
+    assert_int_equal(codec_encode(&parts, &e), RC_LIMIT);
+    parts = parts_full();
+    parts.fields.len = (size_t)UINT32_MAX + 1;
+    assert_int_equal(codec_encode(&parts, &e), RC_LIMIT);
+    parts = parts_full();
+    parts.key.len = (size_t)UINT32_MAX + 1;
+    assert_int_equal(codec_encode(&parts, &e), RC_LIMIT);
+    assert_null(e);
+}
+
+/* The sanitizers bring a malloc of their own, so this one joins only where
+   there is none. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_OWN_MALLOC 0
+#elif defined(__has_feature)
+#define HAS_OWN_MALLOC                                                         \
+    !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define HAS_OWN_MALLOC 1
+#endif
+
+#if HAS_OWN_MALLOC
+extern void *__libc_malloc(size_t size);
+extern void __libc_free(void *p);
+
+static long mallocs_left = LONG_MAX; /* before one fails */
+static long blocks_live;
+
+void *
+malloc(size_t size)
+{
+    void *p = mallocs_left-- > 0 ? __libc_malloc(size) : NULL;
+
+    blocks_live += p != NULL;
+    return p;
+}
+
+void
+free(void *p)
+{
+    blocks_live -= p != NULL;
+    __libc_free(p);
+}
+
+static void
+a_failed_allocation_is_no_memory_and_leaks_nothing(void **state)
+{
+    struct codec_parts parts = parts_full();
+    struct entry *made = encoded(&parts);
+    struct entry *e = NULL;
+    long live = blocks_live;
+
+    (void)state;
+    for (long n = 0; n < 2; n++) {
+        enum rc rc;
+        mallocs_left = n;
+        rc = codec_encode(&parts, &e);
+        mallocs_left = LONG_MAX;
+        assert_int_equal(rc, RC_NOMEM);
+        assert_null(e);
+        assert_int_equal(blocks_live, live);
+    }
+    for (long n = 0; n < 2; n++) {
+        char *value = malloc(made->blob.len);
+        enum rc rc;
+
+        memcpy(value, made->blob.ptr, made->blob.len);
+        mallocs_left = n;
+        rc = codec_decode(value, made->blob.len, KEY, &e);
+        mallocs_left = LONG_MAX;
+        assert_int_equal(rc, n == 0 ? RC_NOMEM : RC_OK);
+        entry_unref(&e);
+        assert_int_equal(blocks_live, live);
+    }
+    entry_unref(&made);
+}
+#endif
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_encoded_is_decoded),
+        cmocka_unit_test(the_least_entry_is_an_entry),
+        cmocka_unit_test(the_bytes_of_version_1_are_these),
+        cmocka_unit_test(decoding_copies_no_byte),
+        cmocka_unit_test(every_flipped_bit_is_refused),
+        cmocka_unit_test(every_cut_is_refused),
+        cmocka_unit_test(appended_bytes_are_refused),
+        cmocka_unit_test(an_appended_byte_is_refused_with_a_right_checksum),
+        cmocka_unit_test(a_value_of_another_key_is_a_miss),
+        cmocka_unit_test(a_forged_head_is_refused),
+        cmocka_unit_test(lengths_whose_sum_wraps_round_are_refused),
+        cmocka_unit_test(fields_that_are_not_lines_are_not_encoded),
+        cmocka_unit_test(
+            fields_that_are_not_lines_are_refused_with_a_right_checksum),
+        cmocka_unit_test(an_empty_value_in_a_field_is_fine),
+        cmocka_unit_test(markers_may_lack_a_status_and_responses_may_not),
+        cmocka_unit_test(what_decoding_would_refuse_is_not_encoded),
+        cmocka_unit_test(a_body_in_runs_is_the_same_body),
+        cmocka_unit_test(runs_that_are_not_body_len_bytes_make_no_entry),
+        cmocka_unit_test(a_part_beyond_4_gib_is_a_limit),
+#if HAS_OWN_MALLOC
+        cmocka_unit_test(a_failed_allocation_is_no_memory_and_leaks_nothing),
+#endif
+    };
+
+    return cmocka_run_group_tests_name("memory.codec", tests, NULL, NULL);
+}
