@@ -1,0 +1,33 @@
+/* Connecting without blocking. */
+#ifndef NEARSIDE_NET_DIAL_H
+#define NEARSIDE_NET_DIAL_H
+
+#include "nearside/net/conn.h"
+
+struct dial_opts {
+    int64_t timeout_ms;       /* 0: 3,000 */
+    unsigned user_timeout_ms; /* TCP_USER_TIMEOUT; 0: the kernel's own */
+    bool keepalive;           /* probes after 15 s of silence */
+};
+
+/* The dial's memory is the caller's and stays put until it has ended. */
+struct dial {
+    struct loop *loop;
+    struct conn *conn;
+    struct loop_timer timer;
+    struct loop_task failed; /* a failure known at once, told later */
+    enum rc rc;
+    /* RC_OK: own_conn is connected and wants nothing; set its owner.
+       Else RC_REFUSED, RC_TIMEOUT, RC_IO, and own_conn is NULL. Never
+       called from inside dial_start. */
+    void (*on_done)(void *ctx, enum rc rc, struct conn *own_conn);
+    void *ctx;
+};
+
+void dial_start(struct dial *dial, struct loop *loop, const struct address *to,
+    const struct dial_opts *opts);
+
+/* on_done will not come; harmless when the dial has ended. */
+void dial_cancel(struct dial *dial);
+
+#endif

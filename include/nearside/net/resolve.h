@@ -1,0 +1,42 @@
+/*
+ * Name resolution off the loop: getaddrinfo in a helper thread, answers
+ * posted to the loop that asked.
+ */
+#ifndef NEARSIDE_NET_RESOLVE_H
+#define NEARSIDE_NET_RESOLVE_H
+
+#include "nearside/net/address.h"
+#include "nearside/net/loop.h"
+
+enum {
+    RESOLVE_MAX = 8, /* addresses kept of one answer */
+};
+
+struct resolver; /* the helper thread; shared by all loops */
+
+struct resolver *resolver_new(void); /* NULL: no memory or no thread */
+
+/* Waits for the lookup under way to end; the others are dropped. */
+void resolver_free(struct resolver **resolver);
+
+struct resolve_answer {
+    enum rc rc; /* RC_OK, RC_MISS: no such name, RC_IO: ask again later */
+    unsigned count;
+    struct address addresses[RESOLVE_MAX];
+};
+
+/* A lookup under way; freed by itself after on_done or resolve_cancel. */
+struct resolve;
+
+/*
+ * on_done comes on `loop`, never from inside this call; a numeric host
+ * also takes that way, without the thread. host is copied. NULL: no memory.
+ */
+struct resolve *resolve_start(struct resolver *resolver, struct loop *loop,
+    struct slice host, uint16_t port,
+    void (*on_done)(void *ctx, const struct resolve_answer *answer), void *ctx);
+
+/* on_done will not come; clears the caller's pointer. Same loop only. */
+void resolve_cancel(struct resolve **resolve);
+
+#endif

@@ -1,0 +1,272 @@
+/*
+ * A connection: a socket and the two things one can wait for.
+ *
+ * The read event is added once and stays; the write event exists only while
+ * somebody waits for room, which most connections never do. Both are level-
+ * triggered. Nothing is touched after a callback, which may have closed the
+ * connection.
+ */
+#include "nearside/net/conn.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "net/loop_private.h"
+
+#define CONN_MAGIC UINT32_C(0x6e636f6e)
+
+struct conn {
+    uint32_t magic;
+    int fd;
+    bool is_read_wanted;
+    bool is_write_wanted;
+    struct loop *loop;
+    const struct conn_callbacks *callbacks;
+    void *ctx;
+    struct event *write_event; /* owned; NULL until first wanted */
+    struct event read_event;
+    struct sockaddr_in6 peer; /* or a sockaddr_in; family 0: none */
+};
+
+static void
+on_read_event(evutil_socket_t fd, short what, void *ctx)
+{
+    struct conn *conn = OBJ_OF(struct conn, ctx, CONN_MAGIC);
+
+    (void)fd;
+    (void)what;
+    loop_enter(conn->loop);
+    conn->callbacks->on_readable(conn->ctx);
+}
+
+static void
+on_write_event(evutil_socket_t fd, short what, void *ctx)
+{
+    struct conn *conn = OBJ_OF(struct conn, ctx, CONN_MAGIC);
+
+    (void)fd;
+    (void)what;
+    loop_enter(conn->loop);
+    conn->callbacks->on_writable(conn->ctx);
+}
+
+struct conn *
+conn_new(struct loop *loop, int own_fd, const struct conn_callbacks *callbacks,
+    void *ctx)
+{
+    struct conn *conn = calloc(1, sizeof(*conn));
+
+    MUST_OBJ(loop, LOOP_MAGIC);
+    if (conn == NULL) {
+        close(own_fd);
+        return NULL;
+    }
+    conn->magic = CONN_MAGIC;
+    conn->fd = own_fd;
+    conn->loop = loop;
+    conn->callbacks = callbacks;
+    conn->ctx = ctx;
+    event_assign(&conn->read_event, loop->base, own_fd, EV_READ | EV_PERSIST,
+        on_read_event, conn);
+    return conn;
+}
+
+void
+conn_set_owner(
+    struct conn *conn, const struct conn_callbacks *callbacks, void *ctx)
+{
+    MUST_OBJ(conn, CONN_MAGIC);
+    conn->callbacks = callbacks;
+    conn->ctx = ctx;
+}
+
+void
+conn_close(struct conn **pconn)
+{
+    struct conn *conn = *pconn;
+
+    if (conn == NULL) {
+        return;
+    }
+    MUST_OBJ(conn, CONN_MAGIC);
+    *pconn = NULL;
+    conn_want_read(conn, false);
+    conn_want_write(conn, false);
+    free(conn->write_event);
+    close(conn->fd);
+    conn->magic = 0;
+    free(conn);
+}
+
+void
+conn_abort(struct conn **pconn)
+{
+    static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+    if (*pconn != NULL) {
+        /* Refused on a unix socket, where there is no reset. */
+        (void)setsockopt(
+            (*pconn)->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    }
+    conn_close(pconn);
+}
+
+void
+conn_want_read(struct conn *conn, bool is_wanted)
+{
+    if (conn->is_read_wanted == is_wanted) {
+        return;
+    }
+    conn->is_read_wanted = is_wanted;
+    if (is_wanted) {
+        MUST(event_add(&conn->read_event, NULL) == 0);
+    } else {
+        event_del(&conn->read_event);
+    }
+}
+
+static struct event *
+write_event_of(struct conn *conn)
+{
+    if (conn->write_event == NULL) {
+        conn->write_event = malloc(sizeof(*conn->write_event));
+        MUST(conn->write_event != NULL);
+        event_assign(conn->write_event, conn->loop->base, conn->fd,
+            EV_WRITE | EV_PERSIST, on_write_event, conn);
+    }
+    return conn->write_event;
+}
+
+void
+conn_want_write(struct conn *conn, bool is_wanted)
+{
+    if (conn->is_write_wanted == is_wanted) {
+        return;
+    }
+    conn->is_write_wanted = is_wanted;
+    if (is_wanted) {
+        MUST(event_add(write_event_of(conn), NULL) == 0);
+    } else {
+        event_del(conn->write_event);
+    }
+}
+
+static bool
+is_passing(int error)
+{
+    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+enum rc
+conn_read(struct conn *conn, void *to, size_t cap, size_t *out_n)
+{
+    ssize_t n = read(conn->fd, to, cap);
+
+    if (n > 0) {
+        *out_n = (size_t)n;
+        return RC_OK;
+    }
+    if (n == 0) {
+        return RC_CLOSED;
+    }
+    return is_passing(errno) ? RC_AGAIN : RC_IO;
+}
+
+enum rc
+conn_writev(
+    struct conn *conn, const struct iovec *iov, int count, size_t *out_n)
+{
+    const struct msghdr message = {
+        .msg_iov = (struct iovec *)(uintptr_t)iov,
+        .msg_iovlen = (size_t)count,
+    };
+    ssize_t n = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+
+    if (n > 0) {
+        *out_n = (size_t)n;
+        return RC_OK;
+    }
+    if (n == 0 || is_passing(errno)) {
+        return RC_AGAIN;
+    }
+    return errno == EPIPE || errno == ECONNRESET ? RC_CLOSED : RC_IO;
+}
+
+void
+conn_shutdown_write(struct conn *conn)
+{
+    (void)shutdown(conn->fd, SHUT_WR);
+}
+
+enum rc
+conn_connect_result(struct conn *conn)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+
+    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0) {
+        return RC_IO;
+    }
+    switch (error) {
+    case 0:
+        return RC_OK;
+    case ECONNREFUSED:
+        return RC_REFUSED;
+    case ETIMEDOUT:
+        return RC_TIMEOUT;
+    default:
+        return RC_IO;
+    }
+}
+
+bool
+conn_is_quiet(struct conn *conn)
+{
+    char byte;
+    ssize_t n = recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return n < 0 && is_passing(errno);
+}
+
+int
+conn_fd(const struct conn *conn)
+{
+    return conn->fd;
+}
+
+void
+conn_peer(const struct conn *conn, struct address *out)
+{
+    memset(out, 0, sizeof(*out));
+    switch (conn->peer.sin6_family) {
+    case AF_INET:
+        out->len = sizeof(struct sockaddr_in);
+        break;
+    case AF_INET6:
+        out->len = sizeof(struct sockaddr_in6);
+        break;
+    default:
+        out->len = sizeof(sa_family_t);
+        out->u.any.sa_family = AF_UNIX;
+        return;
+    }
+    memcpy(&out->u, &conn->peer, out->len);
+}
+
+void
+conn_set_peer(struct conn *conn, const struct address *peer)
+{
+    memset(&conn->peer, 0, sizeof(conn->peer));
+    if (peer->len != 0 && peer->u.any.sa_family != AF_UNIX) {
+        memcpy(&conn->peer, &peer->u, peer->len);
+    }
+}
+
+struct loop *
+conn_loop(const struct conn *conn)
+{
+    return conn->loop;
+}

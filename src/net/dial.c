@@ -1,0 +1,146 @@
+/*
+ * Connecting: a non-blocking connect, a deadline, one answer. A failure the
+ * kernel tells at once is handed on at the end of the turn, so that no
+ * caller is called back from inside its own call.
+ */
+#include "nearside/net/dial.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+enum {
+    DIAL_TIMEOUT_MS = 3000,
+    DIAL_KEEPALIVE_S = 15,
+};
+
+static void
+dial_end(struct dial *dial, enum rc rc)
+{
+    struct conn *conn = dial->conn;
+
+    loop_timer_cancel(&dial->timer);
+    loop_task_cancel(&dial->failed);
+    dial->conn = NULL;
+    dial->loop = NULL;
+    if (rc != RC_OK && conn != NULL) {
+        conn_close(&conn);
+    }
+    if (rc == RC_OK) {
+        conn_want_write(conn, false);
+    }
+    dial->on_done(dial->ctx, rc, conn);
+}
+
+static void
+on_connected(void *ctx)
+{
+    struct dial *dial = ctx;
+
+    dial_end(dial, conn_connect_result(dial->conn));
+}
+
+static void
+on_timeout(void *ctx)
+{
+    dial_end(ctx, RC_TIMEOUT);
+}
+
+static void
+on_failed(void *ctx)
+{
+    struct dial *dial = ctx;
+
+    dial_end(dial, dial->rc);
+}
+
+static const struct conn_callbacks dial_callbacks = {
+    .on_readable = on_connected,
+    .on_writable = on_connected,
+};
+
+static void
+set_options(int fd, const struct address *to, const struct dial_opts *opts)
+{
+    int one = 1;
+    int idle_s = DIAL_KEEPALIVE_S;
+    unsigned user_timeout = opts->user_timeout_ms;
+
+    if (to->u.any.sa_family == AF_UNIX) {
+        return;
+    }
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    if (user_timeout != 0) {
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout,
+            sizeof(user_timeout));
+    }
+    if (opts->keepalive) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+        (void)setsockopt(
+            fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+        (void)setsockopt(
+            fd, IPPROTO_TCP, TCP_KEEPINTVL, &idle_s, sizeof(idle_s));
+    }
+}
+
+static enum rc
+dial_connect(
+    struct dial *dial, const struct address *to, const struct dial_opts *opts)
+{
+    int fd = socket(
+        to->u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0) {
+        return RC_IO;
+    }
+    set_options(fd, to, opts);
+    if (connect(fd, &to->u.any, to->len) != 0 && errno != EINPROGRESS) {
+        /* EAGAIN: a unix socket whose backlog is full. */
+        enum rc rc = errno == ECONNREFUSED || errno == ENOENT || errno == EAGAIN
+                         ? RC_REFUSED
+                         : RC_IO;
+        close(fd);
+        return rc;
+    }
+    dial->conn = conn_new(dial->loop, fd, &dial_callbacks, dial);
+    if (dial->conn == NULL) {
+        return RC_NOMEM;
+    }
+    conn_set_peer(dial->conn, to);
+    conn_want_write(dial->conn, true);
+    return RC_OK;
+}
+
+void
+dial_start(struct dial *dial, struct loop *loop, const struct address *to,
+    const struct dial_opts *opts)
+{
+    int64_t timeout_ms =
+        opts->timeout_ms > 0 ? opts->timeout_ms : DIAL_TIMEOUT_MS;
+
+    MUST(dial->on_done != NULL);
+    MUST(to->len != 0);
+    dial->loop = loop;
+    dial->conn = NULL;
+    loop_timer_init(&dial->timer, loop, on_timeout, dial);
+    loop_task_init(&dial->failed, on_failed, dial);
+    dial->rc = dial_connect(dial, to, opts);
+    if (dial->rc != RC_OK) {
+        loop_defer(loop, &dial->failed);
+        return;
+    }
+    loop_timer_arm(&dial->timer, loop_now_ms(loop) + timeout_ms);
+}
+
+void
+dial_cancel(struct dial *dial)
+{
+    if (dial->loop == NULL) {
+        return;
+    }
+    loop_timer_cancel(&dial->timer);
+    loop_task_cancel(&dial->failed);
+    conn_close(&dial->conn);
+    dial->loop = NULL;
+}
