@@ -1,0 +1,85 @@
+/*
+ * One request to an origin and its response, over a keep-alive connection
+ * of the worker's pool. A connection goes back to the pool only when both
+ * directions are provably finished.
+ *
+ * Callbacks come on the worker's loop, never from inside exchange_start.
+ * on_end or on_error is the last one; the exchange is gone after it. Either
+ * may not come: exchange_cancel ends it in silence.
+ */
+#ifndef NEARSIDE_ORIGIN_EXCHANGE_H
+#define NEARSIDE_ORIGIN_EXCHANGE_H
+
+#include "nearside/http/head.h"
+
+struct exchange;
+struct origin_pool;
+
+enum origin_error {
+    ORIGIN_ERROR_NONE,
+#define ORIGIN_ERROR(name, status, type, text) ORIGIN_ERROR_##name,
+#include "nearside/origin/error.def"
+#undef ORIGIN_ERROR
+    ORIGIN_ERROR_COUNT
+};
+
+unsigned origin_error_status(enum origin_error error);
+const char *origin_error_type(enum origin_error error); /* RFC 9209 */
+const char *origin_error_text(enum origin_error error);
+
+struct exchange_request {
+    enum method method;
+    /*
+     * Request line and end-to-end field lines, each with its CRLF, Host
+     * included; no framing fields, no Connection, no empty line: the
+     * exchange adds those. Borrowed until on_head, on_end or on_error.
+     */
+    struct slice head;
+    enum framing framing; /* NONE, LENGTH or CHUNKED: of the request body */
+    uint64_t content_length;
+    bool is_idempotent; /* RFC 9110 9.2.2; with FRAMING_NONE it may be sent
+                           once more when a pooled connection was closed */
+};
+
+struct exchange_callbacks {
+    /* A 1xx response other than 100 and 101 (say, 103); may be NULL. */
+    void (*on_interim)(void *ctx, const struct head *head);
+    /* The final head; a loan until the callback returns. */
+    void (*on_head)(void *ctx, const struct head *head);
+    /* Content. Returns how many bytes were taken; fewer than all pauses
+       the exchange until exchange_resume. */
+    size_t (*on_body)(void *ctx, struct slice data);
+    /* The response is complete. is_early: it came before the whole request
+       body was sent; the client's connection must end too. */
+    void (*on_end)(void *ctx, bool is_early);
+    void (*on_error)(void *ctx, enum origin_error error);
+    /* Room for more request body, after exchange_send took less. */
+    void (*on_drain)(void *ctx);
+};
+
+/* NULL: no memory. callbacks are borrowed for the exchange's life. */
+struct exchange *exchange_start(struct origin_pool *pool,
+    const struct exchange_request *request,
+    const struct exchange_callbacks *callbacks, void *ctx);
+
+/* Gives up; the connection is closed. Clears the caller's pointer. */
+void exchange_cancel(struct exchange **x);
+
+/*
+ * Offers request content; *out_taken bytes were taken (framed, and written
+ * or buffered: at most 64 KiB wait here). Less than all: on_drain follows.
+ * After the end of the response nothing is taken and nothing follows.
+ */
+void exchange_send(struct exchange *x, struct slice data, size_t *out_taken);
+
+/* The request's content is complete. */
+void exchange_send_end(struct exchange *x);
+
+/* Offers content again from where on_body stopped; on_body comes at the
+   turn's end. */
+void exchange_resume(struct exchange *x);
+
+/* Times of this exchange, loop microseconds; 0: not yet. */
+int64_t exchange_sent_us(const struct exchange *x);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * A group: the servers of one origin. The group is one for the process (its
+ * counters are atomics: a limit holds for all workers); each worker has a
+ * pool of connections to it.
+ */
+#ifndef NEARSIDE_ORIGIN_GROUP_H
+#define NEARSIDE_ORIGIN_GROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nearside/base/slice.h"
+
+struct log_ring;
+struct loop;
+struct metric_block;
+struct metric_registry;
+struct origin_group;
+struct origin_pool;
+struct resolver;
+
+struct origin_opts {
+    const char *name;                 /* as in the conf; borrowed */
+    const char *const *servers;       /* "http://host:port", "unix:/path" */
+    unsigned servers_len;             /* one in this version */
+    int64_t connect_timeout_ms;       /* 0: 3,000 */
+    int64_t first_byte_timeout_ms;    /* 0: 30,000 */
+    int64_t between_bytes_timeout_ms; /* 0: 15,000 */
+    int64_t total_timeout_ms;         /* 0: none */
+    int64_t idle_timeout_ms;          /* 0: 20,000 in the pool */
+    int64_t resolve_interval_ms;      /* 0: 30,000 between lookups */
+    unsigned connections_max;         /* 0: no limit; of all workers */
+    unsigned idle_max;                /* 0: 64 a worker; never above the
+                                         worker's share of connections_max */
+    size_t head_max;                  /* 0: 32 KiB */
+    unsigned fields_max;              /* 0: 128 */
+};
+
+/*
+ * RC_BAD: a server's address; RC_UNSUPPORTED: https, not in this version;
+ * RC_NOMEM. The metrics of this one group are added to the registry; NULL:
+ * none are, or origin_groups_measure does it for several.
+ */
+enum rc origin_group_new(const struct origin_opts *opts,
+    struct metric_registry *registry,
+    struct origin_group **out_group) RC_MUST_CHECK;
+
+/* Its pools have gone before. */
+void origin_group_free(struct origin_group **group);
+
+/*
+ * Adds the metrics of all groups, once, before the first pool: a registry
+ * wants metrics of one name one after the other.
+ */
+void origin_groups_measure(struct origin_group *const *groups,
+    unsigned groups_len, struct metric_registry *registry);
+
+const char *origin_group_name(const struct origin_group *group);
+
+/* Host to send when the client's own is not passed on; "localhost" for a
+   unix socket. */
+struct slice origin_group_authority(const struct origin_group *group);
+
+/* Connections open now, of all workers; requests under way. */
+unsigned origin_group_connections(const struct origin_group *group);
+unsigned origin_group_in_flight(const struct origin_group *group);
+
+/* One worker's connections. NULL: no memory. */
+struct origin_pool *origin_pool_new(struct origin_group *group,
+    struct loop *loop, struct resolver *resolver, struct log_ring *ring,
+    struct metric_block *block);
+
+/* All exchanges have ended before. */
+void origin_pool_free(struct origin_pool **pool);
+
+#endif

@@ -1,0 +1,53 @@
+/* What can go wrong with an exchange, as a table: error.def says it once. */
+#include "nearside/origin/exchange.h"
+
+#include "origin/error_inside.h"
+#include "nearside/base/check.h"
+
+struct error_row {
+    unsigned status;
+    const char *name;
+    const char *type;
+    const char *text;
+};
+
+static const struct error_row rows[] = {
+    [ORIGIN_ERROR_NONE] = {0, "NONE", "", "no error"},
+#define ORIGIN_ERROR(name, status, type, text)                                 \
+    [ORIGIN_ERROR_##name] = {status, #name, type, text},
+#include "nearside/origin/error.def"
+#undef ORIGIN_ERROR
+};
+
+static_assert(ARRAY_LEN(rows) == ORIGIN_ERROR_COUNT, "a row for each error");
+
+static const struct error_row *
+row_of(enum origin_error error)
+{
+    MUST(error < ORIGIN_ERROR_COUNT);
+    return &rows[error];
+}
+
+unsigned
+origin_error_status(enum origin_error error)
+{
+    return row_of(error)->status;
+}
+
+const char *
+origin_error_type(enum origin_error error)
+{
+    return row_of(error)->type;
+}
+
+const char *
+origin_error_text(enum origin_error error)
+{
+    return row_of(error)->text;
+}
+
+const char *
+origin_error_name(enum origin_error error)
+{
+    return row_of(error)->name;
+}

@@ -1,0 +1,168 @@
+/*
+ * An exchange's inside. It is made of four files: exchange.c its life and
+ * deadlines, connect.c how it comes by a connection, send.c the request's
+ * way out, receive.c the response's way in.
+ */
+#ifndef ORIGIN_EXCHANGE_INSIDE_H
+#define ORIGIN_EXCHANGE_INSIDE_H
+
+#include "nearside/http/chunk.h"
+#include "nearside/net/dial.h"
+#include "origin/pool_inside.h"
+
+#define EXCHANGE_MAGIC UINT32_C(0x6f786368)
+
+enum {
+    /* Content that waits for room in the socket. */
+    SEND_MAX = 64 * 1024,
+    /* The framing lines and the empty line behind a request's fields. */
+    TAIL_MAX = 64,
+    /* http.md row 103: more interim responses than this are an error. */
+    INTERIM_MAX = 8,
+};
+
+/* "Never" among deadlines. */
+#define NEVER_MS INT64_MAX
+
+enum exchange_state {
+    /* Told what to fail with at the turn's end; then OVER. */
+    EXCHANGE_FAILING,
+    /* On names->waiting; then DIAL. */
+    EXCHANGE_NAMES,
+    /* Connecting; then HEAD, or DIAL again at the next address. */
+    EXCHANGE_DIAL,
+    /* Has a connection: the request goes out, interim heads and the final
+       one are eaten. Then BODY, or DIAL for the one retry. */
+    EXCHANGE_HEAD,
+    /* Eats content (and goes on sending, if the answer was early). */
+    EXCHANGE_BODY,
+    /* Said all it had to say; waits for burial or reuse. */
+    EXCHANGE_OVER,
+};
+
+struct exchange {
+    uint32_t magic;
+    struct list link; /* names->waiting, pool->dead_exchanges or ->spare */
+    struct origin_pool *pool;
+    struct loop_timer timer; /* stays armed over reuse; see deadline_ms */
+    struct loop_task task;
+    struct dial dial;
+    struct buf in;  /* lent by the pool while something is read or kept */
+    struct buf out; /* framed content not yet written */
+
+    /* From here on zeroed at each start. */
+    enum exchange_state state;
+    enum origin_error error; /* with EXCHANGE_FAILING */
+    const struct exchange_callbacks *callbacks;
+    void *ctx;
+    struct exchange_request request;
+    struct origin_conn *conn; /* in HEAD and BODY */
+    unsigned dials;           /* addresses tried so far */
+    unsigned address;         /* index of the one being tried */
+    bool is_retried;
+
+    /* Moments of the loop's clock. */
+    int64_t connect_until_ms;
+    int64_t total_until_ms;
+    int64_t deadline_ms; /* the nearest that counts now */
+    int64_t moved_ms;    /* last progress in the direction waited for */
+    int64_t sent_us;     /* the request's first byte went; 0: not yet */
+    int64_t complete_us; /* its last byte went; 0: not yet */
+
+    /* The request's way. */
+    char tail[TAIL_MAX];
+    size_t tail_len;
+    size_t lead_done; /* bytes written of head and tail together */
+    uint64_t content_left;
+    bool is_content_over; /* all content was handed over */
+    bool is_blocked;      /* the socket is full; on_writable comes */
+    bool is_broken;       /* nothing can be written any more */
+    bool is_drain_due;    /* exchange_send took less than all */
+
+    /* The response's way. */
+    struct parse parse;
+    struct chunk chunk;
+    enum framing framing;
+    uint64_t body_left;
+    unsigned interims;
+    bool has_answered; /* a byte of the response has come */
+    bool is_keep_alive;
+    bool is_early;
+    bool is_paused;
+    bool is_resumed;   /* content is offered again at the turn's end */
+    bool is_read_full; /* the last read may have left something behind */
+};
+
+/* --- exchange.c -------------------------------------------------------- */
+
+void exchange_free(struct exchange *x);
+
+/* The largest run of bytes an exchange keeps of its response. */
+size_t exchange_in_max(const struct origin_group *group);
+
+/* Ends it well: the connection is pooled or closed, on_end is called. */
+void exchange_finish(struct exchange *x);
+
+/* Ends it badly: the connection is closed, on_error is called. */
+void exchange_fail(struct exchange *x, enum origin_error error);
+
+/* The same at the turn's end, for those who must not call back. */
+void exchange_fail_later(struct exchange *x, enum origin_error error);
+
+/* What is waited for has changed, or something moved. */
+void exchange_touch(struct exchange *x);
+
+static inline bool
+exchange_is_over(const struct exchange *x)
+{
+    return x->state == EXCHANGE_OVER;
+}
+
+/* --- connect.c --------------------------------------------------------- */
+
+/* Takes a connection of the pool, or makes one. No callback from inside. */
+void exchange_connect(struct exchange *x);
+
+/* The connection was no good before a response came: once more on a fresh
+   one if that is allowed, else it fails with `error`. */
+void exchange_reconnect(struct exchange *x, enum origin_error error);
+
+/* names->waiting has come to an end. */
+void exchange_on_names(struct exchange *x, enum rc rc);
+
+void exchange_on_dialled(void *ctx, enum rc rc, struct conn *own_conn);
+
+/* --- send.c ------------------------------------------------------------ */
+
+/* Makes the request's framing ready; nothing is written yet. */
+void exchange_frame(struct exchange *x);
+
+/* Forgets what was written, for a new connection. */
+void exchange_rewind(struct exchange *x);
+
+/* Writes what waits. No callback from inside. */
+void exchange_write(struct exchange *x);
+
+/* Tells of room, when somebody waits for it. May end the exchange. */
+void exchange_drained(struct exchange *x);
+
+void exchange_on_writable(struct exchange *x);
+
+/* Is the whole request written? */
+static inline bool
+exchange_is_sent(const struct exchange *x)
+{
+    return x->complete_us != 0;
+}
+
+/* --- receive.c --------------------------------------------------------- */
+
+void exchange_on_readable(struct exchange *x);
+
+/* Goes on with content kept by a pause. */
+void exchange_unpause(struct exchange *x);
+
+/* Gives the lent buffer back, whatever it holds. */
+void exchange_in_drop(struct exchange *x);
+
+#endif

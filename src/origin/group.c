@@ -1,0 +1,305 @@
+/*
+ * A group: what is one for the process of an origin. Its server's address,
+ * its limits, and the two counters that all workers share; everything else
+ * belongs to a worker's pool.
+ *
+ * Laws: constant once pools use it, but for the atomics. A connection is
+ * counted before it is dialled and given back when it is closed, so
+ * connections_max is never exceeded, not even for a moment.
+ */
+#include "nearside/origin/group.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "origin/error_inside.h"
+#include "origin/group_inside.h"
+#include "nearside/base/check.h"
+#include "nearside/base/log.h"
+
+enum {
+    CONNECT_TIMEOUT_MS = 3000,
+    FIRST_BYTE_TIMEOUT_MS = 30000,
+    BETWEEN_BYTES_TIMEOUT_MS = 15000,
+    /* Below the 30 s and more after which common servers close: we should
+       be the first, or requests race their close. */
+    IDLE_TIMEOUT_MS = 20000,
+    RESOLVE_INTERVAL_MS = 30000,
+    IDLE_MAX = 64,
+    RESPONSE_HEAD_MAX = 32 * 1024,
+    LABEL_MAX = 256,
+};
+
+static void
+default_ms(int64_t *value_ms, int64_t otherwise_ms)
+{
+    if (*value_ms <= 0) {
+        *value_ms = otherwise_ms;
+    }
+}
+
+static void
+opts_complete(struct origin_opts *opts)
+{
+    default_ms(&opts->connect_timeout_ms, CONNECT_TIMEOUT_MS);
+    default_ms(&opts->first_byte_timeout_ms, FIRST_BYTE_TIMEOUT_MS);
+    default_ms(&opts->between_bytes_timeout_ms, BETWEEN_BYTES_TIMEOUT_MS);
+    default_ms(&opts->idle_timeout_ms, IDLE_TIMEOUT_MS);
+    default_ms(&opts->resolve_interval_ms, RESOLVE_INTERVAL_MS);
+    if (opts->idle_max == 0) {
+        opts->idle_max = IDLE_MAX;
+    }
+    if (opts->head_max == 0) {
+        opts->head_max = RESPONSE_HEAD_MAX;
+    }
+    if (opts->fields_max == 0 || opts->fields_max > HEAD_FIELDS_MAX) {
+        opts->fields_max = HEAD_FIELDS_MAX;
+    }
+}
+
+static struct parse_opts
+parsing_of(const struct origin_opts *opts)
+{
+    /* An origin's field may fill the whole head (a long policy, say), and
+       its names with '_' are its own business: what such names can hide is
+       framing in requests. */
+    return (struct parse_opts){
+        .head_max = opts->head_max,
+        .field_max = opts->head_max,
+        .fields_max = opts->fields_max,
+        .keep_underscore = true,
+    };
+}
+
+static enum rc
+server_parse(struct origin_group *group)
+{
+    struct uri_server *server = &group->server;
+    struct slice text = slice_of_str(group->own_server);
+    enum rc rc = uri_parse_server(text, server);
+
+    if (rc != RC_OK) {
+        return rc;
+    }
+    if (server->is_unix) {
+        group->is_fixed = true;
+        return address_parse(text, &group->address);
+    }
+    if (!slice_eq(server->scheme, SLICE("http"))) {
+        return RC_UNSUPPORTED;
+    }
+    group->is_fixed =
+        address_of(server->host, server->port, &group->address) == RC_OK;
+    return RC_OK;
+}
+
+static enum rc
+group_fill(struct origin_group *group, const struct origin_opts *opts)
+{
+    if (opts->name == NULL || opts->servers_len != 1) {
+        return RC_BAD;
+    }
+    group->opts = *opts;
+    opts_complete(&group->opts);
+    group->parsing = parsing_of(&group->opts);
+    group->own_name = strdup(opts->name);
+    group->own_server = strdup(opts->servers[0]);
+    if (group->own_name == NULL || group->own_server == NULL) {
+        return RC_NOMEM;
+    }
+    group->opts.name = group->own_name;
+    group->opts.servers = NULL;
+    log_escape(slice_of_str(group->own_server), group->server_text,
+        sizeof(group->server_text));
+    return server_parse(group);
+}
+
+enum rc
+origin_group_new(const struct origin_opts *opts,
+    struct metric_registry *registry, struct origin_group **out_group)
+{
+    struct origin_group *group = calloc(1, sizeof(*group));
+    enum rc rc;
+
+    MUST(opts != NULL);
+    if (group == NULL) {
+        return RC_NOMEM;
+    }
+    group->magic = GROUP_MAGIC;
+    rc = group_fill(group, opts);
+    if (rc != RC_OK) {
+        origin_group_free(&group);
+        return rc;
+    }
+    if (registry != NULL) {
+        origin_groups_measure(&group, 1, registry);
+    }
+    *out_group = group;
+    return RC_OK;
+}
+
+void
+origin_group_free(struct origin_group **pgroup)
+{
+    struct origin_group *group = *pgroup;
+
+    if (group == NULL) {
+        return;
+    }
+    MUST_OBJ(group, GROUP_MAGIC);
+    MUST(atomic_load(&group->connections) == 0);
+    MUST(atomic_load(&group->pools) == 0);
+    *pgroup = NULL;
+    group->magic = 0;
+    free(group->own_name);
+    free(group->own_server);
+    free(group);
+}
+
+/* --- metrics ----------------------------------------------------------- */
+
+struct metric_row {
+    enum metric_kind kind;
+    const char *name;
+    const char *help;
+    size_t offset; /* of its id in struct origin_metrics */
+};
+
+static const struct metric_row metric_rows[] = {
+    {METRIC_COUNTER, "nearside_origin_requests_total",
+        "Requests to origins, retries not counted.",
+        offsetof(struct origin_metrics, requests)},
+    {METRIC_GAUGE, "nearside_origin_connections",
+        "Connections to origins open now.",
+        offsetof(struct origin_metrics, connections)},
+    {METRIC_COUNTER, "nearside_origin_reused_total",
+        "Requests sent on a connection of the pool.",
+        offsetof(struct origin_metrics, reused)},
+    {METRIC_COUNTER, "nearside_origin_retries_total",
+        "Requests sent once more since a pooled connection was closed.",
+        offsetof(struct origin_metrics, retries)},
+    {METRIC_HISTOGRAM, "nearside_origin_first_byte_seconds",
+        "Time from a request's last byte to its response's first.",
+        offsetof(struct origin_metrics, first_byte)},
+};
+
+static void
+row_measure(struct origin_group *group, struct metric_registry *registry,
+    const struct metric_row *row)
+{
+    char name[LABEL_MAX / 2];
+    char labels[LABEL_MAX];
+    metric_id id;
+
+    metric_escape(slice_of_str(group->own_name), name, sizeof(name));
+    snprintf(labels, sizeof(labels), "origin=\"%s\"", name);
+    id = metric_add(registry, row->kind, row->name, row->help, labels);
+    memcpy((char *)&group->metrics + row->offset, &id, sizeof(id));
+}
+
+static void
+error_measure(struct origin_group *group, struct metric_registry *registry,
+    enum origin_error error)
+{
+    char name[LABEL_MAX / 2];
+    char cause[32] = "";
+    char labels[LABEL_MAX];
+    const char *text = origin_error_name(error);
+
+    for (size_t i = 0; text[i] != '\0' && i < sizeof(cause) - 1; i++) {
+        cause[i] = ascii_lower(text[i]);
+        cause[i + 1] = '\0';
+    }
+    metric_escape(slice_of_str(group->own_name), name, sizeof(name));
+    snprintf(labels, sizeof(labels), "origin=\"%s\",cause=\"%s\"", name, cause);
+    group->metrics.errors[error] =
+        metric_add(registry, METRIC_COUNTER, "nearside_origin_errors_total",
+            "Requests to origins that failed, by cause.", labels);
+}
+
+void
+origin_groups_measure(struct origin_group *const *groups, unsigned groups_len,
+    struct metric_registry *registry)
+{
+    MUST(registry != NULL);
+    for (size_t r = 0; r < ARRAY_LEN(metric_rows); r++) {
+        for (unsigned g = 0; g < groups_len; g++) {
+            row_measure(groups[g], registry, &metric_rows[r]);
+        }
+    }
+    for (unsigned g = 0; g < groups_len; g++) {
+        MUST_OBJ(groups[g], GROUP_MAGIC);
+        MUST(!groups[g]->is_measured);
+        for (unsigned e = ORIGIN_ERROR_NONE + 1; e < ORIGIN_ERROR_COUNT; e++) {
+            error_measure(groups[g], registry, (enum origin_error)e);
+        }
+        groups[g]->is_measured = true;
+    }
+}
+
+/* --- what is asked of a group ------------------------------------------ */
+
+const char *
+origin_group_name(const struct origin_group *group)
+{
+    MUST_OBJ(group, GROUP_MAGIC);
+    return group->own_name;
+}
+
+struct slice
+origin_group_authority(const struct origin_group *group)
+{
+    MUST_OBJ(group, GROUP_MAGIC);
+    /* A path is no uri-host (RFC 9110 7.2). */
+    return group->server.is_unix ? SLICE("localhost") : group->server.authority;
+}
+
+unsigned
+origin_group_connections(const struct origin_group *group)
+{
+    MUST_OBJ(group, GROUP_MAGIC);
+    return atomic_load_explicit(&group->connections, memory_order_relaxed);
+}
+
+unsigned
+origin_group_in_flight(const struct origin_group *group)
+{
+    MUST_OBJ(group, GROUP_MAGIC);
+    return atomic_load_explicit(&group->in_flight, memory_order_relaxed);
+}
+
+bool
+group_reserve(struct origin_group *group)
+{
+    unsigned before = atomic_fetch_add(&group->connections, 1);
+
+    if (group->opts.connections_max != 0 &&
+        before >= group->opts.connections_max) {
+        atomic_fetch_sub(&group->connections, 1);
+        return false;
+    }
+    return true;
+}
+
+void
+group_release(struct origin_group *group)
+{
+    unsigned before = atomic_fetch_sub(&group->connections, 1);
+
+    MUST(before > 0);
+}
+
+/* Idle connections count against connections_max: a worker that kept more
+   than its share of it would leave the others without. */
+unsigned
+group_idle_max(const struct origin_group *group)
+{
+    unsigned idle_max = group->opts.idle_max;
+    unsigned share = group->opts.connections_max;
+
+    if (share == 0) {
+        return idle_max;
+    }
+    share /= atomic_load_explicit(&group->pools, memory_order_relaxed);
+    return share < idle_max ? share : idle_max;
+}

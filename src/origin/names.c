@@ -1,0 +1,102 @@
+/*
+ * The addresses of a group's server.
+ *
+ * Laws: no lookup ever blocks the loop, at most one is under way per pool,
+ * and it is shared by all who wait. An answer that has grown old is still
+ * used while the next lookup runs, and when that fails: an origin does not
+ * go away because a name server did.
+ */
+#include "origin/exchange_inside.h"
+#include "nearside/base/check.h"
+#include "origin/pool_inside.h"
+
+void
+names_init(struct origin_pool *pool)
+{
+    struct origin_names *names = &pool->names;
+
+    list_init(&names->waiting);
+    if (pool->group->is_fixed) {
+        names->answer.rc = RC_OK;
+        names->answer.count = 1;
+        names->answer.addresses[0] = pool->group->address;
+    }
+}
+
+void
+names_fini(struct origin_pool *pool)
+{
+    MUST(list_is_empty(&pool->names.waiting));
+    if (pool->names.lookup != NULL) {
+        resolve_cancel(&pool->names.lookup);
+    }
+}
+
+static void
+on_answer(void *ctx, const struct resolve_answer *answer)
+{
+    struct origin_pool *pool = OBJ_OF(struct origin_pool, ctx, POOL_MAGIC);
+    struct origin_names *names = &pool->names;
+    enum rc rc = answer->rc;
+    struct list waiting;
+    struct list *link;
+
+    names->lookup = NULL;
+    if (rc == RC_OK && answer->count > 0) {
+        names->answer = *answer;
+        names->first = 0;
+    } else if (rc == RC_OK) {
+        rc = RC_MISS;
+    }
+    /* Whoever comes to wait inside these callbacks waits for the next. */
+    list_init(&waiting);
+    list_splice(&waiting, &names->waiting);
+    while ((link = list_pop(&waiting)) != NULL) {
+        exchange_on_names(CONTAINER_OF(link, struct exchange, link), rc);
+    }
+}
+
+static bool
+lookup_start(struct origin_pool *pool)
+{
+    const struct uri_server *server = &pool->group->server;
+    struct origin_names *names = &pool->names;
+
+    MUST(pool->resolver != NULL);
+    names->lookup = resolve_start(pool->resolver, pool->loop, server->host,
+        server->port, on_answer, pool);
+    names->asked_ms = loop_now_ms(pool->loop);
+    return names->lookup != NULL;
+}
+
+enum rc
+names_get(struct origin_pool *pool)
+{
+    struct origin_names *names = &pool->names;
+    int64_t age_ms = loop_now_ms(pool->loop) - names->asked_ms;
+
+    if (pool->group->is_fixed) {
+        return RC_OK;
+    }
+    if (names->answer.count == 0) {
+        return names->lookup != NULL || lookup_start(pool) ? RC_AGAIN
+                                                           : RC_NOMEM;
+    }
+    if (names->lookup == NULL &&
+        age_ms >= pool->group->opts.resolve_interval_ms) {
+        /* Without memory the old answer does until the next interval. */
+        (void)lookup_start(pool);
+    }
+    return RC_OK;
+}
+
+void
+names_failed(struct origin_pool *pool, unsigned i)
+{
+    struct origin_names *names = &pool->names;
+
+    MUST(names->answer.count > 0);
+    if (i % names->answer.count == names->first) {
+        names->first = (i + 1) % names->answer.count;
+    }
+}

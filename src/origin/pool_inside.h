@@ -1,0 +1,97 @@
+/* A pool's inside, for the files of this room. */
+#ifndef ORIGIN_POOL_INSIDE_H
+#define ORIGIN_POOL_INSIDE_H
+
+#include "origin/group_inside.h"
+#include "nearside/base/log.h"
+#include "nearside/net/conn.h"
+#include "nearside/net/loop.h"
+#include "nearside/net/resolve.h"
+
+#define POOL_MAGIC        UINT32_C(0x6f706f6c)
+#define ORIGIN_CONN_MAGIC UINT32_C(0x6f636f6e)
+
+enum {
+    /* One read takes at most this, heads and content alike: more would not
+       save system calls that matter, and it is what waits for a client that
+       pauses (the 64 KiB each way of the limits). */
+    READ_MAX = 64 * 1024,
+    /* Exchange objects kept for the next requests; about 1 KiB each. */
+    SPARE_MAX = 64,
+};
+
+/* A connection to an origin: idle in the pool, or of one exchange. */
+struct origin_conn {
+    uint32_t magic;
+    bool is_reused;   /* has answered before: the other side may have ended
+                         it meanwhile, which is nobody's fault */
+    struct list link; /* pool->idle, or pool->dead_conns */
+    struct origin_pool *pool;
+    struct conn *conn;         /* owned; NULL: closed, waits for burial */
+    struct exchange *exchange; /* NULL: idle */
+    int64_t idle_since_ms;
+};
+
+/* The server's addresses, looked up off the loop and kept for a while. */
+struct origin_names {
+    struct resolve *lookup;       /* NULL: none under way */
+    struct resolve_answer answer; /* count 0: never known */
+    int64_t asked_ms;             /* when the answer's lookup began */
+    unsigned first;               /* the address that worked last */
+    struct list waiting;          /* of exchanges */
+};
+
+struct origin_pool {
+    uint32_t magic;
+    struct origin_group *group;
+    struct loop *loop;
+    struct resolver *resolver;
+    struct log_ring *ring;
+    struct metric_block *block; /* NULL: nothing is counted */
+    struct origin_names names;
+    struct list idle; /* the one used last is first */
+    unsigned idle_len;
+    struct loop_timer idle_timer; /* for the last of idle, or in vain */
+    unsigned live;                /* exchanges not over */
+    struct list spare;            /* exchanges for reuse */
+    unsigned spare_len;
+    struct list dead_conns; /* buried at the turn's end */
+    struct list dead_exchanges;
+    struct loop_task turn_end;
+    struct buf in;    /* lent to whichever exchange reads just now */
+    struct head head; /* the same: a head is a loan of one callback */
+};
+
+/* The turn's end will bury the dead. */
+void pool_turn(struct origin_pool *pool);
+
+/* The idle connection used last, or NULL. */
+struct origin_conn *pool_take(struct origin_pool *pool);
+
+/* Gives a connection back whose both directions are finished. */
+void pool_put(struct origin_pool *pool, struct origin_conn *c);
+
+/*
+ * Wraps a connection that was just made; its place was reserved with the
+ * group before and is the connection's from here on, also on failure. NULL:
+ * no memory; own_conn is closed.
+ */
+struct origin_conn *origin_pool_adopt(
+    struct origin_pool *pool, struct conn *own_conn);
+
+/* Closes it, with a reset if is_abrupt; clears the caller's pointer. */
+void pool_close(struct origin_conn **c, bool is_abrupt);
+
+/*
+ * RC_OK: names->answer holds addresses. RC_AGAIN: a lookup is under way;
+ * exchange_on_names follows for all that are on names->waiting. RC_NOMEM.
+ */
+enum rc names_get(struct origin_pool *pool) RC_MUST_CHECK;
+
+void names_init(struct origin_pool *pool);
+void names_fini(struct origin_pool *pool);
+
+/* The address at index i (any number) did not work. */
+void names_failed(struct origin_pool *pool, unsigned i);
+
+#endif
