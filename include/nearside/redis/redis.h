@@ -1,0 +1,192 @@
+/*
+ * The shared tier's client: one `struct redis` for the process (seeds, the
+ * slot map, per-node health), one `struct redis_client` for each worker
+ * (its connections, one to each primary, opened on demand). A command names the
+ * key that decides its slot; the client finds the node, follows MOVED and ASK,
+ * and reports a reply or a reason, always once, always bounded in time.
+ *
+ * `mode = standalone` is the same with one node that owns all slots.
+ */
+#ifndef NEARSIDE_REDIS_REDIS_H
+#define NEARSIDE_REDIS_REDIS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nearside/base/list.h"
+#include "nearside/base/slice.h"
+#include "nearside/net/loop.h"
+
+struct log_ring;
+struct metric_block;
+struct metric_registry;
+struct redis;
+struct redis_client;
+struct redis_call;
+struct redis_script;
+struct resolver;
+struct wire;
+
+enum redis_mode {
+    REDIS_MODE_CLUSTER,
+    REDIS_MODE_STANDALONE,
+};
+
+struct redis_opts {
+    enum redis_mode mode;
+    const char *const *seeds; /* "host:port"; borrowed for redis's life */
+    unsigned seeds_len;
+    const char *user;            /* NULL: none (AUTH with the password alone) */
+    const char *password;        /* NULL: no AUTH */
+    const char *client_name;     /* CLIENT SETNAME; NULL: "nearside" */
+    int64_t command_timeout_ms;  /* 0: 50; the request's deadline */
+    int64_t connect_timeout_ms;  /* 0: 500 */
+    int64_t hang_ms;             /* 0: 1,000; oldest command's age at which
+                                    the connection is given up */
+    int64_t refresh_interval_ms; /* 0: 30,000, +-20 % */
+    unsigned in_flight_max;      /* 0: 1,024 commands a connection */
+    size_t in_flight_bytes_max;  /* 0: 8 MiB unsent and unanswered */
+    size_t reply_max;            /* 0: 8 MiB + 64 KiB: one reply */
+};
+
+/* Copies nothing it can borrow. NULL: out of memory. Metrics are added to
+   the registry (may be NULL in tests). */
+struct redis *redis_new(const struct redis_opts *opts,
+    struct resolver *resolver, struct metric_registry *registry);
+
+/*
+ * Begins discovery on the control thread's loop: map refreshes with
+ * CLUSTER SLOTS, single-flight, at most one a second, jittered; from then
+ * on for ever, whether or not Redis is there. ring and block belong to that
+ * thread (either may be NULL). After all clients are gone, on that thread
+ * again: redis_stop, then redis_free anywhere.
+ */
+void redis_start(struct redis *redis, struct loop *control,
+    struct log_ring *ring, struct metric_block *block);
+void redis_stop(struct redis *redis);
+void redis_free(struct redis **redis);
+
+/* Per worker; belongs to the loop's thread. NULL: out of memory. */
+struct redis_client *redis_client_new(struct redis *redis, struct loop *loop,
+    struct log_ring *ring, struct metric_block *block);
+
+/* Every call under way ends with RC_CANCELLED first. */
+void redis_client_free(struct redis_client **client);
+
+enum redis_type {
+    REDIS_NIL,
+    REDIS_STATUS, /* "OK" */
+    REDIS_ERROR,  /* what the client does not handle by itself */
+    REDIS_INTEGER,
+    REDIS_STRING,
+    REDIS_ARRAY,
+};
+
+struct redis_reply {
+    enum redis_type type;
+    int64_t integer;
+    char *str; /* STATUS, ERROR, STRING; not NUL-terminated; owned here */
+    size_t len;
+    struct redis_reply **elements; /* ARRAY */
+    size_t elements_len;
+};
+
+/* Passes a STRING's bytes (malloc'ed, exactly *out_len of them) to the
+   caller; the reply keeps none. NULL: not a STRING, *out_len is untouched. */
+char *redis_reply_take(struct redis_reply *reply, size_t *out_len);
+
+/*
+ * A command under way. Its memory is the caller's and stays until on_reply
+ * was called or redis_call_cancel has returned; so do the argument bytes.
+ *
+ * RC_OK: reply is there (nil and errors included), a loan until the
+ * callback returns. Otherwise reply is NULL: RC_TIMEOUT the deadline
+ * passed; RC_CLOSED, RC_REFUSED, RC_IO no connection; RC_MISS no node is
+ * known for the slot; RC_LIMIT too much in flight; RC_BAD the peer
+ * does not speak RESP; RC_NOMEM; RC_CANCELLED. What happened to the command
+ * is then unknown, unless was_sent is false.
+ * Never called from inside redis_send or redis_eval.
+ */
+typedef void (*redis_reply_fn)(
+    void *ctx, enum rc rc, struct redis_reply *reply);
+
+enum {
+    REDIS_ARGS_MAX = 12,
+};
+
+struct redis_call {
+    redis_reply_fn on_reply;
+    void *ctx;
+    int64_t deadline_ms; /* loop time; 0: now + command_timeout */
+    bool was_sent;       /* at least a byte of it may have reached Redis */
+    bool retries;        /* idempotent: may be sent again after a loss */
+
+    /* Private to the room; zero before the first use. */
+    struct {
+        struct loop_timer timer; /* the deadline, or a pause's end */
+        struct list link;
+        struct redis_client *client;
+        struct wire *wire; /* that it waits for or was sent on */
+        const struct redis_script *script;
+        struct slice argv[REDIS_ARGS_MAX];
+        int64_t deadline_ms;
+        uint64_t place; /* in the wire's queue of replies */
+        enum rc rc;     /* how it ended, until told */
+        uint16_t hash_slot;
+        uint8_t argc;
+        uint8_t hops;
+        uint8_t attempts;
+        uint8_t state;
+        bool is_asking;
+    } impl;
+};
+
+/*
+ * Sends argv (argc <= REDIS_ARGS_MAX) to the primary of key's slot with
+ * whatever else this loop turn produces. call->on_reply, ctx, deadline_ms
+ * and retries are set by the caller.
+ */
+void redis_send(struct redis_client *client, struct redis_call *call,
+    struct slice key, unsigned argc, const struct slice *argv);
+
+/* A Lua script known by its SHA-1. */
+struct redis_script {
+    const char *body;
+    char sha1[41]; /* filled by redis_script_init */
+};
+
+void redis_script_init(struct redis_script *script, const char *body);
+
+/*
+ * EVALSHA with one key and up to 8 arguments; on NOSCRIPT, EVAL with the
+ * body on the same connection. script stays until on_reply.
+ */
+void redis_eval(struct redis_client *client, struct redis_call *call,
+    const struct redis_script *script, struct slice key_and_args[],
+    unsigned keys, unsigned count);
+
+/* on_reply will not come; the late reply is dropped. Harmless on a call
+   that is not under way. */
+void redis_call_cancel(struct redis_call *call);
+bool redis_call_is_active(const struct redis_call *call);
+
+/* What is known of the cluster, for /status and /metrics; any thread. */
+struct redis_node_status {
+    char id[41];
+    char address[80];
+    bool is_reachable;  /* the last thing heard of it was not a failure */
+    unsigned slots;     /* owned */
+    uint64_t in_flight; /* of all workers */
+};
+
+struct redis_status {
+    bool is_up;           /* at least one node answers */
+    unsigned slots_known; /* 16,384 when the map is whole */
+    uint64_t map_version;
+    unsigned nodes_len;
+    struct redis_node_status nodes[64];
+};
+
+void redis_status(struct redis *redis, struct redis_status *out);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * One Redis node as the whole process sees it: where it is, and how it has
+ * been doing. Shared by all workers; only atomics change. Counted under the
+ * lock of struct redis (redis_node_ref, redis_node_unref).
+ */
+#ifndef REDIS_NODE_H
+#define REDIS_NODE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "nearside/base/list.h"
+#include "nearside/redis/redirect.h"
+
+enum {
+    NODE_MAGIC = 0x4e4f4445,
+    NODE_TEXT_MAX = HOST_MAX + 9, /* "[" host "]:65535" */
+    /* Failures in a row after which calls are no longer tried. */
+    NODE_FAILURES_MAX = 5,
+    NODE_REST_MS = 1000,
+    NODE_REST_MAX_MS = 30000,
+};
+
+enum breaker {
+    BREAKER_CLOSED, /* calls pass; failures are counted */
+    BREAKER_OPEN,   /* none passes until open_until_ms */
+    BREAKER_HALF,   /* one has been let through; its end decides */
+};
+
+struct node {
+    uint32_t magic;
+    struct list link; /* redis's nodes; under its lock */
+    unsigned refs;    /* under redis's lock */
+    uint16_t port;
+    char host[HOST_MAX + 1];
+    char text[NODE_TEXT_MAX]; /* for logs and the status */
+    _Atomic int breaker;      /* enum breaker */
+    _Atomic unsigned failures;
+    _Atomic unsigned opens; /* in a row; doubles the rest */
+    _Atomic int64_t open_until_ms;
+    _Atomic int64_t in_flight; /* of all workers */
+    _Atomic int wires;         /* that are up */
+    atomic_bool is_resting;   /* it answers, but does not serve */
+    atomic_bool is_down;       /* the last thing heard was a failure */
+    atomic_bool is_heard;      /* has ever answered */
+};
+
+struct node *node_new(struct slice host, uint16_t port); /* NULL: no memory */
+void node_free(struct node **node);
+bool node_is_at(const struct node *node, struct slice host, uint16_t port);
+
+/* May a call go there? While the breaker is open: no, but for one call when
+   its time is over, whose end decides. */
+bool node_admits(struct node *node, int64_t now_ms);
+
+/* A reply in time. */
+void node_succeeded(struct node *node);
+
+/* A connection came up: as good as a reply, but for a node that rests. */
+void node_greeted(struct node *node);
+
+/* A reply after its deadline: slow, yet alive. An open breaker lets the
+   next call try. */
+void node_heard(struct node *node);
+
+/* No reply in time, or no connection. True: this opened the breaker. */
+bool node_failed(struct node *node, int64_t now_ms);
+
+/* Opens the breaker for NODE_REST_MS at once: it answers, but does not
+   serve (LOADING, CLUSTERDOWN, NOAUTH). */
+void node_rest(struct node *node, int64_t now_ms);
+
+#endif

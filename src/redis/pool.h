@@ -1,0 +1,64 @@
+/*
+ * A worker's connections, one to each node it has had to do with, opened on
+ * demand, and its own copy of the slot map, which points right at them.
+ */
+#ifndef REDIS_POOL_H
+#define REDIS_POOL_H
+
+#include "nearside/redis/slot.h"
+#include "redis/room.h"
+#include "redis/wire.h"
+
+struct pool;
+
+struct peer {
+    uint32_t magic;
+    struct pool *pool;
+    struct node *node; /* a counted reference */
+    struct wire *wire; /* owned */
+    uint16_t index;    /* in the pool */
+    bool is_mapped;    /* by the newest map, or by a MOVED since */
+};
+
+enum {
+    PEER_MAGIC = 0x50454552,
+};
+
+struct pool {
+    struct redis *redis;
+    struct loop *loop;
+    struct log_ring *ring;
+    struct metric_block *block;
+    void *owner; /* the client, for the callbacks of its peers */
+    const struct wire_callbacks *callbacks; /* their ctx is the peer */
+    struct peer **peers;                    /* NULL: a free index */
+    unsigned peers_len;
+    unsigned peers_cap;
+    uint64_t version; /* of the map that was adopted; 0: none yet */
+    uint16_t slots[SLOT_COUNT]; /* index of the owner, or VIEW_NONE */
+    struct loop_timer sweep;
+};
+
+/* Fields up to callbacks are set by the caller before. */
+void pool_init(struct pool *pool);
+void pool_fini(struct pool *pool);
+
+/* Takes over the newest map, if there is one. */
+void pool_adopt(struct pool *pool);
+
+/* The owner of a slot; NULL: none is known. */
+static inline struct peer *
+pool_owner(const struct pool *pool, uint16_t slot)
+{
+    uint16_t index = pool->slots[slot];
+
+    return index == VIEW_NONE ? NULL : pool->peers[index];
+}
+
+/* The peer at an address, made when new. NULL: no memory, or too many. */
+struct peer *pool_at(struct pool *pool, struct slice host, uint16_t port);
+
+/* Until the next map, the slot is this peer's (MOVED). */
+void pool_patch(struct pool *pool, uint16_t slot, struct peer *peer);
+
+#endif

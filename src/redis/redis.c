@@ -1,0 +1,454 @@
+/*
+ * The process-wide object: nodes, the newest map, and the way from a worker
+ * that saw trouble to the control thread and back.
+ *
+ * One lock guards all of it. It is held for a few stores, or, when a map
+ * changes, for a walk over the nodes; never on the way of a command, which
+ * uses its worker's own copy.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "redis/room.h"
+
+enum {
+    COMMAND_TIMEOUT_MS = 50,
+    CONNECT_TIMEOUT_MS = 500,
+    HANG_MS = 1000,
+    REFRESH_INTERVAL_MS = 30000,
+    IN_FLIGHT_MAX = 1024,
+    IN_FLIGHT_BYTES_MAX = 8 * 1024 * 1024,
+    REPLY_BYTES_MAX = 8 * 1024 * 1024 + 64 * 1024,
+};
+
+static void
+lock(struct redis *redis)
+{
+    MUST(pthread_mutex_lock(&redis->lock) == 0);
+}
+
+static void
+unlock(struct redis *redis)
+{
+    MUST(pthread_mutex_unlock(&redis->lock) == 0);
+}
+
+/* ---- nodes -------------------------------------------------------------- */
+
+static struct node *
+node_find_locked(struct redis *redis, struct slice host, uint16_t port)
+{
+    LIST_EACH(it, &redis->nodes)
+    {
+        struct node *node = CONTAINER_OF(it, struct node, link);
+
+        if (node_is_at(node, host, port)) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+static struct node *
+node_take_locked(struct redis *redis, struct slice host, uint16_t port)
+{
+    struct node *node = node_find_locked(redis, host, port);
+
+    if (node == NULL) {
+        node = node_new(host, port);
+        if (node == NULL) {
+            return NULL;
+        }
+        list_push_back(&redis->nodes, &node->link);
+    }
+    node->refs++;
+    return node;
+}
+
+static void
+node_unref_locked(struct node **pnode)
+{
+    struct node *node = *pnode;
+
+    *pnode = NULL;
+    MUST_OBJ(node, NODE_MAGIC);
+    MUST(node->refs > 0);
+    node->refs--;
+    if (node->refs == 0) {
+        list_remove(&node->link);
+        node_free(&node);
+    }
+}
+
+struct node *
+redis_node_take(struct redis *redis, struct slice host, uint16_t port)
+{
+    struct node *node;
+
+    MUST_OBJ(redis, REDIS_MAGIC);
+    lock(redis);
+    node = node_take_locked(redis, host, port);
+    unlock(redis);
+    return node;
+}
+
+struct node *
+redis_node_ref(struct redis *redis, struct node *node)
+{
+    lock(redis);
+    node->refs++;
+    unlock(redis);
+    return node;
+}
+
+void
+redis_node_unref(struct redis *redis, struct node **node)
+{
+    if (*node == NULL) {
+        return;
+    }
+    lock(redis);
+    node_unref_locked(node);
+    unlock(redis);
+}
+
+/* ---- maps --------------------------------------------------------------- */
+
+static void
+map_unref_locked(struct map **pmap)
+{
+    struct map *map = *pmap;
+
+    *pmap = NULL;
+    if (map == NULL) {
+        return;
+    }
+    map->refs--;
+    if (map->refs > 0) {
+        return;
+    }
+    for (unsigned i = 0; i < map->nodes_len; i++) {
+        node_unref_locked(&map->nodes[i].node);
+    }
+    free(map);
+}
+
+struct map *
+redis_map_take(struct redis *redis)
+{
+    struct map *map;
+
+    MUST_OBJ(redis, REDIS_MAGIC);
+    lock(redis);
+    map = redis->map;
+    if (map != NULL) {
+        map->refs++;
+    }
+    unlock(redis);
+    return map;
+}
+
+void
+redis_map_unref(struct redis *redis, struct map **map)
+{
+    lock(redis);
+    map_unref_locked(map);
+    unlock(redis);
+}
+
+static bool
+map_node_is(const struct map_node *a, const struct view_node *b)
+{
+    return node_is_at(a->node, slice_of_str(b->host), b->port) &&
+           strcmp(a->id, b->id) == 0;
+}
+
+static bool
+map_is(const struct map *map, const struct view *view)
+{
+    if (map == NULL || map->nodes_len != view->nodes_len ||
+        memcmp(map->owner, view->owner, sizeof(map->owner)) != 0) {
+        return false;
+    }
+    for (unsigned i = 0; i < map->nodes_len; i++) {
+        if (!map_node_is(&map->nodes[i], &view->nodes[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* NULL: no memory. */
+static struct map *
+map_new_locked(struct redis *redis, const struct view *view)
+{
+    struct map *map =
+        calloc(1, sizeof(*map) + view->nodes_len * sizeof(map->nodes[0]));
+
+    if (map == NULL) {
+        return NULL;
+    }
+    map->refs = 1;
+    map->covered = view->covered;
+    memcpy(map->owner, view->owner, sizeof(map->owner));
+    for (unsigned i = 0; i < view->nodes_len; i++) {
+        const struct view_node *from = &view->nodes[i];
+        struct map_node *to = &map->nodes[i];
+
+        to->node = node_take_locked(
+            redis, slice_of_str(from->host), from->port);
+        if (to->node == NULL) {
+            map_unref_locked(&map);
+            return NULL;
+        }
+        memcpy(to->id, from->id, sizeof(to->id));
+        to->slots = from->slots;
+        map->nodes_len++;
+    }
+    return map;
+}
+
+static enum rc
+publish_locked(struct redis *redis, const struct view *view, bool *out_changed)
+{
+    struct map *map;
+
+    *out_changed = false;
+    if (map_is(redis->map, view)) {
+        return RC_OK;
+    }
+    map = map_new_locked(redis, view);
+    if (map == NULL) {
+        return RC_NOMEM;
+    }
+    map->version = ++redis->version;
+    map_unref_locked(&redis->map);
+    redis->map = map;
+    *out_changed = true;
+    LIST_EACH(it, &redis->members)
+    {
+        mailbox_post(CONTAINER_OF(it, struct member, link)->mailbox);
+    }
+    return RC_OK;
+}
+
+enum rc
+redis_publish(struct redis *redis, const struct view *view, bool *out_changed)
+{
+    enum rc rc;
+
+    MUST_OBJ(redis, REDIS_MAGIC);
+    lock(redis);
+    rc = publish_locked(redis, view, out_changed);
+    unlock(redis);
+    return rc;
+}
+
+void
+redis_join(struct redis *redis, struct member *member)
+{
+    MUST_OBJ(redis, REDIS_MAGIC);
+    lock(redis);
+    list_push_back(&redis->members, &member->link);
+    unlock(redis);
+}
+
+void
+redis_leave(struct redis *redis, struct member *member)
+{
+    lock(redis);
+    list_remove(&member->link);
+    unlock(redis);
+}
+
+/* ---- the control thread ------------------------------------------------- */
+
+void
+redis_want_refresh(struct redis *redis, enum refresh_cause cause)
+{
+    MUST_OBJ(redis, REDIS_MAGIC);
+    if (atomic_load_explicit(&redis->is_wanted, memory_order_relaxed) ||
+        atomic_exchange(&redis->is_wanted, true)) {
+        return;
+    }
+    atomic_store(&redis->wanted_cause, (int)cause);
+    lock(redis);
+    if (redis->control != NULL) {
+        mailbox_post(redis->control);
+    }
+    unlock(redis);
+}
+
+void
+redis_start(struct redis *redis, struct loop *control, struct log_ring *ring,
+    struct metric_block *block)
+{
+    struct mailbox *mailbox;
+
+    MUST_OBJ(redis, REDIS_MAGIC);
+    MUST(redis->refresh == NULL);
+    redis->refresh =
+        refresh_new(redis, control, ring, redis->has_metrics ? block : NULL);
+    mailbox = mailbox_new(control, refresh_on_wanted, redis->refresh);
+    if (redis->refresh == NULL || mailbox == NULL) {
+        (void)fprintf(stderr, "nearside: out of memory\n");
+        exit(1); /* start-up: STYLE 16 */
+    }
+    lock(redis);
+    redis->control = mailbox;
+    unlock(redis);
+    atomic_store(&redis->is_wanted, false);
+    redis_want_refresh(redis, REFRESH_START);
+}
+
+void
+redis_stop(struct redis *redis)
+{
+    struct mailbox *mailbox;
+
+    MUST_OBJ(redis, REDIS_MAGIC);
+    lock(redis);
+    mailbox = redis->control;
+    redis->control = NULL;
+    unlock(redis);
+    mailbox_close(&mailbox);
+    refresh_free(&redis->refresh);
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+static void
+opts_complete(struct redis_opts *o)
+{
+    o->client_name = o->client_name != NULL ? o->client_name : "nearside";
+    o->command_timeout_ms =
+        o->command_timeout_ms > 0 ? o->command_timeout_ms : COMMAND_TIMEOUT_MS;
+    o->connect_timeout_ms =
+        o->connect_timeout_ms > 0 ? o->connect_timeout_ms : CONNECT_TIMEOUT_MS;
+    o->hang_ms = o->hang_ms > 0 ? o->hang_ms : HANG_MS;
+    o->refresh_interval_ms = o->refresh_interval_ms > 0
+                                 ? o->refresh_interval_ms
+                                 : REFRESH_INTERVAL_MS;
+    o->in_flight_max = o->in_flight_max > 0 ? o->in_flight_max : IN_FLIGHT_MAX;
+    o->in_flight_bytes_max = o->in_flight_bytes_max > 0
+                                 ? o->in_flight_bytes_max
+                                 : IN_FLIGHT_BYTES_MAX;
+    o->reply_max = o->reply_max > 0 ? o->reply_max : REPLY_BYTES_MAX;
+}
+
+/* A single server owns all slots; that needs no discovery. */
+static enum rc
+publish_standalone(struct redis *redis)
+{
+    struct view *view = view_new();
+    struct slice host;
+    uint16_t port;
+    uint16_t index;
+    bool changed;
+    enum rc rc = RC_NOMEM;
+
+    if (view == NULL) {
+        return rc;
+    }
+    rc = host_port_parse(slice_of_str(redis->opts.seeds[0]), &host, &port);
+    if (rc == RC_OK) {
+        rc = view_add_node(view, slice_of(NULL, 0), host, port, &index);
+    }
+    if (rc == RC_OK) {
+        view_give(view, 0, SLOT_COUNT - 1, index);
+        rc = redis_publish(redis, view, &changed);
+    }
+    view_free(&view);
+    return rc;
+}
+
+struct redis *
+redis_new(const struct redis_opts *opts, struct resolver *resolver,
+    struct metric_registry *registry)
+{
+    struct redis *redis = calloc(1, sizeof(*redis));
+
+    MUST(opts != NULL);
+    MUST(opts->seeds_len > 0);
+    if (redis == NULL) {
+        return NULL;
+    }
+    redis->magic = REDIS_MAGIC;
+    redis->opts = *opts;
+    redis->resolver = resolver;
+    opts_complete(&redis->opts);
+    list_init(&redis->nodes);
+    list_init(&redis->members);
+    MUST(pthread_mutex_init(&redis->lock, NULL) == 0);
+    if (registry != NULL) {
+        redis_metrics_init(&redis->metrics, registry);
+        redis->has_metrics = true;
+    }
+    /* A seed that is none (RC_BAD) leaves the map empty: every call misses,
+       and the refresh says so. */
+    if (opts->mode == REDIS_MODE_STANDALONE &&
+        publish_standalone(redis) == RC_NOMEM) {
+        redis_free(&redis);
+    }
+    return redis;
+}
+
+void
+redis_free(struct redis **predis)
+{
+    struct redis *redis = *predis;
+
+    if (redis == NULL) {
+        return;
+    }
+    MUST_OBJ(redis, REDIS_MAGIC);
+    MUST(list_is_empty(&redis->members));
+    MUST(redis->refresh == NULL);
+    *predis = NULL;
+    map_unref_locked(&redis->map);
+    MUST(list_is_empty(&redis->nodes));
+    MUST(pthread_mutex_destroy(&redis->lock) == 0);
+    redis->magic = 0;
+    free(redis);
+}
+
+/* ---- status ------------------------------------------------------------- */
+
+static void
+status_of_node(struct redis_node_status *out, const struct map_node *from)
+{
+    int64_t in_flight = atomic_load(&from->node->in_flight);
+
+    memcpy(out->id, from->id, sizeof(out->id));
+    (void)snprintf(
+        out->address, sizeof(out->address), "%.79s", from->node->text);
+    out->is_reachable = !atomic_load(&from->node->is_down);
+    out->slots = from->slots;
+    out->in_flight = in_flight > 0 ? (uint64_t)in_flight : 0;
+}
+
+void
+redis_status(struct redis *redis, struct redis_status *out)
+{
+    struct map *map;
+
+    MUST_OBJ(redis, REDIS_MAGIC);
+    MUST(out != NULL);
+    *out = (struct redis_status){0};
+    lock(redis);
+    map = redis->map;
+    if (map != NULL) {
+        out->slots_known = map->covered;
+        out->map_version = map->version;
+    }
+    for (unsigned i = 0; map != NULL && i < map->nodes_len; i++) {
+        const struct node *node = map->nodes[i].node;
+
+        out->is_up |= atomic_load(&node->is_heard) &&
+                      !atomic_load(&node->is_down);
+        if (i < ARRAY_LEN(out->nodes)) {
+            status_of_node(&out->nodes[out->nodes_len++], &map->nodes[i]);
+        }
+    }
+    unlock(redis);
+}

@@ -1,0 +1,323 @@
+/*
+ * Views of the cluster: CLUSTER SLOTS and CLUSTER NODES read with suspicion.
+ *
+ * Nodes are told apart by their id, or by address where a server gives none
+ * (before Redis 4). A view holds primaries only: replicas are never read.
+ */
+#include "nearside/redis/view.h"
+
+#include <stdlib.h>
+
+#include "nearside/base/check.h"
+#include "nearside/redis/redis.h"
+
+struct view *
+view_new(void)
+{
+    struct view *view = calloc(1, sizeof(*view));
+
+    if (view == NULL) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < SLOT_COUNT; i++) {
+        view->owner[i] = VIEW_NONE;
+    }
+    return view;
+}
+
+void
+view_free(struct view **view)
+{
+    if (*view == NULL) {
+        return;
+    }
+    free((*view)->nodes);
+    free(*view);
+    *view = NULL;
+}
+
+static bool
+node_is(const struct view_node *node, struct slice id, struct slice host,
+    uint16_t port)
+{
+    if (id.len > 0 && node->id[0] != '\0') {
+        return slice_eq(slice_of_str(node->id), id);
+    }
+    return node->port == port && slice_eq(slice_of_str(node->host), host);
+}
+
+static enum rc
+view_grow(struct view *view)
+{
+    unsigned cap = view->nodes_cap == 0 ? 8 : view->nodes_cap * 2;
+    struct view_node *nodes;
+
+    if (view->nodes_len < view->nodes_cap) {
+        return RC_OK;
+    }
+    if (view->nodes_len == VIEW_NODES_MAX) {
+        return RC_LIMIT;
+    }
+    nodes = realloc(view->nodes, cap * sizeof(*nodes));
+    if (nodes == NULL) {
+        return RC_NOMEM;
+    }
+    view->nodes = nodes;
+    view->nodes_cap = cap;
+    return RC_OK;
+}
+
+enum rc
+view_add_node(struct view *view, struct slice id, struct slice host,
+    uint16_t port, uint16_t *out_index)
+{
+    struct view_node *node;
+    enum rc rc;
+
+    if (!host_is_sane(host) || port == 0 || id.len > NODE_ID_LEN) {
+        return RC_BAD;
+    }
+    for (unsigned i = 0; i < view->nodes_len; i++) {
+        if (node_is(&view->nodes[i], id, host, port)) {
+            *out_index = (uint16_t)i;
+            return RC_OK;
+        }
+    }
+    rc = view_grow(view);
+    if (rc != RC_OK) {
+        return rc;
+    }
+    *out_index = (uint16_t)view->nodes_len;
+    node = &view->nodes[view->nodes_len++];
+    *node = (struct view_node){.port = port};
+    if (id.len > 0) {
+        memcpy(node->id, id.ptr, id.len);
+    }
+    memcpy(node->host, host.ptr, host.len);
+    return RC_OK;
+}
+
+void
+view_give(struct view *view, unsigned first, unsigned last, uint16_t index)
+{
+    MUST(last < SLOT_COUNT);
+    MUST(index < view->nodes_len);
+    for (unsigned slot = first; slot <= last; slot++) {
+        if (view->owner[slot] == VIEW_NONE) {
+            view->owner[slot] = index;
+            view->nodes[index].slots++;
+            view->covered++;
+        }
+    }
+}
+
+/* ---- CLUSTER SLOTS ------------------------------------------------------ */
+
+static bool
+is_text(const struct redis_reply *reply)
+{
+    return reply->type == REDIS_STRING || reply->type == REDIS_STATUS;
+}
+
+/* The primary of a row: endpoint, port, id, and whatever newer servers add.
+   RC_MISS: no use to us. */
+static enum rc
+read_primary(struct view *view, const struct redis_reply *reply,
+    struct slice sender, uint16_t *out_index)
+{
+    struct slice host = sender;
+    struct slice id = {NULL, 0};
+    const struct redis_reply *const *e;
+    enum rc rc;
+
+    if (reply->type != REDIS_ARRAY || reply->elements_len < 2) {
+        return RC_MISS;
+    }
+    e = (const struct redis_reply *const *)reply->elements;
+    if (is_text(e[0]) && e[0]->len > 0) {
+        host = slice_of(e[0]->str, e[0]->len);
+    } else if (!is_text(e[0]) && e[0]->type != REDIS_NIL) {
+        return RC_MISS;
+    }
+    if (e[1]->type != REDIS_INTEGER || e[1]->integer < 1 ||
+        e[1]->integer > UINT16_MAX) {
+        return RC_MISS;
+    }
+    if (reply->elements_len > 2 && is_text(e[2])) {
+        id = slice_of(e[2]->str, e[2]->len);
+    }
+    rc = view_add_node(view, id, host, (uint16_t)e[1]->integer, out_index);
+    return rc == RC_BAD ? RC_MISS : rc;
+}
+
+/* [first, last, primary, replicas...]. RC_MISS: no use to us. */
+static enum rc
+read_row(
+    struct view *view, const struct redis_reply *row, struct slice sender)
+{
+    const struct redis_reply *const *e;
+    uint16_t index;
+    enum rc rc;
+
+    if (row->type != REDIS_ARRAY || row->elements_len < 3) {
+        return RC_MISS;
+    }
+    e = (const struct redis_reply *const *)row->elements;
+    if (e[0]->type != REDIS_INTEGER || e[1]->type != REDIS_INTEGER) {
+        return RC_MISS;
+    }
+    if (e[0]->integer < 0 || e[1]->integer >= SLOT_COUNT ||
+        e[0]->integer > e[1]->integer) {
+        return RC_MISS;
+    }
+    rc = read_primary(view, e[2], sender, &index);
+    if (rc == RC_OK) {
+        view_give(
+            view, (unsigned)e[0]->integer, (unsigned)e[1]->integer, index);
+    }
+    return rc;
+}
+
+enum rc
+view_read_slots(
+    struct view *view, const struct redis_reply *reply, struct slice sender)
+{
+    MUST(view->nodes_len == 0);
+    MUST(reply != NULL);
+    if (reply->type != REDIS_ARRAY) {
+        return RC_BAD;
+    }
+    for (size_t i = 0; i < reply->elements_len; i++) {
+        enum rc rc = read_row(view, reply->elements[i], sender);
+
+        if (rc != RC_OK && rc != RC_MISS) {
+            return rc;
+        }
+    }
+    return RC_OK;
+}
+
+/* ---- CLUSTER NODES ------------------------------------------------------ */
+
+static void
+set_epoch(struct view *view, struct slice id, uint64_t epoch)
+{
+    for (unsigned i = 0; i < view->nodes_len; i++) {
+        if (slice_eq(slice_of_str(view->nodes[i].id), id)) {
+            view->nodes[i].epoch = epoch;
+            return;
+        }
+    }
+}
+
+/* <id> <address> <flags> <primary> <ping> <pong> <config-epoch> ... */
+static void
+read_node_line(struct view *view, struct slice line)
+{
+    struct slice id = {NULL, 0};
+    struct slice field = {NULL, 0};
+    uint64_t epoch;
+
+    if (!slice_split(&line, ' ', &id) || id.len != NODE_ID_LEN) {
+        return;
+    }
+    for (unsigned i = 0; i < 6; i++) {
+        if (!slice_split(&line, ' ', &field)) {
+            return;
+        }
+    }
+    if (slice_to_u64(field, UINT64_MAX, &epoch) == RC_OK) {
+        set_epoch(view, id, epoch);
+    }
+}
+
+void
+view_read_epochs(struct view *view, struct slice nodes_text)
+{
+    struct slice line;
+
+    MUST(view != NULL);
+    while (slice_split(&nodes_text, '\n', &line)) {
+        read_node_line(view, line);
+    }
+}
+
+/* ---- several ------------------------------------------------------------ */
+
+static bool
+node_eq(const struct view_node *a, const struct view_node *b)
+{
+    return a->port == b->port && strcmp(a->host, b->host) == 0 &&
+           strcmp(a->id, b->id) == 0;
+}
+
+bool
+view_eq(const struct view *a, const struct view *b)
+{
+    for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+        uint16_t i = a->owner[slot];
+        uint16_t j = b->owner[slot];
+
+        if ((i == VIEW_NONE) != (j == VIEW_NONE)) {
+            return false;
+        }
+        /* Owners change seldom along the slots: compare them once a run. */
+        if (i != VIEW_NONE &&
+            (slot == 0 || i != a->owner[slot - 1] || j != b->owner[slot - 1]) &&
+            !node_eq(&a->nodes[i], &b->nodes[j])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The view whose owner of the slot has the highest epoch; NULL: no owner. */
+static const struct view_node *
+slot_winner(struct view *const views[], unsigned views_len, unsigned slot)
+{
+    const struct view_node *best = NULL;
+
+    for (unsigned i = 0; i < views_len; i++) {
+        uint16_t index = views[i]->owner[slot];
+        const struct view_node *node;
+
+        if (index == VIEW_NONE) {
+            continue;
+        }
+        node = &views[i]->nodes[index];
+        if (best == NULL || node->epoch > best->epoch) {
+            best = node;
+        }
+    }
+    return best;
+}
+
+enum rc
+view_settle(
+    struct view *out, struct view *const views[], unsigned views_len)
+{
+    const struct view_node *last = NULL;
+    uint16_t index = VIEW_NONE;
+
+    MUST(out->nodes_len == 0);
+    for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+        const struct view_node *node = slot_winner(views, views_len, slot);
+
+        if (node == NULL) {
+            continue;
+        }
+        if (node != last) {
+            enum rc rc = view_add_node(out, slice_of_str(node->id),
+                slice_of_str(node->host), node->port, &index);
+            if (rc != RC_OK) {
+                return rc;
+            }
+            if (node->epoch > out->nodes[index].epoch) {
+                out->nodes[index].epoch = node->epoch;
+            }
+            last = node;
+        }
+        view_give(out, slot, slot, index);
+    }
+    return RC_OK;
+}
