@@ -1,0 +1,89 @@
+/*
+ * Routes: which requests are ours to answer, and how. The first route that
+ * matches a request counts; what none matches passes through.
+ */
+#ifndef NEARSIDE_PROXY_ROUTE_H
+#define NEARSIDE_PROXY_ROUTE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nearside/base/slice.h"
+
+enum route_read {
+    ROUTE_READ_CACHE_ASIDE,
+    ROUTE_READ_PASS,
+};
+
+enum route_write {
+    ROUTE_WRITE_INVALIDATE,
+    ROUTE_WRITE_PASS,
+};
+
+/* How a request that carries a credential of a kind is served. */
+enum route_credential {
+    ROUTE_CREDENTIAL_AUTO,   /* only what the origin marked shareable */
+    ROUTE_CREDENTIAL_BYPASS, /* neither looked up nor stored */
+    ROUTE_CREDENTIAL_IGNORE, /* neither keyed nor forwarded */
+    ROUTE_CREDENTIAL_KEY,    /* part of the key */
+};
+
+enum route_set_cookie {
+    ROUTE_SET_COOKIE_BYPASS, /* such a response is not stored */
+    ROUTE_SET_COOKIE_STRIP,  /* stored and delivered without it */
+    ROUTE_SET_COOKIE_STORE,
+};
+
+enum route_query {
+    ROUTE_QUERY_ALL,  /* keyed byte by byte */
+    ROUTE_QUERY_NONE, /* leaves key and request */
+    ROUTE_QUERY_LIST, /* only the parameters named stay */
+};
+
+enum route_segment_kind {
+    ROUTE_SEGMENT_LITERAL,
+    ROUTE_SEGMENT_PARAM, /* one segment, not empty */
+    ROUTE_SEGMENT_TAIL,  /* the last one: all that is left, maybe nothing */
+};
+
+struct route_segment {
+    enum route_segment_kind kind;
+    struct slice text; /* of a literal */
+};
+
+/* All pointers are borrowed for the proxy's life. */
+struct route {
+    struct slice title;                   /* for logs and metrics */
+    struct slice method;                  /* empty: any */
+    struct slice host;                    /* lower-case; empty: any */
+    const struct route_segment *segments; /* "/a/:id" is {a} {:id} */
+    size_t segments_len;
+    size_t group; /* index of the origin */
+    enum route_read read;
+    enum route_write write;
+    int64_t ttl_ms; /* where the origin states no freshness; 0: none */
+    int64_t ttl_min_ms;
+    int64_t ttl_max_ms; /* 0: none */
+    bool ttl_force;
+    unsigned ttl_jitter_percent;
+    int64_t grace_ms;
+    enum route_query query;
+    const struct slice *query_names;
+    size_t query_names_len;
+    enum route_credential cookie;
+    enum route_credential authorization;
+    enum route_set_cookie set_cookie;
+    const struct slice *credential_fields; /* lower-case names */
+    size_t credential_fields_len;
+    const struct slice *methods; /* none: all; others get 405 */
+    size_t methods_len;
+};
+
+/* The index of the first match, or -1. path is raw; host is normalised. */
+ptrdiff_t route_match(const struct route *routes, size_t routes_len,
+    struct slice method, struct slice host, struct slice path);
+
+/* Is the method among those that the route allows? */
+bool route_allows(const struct route *route, struct slice method);
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * What is left of a request when it is over: counters, a latency, and a
+ * record for the access log.
+ */
+#include "nearside/base/log.h"
+#include "proxy/request.h"
+
+const char *
+result_text(enum result result)
+{
+    static const char *const texts[RESULT_COUNT] = {
+#define RESULT(name, text) [RESULT_##name] = text,
+#include "proxy/result.def"
+#undef RESULT
+    };
+
+    return texts[result];
+}
+
+static const char *
+tier_text(enum tier tier)
+{
+    switch (tier) {
+    case TIER_SHARED:
+        return "shared";
+    case TIER_ORIGIN:
+        return "origin";
+    case TIER_NONE:
+    case TIER_COUNT:
+        break;
+    }
+    return "-";
+}
+
+static void
+account_metrics(struct request *r, int64_t took_us)
+{
+    const struct proxy_metrics *m = &r->worker->proxy->metrics;
+    size_t row =
+        r->route >= 0 ? (size_t)r->route : r->worker->proxy->opts.routes_len;
+
+    metric_inc(r->worker->block, m->requests[row * RESULT_COUNT + r->result]);
+    metric_observe_us(r->worker->block, m->latency[r->tier], took_us);
+    metric_add_to(r->worker->block, m->bytes_sent, (int64_t)r->sent);
+}
+
+static struct slice
+value_of(const struct head *head, enum field_id id)
+{
+    const struct field *field = head_find(head, id);
+
+    return field == NULL ? slice_of(NULL, 0) : field->value;
+}
+
+static void
+account_access(struct request *r, int64_t took_us)
+{
+    const struct proxy_opts *opts = &r->worker->proxy->opts;
+    const struct clock *clock = loop_clock(r->worker->loop);
+    const struct proxy_access access = {
+        .wall_ms = clock_wall_ms(clock) - took_us / 1000,
+        .took_us = took_us,
+        .peer = r->client.peer,
+        .method = r->head.method_text,
+        .target = r->head.target,
+        .minor = r->head.minor,
+        .host = r->head.host,
+        .referer = value_of(&r->head, FIELD_REFERER),
+        .user_agent = value_of(&r->head, FIELD_USER_AGENT),
+        .status = r->status,
+        .bytes = r->sent,
+        .route =
+            r->route >= 0 ? opts->routes[r->route].title : slice_of(NULL, 0),
+        .result = result_text(r->result),
+        .tier = tier_text(r->tier),
+        .detail = r->detail,
+    };
+
+    opts->on_access(opts->access_ctx, r->worker->ring, &access);
+}
+
+void
+request_account(struct request *r)
+{
+    int64_t took_us = clock_now_us(loop_clock(r->worker->loop)) - r->start_us;
+
+    MUST_OBJ(r, REQUEST_MAGIC);
+    account_metrics(r, took_us);
+    if (r->worker->proxy->opts.on_access != NULL) {
+        account_access(r, took_us);
+    }
+}

@@ -1,0 +1,60 @@
+/*
+ * A fetch: one exchange with an origin whose response becomes a fill. It
+ * lives inside the object that wants it (a request that passes, a flight)
+ * and belongs to one worker.
+ */
+#ifndef PROXY_FETCH_H
+#define PROXY_FETCH_H
+
+#include "nearside/origin/exchange.h"
+#include "proxy/fill.h"
+
+struct worker;
+
+/* What is to become of a response, decided when its head is there. */
+struct fetch_plan {
+    bool is_kept;          /* its body is to be stored */
+    bool drops_set_cookie; /* delivered and stored without Set-Cookie */
+};
+
+struct fetch_callbacks {
+    void (*on_interim)(void *ctx, const struct head *head);
+    struct fetch_plan (*on_head)(void *ctx, const struct head *head);
+    /* The fill is there, still empty; whoever wants to read all of it joins
+       now. NULL: no memory for it, the fetch has ended. */
+    void (*on_fill)(void *ctx, struct fill *fill);
+    /* A kept body outgrew object_max: it is not kept any longer. */
+    void (*on_outgrown)(void *ctx);
+    /* The last of them, after on_fill: the fill is COMPLETE or FAILED. */
+    void (*on_end)(void *ctx, enum fill_state state, bool is_early);
+    /* The last of them, before on_head. */
+    void (*on_error)(void *ctx, enum origin_error error);
+    void (*on_drain)(void *ctx);
+};
+
+struct fetch {
+    uint32_t magic;
+    struct worker *worker;
+    struct exchange *exchange; /* NULL when none is under way */
+    struct fill *fill;         /* a reference, from on_fill on */
+    const struct fetch_callbacks *callbacks;
+    void *ctx;
+    enum method method;
+    bool is_kept;
+    int64_t start_us;
+    int64_t head_us; /* 0: no head yet */
+};
+
+/* RC_NOMEM: nothing has begun and no callback comes. request->head is
+   borrowed until on_fill or on_error. */
+enum rc fetch_start(struct fetch *fetch, struct worker *worker, size_t group,
+    const struct exchange_request *request,
+    const struct fetch_callbacks *callbacks, void *ctx) RC_MUST_CHECK;
+
+/* Gives up what is under way and the reference to the fill; readers see it
+   fail. Harmless on a fetch that never began. */
+void fetch_cancel(struct fetch *fetch);
+
+bool fetch_is_active(const struct fetch *fetch);
+
+#endif

@@ -1,0 +1,295 @@
+/*
+ * The flight table. Laws: shards, each with a lock; a shard's lock guards
+ * its buckets, the waiters of its flights and the moment of resolution. No
+ * callback is made with a lock held. A waiter on another loop is told by a
+ * message that lives in the waiter.
+ */
+#include "proxy/flight_table.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "nearside/memory/entry.h"
+#include "proxy/fill.h"
+
+#define FLIGHT_MAGIC UINT32_C(0x6e666c69)
+#define TABLE_MAGIC  UINT32_C(0x6e66746c)
+
+enum {
+    SHARDS = 16,
+    BUCKETS = 256,
+};
+
+struct shard {
+    pthread_mutex_t lock;
+    struct list buckets[BUCKETS];
+};
+
+struct flight_table {
+    uint32_t magic;
+    unsigned max;
+    atomic_uint len;
+    struct hash_key key;
+    struct shard shards[SHARDS];
+};
+
+struct flight_table *
+flight_table_new(unsigned max)
+{
+    struct flight_table *table = calloc(1, sizeof(*table));
+
+    if (table == NULL) {
+        return NULL;
+    }
+    table->magic = TABLE_MAGIC;
+    table->max = max;
+    hash_key_random(&table->key);
+    for (size_t i = 0; i < SHARDS; i++) {
+        pthread_mutex_init(&table->shards[i].lock, NULL);
+        for (size_t j = 0; j < BUCKETS; j++) {
+            list_init(&table->shards[i].buckets[j]);
+        }
+    }
+    return table;
+}
+
+void
+flight_table_free(struct flight_table **ptable)
+{
+    struct flight_table *table = *ptable;
+
+    if (table == NULL) {
+        return;
+    }
+    MUST_OBJ(table, TABLE_MAGIC);
+    *ptable = NULL;
+    MUST(atomic_load(&table->len) == 0);
+    for (size_t i = 0; i < SHARDS; i++) {
+        pthread_mutex_destroy(&table->shards[i].lock);
+    }
+    table->magic = 0;
+    free(table);
+}
+
+static struct shard *
+shard_of(struct flight_table *table, uint64_t hash)
+{
+    return &table->shards[hash % SHARDS];
+}
+
+static struct list *
+bucket_of(struct shard *shard, uint64_t hash)
+{
+    return &shard->buckets[(hash / SHARDS) % BUCKETS];
+}
+
+static struct flight *
+flight_find(struct shard *shard, uint64_t hash, struct slice key)
+{
+    LIST_EACH (link, bucket_of(shard, hash)) {
+        struct flight *flight = CONTAINER_OF(link, struct flight, link);
+        if (flight->hash == hash && slice_eq(flight->key, key)) {
+            return flight;
+        }
+    }
+    return NULL;
+}
+
+struct flight *
+flight_ref(struct flight *flight)
+{
+    MUST_OBJ(flight, FLIGHT_MAGIC);
+    atomic_fetch_add_explicit(&flight->refs, 1, memory_order_relaxed);
+    return flight;
+}
+
+void
+flight_unref(struct flight **pflight)
+{
+    struct flight *flight = *pflight;
+
+    if (flight == NULL) {
+        return;
+    }
+    MUST_OBJ(flight, FLIGHT_MAGIC);
+    *pflight = NULL;
+    if (atomic_fetch_sub_explicit(&flight->refs, 1, memory_order_acq_rel) !=
+        1) {
+        return;
+    }
+    MUST(list_is_empty(&flight->waiters));
+    entry_unref(&flight->result.entry);
+    fill_unref(&flight->result.fill);
+    flight->magic = 0;
+    free(flight);
+}
+
+static void
+waiter_tell(struct flight_waiter *waiter)
+{
+    waiter->on_result(waiter->ctx, &waiter->flight->result);
+}
+
+static void
+on_waiter_message(void *ctx)
+{
+    waiter_tell(ctx);
+}
+
+/* With the lock held. One reference is the waiter's, one the owner's. */
+static struct flight *
+flight_open(struct flight_table *table, struct shard *shard, uint64_t hash,
+    struct slice key)
+{
+    struct flight *flight;
+
+    if (atomic_load_explicit(&table->len, memory_order_relaxed) >= table->max) {
+        return NULL;
+    }
+    flight = malloc(sizeof(*flight) + key.len);
+    if (flight == NULL) {
+        return NULL;
+    }
+    *flight = (struct flight){.magic = FLIGHT_MAGIC, .hash = hash};
+    memcpy(flight->key_bytes, key.ptr, key.len);
+    flight->key = slice_of(flight->key_bytes, key.len);
+    atomic_init(&flight->refs, 2);
+    list_init(&flight->waiters);
+    list_push_front(bucket_of(shard, hash), &flight->link);
+    atomic_fetch_add_explicit(&table->len, 1, memory_order_relaxed);
+    return flight;
+}
+
+static void
+waiter_init(struct flight_waiter *waiter, struct flight *flight)
+{
+    waiter->flight = flight;
+    waiter->is_leader = false;
+    waiter->has_result = false;
+    list_init(&waiter->link);
+    loop_message_init(&waiter->message, on_waiter_message, waiter);
+}
+
+enum flight_entry
+flight_enter(
+    struct flight_table *table, struct slice key, struct flight_waiter *waiter)
+{
+    uint64_t hash = hash_keyed(&table->key, key);
+    struct shard *shard = shard_of(table, hash);
+    enum flight_entry entry = FLIGHT_JOINED;
+    struct flight *flight;
+
+    MUST_OBJ(table, TABLE_MAGIC);
+    pthread_mutex_lock(&shard->lock);
+    flight = flight_find(shard, hash, key);
+    if (flight != NULL) {
+        waiter_init(waiter, flight_ref(flight));
+        if (flight->result.outcome == FLIGHT_PENDING) {
+            list_push_back(&flight->waiters, &waiter->link);
+        } else {
+            waiter->has_result = true;
+            loop_post(waiter->loop, &waiter->message);
+        }
+    } else {
+        flight = flight_open(table, shard, hash, key);
+        entry = flight == NULL ? FLIGHT_REFUSED : FLIGHT_OPENED;
+        if (flight != NULL) {
+            waiter_init(waiter, flight);
+            waiter->is_leader = true;
+            list_push_back(&flight->waiters, &waiter->link);
+        }
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return entry;
+}
+
+static void
+flight_unlink(struct flight_table *table, struct flight *flight)
+{
+    if (list_is_linked(&flight->link)) {
+        list_remove(&flight->link);
+        atomic_fetch_sub_explicit(&table->len, 1, memory_order_relaxed);
+    }
+}
+
+void
+flight_resolve(struct flight_table *table, struct flight *flight,
+    const struct flight_result *own_result, bool keeps_open)
+{
+    struct shard *shard = shard_of(table, flight->hash);
+    struct flight_waiter *leader = NULL;
+    struct list *link;
+
+    MUST_OBJ(flight, FLIGHT_MAGIC);
+    MUST(flight->result.outcome == FLIGHT_PENDING);
+    MUST(own_result->outcome != FLIGHT_PENDING);
+    pthread_mutex_lock(&shard->lock);
+    flight->result = *own_result;
+    if (!keeps_open) {
+        flight_unlink(table, flight);
+    }
+    while ((link = list_pop(&flight->waiters)) != NULL) {
+        struct flight_waiter *waiter =
+            CONTAINER_OF(link, struct flight_waiter, link);
+        waiter->has_result = true;
+        if (waiter->is_leader) {
+            leader = waiter;
+        } else {
+            loop_post(waiter->loop, &waiter->message);
+        }
+    }
+    pthread_mutex_unlock(&shard->lock);
+    if (leader != NULL) {
+        waiter_tell(leader);
+    }
+}
+
+void
+flight_close(struct flight_table *table, struct flight *flight)
+{
+    struct shard *shard = shard_of(table, flight->hash);
+
+    MUST_OBJ(flight, FLIGHT_MAGIC);
+    pthread_mutex_lock(&shard->lock);
+    flight_unlink(table, flight);
+    pthread_mutex_unlock(&shard->lock);
+}
+
+void
+flight_doom(struct flight_table *table, struct slice key)
+{
+    uint64_t hash = hash_keyed(&table->key, key);
+    struct shard *shard = shard_of(table, hash);
+    struct flight *flight;
+
+    MUST_OBJ(table, TABLE_MAGIC);
+    pthread_mutex_lock(&shard->lock);
+    flight = flight_find(shard, hash, key);
+    if (flight != NULL) {
+        atomic_store(&flight->is_doomed, true);
+        flight_unlink(table, flight);
+    }
+    pthread_mutex_unlock(&shard->lock);
+}
+
+bool
+flight_leave(struct flight_table *table, struct flight_waiter *waiter)
+{
+    struct shard *shard = shard_of(table, waiter->flight->hash);
+    bool is_waiting;
+
+    pthread_mutex_lock(&shard->lock);
+    is_waiting = !waiter->has_result;
+    list_remove(&waiter->link);
+    pthread_mutex_unlock(&shard->lock);
+    if (is_waiting) {
+        flight_unref(&waiter->flight);
+    }
+    return is_waiting;
+}
+
+unsigned
+flight_table_len(const struct flight_table *table)
+{
+    return atomic_load_explicit(&table->len, memory_order_relaxed);
+}

@@ -1,0 +1,112 @@
+/*
+ * Flights under way in this process, found by key: one lookup or fetch and
+ * all requests that wait for it, on whichever worker they are.
+ */
+#ifndef PROXY_FLIGHT_TABLE_H
+#define PROXY_FLIGHT_TABLE_H
+
+#include <stdatomic.h>
+
+#include "nearside/base/hash.h"
+#include "nearside/base/list.h"
+#include "nearside/net/loop.h"
+#include "nearside/origin/exchange.h"
+
+struct entry;
+struct fill;
+struct flight_table;
+
+/* What a flight came to. */
+enum flight_outcome {
+    FLIGHT_PENDING,
+    FLIGHT_ENTRY, /* an entry was found in the shared tier */
+    FLIGHT_FILL,  /* the origin answers; the fill can be read */
+    FLIGHT_ALONE, /* nothing to share: fetch for yourself */
+    FLIGHT_ERROR, /* the origin could not be asked */
+};
+
+/* Immutable once the outcome is no longer PENDING. */
+struct flight_result {
+    enum flight_outcome outcome;
+    struct entry *entry;     /* ENTRY: a reference */
+    struct fill *fill;       /* FILL: a reference */
+    enum origin_error error; /* ERROR */
+    bool is_private;         /* FILL: for the leader alone; for the others it
+                                is ALONE */
+    bool is_shareable;       /* FILL: public or s-maxage */
+    bool is_stored;          /* FILL: it will be stored */
+    const char *detail;      /* ALONE, FILL: why not stored; static, or NULL */
+    int64_t fresh_until_ms;  /* FILL that is stored; wall */
+};
+
+/* Counted; the part of a flight that waiters see. */
+struct flight {
+    uint32_t magic;
+    _Atomic uint32_t refs;
+    struct list link; /* table's bucket; unlinked: nobody joins any more */
+    struct list waiters;
+    atomic_bool is_doomed; /* a write came: what it brings is not stored */
+    uint64_t hash;
+    struct slice key;
+    struct flight_result result;
+    char key_bytes[];
+};
+
+/* Lives in the request that waits. */
+struct flight_waiter {
+    struct list link;
+    struct flight *flight; /* a reference while waiting */
+    struct loop *loop;
+    struct loop_message message;
+    bool is_leader;  /* it opened the flight, on its owner's loop */
+    bool has_result; /* resolved, on_result is due; guarded by the lock */
+    /* On the waiter's loop, once, unless it left before. The result stays
+       until flight_unref(&waiter->flight). */
+    void (*on_result)(void *ctx, const struct flight_result *result);
+    void *ctx;
+};
+
+/* At most `max` flights at once. NULL: no memory. */
+struct flight_table *flight_table_new(unsigned max);
+void flight_table_free(struct flight_table **table);
+
+enum flight_entry {
+    FLIGHT_OPENED,  /* the caller flies it: it is the leader */
+    FLIGHT_JOINED,  /* on_result will come */
+    FLIGHT_REFUSED, /* too many flights, or no memory: fetch for yourself */
+};
+
+/*
+ * Opens a flight for key, or joins the one under way. waiter's loop,
+ * on_result and ctx are set by the caller. on_result never comes from
+ * inside this call.
+ */
+enum flight_entry flight_enter(
+    struct flight_table *table, struct slice key, struct flight_waiter *waiter);
+
+/*
+ * The owner says what it came to; *result's references pass over. Waiters
+ * are told: the leader before this returns, the others on their loops.
+ * keeps_open: those who come later may still join (a fill under way).
+ */
+void flight_resolve(struct flight_table *table, struct flight *flight,
+    const struct flight_result *own_result, bool keeps_open);
+
+/* Nobody joins any more; those who wait go on waiting. */
+void flight_close(struct flight_table *table, struct flight *flight);
+
+/* The same for whichever flight is under way for key (a write came). */
+void flight_doom(struct flight_table *table, struct slice key);
+
+/*
+ * A waiter gives up. True: on_result will not come and the waiter's memory
+ * is free at once. False: a message to it is under way; on_result comes.
+ */
+bool flight_leave(struct flight_table *table, struct flight_waiter *waiter);
+
+struct flight *flight_ref(struct flight *flight);
+void flight_unref(struct flight **flight);
+
+unsigned flight_table_len(const struct flight_table *table);
+
+#endif

@@ -1,0 +1,166 @@
+/*
+ * The invalidations under way on a worker. Each is one DEL of two keys in
+ * one slot, repeated with growing pauses for a minute. What is given up then
+ * is logged and counted, and its entry lives until its time is over.
+ */
+#include "proxy/invalidate.h"
+
+#include <stdlib.h>
+
+#include "nearside/base/log.h"
+#include "proxy/proxy.h"
+
+#define INVALIDATION_MAGIC UINT32_C(0x6e696e76)
+
+enum {
+    RETRY_FIRST_MS = 20,
+    RETRY_MAX_MS = 2000,
+    RETRY_TOTAL_MS = 60000,
+};
+
+struct invalidation {
+    uint32_t magic;
+    struct list link; /* worker's */
+    struct worker *worker;
+    struct redis_call call;
+    struct loop_timer retry;
+    struct slice argv[3];
+    int64_t pause_ms;
+    int64_t until_ms;
+    void (*on_done)(void *ctx, bool is_acknowledged);
+    void *ctx;
+    char bytes[];
+};
+
+static void invalidation_send(struct invalidation *i);
+
+static void
+invalidation_end(struct invalidation *i)
+{
+    loop_timer_cancel(&i->retry);
+    redis_call_cancel(&i->call);
+    list_remove(&i->link);
+    i->magic = 0;
+    free(i);
+}
+
+static void
+tell(struct invalidation *i, bool is_acknowledged)
+{
+    void (*on_done)(void *, bool) = i->on_done;
+
+    i->on_done = NULL;
+    if (on_done != NULL) {
+        on_done(i->ctx, is_acknowledged);
+    }
+}
+
+static void
+on_retry(void *ctx)
+{
+    invalidation_send(OBJ_OF(struct invalidation, ctx, INVALIDATION_MAGIC));
+}
+
+static void
+on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct invalidation *i =
+        OBJ_OF(struct invalidation, ctx, INVALIDATION_MAGIC);
+    int64_t now_ms = loop_now_ms(i->worker->loop);
+
+    if (rc == RC_OK && reply->type == REDIS_INTEGER) {
+        tell(i, true);
+        invalidation_end(i);
+        return;
+    }
+    tell(i, false);
+    if (rc == RC_CANCELLED || now_ms >= i->until_ms) {
+        worker_count(i->worker, i->worker->proxy->metrics.invalidations_failed);
+        log_event(i->worker->ring, LOG_LEVEL_WARN, "invalidation_lost",
+            "cause=\"%s\"", rc_text(rc));
+        invalidation_end(i);
+        return;
+    }
+    loop_timer_arm(&i->retry, now_ms + i->pause_ms);
+    i->pause_ms =
+        i->pause_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : i->pause_ms * 2;
+}
+
+static void
+invalidation_send(struct invalidation *i)
+{
+    i->call.on_reply = on_reply;
+    i->call.ctx = i;
+    i->call.deadline_ms = 0;
+    i->call.retries = true;
+    redis_send(i->worker->redis, &i->call, i->argv[1], 3, i->argv);
+}
+
+static struct invalidation *
+invalidation_new(
+    struct worker *worker, struct slice entry_key, struct slice lease_key)
+{
+    struct invalidation *i =
+        calloc(1, sizeof(*i) + entry_key.len + lease_key.len);
+
+    if (i == NULL) {
+        return NULL;
+    }
+    i->magic = INVALIDATION_MAGIC;
+    i->worker = worker;
+    memcpy(i->bytes, entry_key.ptr, entry_key.len);
+    memcpy(i->bytes + entry_key.len, lease_key.ptr, lease_key.len);
+    i->argv[0] = SLICE("DEL");
+    i->argv[1] = slice_of(i->bytes, entry_key.len);
+    i->argv[2] = slice_of(i->bytes + entry_key.len, lease_key.len);
+    i->pause_ms = RETRY_FIRST_MS;
+    i->until_ms = loop_now_ms(worker->loop) + RETRY_TOTAL_MS;
+    loop_timer_init(&i->retry, worker->loop, on_retry, i);
+    list_init(&i->link);
+    list_push_back(&worker->invalidations, &i->link);
+    return i;
+}
+
+struct invalidation *
+invalidation_start(struct worker *worker, struct slice key,
+    struct slice entry_key, struct slice lease_key,
+    void (*on_done)(void *ctx, bool is_acknowledged), void *ctx)
+{
+    struct invalidation *i;
+
+    MUST_OBJ(worker, WORKER_MAGIC);
+    worker_count(worker, worker->proxy->metrics.invalidations);
+    flight_doom(worker->proxy->flights, key);
+    if (worker->redis == NULL) {
+        return NULL;
+    }
+    i = invalidation_new(worker, entry_key, lease_key);
+    if (i == NULL) {
+        worker_count(worker, worker->proxy->metrics.invalidations_failed);
+        return NULL;
+    }
+    i->on_done = on_done;
+    i->ctx = ctx;
+    invalidation_send(i);
+    return i;
+}
+
+void
+invalidation_forget(struct invalidation **invalidation)
+{
+    if (*invalidation != NULL) {
+        MUST_OBJ(*invalidation, INVALIDATION_MAGIC);
+        (*invalidation)->on_done = NULL;
+        *invalidation = NULL;
+    }
+}
+
+void
+invalidations_free(struct worker *worker)
+{
+    struct list *link;
+
+    while ((link = list_first(&worker->invalidations)) != NULL) {
+        invalidation_end(CONTAINER_OF(link, struct invalidation, link));
+    }
+}

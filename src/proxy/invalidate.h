@@ -1,0 +1,32 @@
+/*
+ * Invalidation: an entry and its lease are deleted together, so that a fetch
+ * begun before can never store after. A DEL that fails is tried again until
+ * it is acknowledged, or until no value of that age can be alive any more.
+ */
+#ifndef PROXY_INVALIDATE_H
+#define PROXY_INVALIDATE_H
+
+#include <stdbool.h>
+
+#include "nearside/base/slice.h"
+
+struct invalidation;
+struct worker;
+
+/*
+ * Dooms the flight for `key` and deletes the two keys in Redis (all copied).
+ * on_done comes once, when it is acknowledged or after the first attempt
+ * has failed, never from inside this call; the attempts go on without it.
+ * NULL: there is no shared tier, or no memory; nothing will come.
+ */
+struct invalidation *invalidation_start(struct worker *worker, struct slice key,
+    struct slice entry_key, struct slice lease_key,
+    void (*on_done)(void *ctx, bool is_acknowledged), void *ctx);
+
+/* on_done will not come; the attempts go on. Clears the pointer. */
+void invalidation_forget(struct invalidation **invalidation);
+
+/* The worker ends: gives up what is left. */
+void invalidations_free(struct worker *worker);
+
+#endif

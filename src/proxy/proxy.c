@@ -1,0 +1,128 @@
+/*
+ * What the workers share: options with their defaults, the flight table, the
+ * peers, scripts and metrics. Made once, read by all.
+ */
+#include "proxy/proxy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/*
+ * KEYS: entry, lease. ARGV: token, value, milliseconds. Stores only while
+ * the token holds: a write that came meanwhile has deleted the lease.
+ */
+static const char fill_script[] =
+    "if redis.call('GET',KEYS[2])~=ARGV[1] then return 0 end "
+    "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
+    "redis.call('DEL',KEYS[2]) "
+    "return 1";
+
+/* KEYS: lease. ARGV: token, milliseconds. */
+static const char renew_script[] =
+    "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end "
+    "return redis.call('PEXPIRE',KEYS[1],ARGV[2])";
+
+/* KEYS: lease. ARGV: token. */
+static const char release_script[] =
+    "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end "
+    "return redis.call('DEL',KEYS[1])";
+
+static void
+fill_defaults(struct proxy_limits *l)
+{
+#define DEFAULT(name, value) l->name = l->name == 0 ? (value) : l->name
+    DEFAULT(head_max, 32 * 1024);
+    DEFAULT(field_max, 8000);
+    DEFAULT(field_name_max, 256);
+    DEFAULT(fields_max, 100);
+    DEFAULT(target_max, 8000);
+    DEFAULT(head_timeout_ms, 10000);
+    DEFAULT(body_timeout_ms, 30000);
+    DEFAULT(body_min_rate_after_ms, 10000);
+    DEFAULT(idle_timeout_ms, 30000);
+    DEFAULT(send_timeout_ms, 30000);
+    DEFAULT(buffer_max, 64 * 1024);
+    DEFAULT(connections_max, 10000);
+    DEFAULT(object_max, 8 * 1024 * 1024);
+    DEFAULT(flight_wait_ms, 5000);
+    DEFAULT(flights_max, 10000);
+#undef DEFAULT
+}
+
+static bool
+words_make(struct proxy *proxy)
+{
+    char *via;
+
+    proxy->name = slice_of_str(proxy->opts.via);
+    if (proxy->name.len == 0) {
+        proxy->name = SLICE("nearside");
+    }
+    proxy->prefix = proxy->opts.prefix == NULL
+                        ? SLICE("ns:")
+                        : slice_of_str(proxy->opts.prefix);
+    via = malloc(proxy->name.len + 4);
+    if (via == NULL) {
+        return false;
+    }
+    memcpy(via, "1.1 ", 4);
+    memcpy(via + 4, proxy->name.ptr, proxy->name.len);
+    proxy->via = slice_of(via, proxy->name.len + 4);
+    return true;
+}
+
+struct proxy *
+proxy_new(const struct proxy_opts *opts, struct metric_registry *registry)
+{
+    struct proxy *proxy = calloc(1, sizeof(*proxy));
+    struct hash_key random;
+
+    if (proxy == NULL) {
+        return NULL;
+    }
+    MUST(opts->workers > 0);
+    proxy->magic = PROXY_MAGIC;
+    proxy->opts = *opts;
+    fill_defaults(&proxy->opts.limits);
+    hash_key_random(&random);
+    proxy->instance = random.k0;
+    redis_script_init(&proxy->scripts.fill, fill_script);
+    redis_script_init(&proxy->scripts.renew, renew_script);
+    redis_script_init(&proxy->scripts.release, release_script);
+    proxy->flights = flight_table_new(proxy->opts.limits.flights_max);
+    proxy->peers = peers_new(proxy->opts.limits.connections_per_ip);
+    proxy->workers = calloc(opts->workers, sizeof(*proxy->workers));
+    if (proxy->flights == NULL || proxy->peers == NULL ||
+        proxy->workers == NULL || !words_make(proxy)) {
+        proxy_free(&proxy);
+        return NULL;
+    }
+    metrics_add(proxy, registry);
+    return proxy;
+}
+
+void
+proxy_free(struct proxy **pproxy)
+{
+    struct proxy *proxy = *pproxy;
+
+    if (proxy == NULL) {
+        return;
+    }
+    MUST_OBJ(proxy, PROXY_MAGIC);
+    *pproxy = NULL;
+    flight_table_free(&proxy->flights);
+    peers_free(&proxy->peers);
+    free(proxy->workers);
+    free(proxy->metrics.requests);
+    free((char *)(uintptr_t)proxy->via.ptr);
+    proxy->magic = 0;
+    free(proxy);
+}
+
+unsigned
+proxy_connections(const struct proxy *proxy)
+{
+    MUST_OBJ(proxy, PROXY_MAGIC);
+    return atomic_load(&((struct proxy *)(uintptr_t)proxy)->connections);
+}

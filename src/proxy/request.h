@@ -1,0 +1,167 @@
+/*
+ * A request: from its head on, until its answer has left. It belongs to one
+ * worker and takes its steps there; the wire it came by is behind `stream`.
+ *
+ * Counted, on its worker's thread: the stream holds it, a flight that it
+ * leads holds it, and so does a message that is under way to it.
+ */
+#ifndef PROXY_REQUEST_H
+#define PROXY_REQUEST_H
+
+#include "nearside/base/arena.h"
+#include "nearside/base/buf.h"
+#include "nearside/http/parse.h"
+#include "nearside/memory/entry.h"
+#include "proxy/fetch.h"
+#include "proxy/flight_table.h"
+#include "proxy/invalidate.h"
+#include "proxy/policy.h"
+#include "proxy/proxy.h"
+#include "proxy/stream.h"
+
+#define REQUEST_MAGIC UINT32_C(0x6e726571)
+
+struct request;
+struct step;
+
+/* Whom the request comes from, after trusted proxies have been heard. */
+struct request_client {
+    struct address peer;
+    bool is_trusted;     /* the peer is one of trusted_proxies */
+    struct slice scheme; /* "http" or "https" */
+};
+
+struct request {
+    uint32_t magic;
+    unsigned refs;
+    struct list link; /* the worker's free list */
+    struct worker *worker;
+    struct stream *stream; /* NULL: the client has gone */
+    const struct step *step;
+    struct arena arena;
+
+    /* The head; its slices lie in `in`, which does not move once parsed. */
+    struct buf in;
+    struct parse parse;
+    struct head head;
+    struct request_client client;
+    bool has_body;
+    bool is_body_done;
+
+    /* What is asked for. */
+    ptrdiff_t route; /* index, or -1 */
+    const struct route *route_opts;
+    size_t group;
+    struct slice host;      /* normalised */
+    struct slice target;    /* after the route's query option */
+    struct slice variant;   /* of credentials that are keyed; or empty */
+    struct slice key;       /* full key with its variant */
+    struct slice entry_key; /* in Redis */
+    struct slice lease_key;
+    struct policy_request policy;
+
+    /* What it waits for, or has got. */
+    struct flight_waiter waiter;
+    struct loop_timer patience; /* while it waits for another's flight */
+    struct redis_call call;     /* a lookup without a flight */
+    struct slice call_argv[2];
+    struct fetch fetch;
+    struct invalidation *invalidation;
+    struct entry *hit;
+    struct source source;
+    struct response response;
+
+    /* For Cache-Status, log and metrics. */
+    enum result result;
+    enum tier tier;
+    const char *fwd;    /* uri-miss, bypass, method, ...; NULL: a hit */
+    const char *detail; /* NULL: none */
+    bool is_stored;
+    bool is_collapsed;
+    unsigned fwd_status; /* what the origin said; 0: nothing */
+    enum origin_error error;
+    unsigned status; /* answered; 0: none yet */
+    uint64_t sent;   /* bytes of the body */
+    int64_t start_us;
+};
+
+/* From the worker's free list; one reference. NULL: no memory. */
+struct request *request_take(struct worker *worker, struct stream *stream);
+/* One from the free list, when its worker ends. */
+void request_destroy(struct request *r);
+void request_ref(struct request *r);
+void request_unref(struct request **r);
+
+/* --- what the stream tells --- */
+
+/* The head is complete in r->head; has_body was set. */
+void request_start(struct request *r);
+
+/* Content; returns how much was taken. Less than all: the stream waits for
+   want_body. */
+size_t request_on_body(struct request *r, struct slice data);
+void request_on_body_end(struct request *r);
+
+/* The client's content is malformed or late: an answer of `status` if none
+   has begun. */
+void request_on_body_failed(struct request *r, unsigned status);
+
+/* The answer has left; the stream lets go of the request. */
+void request_on_sent(struct request *r, uint64_t body_bytes);
+
+/* The stream is gone before that. */
+void request_on_gone(struct request *r, uint64_t body_bytes);
+
+/* An answer of our own to a head that could not be parsed. */
+void request_refuse(struct request *r, unsigned status, const char *detail);
+
+/* --- between the files of the request's steps --- */
+
+/* One way of going on; NULL: parked, exactly one wake-up is armed. */
+struct step {
+    const char *name;
+    const struct step *(*run)(struct request *r);
+};
+
+extern const struct step step_receive;
+extern const struct step step_route;
+extern const struct step step_key;
+extern const struct step step_lookup;
+extern const struct step step_flight;
+extern const struct step step_forward;
+extern const struct step step_invalidate;
+extern const struct step step_deliver_entry;
+extern const struct step step_deliver_fill;
+extern const struct step step_deliver_error;
+
+/* Takes steps until one parks. */
+void request_run(struct request *r, const struct step *from);
+
+/* An answer of our own: status, and why. */
+const struct step *request_fail(
+    struct request *r, unsigned status, const char *detail);
+
+/* Lets go of whatever is waited for. */
+void request_drop(struct request *r);
+
+/*
+ * The origin's request head (request line and fields, RFC 9110 7.6), in the
+ * request's arena. for_cache: the response is for everybody, so this
+ * client's conditions stay behind. RC_NOMEM.
+ */
+enum rc request_origin_head(struct request *r, bool for_cache,
+    struct exchange_request *out) RC_MUST_CHECK;
+
+/* Passes a 1xx response of the origin on to a client that knows them. */
+void request_interim(struct request *r, const struct head *head);
+
+/* Who the client is, and by which scheme it came (request_client.c). */
+void request_find_client(struct request *r);
+
+/* host, target, variant, key and the two keys in Redis. RC_NOMEM. */
+enum rc request_make_keys(struct request *r) RC_MUST_CHECK;
+
+/* Metrics and the access line, once, when the request is over. */
+void request_account(struct request *r);
+
+#endif

@@ -1,0 +1,228 @@
+/*
+ * The head for the origin (RFC 9110 7.6): request line and fields written
+ * anew, what ends at this hop left out, Via and the forwarding fields added.
+ * Unless the peer is a trusted proxy, what it says of hosts, addresses and
+ * schemes is replaced by what we know.
+ */
+#include "nearside/http/write.h"
+#include "proxy/request.h"
+
+enum {
+    /* Via, X-Forwarded-For, -Proto, Forwarded, without their hosts. */
+    OWN_LINES_MAX = 640,
+};
+
+/* Fields that choose another method or target behind our back. */
+static bool
+is_override(enum field_id id)
+{
+    switch ((int)id) {
+    case FIELD_X_HOST:
+    case FIELD_X_HTTP_METHOD:
+    case FIELD_X_HTTP_METHOD_OVERRIDE:
+    case FIELD_X_METHOD_OVERRIDE:
+    case FIELD_X_ORIGINAL_URL:
+    case FIELD_X_REWRITE_URL:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Fields about the way here; a trusted proxy's are kept or added to. */
+static bool
+is_forwarding(enum field_id id)
+{
+    switch ((int)id) {
+    case FIELD_FORWARDED:
+    case FIELD_X_FORWARDED_FOR:
+    case FIELD_X_FORWARDED_HOST:
+    case FIELD_X_FORWARDED_PORT:
+    case FIELD_X_FORWARDED_PROTO:
+    case FIELD_X_FORWARDED_SCHEME:
+    case FIELD_X_FORWARDED_SERVER:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool
+is_condition(enum field_id id)
+{
+    switch ((int)id) {
+    case FIELD_IF_MATCH:
+    case FIELD_IF_MODIFIED_SINCE:
+    case FIELD_IF_NONE_MATCH:
+    case FIELD_IF_RANGE:
+    case FIELD_IF_UNMODIFIED_SINCE:
+    case FIELD_RANGE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool
+is_ignored_credential(const struct route *route, enum field_id id)
+{
+    if (route == NULL) {
+        return false;
+    }
+    return (id == FIELD_COOKIE && route->cookie == ROUTE_CREDENTIAL_IGNORE) ||
+           (id == FIELD_AUTHORIZATION &&
+               route->authorization == ROUTE_CREDENTIAL_IGNORE);
+}
+
+static bool
+is_sent(struct request *r, const struct field *field, bool for_cache)
+{
+    if (field->id == FIELD_HOST || field->id == FIELD_CONTENT_LENGTH ||
+        field->id == FIELD_EXPECT || field->id == FIELD_X_FORWARDED_FOR ||
+        is_override(field->id)) {
+        return false;
+    }
+    if (is_forwarding(field->id) && !r->client.is_trusted) {
+        return false;
+    }
+    if ((for_cache && is_condition(field->id)) ||
+        is_ignored_credential(r->route_opts, field->id)) {
+        return false;
+    }
+    return !head_is_hop_by_hop(&r->head, field);
+}
+
+/* "for=192.0.2.1;host=h;proto=http" (RFC 7239); IPv6 in quotes. */
+static void
+write_forwarded(struct writer *w, struct request *r, const char *ip)
+{
+    bool is_v6 = r->client.peer.u.any.sa_family == AF_INET6;
+
+    write_slice(w, SLICE("forwarded: for="));
+    if (ip[0] == 'u') {
+        write_slice(w, SLICE("unknown"));
+    } else {
+        write_slice(w, is_v6 ? SLICE("\"[") : slice_of("", 0));
+        write_slice(w, slice_of_str(ip));
+        write_slice(w, is_v6 ? SLICE("]\"") : slice_of("", 0));
+    }
+    write_slice(w, SLICE(";host=\""));
+    write_slice(w, r->head.host);
+    write_slice(w, SLICE("\";proto="));
+    write_slice(w, r->client.scheme);
+    write_slice(w, SLICE("\r\n"));
+}
+
+/* The addresses a trusted proxy names, and the peer's own behind them. */
+static void
+write_forwarded_for(struct writer *w, struct request *r, const char *ip)
+{
+    const struct field *field = r->client.is_trusted
+                                    ? head_find(&r->head, FIELD_X_FORWARDED_FOR)
+                                    : NULL;
+
+    if (ip[0] == 'u' && field == NULL) {
+        return;
+    }
+    write_slice(w, SLICE("x-forwarded-for: "));
+    for (; field != NULL; field = head_find_next(&r->head, field)) {
+        write_slice(w, field->value);
+        write_slice(w, SLICE(", "));
+    }
+    write_slice(w, slice_of_str(ip[0] == 'u' ? "unknown" : ip));
+    write_slice(w, SLICE("\r\n"));
+}
+
+/* Where a trusted proxy has said it already, it is not said again. */
+static void
+write_own_lines(struct writer *w, struct request *r)
+{
+    char ip[ADDRESS_TEXT_MAX];
+    bool is_trusted = r->client.is_trusted;
+
+    address_host_text(&r->client.peer, ip);
+    write_forwarded_for(w, r, ip);
+    if (!is_trusted || !head_has(&r->head, FIELD_X_FORWARDED_PROTO)) {
+        write_field(w, SLICE("x-forwarded-proto"), r->client.scheme);
+    }
+    if (!is_trusted || !head_has(&r->head, FIELD_X_FORWARDED_HOST)) {
+        write_field(w, SLICE("x-forwarded-host"), r->head.host);
+    }
+    write_forwarded(w, r, ip);
+    write_field(w, SLICE("via"), r->worker->proxy->via);
+}
+
+static size_t
+head_size(struct request *r, struct slice host)
+{
+    size_t size = r->head.method_text.len + r->target.len + host.len +
+                  2 * r->head.host.len + r->worker->proxy->via.len +
+                  OWN_LINES_MAX;
+
+    for (size_t i = 0; i < r->head.field_count; i++) {
+        size += r->head.fields[i].name.len + r->head.fields[i].value.len + 4;
+    }
+    return size;
+}
+
+static void
+write_fields(struct writer *w, struct request *r, bool for_cache)
+{
+    for (size_t i = 0; i < r->head.field_count; i++) {
+        const struct field *field = &r->head.fields[i];
+        if (is_sent(r, field, for_cache)) {
+            write_field(w, field->name, field->value);
+        }
+    }
+}
+
+enum rc
+request_origin_head(
+    struct request *r, bool for_cache, struct exchange_request *out)
+{
+    struct slice host = r->worker->proxy->opts.group_hosts[r->group];
+    struct writer w;
+    size_t size;
+    char *text;
+
+    host = host.len > 0 ? host : r->head.host;
+    size = head_size(r, host);
+    text = arena_alloc(&r->arena, size);
+    if (text == NULL) {
+        return RC_NOMEM;
+    }
+    w = writer_of(text, size);
+    write_request_line(&w, r->head.method_text, r->target);
+    write_field(&w, SLICE("host"), host);
+    write_fields(&w, r, for_cache);
+    write_own_lines(&w, r);
+    MUST(!w.is_full);
+    *out = (struct exchange_request){
+        .method = r->head.method,
+        .head = writer_slice(&w),
+        .framing = r->has_body ? r->head.framing : FRAMING_NONE,
+        .content_length = r->head.content_length,
+        .is_idempotent = policy_is_idempotent(r->head.method),
+    };
+    return RC_OK;
+}
+
+void
+request_interim(struct request *r, const struct head *head)
+{
+    char text[2048];
+    struct writer w = writer_of(text, sizeof(text));
+
+    if (r->stream == NULL || r->status != 0 || r->head.minor == 0) {
+        return;
+    }
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct field *field = &head->fields[i];
+        if (!head_is_hop_by_hop(head, field)) {
+            write_field_lower(&w, field->name, field->value);
+        }
+    }
+    if (!w.is_full) {
+        r->stream->ops->interim(r->stream, head->status, writer_slice(&w));
+    }
+}

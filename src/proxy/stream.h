@@ -1,0 +1,45 @@
+/*
+ * The door between a request and the wire it came by. The request says what
+ * to answer; the stream knows how that is framed. A stream carries one
+ * request at a time and calls the request_* functions of request.h.
+ */
+#ifndef PROXY_STREAM_H
+#define PROXY_STREAM_H
+
+#include "nearside/net/address.h"
+#include "nearside/base/slice.h"
+#include "proxy/source.h"
+
+struct stream;
+
+/* All slices stay until request_on_sent. */
+struct response {
+    unsigned status;
+    struct slice fields; /* lines, each with its CRLF */
+    struct slice extra;  /* further lines, of this answer alone */
+    bool has_length;
+    uint64_t length;
+    bool has_body;         /* false for HEAD, 204, 304 */
+    bool must_close;       /* the connection cannot go on after it */
+    struct source *source; /* with has_body; the request's */
+};
+
+struct stream_ops {
+    /* Once per request. request_on_sent follows, or request_on_gone. */
+    void (*respond)(struct stream *stream, const struct response *response);
+    /* A 1xx response; dropped when it cannot be written at once. */
+    void (*interim)(
+        struct stream *stream, unsigned status, struct slice fields);
+    /* Content may come: request_on_body follows. Also after a body slice
+       was not taken whole. */
+    void (*want_body)(struct stream *stream);
+    /* Ends the connection so that nobody takes what was sent for whole. */
+    void (*abort)(struct stream *stream);
+    void (*peer)(struct stream *stream, struct address *out);
+};
+
+struct stream {
+    const struct stream_ops *ops;
+};
+
+#endif
