@@ -1,0 +1,398 @@
+/*
+ * Access lines.
+ *
+ * The combined line is made for every request, so it is put together by
+ * hand in one stack buffer: no allocation, no printf, no C library call
+ * that takes a lock (gmtime_r does). Every part that comes from outside
+ * has a maximum of its own and together they fit the buffer: a long target
+ * never costs the line its end.
+ *
+ * Text from outside is escaped as the event log does it. In JSON a text
+ * that is UTF-8 is left to JSON's own escapes, and so stays what the client
+ * sent; one that is not is escaped as in the combined line.
+ *
+ * Of the fields only Referer and User-Agent are shown: credentials are not
+ * written because they are never looked at.
+ */
+#include "nearside/app/access.h"
+
+#include <assert.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "nearside/base/check.h"
+#include "nearside/base/log.h"
+#include "nearside/http/date.h"
+#include "nearside/http/write.h"
+
+enum {
+    /* The client left before an answer; the number nginx made known. */
+    STATUS_GONE = 499,
+
+    /* Bytes of a text as it stands in the line, with its NUL. */
+    METHOD_SIZE = 64,
+    TARGET_SIZE = 2048,
+    HOST_SIZE = 256,
+    REFERER_SIZE = 1024,
+    USER_AGENT_SIZE = 512,
+    ROUTE_SIZE = 256,
+    WORD_SIZE = 128, /* result, tier, detail */
+    TEXT_SIZE_MAX = TARGET_SIZE,
+
+    /* Address, time, numbers, and what joins the parts. */
+    REST_SIZE = 512,
+    COMBINED_SIZE = METHOD_SIZE + TARGET_SIZE + REFERER_SIZE + USER_AGENT_SIZE +
+                    ROUTE_SIZE + 3 * WORD_SIZE + REST_SIZE,
+};
+
+/* The last second of the year 9999, beyond which a date has no form. */
+#define WALL_S_MAX INT64_C(253402300799)
+
+static unsigned
+status_shown(const struct proxy_access *access)
+{
+    return access->status == 0 ? STATUS_GONE : access->status;
+}
+
+/* A wall clock may have been set to anything. */
+static int64_t
+wall_ms_shown(const struct proxy_access *access)
+{
+    if (access->wall_ms < 0) {
+        return 0;
+    }
+    return access->wall_ms / 1000 > WALL_S_MAX ? WALL_S_MAX * 1000
+                                               : access->wall_ms;
+}
+
+/* A clock that stepped back made no negative wait. */
+static uint64_t
+took_us_shown(const struct proxy_access *access)
+{
+    return access->took_us < 0 ? 0 : (uint64_t)access->took_us;
+}
+
+/* --- combined: parts ----------------------------------------------------- */
+
+/* Would log_escape leave it as it is? Without a branch a byte, so that the
+   compiler takes many bytes at a time. */
+static bool
+is_plain(struct slice s)
+{
+    unsigned odd = 0;
+
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        odd |= (unsigned)(c < 0x20) | (unsigned)(c > 0x7e) |
+               (unsigned)(c == '"') | (unsigned)(c == '\\');
+    }
+    return odd == 0;
+}
+
+/* Text from outside in at most size bytes, its NUL counted. */
+static void
+put_text(struct writer *w, struct slice s, size_t size)
+{
+    MUST(size <= w->cap - w->len);
+    if (s.len == 0) {
+        write_slice(w, SLICE("-"));
+    } else if (s.len < size && is_plain(s)) {
+        write_slice(w, s);
+    } else {
+        w->len += strlen(log_escape(s, w->ptr + w->len, size));
+    }
+}
+
+/* The printf in inet_ntop would be a fifth of the line's whole cost. */
+static void
+put_v4(struct writer *w, const struct sockaddr_in *v4)
+{
+    uint32_t address = ntohl(v4->sin_addr.s_addr);
+
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        write_u64(w, (address >> shift) & 255);
+        if (shift > 0) {
+            write_slice(w, SLICE("."));
+        }
+    }
+}
+
+static void
+put_peer(struct writer *w, const struct address *peer)
+{
+    char text[ADDRESS_TEXT_MAX];
+
+    if (peer->len == 0) {
+        write_slice(w, SLICE("-"));
+    } else if (peer->u.any.sa_family == AF_INET) {
+        put_v4(w, &peer->u.v4);
+    } else {
+        write_slice(w, slice_of_str(address_host_text(peer, text)));
+    }
+}
+
+/* " - - [23/Nov/2026:03:12:37 +0000] " from "Mon, 23 Nov 2026 03:12:37
+   GMT": the same numbers in another order. */
+static void
+put_time(struct writer *w, int64_t wall_ms)
+{
+    char out[] = " - - [00/Jan/1970:00:00:00 +0000] ";
+    char date[DATE_LEN];
+
+    date_write(date, wall_ms / 1000);
+    memcpy(out + 6, date + 5, 2);
+    memcpy(out + 9, date + 8, 3);
+    memcpy(out + 13, date + 12, 4);
+    memcpy(out + 18, date + 17, 8);
+    write_slice(w, slice_of(out, sizeof(out) - 1));
+}
+
+/* "GET / HTTP/1.1", or "-" when there was no such line to be read */
+static void
+put_request(struct writer *w, const struct proxy_access *access)
+{
+    if (access->method.len == 0) {
+        write_slice(w, SLICE("\"-\" "));
+        return;
+    }
+    write_slice(w, SLICE("\""));
+    put_text(w, access->method, METHOD_SIZE);
+    write_slice(w, SLICE(" "));
+    put_text(w, access->target, TARGET_SIZE);
+    write_slice(w, SLICE(" HTTP/1."));
+    write_u64(w, access->minor);
+    write_slice(w, SLICE("\" "));
+}
+
+static void
+put_quoted(struct writer *w, struct slice s, size_t size)
+{
+    write_slice(w, SLICE("\""));
+    put_text(w, s, size);
+    write_slice(w, SLICE("\""));
+}
+
+static void
+put_seconds(struct writer *w, uint64_t us)
+{
+    char fraction[] = ".000000";
+
+    write_u64(w, us / 1000000);
+    us %= 1000000;
+    for (int i = 6; i > 0; i--) {
+        fraction[i] = (char)('0' + us % 10);
+        us /= 10;
+    }
+    write_slice(w, slice_of(fraction, sizeof(fraction) - 1));
+}
+
+/* What the cache did: all that Apache's format does not have. */
+static void
+put_cache(struct writer *w, const struct proxy_access *access)
+{
+    write_slice(w, SLICE(" cache="));
+    put_text(w, slice_of_str(access->result), WORD_SIZE);
+    write_slice(w, SLICE(" tier="));
+    put_text(w, slice_of_str(access->tier), WORD_SIZE);
+    write_slice(w, SLICE(" route="));
+    put_quoted(w, access->route, ROUTE_SIZE);
+    write_slice(w, SLICE(" time="));
+    put_seconds(w, took_us_shown(access));
+    if (access->detail != NULL) {
+        write_slice(w, SLICE(" detail="));
+        put_quoted(w, slice_of_str(access->detail), WORD_SIZE);
+    }
+}
+
+void
+access_combined(
+    void *ctx, struct log_ring *ring, const struct proxy_access *access)
+{
+    char line[COMBINED_SIZE];
+    struct writer w = writer_of(line, sizeof(line));
+
+    (void)ctx;
+    if (!log_wants_access(ring)) {
+        return;
+    }
+    put_peer(&w, &access->peer);
+    put_time(&w, wall_ms_shown(access));
+    put_request(&w, access);
+    write_u64(&w, status_shown(access));
+    write_slice(&w, SLICE(" "));
+    write_u64(&w, access->bytes);
+    write_slice(&w, SLICE(" "));
+    put_quoted(&w, access->referer, REFERER_SIZE);
+    write_slice(&w, SLICE(" "));
+    put_quoted(&w, access->user_agent, USER_AGENT_SIZE);
+    put_cache(&w, access);
+    MUST(!w.is_full);
+    log_access(ring, writer_slice(&w));
+}
+
+/* --- JSON ---------------------------------------------------------------- */
+
+static bool
+is_utf8_tail(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* s cut to fit size bytes with "..." and a NUL, between two characters. */
+static struct slice
+cut(struct slice s, char *room, size_t size)
+{
+    size_t len = size - sizeof("...");
+
+    while (len > 0 && is_utf8_tail(s.ptr[len])) {
+        len--;
+    }
+    memcpy(room, s.ptr, len);
+    memcpy(room + len, "...", 3);
+    return slice_of(room, len + 3);
+}
+
+/* Owned by the caller; null for what is absent, NULL: no memory. */
+static json_t *
+json_text(struct slice s, size_t size)
+{
+    char room[TEXT_SIZE_MAX];
+    struct slice shown = s;
+    json_t *text;
+
+    MUST(size <= sizeof(room));
+    if (s.len == 0) {
+        return json_null();
+    }
+    if (s.len >= size) {
+        shown = cut(s, room, size);
+    }
+    text = json_stringn(shown.ptr, shown.len);
+    if (text == NULL) { /* not UTF-8 */
+        text = json_string(log_escape(s, room, size));
+    }
+    return text;
+}
+
+static json_t *
+json_word(const char *word)
+{
+    if (word == NULL || strcmp(word, "-") == 0) {
+        return json_null();
+    }
+    return json_text(slice_of_str(word), WORD_SIZE);
+}
+
+static json_t *
+json_client(const struct address *peer)
+{
+    char text[ADDRESS_TEXT_MAX];
+
+    return json_text(slice_of_str(address_host_text(peer, text)), sizeof(text));
+}
+
+/* "2026-11-23T03:12:37.123Z" (RFC 3339) */
+static json_t *
+json_time(int64_t wall_ms)
+{
+    time_t second = (time_t)(wall_ms / 1000);
+    char text[64];
+    struct tm tm;
+    size_t len;
+
+    gmtime_r(&second, &tm);
+    len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(text + len, sizeof(text) - len, ".%03dZ", (int)(wall_ms % 1000));
+    return json_string(text);
+}
+
+static json_t *
+json_version(const struct proxy_access *access)
+{
+    char text[] = "HTTP/1.0";
+
+    if (access->method.len == 0) {
+        return json_null();
+    }
+    text[sizeof(text) - 2] = (char)('0' + access->minor % 10);
+    return json_string(text);
+}
+
+struct member {
+    const char *name;
+    json_t *own_value; /* NULL: no memory */
+};
+
+/* Takes the values. NULL: no memory. */
+static json_t *
+json_object_of(const struct member *members, size_t count)
+{
+    json_t *object = json_object();
+    bool is_whole = object != NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        /* Takes the value, and says no to NULL on either side. */
+        if (json_object_set_new(
+                object, members[i].name, members[i].own_value) != 0) {
+            is_whole = false;
+        }
+    }
+    if (!is_whole) {
+        json_decref(object);
+        object = NULL;
+    }
+    return object;
+}
+
+static json_t *
+json_line(const struct proxy_access *access)
+{
+    const struct member members[] = {
+        {"time", json_time(wall_ms_shown(access))},
+        {"client", json_client(&access->peer)},
+        {"method", json_text(access->method, METHOD_SIZE)},
+        {"target", json_text(access->target, TARGET_SIZE)},
+        {"version", json_version(access)},
+        {"host", json_text(access->host, HOST_SIZE)},
+        {"status", json_integer(status_shown(access))},
+        {"bytes", json_integer((json_int_t)access->bytes)},
+        {"referer", json_text(access->referer, REFERER_SIZE)},
+        {"user_agent", json_text(access->user_agent, USER_AGENT_SIZE)},
+        {"route", json_text(access->route, ROUTE_SIZE)},
+        {"cache", json_word(access->result)},
+        {"tier", json_word(access->tier)},
+        {"detail", json_word(access->detail)},
+        {"seconds", json_real((double)took_us_shown(access) / 1e6)},
+    };
+
+    return json_object_of(members, ARRAY_LEN(members));
+}
+
+void
+access_json(void *ctx, struct log_ring *ring, const struct proxy_access *access)
+{
+    json_t *line;
+    char *text = NULL;
+
+    (void)ctx;
+    if (!log_wants_access(ring)) {
+        return;
+    }
+    line = json_line(access);
+    if (line != NULL) {
+        /* Ten digits: microseconds up to three hours, and 0.000213 is not
+           shown as the nearest double. */
+        text = json_dumps(
+            line, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(10));
+    }
+    if (text != NULL) {
+        log_access(ring, slice_of_str(text));
+    } else {
+        log_event(ring, LOG_LEVEL_WARN, "access_line_lost",
+            "cause=\"out of memory\"");
+    }
+    free(text);
+    json_decref(line);
+}

@@ -1,0 +1,43 @@
+/* What a request to the admin or metrics listener is answered. */
+#ifndef NEARSIDE_APP_ADMIN_ANSWER_H
+#define NEARSIDE_APP_ADMIN_ANSWER_H
+
+#include "nearside/app/admin.h"
+#include "nearside/base/buf.h"
+#include "nearside/http/head.h"
+
+enum {
+    ADMIN_HEAD_OUT = 512,              /* bytes of an answer's head */
+    ADMIN_BODY_MAX = 16 * 1024 * 1024, /* bytes of an answer's body */
+};
+
+struct admin_answer {
+    unsigned status;
+    const char *type;
+    const char *allow;    /* NULL: no such field */
+    bool is_body_omitted; /* HEAD: the head alone is sent */
+    size_t head_len;
+    char head[ADMIN_HEAD_OUT];
+    struct buf body;
+};
+
+void admin_answer_init(struct admin_answer *answer);
+void admin_answer_fini(struct admin_answer *answer);
+
+/* What decides besides the request. */
+struct admin_asked {
+    enum admin_kind kind;
+    bool is_unix; /* the listener is a unix socket */
+    const struct admin_sources *sources;
+    int64_t wall_ms;
+};
+
+/* Fills the answer to a request that was read whole. */
+void admin_answer_request(struct admin_answer *answer,
+    const struct admin_asked *asked, const struct head *head);
+
+/* Fills an answer that says no: the status and a line that says why. */
+void admin_answer_refusal(struct admin_answer *answer, unsigned status,
+    const char *why, int64_t wall_ms);
+
+#endif

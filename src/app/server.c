@@ -1,0 +1,414 @@
+/*
+ * The daemon's life. The main thread becomes the control thread: signals,
+ * the small listeners, the cluster's map. Each worker has a thread.
+ *
+ *     start -> serving -TERM-> /readyz says 503, still serving (drain_delay)
+ *           -> draining: answers are finished, nothing is accepted
+ *           -> the last connection has gone, drain_timeout, or TERM again
+ *           -> ended, in the reverse order of the start
+ */
+#include "app/server.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "app/cpus.h"
+#include "app/server_inside.h"
+#include "app/setup.h"
+#include "nearside/app/access.h"
+
+enum {
+    SETUP_ARENA_MAX = 16 * 1024 * 1024,
+    /* Fds that are not connections: listeners, logs, Redis, epoll. */
+    FDS_RESERVED = 256,
+    CONNECTIONS_MIN = 64,
+};
+
+/* --- ending ------------------------------------------------------------ */
+
+static void
+server_end(struct server *s)
+{
+    s->is_ending = true;
+    loop_stop(s->control);
+}
+
+static void
+on_all_drained(void *ctx)
+{
+    server_end(OBJ_OF(struct server, ctx, SERVER_MAGIC));
+}
+
+/* On a worker's thread. */
+static void
+on_worker_drained(void *ctx)
+{
+    struct server *s = OBJ_OF(struct server, ctx, SERVER_MAGIC);
+
+    if (atomic_fetch_sub(&s->undrained, 1) == 1) {
+        loop_post(s->control, &s->drained);
+    }
+}
+
+static void
+on_drain_timeout(void *ctx)
+{
+    struct server *s = OBJ_OF(struct server, ctx, SERVER_MAGIC);
+
+    log_event(s->ring, LOG_LEVEL_WARN, "drain_timeout", "connections=\"%u\"",
+        proxy_connections(s->proxy));
+    server_end(s);
+}
+
+static void
+on_drain_begin(void *ctx)
+{
+    struct server *s = OBJ_OF(struct server, ctx, SERVER_MAGIC);
+
+    loop_timer_init(&s->drain_timer, s->control, on_drain_timeout, s);
+    loop_timer_arm(&s->drain_timer,
+        loop_now_ms(s->control) + s->conf->drain_timeout_ms + 1);
+    atomic_store(&s->undrained, s->threads_len);
+    for (unsigned i = 0; i < s->threads_len; i++) {
+        worker_drain(s->threads[i].worker, on_worker_drained, s);
+    }
+}
+
+static void
+server_drain(struct server *s, int64_t delay_ms)
+{
+    log_event(s->ring, LOG_LEVEL_INFO, "draining", "connections=\"%u\"",
+        proxy_connections(s->proxy));
+    s->is_draining = true;
+    loop_timer_init(&s->drain_timer, s->control, on_drain_begin, s);
+    loop_timer_arm(&s->drain_timer, loop_now_ms(s->control) + delay_ms + 1);
+}
+
+static void
+on_signal(void *ctx, int number)
+{
+    struct server *s = OBJ_OF(struct server, ctx, SERVER_MAGIC);
+
+    switch (number) {
+    case SIGUSR1:
+        log_reopen(s->log);
+        break;
+    case SIGHUP:
+        log_event(s->ring, LOG_LEVEL_WARN, "reload_refused",
+            "cause=\"not in this version: restart to read the conf\"");
+        break;
+    default:
+        if (s->is_draining) {
+            server_end(s);
+        } else {
+            /* Who presses Ctrl-C has no balancer to wait for. */
+            server_drain(s, number == SIGINT ? 0 : s->conf->drain_delay_ms);
+        }
+        break;
+    }
+}
+
+static bool
+is_ready(void *ctx)
+{
+    return !OBJ_OF(struct server, ctx, SERVER_MAGIC)->is_draining;
+}
+
+/* --- starting ---------------------------------------------------------- */
+
+/* All the fds we may have; the connections that leaves room for. */
+static unsigned
+connections_allowed(void)
+{
+    struct rlimit limit;
+    rlim_t fds;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return CONNECTIONS_MIN;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    fds = limit.rlim_cur > 1000000 ? 1000000 : limit.rlim_cur;
+    if (fds < FDS_RESERVED + 2 * CONNECTIONS_MIN) {
+        return CONNECTIONS_MIN;
+    }
+    /* A connection may need a second fd, to the origin. */
+    return (unsigned)((fds - FDS_RESERVED) / 2);
+}
+
+static bool
+start_log(struct server *s)
+{
+    struct log_opts opts;
+    char why[256];
+
+    setup_log(s->conf, &opts);
+    if (log_open(&opts, &s->log, why) != RC_OK) {
+        fprintf(stderr, "nearside: %s\n", why);
+        return false;
+    }
+    s->ring = log_ring_new(s->log);
+    return s->ring != NULL;
+}
+
+static bool
+start_origins(struct server *s)
+{
+    s->groups = calloc(s->conf->origins_count, sizeof(struct origin_group *));
+    if (s->groups == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < s->conf->origins_count; i++) {
+        struct origin_opts opts;
+        setup_origin(&s->conf->origins[i], &opts);
+        if (origin_group_new(&opts, s->registry, &s->groups[i]) != RC_OK) {
+            fprintf(
+                stderr, "nearside: origin %s: bad server address\n", opts.name);
+            return false;
+        }
+        s->groups_len++;
+    }
+    return true;
+}
+
+static bool
+start_redis(struct server *s)
+{
+    struct redis_opts opts;
+
+    if (s->conf->redis.mode == CONF_REDIS_OFF) {
+        return true;
+    }
+    setup_redis(s->conf, &opts);
+    s->redis = redis_new(&opts, s->resolver, s->registry);
+    return s->redis != NULL;
+}
+
+static bool
+start_proxy(struct server *s)
+{
+    struct proxy_opts opts;
+
+    if (setup_proxy(s->conf, &s->arena, &opts) != RC_OK) {
+        return false;
+    }
+    opts.groups = s->groups;
+    opts.groups_len = s->groups_len;
+    opts.redis = s->redis;
+    opts.workers = s->threads_len;
+    if (opts.limits.connections_max == 0) {
+        opts.limits.connections_max = connections_allowed();
+    }
+    if (s->conf->access_log.target.target != LOG_TARGET_NONE) {
+        opts.on_access = s->conf->access_log.format == CONF_ACCESS_JSON
+                             ? access_json
+                             : access_combined;
+    }
+    s->proxy = proxy_new(&opts, s->registry);
+    return s->proxy != NULL;
+}
+
+static void *
+thread_main(void *ctx)
+{
+    struct server_thread *thread = ctx;
+
+    loop_run(thread->loop);
+    return NULL;
+}
+
+static bool
+make_worker(struct server *s, unsigned index)
+{
+    struct server_thread *thread = &s->threads[index];
+    struct worker_opts opts = {
+        .proxy = s->proxy, .resolver = s->resolver, .index = index};
+
+    thread->loop = loop_new();
+    opts.loop = thread->loop;
+    opts.ring = log_ring_new(s->log);
+    opts.block = metric_block_new(s->registry);
+    if (thread->loop == NULL || opts.ring == NULL || opts.block == NULL) {
+        return false;
+    }
+    thread->worker = worker_new(&opts);
+    if (thread->worker == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < s->fds_len; i++) {
+        if (worker_listen(thread->worker, s->fds[i]) != RC_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+start_workers(struct server *s)
+{
+    for (unsigned i = 0; i < s->threads_len; i++) {
+        if (!make_worker(s, i)) {
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < s->threads_len; i++) {
+        struct server_thread *thread = &s->threads[i];
+        thread->is_running =
+            pthread_create(&thread->thread, NULL, thread_main, thread) == 0;
+        if (!thread->is_running) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+start_control(struct server *s)
+{
+    s->sources = (struct admin_sources){
+        .registry = s->registry,
+        .is_ready = is_ready,
+        .status = server_status,
+        .ctx = s,
+    };
+    loop_message_init(&s->drained, on_all_drained, s);
+    s->signals = signals_new(s->control, on_signal, s);
+    if (s->metrics_fd >= 0) {
+        s->metrics = admin_new(
+            s->control, s->metrics_fd, ADMIN_METRICS, &s->sources, s->ring);
+    }
+    if (s->admin_fd >= 0) {
+        s->admin = admin_new(
+            s->control, s->admin_fd, ADMIN_ADMIN, &s->sources, s->ring);
+    }
+    s->start_ms = loop_now_ms(s->control);
+    return s->signals != NULL && (s->metrics_fd < 0 || s->metrics != NULL) &&
+           (s->admin_fd < 0 || s->admin != NULL);
+}
+
+static bool
+start_parts(struct server *s)
+{
+    s->registry = metric_registry_new();
+    s->resolver = resolver_new();
+    s->control = loop_new();
+    s->threads_len = s->conf->workers > 0 ? s->conf->workers : cpus_usable();
+    s->threads = calloc(s->threads_len, sizeof(*s->threads));
+    return s->registry != NULL && s->resolver != NULL && s->control != NULL &&
+           s->threads != NULL && start_log(s) && server_open_listeners(s) &&
+           start_origins(s) && start_redis(s) && start_proxy(s);
+}
+
+static bool
+server_start(struct server *s)
+{
+    if (!start_parts(s)) {
+        return false;
+    }
+    s->block = metric_block_new(s->registry);
+    if (s->block == NULL || !start_control(s)) {
+        return false;
+    }
+    if (s->redis != NULL) {
+        redis_start(s->redis, s->control, s->ring, s->block);
+    }
+    return start_workers(s);
+}
+
+/* --- stopping, in reverse ---------------------------------------------- */
+
+static void
+stop_workers(struct server *s)
+{
+    for (unsigned i = 0; i < s->threads_len; i++) {
+        if (s->threads[i].is_running) {
+            loop_stop(s->threads[i].loop);
+        }
+    }
+    for (unsigned i = 0; i < s->threads_len; i++) {
+        if (s->threads[i].is_running) {
+            pthread_join(s->threads[i].thread, NULL);
+        }
+    }
+    for (unsigned i = 0; i < s->threads_len; i++) {
+        worker_free(&s->threads[i].worker);
+    }
+}
+
+/* What one loop's last messages ask of another is done before any of them
+   is freed. */
+static void
+free_loops(struct server *s)
+{
+    for (int round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < s->threads_len; i++) {
+            if (s->threads[i].loop != NULL) {
+                loop_turn(s->threads[i].loop, 0);
+            }
+        }
+    }
+    for (unsigned i = 0; i < s->threads_len; i++) {
+        loop_free(&s->threads[i].loop);
+    }
+    loop_free(&s->control);
+}
+
+static void
+server_stop(struct server *s)
+{
+    if (s->threads != NULL) {
+        stop_workers(s);
+    }
+    if (s->control != NULL) {
+        loop_timer_cancel(&s->drain_timer);
+    }
+    admin_free(&s->admin);
+    admin_free(&s->metrics);
+    signals_free(&s->signals);
+    if (s->redis != NULL) {
+        redis_stop(s->redis);
+    }
+    resolver_free(&s->resolver);
+    if (s->threads != NULL) {
+        free_loops(s);
+    }
+    proxy_free(&s->proxy);
+    redis_free(&s->redis);
+    for (size_t i = 0; i < s->groups_len; i++) {
+        origin_group_free(&s->groups[i]);
+    }
+    free(s->groups);
+    free(s->threads);
+    server_close_listeners(s);
+    if (s->log != NULL) {
+        log_close(&s->log);
+    }
+    metric_registry_free(&s->registry);
+    arena_fini(&s->arena);
+}
+
+int
+server_run(const struct conf *conf)
+{
+    struct server s = {
+        .magic = SERVER_MAGIC,
+        .conf = conf,
+        .metrics_fd = -1,
+        .admin_fd = -1,
+    };
+    bool is_started;
+
+    arena_init(&s.arena, SETUP_ARENA_MAX);
+    signals_block();
+    is_started = server_start(&s);
+    if (is_started) {
+        fprintf(stderr, "ready\n");
+        loop_run(s.control);
+    } else {
+        fprintf(stderr, "nearside: cannot start\n");
+    }
+    server_stop(&s);
+    return is_started ? 0 : 1;
+}

@@ -1,0 +1,68 @@
+/* The server, opened up for the files that make it. */
+#ifndef APP_SERVER_INSIDE_H
+#define APP_SERVER_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "nearside/app/admin.h"
+#include "nearside/app/conf.h"
+#include "nearside/base/metric.h"
+#include "nearside/net/listen.h"
+#include "nearside/net/resolve.h"
+#include "nearside/net/signals.h"
+#include "nearside/origin/group.h"
+#include "nearside/proxy/proxy.h"
+#include "nearside/redis/redis.h"
+
+#define SERVER_MAGIC UINT32_C(0x6e737276)
+
+struct server_thread {
+    pthread_t thread;
+    bool is_running;
+    struct loop *loop;
+    struct worker *worker;
+};
+
+struct server {
+    uint32_t magic;
+    const struct conf *conf;
+    struct arena arena; /* what the rooms' opts point to */
+    struct log *log;
+    struct log_ring *ring; /* the control thread's */
+    struct metric_registry *registry;
+    struct metric_block *block;
+    struct resolver *resolver;
+    struct loop *control;
+    struct signals *signals;
+    struct redis *redis;
+    struct origin_group **groups;
+    size_t groups_len;
+    struct proxy *proxy;
+    struct server_thread *threads;
+    unsigned threads_len;
+    int *fds; /* of the listeners */
+    size_t fds_len;
+    struct admin *metrics;
+    int metrics_fd; /* -1: none */
+    struct admin *admin;
+    int admin_fd;
+    struct admin_sources sources;
+    int64_t start_ms;
+
+    /* Ending. */
+    bool is_draining;
+    bool is_ending;
+    struct loop_timer drain_timer;
+    atomic_uint undrained; /* workers with connections */
+    struct loop_message drained;
+};
+
+/* Opens all listening sockets and says where they are. */
+bool server_open_listeners(struct server *s);
+void server_close_listeners(struct server *s);
+
+/* The status as JSON; an admin_sources callback. */
+enum rc server_status(void *ctx, struct buf *out);
+
+#endif

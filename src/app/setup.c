@@ -1,0 +1,290 @@
+/* One function a room; a route's words are copied into slices. */
+#include "app/setup.h"
+
+#include <string.h>
+
+#include "nearside/base/check.h"
+
+void
+setup_log(const struct conf *conf, struct log_opts *out)
+{
+    *out = (struct log_opts){
+        .events = {.target = conf->error_log.target.target,
+            .path = conf->error_log.target.path},
+        .access = {.target = conf->access_log.target.target,
+            .path = conf->access_log.target.path},
+        .level = conf->error_log.level,
+        .rate_max = conf->error_log.rate_max,
+    };
+}
+
+void
+setup_redis(const struct conf *conf, struct redis_opts *out)
+{
+    const struct conf_redis *c = &conf->redis;
+
+    *out = (struct redis_opts){
+        .mode = c->mode == CONF_REDIS_CLUSTER ? REDIS_MODE_CLUSTER
+                                              : REDIS_MODE_STANDALONE,
+        .seeds = c->seeds.items,
+        .seeds_len = (unsigned)c->seeds.count,
+        .user = c->user,
+        .password = c->password,
+        .client_name = c->client_name,
+        .command_timeout_ms = c->command_timeout_ms,
+        .connect_timeout_ms = c->connect_timeout_ms,
+        .hang_ms = c->hang_ms,
+        .refresh_interval_ms = c->refresh_interval_ms,
+        .in_flight_max = c->in_flight_max,
+        .in_flight_bytes_max = c->in_flight_bytes_max,
+        /* A value is an object with its head and key around it. */
+        .reply_max = conf->limits.object_max + 128 * 1024,
+    };
+}
+
+void
+setup_origin(const struct conf_origin *c, struct origin_opts *out)
+{
+    *out = (struct origin_opts){
+        .name = c->name,
+        .servers = c->servers.items,
+        .servers_len = (unsigned)c->servers.count,
+        .connect_timeout_ms = c->connect_timeout_ms,
+        .first_byte_timeout_ms = c->first_byte_timeout_ms,
+        .between_bytes_timeout_ms = c->between_bytes_timeout_ms,
+        .total_timeout_ms = c->total_timeout_ms,
+        .idle_timeout_ms = c->idle_timeout_ms,
+        .resolve_interval_ms = c->resolve_interval_ms,
+        .connections_max = c->connections_max,
+        .idle_max = c->idle_max,
+    };
+}
+
+static void
+setup_limits(const struct conf_limits *c, struct proxy_limits *out)
+{
+    *out = (struct proxy_limits){
+        .head_max = c->head_max,
+        .field_max = c->field_max,
+        .field_name_max = c->field_name_max,
+        .fields_max = c->fields_max,
+        .target_max = c->target_max,
+        .head_timeout_ms = c->head_timeout_ms,
+        .body_timeout_ms = c->body_timeout_ms,
+        .body_min_rate = c->body_min_rate,
+        .body_min_rate_after_ms = c->body_min_rate_after_ms,
+        .body_max = c->body_max,
+        .idle_timeout_ms = c->idle_timeout_ms,
+        .requests_per_connection = c->requests_per_connection,
+        .send_timeout_ms = c->send_timeout_ms,
+        .send_total_ms = c->send_total_ms,
+        .buffer_max = c->buffer_max,
+        .connections_max = c->connections_max,
+        .connections_per_ip = c->connections_per_ip,
+        .object_max = c->object_max,
+        .flight_wait_ms = c->flight_wait_ms,
+        .flights_max = c->flights_max,
+    };
+}
+
+/* NULL when there are none, or no memory: *out_len tells which. */
+static const struct slice *
+slices_of(
+    struct arena *arena, const struct conf_strings *strings, size_t *out_len)
+{
+    struct slice *slices =
+        arena_alloc(arena, strings->count * sizeof(*slices) + 1);
+
+    *out_len = slices == NULL ? 0 : strings->count;
+    for (size_t i = 0; i < *out_len; i++) {
+        slices[i] = slice_of_str(strings->items[i]);
+    }
+    return slices;
+}
+
+static const struct route_segment *
+segments_of(struct arena *arena, const struct conf_pattern *pattern)
+{
+    static const enum route_segment_kind kinds[] = {
+        [CONF_SEGMENT_LITERAL] = ROUTE_SEGMENT_LITERAL,
+        [CONF_SEGMENT_PARAM] = ROUTE_SEGMENT_PARAM,
+        [CONF_SEGMENT_TAIL] = ROUTE_SEGMENT_TAIL,
+    };
+    struct route_segment *segments =
+        arena_alloc(arena, pattern->count * sizeof(*segments));
+
+    for (size_t i = 0; segments != NULL && i < pattern->count; i++) {
+        segments[i] = (struct route_segment){
+            .kind = kinds[pattern->segments[i].kind],
+            .text = slice_of_str(pattern->segments[i].text),
+        };
+    }
+    return segments;
+}
+
+static enum route_credential
+credential_of(enum conf_credential credential)
+{
+    switch (credential) {
+    case CONF_CREDENTIAL_AUTO:
+        return ROUTE_CREDENTIAL_AUTO;
+    case CONF_CREDENTIAL_BYPASS:
+        return ROUTE_CREDENTIAL_BYPASS;
+    case CONF_CREDENTIAL_IGNORE:
+        return ROUTE_CREDENTIAL_IGNORE;
+    case CONF_CREDENTIAL_KEY:
+        return ROUTE_CREDENTIAL_KEY;
+    }
+    return ROUTE_CREDENTIAL_BYPASS;
+}
+
+static enum route_set_cookie
+set_cookie_of(enum conf_set_cookie set_cookie)
+{
+    switch (set_cookie) {
+    case CONF_SET_COOKIE_BYPASS:
+        return ROUTE_SET_COOKIE_BYPASS;
+    case CONF_SET_COOKIE_STRIP:
+        return ROUTE_SET_COOKIE_STRIP;
+    case CONF_SET_COOKIE_STORE:
+        return ROUTE_SET_COOKIE_STORE;
+    }
+    return ROUTE_SET_COOKIE_BYPASS;
+}
+
+static enum route_query
+query_of(enum conf_query_kind query)
+{
+    switch (query) {
+    case CONF_QUERY_ALL:
+        return ROUTE_QUERY_ALL;
+    case CONF_QUERY_NONE:
+        return ROUTE_QUERY_NONE;
+    case CONF_QUERY_LIST:
+        return ROUTE_QUERY_LIST;
+    }
+    return ROUTE_QUERY_ALL;
+}
+
+static size_t
+group_of(const struct conf *conf, const char *name)
+{
+    for (size_t i = 0; i < conf->origins_count; i++) {
+        if (strcmp(conf->origins[i].name, name) == 0) {
+            return i;
+        }
+    }
+    MUST(!"a route's origin was checked by conf");
+    return 0;
+}
+
+static void
+setup_route(const struct conf *conf, const struct conf_route *c,
+    struct arena *arena, struct route *out)
+{
+    *out = (struct route){
+        .title = slice_of_str(c->title),
+        .method = slice_of_str(c->method),
+        .host = slice_of_str(c->host),
+        .segments = segments_of(arena, &c->pattern),
+        .segments_len = c->pattern.count,
+        .group = group_of(conf, c->origin),
+        .read = c->read == CONF_READ_PASS ? ROUTE_READ_PASS
+                                          : ROUTE_READ_CACHE_ASIDE,
+        .write = c->write == CONF_WRITE_PASS ? ROUTE_WRITE_PASS
+                                             : ROUTE_WRITE_INVALIDATE,
+        .ttl_ms = c->ttl_ms,
+        .ttl_min_ms = c->ttl_min_ms,
+        .ttl_max_ms = c->ttl_max_ms,
+        .ttl_force = c->ttl_force,
+        .ttl_jitter_percent = c->ttl_jitter_percent,
+        .grace_ms = c->grace_ms,
+        .query = query_of(c->query.kind),
+        .cookie = credential_of(c->cookie),
+        .authorization = credential_of(c->authorization),
+        .set_cookie = set_cookie_of(c->set_cookie),
+    };
+    out->query_names = slices_of(arena, &c->query.names, &out->query_names_len);
+    out->credential_fields =
+        slices_of(arena, &c->credential_fields, &out->credential_fields_len);
+    out->methods = slices_of(arena, &c->methods, &out->methods_len);
+}
+
+static enum rc
+setup_routes(
+    const struct conf *conf, struct arena *arena, struct proxy_opts *out)
+{
+    struct route *routes =
+        arena_alloc(arena, conf->routes_count * sizeof(*routes) + 1);
+
+    if (routes == NULL) {
+        return RC_NOMEM;
+    }
+    for (size_t i = 0; i < conf->routes_count; i++) {
+        setup_route(conf, &conf->routes[i], arena, &routes[i]);
+        if (routes[i].segments == NULL) {
+            return RC_NOMEM;
+        }
+    }
+    out->routes = routes;
+    out->routes_len = conf->routes_count;
+    return RC_OK;
+}
+
+static enum rc
+setup_trusted(
+    const struct conf *conf, struct arena *arena, struct proxy_opts *out)
+{
+    size_t count = conf->trusted_proxies.count;
+    struct proxy_net *nets = arena_alloc(arena, count * sizeof(*nets) + 1);
+
+    if (nets == NULL) {
+        return RC_NOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct conf_net *from = &conf->trusted_proxies.items[i];
+        nets[i] = (struct proxy_net){.is_v6 = from->is_v6, .bits = from->bits};
+        memcpy(nets[i].address, from->address, sizeof(nets[i].address));
+    }
+    out->trusted = nets;
+    out->trusted_len = count;
+    return RC_OK;
+}
+
+static enum rc
+setup_hosts(
+    const struct conf *conf, struct arena *arena, struct proxy_opts *out)
+{
+    struct slice *hosts =
+        arena_alloc(arena, conf->origins_count * sizeof(*hosts));
+
+    if (hosts == NULL) {
+        return RC_NOMEM;
+    }
+    for (size_t i = 0; i < conf->origins_count; i++) {
+        hosts[i] = slice_of_str(conf->origins[i].host);
+    }
+    out->group_hosts = hosts;
+    return RC_OK;
+}
+
+enum rc
+setup_proxy(
+    const struct conf *conf, struct arena *arena, struct proxy_opts *out)
+{
+    enum rc rc;
+
+    *out = (struct proxy_opts){
+        .prefix = conf->redis.prefix,
+        .via = conf->via,
+        .default_host = conf->default_host,
+        .hosts = conf->hosts.items,
+        .hosts_len = conf->hosts.count,
+    };
+    setup_limits(&conf->limits, &out->limits);
+    rc = setup_routes(conf, arena, out);
+    if (rc == RC_OK) {
+        rc = setup_trusted(conf, arena, out);
+    }
+    return rc == RC_OK ? setup_hosts(conf, arena, out) : rc;
+}

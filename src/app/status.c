@@ -1,0 +1,71 @@
+/* /status: what the server knows of itself and its neighbours, as JSON. */
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "app/server_inside.h"
+
+static json_t *
+redis_json(struct server *s)
+{
+    struct redis_status *status = calloc(1, sizeof(*status));
+    json_t *nodes = json_array();
+    json_t *out;
+
+    if (s->redis == NULL || status == NULL || nodes == NULL) {
+        free(status);
+        json_decref(nodes);
+        return json_null();
+    }
+    redis_status(s->redis, status);
+    for (unsigned i = 0; i < status->nodes_len; i++) {
+        const struct redis_node_status *node = &status->nodes[i];
+        json_array_append_new(nodes,
+            json_pack("{s:s, s:s, s:b, s:i, s:I}", "id", node->id, "address",
+                node->address, "reachable", (int)node->is_reachable, "slots",
+                (int)node->slots, "in_flight", (json_int_t)node->in_flight));
+    }
+    out = json_pack("{s:b, s:i, s:I, s:o}", "up", (int)status->is_up,
+        "slots_known", (int)status->slots_known, "map_version",
+        (json_int_t)status->map_version, "nodes", nodes);
+    free(status);
+    return out;
+}
+
+static json_t *
+origins_json(struct server *s)
+{
+    json_t *out = json_array();
+
+    for (size_t i = 0; out != NULL && i < s->groups_len; i++) {
+        json_array_append_new(
+            out, json_pack("{s:s, s:i, s:i}", "name",
+                     origin_group_name(s->groups[i]), "connections",
+                     (int)origin_group_connections(s->groups[i]), "in_flight",
+                     (int)origin_group_in_flight(s->groups[i])));
+    }
+    return out;
+}
+
+enum rc
+server_status(void *ctx, struct buf *out)
+{
+    struct server *s = OBJ_OF(struct server, ctx, SERVER_MAGIC);
+    json_t *json = json_pack("{s:s, s:s, s:f, s:i, s:i, s:o, s:o}", "version",
+        NEARSIDE_VERSION, "state", s->is_draining ? "draining" : "serving",
+        "uptime_seconds",
+        (double)(loop_now_ms(s->control) - s->start_ms) / 1000, "workers",
+        (int)s->threads_len, "connections", (int)proxy_connections(s->proxy),
+        "redis", redis_json(s), "origins", origins_json(s));
+    char *text = json == NULL ? NULL : json_dumps(json, JSON_INDENT(2));
+    enum rc rc = RC_NOMEM;
+
+    if (text != NULL) {
+        rc = buf_append(out, slice_of_str(text));
+    }
+    if (rc == RC_OK) {
+        rc = buf_append(out, SLICE("\n"));
+    }
+    free(text);
+    json_decref(json);
+    return rc;
+}
