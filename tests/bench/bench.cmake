@@ -1,0 +1,21 @@
+# Floors and the fixed origin of the benchmark (tests/bench/README.md).
+# -O2 whatever the build type: a floor built for debugging is no floor.
+add_library(bench_plain OBJECT ${CMAKE_CURRENT_LIST_DIR}/plain.c)
+target_link_libraries(bench_plain PUBLIC nearside_flags
+    PkgConfig::libevent_core)
+target_compile_options(bench_plain PRIVATE -O2)
+
+# bench_program(<target> <source>)
+function(bench_program target source)
+    add_executable(${target} ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/${source})
+    target_link_libraries(${target} PRIVATE bench_plain nearside_flags
+        PkgConfig::libevent_core)
+    target_compile_options(${target} PRIVATE -O2)
+    set_target_properties(${target} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+endfunction()
+
+bench_program(bench-floor floor.c)
+bench_program(bench-relay relay.c)
+bench_program(bench-redis-relay redis-relay.c)
+bench_program(bench-origin fixed-origin.c)

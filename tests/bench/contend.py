@@ -1,0 +1,280 @@
+"""The servers that are compared: how each is configured and started.
+
+A contender's start() gives a dict of ports by what they serve:
+    floor    a fixed answer
+    memory   a hit in the server's own memory (or its disk cache, warm)
+    shared   a hit in Redis, memory off
+    pass     uncached, each request reaches the origin
+What cannot be started raises BenchError, whose words become its row.
+"""
+
+import os
+import shutil
+
+from load import get
+from proc import BenchError, Child, free_port
+
+MANY = 100000000
+
+
+class Site:
+    """What all contenders of one run share."""
+
+    def __init__(self, stack, directory, build, nearside):
+        self.stack = stack
+        self.directory = directory
+        self.build = build
+        self.nearside = nearside
+        self.server_core = None
+        self.origin_port = 0
+        self.cluster = None
+        self.no_redis = "no Redis"  # why there is no cluster
+        self.keys = []
+        self.prefix = []  # words before a floor's or the daemon's command
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w") as file:
+            file.write(text)
+        return self.path(name)
+
+    def start(self, name, argv):
+        """A child on the server's core that ends with the run."""
+        return self.stack.enter_context(
+            Child(name, argv, self.directory, self.server_core))
+
+    def program(self, name):
+        program = os.path.join(self.build, "bench", name)
+        if not os.access(program, os.X_OK):
+            raise BenchError(f"not built: {name}")
+        return program
+
+
+def installed(name):
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    if path is None:
+        raise BenchError("not installed")
+    return path
+
+
+class Contender:
+    name = ""
+    is_ours = False
+
+    def __init__(self):
+        self.child = None
+        self.ports = {}
+
+    def start(self, site):
+        raise NotImplementedError
+
+
+class Floor(Contender):
+    name = "floor"
+
+    def __init__(self, processes=1):
+        super().__init__()
+        self.processes = processes
+
+    def start(self, site):
+        self.child = site.start(f"floor-{self.processes}", site.prefix + [
+            site.program("bench-floor"), "--processes", self.processes])
+        self.ports = {"floor": self.child.await_ready(60)}
+
+
+class Relay(Contender):
+    name = "relay"
+
+    def start(self, site):
+        self.child = site.start("relay", site.prefix + [
+            site.program("bench-relay"),
+            "--origin", f"127.0.0.1:{site.origin_port}"])
+        self.ports = {"pass": self.child.await_ready(60)}
+
+
+class RedisRelay(Contender):
+    name = "redis-relay"
+
+    def start(self, site):
+        keys = [word for key in site.keys for word in ("--key", key)]
+        if not keys:
+            raise BenchError(site.no_redis)
+        self.child = site.start("redis-relay", site.prefix + [
+            site.program("bench-redis-relay")] + keys)
+        self.ports = {"shared": self.child.await_ready(60)}
+
+
+class Nearside(Contender):
+    """The daemon with one of its tiers: memory, shared or pass."""
+
+    name = "nearside"
+    is_ours = True
+
+    def __init__(self, tier, workers=1, ttl="1h"):
+        super().__init__()
+        self.tier = tier
+        self.workers = workers
+        self.ttl = ttl
+
+    def conf(self, site):
+        seeds = ""
+        if self.tier != "pass":
+            if site.cluster is None:
+                raise BenchError(site.no_redis)
+            quoted = ", ".join(f'"{seed}"' for seed in site.cluster.seeds())
+            # Fifty times slower, it would miss the deadlines it keeps.
+            patient = ("    command_timeout = 10s\n    hang = 20s\n"
+                       if site.prefix else "")
+            seeds = (f"redis {{\n    seeds = {{ {quoted} }}\n"
+                     f"{patient}}}\n")
+        memory = "64MB" if self.tier == "memory" else "0"
+        read = "pass" if self.tier == "pass" else "cache-aside"
+        return f"""listen = {{ "127.0.0.1:0" }}
+metrics = "127.0.0.1:0"
+admin = "unix:{site.path(self.label() + ".sock")}"
+workers = {self.workers}
+memory {{ size = {memory} }}
+limits {{
+    connections_per_ip      = 100000
+    requests_per_connection = 1000000000
+    idle_timeout            = 60s
+}}
+{seeds}
+origin bench {{
+    servers  = {{ "http://127.0.0.1:{site.origin_port}" }}
+    idle_max = 128
+}}
+route "/products/:id" {{
+    origin = bench
+    read   = {read}
+    ttl    = {self.ttl}
+}}
+"""
+
+    def label(self):
+        return f"nearside-{self.tier}-{self.workers}"
+
+    def start(self, site):
+        if not os.access(site.nearside, os.X_OK):
+            raise BenchError("not built")
+        conf = site.write(self.label() + ".conf", self.conf(site))
+        self.child = site.start(self.label(), site.prefix + [
+            site.nearside, "-c", conf])
+        self.ports = {self.tier: self.child.await_ready(60)}
+
+    def answers_from_memory(self):
+        """Asks until it hits; true when the hit names no Redis."""
+        for _ in range(5):
+            said = get(self.ports["memory"], "/products/1").fields.get(
+                "cache-status", "")
+            if "hit" in said and "detail=shared" not in said:
+                return True
+        return False
+
+
+class Nginx(Contender):
+    name = "nginx"
+
+    def start(self, site):
+        ports = {"memory": free_port(), "pass": free_port()}
+        user = "user root;" if os.geteuid() == 0 else ""
+        temp = "\n    ".join(
+            f"{kind}_temp_path {site.path('nginx-' + kind)};"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        conf = site.write("nginx.conf", f"""{user}
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile 16384;
+error_log stderr crit;
+pid {site.path(f"nginx-{ports['pass']}.pid")};
+events {{ worker_connections 8192; }}
+http {{
+    access_log off;
+    {temp}
+    keepalive_requests {MANY};
+    tcp_nodelay on;
+    open_file_cache max=1000;
+    proxy_cache_path {site.path(f"nginx-{ports['pass']}")}
+        keys_zone=bench:10m;
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    upstream origin {{
+        server 127.0.0.1:{site.origin_port};
+        keepalive 128;
+        keepalive_requests {MANY};
+    }}
+    server {{
+        listen 127.0.0.1:{ports["memory"]};
+        location / {{ proxy_pass http://origin; proxy_cache bench; }}
+    }}
+    server {{
+        listen 127.0.0.1:{ports["pass"]};
+        location / {{ proxy_pass http://origin; }}
+    }}
+}}
+""")
+        self.child = site.start("nginx", [installed("nginx"), "-c", conf])
+        self.child.await_port(ports["pass"])
+        self.ports = ports
+
+
+class Haproxy(Contender):
+    name = "haproxy"
+
+    def start(self, site):
+        ports = {"memory": free_port(), "pass": free_port()}
+        conf = site.write("haproxy.cfg", f"""global
+    nbthread 1
+    maxconn 8192
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    http-reuse always
+cache bench
+    total-max-size 64
+    max-age 3600
+frontend hits
+    bind 127.0.0.1:{ports["memory"]}
+    default_backend kept
+frontend passes
+    bind 127.0.0.1:{ports["pass"]}
+    default_backend plain
+backend kept
+    http-request cache-use bench
+    http-response cache-store bench
+    server origin 127.0.0.1:{site.origin_port}
+backend plain
+    server origin 127.0.0.1:{site.origin_port}
+""")
+        self.child = site.start("haproxy",
+                                [installed("haproxy"), "-db", "-f", conf])
+        self.child.await_port(ports["pass"])
+        self.ports = ports
+
+
+class Varnish(Contender):
+    name = "varnish"
+
+    def start(self, site):
+        ports = {"memory": free_port(), "pass": free_port()}
+        vcl = site.write("bench.vcl", f"""vcl 4.1;
+backend origin {{ .host = "127.0.0.1"; .port = "{site.origin_port}"; }}
+sub vcl_recv {{
+    if (local.socket == "pass") {{ return (pass); }}
+    return (hash);
+}}
+""")
+        self.child = site.start("varnish", [
+            installed("varnishd"), "-F", "-j", "none",
+            "-n", site.path(f"varnish-{ports['pass']}"), "-f", vcl,
+            "-s", "malloc,64m",
+            "-a", f"memory=127.0.0.1:{ports['memory']}",
+            "-a", f"pass=127.0.0.1:{ports['pass']}",
+            "-p", "thread_pools=1", "-p", "thread_pool_min=200",
+            "-p", "timeout_idle=60"])
+        self.child.await_port(ports["pass"], 30)
+        self.ports = ports

@@ -1,0 +1,46 @@
+# Flow tests: each test_*.py starts real processes and speaks to them. They
+# need python3 (its standard library), redis-server and redis-cli. Labels and
+# budgets: a test file is to end within 60 s; TIMEOUT is where it is cut.
+find_program(PYTHON3 NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH)
+if(NOT PYTHON3)
+    find_program(PYTHON3 NAMES python3 REQUIRED)
+endif()
+option(NEARSIDE_LONG "register the long tests too" OFF)
+
+# A test that says `# ctest: timeout=120 long serial` in one of its first
+# lines gets that; `long` ones are left out but for NEARSIDE_LONG.
+function(flow_test source)
+    get_filename_component(name ${source} NAME_WE)
+    string(REGEX REPLACE "^test_" "" short ${name})
+    file(STRINGS ${source} wish LIMIT_COUNT 1 REGEX "^# ctest:")
+    if("${wish}" MATCHES "long" AND NOT NEARSIDE_LONG)
+        return()
+    endif()
+    set(timeout 120)
+    if("${wish}" MATCHES "timeout=([0-9]+)")
+        set(timeout ${CMAKE_MATCH_1})
+    endif()
+    if(NEARSIDE_SANITIZE)
+        math(EXPR timeout "${timeout} * 3")
+    endif()
+    add_test(NAME flow.${short}
+        COMMAND ${PYTHON3} -B -m unittest -v ${name}
+        WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests/flow)
+    set(env "SAMPLE_ORIGIN_BIN=$<TARGET_FILE:sample-origin>")
+    if(TARGET nearside)
+        list(APPEND env "NEARSIDE_BIN=$<TARGET_FILE:nearside>")
+    endif()
+    list(APPEND env "NEARSIDE_SANITIZE=${NEARSIDE_SANITIZE}")
+    set_tests_properties(flow.${short} PROPERTIES
+        TIMEOUT ${timeout} ENVIRONMENT "${env}" LABELS flow)
+    if("${wish}" MATCHES "serial")
+        set_tests_properties(flow.${short} PROPERTIES RUN_SERIAL ON)
+    endif()
+endfunction()
+
+file(GLOB flow_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)
+foreach(source ${flow_tests})
+    # Its first lines are read when configuring.
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+    flow_test(${source})
+endforeach()

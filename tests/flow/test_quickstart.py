@@ -1,0 +1,91 @@
+# ctest: timeout=180
+"""docker/quickstart as its user runs it, with the binaries built already."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import unittest
+
+from lib import FlowTest, SampleOrigin, wait_until
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+QUICKSTART = os.path.join(ROOT, "docker", "quickstart")
+
+
+def running_in(folder):
+    """Processes whose command line names the folder."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                line = f.read().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if folder in line:
+            found.append(line)
+    return found
+
+
+class Quickstart(FlowTest):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="nearside-quick-")
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def start(self, *args):
+        process = subprocess.Popen(
+            [QUICKSTART, "--yes", *args], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=dict(os.environ, TMPDIR=self.folder))
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+        return process
+
+    def assert_nothing_is_left(self):
+        wait_until(lambda: not running_in(self.folder), 5,
+                   "what it started has ended")
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_the_tour_shows_every_answer_and_leaves_nothing(self):
+        process = self.start("--once")
+        said, _ = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 0, said)
+        rows = re.findall(
+            r"^ *(\d+)  (?:GET|PUT) :\d+ .* +200 +[\d.]+ ms  ok  (.*)$",
+            said, re.M)
+        self.assertEqual([int(n) for n, _ in rows], list(range(1, 10)), said)
+        self.assertIn("fwd=", rows[0][1])
+        self.assertIn("; hit", rows[1][1])
+        self.assertIn("redis-cli", said)
+        self.assert_nothing_is_left()
+
+    def test_it_stays_until_ctrl_c_and_then_leaves_nothing(self):
+        process = self.start()
+        said = ""
+        for line in process.stdout:
+            said += line
+            if "until Ctrl-C" in line:
+                break
+        self.assertIn("until Ctrl-C", said)
+        self.assertTrue(running_in(self.folder))
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(20), 0, said)
+        self.assert_nothing_is_left()
+
+    def test_an_api_of_ones_own_is_cached_and_never_written_to(self):
+        api = self.use(SampleOrigin(latency_ms=20))
+        process = self.start("--once", "--origin", api.url,
+                             "--route", "/products/:id=1m",
+                             "--path", "/products/7")
+        said, _ = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 0, said)
+        self.assertEqual(api.stats()["methods"]["PUT"], 0)
+        self.assert_nothing_is_left()
+
+
+if __name__ == "__main__":
+    unittest.main()

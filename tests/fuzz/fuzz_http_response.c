@@ -1,0 +1,57 @@
+/* Response heads: one verdict however the bytes come, and to each method. */
+#include "fuzz_http_head.h"
+
+#include "nearside/http/cache_control.h"
+#include "nearside/http/fresh.h"
+
+static enum rc
+parse_to_get(struct parse *p, const struct parse_opts *opts, struct slice in,
+    struct head *out, size_t *out_len)
+{
+    return parse_response(p, opts, METHOD_GET, in, out, out_len);
+}
+
+static enum rc
+parse_to_head(struct parse *p, const struct parse_opts *opts, struct slice in,
+    struct head *out, size_t *out_len)
+{
+    return parse_response(p, opts, METHOD_HEAD, in, out, out_len);
+}
+
+static void
+must_have_freshness(const struct head *h)
+{
+    struct cache_control cc;
+    struct fresh fresh;
+
+    cache_control_parse(h, FIELD_CACHE_CONTROL, &cc);
+    fresh_compute(h, &cc, 1767225600, 1767225602, &fresh);
+    MUST(fresh.lifetime_s >= 0 && fresh.lifetime_s <= DELTA_MAX);
+    MUST(fresh.initial_age_s >= 2 && fresh.initial_age_s <= DELTA_MAX);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const struct parse_opts opts[] = {
+        {0},
+        {.head_max = 200, .field_max = 40, .name_max = 12, .fields_max = 3},
+    };
+    static const parse_fn parsers[] = {parse_to_get, parse_to_head};
+    static struct parsed whole;
+
+    for (size_t i = 0; i < ARRAY_LEN(opts) * ARRAY_LEN(parsers); i++) {
+        struct slice in = slice_of((const char *)data, size);
+        parse_fn parse = parsers[i % ARRAY_LEN(parsers)];
+        parse_all_ways(parse, &opts[i / ARRAY_LEN(parsers)], in, &whole);
+        if (whole.rc == RC_OK) {
+            MUST(whole.head.status >= 100 && whole.head.status <= 599);
+            MUST(parse != parse_to_head || whole.head.framing == FRAMING_NONE);
+            MUST(whole.head.framing != FRAMING_CLOSE ||
+                 !whole.head.is_keep_alive);
+            must_have_freshness(&whole.head);
+        }
+        free(whole.bytes);
+    }
+    return 0;
+}

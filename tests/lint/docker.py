@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+"""What can be known of the containers without an engine: the Dockerfile's
+packages exist, its build commands run in a clean directory and find all they
+copy; compose's files, services, ports and health checks match the confs; the
+Redis conf starts; the workflow runs scripts that exist.
+
+docker.py [NEARSIDE]: with the program, its --check reads the confs.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import tree
+import yaml
+
+DOCKERFILE = "docker/Dockerfile"
+COMPOSE = ("docker/compose.yaml", "docker/compose.existing.yaml")
+WORKFLOW = ".github/workflows/ci.yml"
+# Ports that an image serves, by the option or conf line that sets them.
+CONF_PORT = re.compile(r'^(listen|metrics)\s*=.*?:(\d+)"', re.M)
+SEED = re.compile(r'"([a-z0-9-]+):(\d+)"')
+SERVER = re.compile(r'servers = \{ "http://([a-z0-9-]+):(\d+)" \}')
+
+
+class Dockerfile:
+    """Stages, each a list of (instruction, text)."""
+
+    def __init__(self, path):
+        self.stages = {}
+        text = re.sub(r"(?m)^#.*\n", "", tree.read(path))
+        stage = None
+        for line in text.replace("\\\n", " ").splitlines():
+            word, _, rest = line.strip().partition(" ")
+            if word == "FROM":
+                stage = rest.rsplit(" ", 1)[-1]
+                self.stages[stage] = []
+            if word:
+                self.stages[stage].append((word, rest.strip()))
+
+    def all(self, instruction, stage=None):
+        return [rest for name, lines in self.stages.items()
+                for word, rest in lines
+                if word == instruction and stage in (None, name)]
+
+    def packages(self):
+        """Those named in the file; others it takes from lists."""
+        found = set()
+        for run in self.all("RUN"):
+            for part in re.findall(r"apt-get install ([^&|;<]*)", run):
+                found.update(w for w in part.split() if not w.startswith("-"))
+        return found
+
+
+def sh(command, **more):
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.STDOUT, check=False, **more)
+
+
+# --- Packages -----------------------------------------------------------------
+
+
+def packages_of_cmake():
+    return set(re.findall(r"^ *need\(\S+ \S+ (\S+)\)",
+                          tree.read("CMakeLists.txt"), re.M))
+
+
+def packages_of_scripts():
+    return set(re.findall(r"^    ([a-z0-9.+-]+):\S+$",
+                          tree.read("tests/support/packages.sh"), re.M))
+
+
+def without_candidate(names):
+    """Those that apt does not offer here; none if it has no lists."""
+    said = sh(["apt-cache", "policy", "hello", *names]).stdout
+    offered = set(re.findall(
+        r"^(\S+):\n  Installed: .*\n  Candidate: (?!\(none\))", said, re.M))
+    if "hello" not in offered:
+        print("no package lists here (apt-get update): names not looked up")
+        return []
+    return sorted(set(names) - offered)
+
+
+def judge_packages(dockerfile):
+    named = dockerfile.packages()
+    for name in sorted(packages_of_cmake() - named):
+        yield f"{DOCKERFILE} does not install {name}, which CMake needs"
+    for name in sorted(packages_of_cmake() - packages_of_scripts()):
+        yield f"tests/support/packages.sh lacks {name}, which CMake needs"
+    for name in without_candidate(named | packages_of_scripts()):
+        yield f"there is no package {name}"
+
+
+# --- The build ----------------------------------------------------------------
+
+
+def copies(dockerfile, stage):
+    """(source in the tree, target) of COPY lines that read the tree."""
+    for line in dockerfile.all("COPY", stage):
+        words = shlex.split(line)
+        if not words[0].startswith("--from"):
+            for source in words[:-1]:
+                yield source, words[-1]
+
+
+def is_ignored(source):
+    """Whether the .dockerignore file keeps it from the build."""
+    kept = [line[1:] for line in tree.read(DOCKERFILE + ".dockerignore")
+            .splitlines() if line.startswith("!")]
+    return not any(source == k or source.startswith(k + "/") for k in kept)
+
+
+def judge_copies(dockerfile):
+    for stage in dockerfile.stages:
+        for source, _ in copies(dockerfile, stage):
+            if not os.path.exists(os.path.join(tree.ROOT, source)):
+                yield f"{DOCKERFILE}: COPY {source}: there is none"
+            elif is_ignored(source):
+                yield f"{DOCKERFILE}: COPY {source}: .dockerignore hides it"
+        for line in dockerfile.all("COPY", stage):
+            match = re.match(r"--from=(\S+)", line)
+            if match and match[1] not in dockerfile.stages:
+                yield f"{DOCKERFILE}: there is no stage {match[1]}"
+
+
+def judge_build(dockerfile):
+    """Runs the build stage's commands on a copy of what it copies."""
+    with tempfile.TemporaryDirectory(prefix="nearside-lint-") as clean:
+        source = os.path.join(clean, "source")
+        os.mkdir(source)
+        for name, _ in copies(dockerfile, "build"):
+            path = os.path.join(tree.ROOT, name)
+            if os.path.isdir(path):
+                shutil.copytree(path, os.path.join(source, name))
+            else:
+                shutil.copy(path, source)
+        for run in dockerfile.all("RUN", "build"):
+            if "apt-get" in run:
+                continue
+            run = re.sub(r"/(source|build)\b", clean + r"/\1", run)
+            done = sh(["sh", "-ec", run], cwd=source)
+            if done.returncode != 0:
+                yield f"{DOCKERFILE}: RUN {run}\n{done.stdout[-4000:]}"
+                return
+        for program in ("nearside", "sample-origin"):
+            yield from judge_runtime(os.path.join(clean, "build", program))
+
+
+def judge_runtime(program):
+    """The list of packages that a built program's image will install."""
+    with open(program + ".packages", encoding="utf-8") as f:
+        names = f.read().split()
+    if "libc6" not in names or len(names) < 2:
+        yield f"{program}: linked with the packages {names} alone?"
+    for name in without_candidate(names):
+        yield f"{program}: there is no package {name}"
+
+
+# --- Compose ------------------------------------------------------------------
+
+
+def conf_of(service, folder):
+    """The conf that is mounted for the daemon, or the image's own."""
+    for volume in service.get("volumes", ()):
+        source, target = volume.split(":")[:2]
+        if target == "/etc/nearside/nearside.conf":
+            return os.path.normpath(os.path.join(folder, source))
+    return "docker/nearside.conf"
+
+
+def judge_service(path, name, service, services, dockerfile):
+    folder = os.path.dirname(path)
+    for volume in service.get("volumes", ()):
+        source = os.path.join(folder, volume.split(":")[0])
+        if not os.path.exists(os.path.join(tree.ROOT, source)):
+            yield f"{path}: {name}: there is no {source}"
+    for other in service.get("depends_on", {}):
+        if other not in services:
+            yield f"{path}: {name} depends on {other}, which is none"
+    build = service.get("build")
+    if build is None:
+        return
+    if build["target"] not in dockerfile.stages:
+        yield f"{path}: {name}: {DOCKERFILE} has no {build['target']}"
+    where = os.path.normpath(os.path.join(folder, build["context"]))
+    if where != "." or build["dockerfile"] != DOCKERFILE:
+        yield f"{path}: {name}: builds {build}"
+
+
+def ports_inside(service):
+    return {int(str(port).rsplit(":", 1)[1]) for port in
+            service.get("ports", ())}
+
+
+def judge_daemon(path, name, service, services):
+    conf_path = conf_of(service, os.path.dirname(path))
+    conf = tree.read(conf_path)
+    served = {int(port) for _, port in CONF_PORT.findall(conf)}
+    for port in ports_inside(service) ^ served:
+        yield f"{path}: {name}: port {port}: {conf_path} serves {served}"
+    seeds = SEED.findall(conf)
+    if "${" in conf:
+        for variable in set(re.findall(r"\$\{(\w+)", conf)) ^ set(
+                service.get("environment", {})):
+            yield f"{path}: {name}: {variable} is not set, or not used"
+        return
+    redis_port = re.search(r"^port (\d+)$", tree.read("docker/redis.conf"),
+                           re.M)[1]
+    for host, port in seeds:
+        if host not in services or port != redis_port:
+            yield f"{conf_path}: the seed {host}:{port} is no service"
+    for host, port in SERVER.findall(conf):
+        command = services.get(host, {}).get("command", [])
+        if "--port" not in command or \
+                command[command.index("--port") + 1] != port:
+            yield f"{conf_path}: {host}:{port} is no service"
+    if not seeds or not SERVER.findall(conf):
+        yield f"{conf_path}: names no seeds or no origin"
+
+
+def judge_compose(path, dockerfile):
+    services = yaml.safe_load(tree.read(path))["services"]
+    for name, service in services.items():
+        yield from judge_service(path, name, service, services, dockerfile)
+        if service.get("build", {}).get("target") == "nearside":
+            yield from judge_daemon(path, name, service, services)
+    if path == COMPOSE[0]:
+        nodes = [n for n in services if re.fullmatch(r"redis-\d", n)]
+        if len(nodes) != 6:
+            yield f"{path}: {len(nodes)} Redis nodes, not six"
+
+
+def judge_health(dockerfile):
+    """Each image's health check asks a port that the image serves."""
+    for stage, lines in dockerfile.stages.items():
+        check = [rest for word, rest in lines if word == "HEALTHCHECK"]
+        exposed = {p for word, rest in lines if word == "EXPOSE"
+                   for p in rest.split()}
+        if not exposed:
+            continue
+        argv = json.loads(check[0][check[0].index("["):])
+        port = re.search(r"/dev/tcp/127.0.0.1/(\d+)", argv[-1])[1]
+        if port not in exposed:
+            yield f"{DOCKERFILE}: {stage}: the health check asks {port}"
+        if not any(word == "USER" and rest not in ("root", "0")
+                   for word, rest in lines):
+            yield f"{DOCKERFILE}: {stage} runs as root"
+
+
+# --- Confs --------------------------------------------------------------------
+
+
+def judge_redis():
+    """docker/redis.conf starts a cluster node that can evict."""
+    with tempfile.TemporaryDirectory(prefix="nearside-lint-") as where:
+        # The cluster's own port is 10000 above.
+        port = 12000 + os.getpid() % 10000
+        with subprocess.Popen(
+                ["redis-server", os.path.join(tree.ROOT, "docker/redis.conf"),
+                 "--port", str(port), "--bind", "127.0.0.1", "--dir", where],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as redis:
+            try:
+                said = ask_redis(port, "INFO")
+            finally:
+                redis.kill()
+    for wanted in (r"cluster_enabled:1", r"maxmemory:[1-9]",
+                   r"maxmemory_policy:(?!noeviction)"):
+        if not re.search(wanted, said):
+            yield f"docker/redis.conf: no {wanted} in its INFO: {said[:300]}"
+
+
+def ask_redis(port, command):
+    end = time.monotonic() + 10
+    while True:
+        done = sh(["redis-cli", "-p", str(port), command])
+        if done.returncode == 0 or time.monotonic() > end:
+            return done.stdout
+        time.sleep(0.05)
+
+
+def judge_confs(nearside):
+    env = dict(os.environ, NEARSIDE_REDIS="redis:6379",
+               NEARSIDE_ORIGIN="http://api:3000")
+    for path in tree.files("docker", ends=(".conf",)):
+        if "nearside" in path:
+            done = sh([nearside, "--check", path], cwd=tree.ROOT, env=env)
+            if done.returncode != 0:
+                yield f"{path}: nearside --check:\n{done.stdout}"
+
+
+def judge_workflow():
+    jobs = yaml.safe_load(tree.read(WORKFLOW))["jobs"]
+    for name, job in jobs.items():
+        for step in job["steps"]:
+            for word in step.get("run", "").split():
+                is_path = re.match(r"\.?[a-z]+/", word) is not None
+                if is_path and not os.path.exists(
+                        os.path.join(tree.ROOT, word)):
+                    yield f"{WORKFLOW}: {name}: there is no {word}"
+
+
+def main():
+    dockerfile = Dockerfile(DOCKERFILE)
+    mistakes = [*judge_packages(dockerfile), *judge_copies(dockerfile),
+                *judge_health(dockerfile), *judge_redis(), *judge_workflow()]
+    for path in COMPOSE:
+        mistakes += judge_compose(path, dockerfile)
+    if len(sys.argv) > 1:
+        mistakes += judge_confs(sys.argv[1])
+        mistakes += judge_build(dockerfile)
+    tree.finish(mistakes, len(dockerfile.stages) + len(COMPOSE))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+# Lints: what a reader of the tree may rely on. They look at the sources, and
+# at what an ordinary build made of them.
+if(NOT NEARSIDE_SANITIZE)
+    if(NOT PYTHON3)
+        find_program(PYTHON3 NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH)
+    endif()
+    if(NOT PYTHON3)
+        find_program(PYTHON3 NAMES python3 REQUIRED)
+    endif()
+    set(lint ${CMAKE_CURRENT_LIST_DIR})
+
+    function(lint_test name)
+        add_test(NAME lint.${name} COMMAND ${PYTHON3} -B ${lint}/${name}.py ${ARGN})
+        set_tests_properties(lint.${name} PROPERTIES TIMEOUT 120 LABELS lint)
+    endfunction()
+
+    lint_test(floors)
+    lint_test(functions)
+    lint_test(text)
+    lint_test(format)
+    lint_test(shell)
+    lint_test(headers ${CMAKE_C_COMPILER})
+
+    set(libraries "")
+    foreach(room base http memory net origin redis proxy app)
+        if(TARGET ns_${room})
+            list(APPEND libraries $<TARGET_FILE:ns_${room}>)
+        endif()
+    endforeach()
+    lint_test(globals ${libraries})
+    if(TARGET nearside)
+        lint_test(hardening $<TARGET_FILE:nearside>)
+        lint_test(docker $<TARGET_FILE:nearside>)
+        set_tests_properties(lint.docker PROPERTIES TIMEOUT 400)
+    endif()
+
+    if(NOT NEARSIDE_LINT_ROOMS)
+        add_test(NAME lint.rooms
+            COMMAND ${lint}/rooms.sh ${CMAKE_BINARY_DIR}/lint-rooms)
+        set_tests_properties(lint.rooms PROPERTIES TIMEOUT 400 LABELS lint)
+    endif()
+endif()

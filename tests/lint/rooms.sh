@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Builds everything with clang, warnings as errors, and each room as a shared
+# library that must find all it calls in the floors below (-z defs).
+#
+# rooms.sh BUILD-DIRECTORY
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+generator=()
+if [ ! -e "$1/CMakeCache.txt" ] && command -v ninja >/dev/null; then
+    generator=(-G Ninja)
+fi
+if ! command -v clang >/dev/null; then
+    echo "clang is missing: apt-get install clang" >&2
+    exit 1
+fi
+cmake -S "$root" -B "$1" "${generator[@]}" -DCMAKE_C_COMPILER=clang \
+    -DCMAKE_BUILD_TYPE=Debug -DNEARSIDE_WERROR=ON -DNEARSIDE_LINT_ROOMS=ON \
+    --log-level=NOTICE
+cmake --build "$1" --parallel 2

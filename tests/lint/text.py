@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""Nothing is left to do in the text, and lines end as .editorconfig says.
+Python files compile; JSON and YAML of the tree are read by other lints."""
+
+import re
+
+import tree
+
+# Spelt so that this file does not find itself.
+LEFT = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X" * 3,
+                                     "HA" + "CK")) + r")\b")
+TEXT = (".c", ".h", ".def", ".py", ".sh", ".cmake", ".txt", ".md", ".conf",
+        ".yaml", ".yml", ".lua", ".8", ".5")
+SCRIPTS = ("run", "quickstart", "Dockerfile", "before-after")
+TABS_OK = (".8", ".5")
+
+
+def is_text(path):
+    return path.endswith(TEXT) or path.rsplit("/", 1)[-1] in SCRIPTS
+
+
+def judge(path):
+    try:
+        text = tree.read(path)
+    except UnicodeDecodeError:
+        yield f"{path}: not UTF-8"
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        if LEFT.search(line):
+            yield f"{path}:{number}: left to do: {line.strip()}"
+        if line != line.rstrip():
+            yield f"{path}:{number}: blanks at the end of the line"
+        if "\t" in line and not path.endswith(TABS_OK):
+            yield f"{path}:{number}: a tab"
+    if text and (not text.endswith("\n") or text.endswith("\n\n")):
+        yield f"{path}: ends with other than one newline"
+    if path.endswith(".py"):
+        try:
+            compile(text, path, "exec")
+        except SyntaxError as error:
+            yield f"{path}:{error.lineno}: {error.msg}"
+
+
+def main():
+    paths = [p for p in tree.files() if is_text(p)]
+    tree.finish([m for path in paths for m in judge(path)], len(paths))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# Sourced: what nearside needs of Debian or Ubuntu, as PACKAGE:PROBE
+# (install.sh). The Dockerfile and CMakeLists.txt name the same packages;
+# lint.docker compares.
+
+# shellcheck disable=SC2034  # whoever sources this uses them
+BUILD_PACKAGES=(
+    gcc:gcc
+    libc6-dev:cc
+    make:make
+    cmake:cmake
+    pkg-config:pkg-config
+    libevent-dev:pc=libevent
+    libhiredis-dev:pc=hiredis
+    libjansson-dev:pc=jansson
+    libconfuse-dev:pc=libconfuse
+    libxxhash-dev:pc=libxxhash
+    libmd-dev:pc=libmd
+    libsqlite3-dev:pc=sqlite3
+    libcmocka-dev:pc=cmocka
+)
+
+# To run the tests.
+# shellcheck disable=SC2034
+TEST_PACKAGES=(
+    ninja-build:ninja
+    redis-server:redis-server
+    redis-tools:redis-cli
+    python3:python3
+    python3-yaml:py=yaml
+    binutils:readelf
+    clang:clang
+    clang-format:clang-format
+    shellcheck:shellcheck
+)
+
+# To run the tour.
+# shellcheck disable=SC2034
+TOUR_PACKAGES=(
+    redis-server:redis-server
+    redis-tools:redis-cli
+    curl:curl
+)

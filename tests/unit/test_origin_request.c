@@ -1,0 +1,538 @@
+/* Requests with content, and responses that come before it was sent. */
+#include "test_origin_peer.h"
+
+#include "nearside/http/chunk.h"
+
+#define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+enum {
+    LARGE = 8 * 1024 * 1024,
+};
+
+static void
+setup(struct rig *rig, struct got *got, struct exchange_request request)
+{
+    rig_start(rig, (struct origin_opts){0});
+    *got = (struct got){0};
+    got_start(rig, got, &request);
+}
+
+static size_t
+send_some(struct got *got, struct slice data)
+{
+    size_t taken = SIZE_MAX;
+
+    exchange_send(got->x, data, &taken);
+    assert_true(taken <= data.len);
+    return taken;
+}
+
+static void
+finish(struct rig *rig, struct got *got, int fd)
+{
+    peer_say(rig, fd, OK_EMPTY);
+    rig_until(rig, got_over(got));
+    assert_true(got->is_ended);
+    assert_false(got->is_early);
+    assert_int_equal(origin_group_connections(rig->group), 1);
+    close(fd);
+    rig_stop(rig);
+}
+
+static void
+content_by_length_is_framed_by_length(void **state)
+{
+    struct rig rig;
+    struct got got;
+    int fd;
+
+    (void)state;
+    setup(&rig, &got, request_post(FRAMING_LENGTH, 5));
+    assert_int_equal(send_some(&got, SLICE("he")), 2);
+    fd = peer_accept(&rig);
+    assert_int_equal(send_some(&got, SLICE("llo")), 3);
+    exchange_send_end(got.x);
+    assert_string_equal(peer_read_until(&rig, fd, "hello"),
+        "POST /a HTTP/1.1\r\nhost: api\r\ncontent-length: 5\r\n\r\nhello");
+    finish(&rig, &got, fd);
+}
+
+static void
+content_of_unknown_length_is_chunked(void **state)
+{
+    struct rig rig;
+    struct got got;
+    int fd;
+
+    (void)state;
+    setup(&rig, &got, request_post(FRAMING_CHUNKED, 0));
+    fd = peer_accept(&rig);
+    assert_int_equal(send_some(&got, SLICE("0123456789abcdef!")), 17);
+    assert_int_equal(send_some(&got, SLICE("more")), 4);
+    exchange_send_end(got.x);
+    assert_string_equal(peer_read_until(&rig, fd, "0\r\n\r\n"),
+        "POST /a HTTP/1.1\r\nhost: api\r\ntransfer-encoding: chunked\r\n\r\n"
+        "11\r\n0123456789abcdef!\r\n4\r\nmore\r\n0\r\n\r\n");
+    finish(&rig, &got, fd);
+}
+
+static void
+post_without_content_says_length_zero(void **state)
+{
+    struct rig rig;
+    struct got got;
+    int fd;
+
+    (void)state;
+    setup(&rig, &got, request_post(FRAMING_NONE, 0));
+    exchange_send_end(got.x); /* harmless */
+    fd = peer_accept(&rig);
+    assert_string_equal(peer_read_head(&rig, fd),
+        "POST /a HTTP/1.1\r\nhost: api\r\ncontent-length: 0\r\n\r\n");
+    finish(&rig, &got, fd);
+}
+
+static void
+empty_content_is_complete_without_being_sent(void **state)
+{
+    struct rig rig;
+    struct got got;
+    int fd;
+
+    (void)state;
+    setup(&rig, &got, request_post(FRAMING_LENGTH, 0));
+    fd = peer_accept(&rig);
+    peer_read_until(&rig, fd, "content-length: 0\r\n\r\n");
+    finish(&rig, &got, fd);
+}
+
+static void
+empty_chunked_content_is_a_last_chunk(void **state)
+{
+    struct rig rig;
+    struct got got;
+    int fd;
+
+    (void)state;
+    setup(&rig, &got, request_post(FRAMING_CHUNKED, 0));
+    exchange_send_end(got.x);
+    fd = peer_accept(&rig);
+    peer_read_until(&rig, fd, "chunked\r\n\r\n0\r\n\r\n");
+    finish(&rig, &got, fd);
+}
+
+/* On a pooled connection one packet carries head, content and last chunk. */
+static void
+head_and_first_content_leave_together(void **state)
+{
+    struct rig rig;
+    struct got got;
+    struct exchange_request request = request_post(FRAMING_CHUNKED, 0);
+    char bytes[256] = "";
+    int fd;
+
+    (void)state;
+    rig_start(&rig, (struct origin_opts){0});
+    got = (struct got){0};
+    got_get(&rig, &got);
+    fd = peer_accept(&rig);
+    peer_read_head(&rig, fd);
+    peer_say(&rig, fd, OK_EMPTY);
+    rig_until(&rig, got_over(&got));
+
+    got = (struct got){0};
+    got_start(&rig, &got, &request);
+    assert_true(recv(fd, bytes, sizeof(bytes), 0) < 0);
+    assert_int_equal(send_some(&got, SLICE("abc")), 3);
+    assert_true(recv(fd, bytes, sizeof(bytes), 0) < 0);
+    exchange_send_end(got.x);
+    assert_true(recv(fd, bytes, sizeof(bytes) - 1, 0) > 0);
+    assert_non_null(strstr(bytes, "\r\n\r\n3\r\nabc\r\n0\r\n\r\n"));
+    finish(&rig, &got, fd);
+}
+
+static void
+head_leaves_at_the_turns_end_without_content(void **state)
+{
+    struct rig rig;
+    struct got got;
+    struct exchange_request request = request_post(FRAMING_LENGTH, 1);
+    int fd;
+
+    (void)state;
+    rig_start(&rig, (struct origin_opts){0});
+    got = (struct got){0};
+    got_get(&rig, &got);
+    fd = peer_accept(&rig);
+    peer_read_head(&rig, fd);
+    peer_say(&rig, fd, OK_EMPTY);
+    rig_until(&rig, got_over(&got));
+
+    got = (struct got){0};
+    got_start(&rig, &got, &request);
+    assert_string_equal(peer_read_head(&rig, fd),
+        "POST /a HTTP/1.1\r\nhost: api\r\ncontent-length: 1\r\n\r\n");
+    assert_int_equal(send_some(&got, SLICE("x")), 1);
+    peer_read_until(&rig, fd, "x");
+    finish(&rig, &got, fd);
+}
+
+/* --- large content, back-pressure -------------------------------------- */
+
+struct upload {
+    uint64_t sent;
+    uint64_t received;
+    uint64_t total;
+    unsigned mistakes;
+};
+
+static void
+upload_go_on(struct got *got)
+{
+    struct upload *up = got->extra;
+    static char bytes[100000];
+
+    while (up->sent < up->total) {
+        size_t n = sizeof(bytes);
+        size_t taken;
+        if (n > up->total - up->sent) {
+            n = (size_t)(up->total - up->sent);
+        }
+        for (size_t i = 0; i < n; i++) {
+            bytes[i] = (char)((up->sent + i) % 251);
+        }
+        exchange_send(got->x, slice_of(bytes, n), &taken);
+        up->sent += taken;
+        if (taken < n) {
+            return;
+        }
+    }
+    exchange_send_end(got->x);
+}
+
+static void
+on_upload(struct got *got, const char *callback)
+{
+    if (strcmp(callback, "drain") == 0) {
+        upload_go_on(got);
+    }
+}
+
+/* Reads plain content and checks each byte. */
+static void
+upload_read(struct rig *rig, int fd, struct upload *up)
+{
+    static char bytes[65536];
+    int64_t until_ms = rig_now_ms() + PATIENCE_MS;
+
+    while (up->received < up->total && rig_now_ms() < until_ms) {
+        ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
+        for (ssize_t i = 0; i < n; i++) {
+            up->mistakes += bytes[i] != (char)((up->received++) % 251);
+        }
+        loop_turn(rig->loop, n > 0 ? 0 : 1);
+    }
+}
+
+/* Reads the request's head alone and leaves the content in the socket. */
+static void
+skip_head(int fd)
+{
+    char head[256] = "";
+    char *end;
+
+    assert_true(recv(fd, head, sizeof(head) - 1, MSG_PEEK) > 0);
+    end = strstr(head, "\r\n\r\n");
+    assert_non_null(end);
+    assert_int_equal(
+        recv(fd, head, (size_t)(end + 4 - head), 0), end + 4 - head);
+}
+
+static void
+large_upload_waits_for_its_origin_and_arrives_whole(void **state)
+{
+    struct rig rig;
+    struct got got;
+    struct upload up = {.total = LARGE};
+    uint64_t stalled_at;
+    int fd;
+
+    (void)state;
+    setup(&rig, &got, request_post(FRAMING_LENGTH, LARGE));
+    got.extra = &up;
+    got.during = on_upload;
+    upload_go_on(&got);
+    /* Not connected yet: 64 KiB wait at most. */
+    assert_true(up.sent > 60000 && up.sent <= 65536);
+    fd = peer_accept(&rig);
+    rig_turns(&rig, 200);
+    stalled_at = up.sent;
+    assert_true(stalled_at < LARGE);
+    rig_turns(&rig, 50);
+    assert_int_equal(up.sent, stalled_at);
+    skip_head(fd);
+    upload_read(&rig, fd, &up);
+    assert_int_equal(up.received, LARGE);
+    assert_int_equal(up.mistakes, 0);
+    assert_true(got.drains > 0);
+    finish(&rig, &got, fd);
+}
+
+static void
+large_chunked_upload_arrives_whole(void **state)
+{
+    struct rig rig;
+    struct got got;
+    struct upload up = {.total = LARGE};
+    struct chunk chunk;
+    static char bytes[65536];
+    int64_t until_ms = rig_now_ms() + PATIENCE_MS;
+    enum rc rc = RC_AGAIN;
+    int fd;
+
+    (void)state;
+    setup(&rig, &got, request_post(FRAMING_CHUNKED, 0));
+    got.extra = &up;
+    got.during = on_upload;
+    upload_go_on(&got);
+    fd = peer_accept(&rig);
+    rig_turns(&rig, 5);
+    skip_head(fd);
+    chunk_start(&chunk);
+    while (rc == RC_AGAIN && rig_now_ms() < until_ms) {
+        ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
+        struct slice in = slice_of(bytes, n > 0 ? (size_t)n : 0);
+        while (in.len > 0 && rc == RC_AGAIN) {
+            struct slice data;
+            size_t eaten;
+            rc = chunk_decode(
+                &chunk, &(struct chunk_opts){0}, in, &eaten, &data);
+            assert_true(rc == RC_AGAIN || rc == RC_OK);
+            for (size_t i = 0; i < data.len; i++) {
+                up.mistakes += data.ptr[i] != (char)(up.received++ % 251);
+            }
+            in = slice_skip(in, eaten);
+        }
+        assert_int_equal(in.len, 0);
+        loop_turn(rig.loop, n > 0 ? 0 : 1);
+    }
+    assert_int_equal(rc, RC_OK);
+    assert_int_equal(up.received, LARGE);
+    assert_int_equal(up.mistakes, 0);
+    finish(&rig, &got, fd);
+}
+
+/* --- early answers ------------------------------------------------------ */
+
+/* http.md row 86. */
+static void
+early_answer_is_passed_on_and_ends_the_connection(void **state)
+{
+    struct rig rig;
+    struct got got;
+    int fd;
+
+    (void)state;
+    setup(&rig, &got, request_post(FRAMING_LENGTH, 100));
+    assert_int_equal(send_some(&got, SLICE("part")), 4);
+    fd = peer_accept(&rig);
+    peer_read_until(&rig, fd, "part");
+    peer_say(&rig, fd,
+        "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno!");
+    rig_until(&rig, got_over(&got));
+    assert_true(got.is_ended);
+    assert_true(got.is_early);
+    assert_int_equal(got.status, 413);
+    assert_memory_equal(got.body, "no!", 3);
+    assert_int_equal(origin_group_connections(rig.group), 0);
+    assert_true(peer_is_closed(fd));
+    close(fd);
+    rig_stop(&rig);
+}
+
+/* Its answer began before the request was whole: not to be trusted with
+   another one, even though it read all of it in the end. */
+static void
+answer_begun_early_is_not_pooled_even_if_all_is_sent(void **state)
+{
+    struct rig rig;
+    struct got got;
+    int fd;
+
+    (void)state;
+    setup(&rig, &got, request_post(FRAMING_CHUNKED, 0));
+    assert_int_equal(send_some(&got, SLICE("part")), 4);
+    fd = peer_accept(&rig);
+    peer_read_until(&rig, fd, "part\r\n");
+    peer_say(&rig, fd, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nec");
+    rig_until(&rig, got.body_len == 2);
+    assert_int_equal(send_some(&got, SLICE("rest")), 4);
+    exchange_send_end(got.x);
+    peer_read_until(&rig, fd, "0\r\n\r\n");
+    peer_say(&rig, fd, "ho");
+    rig_until(&rig, got_over(&got));
+    assert_memory_equal(got.body, "echo", 4);
+    assert_true(got.is_early);
+    assert_int_equal(origin_group_connections(rig.group), 0);
+    close(fd);
+    rig_stop(&rig);
+}
+
+static void
+interim_before_the_content_is_not_early(void **state)
+{
+    struct rig rig;
+    struct got got;
+    int fd;
+
+    (void)state;
+    setup(&rig, &got, request_post(FRAMING_LENGTH, 4));
+    fd = peer_accept(&rig);
+    peer_read_head(&rig, fd);
+    peer_say(&rig, fd, "HTTP/1.1 100 Continue\r\n\r\n");
+    rig_turns(&rig, 3);
+    assert_int_equal(send_some(&got, SLICE("data")), 4);
+    peer_read_until(&rig, fd, "data");
+    finish(&rig, &got, fd);
+    assert_int_equal(got.interims, 0);
+}
+
+/* The answer was said before the end: it is read after a write failed. */
+static void
+answer_of_an_origin_that_stopped_reading_is_passed_on(void **state)
+{
+    struct rig rig;
+    struct got got;
+    struct upload up = {.total = LARGE};
+    int fd;
+
+    (void)state;
+    setup(&rig, &got, request_post(FRAMING_LENGTH, LARGE));
+    got.extra = &up;
+    got.during = on_upload;
+    upload_go_on(&got);
+    fd = peer_accept(&rig);
+    rig_turns(&rig, 50);
+    peer_say(&rig, fd, "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
+    shutdown(fd, SHUT_RDWR);
+    rig_until(&rig, got_over(&got));
+    assert_int_equal(got.status, 403);
+    assert_true(got.is_ended);
+    assert_true(got.is_early);
+    assert_true(up.sent < LARGE);
+    close(fd);
+    rig_stop(&rig);
+}
+
+static void
+free_head(struct got *got, const char *callback)
+{
+    if (strcmp(callback, "head") == 0) {
+        memset(got->extra, '!', LARGE);
+        free(got->extra);
+    }
+}
+
+/* The loan of the request's head ends with the response's head. */
+static void
+nothing_of_a_half_sent_head_is_sent_after_the_answer(void **state)
+{
+    static char bytes[65536];
+    struct rig rig;
+    struct got got = {.during = free_head};
+    struct exchange_request request = request_get();
+    char *head = malloc(LARGE);
+    ssize_t n;
+    int fd;
+
+    (void)state;
+    assert_non_null(head);
+    memset(head, 'h', LARGE);
+    request.head = slice_of(head, LARGE);
+    got.extra = head;
+    rig_start(&rig, (struct origin_opts){0});
+    got_start(&rig, &got, &request);
+    fd = peer_accept(&rig);
+    rig_turns(&rig, 20);
+    peer_say(&rig, fd, "HTTP/1.1 431 No\r\nContent-Length: 2\r\n\r\nn");
+    rig_until(&rig, got.heads == 1);
+    for (int i = 0; i < 200; i++) {
+        n = recv(fd, bytes, sizeof(bytes), 0);
+        assert_true(n <= 0 || memchr(bytes, '!', (size_t)n) == NULL);
+        loop_turn(rig.loop, 0);
+    }
+    peer_say(&rig, fd, "o");
+    rig_until(&rig, got_over(&got));
+    assert_true(got.is_early);
+    assert_int_equal(origin_group_connections(rig.group), 0);
+    close(fd);
+    rig_stop(&rig);
+}
+
+/* What is cut short must not look like an end to the origin. */
+static void
+cancelled_upload_ends_in_a_reset(void **state)
+{
+    struct rig rig;
+    struct got got;
+    char byte;
+    int fd;
+
+    (void)state;
+    setup(&rig, &got, request_post(FRAMING_CHUNKED, 0));
+    assert_int_equal(send_some(&got, SLICE("part")), 4);
+    fd = peer_accept(&rig);
+    peer_read_until(&rig, fd, "part\r\n");
+    exchange_cancel(&got.x);
+    assert_null(got.x);
+    rig_turns(&rig, 2);
+    assert_int_equal(recv(fd, &byte, 1, 0), -1);
+    assert_int_equal(errno, ECONNRESET);
+    assert_false(got_over(&got));
+    close(fd);
+    rig_stop(&rig);
+}
+
+static void
+connection_closed_while_sending_is_an_error(void **state)
+{
+    struct rig rig;
+    struct got got;
+    int fd;
+
+    (void)state;
+    setup(&rig, &got, request_post(FRAMING_LENGTH, 10));
+    assert_int_equal(send_some(&got, SLICE("part")), 4);
+    fd = peer_accept(&rig);
+    peer_read_until(&rig, fd, "part");
+    close(fd);
+    rig_until(&rig, got_over(&got));
+    assert_int_equal(got.error, ORIGIN_ERROR_CLOSED);
+    assert_false(peer_is_waiting(&rig));
+    rig_stop(&rig);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(content_by_length_is_framed_by_length),
+        cmocka_unit_test(content_of_unknown_length_is_chunked),
+        cmocka_unit_test(post_without_content_says_length_zero),
+        cmocka_unit_test(empty_content_is_complete_without_being_sent),
+        cmocka_unit_test(empty_chunked_content_is_a_last_chunk),
+        cmocka_unit_test(head_and_first_content_leave_together),
+        cmocka_unit_test(head_leaves_at_the_turns_end_without_content),
+        cmocka_unit_test(large_upload_waits_for_its_origin_and_arrives_whole),
+        cmocka_unit_test(large_chunked_upload_arrives_whole),
+        cmocka_unit_test(early_answer_is_passed_on_and_ends_the_connection),
+        cmocka_unit_test(answer_begun_early_is_not_pooled_even_if_all_is_sent),
+        cmocka_unit_test(interim_before_the_content_is_not_early),
+        cmocka_unit_test(answer_of_an_origin_that_stopped_reading_is_passed_on),
+        cmocka_unit_test(nothing_of_a_half_sent_head_is_sent_after_the_answer),
+        cmocka_unit_test(cancelled_upload_ends_in_a_reset),
+        cmocka_unit_test(connection_closed_while_sending_is_an_error),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

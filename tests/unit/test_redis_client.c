@@ -1,0 +1,508 @@
+/* The client against real servers: one on its own, and what goes wrong. */
+#include "redis_fixture.h"
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    servers_end();
+    return 0;
+}
+
+static const struct redis_opts standalone = {.mode = REDIS_MODE_STANDALONE};
+
+static void
+get_set_and_eval_work_on_one_server(void **state)
+{
+    struct redis_script script;
+    struct slice args[] = {SLICE("k"), SLICE("a"), SLICE("b")};
+    struct rig rig;
+    struct told t;
+
+    (void)state;
+    server_new(NULL);
+    rig_open(&rig, standalone);
+    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+    assert_int_equal(t.type, REDIS_NIL);
+    assert_int_equal(run(&rig, &t, "SET k value PX 60000", 5000), RC_OK);
+    assert_int_equal(t.type, REDIS_STATUS);
+    assert_string_equal(t.text, "OK");
+    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+    assert_int_equal(t.type, REDIS_STRING);
+    assert_string_equal(t.text, "value");
+
+    redis_script_init(&script,
+        "return redis.call('GET', KEYS[1]) .. ARGV[1] .. ARGV[2]");
+    for (int i = 0; i < 2; i++) { /* unknown to the server, then known */
+        memset(&t, 0, sizeof(t));
+        t.call.on_reply = on_told;
+        t.call.ctx = &t;
+        t.call.deadline_ms = loop_now_ms(rig.loop) + 5000;
+        redis_eval(rig.client, &t.call, &script, args, 1, 3);
+        AWAIT(&rig, t.times > 0);
+        assert_int_equal(t.rc, RC_OK);
+        assert_string_equal(t.text, "valueab");
+    }
+    rig_close(&rig);
+}
+
+/* ---- a server that hangs, dies, comes back ------------------------------ */
+
+static void
+hung_server_costs_the_deadline_and_its_connection_goes_after_hang(void **state)
+{
+    struct redis_opts opts = standalone;
+    struct server *s = server_new(NULL);
+    struct redis_status status;
+    struct rig rig;
+    struct told t;
+    int64_t began;
+
+    (void)state;
+    opts.hang_ms = 300;
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    kill(s->pid, SIGSTOP);
+    began = real_ms();
+    memset(&t, 0, sizeof(t));
+    loop_turn(rig.loop, 0);
+    send_words(&rig, &t, "GET k"); /* with the default deadline */
+    AWAIT(&rig, t.times > 0);
+    assert_int_equal(t.rc, RC_TIMEOUT);
+    assert_true(t.call.was_sent);
+    assert_in_range(t.at_ms - began, 45, 250);
+    redis_status(rig.redis, &status);
+    assert_int_equal(status.nodes[0].in_flight, 1); /* its place stays */
+    AWAIT(&rig, (redis_status(rig.redis, &status),
+                    status.nodes[0].in_flight == 0));
+    assert_in_range(real_ms() - began, 290, 1000);
+    /* Now it fails at once: no call waits for a node known to be down. */
+    began = real_ms();
+    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_TIMEOUT);
+    assert_false(t.call.was_sent);
+    assert_in_range(real_ms() - began, 0, 100);
+    kill(s->pid, SIGCONT);
+    AWAIT(&rig, run(&rig, &t, "GET k", 500) == RC_OK);
+    assert_string_equal(t.text, "v");
+    rig_close(&rig);
+}
+
+static void
+late_reply_is_dropped_and_the_next_call_gets_its_own(void **state)
+{
+    struct server *s = server_new(NULL);
+    struct rig rig;
+    struct told late;
+    struct told t;
+
+    (void)state;
+    rig_open(&rig, standalone);
+    assert_int_equal(run(&rig, &t, "SET a 1", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET b 2", 5000), RC_OK);
+    kill(s->pid, SIGSTOP);
+    assert_int_equal(run(&rig, &late, "GET a", 30), RC_TIMEOUT);
+    kill(s->pid, SIGCONT);
+    assert_int_equal(run(&rig, &t, "GET b", 5000), RC_OK);
+    assert_string_equal(t.text, "2");
+    assert_int_equal(late.times, 1);
+    rig_close(&rig);
+}
+
+static void
+cancelled_call_is_not_told_and_others_are(void **state)
+{
+    struct rig rig;
+    struct told cancelled = {0};
+    struct told t;
+
+    (void)state;
+    server_new(NULL);
+    rig_open(&rig, standalone);
+    assert_int_equal(run(&rig, &t, "SET a 1", 5000), RC_OK);
+    send_words(&rig, &cancelled, "GET a");
+    assert_true(redis_call_is_active(&cancelled.call));
+    redis_call_cancel(&cancelled.call);
+    assert_false(redis_call_is_active(&cancelled.call));
+    redis_call_cancel(&cancelled.call);
+    assert_int_equal(run(&rig, &t, "PING a", 5000), RC_OK);
+    assert_string_equal(t.text, "a");
+    assert_int_equal(cancelled.times, 0);
+    rig_close(&rig);
+}
+
+static void
+calls_end_cancelled_when_the_client_goes(void **state)
+{
+    struct server *s = server_new(NULL);
+    struct rig rig;
+    struct told sent = {0};
+    struct told t;
+
+    (void)state;
+    rig_open(&rig, standalone);
+    assert_int_equal(run(&rig, &t, "SET a 1", 5000), RC_OK);
+    kill(s->pid, SIGSTOP);
+    send_words(&rig, &sent, "GET a");
+    rig_close(&rig);
+    assert_int_equal(sent.times, 1);
+    assert_int_equal(sent.rc, RC_CANCELLED);
+}
+
+static void
+killed_server_fails_fast_and_is_found_again_after_its_restart(void **state)
+{
+    struct server *s = server_new(NULL);
+    struct rig rig;
+    struct told t;
+    int64_t began;
+
+    (void)state;
+    rig_open(&rig, standalone);
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    server_kill(s);
+    AWAIT(&rig, run(&rig, &t, "GET k", 2000) == RC_REFUSED);
+    began = real_ms();
+    for (int i = 0; i < 20; i++) {
+        assert_int_not_equal(run(&rig, &t, "GET k", 2000), RC_OK);
+    }
+    assert_in_range(real_ms() - began, 0, 500);
+    server_up(s, NULL);
+    AWAIT(&rig, run(&rig, &t, "GET k", 2000) == RC_OK);
+    assert_int_equal(t.type, REDIS_NIL);
+    rig_close(&rig);
+}
+
+static void
+server_that_is_down_at_start_is_found_when_it_comes(void **state)
+{
+    struct server *s = server_new(NULL);
+    struct rig rig;
+    struct told t;
+    int64_t began;
+
+    (void)state;
+    server_kill(s);
+    rig_open(&rig, standalone);
+    began = real_ms();
+    assert_int_not_equal(run(&rig, &t, "GET k", 2000), RC_OK);
+    assert_in_range(real_ms() - began, 0, 500);
+    server_up(s, NULL);
+    AWAIT(&rig, run(&rig, &t, "GET k", 2000) == RC_OK);
+    rig_close(&rig);
+}
+
+static void
+loading_server_is_given_a_rest_and_then_used(void **state)
+{
+    static const char *const slow[] = {"--key-load-delay", "3000",
+        "--loading-process-events-interval-bytes", "1024", NULL};
+    struct server *s = server_new(NULL);
+    char text[64];
+    struct rig rig;
+    struct told t;
+
+    (void)state;
+    assert_true(ask(s, text, sizeof(text), "DEBUG POPULATE 400 key 200"));
+    assert_true(ask(s, text, sizeof(text), "SAVE"));
+    server_kill(s);
+    server_up(s, slow);
+    rig_open(&rig, standalone);
+    AWAIT(&rig, run(&rig, &t, "GET key:1", 2000) == RC_OK &&
+                    t.type == REDIS_ERROR);
+    assert_memory_equal(t.text, "LOADING", 7);
+    assert_int_equal(run(&rig, &t, "GET key:1", 2000), RC_REFUSED);
+    AWAIT(&rig, run(&rig, &t, "GET key:1", 2000) == RC_OK &&
+                    t.type == REDIS_STRING);
+    rig_close(&rig);
+}
+
+/* ---- who may come in ---------------------------------------------------- */
+
+static void
+password_opens_the_door_and_a_wrong_one_does_not(void **state)
+{
+    static const char *const args[] = {"--requirepass", "right", NULL};
+    struct redis_opts opts = standalone;
+    struct rig rig;
+    struct told t;
+
+    (void)state;
+    server_new(args);
+    opts.password = "right";
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_string_equal(t.text, "OK");
+    rig_close(&rig);
+
+    opts.password = "wrong";
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_REFUSED);
+    assert_false(t.call.was_sent);
+    rig_close(&rig);
+
+    opts.password = NULL;
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_REFUSED);
+    rig_close(&rig);
+}
+
+static void
+acl_user_logs_in_by_name_and_may_be_forbidden_client(void **state)
+{
+    static const char *const args[] = {
+        "--user", "cache", "on", ">secret", "~ns:*", "+get", "+set", NULL};
+    struct redis_opts opts = standalone;
+    struct rig rig;
+    struct told t;
+
+    (void)state;
+    server_new(args);
+    opts.user = "cache";
+    opts.password = "secret";
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t, "SET ns:k v", 5000), RC_OK);
+    assert_int_equal(t.type, REDIS_STATUS);
+    assert_int_equal(run(&rig, &t, "GET other", 5000), RC_OK);
+    assert_int_equal(t.type, REDIS_ERROR);
+    assert_memory_equal(t.text, "NOPERM", 6);
+    assert_int_equal(run(&rig, &t, "GET ns:k", 5000), RC_OK);
+    assert_string_equal(t.text, "v");
+    rig_close(&rig);
+}
+
+static void
+password_changed_under_us_ends_in_refusal_and_heals(void **state)
+{
+    static const char *const args[] = {"--requirepass", "right", NULL};
+    struct redis_opts opts = standalone;
+    struct server *s = server_new(args);
+    struct rig rig;
+    struct told t;
+    redisContext *admin;
+
+    (void)state;
+    opts.password = "right";
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    admin = direct(s);
+    assert_non_null(admin);
+    freeReplyObject(redisCommand(admin, "AUTH right"));
+    freeReplyObject(redisCommand(admin, "CONFIG SET requirepass new"));
+    freeReplyObject(redisCommand(admin, "CLIENT KILL TYPE normal SKIPME yes"));
+    AWAIT(&rig, run(&rig, &t, "GET k", 2000) == RC_REFUSED);
+    freeReplyObject(redisCommand(admin, "CONFIG SET requirepass right"));
+    redisFree(admin);
+    AWAIT(&rig, run(&rig, &t, "GET k", 2000) == RC_OK);
+    assert_string_equal(t.text, "v");
+    rig_close(&rig);
+}
+
+/* ---- limits ------------------------------------------------------------- */
+
+static void
+too_many_commands_in_flight_are_refused_at_once(void **state)
+{
+    struct redis_opts opts = standalone;
+    struct server *s = server_new(NULL);
+    struct rig rig;
+    struct told t[5] = {0};
+
+    (void)state;
+    opts.in_flight_max = 4;
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t[0], "SET k v", 5000), RC_OK);
+    kill(s->pid, SIGSTOP);
+    memset(t, 0, sizeof(t));
+    for (int i = 0; i < 5; i++) {
+        t[i].call.deadline_ms = loop_now_ms(rig.loop) + 5000;
+        send_words(&rig, &t[i], "GET k");
+    }
+    assert_int_equal(t[4].times, 0);
+    loop_turn(rig.loop, 0);
+    assert_int_equal(t[4].times, 1);
+    assert_int_equal(t[4].rc, RC_LIMIT);
+    kill(s->pid, SIGCONT);
+    AWAIT(&rig, t[0].times && t[1].times && t[2].times && t[3].times);
+    assert_int_equal(t[3].rc, RC_OK);
+    rig_close(&rig);
+}
+
+static void
+too_many_bytes_in_flight_are_refused_at_once(void **state)
+{
+    static char value[6000];
+    struct slice argv[] = {
+        SLICE("SET"), SLICE("k"), {value, sizeof(value)}};
+    struct redis_opts opts = standalone;
+    struct server *s = server_new(NULL);
+    struct rig rig;
+    struct told t[3] = {0};
+
+    (void)state;
+    memset(value, 'x', sizeof(value));
+    opts.in_flight_bytes_max = 15000;
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t[0], "SET k v", 5000), RC_OK);
+    kill(s->pid, SIGSTOP);
+    memset(t, 0, sizeof(t));
+    for (int i = 0; i < 3; i++) {
+        t[i].call.on_reply = on_told;
+        t[i].call.ctx = &t[i];
+        t[i].call.deadline_ms = loop_now_ms(rig.loop) + 5000;
+        redis_send(rig.client, &t[i].call, argv[1], 3, argv);
+    }
+    loop_turn(rig.loop, 0);
+    assert_int_equal(t[2].rc, RC_LIMIT);
+    kill(s->pid, SIGCONT);
+    AWAIT(&rig, t[0].times && t[1].times);
+    assert_int_equal(t[0].rc, RC_OK);
+    assert_int_equal(t[1].rc, RC_OK);
+    rig_close(&rig);
+}
+
+struct large {
+    struct redis_call call;
+    char *bytes;
+    size_t len;
+    unsigned times;
+    enum rc rc;
+};
+
+static void
+on_large(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct large *l = ctx;
+
+    l->times++;
+    l->rc = rc;
+    if (reply != NULL) {
+        l->bytes = redis_reply_take(reply, &l->len);
+    }
+}
+
+static void
+large_values_come_back_as_they_went(void **state)
+{
+    static const size_t sizes[] = {
+        0, 1, 16383, 16384, 16385, 65536, 1000003, 5000000};
+    struct rig rig;
+    struct large l;
+
+    (void)state;
+    server_new(NULL);
+    rig_open(&rig, standalone);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        char *value = malloc(sizes[i] + 1);
+        struct slice set[] = {
+            SLICE("SET"), SLICE("k"), slice_of(value, sizes[i])};
+        struct slice get[] = {SLICE("GET"), SLICE("k")};
+
+        for (size_t j = 0; j < sizes[i]; j++) {
+            value[j] = (char)(j * 7 + j / 251);
+        }
+        memset(&l, 0, sizeof(l));
+        loop_turn(rig.loop, 0);
+        l.call.on_reply = on_large;
+        l.call.ctx = &l;
+        l.call.deadline_ms = loop_now_ms(rig.loop) + 10000;
+        redis_send(rig.client, &l.call, set[1], 3, set);
+        AWAIT(&rig, l.times > 0);
+        assert_int_equal(l.rc, RC_OK);
+        redis_send(rig.client, &l.call, get[1], 2, get);
+        AWAIT(&rig, l.times > 1);
+        assert_int_equal(l.rc, RC_OK);
+        assert_int_equal(l.len, sizes[i]);
+        assert_non_null(l.bytes);
+        assert_memory_equal(l.bytes, value, sizes[i]);
+        free(l.bytes);
+        free(value);
+    }
+    rig_close(&rig);
+}
+
+static void
+reply_over_the_limit_costs_the_connection_and_no_more(void **state)
+{
+    struct redis_opts opts = standalone;
+    struct server *s = server_new(NULL);
+    char text[64];
+    struct rig rig;
+    struct told t;
+
+    (void)state;
+    opts.reply_max = 100000;
+    assert_true(ask(s, text, sizeof(text), "SETRANGE big 100000 x"));
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t, "GET big", 5000), RC_LIMIT);
+    AWAIT(&rig, run(&rig, &t, "SET k v", 5000) == RC_OK);
+    rig_close(&rig);
+}
+
+static void
+ten_thousand_commands_keep_their_order(void **state)
+{
+    enum { COUNT = 10000 };
+    struct redis_opts opts = standalone;
+    static struct told t[COUNT];
+    static char words[COUNT][24];
+    struct rig rig;
+
+    (void)state;
+    server_new(NULL);
+    opts.in_flight_max = COUNT;
+    rig_open(&rig, opts);
+    memset(t, 0, sizeof(t));
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(words[i], sizeof(words[i]), "ECHO m%d", i);
+        t[i].call.deadline_ms = loop_now_ms(rig.loop) + 10000;
+        send_words(&rig, &t[i], words[i]);
+    }
+    AWAIT(&rig, t[COUNT - 1].times > 0);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(t[i].rc, RC_OK);
+        assert_string_equal(t[i].text, words[i] + 5);
+    }
+    rig_close(&rig);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(
+            get_set_and_eval_work_on_one_server, teardown),
+        cmocka_unit_test_teardown(
+            hung_server_costs_the_deadline_and_its_connection_goes_after_hang, teardown),
+        cmocka_unit_test_teardown(
+            late_reply_is_dropped_and_the_next_call_gets_its_own, teardown),
+        cmocka_unit_test_teardown(
+            cancelled_call_is_not_told_and_others_are, teardown),
+        cmocka_unit_test_teardown(
+            calls_end_cancelled_when_the_client_goes, teardown),
+        cmocka_unit_test_teardown(
+            killed_server_fails_fast_and_is_found_again_after_its_restart, teardown),
+        cmocka_unit_test_teardown(
+            server_that_is_down_at_start_is_found_when_it_comes, teardown),
+        cmocka_unit_test_teardown(
+            loading_server_is_given_a_rest_and_then_used, teardown),
+        cmocka_unit_test_teardown(
+            password_opens_the_door_and_a_wrong_one_does_not, teardown),
+        cmocka_unit_test_teardown(
+            acl_user_logs_in_by_name_and_may_be_forbidden_client, teardown),
+        cmocka_unit_test_teardown(
+            password_changed_under_us_ends_in_refusal_and_heals, teardown),
+        cmocka_unit_test_teardown(
+            too_many_commands_in_flight_are_refused_at_once, teardown),
+        cmocka_unit_test_teardown(
+            too_many_bytes_in_flight_are_refused_at_once, teardown),
+        cmocka_unit_test_teardown(
+            large_values_come_back_as_they_went, teardown),
+        cmocka_unit_test_teardown(
+            reply_over_the_limit_costs_the_connection_and_no_more, teardown),
+        cmocka_unit_test_teardown(
+            ten_thousand_commands_keep_their_order, teardown),
+    };
+
+    servers_guard();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

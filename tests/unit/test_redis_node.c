@@ -1,0 +1,168 @@
+/* A node's breaker: when it opens, whom it lets try, when it closes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "redis/node.h"
+
+static struct node *
+given_open(int64_t now_ms)
+{
+    struct node *node = node_new(SLICE("10.0.0.1"), 6379);
+
+    for (int i = 0; i < NODE_FAILURES_MAX - 1; i++) {
+        assert_false(node_failed(node, now_ms));
+        assert_true(node_admits(node, now_ms));
+    }
+    assert_true(node_failed(node, now_ms));
+    return node;
+}
+
+static void
+five_failures_in_a_row_open_it(void **state)
+{
+    struct node *node = given_open(1000);
+
+    (void)state;
+    assert_false(node_admits(node, 1000));
+    assert_false(node_admits(node, 1999));
+    node_free(&node);
+}
+
+static void
+success_between_failures_keeps_it_closed(void **state)
+{
+    struct node *node = node_new(SLICE("10.0.0.1"), 6379);
+
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        assert_false(node_failed(node, i));
+        if (i % 4 == 3) {
+            node_succeeded(node);
+        }
+    }
+    assert_true(node_admits(node, 100));
+    node_free(&node);
+}
+
+static void
+one_call_is_let_through_and_its_success_closes_it(void **state)
+{
+    struct node *node = given_open(1000);
+
+    (void)state;
+    assert_true(node_admits(node, 2000));
+    assert_false(node_admits(node, 2000));
+    node_succeeded(node);
+    assert_true(node_admits(node, 2000));
+    assert_true(node_admits(node, 2000));
+    node_free(&node);
+}
+
+static void
+each_failed_try_doubles_the_rest_up_to_thirty_seconds(void **state)
+{
+    static const int64_t rests[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000};
+    struct node *node = given_open(0);
+    int64_t now = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rests); i++) {
+        assert_false(node_admits(node, now + rests[i] - 1));
+        assert_true(node_admits(node, now + rests[i]));
+        now += rests[i];
+        assert_true(node_failed(node, now));
+    }
+    node_free(&node);
+}
+
+static void
+failures_of_older_calls_do_not_lengthen_the_rest(void **state)
+{
+    struct node *node = given_open(0);
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        assert_false(node_failed(node, 10));
+    }
+    assert_true(node_admits(node, 1000));
+    node_free(&node);
+}
+
+static void
+late_reply_lets_the_next_call_try(void **state)
+{
+    struct node *node = given_open(0);
+
+    (void)state;
+    assert_false(node_admits(node, 10));
+    node_heard(node);
+    assert_true(node_admits(node, 10));
+    assert_false(node_admits(node, 10));
+    node_free(&node);
+}
+
+static void
+try_whose_end_never_comes_is_followed_by_another(void **state)
+{
+    struct node *node = given_open(0);
+
+    (void)state;
+    assert_true(node_admits(node, 1000));
+    assert_false(node_admits(node, 1999));
+    assert_true(node_admits(node, 2000));
+    assert_false(node_admits(node, 2001));
+    node_free(&node);
+}
+
+static void
+resting_node_is_not_woken_by_a_new_connection(void **state)
+{
+    struct node *node = node_new(SLICE("10.0.0.1"), 6379);
+
+    (void)state;
+    node_rest(node, 0);
+    node_greeted(node);
+    node_heard(node);
+    assert_false(node_admits(node, 999));
+    assert_true(node_admits(node, 1000));
+    node_rest(node, 1000);
+    assert_false(node_admits(node, 1999));
+    assert_true(node_admits(node, 2000)); /* no doubling: it does answer */
+    node_succeeded(node);
+    assert_true(node_admits(node, 2000));
+    node_free(&node);
+}
+
+static void
+address_of_ipv6_is_shown_in_brackets(void **state)
+{
+    struct node *node = node_new(SLICE("::1"), 6379);
+
+    (void)state;
+    assert_string_equal(node->text, "[::1]:6379");
+    assert_true(node_is_at(node, SLICE("::1"), 6379));
+    assert_false(node_is_at(node, SLICE("::1"), 6380));
+    node_free(&node);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(five_failures_in_a_row_open_it),
+        cmocka_unit_test(success_between_failures_keeps_it_closed),
+        cmocka_unit_test(one_call_is_let_through_and_its_success_closes_it),
+        cmocka_unit_test(each_failed_try_doubles_the_rest_up_to_thirty_seconds),
+        cmocka_unit_test(failures_of_older_calls_do_not_lengthen_the_rest),
+        cmocka_unit_test(late_reply_lets_the_next_call_try),
+        cmocka_unit_test(try_whose_end_never_comes_is_followed_by_another),
+        cmocka_unit_test(resting_node_is_not_woken_by_a_new_connection),
+        cmocka_unit_test(address_of_ipv6_is_shown_in_brackets),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,283 @@
+/* Views of the cluster: CLUSTER SLOTS in all its shapes, and how views that
+   differ become one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "nearside/base/check.h"
+#include "nearside/redis/redis.h"
+#include "nearside/redis/resp.h"
+#include "nearside/redis/view.h"
+
+#define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define ID_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define ID_C "cccccccccccccccccccccccccccccccccccccccc"
+
+/* Bulk strings of the lengths that the shapes below need. */
+#define BULK_ID_A "$40\r\n" ID_A "\r\n"
+#define BULK_ID_B "$40\r\n" ID_B "\r\n"
+#define HOST_1    "$8\r\n10.0.0.1\r\n"
+#define HOST_2    "$8\r\n10.0.0.2\r\n"
+#define PORT      ":6379\r\n"
+#define NODE_A    "*3\r\n" HOST_1 PORT BULK_ID_A
+#define NODE_B    "*3\r\n" HOST_2 PORT BULK_ID_B
+
+static enum rc
+read_view(const char *bytes, struct view **out)
+{
+    const struct resp_opts opts = {0};
+    struct resp *resp = resp_new(&opts);
+    static char scratch[64 * 1024];
+    struct redis_reply *reply;
+    struct resp_place to = resp_place(resp, scratch, sizeof(scratch));
+    enum rc rc;
+
+    memcpy(to.ptr, bytes, strlen(bytes));
+    resp_put(resp, strlen(bytes));
+    assert_int_equal(resp_next(resp, &reply), RC_OK);
+    *out = view_new();
+    rc = view_read_slots(*out, reply, SLICE("asked.example"));
+    resp_free(&resp);
+    return rc;
+}
+
+static const struct {
+    const char *what;
+    const char *bytes;
+    unsigned covered;
+    unsigned nodes;
+    unsigned slot; /* that is owned by */
+    const char *host;
+} shapes[] = {
+    {"one node, all slots", "*1\r\n*3\r\n:0\r\n:16383\r\n" NODE_A, 16384, 1,
+        16383, "10.0.0.1"},
+    {"two nodes and replicas",
+        "*2\r\n*4\r\n:0\r\n:8191\r\n" NODE_A NODE_B
+        "*3\r\n:8192\r\n:16383\r\n" NODE_B,
+        16384, 2, 8192, "10.0.0.2"},
+    {"NULL endpoint is the one asked",
+        "*1\r\n*3\r\n:0\r\n:9\r\n*3\r\n$-1\r\n" PORT BULK_ID_A, 10, 1, 0,
+        "asked.example"},
+    {"empty endpoint is the one asked",
+        "*1\r\n*3\r\n:0\r\n:9\r\n*3\r\n$0\r\n\r\n" PORT BULK_ID_A, 10, 1, 9,
+        "asked.example"},
+    {"unknown endpoint is left out",
+        "*2\r\n*3\r\n:0\r\n:9\r\n*3\r\n$1\r\n?\r\n" PORT BULK_ID_A
+        "*3\r\n:10\r\n:19\r\n" NODE_B,
+        10, 1, 10, "10.0.0.2"},
+    {"IPv6", "*1\r\n*3\r\n:5\r\n:5\r\n*3\r\n$11\r\n2001:db8::1\r\n" PORT
+             BULK_ID_A,
+        1, 1, 5, "2001:db8::1"},
+    {"metadata is passed over",
+        "*1\r\n*3\r\n:0\r\n:0\r\n*4\r\n" HOST_1 PORT BULK_ID_A
+        "*2\r\n$8\r\nhostname\r\n$6\r\nhost-1\r\n",
+        1, 1, 0, "10.0.0.1"},
+    {"elements from the future are passed over",
+        "*1\r\n*4\r\n:0\r\n:0\r\n*5\r\n" HOST_1 PORT BULK_ID_A
+        "*0\r\n:7\r\n+shard\r\n",
+        1, 1, 0, "10.0.0.1"},
+    {"no ids, as before Redis 4",
+        "*2\r\n*3\r\n:0\r\n:0\r\n*2\r\n" HOST_1 PORT
+        "*3\r\n:1\r\n:1\r\n*2\r\n" HOST_1 PORT,
+        2, 1, 1, "10.0.0.1"},
+    {"a hole", "*2\r\n*3\r\n:0\r\n:9\r\n" NODE_A
+               "*3\r\n:20\r\n:29\r\n" NODE_B,
+        20, 2, 29, "10.0.0.2"},
+    {"of rows that overlap the first holds",
+        "*2\r\n*3\r\n:0\r\n:9\r\n" NODE_A "*3\r\n:5\r\n:14\r\n" NODE_B, 15, 2,
+        5, "10.0.0.1"},
+    {"slot 16384 is none",
+        "*2\r\n*3\r\n:0\r\n:16384\r\n" NODE_A "*3\r\n:3\r\n:3\r\n" NODE_B, 1,
+        1, 3, "10.0.0.2"},
+    {"negative and turned rows are none",
+        "*3\r\n*3\r\n:-1\r\n:5\r\n" NODE_A "*3\r\n:9\r\n:8\r\n" NODE_A
+        "*3\r\n:3\r\n:3\r\n" NODE_B,
+        1, 1, 3, "10.0.0.2"},
+    {"port 0 and port 65536 are none",
+        "*3\r\n*3\r\n:0\r\n:5\r\n*3\r\n" HOST_1 ":0\r\n" BULK_ID_A
+        "*3\r\n:0\r\n:5\r\n*3\r\n" HOST_1 ":65536\r\n" BULK_ID_A
+        "*3\r\n:3\r\n:3\r\n" NODE_B,
+        1, 1, 3, "10.0.0.2"},
+    {"rows of another shape are none",
+        "*6\r\n:1\r\n*0\r\n*2\r\n:0\r\n:1\r\n*3\r\n+a\r\n:1\r\n" NODE_A
+        "*3\r\n:0\r\n:1\r\n:7\r\n*3\r\n:3\r\n:3\r\n" NODE_B,
+        1, 1, 3, "10.0.0.2"},
+    {"a host that is none",
+        "*2\r\n*3\r\n:0\r\n:9\r\n*3\r\n$3\r\na\nb\r\n" PORT BULK_ID_A
+        "*3\r\n:3\r\n:3\r\n" NODE_B,
+        1, 1, 3, "10.0.0.2"},
+    {"an id that is too long",
+        "*2\r\n*3\r\n:0\r\n:9\r\n*3\r\n" HOST_1 PORT "$41\r\n" ID_A "a\r\n"
+        "*3\r\n:3\r\n:3\r\n" NODE_B,
+        1, 1, 3, "10.0.0.2"},
+};
+
+static void
+slots_are_read_in_every_shape(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
+        struct view *view;
+        uint16_t owner;
+
+        assert_int_equal(read_view(shapes[i].bytes, &view), RC_OK);
+        owner = view->owner[shapes[i].slot];
+        if (view->covered != shapes[i].covered ||
+            view->nodes_len != shapes[i].nodes || owner == VIEW_NONE ||
+            strcmp(view->nodes[owner].host, shapes[i].host) != 0) {
+            fail_msg("%s: %u slots, %u nodes", shapes[i].what, view->covered,
+                view->nodes_len);
+        }
+        view_free(&view);
+    }
+}
+
+static void
+reply_that_is_no_list_is_bad_and_an_empty_one_covers_nothing(void **state)
+{
+    struct view *view;
+
+    (void)state;
+    assert_int_equal(read_view("+OK\r\n", &view), RC_BAD);
+    view_free(&view);
+    assert_int_equal(read_view("$-1\r\n", &view), RC_BAD);
+    view_free(&view);
+    assert_int_equal(read_view("*0\r\n", &view), RC_OK);
+    assert_int_equal(view->covered, 0);
+    view_free(&view);
+}
+
+static void
+nodes_beyond_the_limit_are_refused(void **state)
+{
+    struct view *view = view_new();
+    uint16_t index;
+    char host[16];
+
+    (void)state;
+    for (int i = 0; i < VIEW_NODES_MAX; i++) {
+        (void)snprintf(host, sizeof(host), "h%d", i);
+        assert_int_equal(view_add_node(view, slice_of(NULL, 0),
+                             slice_of_str(host), 1, &index),
+            RC_OK);
+    }
+    assert_int_equal(
+        view_add_node(view, slice_of(NULL, 0), SLICE("one-more"), 1, &index),
+        RC_LIMIT);
+    view_free(&view);
+}
+
+/* All slots below `split` to a node, the rest to another. */
+static struct view *
+make_view(unsigned split, const char *low, const char *high)
+{
+    struct view *view = view_new();
+    uint16_t index;
+
+    assert_int_equal(view_add_node(view, slice_of_str(low),
+                         slice_of(low, 1), 1, &index),
+        RC_OK);
+    if (split > 0) {
+        view_give(view, 0, split - 1, index);
+    }
+    assert_int_equal(view_add_node(view, slice_of_str(high),
+                         slice_of(high, 1), 1, &index),
+        RC_OK);
+    view_give(view, split, SLOT_COUNT - 1, index);
+    return view;
+}
+
+static void
+views_are_equal_only_slot_by_slot(void **state)
+{
+    struct view *a = make_view(100, ID_A, ID_B);
+    struct view *same = make_view(100, ID_A, ID_B);
+    struct view *shifted = make_view(101, ID_A, ID_B);
+    struct view *other = make_view(100, ID_A, ID_C);
+
+    (void)state;
+    assert_true(view_eq(a, same));
+    assert_false(view_eq(a, shifted));
+    assert_false(view_eq(a, other));
+    view_free(&a);
+    view_free(&same);
+    view_free(&shifted);
+    view_free(&other);
+}
+
+static void
+higher_config_epoch_wins_slot_by_slot(void **state)
+{
+    /* An isolated node still believes that A owns all but the last slot; C
+       has replaced A since. */
+    struct view *old = make_view(SLOT_COUNT - 1, ID_A, ID_B);
+    struct view *new = make_view(SLOT_COUNT - 1, ID_C, ID_B);
+    struct view *const views[] = {old, new};
+    struct view *out = view_new();
+
+    (void)state;
+    view_read_epochs(old, SLICE(
+        ID_A " 10.0.0.1:6379@16379 myself,master - 0 0 5 connected 0-16382\n"
+        ID_B " 10.0.0.2:6379@16379,host master - 0 1 2 connected 16383\n"
+        "nonsense\n\n" ID_B " too short\n"));
+    view_read_epochs(new, SLICE(
+        ID_C " 10.0.0.3:6379@16379 master - 0 0 6 connected 0-16382\n"
+        ID_B " 10.0.0.2:6379@16379 master - 0 1 2 connected 16383"));
+    assert_int_equal(old->nodes[0].epoch, 5);
+    assert_int_equal(old->nodes[1].epoch, 2);
+    assert_int_equal(view_settle(out, views, 2), RC_OK);
+    assert_int_equal(out->covered, SLOT_COUNT);
+    assert_string_equal(out->nodes[out->owner[0]].id, ID_C);
+    assert_string_equal(out->nodes[out->owner[SLOT_COUNT - 1]].id, ID_B);
+    view_free(&old);
+    view_free(&new);
+    view_free(&out);
+}
+
+static void
+settled_view_takes_what_only_one_knows(void **state)
+{
+    struct view *a = view_new();
+    struct view *b = view_new();
+    struct view *const views[] = {a, b};
+    struct view *out = view_new();
+    uint16_t index;
+
+    (void)state;
+    assert_int_equal(
+        view_add_node(a, SLICE(ID_A), SLICE("a"), 1, &index), RC_OK);
+    view_give(a, 0, 9, index);
+    assert_int_equal(
+        view_add_node(b, SLICE(ID_B), SLICE("b"), 1, &index), RC_OK);
+    view_give(b, 5, 14, index);
+    assert_int_equal(view_settle(out, views, 2), RC_OK);
+    assert_int_equal(out->covered, 15);
+    /* Equal epochs: the earlier view's. */
+    assert_string_equal(out->nodes[out->owner[5]].id, ID_A);
+    assert_string_equal(out->nodes[out->owner[14]].id, ID_B);
+    view_free(&a);
+    view_free(&b);
+    view_free(&out);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(slots_are_read_in_every_shape),
+        cmocka_unit_test(
+            reply_that_is_no_list_is_bad_and_an_empty_one_covers_nothing),
+        cmocka_unit_test(nodes_beyond_the_limit_are_refused),
+        cmocka_unit_test(views_are_equal_only_slot_by_slot),
+        cmocka_unit_test(higher_config_epoch_wins_slot_by_slot),
+        cmocka_unit_test(settled_view_takes_what_only_one_knows),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
