@@ -260,7 +260,7 @@ json_text(struct slice s, size_t size)
 {
     char room[TEXT_SIZE_MAX];
     struct slice shown = s;
-    json_t *text;
+    json_t *text = NULL;
 
     MUST(size <= sizeof(room));
     if (s.len == 0) {
@@ -269,7 +269,10 @@ json_text(struct slice s, size_t size)
     if (s.len >= size) {
         shown = cut(s, room, size);
     }
-    text = json_stringn(shown.ptr, shown.len);
+    /* DEL is the one control byte that JSON lets stand. */
+    if (slice_find(shown, '\x7f') < 0) {
+        text = json_stringn(shown.ptr, shown.len);
+    }
     if (text == NULL) { /* not UTF-8 */
         text = json_string(log_escape(s, room, size));
     }

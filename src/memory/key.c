@@ -63,9 +63,22 @@ is_plain(char c)
     return c >= 0x21 && c <= 0x7e && c != '{' && c != '}';
 }
 
+/* How many plain bytes s begins with, at most cap. */
+static size_t
+plain_run(struct slice s, size_t cap)
+{
+    size_t max = s.len < cap ? s.len : cap;
+    size_t n = 0;
+
+    while (n < max && is_plain(s.ptr[n])) {
+        n++;
+    }
+    return n;
+}
+
 /*
  * Encodes as much of *rest into out as fits cap; *rest is left with what
- * did not. Gives the length.
+ * did not. Gives the length. Nearly always it is one plain run.
  */
 static size_t
 encode(struct slice *rest, char *out, size_t cap)
@@ -74,19 +87,20 @@ encode(struct slice *rest, char *out, size_t cap)
     size_t len = 0;
 
     while (rest->len > 0) {
-        unsigned char c = (unsigned char)rest->ptr[0];
-        bool is_as_is = is_plain(rest->ptr[0]);
+        size_t run = plain_run(*rest, cap - len);
+        unsigned char c;
 
-        if (cap - len < (is_as_is ? 1 : ESCAPE_LEN)) {
+        memcpy(out + len, rest->ptr, run);
+        len += run;
+        *rest = slice_skip(*rest, run);
+        if (rest->len == 0 || is_plain(rest->ptr[0]) ||
+            cap - len < ESCAPE_LEN) {
             break;
         }
-        if (is_as_is) {
-            out[len++] = rest->ptr[0];
-        } else {
-            out[len++] = '%';
-            out[len++] = hex[c >> 4];
-            out[len++] = hex[c & 15];
-        }
+        c = (unsigned char)rest->ptr[0];
+        out[len++] = '%';
+        out[len++] = hex[c >> 4];
+        out[len++] = hex[c & 15];
         *rest = slice_skip(*rest, 1);
     }
     return len;
@@ -156,7 +170,7 @@ key_redis(struct arena *arena, struct slice prefix, enum key_kind kind,
 
     /* A brace in the prefix would be the hash tag of every key. */
     MUST(slice_find(prefix, '{') < 0);
-    MUST(is_hex(variant));
+    MUST(variant.len == 0 || is_hex(variant));
     len += variant.len > 0 ? variant.len + 1 : 0;
     key = arena_alloc(arena, len);
     if (key == NULL) {
@@ -174,4 +188,13 @@ key_redis(struct arena *arena, struct slice prefix, enum key_kind kind,
     }
     *out = slice_of(key, len);
     return RC_OK;
+}
+
+void
+key_lease_of(struct slice entry, struct slice prefix, char *out)
+{
+    MUST(slice_starts(entry, prefix));
+    MUST(entry.len > prefix.len && entry.ptr[prefix.len] == 'e');
+    memcpy(out, entry.ptr, entry.len);
+    out[prefix.len] = 'l';
 }

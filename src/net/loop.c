@@ -230,9 +230,12 @@ loop_free(struct loop **ploop)
     }
     MUST_OBJ(loop, LOOP_MAGIC);
     *ploop = NULL;
-    /* Whoever sent a message waits for it to be delivered. */
-    messages_deliver(loop);
-    tasks_run(loop);
+    /* Whoever sent a message waits for it to be delivered, and tasks may
+       send some. */
+    for (int i = 0; i < TASK_ROUNDS_MAX; i++) {
+        messages_deliver(loop);
+        tasks_run(loop);
+    }
     if (loop->base != NULL) {
         if (event_initialized(&loop->wheel.event)) {
             event_del(&loop->wheel.event);

@@ -189,11 +189,8 @@ on_timer(void *ctx)
 {
     struct exchange *x = OBJ_OF(struct exchange, ctx, EXCHANGE_MAGIC);
 
+    /* A deadline that is due has armed the timer; this one was left. */
     if (exchange_is_over(x) || x->deadline_ms == NEVER_MS) {
-        return;
-    }
-    if (loop_now_ms(x->pool->loop) < x->deadline_ms) {
-        loop_timer_arm(&x->timer, x->deadline_ms);
         return;
     }
     exchange_fail(x, timeout_of(x));

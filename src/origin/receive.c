@@ -31,7 +31,10 @@ in_place(struct exchange *x, size_t *out_cap)
         x->in = pool->in;
         buf_init(&pool->in, x->in.max);
     }
+    /* Half a head may be in it: the parser refuses one above head_max, and
+       max is larger. Content is used up before more is read. */
     cap = x->in.max - buf_len(&x->in);
+    MUST(cap > 0);
     *out_cap = cap < READ_MAX ? cap : READ_MAX;
     return buf_reserve(&x->in, *out_cap);
 }
@@ -110,14 +113,13 @@ receive_heads(struct exchange *x)
         enum rc rc = parse_response(&x->parse, &x->pool->group->parsing,
             x->request.method, buf_slice(&x->in), head, &head_len);
 
-        if (rc == RC_AGAIN && buf_len(&x->in) < x->in.max) {
+        if (rc == RC_AGAIN) {
             return;
         }
         if (rc != RC_OK) {
-            bool is_large = rc == RC_AGAIN ||
-                            fault_status(x->parse.fault) == STATUS_TOO_LARGE;
-            exchange_fail(
-                x, is_large ? ORIGIN_ERROR_HEAD_SIZE : ORIGIN_ERROR_HEAD);
+            exchange_fail(x, fault_status(x->parse.fault) == STATUS_TOO_LARGE
+                                 ? ORIGIN_ERROR_HEAD_SIZE
+                                 : ORIGIN_ERROR_HEAD);
             return;
         }
         if (head->status < 200) {

@@ -41,6 +41,7 @@ struct fill_side {
     struct list readers; /* the side's loop alone, as is the count */
     unsigned readers_len;
     _Atomic uint64_t slowest;    /* UINT64_MAX: no reader here */
+    _Atomic uint64_t fastest;    /* 0: no reader here */
     struct loop_task task;       /* the pass over the readers */
     struct loop_message message; /* another loop asks for that pass */
 };
@@ -54,8 +55,7 @@ struct fill {
 
     _Atomic uint64_t len;
     _Atomic int state;
-    _Atomic uint64_t fastest; /* the furthest offset any reader has reached */
-    atomic_bool is_stalled;   /* the owner waits for room */
+    atomic_bool is_stalled; /* the owner waits for room */
     atomic_bool is_kept;
     struct loop_message room;
 
@@ -87,7 +87,9 @@ fill_new(struct loop *owner, const struct message *message,
     fill->opts = *opts;
     fill->message = *message;
     fill->fields = (char *)(fill + 1);
-    memcpy(fill->fields, message->fields.ptr, message->fields.len);
+    if (message->fields.len > 0) {
+        memcpy(fill->fields, message->fields.ptr, message->fields.len);
+    }
     fill->message.fields = slice_of(fill->fields, message->fields.len);
     atomic_init(&fill->is_kept, opts->is_kept);
     fill->has_owner = true;
@@ -179,6 +181,20 @@ needed_offset(struct fill *fill)
     return needed;
 }
 
+/* The furthest offset of those who still read, with the lock held. */
+static uint64_t
+fastest_offset(struct fill *fill)
+{
+    uint64_t fastest = 0;
+
+    LIST_EACH (link, &fill->sides) {
+        struct fill_side *side = CONTAINER_OF(link, struct fill_side, link);
+        uint64_t of_side = atomic_load(&side->fastest);
+        fastest = of_side > fastest ? of_side : fastest;
+    }
+    return fastest;
+}
+
 static bool
 has_readers(struct fill *fill)
 {
@@ -193,14 +209,16 @@ has_readers(struct fill *fill)
 
 /*
  * How many bytes may be appended now, with the lock held? Chunks that could
- * be given back count as given back.
+ * be given back count as given back. The length is looked at last: it is
+ * never behind an offset that was seen before.
  */
 static size_t
 room_of(struct fill *fill)
 {
-    uint64_t len = fill_len(fill);
-    uint64_t ahead = has_readers(fill) ? len - atomic_load(&fill->fastest) : 0;
     uint64_t from = atomic_load(&fill->is_kept) ? 0 : needed_offset(fill);
+    uint64_t fastest = fastest_offset(fill);
+    uint64_t len = fill_len(fill);
+    uint64_t ahead = has_readers(fill) ? len - fastest : 0;
     uint64_t held = len - from;
     size_t room;
 
@@ -249,42 +267,69 @@ on_room_message(void *ctx)
     fill_unref(&fill);
 }
 
-/* A reader so far behind that it alone keeps the chunks, while others have
-   run dry, is not waited for. */
-static bool
-is_left_behind(struct fill *fill, struct fill_reader *reader)
+/*
+ * A reader below this offset is so far behind that it alone keeps the chunks
+ * while others run dry: it is not waited for. 0: nobody is.
+ */
+static uint64_t
+cut_offset(struct fill *fill)
 {
-    uint64_t fastest = atomic_load(&fill->fastest);
-    uint64_t offset = atomic_load(&reader->offset);
+    uint64_t far = fill->opts.held_max / 2;
+    uint64_t fastest;
 
-    return atomic_load(&fill->is_stalled) && !atomic_load(&fill->is_kept) &&
-           fastest > offset && fastest - offset > fill->opts.held_max / 2;
+    if (!atomic_load(&fill->is_stalled) || atomic_load(&fill->is_kept)) {
+        return 0;
+    }
+    pthread_mutex_lock(&fill->lock);
+    fastest = fastest_offset(fill);
+    pthread_mutex_unlock(&fill->lock);
+    return fastest > far ? fastest - far : 0;
 }
 
-/* Of a kept fill nothing is given back: that there are readers is all that
-   matters, and the walk can be spared. */
+/* Says where the side's readers are; never while some of them stand on the
+   list of a pass. */
 static void
-side_publish_slowest(struct fill_side *side)
+side_publish(struct fill_side *side)
 {
     uint64_t slowest = UINT64_MAX;
+    uint64_t fastest = 0;
 
-    if (side->readers_len > 0 && atomic_load(&side->fill->is_kept)) {
-        return;
-    }
     LIST_EACH (link, &side->readers) {
         struct fill_reader *reader =
             CONTAINER_OF(link, struct fill_reader, link);
         uint64_t offset =
             atomic_load_explicit(&reader->offset, memory_order_relaxed);
         slowest = offset < slowest ? offset : slowest;
+        fastest = offset > fastest ? offset : fastest;
     }
+    atomic_store(&side->fastest, fastest);
     atomic_store(&side->slowest, slowest);
+}
+
+/* Calls the reader if it waits for what there is now, or is cut. */
+static void
+reader_wake(struct fill *fill, struct fill_reader *reader, uint64_t cut)
+{
+    uint64_t offset =
+        atomic_load_explicit(&reader->offset, memory_order_relaxed);
+    bool has_news = fill_len(fill) > offset || fill_state(fill) != FILL_OPEN;
+
+    if (offset < cut && !reader->is_cut) {
+        reader->is_cut = true;
+        reader->is_awaiting = true;
+        has_news = true;
+    }
+    if (reader->is_awaiting && has_news) {
+        reader->is_awaiting = false;
+        reader->on_wake(reader->ctx);
+    }
 }
 
 static void
 side_pass(struct fill_side *side)
 {
     struct fill *fill = fill_ref(side->fill);
+    uint64_t cut = cut_offset(fill);
     struct list now;
     struct list *link;
 
@@ -293,19 +338,10 @@ side_pass(struct fill_side *side)
     list_init(&now);
     list_splice(&now, &side->readers);
     while ((link = list_pop(&now)) != NULL) {
-        struct fill_reader *reader =
-            CONTAINER_OF(link, struct fill_reader, link);
         list_push_back(&side->readers, link);
-        if (is_left_behind(fill, reader) && !reader->is_cut) {
-            reader->is_cut = true;
-            reader->is_awaiting = true;
-        }
-        if (reader->is_awaiting) {
-            reader->is_awaiting = false;
-            reader->on_wake(reader->ctx);
-        }
+        reader_wake(fill, CONTAINER_OF(link, struct fill_reader, link), cut);
     }
-    side_publish_slowest(side);
+    side_publish(side);
     room_ask(fill);
     fill_unref(&fill);
 }
@@ -327,7 +363,7 @@ on_side_message(void *ctx)
 }
 
 static void
-side_wake(struct fill_side *side)
+side_wake(struct fill_side *side, struct loop *here)
 {
     struct fill *fill = side->fill;
 
@@ -335,22 +371,23 @@ side_wake(struct fill_side *side)
         UINT64_MAX) {
         return;
     }
-    if (side->loop == fill->owner) {
+    if (side->loop == here) {
         loop_defer(side->loop, &side->task);
         return;
     }
-    fill_ref(fill);
+    fill_ref(fill); /* the message's */
     if (!loop_post(side->loop, &side->message)) {
         fill_unref(&fill);
     }
 }
 
+/* here: the loop of the calling thread. */
 static void
-sides_wake(struct fill *fill)
+sides_wake(struct fill *fill, struct loop *here)
 {
     pthread_mutex_lock(&fill->lock);
     LIST_EACH (link, &fill->sides) {
-        side_wake(CONTAINER_OF(link, struct fill_side, link));
+        side_wake(CONTAINER_OF(link, struct fill_side, link), here);
     }
     pthread_mutex_unlock(&fill->lock);
 }
@@ -489,7 +526,7 @@ fill_append(struct fill *fill, struct slice data)
         taken += n;
     }
     chunks_release(fill);
-    sides_wake(fill);
+    sides_wake(fill, fill->owner);
     return taken;
 }
 
@@ -499,14 +536,17 @@ fill_finish(struct fill *fill, enum fill_state state)
     MUST_OBJ(fill, FILL_MAGIC);
     MUST(state != FILL_OPEN);
     atomic_store_explicit(&fill->state, state, memory_order_release);
-    sides_wake(fill);
+    atomic_store(&fill->is_stalled, false);
+    sides_wake(fill, fill->owner);
 }
 
 void
 fill_stop_keeping(struct fill *fill)
 {
     MUST_OBJ(fill, FILL_MAGIC);
-    atomic_store_explicit(&fill->is_kept, false, memory_order_relaxed);
+    atomic_store(&fill->is_kept, false);
+    sides_wake(fill, fill->owner);
+    room_ask(fill);
 }
 
 void
@@ -619,9 +659,13 @@ fill_leave(struct fill_reader *reader)
     reader->side = NULL;
     if (side->readers_len == 0) {
         loop_task_cancel(&side->task);
+        side_publish(side);
+        room_ask(fill);
+    } else if (fill_state(fill) == FILL_OPEN) {
+        /* A pass may be under way around this call, so where the others are
+           is told by the next one. */
+        loop_defer(side->loop, &side->task);
     }
-    side_publish_slowest(side);
-    room_ask(fill);
     fill_unref(&fill);
 }
 
@@ -668,16 +712,6 @@ fill_peek(struct fill_reader *reader, struct iovec *iov, int iov_max)
     return count;
 }
 
-static void
-fastest_raise(struct fill *fill, uint64_t offset)
-{
-    uint64_t old = atomic_load(&fill->fastest);
-
-    while (old < offset &&
-           !atomic_compare_exchange_weak(&fill->fastest, &old, offset)) {
-    }
-}
-
 /* Steps off the chunks that are done; at the very end of the last one the
    reader stays. */
 static void
@@ -696,6 +730,23 @@ reader_step(struct fill_reader *reader, uint64_t offset)
     reader->chunk = chunk;
 }
 
+/* The owner waits, and a reader has come further. When that one has run dry
+   the room is held by those left behind, on whichever loop: all look. */
+static void
+reader_tell(struct fill_reader *reader, uint64_t offset)
+{
+    struct fill *fill = reader->fill;
+    struct fill_side *side = reader->side;
+
+    if (offset == fill_len(fill) && !atomic_load(&fill->is_kept)) {
+        sides_wake(fill, side->loop);
+    } else if (side->readers_len > 1) {
+        loop_defer(side->loop, &side->task);
+    } else {
+        room_ask(fill);
+    }
+}
+
 void
 fill_advance(struct fill_reader *reader, uint64_t n)
 {
@@ -709,12 +760,14 @@ fill_advance(struct fill_reader *reader, uint64_t n)
     /* Step first, tell then: what lies behind the told offset may go. */
     reader_step(reader, offset);
     atomic_store(&reader->offset, offset);
-    fastest_raise(fill, offset);
+    if (offset > atomic_load_explicit(&side->fastest, memory_order_relaxed)) {
+        atomic_store(&side->fastest, offset);
+    }
     if (side->readers_len == 1) {
         atomic_store(&side->slowest, offset);
-        room_ask(fill);
-    } else if (atomic_load(&fill->is_stalled)) {
-        loop_defer(side->loop, &side->task);
+    }
+    if (atomic_load(&fill->is_stalled)) {
+        reader_tell(reader, offset);
     }
 }
 

@@ -25,6 +25,7 @@
 
 #include "nearside/base/log.h"
 #include "nearside/memory/codec.h"
+#include "nearside/memory/key.h"
 #include "proxy/request.h"
 
 #define RUN_MAGIC UINT32_C(0x6e72756e)
@@ -587,8 +588,7 @@ run_new(struct request *leader)
 {
     struct proxy *proxy = leader->worker->proxy;
     struct flight_run *run =
-        calloc(1, sizeof(*run) + leader->key.len + leader->entry_key.len +
-                      leader->lease_key.len);
+        calloc(1, sizeof(*run) + leader->key.len + 2 * leader->entry_key.len);
     char *at;
 
     if (run == NULL) {
@@ -602,7 +602,8 @@ run_new(struct request *leader)
     run->group = leader->group;
     run->key = keep(&at, leader->key);
     run->entry_key = keep(&at, leader->entry_key);
-    run->lease_key = keep(&at, leader->lease_key);
+    key_lease_of(leader->entry_key, proxy->prefix, at);
+    run->lease_key = slice_of(at, leader->entry_key.len);
     run->token_len = (size_t)snprintf(run->token, sizeof(run->token),
         "%016llx-%llx", (unsigned long long)proxy->instance,
         atomic_fetch_add_explicit(&proxy->tokens, 1, memory_order_relaxed));

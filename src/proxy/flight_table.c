@@ -117,6 +117,7 @@ flight_unref(struct flight **pflight)
         1) {
         return;
     }
+    MUST(!list_is_linked(&flight->link));
     MUST(list_is_empty(&flight->waiters));
     entry_unref(&flight->result.entry);
     fill_unref(&flight->result.fill);

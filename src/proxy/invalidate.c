@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "nearside/base/log.h"
+#include "nearside/memory/key.h"
 #include "proxy/proxy.h"
 
 #define INVALIDATION_MAGIC UINT32_C(0x6e696e76)
@@ -97,11 +98,9 @@ invalidation_send(struct invalidation *i)
 }
 
 static struct invalidation *
-invalidation_new(
-    struct worker *worker, struct slice entry_key, struct slice lease_key)
+invalidation_new(struct worker *worker, struct slice entry_key)
 {
-    struct invalidation *i =
-        calloc(1, sizeof(*i) + entry_key.len + lease_key.len);
+    struct invalidation *i = calloc(1, sizeof(*i) + 2 * entry_key.len);
 
     if (i == NULL) {
         return NULL;
@@ -109,10 +108,10 @@ invalidation_new(
     i->magic = INVALIDATION_MAGIC;
     i->worker = worker;
     memcpy(i->bytes, entry_key.ptr, entry_key.len);
-    memcpy(i->bytes + entry_key.len, lease_key.ptr, lease_key.len);
+    key_lease_of(entry_key, worker->proxy->prefix, i->bytes + entry_key.len);
     i->argv[0] = SLICE("DEL");
     i->argv[1] = slice_of(i->bytes, entry_key.len);
-    i->argv[2] = slice_of(i->bytes + entry_key.len, lease_key.len);
+    i->argv[2] = slice_of(i->bytes + entry_key.len, entry_key.len);
     i->pause_ms = RETRY_FIRST_MS;
     i->until_ms = loop_now_ms(worker->loop) + RETRY_TOTAL_MS;
     loop_timer_init(&i->retry, worker->loop, on_retry, i);
@@ -123,8 +122,8 @@ invalidation_new(
 
 struct invalidation *
 invalidation_start(struct worker *worker, struct slice key,
-    struct slice entry_key, struct slice lease_key,
-    void (*on_done)(void *ctx, bool is_acknowledged), void *ctx)
+    struct slice entry_key, void (*on_done)(void *ctx, bool is_acknowledged),
+    void *ctx)
 {
     struct invalidation *i;
 
@@ -134,7 +133,7 @@ invalidation_start(struct worker *worker, struct slice key,
     if (worker->redis == NULL) {
         return NULL;
     }
-    i = invalidation_new(worker, entry_key, lease_key);
+    i = invalidation_new(worker, entry_key);
     if (i == NULL) {
         worker_count(worker, worker->proxy->metrics.invalidations_failed);
         return NULL;

@@ -14,14 +14,14 @@ struct invalidation;
 struct worker;
 
 /*
- * Dooms the flight for `key` and deletes the two keys in Redis (all copied).
- * on_done comes once, when it is acknowledged or after the first attempt
- * has failed, never from inside this call; the attempts go on without it.
- * NULL: there is no shared tier, or no memory; nothing will come.
+ * Dooms the flight for `key` and deletes entry and lease in Redis (keys are
+ * copied). on_done comes once, when it is acknowledged or after the first
+ * attempt has failed, never from inside this call; the attempts go on without
+ * it. NULL: there is no shared tier, or no memory; nothing will come.
  */
 struct invalidation *invalidation_start(struct worker *worker, struct slice key,
-    struct slice entry_key, struct slice lease_key,
-    void (*on_done)(void *ctx, bool is_acknowledged), void *ctx);
+    struct slice entry_key, void (*on_done)(void *ctx, bool is_acknowledged),
+    void *ctx);
 
 /* on_done will not come; the attempts go on. Clears the pointer. */
 void invalidation_forget(struct invalidation **invalidation);

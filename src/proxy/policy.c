@@ -187,7 +187,8 @@ ttl_of(const struct route *route, const struct policy_request *request,
         int64_t left_s = fresh->lifetime_s - fresh->initial_age_s;
         return clamp_ttl(route, left_s > 0 ? left_s * 1000 : 0);
     }
-    return clamp_ttl(route, route_ttl(route, jitter));
+    /* No freshness at all has no bounds. */
+    return route->ttl_ms <= 0 ? 0 : clamp_ttl(route, route_ttl(route, jitter));
 }
 
 void

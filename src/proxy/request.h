@@ -57,7 +57,6 @@ struct request {
     struct slice variant;   /* of credentials that are keyed; or empty */
     struct slice key;       /* full key with its variant */
     struct slice entry_key; /* in Redis */
-    struct slice lease_key;
     struct policy_request policy;
 
     /* What it waits for, or has got. */
@@ -158,7 +157,7 @@ void request_interim(struct request *r, const struct head *head);
 /* Who the client is, and by which scheme it came (request_client.c). */
 void request_find_client(struct request *r);
 
-/* host, target, variant, key and the two keys in Redis. RC_NOMEM. */
+/* host, target, variant, key and the key in Redis. RC_NOMEM. */
 enum rc request_make_keys(struct request *r) RC_MUST_CHECK;
 
 /* Metrics and the access line, once, when the request is over. */

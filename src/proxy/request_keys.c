@@ -164,9 +164,5 @@ request_make_keys(struct request *r)
         rc = key_redis(
             &r->arena, prefix, KEY_ENTRY, full, r->variant, &r->entry_key);
     }
-    if (rc == RC_OK) {
-        rc = key_redis(
-            &r->arena, prefix, KEY_LEASE, full, r->variant, &r->lease_key);
-    }
     return rc == RC_OK ? add_variant(r, full) : rc;
 }

@@ -454,7 +454,7 @@ static const struct step *
 run_invalidate(struct request *r)
 {
     r->invalidation = invalidation_start(
-        r->worker, r->key, r->entry_key, r->lease_key, on_invalidated, r);
+        r->worker, r->key, r->entry_key, on_invalidated, r);
     return r->invalidation == NULL ? &step_deliver_fill : NULL;
 }
 

@@ -80,8 +80,7 @@ call_done(struct redis_client *c, struct redis_call *call, enum rc rc,
     MUST((rc == RC_OK) == (reply != NULL));
     loop_timer_cancel(&call->impl.timer);
     if (rc != RC_OK && rc != RC_CANCELLED) {
-        metric_inc(
-            c->pool.block, redis_metric_of_failure(metrics_of(c), rc));
+        metric_inc(c->pool.block, redis_metric_of_failure(metrics_of(c), rc));
     }
     call->on_reply(call->ctx, rc, reply);
 }
@@ -90,9 +89,14 @@ static void
 on_ending(void *ctx)
 {
     struct redis_client *c = OBJ_OF(struct redis_client, ctx, CLIENT_MAGIC);
+    struct list now;
     struct list *link;
 
-    while ((link = list_pop(&c->ending)) != NULL) {
+    /* Only those there are: who is told of a failure may try again and fail
+       again, and must not keep the loop from its sockets. */
+    list_init(&now);
+    list_splice(&now, &c->ending);
+    while ((link = list_pop(&now)) != NULL) {
         struct redis_call *call =
             CONTAINER_OF(link, struct redis_call, impl.link);
 
@@ -209,8 +213,7 @@ on_timer(void *ctx)
 /* ---- ways --------------------------------------------------------------- */
 
 static void
-call_send_to(
-    struct redis_client *c, struct redis_call *call, struct peer *peer)
+call_send_to(struct redis_client *c, struct redis_call *call, struct peer *peer)
 {
     enum rc rc = RC_NOMEM;
 
@@ -294,8 +297,8 @@ redirect_target(struct redis_client *c, struct redis_call *call,
 {
     struct redirect to;
 
-    if (redirect_parse(text, &to) != RC_OK ||
-        to.slot != call->impl.hash_slot || !call_hop(c, call)) {
+    if (redirect_parse(text, &to) != RC_OK || to.slot != call->impl.hash_slot ||
+        !call_hop(c, call)) {
         return NULL;
     }
     if (to.host.len == 0) {
@@ -362,9 +365,8 @@ on_noscript(struct redis_client *c, struct redis_call *call, struct peer *peer,
 static enum verdict
 call_back_off(struct redis_client *c, struct redis_call *call, int64_t base_ms)
 {
-    int64_t span_ms = base_ms << (call->impl.attempts < 6
-                                         ? call->impl.attempts
-                                         : 6);
+    int64_t span_ms = base_ms
+                      << (call->impl.attempts < 6 ? call->impl.attempts : 6);
 
     span_ms = span_ms > 1000 ? 1000 : span_ms;
     if (!call_pause(c, call, span_ms / 2)) {
@@ -378,8 +380,8 @@ call_back_off(struct redis_client *c, struct redis_call *call, int64_t base_ms)
 }
 
 static enum verdict
-on_down_reply(struct redis_client *c, struct redis_call *call,
-    struct peer *peer)
+on_down_reply(
+    struct redis_client *c, struct redis_call *call, struct peer *peer)
 {
     redis_want_refresh(c->redis, REFRESH_CLUSTERDOWN);
     node_rest(peer->node, client_now_ms(c));
@@ -472,8 +474,8 @@ on_loss(struct redis_client *c, struct redis_call *call, enum rc rc)
 /* ---- the wires' callbacks ----------------------------------------------- */
 
 static void
-on_end(void *ctx, struct redis_call *call, enum rc rc,
-    struct redis_reply *reply)
+on_end(
+    void *ctx, struct redis_call *call, enum rc rc, struct redis_reply *reply)
 {
     struct peer *peer = OBJ_OF(struct peer, ctx, PEER_MAGIC);
     struct redis_client *c =
@@ -522,8 +524,8 @@ on_down(void *ctx, enum rc rc, bool was_up)
     redis_want_refresh(c->redis, REFRESH_UNREACHABLE);
     log_event(c->pool.ring, LOG_LEVEL_WARN, "redis_node_down",
         "node=\"%s\" cause=\"%s\" detail=\"%s\"", peer->node->text, rc_text(rc),
-        log_escape(slice_of_str(wire_why(peer->wire)), escaped,
-            sizeof(escaped)));
+        log_escape(
+            slice_of_str(wire_why(peer->wire)), escaped, sizeof(escaped)));
 }
 
 static const struct wire_callbacks client_wire_callbacks = {

@@ -49,9 +49,9 @@ redis_metrics_init(struct redis_metrics *m, struct metric_registry *registry)
     }
     m->commands = add(registry, "nearside_redis_commands_total",
         "Commands asked for by requests.");
-    m->latency = metric_add(registry, METRIC_HISTOGRAM,
-        "nearside_redis_latency_seconds",
-        "From a command's writing to its reply.", NULL);
+    m->latency =
+        metric_add(registry, METRIC_HISTOGRAM, "nearside_redis_latency_seconds",
+            "From a command's writing to its reply.", NULL);
     add_rows(registry, "nearside_redis_failures_total", failure_names,
         FAILURE_COUNT, m->failures);
     add_rows(registry, "nearside_redis_error_replies_total", errors,

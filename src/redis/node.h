@@ -40,7 +40,7 @@ struct node {
     _Atomic int64_t open_until_ms;
     _Atomic int64_t in_flight; /* of all workers */
     _Atomic int wires;         /* that are up */
-    atomic_bool is_resting;   /* it answers, but does not serve */
+    atomic_bool is_resting;    /* it answers, but does not serve */
     atomic_bool is_down;       /* the last thing heard was a failure */
     atomic_bool is_heard;      /* has ever answered */
 };

@@ -27,8 +27,7 @@ peer_free(struct pool *pool, unsigned index)
 
     MUST_OBJ(peer, PEER_MAGIC);
     if (wire_is_up(peer->wire)) {
-        metric_add_to(
-            pool->block, pool->redis->metrics.connections, -1);
+        metric_add_to(pool->block, pool->redis->metrics.connections, -1);
     }
     /* Out of the table only when its calls have ended: they look it up. */
     wire_free(&peer->wire);

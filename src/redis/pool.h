@@ -34,7 +34,7 @@ struct pool {
     struct peer **peers;                    /* NULL: a free index */
     unsigned peers_len;
     unsigned peers_cap;
-    uint64_t version; /* of the map that was adopted; 0: none yet */
+    uint64_t version;           /* of the map that was adopted; 0: none yet */
     uint16_t slots[SLOT_COUNT]; /* index of the owner, or VIEW_NONE */
     struct loop_timer sweep;
 };

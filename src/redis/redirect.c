@@ -11,7 +11,8 @@
 #include <assert.h>
 
 static const struct slice words[] = {
-#define REDIS_ERROR_WORD(name, word) [REDIS_ERROR_##name] = {word, sizeof(word) - 1},
+#define REDIS_ERROR_WORD(name, word)                                           \
+    [REDIS_ERROR_##name] = {word, sizeof(word) - 1},
 #include "nearside/redis/error.def"
 #undef REDIS_ERROR_WORD
 };
@@ -78,8 +79,7 @@ host_is_sane(struct slice host)
 enum rc
 host_port_parse(struct slice text, struct slice *out_host, uint16_t *out_port)
 {
-    const char *colon =
-        text.len == 0 ? NULL : memrchr(text.ptr, ':', text.len);
+    const char *colon = text.len == 0 ? NULL : memrchr(text.ptr, ':', text.len);
     struct slice host;
     uint64_t port;
 
@@ -124,7 +124,7 @@ redirect_parse(struct slice text, struct redirect *out)
     if (host_port_parse(text, &host, &port) != RC_OK) {
         return RC_BAD;
     }
-    *out = (struct redirect){
-        .slot = (uint16_t)slot, .port = port, .host = host};
+    *out =
+        (struct redirect){.slot = (uint16_t)slot, .port = port, .host = host};
     return RC_OK;
 }

@@ -38,8 +38,7 @@ unlock(struct redis *redis)
 static struct node *
 node_find_locked(struct redis *redis, struct slice host, uint16_t port)
 {
-    LIST_EACH(it, &redis->nodes)
-    {
+    LIST_EACH (it, &redis->nodes) {
         struct node *node = CONTAINER_OF(it, struct node, link);
 
         if (node_is_at(node, host, port)) {
@@ -195,8 +194,8 @@ map_new_locked(struct redis *redis, const struct view *view)
         const struct view_node *from = &view->nodes[i];
         struct map_node *to = &map->nodes[i];
 
-        to->node = node_take_locked(
-            redis, slice_of_str(from->host), from->port);
+        to->node =
+            node_take_locked(redis, slice_of_str(from->host), from->port);
         if (to->node == NULL) {
             map_unref_locked(&map);
             return NULL;
@@ -225,8 +224,7 @@ publish_locked(struct redis *redis, const struct view *view, bool *out_changed)
     map_unref_locked(&redis->map);
     redis->map = map;
     *out_changed = true;
-    LIST_EACH(it, &redis->members)
-    {
+    LIST_EACH (it, &redis->members) {
         mailbox_post(CONTAINER_OF(it, struct member, link)->mailbox);
     }
     return RC_OK;
@@ -326,13 +324,11 @@ opts_complete(struct redis_opts *o)
     o->connect_timeout_ms =
         o->connect_timeout_ms > 0 ? o->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     o->hang_ms = o->hang_ms > 0 ? o->hang_ms : HANG_MS;
-    o->refresh_interval_ms = o->refresh_interval_ms > 0
-                                 ? o->refresh_interval_ms
-                                 : REFRESH_INTERVAL_MS;
+    o->refresh_interval_ms = o->refresh_interval_ms > 0 ? o->refresh_interval_ms
+                                                        : REFRESH_INTERVAL_MS;
     o->in_flight_max = o->in_flight_max > 0 ? o->in_flight_max : IN_FLIGHT_MAX;
-    o->in_flight_bytes_max = o->in_flight_bytes_max > 0
-                                 ? o->in_flight_bytes_max
-                                 : IN_FLIGHT_BYTES_MAX;
+    o->in_flight_bytes_max = o->in_flight_bytes_max > 0 ? o->in_flight_bytes_max
+                                                        : IN_FLIGHT_BYTES_MAX;
     o->reply_max = o->reply_max > 0 ? o->reply_max : REPLY_BYTES_MAX;
 }
 
@@ -444,8 +440,8 @@ redis_status(struct redis *redis, struct redis_status *out)
     for (unsigned i = 0; map != NULL && i < map->nodes_len; i++) {
         const struct node *node = map->nodes[i].node;
 
-        out->is_up |= atomic_load(&node->is_heard) &&
-                      !atomic_load(&node->is_down);
+        out->is_up |=
+            atomic_load(&node->is_heard) && !atomic_load(&node->is_down);
         if (i < ARRAY_LEN(out->nodes)) {
             status_of_node(&out->nodes[out->nodes_len++], &map->nodes[i]);
         }

@@ -46,8 +46,8 @@ struct ask {
     struct wire *wire; /* owned */
     struct redis_call map;
     struct redis_call info;
-    struct view *view;  /* owned; NULL: no answer */
-    bool is_answered; /* standalone: the PING */
+    struct view *view; /* owned; NULL: no answer */
+    bool is_answered;  /* standalone: the PING */
 };
 
 struct refresh {
@@ -60,7 +60,7 @@ struct refresh {
     struct metric_block *block;
     struct ask asks[ASKS_MAX];
     unsigned asks_len;
-    unsigned pending; /* answers awaited in this phase */
+    unsigned pending;        /* answers awaited in this phase */
     struct loop_timer timer; /* the start, or the deadline of a phase */
     struct loop_task next;   /* a phase is over */
     struct random random;
@@ -114,8 +114,7 @@ refresh_rest(struct refresh *r, bool is_good)
         (int64_t)random_below(&r->random, (uint64_t)(interval_ms * 2 / 5) + 1);
 
     if (!is_good) {
-        wait_ms =
-            SPACING_MS + (int64_t)random_below(&r->random, JITTER_MS);
+        wait_ms = SPACING_MS + (int64_t)random_below(&r->random, JITTER_MS);
     }
     r->phase = PHASE_RESTING;
     r->cause = REFRESH_PERIODIC;
@@ -149,8 +148,7 @@ add_ask(struct refresh *r, struct node *own_node)
         redis_node_unref(r->redis, &own_node);
         return;
     }
-    r->asks[r->asks_len++] =
-        (struct ask){.refresh = r, .node = own_node};
+    r->asks[r->asks_len++] = (struct ask){.refresh = r, .node = own_node};
 }
 
 static void
@@ -161,8 +159,8 @@ add_seed(struct refresh *r)
     uint16_t port;
 
     if (host_port_parse(slice_of_str(seed), &host, &port) != RC_OK) {
-        log_event(r->ring, LOG_LEVEL_ERROR, "redis_bad_seed", "seed=\"%s\"",
-            seed);
+        log_event(
+            r->ring, LOG_LEVEL_ERROR, "redis_bad_seed", "seed=\"%s\"", seed);
         return;
     }
     add_ask(r, redis_node_take(r->redis, host, port));
@@ -292,8 +290,8 @@ on_info_reply(struct ask *ask, const struct redis_reply *reply)
     if (slice_to_u64(info_value(info, SLICE("maxmemory")), UINT64_MAX,
             &maxmemory) == RC_OK &&
         maxmemory > 0 &&
-        slice_eq(info_value(info, SLICE("maxmemory_policy")),
-            SLICE("noeviction"))) {
+        slice_eq(
+            info_value(info, SLICE("maxmemory_policy")), SLICE("noeviction"))) {
         log_event(r->ring, LOG_LEVEL_WARN, "redis_never_evicts",
             "node=\"%s\" maxmemory=\"%llu\" detail=\"maxmemory-policy is "
             "noeviction: once full, it stores nothing more\"",
@@ -333,6 +331,9 @@ on_ask_down(void *ctx, enum rc rc, bool was_up)
     char escaped[256];
 
     (void)was_up;
+    if (ask->refresh->was_failing) {
+        return; /* said already; it is asked again every other second */
+    }
     log_event(ask->refresh->ring, LOG_LEVEL_INFO, "redis_refresh_failed",
         "node=\"%s\" cause=\"%s\" detail=\"%s\"", ask->node->text, rc_text(rc),
         log_escape(
@@ -414,8 +415,8 @@ refresh_begin(struct refresh *r)
     for (unsigned i = 0; i < r->asks_len; i++) {
         ask_begin(&r->asks[i]);
     }
-    loop_timer_arm(&r->timer, r->started_ms + r->opts.connect_timeout_ms +
-                                  r->opts.hang_ms);
+    loop_timer_arm(&r->timer,
+        r->started_ms + r->opts.connect_timeout_ms + r->opts.hang_ms);
     if (r->pending == 0) {
         loop_defer(r->loop, &r->next);
     }

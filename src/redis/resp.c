@@ -58,9 +58,9 @@ struct resp {
     struct slice in;     /* of the caller's scratch; not yet looked at */
     char *scratch;
     size_t place_cap;
-    bool is_direct; /* the place given last was big's */
-    bool is_line;   /* the reply under way is a single line */
-    size_t spent;   /* bytes of the reply under way */
+    bool is_direct;  /* the place given last was big's */
+    bool is_line;    /* the reply under way is a single line */
+    size_t spent;    /* bytes of the reply under way */
     enum rc refusal; /* why a reply function said NULL */
     struct {
         char *ptr; /* owned; NULL: none under way */
@@ -396,72 +396,87 @@ resp_is_at_boundary(const struct resp *r)
 static size_t
 line_len(struct slice s)
 {
-    const char *at = memmem(s.ptr, s.len, "\r\n", 2);
+    const char *end = s.ptr + s.len;
+    const char *at = s.ptr;
 
-    return at == NULL ? 0 : (size_t)(at - s.ptr) + 2;
+    while (
+        (at = memchr(at, '\r', (size_t)(end - at))) != NULL && end - at >= 2) {
+        if (at[1] == '\n') {
+            return (size_t)(at - s.ptr) + 2;
+        }
+        at++;
+    }
+    return 0;
 }
 
-/* The length that a bulk string's first line states. RC_AGAIN: the line is
-   cut. RC_MISS: none to go by (nil, malformed); the reader shall judge. */
-static enum rc
-bulk_len(struct slice in, size_t *out_head, uint64_t *out_len)
+/* Every kind but two is a single line, and has its limit. */
+static void
+resp_note_kind(struct resp *r, char mark)
 {
-    size_t head = line_len(in);
+    r->is_line = mark != '*' && mark != '$';
+}
 
-    if (head == 0) {
-        return RC_AGAIN;
-    }
-    if (slice_to_u64(slice_of(in.ptr + 1, head - 3), INT32_MAX, out_len) !=
-        RC_OK) {
+/* The length that a bulk string's first line (without mark and CRLF)
+   states. RC_MISS: none to go by (nil, malformed, leading zeros, about which
+   versions of the reader disagree); the reader shall judge. */
+static enum rc
+bulk_len(struct slice digits, size_t *out_len)
+{
+    uint64_t len;
+
+    if ((digits.len > 1 && digits.ptr[0] == '0') ||
+        slice_to_u64(digits, INT32_MAX, &len) != RC_OK) {
         return RC_MISS;
     }
-    *out_head = head;
+    *out_len = (size_t)len;
     return RC_OK;
 }
 
-/* How many of the bytes, which begin a reply, surely belong to it. */
-static size_t
-reply_span(struct slice in)
-{
-    uint64_t len = 0;
-    size_t head = 0;
-    size_t span = in.len;
-
-    if (in.ptr[0] == '$') {
-        if (bulk_len(in, &head, &len) == RC_OK) {
-            span = head + (size_t)len + 2;
-        } else {
-            span = line_len(in);
-        }
-    } else if (in.ptr[0] != '*') {
-        span = line_len(in);
-    }
-    return span == 0 || span > in.len ? in.len : span;
-}
-
-/* Begins a large body of our own if that is what comes next. */
+/* Begins a large body of our own behind its first line of `head` bytes. */
 static enum rc
-big_begin(struct resp *r)
+big_begin(struct resp *r, size_t head, size_t len)
 {
-    uint64_t len;
-    size_t head;
-
-    if (r->in.ptr[0] != '$' || bulk_len(r->in, &head, &len) != RC_OK ||
-        len < BIG_MIN) {
-        return RC_MISS;
-    }
     if (len > r->opts.reply_max) {
         return RC_LIMIT;
     }
-    r->big.ptr = malloc((size_t)len);
+    r->big.ptr = malloc(len);
     if (r->big.ptr == NULL) {
         return RC_NOMEM;
     }
-    r->big.len = (size_t)len;
+    r->big.len = len;
     r->big.at = 0;
     r->big.tail = 0;
     r->in = slice_skip(r->in, head);
     return RC_OK;
+}
+
+/*
+ * Looks at the beginning of a reply. RC_OK: a large body was begun. RC_MISS:
+ * it is the reader's, and so many of the bytes here surely belong to it.
+ * RC_LIMIT, RC_NOMEM.
+ */
+static enum rc
+reply_begin(struct resp *r, size_t *out_span)
+{
+    struct slice in = r->in;
+    size_t span = in.len;
+    size_t len;
+
+    resp_note_kind(r, in.ptr[0]);
+    if (in.ptr[0] != '*') {
+        size_t head = line_len(in);
+
+        span = head;
+        if (head > 0 && in.ptr[0] == '$' &&
+            bulk_len(slice_of(in.ptr + 1, head - 3), &len) == RC_OK) {
+            if (len >= BIG_MIN) {
+                return big_begin(r, head, len);
+            }
+            span = head + len + 2;
+        }
+    }
+    *out_span = span == 0 || span > in.len ? in.len : span;
+    return RC_MISS;
 }
 
 static enum rc
@@ -497,13 +512,6 @@ big_next(struct resp *r, struct redis_reply **out_reply)
 
 /* ---- replies out -------------------------------------------------------- */
 
-/* Every kind but two is a single line, and has its limit. */
-static void
-resp_note_kind(struct resp *r, char mark)
-{
-    r->is_line = mark != '*' && mark != '$';
-}
-
 /* What the reader makes of the bytes it has. */
 static enum rc
 reader_next(struct resp *r, struct redis_reply **out_reply)
@@ -528,17 +536,12 @@ reader_next(struct resp *r, struct redis_reply **out_reply)
     return RC_OK;
 }
 
-/* Gives the reader the next reply's bytes, or as many of them as are here. */
+/* Gives the reader the next n bytes. */
 static enum rc
-reader_feed(struct resp *r)
+reader_feed(struct resp *r, size_t n)
 {
-    size_t n = r->in.len;
     size_t held = r->reader->len - r->reader->pos;
 
-    if (resp_is_at_boundary(r)) {
-        n = reply_span(r->in);
-        resp_note_kind(r, r->in.ptr[0]);
-    }
     if (held + n > (r->is_line ? (size_t)LINE_MAX : r->opts.reply_max)) {
         return RC_LIMIT;
     }
@@ -558,6 +561,8 @@ resp_step(struct resp *r, struct redis_reply **out_reply)
         return big_next(r, out_reply);
     }
     while (rc == RC_OK) {
+        size_t n = r->in.len;
+
         if (!resp_is_at_boundary(r)) {
             rc = reader_next(r, out_reply);
             if (rc != RC_AGAIN) {
@@ -568,12 +573,12 @@ resp_step(struct resp *r, struct redis_reply **out_reply)
             return RC_AGAIN;
         }
         if (resp_is_at_boundary(r)) {
-            rc = big_begin(r);
+            rc = reply_begin(r, &n);
             if (rc != RC_MISS) {
                 return rc == RC_OK ? big_next(r, out_reply) : rc;
             }
         }
-        rc = reader_feed(r);
+        rc = reader_feed(r, n);
     }
     return rc;
 }

@@ -152,8 +152,7 @@ read_primary(struct view *view, const struct redis_reply *reply,
 
 /* [first, last, primary, replicas...]. RC_MISS: no use to us. */
 static enum rc
-read_row(
-    struct view *view, const struct redis_reply *row, struct slice sender)
+read_row(struct view *view, const struct redis_reply *row, struct slice sender)
 {
     const struct redis_reply *const *e;
     uint16_t index;
@@ -293,8 +292,7 @@ slot_winner(struct view *const views[], unsigned views_len, unsigned slot)
 }
 
 enum rc
-view_settle(
-    struct view *out, struct view *const views[], unsigned views_len)
+view_settle(struct view *out, struct view *const views[], unsigned views_len)
 {
     const struct view_node *last = NULL;
     uint16_t index = VIEW_NONE;

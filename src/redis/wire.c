@@ -156,8 +156,8 @@ count_in_flight(struct wire *w)
     int64_t n = (int64_t)(w->behind - w->first) + (int64_t)w->waiting_len;
 
     if (!w->setup.is_once && n != w->counted) {
-        atomic_fetch_add_explicit(&w->setup.node->in_flight, n - w->counted,
-            memory_order_relaxed);
+        atomic_fetch_add_explicit(
+            &w->setup.node->in_flight, n - w->counted, memory_order_relaxed);
         w->counted = n;
     }
 }
@@ -409,8 +409,7 @@ on_hang(void *ctx)
     if (w->first == w->behind) {
         return;
     }
-    due_ms =
-        place_at(w, w->first)->sent_us / 1000 + w->setup.opts->hang_ms;
+    due_ms = place_at(w, w->first)->sent_us / 1000 + w->setup.opts->hang_ms;
     if (due_ms > now_ms(w)) {
         loop_timer_arm(&w->hang, due_ms);
         return;
@@ -510,8 +509,8 @@ refused_by(struct wire *w, const struct redis_reply *reply)
 
 /* RC_REFUSED: the server does not let us in. */
 static enum rc
-greeting_reply(struct wire *w, const struct place *place,
-    const struct redis_reply *reply)
+greeting_reply(
+    struct wire *w, const struct place *place, const struct redis_reply *reply)
 {
     if (reply->type == REDIS_ERROR) {
         struct slice text = slice_of(reply->str, reply->len);
@@ -578,8 +577,7 @@ wire_read(struct wire *w)
     char scratch[RESP_SCRATCH];
 
     for (unsigned i = 0; i < READS_MAX; i++) {
-        struct resp_place to =
-            resp_place(w->resp, scratch, sizeof(scratch));
+        struct resp_place to = resp_place(w->resp, scratch, sizeof(scratch));
         size_t n = 0;
         enum rc rc = conn_read(w->conn, to.ptr, to.cap, &n);
 
@@ -658,8 +656,8 @@ wire_dial(struct wire *w)
     };
 
     w->state = WIRE_DIALING;
-    dial_start(&w->dial, w->setup.loop,
-        &w->found.addresses[w->found_next++], &opts);
+    dial_start(
+        &w->dial, w->setup.loop, &w->found.addresses[w->found_next++], &opts);
 }
 
 static void
@@ -717,8 +715,8 @@ wire_attempt(struct wire *w)
         return;
     }
     w->state = WIRE_RESOLVING;
-    w->resolve = resolve_start(w->setup.resolver, w->setup.loop, host,
-        node->port, on_resolved, w);
+    w->resolve = resolve_start(
+        w->setup.resolver, w->setup.loop, host, node->port, on_resolved, w);
     if (w->resolve == NULL) {
         wire_fail(w, RC_NOMEM, rc_text(RC_NOMEM));
     }
@@ -837,8 +835,7 @@ wire_forget(struct wire *w, struct redis_call *call)
     } else if (call->impl.state == CALL_WAITING) {
         list_remove(&call->impl.link);
         w->waiting_len--;
-        w->waiting_bytes -=
-            out_command_len(call->impl.argc, call->impl.argv);
+        w->waiting_bytes -= out_command_len(call->impl.argc, call->impl.argv);
     } else {
         list_remove(&call->impl.link); /* CALL_LOST */
     }

@@ -49,8 +49,7 @@ void wire_free(struct wire **wire);
  * RC_CLOSED, RC_IO, RC_BAD, RC_MISS: it is failing and rests, this is why.
  * RC_NOMEM.
  */
-enum rc wire_send(
-    struct wire *wire, struct redis_call *call) RC_MUST_CHECK;
+enum rc wire_send(struct wire *wire, struct redis_call *call) RC_MUST_CHECK;
 
 /* The call on the wire is given up: its place stays, its reply is dropped. */
 void wire_forget(struct wire *wire, struct redis_call *call);

@@ -1,9 +1,10 @@
 # Flow tests: each test_*.py starts real processes and speaks to them. They
-# need python3 (its standard library), redis-server and redis-cli. Labels and
-# budgets: a test file is to end within 60 s; TIMEOUT is where it is cut.
+# need python3 (its standard library), redis-server and redis-cli when they
+# run. A test file is to end within 60 s; TIMEOUT is where it is cut.
 find_program(PYTHON3 NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH)
 if(NOT PYTHON3)
-    find_program(PYTHON3 NAMES python3 REQUIRED)
+    # Building the programs must not need it.
+    set(PYTHON3 python3)
 endif()
 option(NEARSIDE_LONG "register the long tests too" OFF)
 

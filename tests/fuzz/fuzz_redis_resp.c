@@ -2,13 +2,8 @@
  * Replies from a hostile server. The first byte says how the rest is cut;
  * cut or whole, the same replies must come out, or the same refusal.
  */
-#include <stdlib.h>
-
-#include "nearside/base/check.h"
-#include "nearside/base/hash.h"
+#include "fuzz.h"
 #include "nearside/redis/resp.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Every byte of a reply and its shape, folded into one number. */
 static uint64_t

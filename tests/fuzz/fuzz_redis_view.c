@@ -2,14 +2,10 @@
  * What decides where commands go: CLUSTER SLOTS, CLUSTER NODES and
  * redirections from a hostile server. Tables stay consistent, whatever comes.
  */
-#include <stdlib.h>
-
-#include "nearside/base/check.h"
+#include "fuzz.h"
 #include "nearside/redis/redirect.h"
 #include "nearside/redis/resp.h"
 #include "nearside/redis/view.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
 check_view(const struct view *view)

@@ -49,18 +49,23 @@ apt_install() {
         -y -q --no-install-recommends "$@"
 }
 
-# In a subshell, so that the trap is its own.
+# In a subshell, so that the trap is its own. apt is heard only when it fails.
 install_packages() (
+    log=$(mktemp)
     if forbid_services; then
-        trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
-        trap 'exit 130' INT TERM HUP
-    fi
-    if ! apt_lists_are_there; then
-        as_root apt-get update -q || exit 1
-        apt_install "$@"
+        trap 'rm -f "$log"; as_root rm -f /usr/sbin/policy-rc.d' EXIT
     else
-        # Old lists may name versions that are gone.
-        apt_install "$@" || { as_root apt-get update -q && apt_install "$@"; }
+        trap 'rm -f "$log"' EXIT
+    fi
+    trap 'exit 130' INT TERM HUP
+    echo "Installing them ..."
+    # Old lists may name versions that are gone.
+    if apt_lists_are_there && apt_install "$@" >"$log" 2>&1; then
+        exit 0
+    fi
+    if ! { as_root apt-get update -q && apt_install "$@"; } >"$log" 2>&1; then
+        cat "$log" >&2
+        exit 1
     fi
 )
 

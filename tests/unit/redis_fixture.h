@@ -28,6 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nearside/base/buf.h"
+#include "nearside/base/metric.h"
 #include "nearside/net/loop.h"
 #include "nearside/net/resolve.h"
 #include "nearside/redis/redis.h"
@@ -322,8 +324,7 @@ replicas_are_up(unsigned primaries)
     for (unsigned i = primaries; i < fixture.servers_len; i++) {
         static char text[16384];
 
-        if (!ask(&fixture.servers[i], text, sizeof(text),
-                "INFO replication") ||
+        if (!ask(&fixture.servers[i], text, sizeof(text), "INFO replication") ||
             strstr(text, "master_link_status:up") == NULL) {
             return false;
         }
@@ -344,8 +345,8 @@ cluster_new(unsigned primaries, unsigned replicas)
 
         assert_true(ask(s, text, sizeof(text), "CLUSTER MYID"));
         memcpy(s->id, text, 40);
-        assert_true(ask(s, text, sizeof(text),
-            "CLUSTER SET-CONFIG-EPOCH %u", i + 1));
+        assert_true(
+            ask(s, text, sizeof(text), "CLUSTER SET-CONFIG-EPOCH %u", i + 1));
         if (i < primaries) {
             assert_true(ask(s, text, sizeof(text),
                 "CLUSTER ADDSLOTSRANGE %u %u", SLOT_COUNT * i / primaries,
@@ -378,6 +379,8 @@ cluster_new(unsigned primaries, unsigned replicas)
 
 struct rig {
     struct loop *loop;
+    struct log_ring *ring; /* set before rig_open, or NULL */
+    struct metric_registry *registry;
     struct resolver *resolver;
     struct redis *redis;
     struct redis_client *client;
@@ -389,7 +392,7 @@ struct rig {
 static inline void
 rig_open(struct rig *rig, struct redis_opts opts)
 {
-    memset(rig, 0, sizeof(*rig));
+    *rig = (struct rig){.ring = rig->ring};
     for (unsigned i = 0; i < fixture.servers_len; i++) {
         snprintf(rig->seeds[i], sizeof(rig->seeds[i]), "127.0.0.1:%u",
             fixture.servers[i].port);
@@ -401,10 +404,13 @@ rig_open(struct rig *rig, struct redis_opts opts)
     }
     rig->loop = loop_new();
     rig->resolver = resolver_new();
-    rig->redis = redis_new(&opts, rig->resolver, NULL);
+    rig->registry = metric_registry_new();
+    rig->redis = redis_new(&opts, rig->resolver, rig->registry);
     assert_non_null(rig->redis);
-    redis_start(rig->redis, rig->loop, NULL, NULL);
-    rig->client = redis_client_new(rig->redis, rig->loop, NULL, NULL);
+    redis_start(
+        rig->redis, rig->loop, rig->ring, metric_block_new(rig->registry));
+    rig->client = redis_client_new(
+        rig->redis, rig->loop, rig->ring, metric_block_new(rig->registry));
     assert_non_null(rig->client);
 }
 
@@ -416,6 +422,27 @@ rig_close(struct rig *rig)
     redis_free(&rig->redis);
     loop_free(&rig->loop);
     resolver_free(&rig->resolver);
+    metric_registry_free(&rig->registry);
+}
+
+/* The value of "nearside_redis_<row>", its labels included. */
+static inline long long
+rig_metric(struct rig *rig, const char *row)
+{
+    char line[160];
+    struct buf text;
+    long long value = -1;
+    const char *at;
+
+    snprintf(line, sizeof(line), "\nnearside_redis_%s ", row);
+    buf_init(&text, 1000000);
+    assert_int_equal(metric_render(rig->registry, &text), RC_OK);
+    assert_int_equal(buf_append(&text, slice_of("", 1)), RC_OK);
+    at = strstr(buf_slice(&text).ptr, line);
+    assert_non_null(at);
+    value = atoll(at + strlen(line));
+    buf_fini(&text);
+    return value;
 }
 
 static inline bool

@@ -1,6 +1,12 @@
 /* Connections: reuse, death while idle, the one retry, limits, addresses. */
 #include "test_origin_peer.h"
 
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 #define RETRIES  "nearside_origin_retries_total{origin=\"api\"} "
 
@@ -494,7 +500,6 @@ idle_connections_leave_other_pools_their_share(void **state)
     for (size_t i = 0; i < 2; i++) {
         peer_say(&rig, fds[i], OK_EMPTY);
         rig_until(&rig, got_over(&got[i]));
-        close(fds[i]);
     }
     assert_int_equal(origin_group_connections(rig.group), 1);
     mine = rig.pool;
@@ -504,6 +509,8 @@ idle_connections_leave_other_pools_their_share(void **state)
     answered_on_fresh_connection(&rig, &got[0]);
     rig.pool = mine;
     origin_pool_free(&other);
+    close(fds[0]);
+    close(fds[1]);
     rig_stop(&rig);
 }
 
@@ -596,6 +603,68 @@ name_is_looked_up_once_for_all_who_wait(void **state)
     rig_stop(&rig);
 }
 
+static int hosts_fd = -1; /* the hosts file of hosts_are, to be changed */
+
+/* Gives this process, and no other, a hosts file of its own. */
+static bool
+hosts_are(const char *text)
+{
+    char path[] = "/tmp/nearside-hosts-XXXXXX";
+    int fd = mkstemp(path);
+    bool is_done;
+
+    assert_true(fd >= 0);
+    if (hosts_fd >= 0) {
+        close(hosts_fd);
+    }
+    hosts_fd = fd;
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_int_equal(fchmod(fd, 0644), 0);
+    is_done = unshare(CLONE_NEWNS) == 0 &&
+              mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+              mount(path, "/etc/hosts", NULL, MS_BIND, NULL) == 0;
+    unlink(path);
+    return is_done;
+}
+
+/* Only the last of the name's addresses lets anybody in. */
+static void
+each_address_of_a_name_is_tried_in_turn(void **state)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    const struct addrinfo *last;
+    struct rig rig = {0};
+    struct address bound;
+    char at[INET6_ADDRSTRLEN + 8];
+    char host[INET6_ADDRSTRLEN];
+    int fd;
+
+    (void)state;
+    if (!hosts_are("127.0.0.1 localhost\n"
+                   "127.0.0.3 api.test\n127.0.0.2 api.test\n")) {
+        skip(); /* this needs a mount namespace */
+    }
+    assert_int_equal(getaddrinfo("api.test", NULL, &hints, &found), 0);
+    assert_non_null(found->ai_next);
+    for (last = found; last->ai_next != NULL; last = last->ai_next) {
+    }
+    getnameinfo(last->ai_addr, last->ai_addrlen, host, sizeof(host), NULL, 0,
+        NI_NUMERICHOST);
+    snprintf(at, sizeof(at), "%s:0", host);
+    freeaddrinfo(found);
+    rig_listen(&rig, at);
+    assert_int_equal(address_of_socket(rig.listen_fd, &bound), RC_OK);
+    snprintf(rig.server, sizeof(rig.server), "http://api.test:%u",
+        (unsigned)address_port(&bound));
+    rig.resolver = resolver_new();
+    rig_open(&rig, (struct origin_opts){0});
+    fd = idle_connection(&rig);
+    assert_int_equal(origin_group_connections(rig.group), 1);
+    close(fd);
+    rig_stop(&rig);
+}
+
 /* The next lookup runs beside the requests, which use the old answer. */
 static void
 old_addresses_serve_while_the_name_is_looked_up_again(void **state)
@@ -623,6 +692,63 @@ old_addresses_serve_while_the_name_is_looked_up_again(void **state)
         close(fd);
     }
     rig_stop(&rig);
+}
+
+static void
+origin_that_moves_is_found_after_the_resolve_interval(void **state)
+{
+    const char *before = "127.0.0.1 localhost\n127.0.0.2 api.test\n";
+    const char *after = "127.0.0.1 localhost\n127.0.0.3 api.test\n";
+    struct rig rig = {0};
+    struct address bound;
+    int64_t until_ms = rig_now_ms() + PATIENCE_MS;
+    bool is_moved = false;
+    char text[64];
+
+    (void)state;
+    if (!hosts_are(before)) {
+        skip(); /* this needs a mount namespace */
+    }
+    rig_listen(&rig, "127.0.0.2:0");
+    assert_int_equal(address_of_socket(rig.listen_fd, &bound), RC_OK);
+    snprintf(rig.server, sizeof(rig.server), "http://api.test:%u",
+        (unsigned)address_port(&bound));
+    rig.resolver = resolver_new();
+    rig_open(&rig, (struct origin_opts){.resolve_interval_ms = 20});
+    close(idle_connection(&rig));
+    rig_until(&rig, origin_group_connections(rig.group) == 0);
+    assert_int_equal(pwrite(hosts_fd, after, strlen(after), 0), strlen(after));
+    close(rig.listen_fd);
+    snprintf(
+        text, sizeof(text), "127.0.0.3:%u", (unsigned)address_port(&bound));
+    rig_listen(&rig, text);
+    while (!is_moved && rig_now_ms() < until_ms) {
+        struct got got = {0};
+        loop_turn(rig.loop, 30);
+        got_get(&rig, &got);
+        rig_turns(&rig, 5);
+        is_moved = peer_is_waiting(&rig);
+        exchange_cancel(&got.x);
+    }
+    assert_true(is_moved);
+    rig_stop(&rig);
+}
+
+static void
+pool_may_go_right_after_a_cancel(void **state)
+{
+    struct rig rig;
+    struct got got = {0};
+    struct exchange_request request = request_post(FRAMING_CHUNKED, 0);
+    int fd;
+
+    (void)state;
+    rig_start(&rig, (struct origin_opts){0});
+    fd = idle_connection(&rig);
+    got_start(&rig, &got, &request); /* something waits for the turn's end */
+    exchange_cancel(&got.x);
+    rig_stop(&rig);
+    close(fd);
 }
 
 static void
@@ -685,7 +811,10 @@ main(void)
         cmocka_unit_test(unix_socket_is_an_origin_like_any_other),
         cmocka_unit_test(missing_unix_socket_is_an_error),
         cmocka_unit_test(name_is_looked_up_once_for_all_who_wait),
+        cmocka_unit_test(each_address_of_a_name_is_tried_in_turn),
         cmocka_unit_test(old_addresses_serve_while_the_name_is_looked_up_again),
+        cmocka_unit_test(origin_that_moves_is_found_after_the_resolve_interval),
+        cmocka_unit_test(pool_may_go_right_after_a_cancel),
         cmocka_unit_test(name_not_found_is_an_error),
         cmocka_unit_test(lookup_under_way_may_be_cancelled),
     };

@@ -424,6 +424,61 @@ answer_of_an_origin_that_stopped_reading_is_passed_on(void **state)
     rig_stop(&rig);
 }
 
+/* Is a request taken for sent exactly when the socket has all of it? A unix
+   socket holds a few pieces; one of these counts ends amid a piece. */
+static void
+answer_is_early_exactly_when_content_is_left(void **state)
+{
+    enum {
+        PIECE = 60000,
+        PIECES_MAX = 12,
+    };
+    static char bytes[PIECE];
+    struct rig rig = {0};
+    char dir[] = "/tmp/nearside-test-XXXXXX";
+    char at[64];
+    unsigned early = 0;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(at, sizeof(at), "unix:%s/api.sock", dir);
+    rig_listen(&rig, at);
+    rig_open(&rig, (struct origin_opts){.idle_max = 1});
+    for (unsigned pieces = 1; pieces <= PIECES_MAX; pieces++) {
+        struct exchange_request request =
+            request_post(FRAMING_LENGTH, (uint64_t)pieces * PIECE);
+        struct got got = {0};
+        size_t left = (size_t)pieces * PIECE;
+        size_t taken = PIECE;
+        ssize_t n;
+        int fd;
+
+        got_start(&rig, &got, &request);
+        fd = peer_accept(&rig);
+        rig_turns(&rig, 2);
+        for (unsigned i = 0; i < pieces && taken == PIECE; i++) {
+            exchange_send(got.x, slice_of(bytes, PIECE), &taken);
+        }
+        rig_turns(&rig, 2);
+        peer_say(&rig, fd, OK_EMPTY);
+        rig_until(&rig, got_over(&got));
+        assert_true(got.is_ended);
+        skip_head(fd);
+        while ((n = recv(fd, bytes, sizeof(bytes), 0)) > 0) {
+            left -= (size_t)n;
+        }
+        assert_int_equal(got.is_early, left > 0);
+        assert_int_equal(origin_group_connections(rig.group), left == 0);
+        early += got.is_early;
+        close(fd);
+        rig_until(&rig, origin_group_connections(rig.group) == 0);
+    }
+    assert_true(early > 0 && early < PIECES_MAX);
+    rig_stop(&rig);
+    unlink(at + 5);
+    rmdir(dir);
+}
+
 static void
 free_head(struct got *got, const char *callback)
 {
@@ -494,6 +549,30 @@ cancelled_upload_ends_in_a_reset(void **state)
 }
 
 static void
+nothing_is_taken_once_a_write_has_failed(void **state)
+{
+    static char bytes[20000];
+    struct rig rig;
+    struct got got;
+    int fd;
+
+    (void)state;
+    setup(&rig, &got, request_post(FRAMING_LENGTH, 100000));
+    assert_int_equal(send_some(&got, SLICE("part")), 4);
+    fd = peer_accept(&rig);
+    peer_read_until(&rig, fd, "part");
+    peer_reset(fd);
+    /* Large enough to be written at once: this write finds the reset. */
+    send_some(&got, slice_of(bytes, sizeof(bytes)));
+    assert_int_equal(send_some(&got, slice_of(bytes, sizeof(bytes))), 0);
+    assert_false(got_over(&got));
+    rig_until(&rig, got_over(&got));
+    assert_int_equal(got.error, ORIGIN_ERROR_WRITE);
+    assert_int_equal(got.drains, 0);
+    rig_stop(&rig);
+}
+
+static void
 connection_closed_while_sending_is_an_error(void **state)
 {
     struct rig rig;
@@ -529,8 +608,10 @@ main(void)
         cmocka_unit_test(answer_begun_early_is_not_pooled_even_if_all_is_sent),
         cmocka_unit_test(interim_before_the_content_is_not_early),
         cmocka_unit_test(answer_of_an_origin_that_stopped_reading_is_passed_on),
+        cmocka_unit_test(answer_is_early_exactly_when_content_is_left),
         cmocka_unit_test(nothing_of_a_half_sent_head_is_sent_after_the_answer),
         cmocka_unit_test(cancelled_upload_ends_in_a_reset),
+        cmocka_unit_test(nothing_is_taken_once_a_write_has_failed),
         cmocka_unit_test(connection_closed_while_sending_is_an_error),
     };
 

@@ -401,7 +401,8 @@ each_answer_taken_in_bites_has_the_same_outcome(void **state)
 /* --- 105: large heads -------------------------------------------------- */
 
 static void
-large_head_run(size_t fields, size_t value_len, enum origin_error error)
+large_head_run(struct origin_opts opts, size_t fields, size_t value_len,
+    enum origin_error error)
 {
     struct rig rig;
     struct got got = {0};
@@ -416,7 +417,7 @@ large_head_run(size_t fields, size_t value_len, enum origin_error error)
         assert_int_equal(buf_printf(&answer, "f-%zu: %s\r\n", i, value), RC_OK);
     }
     assert_int_equal(buf_append(&answer, SLICE("\r\nhi")), RC_OK);
-    rig_start(&rig, (struct origin_opts){0});
+    rig_start(&rig, opts);
     got_get(&rig, &got);
     fd = peer_accept(&rig);
     peer_read_head(&rig, fd);
@@ -434,17 +435,32 @@ static void
 head_within_the_limits_is_passed_on(void **state)
 {
     (void)state;
-    large_head_run(127, 200, ORIGIN_ERROR_NONE);
-    large_head_run(1, 32000, ORIGIN_ERROR_NONE);
+    large_head_run((struct origin_opts){0}, 127, 200, ORIGIN_ERROR_NONE);
+    large_head_run((struct origin_opts){0}, 1, 32000, ORIGIN_ERROR_NONE);
 }
 
 static void
 head_above_32_kib_or_128_fields_is_refused(void **state)
 {
     (void)state;
-    large_head_run(128, 200, ORIGIN_ERROR_HEAD_SIZE);
-    large_head_run(1, 33000, ORIGIN_ERROR_HEAD_SIZE);
-    large_head_run(10, 20000, ORIGIN_ERROR_HEAD_SIZE);
+    large_head_run((struct origin_opts){0}, 128, 200, ORIGIN_ERROR_HEAD_SIZE);
+    large_head_run((struct origin_opts){0}, 1, 33000, ORIGIN_ERROR_HEAD_SIZE);
+    large_head_run((struct origin_opts){0}, 10, 4000, ORIGIN_ERROR_HEAD_SIZE);
+    large_head_run((struct origin_opts){0}, 10, 20000, ORIGIN_ERROR_HEAD_SIZE);
+}
+
+static void
+head_limits_are_settable(void **state)
+{
+    const struct origin_opts low = {.head_max = 1000, .fields_max = 5};
+    const struct origin_opts high = {.head_max = 200000};
+
+    (void)state;
+    large_head_run(low, 4, 10, ORIGIN_ERROR_NONE);
+    large_head_run(low, 5, 10, ORIGIN_ERROR_HEAD_SIZE);
+    large_head_run(low, 1, 1000, ORIGIN_ERROR_HEAD_SIZE);
+    large_head_run(high, 1, 150000, ORIGIN_ERROR_NONE);
+    large_head_run(high, 1, 210000, ORIGIN_ERROR_HEAD_SIZE);
 }
 
 int
@@ -457,6 +473,7 @@ main(void)
         cmocka_unit_test(each_answer_taken_in_bites_has_the_same_outcome),
         cmocka_unit_test(head_within_the_limits_is_passed_on),
         cmocka_unit_test(head_above_32_kib_or_128_fields_is_refused),
+        cmocka_unit_test(head_limits_are_settable),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* The client against real servers: one on its own, and what goes wrong. */
 #include "redis_fixture.h"
 
+#include "nearside/base/log.h"
+
 static int
 teardown(void **state)
 {
@@ -16,7 +18,7 @@ get_set_and_eval_work_on_one_server(void **state)
 {
     struct redis_script script;
     struct slice args[] = {SLICE("k"), SLICE("a"), SLICE("b")};
-    struct rig rig;
+    struct rig rig = {0};
     struct told t;
 
     (void)state;
@@ -31,8 +33,8 @@ get_set_and_eval_work_on_one_server(void **state)
     assert_int_equal(t.type, REDIS_STRING);
     assert_string_equal(t.text, "value");
 
-    redis_script_init(&script,
-        "return redis.call('GET', KEYS[1]) .. ARGV[1] .. ARGV[2]");
+    redis_script_init(
+        &script, "return redis.call('GET', KEYS[1]) .. ARGV[1] .. ARGV[2]");
     for (int i = 0; i < 2; i++) { /* unknown to the server, then known */
         memset(&t, 0, sizeof(t));
         t.call.on_reply = on_told;
@@ -54,7 +56,7 @@ hung_server_costs_the_deadline_and_its_connection_goes_after_hang(void **state)
     struct redis_opts opts = standalone;
     struct server *s = server_new(NULL);
     struct redis_status status;
-    struct rig rig;
+    struct rig rig = {0};
     struct told t;
     int64_t began;
 
@@ -70,12 +72,16 @@ hung_server_costs_the_deadline_and_its_connection_goes_after_hang(void **state)
     AWAIT(&rig, t.times > 0);
     assert_int_equal(t.rc, RC_TIMEOUT);
     assert_true(t.call.was_sent);
+    assert_int_equal(rig_metric(&rig, "failures_total{cause=\"timeout\"}"), 1);
+    assert_int_equal(rig_metric(&rig, "connections"), 1);
     assert_in_range(t.at_ms - began, 45, 250);
     redis_status(rig.redis, &status);
     assert_int_equal(status.nodes[0].in_flight, 1); /* its place stays */
-    AWAIT(&rig, (redis_status(rig.redis, &status),
-                    status.nodes[0].in_flight == 0));
+    AWAIT(&rig,
+        (redis_status(rig.redis, &status), status.nodes[0].in_flight == 0));
     assert_in_range(real_ms() - began, 290, 1000);
+    assert_int_equal(rig_metric(&rig, "connections"), 0);
+    assert_int_equal(rig_metric(&rig, "disconnects_total"), 1);
     /* Now it fails at once: no call waits for a node known to be down. */
     began = real_ms();
     assert_int_equal(run(&rig, &t, "GET k", 5000), RC_TIMEOUT);
@@ -91,7 +97,7 @@ static void
 late_reply_is_dropped_and_the_next_call_gets_its_own(void **state)
 {
     struct server *s = server_new(NULL);
-    struct rig rig;
+    struct rig rig = {0};
     struct told late;
     struct told t;
 
@@ -111,7 +117,7 @@ late_reply_is_dropped_and_the_next_call_gets_its_own(void **state)
 static void
 cancelled_call_is_not_told_and_others_are(void **state)
 {
-    struct rig rig;
+    struct rig rig = {0};
     struct told cancelled = {0};
     struct told t;
 
@@ -134,7 +140,7 @@ static void
 calls_end_cancelled_when_the_client_goes(void **state)
 {
     struct server *s = server_new(NULL);
-    struct rig rig;
+    struct rig rig = {0};
     struct told sent = {0};
     struct told t;
 
@@ -152,7 +158,7 @@ static void
 killed_server_fails_fast_and_is_found_again_after_its_restart(void **state)
 {
     struct server *s = server_new(NULL);
-    struct rig rig;
+    struct rig rig = {0};
     struct told t;
     int64_t began;
 
@@ -176,7 +182,7 @@ static void
 server_that_is_down_at_start_is_found_when_it_comes(void **state)
 {
     struct server *s = server_new(NULL);
-    struct rig rig;
+    struct rig rig = {0};
     struct told t;
     int64_t began;
 
@@ -198,7 +204,7 @@ loading_server_is_given_a_rest_and_then_used(void **state)
         "--loading-process-events-interval-bytes", "1024", NULL};
     struct server *s = server_new(NULL);
     char text[64];
-    struct rig rig;
+    struct rig rig = {0};
     struct told t;
 
     (void)state;
@@ -207,12 +213,12 @@ loading_server_is_given_a_rest_and_then_used(void **state)
     server_kill(s);
     server_up(s, slow);
     rig_open(&rig, standalone);
-    AWAIT(&rig, run(&rig, &t, "GET key:1", 2000) == RC_OK &&
-                    t.type == REDIS_ERROR);
+    AWAIT(&rig,
+        run(&rig, &t, "GET key:1", 2000) == RC_OK && t.type == REDIS_ERROR);
     assert_memory_equal(t.text, "LOADING", 7);
     assert_int_equal(run(&rig, &t, "GET key:1", 2000), RC_REFUSED);
-    AWAIT(&rig, run(&rig, &t, "GET key:1", 2000) == RC_OK &&
-                    t.type == REDIS_STRING);
+    AWAIT(&rig,
+        run(&rig, &t, "GET key:1", 2000) == RC_OK && t.type == REDIS_STRING);
     rig_close(&rig);
 }
 
@@ -223,7 +229,7 @@ password_opens_the_door_and_a_wrong_one_does_not(void **state)
 {
     static const char *const args[] = {"--requirepass", "right", NULL};
     struct redis_opts opts = standalone;
-    struct rig rig;
+    struct rig rig = {0};
     struct told t;
 
     (void)state;
@@ -252,7 +258,7 @@ acl_user_logs_in_by_name_and_may_be_forbidden_client(void **state)
     static const char *const args[] = {
         "--user", "cache", "on", ">secret", "~ns:*", "+get", "+set", NULL};
     struct redis_opts opts = standalone;
-    struct rig rig;
+    struct rig rig = {0};
     struct told t;
 
     (void)state;
@@ -276,7 +282,7 @@ password_changed_under_us_ends_in_refusal_and_heals(void **state)
     static const char *const args[] = {"--requirepass", "right", NULL};
     struct redis_opts opts = standalone;
     struct server *s = server_new(args);
-    struct rig rig;
+    struct rig rig = {0};
     struct told t;
     redisContext *admin;
 
@@ -297,6 +303,106 @@ password_changed_under_us_ends_in_refusal_and_heals(void **state)
     rig_close(&rig);
 }
 
+static void
+full_server_refuses_us_and_lets_us_in_later(void **state)
+{
+    static const char *const args[] = {"--maxclients", "2", NULL};
+    struct redis_opts opts = standalone;
+    struct server *s = server_new(args);
+    redisContext *others[2];
+    struct rig rig = {0};
+    struct told t;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        others[i] = direct(s);
+        assert_non_null(others[i]);
+        freeReplyObject(redisCommand(others[i], "PING"));
+    }
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_REFUSED);
+    redisFree(others[0]);
+    redisFree(others[1]);
+    AWAIT(&rig, run(&rig, &t, "GET k", 2000) == RC_OK);
+    rig_close(&rig);
+}
+
+static void
+demoted_server_is_left_and_used_again_when_it_may_write(void **state)
+{
+    struct server *s = server_new(NULL);
+    struct rig rig = {0};
+    struct told t;
+    char text[64];
+
+    (void)state;
+    rig_open(&rig, standalone);
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_true(ask(s, text, sizeof(text), "REPLICAOF 127.0.0.1 1"));
+    if (run(&rig, &t, "SET k w", 200) == RC_OK) {
+        assert_int_equal(t.type, REDIS_ERROR);
+        assert_memory_equal(t.text, "READONLY", 8);
+    }
+    assert_in_range(
+        rig_metric(&rig, "error_replies_total{cause=\"readonly\"}"), 1, 6);
+    assert_true(ask(s, text, sizeof(text), "REPLICAOF NO ONE"));
+    AWAIT(&rig,
+        run(&rig, &t, "SET k w", 2000) == RC_OK && t.type == REDIS_STATUS);
+    rig_close(&rig);
+}
+
+static bool
+file_has(const char *path, const char *text)
+{
+    static char content[65536];
+    FILE *file = fopen(path, "r");
+    size_t n;
+
+    if (file == NULL) {
+        return false;
+    }
+    n = fread(content, 1, sizeof(content) - 1, file);
+    content[n] = '\0';
+    fclose(file);
+    return strstr(content, text) != NULL;
+}
+
+static void
+server_that_can_never_evict_is_warned_of_and_no_secret_is_logged(void **state)
+{
+    static const char *const args[] = {"--maxmemory", "100mb",
+        "--maxmemory-policy", "noeviction", "--requirepass", "s3cret", NULL};
+    struct redis_opts opts = standalone;
+    struct server *s = server_new(args);
+    struct log_opts log_opts = {
+        .events = {.target = LOG_TARGET_FILE}, .level = LOG_LEVEL_DEBUG};
+    char path[128];
+    char why[256];
+    struct log *log;
+    struct rig rig = {0};
+    struct told t;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/log", s->dir);
+    log_opts.events.path = path;
+    log_opts.access.target = LOG_TARGET_NONE;
+    assert_int_equal(log_open(&log_opts, &log, why), RC_OK);
+    rig.ring = log_ring_new(log);
+    opts.password = "s3cret";
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    AWAIT(&rig, file_has(path, "redis_never_evicts"));
+    rig_close(&rig);
+    opts.password = "s3cret-wrong";
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_REFUSED);
+    rig_close(&rig);
+    log_close(&log);
+    assert_true(file_has(path, "redis_node_down"));
+    assert_true(file_has(path, "WRONGPASS"));
+    assert_false(file_has(path, "s3cret"));
+}
+
 /* ---- limits ------------------------------------------------------------- */
 
 static void
@@ -304,7 +410,7 @@ too_many_commands_in_flight_are_refused_at_once(void **state)
 {
     struct redis_opts opts = standalone;
     struct server *s = server_new(NULL);
-    struct rig rig;
+    struct rig rig = {0};
     struct told t[5] = {0};
 
     (void)state;
@@ -321,6 +427,7 @@ too_many_commands_in_flight_are_refused_at_once(void **state)
     loop_turn(rig.loop, 0);
     assert_int_equal(t[4].times, 1);
     assert_int_equal(t[4].rc, RC_LIMIT);
+    assert_int_equal(rig_metric(&rig, "failures_total{cause=\"limit\"}"), 1);
     kill(s->pid, SIGCONT);
     AWAIT(&rig, t[0].times && t[1].times && t[2].times && t[3].times);
     assert_int_equal(t[3].rc, RC_OK);
@@ -331,11 +438,10 @@ static void
 too_many_bytes_in_flight_are_refused_at_once(void **state)
 {
     static char value[6000];
-    struct slice argv[] = {
-        SLICE("SET"), SLICE("k"), {value, sizeof(value)}};
+    struct slice argv[] = {SLICE("SET"), SLICE("k"), {value, sizeof(value)}};
     struct redis_opts opts = standalone;
     struct server *s = server_new(NULL);
-    struct rig rig;
+    struct rig rig = {0};
     struct told t[3] = {0};
 
     (void)state;
@@ -385,7 +491,7 @@ large_values_come_back_as_they_went(void **state)
 {
     static const size_t sizes[] = {
         0, 1, 16383, 16384, 16385, 65536, 1000003, 5000000};
-    struct rig rig;
+    struct rig rig = {0};
     struct large l;
 
     (void)state;
@@ -426,7 +532,7 @@ reply_over_the_limit_costs_the_connection_and_no_more(void **state)
     struct redis_opts opts = standalone;
     struct server *s = server_new(NULL);
     char text[64];
-    struct rig rig;
+    struct rig rig = {0};
     struct told t;
 
     (void)state;
@@ -441,11 +547,13 @@ reply_over_the_limit_costs_the_connection_and_no_more(void **state)
 static void
 ten_thousand_commands_keep_their_order(void **state)
 {
-    enum { COUNT = 10000 };
+    enum {
+        COUNT = 10000
+    };
     struct redis_opts opts = standalone;
     static struct told t[COUNT];
     static char words[COUNT][24];
-    struct rig rig;
+    struct rig rig = {0};
 
     (void)state;
     server_new(NULL);
@@ -472,7 +580,8 @@ main(void)
         cmocka_unit_test_teardown(
             get_set_and_eval_work_on_one_server, teardown),
         cmocka_unit_test_teardown(
-            hung_server_costs_the_deadline_and_its_connection_goes_after_hang, teardown),
+            hung_server_costs_the_deadline_and_its_connection_goes_after_hang,
+            teardown),
         cmocka_unit_test_teardown(
             late_reply_is_dropped_and_the_next_call_gets_its_own, teardown),
         cmocka_unit_test_teardown(
@@ -480,7 +589,8 @@ main(void)
         cmocka_unit_test_teardown(
             calls_end_cancelled_when_the_client_goes, teardown),
         cmocka_unit_test_teardown(
-            killed_server_fails_fast_and_is_found_again_after_its_restart, teardown),
+            killed_server_fails_fast_and_is_found_again_after_its_restart,
+            teardown),
         cmocka_unit_test_teardown(
             server_that_is_down_at_start_is_found_when_it_comes, teardown),
         cmocka_unit_test_teardown(
@@ -491,6 +601,13 @@ main(void)
             acl_user_logs_in_by_name_and_may_be_forbidden_client, teardown),
         cmocka_unit_test_teardown(
             password_changed_under_us_ends_in_refusal_and_heals, teardown),
+        cmocka_unit_test_teardown(
+            full_server_refuses_us_and_lets_us_in_later, teardown),
+        cmocka_unit_test_teardown(
+            demoted_server_is_left_and_used_again_when_it_may_write, teardown),
+        cmocka_unit_test_teardown(
+            server_that_can_never_evict_is_warned_of_and_no_secret_is_logged,
+            teardown),
         cmocka_unit_test_teardown(
             too_many_commands_in_flight_are_refused_at_once, teardown),
         cmocka_unit_test_teardown(

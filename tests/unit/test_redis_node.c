@@ -65,7 +65,8 @@ one_call_is_let_through_and_its_success_closes_it(void **state)
 static void
 each_failed_try_doubles_the_rest_up_to_thirty_seconds(void **state)
 {
-    static const int64_t rests[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000};
+    static const int64_t rests[] = {
+        1000, 2000, 4000, 8000, 16000, 30000, 30000};
     struct node *node = given_open(0);
     int64_t now = 0;
 

@@ -102,8 +102,7 @@ cut_redirection_is_none_or_names_less(void **state)
     for (size_t n = 0; n < whole.len - 3; n++) {
         struct redirect to;
 
-        assert_int_equal(
-            redirect_parse(slice_of(whole.ptr, n), &to), RC_BAD);
+        assert_int_equal(redirect_parse(slice_of(whole.ptr, n), &to), RC_BAD);
     }
 }
 
@@ -116,8 +115,7 @@ error_is_known_by_its_first_word(void **state)
         assert_int_equal(                                                      \
             redis_error_of(SLICE(word " and more")), REDIS_ERROR_##name);      \
         assert_int_equal(redis_error_of(SLICE(word)), REDIS_ERROR_##name);     \
-        assert_int_equal(                                                      \
-            redis_error_of(SLICE(word "X")), REDIS_ERROR_OTHER);               \
+        assert_int_equal(redis_error_of(SLICE(word "X")), REDIS_ERROR_OTHER);  \
     }
 #include "nearside/redis/error.def"
 #undef REDIS_ERROR_WORD

@@ -25,9 +25,12 @@ describe(struct buf *out, const struct redis_reply *reply)
     case REDIS_STATUS:
     case REDIS_ERROR:
     case REDIS_STRING:
-        assert_int_equal(buf_printf(out, "%c%.*s'", "+-$"[
-            reply->type == REDIS_STATUS ? 0 : reply->type == REDIS_ERROR ? 1 : 2],
-            (int)reply->len, reply->str), RC_OK);
+        assert_int_equal(buf_printf(out, "%c%.*s'",
+                             "+-$"[reply->type == REDIS_STATUS  ? 0
+                                   : reply->type == REDIS_ERROR ? 1
+                                                                : 2],
+                             (int)reply -> len, reply -> str),
+            RC_OK);
         return;
     case REDIS_INTEGER:
         assert_int_equal(
@@ -49,8 +52,7 @@ describe(struct buf *out, const struct redis_reply *reply)
 static enum rc
 decode(struct slice in, size_t first, size_t step, struct buf *out)
 {
-    const struct resp_opts opts = {
-        .reply_max = 200000, .elements_max = 1000};
+    const struct resp_opts opts = {.reply_max = 200000, .elements_max = 1000};
     struct resp *resp = resp_new(&opts);
     char scratch[RESP_SCRATCH];
     struct redis_reply *reply;
@@ -115,8 +117,8 @@ replies_are_read_alike_however_they_are_cut(void **state)
                         SLICE_FMT(buf_slice(&out)));
                 }
                 assert_int_equal(buf_len(&out), strlen(good[i].out));
-                assert_memory_equal(buf_slice(&out).ptr, good[i].out,
-                    strlen(good[i].out));
+                assert_memory_equal(
+                    buf_slice(&out).ptr, good[i].out, strlen(good[i].out));
                 buf_fini(&out);
             }
         }
@@ -153,8 +155,7 @@ bulks_around_the_direct_way_are_whole(void **state)
                 char *body;
 
                 buf_init(&out, 200000);
-                assert_int_equal(
-                    decode(in, first, steps[j], &out), RC_AGAIN);
+                assert_int_equal(decode(in, first, steps[j], &out), RC_AGAIN);
                 assert_int_equal(buf_len(&out), sizes[i] + 7);
                 assert_memory_equal(buf_slice(&out).ptr, "+a'$", 4);
                 body = memchr(in.ptr + 5, '\n', 20);
@@ -180,6 +181,7 @@ static const struct {
     {"*-2\r\n", RC_BAD},
     {"*x\r\n", RC_BAD},
     {"$99999999999999999999\r\n", RC_BAD},
+    {"$0000000020000\r\n", RC_BAD}, /* alike however it is cut */
     {"*2147483647\r\n", RC_LIMIT},
     {"*1001\r\n", RC_LIMIT},
     {"$536870913\r\n", RC_LIMIT},

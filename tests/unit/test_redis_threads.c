@@ -105,8 +105,8 @@ move_slots(struct server *from, struct server *to, unsigned first)
     for (unsigned slot = first; slot < first + 20; slot++) {
         assert_true(ask(to, text, sizeof(text), "CLUSTER SETSLOT %u NODE %s",
             slot, to->id));
-        assert_true(ask(from, text, sizeof(text),
-            "CLUSTER SETSLOT %u NODE %s", slot, to->id));
+        assert_true(ask(from, text, sizeof(text), "CLUSTER SETSLOT %u NODE %s",
+            slot, to->id));
     }
 }
 
@@ -176,8 +176,8 @@ two_workers_and_control_share_a_moving_map(void **state)
         workers[i].redis = redis;
         workers[i].number = i;
         workers[i].block = metric_block_new(registry);
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, worker_main,
-                             &workers[i]),
+        assert_int_equal(
+            pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]),
             0);
     }
     assert_int_equal(
@@ -199,8 +199,8 @@ two_workers_and_control_share_a_moving_map(void **state)
     assert_int_equal(status.slots_known, SLOT_COUNT);
     buf_init(&text, 1000000);
     assert_int_equal(metric_render(registry, &text), RC_OK);
-    assert_non_null(memmem(text.data, buf_len(&text),
-        "nearside_redis_commands_total 9600\n", 35));
+    assert_non_null(memmem(
+        text.data, buf_len(&text), "nearside_redis_commands_total 9600\n", 35));
     buf_fini(&text);
     redis_free(&redis);
     loop_free(&control);

@@ -71,8 +71,8 @@ static const struct {
         "*2\r\n*3\r\n:0\r\n:9\r\n*3\r\n$1\r\n?\r\n" PORT BULK_ID_A
         "*3\r\n:10\r\n:19\r\n" NODE_B,
         10, 1, 10, "10.0.0.2"},
-    {"IPv6", "*1\r\n*3\r\n:5\r\n:5\r\n*3\r\n$11\r\n2001:db8::1\r\n" PORT
-             BULK_ID_A,
+    {"IPv6",
+        "*1\r\n*3\r\n:5\r\n:5\r\n*3\r\n$11\r\n2001:db8::1\r\n" PORT BULK_ID_A,
         1, 1, 5, "2001:db8::1"},
     {"metadata is passed over",
         "*1\r\n*3\r\n:0\r\n:0\r\n*4\r\n" HOST_1 PORT BULK_ID_A
@@ -86,15 +86,14 @@ static const struct {
         "*2\r\n*3\r\n:0\r\n:0\r\n*2\r\n" HOST_1 PORT
         "*3\r\n:1\r\n:1\r\n*2\r\n" HOST_1 PORT,
         2, 1, 1, "10.0.0.1"},
-    {"a hole", "*2\r\n*3\r\n:0\r\n:9\r\n" NODE_A
-               "*3\r\n:20\r\n:29\r\n" NODE_B,
+    {"a hole", "*2\r\n*3\r\n:0\r\n:9\r\n" NODE_A "*3\r\n:20\r\n:29\r\n" NODE_B,
         20, 2, 29, "10.0.0.2"},
     {"of rows that overlap the first holds",
         "*2\r\n*3\r\n:0\r\n:9\r\n" NODE_A "*3\r\n:5\r\n:14\r\n" NODE_B, 15, 2,
         5, "10.0.0.1"},
     {"slot 16384 is none",
-        "*2\r\n*3\r\n:0\r\n:16384\r\n" NODE_A "*3\r\n:3\r\n:3\r\n" NODE_B, 1,
-        1, 3, "10.0.0.2"},
+        "*2\r\n*3\r\n:0\r\n:16384\r\n" NODE_A "*3\r\n:3\r\n:3\r\n" NODE_B, 1, 1,
+        3, "10.0.0.2"},
     {"negative and turned rows are none",
         "*3\r\n*3\r\n:-1\r\n:5\r\n" NODE_A "*3\r\n:9\r\n:8\r\n" NODE_A
         "*3\r\n:3\r\n:3\r\n" NODE_B,
@@ -180,14 +179,14 @@ make_view(unsigned split, const char *low, const char *high)
     struct view *view = view_new();
     uint16_t index;
 
-    assert_int_equal(view_add_node(view, slice_of_str(low),
-                         slice_of(low, 1), 1, &index),
+    assert_int_equal(
+        view_add_node(view, slice_of_str(low), slice_of(low, 1), 1, &index),
         RC_OK);
     if (split > 0) {
         view_give(view, 0, split - 1, index);
     }
-    assert_int_equal(view_add_node(view, slice_of_str(high),
-                         slice_of(high, 1), 1, &index),
+    assert_int_equal(
+        view_add_node(view, slice_of_str(high), slice_of(high, 1), 1, &index),
         RC_OK);
     view_give(view, split, SLOT_COUNT - 1, index);
     return view;
@@ -222,13 +221,15 @@ higher_config_epoch_wins_slot_by_slot(void **state)
     struct view *out = view_new();
 
     (void)state;
-    view_read_epochs(old, SLICE(
-        ID_A " 10.0.0.1:6379@16379 myself,master - 0 0 5 connected 0-16382\n"
-        ID_B " 10.0.0.2:6379@16379,host master - 0 1 2 connected 16383\n"
-        "nonsense\n\n" ID_B " too short\n"));
-    view_read_epochs(new, SLICE(
-        ID_C " 10.0.0.3:6379@16379 master - 0 0 6 connected 0-16382\n"
-        ID_B " 10.0.0.2:6379@16379 master - 0 1 2 connected 16383"));
+    view_read_epochs(old,
+        SLICE(ID_A " 10.0.0.1:6379@16379 myself,master - 0 0 5 connected "
+                   "0-16382\n" ID_B
+                   " 10.0.0.2:6379@16379,host master - 0 1 2 connected 16383\n"
+                   "nonsense\n\n" ID_B " too short\n"));
+    view_read_epochs(new,
+        SLICE(
+            ID_C " 10.0.0.3:6379@16379 master - 0 0 6 connected 0-16382\n" ID_B
+                 " 10.0.0.2:6379@16379 master - 0 1 2 connected 16383"));
     assert_int_equal(old->nodes[0].epoch, 5);
     assert_int_equal(old->nodes[1].epoch, 2);
     assert_int_equal(view_settle(out, views, 2), RC_OK);

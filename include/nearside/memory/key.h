@@ -24,4 +24,7 @@ enum rc key_full(struct arena *arena, struct slice scheme, struct slice host,
 enum rc key_redis(struct arena *arena, struct slice prefix, enum key_kind kind,
     struct slice full, struct slice variant, struct slice *out) RC_MUST_CHECK;
 
+/* The lease's key of an entry's key with that prefix: entry.len bytes. */
+void key_lease_of(struct slice entry, struct slice prefix, char *out);
+
 #endif

@@ -12,8 +12,8 @@
 struct address {
     socklen_t len; /* 0: none */
     union {
+        struct sockaddr_storage storage; /* first: {0} zeroes the first only */
         struct sockaddr any;
-        struct sockaddr_storage storage;
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
         struct sockaddr_un unix_;

@@ -32,15 +32,14 @@ struct redirect {
  * port, so that IPv6 needs no brackets (with them it is read as well).
  * RC_BAD: anything else, an unknown host ("?") included.
  */
-enum rc redirect_parse(
-    struct slice text, struct redirect *out) RC_MUST_CHECK;
+enum rc redirect_parse(struct slice text, struct redirect *out) RC_MUST_CHECK;
 
 /* Printable, not too long, and something: may this be a node's host? */
 bool host_is_sane(struct slice host);
 
 /* Parts "host:port", "[::1]:6379" or "::1:6379". RC_BAD. An empty host is
    allowed here. */
-enum rc host_port_parse(
-    struct slice text, struct slice *out_host, uint16_t *out_port) RC_MUST_CHECK;
+enum rc host_port_parse(struct slice text, struct slice *out_host,
+    uint16_t *out_port) RC_MUST_CHECK;
 
 #endif

@@ -70,7 +70,8 @@ void redis_free(struct redis **redis);
 struct redis_client *redis_client_new(struct redis *redis, struct loop *loop,
     struct log_ring *ring, struct metric_block *block);
 
-/* Every call under way ends with RC_CANCELLED first. */
+/* Every call under way ends with RC_CANCELLED first, and so does what is
+   sent from there. Not from inside on_reply. */
 void redis_client_free(struct redis_client **client);
 
 enum redis_type {

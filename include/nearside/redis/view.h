@@ -20,15 +20,15 @@ struct view_node {
     char id[NODE_ID_LEN + 1]; /* "" when the server did not say */
     char host[HOST_MAX + 1];
     uint16_t port;
-    unsigned slots;  /* owned */
-    uint64_t epoch;  /* config epoch; 0 until view_read_epochs */
+    unsigned slots; /* owned */
+    uint64_t epoch; /* config epoch; 0 until view_read_epochs */
 };
 
 struct view {
     struct view_node *nodes; /* primaries that own slots; owned */
     unsigned nodes_len;
     unsigned nodes_cap;
-    unsigned covered; /* slots with an owner */
+    unsigned covered;           /* slots with an owner */
     uint16_t owner[SLOT_COUNT]; /* index into nodes, or VIEW_NONE */
 };
 

@@ -1,0 +1,503 @@
+/* Access lines: what they show, what they escape, where they are cut. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "nearside/app/access.h"
+#include "nearside/base/check.h"
+#include "nearside/base/log.h"
+
+enum {
+    LINE_MAX_TAKEN = 64 * 1024,
+};
+
+/* Monday, 23 November 2026, 03:12:37.042 UTC */
+#define WHEN_MS  INT64_C(1795403557042)
+#define WHEN     "[23/Nov/2026:03:12:37 +0000]"
+#define BROWSER  "Mozilla/5.0 (X11)"
+#define ROUTE    "/products/:id"
+#define USUAL    "cache=hit tier=shared route=\"" ROUTE "\" time=0.000213"
+#define SIXTEEN  "0123456789abcdef"
+#define HUNDREDS 20000 /* bytes of a text far beyond every maximum */
+
+static struct address
+address_given(const char *text)
+{
+    struct address a;
+
+    assert_int_equal(address_parse(slice_of_str(text), &a), RC_OK);
+    return a;
+}
+
+/* A hit like a thousand others; each case changes what it is about. */
+static struct proxy_access
+usual(void)
+{
+    return (struct proxy_access){
+        .wall_ms = WHEN_MS,
+        .took_us = 213,
+        .peer = address_given("192.0.2.1:40000"),
+        .method = SLICE("GET"),
+        .target = SLICE("/products/42"),
+        .minor = 1,
+        .host = SLICE("shop.example"),
+        .referer = SLICE("https://a.example/?q=1"),
+        .user_agent = SLICE(BROWSER),
+        .status = 200,
+        .bytes = 43,
+        .route = SLICE(ROUTE),
+        .result = "hit",
+        .tier = "shared",
+    };
+}
+
+/* Makes one line with `make` and gives what came out of the log, its
+   newline included; good until the next call. */
+static const char *
+line_of(proxy_access_fn make, const struct proxy_access *access)
+{
+    static char text[LINE_MAX_TAKEN];
+    char path[] = "/tmp/nearside-access-XXXXXX";
+    int fd = mkstemp(path);
+    const struct log_opts opts = {
+        .events = {.target = LOG_TARGET_NONE},
+        .access = {.target = LOG_TARGET_FILE, .path = path},
+    };
+    struct log *log;
+    ssize_t n;
+
+    assert_true(fd >= 0);
+    assert_int_equal(log_open(&opts, &log, NULL), RC_OK);
+    make(NULL, log_ring_new(log), access);
+    log_close(&log);
+    n = read(fd, text, sizeof(text) - 1);
+    assert_true(n >= 0);
+    text[n] = '\0';
+    close(fd);
+    unlink(path);
+    return text;
+}
+
+static const char *
+filled(char c)
+{
+    static char text[HUNDREDS + 1];
+
+    memset(text, c, HUNDREDS);
+    text[HUNDREDS] = '\0';
+    return text;
+}
+
+/* --- combined ------------------------------------------------------------ */
+
+struct combined_case {
+    const char *claim;
+    void (*change)(struct proxy_access *access);
+    const char *line; /* without its newline */
+};
+
+static void
+nothing(struct proxy_access *a)
+{
+    (void)a;
+}
+
+static void
+nothing_known(struct proxy_access *a)
+{
+    *a = (struct proxy_access){.minor = 1, .status = 400};
+}
+
+static void
+client_left(struct proxy_access *a)
+{
+    a->status = 0;
+    a->bytes = 0;
+    a->result = "gone";
+    a->tier = "-";
+}
+
+static void
+has_detail(struct proxy_access *a)
+{
+    a->detail = "LF without CR before it";
+}
+
+static void
+over_v6(struct proxy_access *a)
+{
+    a->peer = address_given("[2001:db8::1]:443");
+}
+
+static void
+over_unix(struct proxy_access *a)
+{
+    a->peer = address_given("unix:/run/a.sock");
+}
+
+static void
+widest_v4(struct proxy_access *a)
+{
+    a->peer = address_given("255.100.10.0:1");
+}
+
+static void
+has_query(struct proxy_access *a)
+{
+    a->target = SLICE("/products/42?currency=EUR&q=%20");
+}
+
+static void
+old_version(struct proxy_access *a)
+{
+    a->minor = 0;
+}
+
+static void
+hostile_target(struct proxy_access *a)
+{
+    a->target = SLICE("/a\r\nb\" 200 \\x\x7f\0\xff\t");
+}
+
+static void
+hostile_fields(struct proxy_access *a)
+{
+    a->referer = SLICE("\x1b[31m\" \"");
+    a->user_agent = SLICE("caf\xc3\xa9");
+    a->route = SLICE("/\"x\"");
+    a->method = SLICE("\"G");
+}
+
+static void
+long_and_big(struct proxy_access *a)
+{
+    a->took_us = INT64_C(3600000001);
+    a->bytes = UINT64_MAX;
+}
+
+static void
+clock_stepped(struct proxy_access *a)
+{
+    a->took_us = -5;
+    a->wall_ms = -1;
+}
+
+static void
+clock_far_ahead(struct proxy_access *a)
+{
+    a->wall_ms = INT64_MAX;
+}
+
+#define REFERER "\"https://a.example/?q=1\""
+#define AGENT   "\"" BROWSER "\""
+#define GET     "\"GET /products/42 HTTP/1.1\""
+#define TAIL    " 200 43 " REFERER " " AGENT " " USUAL
+
+static const struct combined_case combined_cases[] = {
+    {"the usual line", nothing, "192.0.2.1 - - " WHEN " " GET TAIL},
+    {"absent is a dash", nothing_known,
+        "- - - [01/Jan/1970:00:00:00 +0000] \"-\" 400 0 \"-\" \"-\" cache=- "
+        "tier=- route=\"-\" time=0.000000"},
+    {"a client that left is a 499", client_left,
+        "192.0.2.1 - - " WHEN " " GET " 499 0 " REFERER " " AGENT
+        " cache=gone tier=- route=\"" ROUTE "\" time=0.000213"},
+    {"a detail stands last", has_detail,
+        "192.0.2.1 - - " WHEN " " GET TAIL
+        " detail=\"LF without CR before it\""},
+    {"IPv6 has no brackets", over_v6, "2001:db8::1 - - " WHEN " " GET TAIL},
+    {"a unix peer has no address", over_unix, "unix: - - " WHEN " " GET TAIL},
+    {"all widths of IPv4", widest_v4, "255.100.10.0 - - " WHEN " " GET TAIL},
+    {"a query stays", has_query,
+        "192.0.2.1 - - " WHEN
+        " \"GET /products/42?currency=EUR&q=%20 HTTP/1.1\"" TAIL},
+    {"the version is the client's", old_version,
+        "192.0.2.1 - - " WHEN " \"GET /products/42 HTTP/1.0\"" TAIL},
+    {"a target cannot end line or quotes", hostile_target,
+        "192.0.2.1 - - " WHEN " \"GET "
+        "/a\\x0d\\x0ab\\x22 200 \\x5cx\\x7f\\x00\\xff\\x09 HTTP/1.1\"" TAIL},
+    {"nor can a field, a route or a method", hostile_fields,
+        "192.0.2.1 - - " WHEN " \"\\x22G /products/42 HTTP/1.1\" 200 43 "
+        "\"\\x1b[31m\\x22 \\x22\" \"caf\\xc3\\xa9\" cache=hit tier=shared "
+        "route=\"/\\x22x\\x22\" time=0.000213"},
+    {"an hour and the largest body", long_and_big,
+        "192.0.2.1 - - " WHEN " " GET " 200 18446744073709551615 " REFERER
+        " " AGENT " cache=hit tier=shared route=\"" ROUTE
+        "\" time=3600.000001"},
+    {"a clock before its beginning", clock_stepped,
+        "192.0.2.1 - - [01/Jan/1970:00:00:00 +0000] " GET " 200 43 " REFERER
+        " " AGENT " cache=hit tier=shared route=\"" ROUTE "\" time=0.000000"},
+    {"a clock beyond dates", clock_far_ahead,
+        "192.0.2.1 - - [31/Dec/9999:23:59:59 +0000] " GET TAIL},
+};
+
+static void
+combined_line_is_as_its_case_says(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(combined_cases); i++) {
+        const struct combined_case *c = &combined_cases[i];
+        struct proxy_access access = usual();
+        char want[1024];
+
+        c->change(&access);
+        snprintf(want, sizeof(want), "%s\n", c->line);
+        print_message("  %s\n", c->claim);
+        assert_string_equal(line_of(access_combined, &access), want);
+    }
+}
+
+/* Every part at its worst at once: the line keeps its shape and its end. */
+static void
+combined_line_holds_all_parts_at_their_longest(void **state)
+{
+    static const char fills[] = {'a', '"', '\0', '\xff'};
+    static char words[HUNDREDS];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(fills); i++) {
+        const struct slice text = slice_of(filled(fills[i]), HUNDREDS);
+        struct proxy_access access = usual();
+        const char *line;
+
+        access.method = access.target = access.host = text;
+        access.referer = access.user_agent = access.route = text;
+        memset(words, '\xff', sizeof(words) - 1);
+        access.detail = access.result = access.tier = words;
+        access.bytes = UINT64_MAX;
+        access.took_us = INT64_MAX;
+        access.peer = address_given("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:"
+                                    "ffff]:1");
+        line = line_of(access_combined, &access);
+        assert_true(strlen(line) < 6 * 1024);
+        assert_non_null(strstr(line, "... HTTP/1.1\" 200 1844674407370955"));
+        assert_non_null(strstr(line, "...\" time=9223372036854.775807 det"));
+        assert_string_equal(line + strlen(line) - 5, "...\"\n");
+        assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+    }
+}
+
+/* Around the maximum: whole up to it, cut with dots from there on. */
+static void
+long_target_is_cut_at_its_maximum_and_not_before(void **state)
+{
+    (void)state;
+    for (size_t len = 2040; len < 2056; len++) {
+        struct proxy_access access = usual();
+        const char *line;
+        size_t shown;
+
+        access.target = slice_of(filled('t'), len);
+        line = line_of(access_combined, &access);
+        shown = strspn(strchr(line, 't'), "t");
+        if (len < 2048) {
+            assert_int_equal(shown, len);
+            assert_null(strstr(line, "t..."));
+        } else {
+            assert_int_equal(shown, 2044);
+            assert_non_null(strstr(line, "t... HTTP/1.1\""));
+        }
+    }
+}
+
+/* --- JSON ---------------------------------------------------------------- */
+
+/* The line as an object; it must be one line of ASCII. */
+static json_t *
+json_of(const struct proxy_access *access)
+{
+    const char *line = line_of(access_json, access);
+    size_t len = strlen(line);
+    json_error_t error;
+    json_t *object;
+
+    assert_true(len > 2 && line[len - 1] == '\n');
+    for (size_t i = 0; i < len - 1; i++) {
+        assert_true(line[i] >= 0x20 && line[i] < 0x7f);
+    }
+    object = json_loads(line, JSON_ALLOW_NUL, &error);
+    if (object == NULL) {
+        fail_msg("%s: %s", error.text, line);
+    }
+    return object;
+}
+
+static void
+assert_text(const json_t *object, const char *name, struct slice want)
+{
+    const json_t *value = json_object_get(object, name);
+
+    assert_true(json_is_string(value));
+    assert_int_equal(json_string_length(value), want.len);
+    assert_memory_equal(json_string_value(value), want.ptr, want.len);
+}
+
+static void
+json_line_shows_all_that_is_known(void **state)
+{
+    struct proxy_access access = usual();
+
+    (void)state;
+    access.detail = "negative";
+    assert_string_equal(line_of(access_json, &access),
+        "{\"time\":\"2026-11-23T03:12:37.042Z\",\"client\":\"192.0.2.1\","
+        "\"method\":\"GET\",\"target\":\"/products/42\","
+        "\"version\":\"HTTP/1.1\",\"host\":\"shop.example\",\"status\":200,"
+        "\"bytes\":43,\"referer\":\"https://a.example/?q=1\","
+        "\"user_agent\":\"" BROWSER "\",\"route\":\"" ROUTE "\","
+        "\"cache\":\"hit\",\"tier\":\"shared\",\"detail\":\"negative\","
+        "\"seconds\":0.000213}\n");
+}
+
+static void
+json_line_shows_null_for_what_is_absent(void **state)
+{
+    const struct proxy_access access = {.minor = 1};
+
+    (void)state;
+    assert_string_equal(line_of(access_json, &access),
+        "{\"time\":\"1970-01-01T00:00:00.000Z\",\"client\":null,"
+        "\"method\":null,\"target\":null,\"version\":null,\"host\":null,"
+        "\"status\":499,\"bytes\":0,\"referer\":null,\"user_agent\":null,"
+        "\"route\":null,\"cache\":null,\"tier\":null,\"detail\":null,"
+        "\"seconds\":0.0}\n");
+}
+
+static void
+json_text_that_is_utf8_stays_what_it_is(void **state)
+{
+    static const struct slice texts[] = {
+        SLICE("caf\xc3\xa9 \"quoted\" back\\slash"),
+        SLICE("\xf0\x9f\x98\x80"),
+        SLICE("a\r\n\x1b[0m"),
+        SLICE("nul \0 within"),
+        SLICE("\\xff"),
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct proxy_access access = usual();
+        json_t *object;
+
+        access.user_agent = access.target = texts[i];
+        object = json_of(&access);
+        assert_text(object, "user_agent", texts[i]);
+        assert_text(object, "target", texts[i]);
+        json_decref(object);
+    }
+}
+
+static void
+json_line_with_bytes_that_are_not_utf8_does_not_vanish(void **state)
+{
+    static const struct {
+        struct slice text;
+        struct slice want;
+    } cases[] = {
+        {SLICE("a\xff"), SLICE("a\\xff")},
+        {SLICE("\xc0\x80"), SLICE("\\xc0\\x80")},          /* overlong */
+        {SLICE("\xed\xa0\x80"), SLICE("\\xed\\xa0\\x80")}, /* surrogate */
+        {SLICE("\xe2\x82"), SLICE("\\xe2\\x82")},          /* half */
+        {SLICE("\x7f"), SLICE("\\x7f")}, /* UTF-8, but no log's */
+        {SLICE("\"\xff\n"), SLICE("\\x22\\xff\\x0a")},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct proxy_access access = usual();
+        json_t *object;
+
+        access.target = access.referer = access.host = cases[i].text;
+        object = json_of(&access);
+        assert_text(object, "target", cases[i].want);
+        assert_text(object, "referer", cases[i].want);
+        assert_text(object, "host", cases[i].want);
+        assert_text(object, "method", SLICE("GET"));
+        json_decref(object);
+    }
+}
+
+/* Whatever the length, the cut never leaves half a character. */
+static void
+json_text_is_cut_between_characters(void **state)
+{
+    static char euros[3 * 1000];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(euros); i++) {
+        euros[i] = "\xe2\x82\xac"[i % 3];
+    }
+    for (size_t skip = 0; skip < 3; skip++) {
+        struct proxy_access access = usual();
+        const char *value;
+        json_t *object;
+        char text[3002];
+
+        memset(text, 'x', 2);
+        memcpy(text + 2, euros, sizeof(euros));
+        access.user_agent = slice_of(text + skip, 2 - skip + sizeof(euros));
+        if (skip > 1) {
+            access.user_agent = slice_of(euros, sizeof(euros));
+        }
+        object = json_of(&access);
+        value = json_string_value(json_object_get(object, "user_agent"));
+        assert_true(strlen(value) > 505 && strlen(value) < 512);
+        assert_string_equal(value + strlen(value) - 6, "\xe2\x82\xac...");
+        json_decref(object);
+    }
+}
+
+static void
+json_line_holds_all_parts_at_their_longest(void **state)
+{
+    static const char fills[] = {'a', '"', '\0', '\x01', '\xff', '\x80'};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(fills); i++) {
+        struct proxy_access access = usual();
+        json_t *object;
+
+        access.method = slice_of(filled(fills[i]), HUNDREDS);
+        access.target = access.host = access.referer = access.method;
+        access.user_agent = access.route = access.method;
+        object = json_of(&access);
+        assert_int_equal(json_object_size(object), 15);
+        json_decref(object);
+    }
+}
+
+static void
+line_is_not_made_when_nobody_wants_it(void **state)
+{
+    const struct proxy_access access = usual();
+
+    (void)state;
+    access_combined(NULL, NULL, &access);
+    access_json(NULL, NULL, &access);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(combined_line_is_as_its_case_says),
+        cmocka_unit_test(combined_line_holds_all_parts_at_their_longest),
+        cmocka_unit_test(long_target_is_cut_at_its_maximum_and_not_before),
+        cmocka_unit_test(json_line_shows_all_that_is_known),
+        cmocka_unit_test(json_line_shows_null_for_what_is_absent),
+        cmocka_unit_test(json_text_that_is_utf8_stays_what_it_is),
+        cmocka_unit_test(
+            json_line_with_bytes_that_are_not_utf8_does_not_vanish),
+        cmocka_unit_test(json_text_is_cut_between_characters),
+        cmocka_unit_test(json_line_holds_all_parts_at_their_longest),
+        cmocka_unit_test(line_is_not_made_when_nobody_wants_it),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
