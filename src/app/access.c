@@ -11,7 +11,7 @@
  * that is UTF-8 is left to JSON's own escapes, and so stays what the client
  * sent; one that is not is escaped as in the combined line.
  *
- * Of the fields only Referer and User-Agent are shown: credentials are not
+ * Of the fields only Host, Referer and User-Agent are shown: credentials are not
  * written because they are never looked at.
  */
 #include "nearside/app/access.h"

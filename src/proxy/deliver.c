@@ -35,15 +35,16 @@ write_cache_status(struct writer *w, struct request *r)
 {
     write_slice(w, SLICE("cache-status: "));
     write_slice(w, r->worker->proxy->name);
-    if (r->hit != NULL) {
-        write_slice(w, SLICE("; hit"));
-        write_ttl(w, r);
-    } else if (r->fwd != NULL) {
+    if (r->fwd != NULL) {
         write_slice(w, SLICE("; fwd="));
         write_slice(w, slice_of_str(r->fwd));
+    } else if (r->hit != NULL) {
+        write_slice(w, SLICE("; hit"));
     }
-    if (r->fwd_status != 0 && r->hit == NULL &&
-        r->fwd_status != r->response.status) {
+    if (r->hit != NULL) {
+        write_ttl(w, r);
+    }
+    if (r->fwd_status != 0 && r->fwd_status != r->response.status) {
         write_slice(w, SLICE("; fwd-status="));
         write_u64(w, r->fwd_status);
     }

@@ -68,6 +68,7 @@ struct flight_run {
     int64_t response_ms;
     unsigned status;
     struct entry *entry; /* while it is being stored */
+    struct entry *stale; /* found, no longer fresh, within its grace */
     char px[24];
     char token[TOKEN_LEN];
     size_t token_len;
@@ -89,6 +90,7 @@ run_end(struct flight_run *run)
     redis_call_cancel(&run->set);
     fetch_cancel(&run->fetch);
     entry_unref(&run->entry);
+    entry_unref(&run->stale);
     flight_close(run->worker->proxy->flights, run->flight);
     request_unref(&run->leader);
     flight_unref(&run->flight);
@@ -134,10 +136,25 @@ resolve_entry(struct flight_run *run, struct entry *own_entry)
 
 /* --- lookup ------------------------------------------------------------ */
 
-/* The entry in a reply, if it is one, is ours, and can still be used. */
+/* Keeps an entry that is past its time for the case that the origin cannot
+   answer (RFC 9111 4.2.4), unless the origin has forbidden that. */
+static void
+keep_stale(struct flight_run *run, struct entry *own_entry, int64_t now_ms)
+{
+    entry_unref(&run->stale);
+    if (now_ms < own_entry->stale_until_ms &&
+        (own_entry->flags & (ENTRY_REVALIDATE | ENTRY_PASS)) == 0) {
+        run->stale = own_entry;
+    } else {
+        entry_unref(&own_entry);
+    }
+}
+
+/* The entry in a reply, if it is one, is ours, and is fresh. */
 static struct entry *
 entry_of(struct flight_run *run, enum rc rc, struct redis_reply *reply)
 {
+    int64_t now_ms = clock_wall_ms(loop_clock(run->worker->loop));
     struct entry *entry;
     char *value;
     size_t len;
@@ -150,8 +167,9 @@ entry_of(struct flight_run *run, enum rc rc, struct redis_reply *reply)
         worker_count(run->worker, run->worker->proxy->metrics.values_bad);
         return NULL;
     }
-    if (clock_wall_ms(loop_clock(run->worker->loop)) >= entry->fresh_until_ms) {
-        entry_unref(&entry);
+    if (now_ms >= entry->fresh_until_ms) {
+        keep_stale(run, entry, now_ms);
+        return NULL;
     }
     return entry;
 }
@@ -487,6 +505,23 @@ on_head(void *ctx, const struct head *head)
     };
 }
 
+/* The origin cannot answer: what is past its time is better than nothing. */
+static void
+resolve_stale(struct flight_run *run)
+{
+    struct flight_result result = {
+        .outcome = FLIGHT_ENTRY,
+        .entry = run->stale,
+        .is_stale = true,
+        .fwd_status = run->status,
+    };
+
+    run->stale = NULL;
+    fetch_cancel(&run->fetch);
+    resolve(run, &result, false);
+    run_end_released(run);
+}
+
 static void
 on_fill(void *ctx, struct fill *fill)
 {
@@ -501,6 +536,10 @@ on_fill(void *ctx, struct fill *fill)
 
     if (fill == NULL) {
         loop_defer(run->worker->loop, &run->failed);
+        return;
+    }
+    if (run->status >= 500 && run->stale != NULL) {
+        resolve_stale(run);
         return;
     }
     result.fill = fill_ref(fill);
@@ -539,6 +578,10 @@ on_error(void *ctx, enum origin_error error)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
+    if (run->stale != NULL) {
+        resolve_stale(run);
+        return;
+    }
     resolve(run,
         &(struct flight_result){.outcome = FLIGHT_ERROR, .error = error},
         false);

@@ -29,6 +29,8 @@ enum flight_outcome {
 struct flight_result {
     enum flight_outcome outcome;
     struct entry *entry;     /* ENTRY: a reference */
+    bool is_stale;           /* ENTRY: past its time, for want of better */
+    unsigned fwd_status;     /* with is_stale: what the origin said, or 0 */
     struct fill *fill;       /* FILL: a reference */
     enum origin_error error; /* ERROR */
     bool is_private;         /* FILL: for the leader alone; for the others it

@@ -256,11 +256,27 @@ use_fill(struct request *r, const struct flight_result *result)
 }
 
 static const struct step *
+use_stale(struct request *r, const struct flight_result *result)
+{
+    if (!may_use(r, (result->entry->flags & ENTRY_SHAREABLE) != 0)) {
+        return &step_forward;
+    }
+    r->hit = entry_ref(result->entry);
+    r->result = RESULT_STALE;
+    r->tier = TIER_SHARED;
+    r->fwd = "stale";
+    r->fwd_status = result->fwd_status;
+    r->detail = "grace";
+    return &step_deliver_entry;
+}
+
+static const struct step *
 after_flight(struct request *r, const struct flight_result *result)
 {
     switch (result->outcome) {
     case FLIGHT_ENTRY:
-        return use_entry(r, entry_ref(result->entry));
+        return result->is_stale ? use_stale(r, result)
+                                : use_entry(r, entry_ref(result->entry));
     case FLIGHT_FILL:
         return use_fill(r, result);
     case FLIGHT_ERROR:
@@ -453,8 +469,8 @@ on_invalidated(void *ctx, bool is_acknowledged)
 static const struct step *
 run_invalidate(struct request *r)
 {
-    r->invalidation = invalidation_start(
-        r->worker, r->key, r->entry_key, on_invalidated, r);
+    r->invalidation =
+        invalidation_start(r->worker, r->key, r->entry_key, on_invalidated, r);
     return r->invalidation == NULL ? &step_deliver_fill : NULL;
 }
 

@@ -18,12 +18,11 @@
  * - What may have been executed is sent again only when the caller said
  *   that this does no harm (call->retries).
  */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "nearside/base/hash.h"
 #include "nearside/base/log.h"
 #include "redis/pool.h"
+
+#include <stdlib.h>
 
 enum {
     CLIENT_MAGIC = 0x52434c49,

@@ -1,7 +1,7 @@
 /* The room's metrics: one list, so that names and texts stand together. */
-#include <stdio.h>
-
 #include "redis/room.h"
+
+#include <stdio.h>
 
 static const char *const failure_names[FAILURE_COUNT] = {
     [FAILURE_TIMEOUT] = "timeout",

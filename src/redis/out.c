@@ -5,9 +5,9 @@
  */
 #include "nearside/redis/out.h"
 
-#include <stdlib.h>
-
 #include "nearside/base/check.h"
+
+#include <stdlib.h>
 
 enum {
     /* Some 200 GETs; with the allocator's own bytes four pages. */

@@ -6,10 +6,10 @@
  * changes, for a walk over the nodes; never on the way of a command, which
  * uses its worker's own copy.
  */
+#include "redis/room.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "redis/room.h"
 
 enum {
     COMMAND_TIMEOUT_MS = 50,

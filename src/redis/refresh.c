@@ -17,13 +17,12 @@
  * - A standalone server needs no map: the same question is a PING, and the
  *   first seed that answers is the server.
  */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "nearside/base/hash.h"
 #include "nearside/base/log.h"
 #include "redis/room.h"
 #include "redis/wire.h"
+
+#include <stdlib.h>
 
 enum {
     REFRESH_MAGIC = 0x52465253,

@@ -17,11 +17,12 @@
  */
 #include "nearside/redis/resp.h"
 
-#include <assert.h>
-#include <hiredis/hiredis.h>
-#include <stdlib.h>
-
 #include "nearside/base/check.h"
+
+#include <hiredis/hiredis.h>
+
+#include <assert.h>
+#include <stdlib.h>
 
 enum {
     RESP_MAGIC = 0x52455350,
@@ -54,8 +55,9 @@ struct resp {
     uint32_t magic;
     enum rc dead; /* RC_OK while the stream is good */
     struct resp_opts opts;
-    redisReader *reader; /* owned */
-    struct slice in;     /* of the caller's scratch; not yet looked at */
+    redisReader *reader;                 /* owned */
+    redisReplyObjectFunctions functions; /* the reader's door is not const */
+    struct slice in; /* of the caller's scratch; not yet looked at */
     char *scratch;
     size_t place_cap;
     bool is_direct;  /* the place given last was big's */
@@ -293,8 +295,7 @@ on_bool(const redisReadTask *task, int value)
 }
 #endif
 
-/* Not const: the reader's door takes it so, and only reads it. */
-static redisReplyObjectFunctions functions = {
+static const redisReplyObjectFunctions reply_functions = {
     .createString = on_string,
     .createArray = on_array,
     .createInteger = on_integer,
@@ -317,7 +318,8 @@ resp_new(const struct resp_opts *opts)
     if (r == NULL) {
         return NULL;
     }
-    r->reader = redisReaderCreateWithFunctions(&functions);
+    r->functions = reply_functions;
+    r->reader = redisReaderCreateWithFunctions(&r->functions);
     if (r->reader == NULL) {
         free(r);
         return NULL;

@@ -1,12 +1,12 @@
 /* Lua scripts and their names: the SHA-1 of the body, which is what EVALSHA
    asks for. Not a matter of security. */
+#include "nearside/base/check.h"
 #include "nearside/redis/redis.h"
 
-#include <assert.h>
 #include <sha1.h>
-#include <sys/types.h>
 
-#include "nearside/base/check.h"
+#include <assert.h>
+#include <sys/types.h>
 
 void
 redis_script_init(struct redis_script *script, const char *body)

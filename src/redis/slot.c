@@ -8,6 +8,7 @@
 
 #include "nearside/base/check.h"
 
+/* clang-format off: eight a line, so that it can be looked through. */
 static const uint16_t crc16_table[256] = {
     0x0000,
     0x1021,
@@ -266,6 +267,7 @@ static const uint16_t crc16_table[256] = {
     0x0ed1,
     0x1ef0,
 };
+/* clang-format on */
 
 static uint16_t
 crc16(struct slice s)

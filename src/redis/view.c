@@ -6,10 +6,10 @@
  */
 #include "nearside/redis/view.h"
 
-#include <stdlib.h>
-
 #include "nearside/base/check.h"
 #include "nearside/redis/redis.h"
+
+#include <stdlib.h>
 
 struct view *
 view_new(void)

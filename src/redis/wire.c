@@ -20,12 +20,12 @@
  */
 #include "redis/wire.h"
 
-#include <stdlib.h>
-
 #include "nearside/base/hash.h"
 #include "nearside/net/dial.h"
 #include "nearside/redis/out.h"
 #include "nearside/redis/resp.h"
+
+#include <stdlib.h>
 
 enum {
     WIRE_MAGIC = 0x57495245,

@@ -681,6 +681,7 @@ client_that_goes_on_sending_is_left_after_64_kib(void **state)
 
     (void)state;
     rig_start(&rig, ADMIN_METRICS, "127.0.0.1:0");
+    advance(&rig, 1); /* from here on time stands still */
     fd = dial(&rig);
     say(&rig, fd, SLICE("GET /livez HTTP/1.1\r\n" HOST "\r\n"));
     hear(&rig, fd, TEXT_MAX);
@@ -745,7 +746,7 @@ answer_that_is_not_read_in_ten_seconds_is_broken_off(void **state)
     say(&rig, fd, big_request);
     turns(&rig);
     advance(&rig, 9900);
-    assert_true(recv(fd, rig.text, 1, MSG_DONTWAIT) == 1);
+    assert_int_equal(recv(fd, rig.text, 1, MSG_DONTWAIT), 1);
     advance(&rig, 110);
     do {
         n = recv(fd, rig.text, TEXT_MAX, 0);
@@ -842,7 +843,7 @@ clients_that_vanish_leave_nothing_behind(void **state)
             say(&rig, fd, SLICE("GET /li"));
         } else if (i % 3 == 2) {
             say(&rig, fd, big_request);
-            assert_true(recv(fd, rig.text, 1000, 0) > 0);
+            until(&rig, recv(fd, rig.text, 1000, MSG_DONTWAIT) > 0);
         }
         reset(fd);
     }

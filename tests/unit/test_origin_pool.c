@@ -603,28 +603,38 @@ name_is_looked_up_once_for_all_who_wait(void **state)
     rig_stop(&rig);
 }
 
-static int hosts_fd = -1; /* the hosts file of hosts_are, to be changed */
+static int hosts_fd = -1; /* -1: the machine's own */
 
-/* Gives this process, and no other, a hosts file of its own. */
+/* Puts a hosts file of its own before this process, and no other. */
 static bool
-hosts_are(const char *text)
+hosts_mount(void)
 {
     char path[] = "/tmp/nearside-hosts-XXXXXX";
-    int fd = mkstemp(path);
     bool is_done;
 
-    assert_true(fd >= 0);
-    if (hosts_fd >= 0) {
-        close(hosts_fd);
-    }
-    hosts_fd = fd;
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    assert_int_equal(fchmod(fd, 0644), 0);
+    hosts_fd = mkstemp(path);
+    assert_true(hosts_fd >= 0);
+    assert_int_equal(fchmod(hosts_fd, 0644), 0);
     is_done = unshare(CLONE_NEWNS) == 0 &&
               mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
               mount(path, "/etc/hosts", NULL, MS_BIND, NULL) == 0;
     unlink(path);
+    if (!is_done) {
+        close(hosts_fd);
+        hosts_fd = -1;
+    }
     return is_done;
+}
+
+static bool
+hosts_are(const char *text)
+{
+    if (hosts_fd < 0 && !hosts_mount()) {
+        return false;
+    }
+    assert_int_equal(ftruncate(hosts_fd, 0), 0);
+    assert_int_equal(pwrite(hosts_fd, text, strlen(text), 0), strlen(text));
+    return true;
 }
 
 /* Only the last of the name's addresses lets anybody in. */
@@ -717,7 +727,7 @@ origin_that_moves_is_found_after_the_resolve_interval(void **state)
     rig_open(&rig, (struct origin_opts){.resolve_interval_ms = 20});
     close(idle_connection(&rig));
     rig_until(&rig, origin_group_connections(rig.group) == 0);
-    assert_int_equal(pwrite(hosts_fd, after, strlen(after), 0), strlen(after));
+    assert_true(hosts_are(after));
     close(rig.listen_fd);
     snprintf(
         text, sizeof(text), "127.0.0.3:%u", (unsigned)address_port(&bound));

@@ -1,8 +1,16 @@
 /*
- * Access lines. Combined: the format of Apache and nginx, followed by
- * cache="<result>" tier="<tier>" route="..." and the time taken in seconds.
- * JSON: one object a line. Both are proxy_access_fn; ctx is not used. Every
- * byte from outside is escaped.
+ * Access lines; both are proxy_access_fn, and ctx is not used. Combined: the
+ * format of Apache and nginx, what the cache did, and the time it took:
+ *
+ *     192.0.2.1 - - [23/Nov/2026:03:12:37 +0000] "GET /products/42 HTTP/1.1"
+ *     200 43 "referer" "user agent" cache=hit tier=shared
+ *     route="/products/:id" time=0.000213
+ *
+ * in one line, with detail="..." behind it when there is one; "-" stands for
+ * what is absent. JSON: the same and the host, one object a line; null
+ * stands for what is absent. A client that left before its answer has status
+ * 499. Every byte from outside is escaped, long texts are cut with "...",
+ * and no field but Host, Referer and User-Agent is ever shown.
  */
 #ifndef NEARSIDE_APP_ACCESS_H
 #define NEARSIDE_APP_ACCESS_H

@@ -110,8 +110,6 @@ struct conf_limits {
     size_t object_max;
     int64_t flight_wait_ms; /* a waiter's patience, then its own fetch */
     unsigned flights_max;   /* open at once */
-    unsigned variants_max;  /* of one key */
-    unsigned vary_max;      /* names in one Vary */
 };
 
 struct conf_origin {
@@ -126,7 +124,6 @@ struct conf_origin {
     int64_t resolve_interval_ms;
     unsigned connections_max; /* 0: no limit */
     unsigned idle_max;        /* a worker */
-    unsigned retries;         /* silent, on a stale pooled connection: 0, 1 */
 };
 
 enum conf_read {

@@ -62,7 +62,9 @@ struct exchange *exchange_start(struct origin_pool *pool,
     const struct exchange_request *request,
     const struct exchange_callbacks *callbacks, void *ctx);
 
-/* Gives up; the connection is closed. Clears the caller's pointer. */
+/* Gives up; the connection is closed, with a reset if the request was not
+   sent whole. Clears the caller's pointer. Inside any callback, too; data
+   given to that callback is not to be read afterwards. */
 void exchange_cancel(struct exchange **x);
 
 /*
@@ -72,14 +74,16 @@ void exchange_cancel(struct exchange **x);
  */
 void exchange_send(struct exchange *x, struct slice data, size_t *out_taken);
 
-/* The request's content is complete. */
+/* The request's content is complete; needed with FRAMING_CHUNKED, harmless
+   otherwise. A content that was cut short is cancelled instead. */
 void exchange_send_end(struct exchange *x);
 
 /* Offers content again from where on_body stopped; on_body comes at the
    turn's end. */
 void exchange_resume(struct exchange *x);
 
-/* Times of this exchange, loop microseconds; 0: not yet. */
+/* When the request's first byte went out (after a retry: the last time);
+   loop microseconds, 0: not yet. */
 int64_t exchange_sent_us(const struct exchange *x);
 
 #endif

@@ -85,7 +85,7 @@ class Nearside:
 
     def status(self):
         """The admin listener's /status."""
-        answer = fetch(self.admin, "/status")
+        answer = fetch(self.admin, "/status", host="localhost")
         assert answer.status == 200, answer
         return json.loads(answer.body)
 
