@@ -163,13 +163,14 @@ start_origins(struct server *s)
     for (size_t i = 0; i < s->conf->origins_count; i++) {
         struct origin_opts opts;
         setup_origin(&s->conf->origins[i], &opts);
-        if (origin_group_new(&opts, s->registry, &s->groups[i]) != RC_OK) {
+        if (origin_group_new(&opts, NULL, &s->groups[i]) != RC_OK) {
             fprintf(
                 stderr, "nearside: origin %s: bad server address\n", opts.name);
             return false;
         }
         s->groups_len++;
     }
+    origin_groups_measure(s->groups, (unsigned)s->groups_len, s->registry);
     return true;
 }
 

@@ -1,10 +1,13 @@
 /*
  * A connection: a socket and the two things one can wait for.
  *
- * The read event is added once and stays; the write event exists only while
- * somebody waits for room, which most connections never do. Both are level-
- * triggered. Nothing is touched after a callback, which may have closed the
- * connection.
+ * One level-triggered event waits for what is wanted just now; it is set
+ * anew when that changes, which is rare: most connections only ever read.
+ * When both are ready the writer comes first and the reader next turn.
+ * Nothing is touched after a callback, which may have closed the connection.
+ *
+ * Waiting may fail for want of kernel memory. The connection is broken then,
+ * and its owner is told as of any other: it is called, and reading fails.
  */
 #include "nearside/net/conn.h"
 
@@ -23,34 +26,35 @@ struct conn {
     int fd;
     bool is_read_wanted;
     bool is_write_wanted;
+    bool is_broken;
     struct loop *loop;
     const struct conn_callbacks *callbacks;
     void *ctx;
-    struct event *write_event; /* owned; NULL until first wanted */
-    struct event read_event;
+    struct event event;
+    struct loop_task broken;  /* tells the owner at the end of the turn */
     struct sockaddr_in6 peer; /* or a sockaddr_in; family 0: none */
 };
 
 static void
-on_read_event(evutil_socket_t fd, short what, void *ctx)
+on_event(evutil_socket_t fd, short what, void *ctx)
 {
     struct conn *conn = OBJ_OF(struct conn, ctx, CONN_MAGIC);
 
     (void)fd;
-    (void)what;
     loop_enter(conn->loop);
-    conn->callbacks->on_readable(conn->ctx);
+    if ((what & EV_WRITE) != 0) {
+        conn->callbacks->on_writable(conn->ctx);
+    } else {
+        conn->callbacks->on_readable(conn->ctx);
+    }
 }
 
 static void
-on_write_event(evutil_socket_t fd, short what, void *ctx)
+on_broken(void *ctx)
 {
     struct conn *conn = OBJ_OF(struct conn, ctx, CONN_MAGIC);
 
-    (void)fd;
-    (void)what;
-    loop_enter(conn->loop);
-    conn->callbacks->on_writable(conn->ctx);
+    conn->callbacks->on_readable(conn->ctx);
 }
 
 struct conn *
@@ -69,8 +73,7 @@ conn_new(struct loop *loop, int own_fd, const struct conn_callbacks *callbacks,
     conn->loop = loop;
     conn->callbacks = callbacks;
     conn->ctx = ctx;
-    event_assign(&conn->read_event, loop->base, own_fd, EV_READ | EV_PERSIST,
-        on_read_event, conn);
+    loop_task_init(&conn->broken, on_broken, conn);
     return conn;
 }
 
@@ -95,7 +98,7 @@ conn_close(struct conn **pconn)
     *pconn = NULL;
     conn_want_read(conn, false);
     conn_want_write(conn, false);
-    free(conn->write_event);
+    loop_task_cancel(&conn->broken);
     close(conn->fd);
     conn->magic = 0;
     free(conn);
@@ -114,43 +117,46 @@ conn_abort(struct conn **pconn)
     conn_close(pconn);
 }
 
-void
-conn_want_read(struct conn *conn, bool is_wanted)
+static void
+wants_changed(struct conn *conn, bool was_waiting)
 {
-    if (conn->is_read_wanted == is_wanted) {
+    short what = EV_PERSIST;
+
+    if (was_waiting) {
+        event_del(&conn->event);
+    }
+    what |= conn->is_read_wanted ? EV_READ : 0;
+    what |= conn->is_write_wanted ? EV_WRITE : 0;
+    if (what == EV_PERSIST) {
         return;
     }
-    conn->is_read_wanted = is_wanted;
-    if (is_wanted) {
-        MUST(event_add(&conn->read_event, NULL) == 0);
-    } else {
-        event_del(&conn->read_event);
+    event_assign(
+        &conn->event, conn->loop->base, conn->fd, what, on_event, conn);
+    if (event_add(&conn->event, NULL) != 0) {
+        conn->is_broken = true;
+        loop_defer(conn->loop, &conn->broken);
     }
 }
 
-static struct event *
-write_event_of(struct conn *conn)
+void
+conn_want_read(struct conn *conn, bool is_wanted)
 {
-    if (conn->write_event == NULL) {
-        conn->write_event = malloc(sizeof(*conn->write_event));
-        MUST(conn->write_event != NULL);
-        event_assign(conn->write_event, conn->loop->base, conn->fd,
-            EV_WRITE | EV_PERSIST, on_write_event, conn);
+    bool was_waiting = conn->is_read_wanted || conn->is_write_wanted;
+
+    if (conn->is_read_wanted != is_wanted) {
+        conn->is_read_wanted = is_wanted;
+        wants_changed(conn, was_waiting);
     }
-    return conn->write_event;
 }
 
 void
 conn_want_write(struct conn *conn, bool is_wanted)
 {
-    if (conn->is_write_wanted == is_wanted) {
-        return;
-    }
-    conn->is_write_wanted = is_wanted;
-    if (is_wanted) {
-        MUST(event_add(write_event_of(conn), NULL) == 0);
-    } else {
-        event_del(conn->write_event);
+    bool was_waiting = conn->is_read_wanted || conn->is_write_wanted;
+
+    if (conn->is_write_wanted != is_wanted) {
+        conn->is_write_wanted = is_wanted;
+        wants_changed(conn, was_waiting);
     }
 }
 
@@ -163,8 +169,12 @@ is_passing(int error)
 enum rc
 conn_read(struct conn *conn, void *to, size_t cap, size_t *out_n)
 {
-    ssize_t n = read(conn->fd, to, cap);
+    ssize_t n;
 
+    if (conn->is_broken) {
+        return RC_IO;
+    }
+    n = read(conn->fd, to, cap);
     if (n > 0) {
         *out_n = (size_t)n;
         return RC_OK;
@@ -175,6 +185,28 @@ conn_read(struct conn *conn, void *to, size_t cap, size_t *out_n)
     return is_passing(errno) ? RC_AGAIN : RC_IO;
 }
 
+enum {
+    /* Up to here it is cheaper to lay the parts together than to have the
+       kernel walk them. */
+    GATHER_MAX = 2048,
+};
+
+/* Lays small parts together in `to`; 0: they are too large for that. */
+static size_t
+gather(const struct iovec *iov, int count, char to[GATHER_MAX])
+{
+    size_t len = 0;
+
+    for (int i = 0; i < count; i++) {
+        if (iov[i].iov_len > GATHER_MAX - len) {
+            return 0;
+        }
+        memcpy(to + len, iov[i].iov_base, iov[i].iov_len);
+        len += iov[i].iov_len;
+    }
+    return len;
+}
+
 enum rc
 conn_writev(
     struct conn *conn, const struct iovec *iov, int count, size_t *out_n)
@@ -183,7 +215,10 @@ conn_writev(
         .msg_iov = (struct iovec *)(uintptr_t)iov,
         .msg_iovlen = (size_t)count,
     };
-    ssize_t n = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+    char text[GATHER_MAX];
+    size_t len = gather(iov, count, text);
+    ssize_t n = len > 0 ? send(conn->fd, text, len, MSG_NOSIGNAL)
+                        : sendmsg(conn->fd, &message, MSG_NOSIGNAL);
 
     if (n > 0) {
         *out_n = (size_t)n;

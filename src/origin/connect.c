@@ -34,11 +34,11 @@ attach(struct exchange *x, struct origin_conn *c)
 static struct origin_conn *
 take_quiet(struct exchange *x)
 {
-    struct origin_conn *c = pool_take(x->pool);
+    struct origin_conn *c = origin_pool_take(x->pool);
 
     while (c != NULL && !may_be_repeated(x) && !conn_is_quiet(c->conn)) {
-        pool_close(&c, false);
-        c = pool_take(x->pool);
+        origin_pool_close(&c, false);
+        c = origin_pool_take(x->pool);
     }
     return c;
 }
@@ -65,7 +65,7 @@ dial_next(struct exchange *x)
     };
 
     MUST(answer->count > 0);
-    if (!group_reserve(pool->group)) {
+    if (!origin_group_reserve(pool->group)) {
         exchange_fail_later(x, ORIGIN_ERROR_LIMIT);
         return;
     }
@@ -88,7 +88,7 @@ connect_fresh(struct exchange *x)
 {
     x->connect_until_ms =
         loop_now_ms(x->pool->loop) + x->pool->group->opts.connect_timeout_ms;
-    switch (names_get(x->pool)) {
+    switch (origin_names_get(x->pool)) {
     case RC_OK:
         dial_first(x);
         return;
@@ -145,7 +145,7 @@ exchange_reconnect(struct exchange *x, enum origin_error error)
     }
     x->is_retried = true;
     metric_inc(x->pool->block, x->pool->group->metrics.retries);
-    pool_close(&x->conn, false);
+    origin_pool_close(&x->conn, false);
     exchange_rewind(x);
     connect_fresh(x);
 }
@@ -180,9 +180,9 @@ dial_failed(struct exchange *x, enum rc rc)
 {
     struct origin_pool *pool = x->pool;
 
-    group_release(pool->group);
+    origin_group_release(pool->group);
     x->state = EXCHANGE_FAILING;
-    names_failed(pool, x->address);
+    origin_names_failed(pool, x->address);
     x->dials++;
     x->address++;
     if (x->dials < pool->names.answer.count) {

@@ -250,7 +250,7 @@ over(struct exchange *x)
     }
     if (x->state == EXCHANGE_DIAL) {
         dial_cancel(&x->dial);
-        group_release(pool->group);
+        origin_group_release(pool->group);
     }
     x->state = EXCHANGE_OVER;
     loop_task_cancel(&x->task);
@@ -260,7 +260,7 @@ over(struct exchange *x)
     MUST(pool->live > 0);
     pool->live--;
     list_push_back(&pool->dead_exchanges, &x->link);
-    pool_turn(pool);
+    origin_pool_turn(pool);
 }
 
 /* A request that was cut short ends with a reset: no origin shall take the
@@ -269,7 +269,7 @@ static void
 conn_drop(struct exchange *x)
 {
     if (x->conn != NULL) {
-        pool_close(&x->conn, !exchange_is_sent(x));
+        origin_pool_close(&x->conn, !exchange_is_sent(x));
     }
 }
 
@@ -293,7 +293,7 @@ exchange_finish(struct exchange *x)
     if (is_reusable(x)) {
         /* A pause may have ended with the content still held back. */
         conn_want_read(x->conn->conn, true);
-        pool_put(x->pool, x->conn);
+        origin_pool_put(x->pool, x->conn);
         x->conn = NULL;
     } else {
         conn_drop(x);

@@ -269,7 +269,7 @@ origin_group_in_flight(const struct origin_group *group)
 }
 
 bool
-group_reserve(struct origin_group *group)
+origin_group_reserve(struct origin_group *group)
 {
     unsigned before = atomic_fetch_add(&group->connections, 1);
 
@@ -282,7 +282,7 @@ group_reserve(struct origin_group *group)
 }
 
 void
-group_release(struct origin_group *group)
+origin_group_release(struct origin_group *group)
 {
     unsigned before = atomic_fetch_sub(&group->connections, 1);
 
@@ -292,7 +292,7 @@ group_release(struct origin_group *group)
 /* Idle connections count against connections_max: a worker that kept more
    than its share of it would leave the others without. */
 unsigned
-group_idle_max(const struct origin_group *group)
+origin_group_idle_max(const struct origin_group *group)
 {
     unsigned idle_max = group->opts.idle_max;
     unsigned share = group->opts.connections_max;

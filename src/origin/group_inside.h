@@ -48,10 +48,10 @@ struct origin_group {
 };
 
 /* Room for one more connection under connections_max? Counts it if so. */
-bool group_reserve(struct origin_group *group);
-void group_release(struct origin_group *group);
+bool origin_group_reserve(struct origin_group *group);
+void origin_group_release(struct origin_group *group);
 
 /* How many idle connections a pool may keep. */
-unsigned group_idle_max(const struct origin_group *group);
+unsigned origin_group_idle_max(const struct origin_group *group);
 
 #endif

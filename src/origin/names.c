@@ -11,7 +11,7 @@
 #include "origin/pool_inside.h"
 
 void
-names_init(struct origin_pool *pool)
+origin_names_init(struct origin_pool *pool)
 {
     struct origin_names *names = &pool->names;
 
@@ -24,7 +24,7 @@ names_init(struct origin_pool *pool)
 }
 
 void
-names_fini(struct origin_pool *pool)
+origin_names_fini(struct origin_pool *pool)
 {
     MUST(list_is_empty(&pool->names.waiting));
     if (pool->names.lookup != NULL) {
@@ -70,7 +70,7 @@ lookup_start(struct origin_pool *pool)
 }
 
 enum rc
-names_get(struct origin_pool *pool)
+origin_names_get(struct origin_pool *pool)
 {
     struct origin_names *names = &pool->names;
     int64_t age_ms = loop_now_ms(pool->loop) - names->asked_ms;
@@ -91,7 +91,7 @@ names_get(struct origin_pool *pool)
 }
 
 void
-names_failed(struct origin_pool *pool, unsigned i)
+origin_names_failed(struct origin_pool *pool, unsigned i)
 {
     struct origin_names *names = &pool->names;
 

@@ -58,7 +58,7 @@ on_turn_end(void *ctx)
 }
 
 void
-pool_turn(struct origin_pool *pool)
+origin_pool_turn(struct origin_pool *pool)
 {
     loop_defer(pool->loop, &pool->turn_end);
 }
@@ -76,7 +76,7 @@ on_readable(void *ctx)
     }
     c->pool->idle_len--;
     list_remove(&c->link);
-    pool_close(&c, false);
+    origin_pool_close(&c, false);
 }
 
 static void
@@ -101,7 +101,7 @@ origin_pool_adopt(struct origin_pool *pool, struct conn *own_conn)
     MUST_OBJ(pool, POOL_MAGIC);
     if (c == NULL) {
         conn_close(&own_conn);
-        group_release(pool->group);
+        origin_group_release(pool->group);
         return NULL;
     }
     c->magic = ORIGIN_CONN_MAGIC;
@@ -114,7 +114,7 @@ origin_pool_adopt(struct origin_pool *pool, struct conn *own_conn)
 }
 
 void
-pool_close(struct origin_conn **pc, bool is_abrupt)
+origin_pool_close(struct origin_conn **pc, bool is_abrupt)
 {
     struct origin_conn *c = *pc;
     struct origin_pool *pool;
@@ -130,9 +130,9 @@ pool_close(struct origin_conn **pc, bool is_abrupt)
     }
     c->exchange = NULL;
     metric_add_to(pool->block, pool->group->metrics.connections, -1);
-    group_release(pool->group);
+    origin_group_release(pool->group);
     list_push_back(&pool->dead_conns, &c->link);
-    pool_turn(pool);
+    origin_pool_turn(pool);
 }
 
 /* --- the idle ones ----------------------------------------------------- */
@@ -150,7 +150,7 @@ idle_drop_oldest(struct origin_pool *pool)
 
     list_remove(&c->link);
     pool->idle_len--;
-    pool_close(&c, false);
+    origin_pool_close(&c, false);
 }
 
 static int64_t
@@ -174,7 +174,7 @@ on_idle_timer(void *ctx)
 }
 
 struct origin_conn *
-pool_take(struct origin_pool *pool)
+origin_pool_take(struct origin_pool *pool)
 {
     struct list *link = list_pop(&pool->idle);
 
@@ -186,7 +186,7 @@ pool_take(struct origin_pool *pool)
 }
 
 void
-pool_put(struct origin_pool *pool, struct origin_conn *c)
+origin_pool_put(struct origin_pool *pool, struct origin_conn *c)
 {
     MUST_OBJ(c, ORIGIN_CONN_MAGIC);
     MUST(c->conn != NULL);
@@ -195,7 +195,7 @@ pool_put(struct origin_pool *pool, struct origin_conn *c)
     c->idle_since_ms = loop_now_ms(pool->loop);
     list_push_front(&pool->idle, &c->link);
     pool->idle_len++;
-    if (pool->idle_len > group_idle_max(pool->group)) {
+    if (pool->idle_len > origin_group_idle_max(pool->group)) {
         idle_drop_oldest(pool);
     }
     if (pool->idle_len > 0 && !loop_timer_is_armed(&pool->idle_timer)) {
@@ -229,7 +229,7 @@ origin_pool_new(struct origin_group *group, struct loop *loop,
     loop_timer_init(&pool->idle_timer, loop, on_idle_timer, pool);
     loop_task_init(&pool->turn_end, on_turn_end, pool);
     buf_init(&pool->in, exchange_in_max(group));
-    names_init(pool);
+    origin_names_init(pool);
     atomic_fetch_add(&group->pools, 1);
     return pool;
 }
@@ -249,7 +249,7 @@ origin_pool_free(struct origin_pool **ppool)
     while (!list_is_empty(&pool->idle)) {
         idle_drop_oldest(pool);
     }
-    names_fini(pool);
+    origin_names_fini(pool);
     loop_timer_cancel(&pool->idle_timer);
     loop_task_cancel(&pool->turn_end);
     conns_bury(pool);

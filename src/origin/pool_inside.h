@@ -63,13 +63,13 @@ struct origin_pool {
 };
 
 /* The turn's end will bury the dead. */
-void pool_turn(struct origin_pool *pool);
+void origin_pool_turn(struct origin_pool *pool);
 
 /* The idle connection used last, or NULL. */
-struct origin_conn *pool_take(struct origin_pool *pool);
+struct origin_conn *origin_pool_take(struct origin_pool *pool);
 
 /* Gives a connection back whose both directions are finished. */
-void pool_put(struct origin_pool *pool, struct origin_conn *c);
+void origin_pool_put(struct origin_pool *pool, struct origin_conn *c);
 
 /*
  * Wraps a connection that was just made; its place was reserved with the
@@ -80,18 +80,18 @@ struct origin_conn *origin_pool_adopt(
     struct origin_pool *pool, struct conn *own_conn);
 
 /* Closes it, with a reset if is_abrupt; clears the caller's pointer. */
-void pool_close(struct origin_conn **c, bool is_abrupt);
+void origin_pool_close(struct origin_conn **c, bool is_abrupt);
 
 /*
  * RC_OK: names->answer holds addresses. RC_AGAIN: a lookup is under way;
  * exchange_on_names follows for all that are on names->waiting. RC_NOMEM.
  */
-enum rc names_get(struct origin_pool *pool) RC_MUST_CHECK;
+enum rc origin_names_get(struct origin_pool *pool) RC_MUST_CHECK;
 
-void names_init(struct origin_pool *pool);
-void names_fini(struct origin_pool *pool);
+void origin_names_init(struct origin_pool *pool);
+void origin_names_fini(struct origin_pool *pool);
 
 /* The address at index i (any number) did not work. */
-void names_failed(struct origin_pool *pool, unsigned i);
+void origin_names_failed(struct origin_pool *pool, unsigned i);
 
 #endif

@@ -361,10 +361,12 @@ on_stored(void *ctx, enum rc rc, struct redis_reply *reply)
 
     if (rc != RC_OK || reply->type != REDIS_INTEGER) {
         worker_count(run->worker, m->stores_failed);
-    } else {
-        worker_count(
-            run->worker, reply->integer == 1 ? m->stores : m->stores_fenced);
+        /* Nobody is to wait for a lease whose fetch is over. */
+        run_end_released(run);
+        return;
     }
+    worker_count(
+        run->worker, reply->integer == 1 ? m->stores : m->stores_fenced);
     run_end(run);
 }
 

@@ -2,6 +2,11 @@
  * The invalidations under way on a worker. Each is one DEL of two keys in
  * one slot, repeated with growing pauses for a minute. What is given up then
  * is logged and counted, and its entry lives until its time is over.
+ *
+ * While the slot is on the move, Redis refuses a command of two keys of
+ * which one is with the old owner and one is not (TRYAGAIN). Then each is
+ * deleted alone, and the lease first: once it is gone, no older fetch can
+ * store what the second DEL has deleted.
  */
 #include "proxy/invalidate.h"
 
@@ -19,13 +24,21 @@ enum {
     RETRY_TOTAL_MS = 60000,
 };
 
+enum stage {
+    STAGE_BOTH,  /* DEL entry lease; done, or STAGE_LEASE on TRYAGAIN */
+    STAGE_LEASE, /* DEL lease; then STAGE_ENTRY */
+    STAGE_ENTRY, /* DEL entry; done */
+};
+
 struct invalidation {
     uint32_t magic;
+    enum stage stage;
     struct list link; /* worker's */
     struct worker *worker;
     struct redis_call call;
     struct loop_timer retry;
-    struct slice argv[3];
+    struct slice entry_key; /* in bytes, as is the next */
+    struct slice lease_key;
     int64_t pause_ms;
     int64_t until_ms;
     void (*on_done)(void *ctx, bool is_acknowledged);
@@ -62,19 +75,42 @@ on_retry(void *ctx)
     invalidation_send(OBJ_OF(struct invalidation, ctx, INVALIDATION_MAGIC));
 }
 
-static void
-on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
+static bool
+is_refused_for_now(const struct redis_reply *reply)
 {
-    struct invalidation *i =
-        OBJ_OF(struct invalidation, ctx, INVALIDATION_MAGIC);
+    return reply->type == REDIS_ERROR &&
+           slice_starts(slice_of(reply->str, reply->len), SLICE("TRYAGAIN"));
+}
+
+/* True: a DEL was executed or refused such that the next can go at once. */
+static bool
+go_on(struct invalidation *i, const struct redis_reply *reply)
+{
+    bool is_deleted = reply->type == REDIS_INTEGER;
+
+    switch (i->stage) {
+    case STAGE_BOTH:
+        if (!is_refused_for_now(reply)) {
+            return false;
+        }
+        i->stage = STAGE_LEASE;
+        return true;
+    case STAGE_LEASE:
+        if (is_deleted) {
+            i->stage = STAGE_ENTRY;
+        }
+        return is_deleted;
+    case STAGE_ENTRY:
+        return false;
+    }
+    return false;
+}
+
+static void
+retry_later(struct invalidation *i, enum rc rc)
+{
     int64_t now_ms = loop_now_ms(i->worker->loop);
 
-    if (rc == RC_OK && reply->type == REDIS_INTEGER) {
-        tell(i, true);
-        invalidation_end(i);
-        return;
-    }
-    tell(i, false);
     if (rc == RC_CANCELLED || now_ms >= i->until_ms) {
         worker_count(i->worker, i->worker->proxy->metrics.invalidations_failed);
         log_event(i->worker->ring, LOG_LEVEL_WARN, "invalidation_lost",
@@ -88,13 +124,38 @@ on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
 }
 
 static void
+on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct invalidation *i =
+        OBJ_OF(struct invalidation, ctx, INVALIDATION_MAGIC);
+
+    if (rc == RC_OK && go_on(i, reply)) {
+        invalidation_send(i);
+        return;
+    }
+    if (rc == RC_OK && reply->type == REDIS_INTEGER) {
+        tell(i, true);
+        invalidation_end(i);
+        return;
+    }
+    tell(i, false);
+    retry_later(i, rc);
+}
+
+static void
 invalidation_send(struct invalidation *i)
 {
+    struct slice argv[3] = {SLICE("DEL"), i->entry_key, i->lease_key};
+    unsigned argc = i->stage == STAGE_BOTH ? 3 : 2;
+
+    if (i->stage == STAGE_LEASE) {
+        argv[1] = i->lease_key;
+    }
     i->call.on_reply = on_reply;
     i->call.ctx = i;
     i->call.deadline_ms = 0;
     i->call.retries = true;
-    redis_send(i->worker->redis, &i->call, i->argv[1], 3, i->argv);
+    redis_send(i->worker->redis, &i->call, i->entry_key, argc, argv);
 }
 
 static struct invalidation *
@@ -109,9 +170,8 @@ invalidation_new(struct worker *worker, struct slice entry_key)
     i->worker = worker;
     memcpy(i->bytes, entry_key.ptr, entry_key.len);
     key_lease_of(entry_key, worker->proxy->prefix, i->bytes + entry_key.len);
-    i->argv[0] = SLICE("DEL");
-    i->argv[1] = slice_of(i->bytes, entry_key.len);
-    i->argv[2] = slice_of(i->bytes + entry_key.len, entry_key.len);
+    i->entry_key = slice_of(i->bytes, entry_key.len);
+    i->lease_key = slice_of(i->bytes + entry_key.len, entry_key.len);
     i->pause_ms = RETRY_FIRST_MS;
     i->until_ms = loop_now_ms(worker->loop) + RETRY_TOTAL_MS;
     loop_timer_init(&i->retry, worker->loop, on_retry, i);

@@ -53,6 +53,7 @@ request_clear(struct request *r)
     r->has_body = r->is_body_done = false;
     r->fwd_status = 0;
     r->error = ORIGIN_ERROR_NONE;
+    r->response = (struct response){0};
     r->status = 0;
     r->sent = 0;
     r->head.status = 0;

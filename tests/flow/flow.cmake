@@ -27,11 +27,9 @@ function(flow_test source)
     add_test(NAME flow.${short}
         COMMAND ${PYTHON3} -B -m unittest -v ${name}
         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests/flow)
-    set(env "SAMPLE_ORIGIN_BIN=$<TARGET_FILE:sample-origin>")
-    if(TARGET nearside)
-        list(APPEND env "NEARSIDE_BIN=$<TARGET_FILE:nearside>")
-    endif()
-    list(APPEND env "NEARSIDE_SANITIZE=${NEARSIDE_SANITIZE}")
+    set(env "NEARSIDE_BIN=$<TARGET_FILE:nearside>"
+        "SAMPLE_ORIGIN_BIN=$<TARGET_FILE:sample-origin>"
+        "NEARSIDE_SANITIZE=${NEARSIDE_SANITIZE}")
     set_tests_properties(flow.${short} PROPERTIES
         TIMEOUT ${timeout} ENVIRONMENT "${env}" LABELS flow)
     if("${wish}" MATCHES "serial")

@@ -32,7 +32,10 @@ def lease_of(target, host="test"):
     return "ns:l:{http://%s%s}" % (host, target)
 
 
-def product(n, name=None, price=100):
+def product(n, name=None, price=None):
+    """The body of a product: as it was in the beginning, or as put."""
+    if price is None:
+        price = 100 if name else 58 + int(n) % 1000
     return json.dumps({"id": str(n), "name": name or f"Product {n}",
                        "price": price}, separators=(",", ":")).encode()
 
@@ -46,15 +49,19 @@ def judge_product(answer):
     return None
 
 
-class OnACluster(FlowTest):
-    """One cluster for all; each test has an origin and hosts of its own."""
+_clusters = []
 
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.cluster = cls.use_in_class(RedisCluster())
+
+def setUpModule():
+    _clusters.append(RedisCluster())
+    unittest.addModuleCleanup(_clusters[0].stop)
+
+
+class OnACluster(FlowTest):
+    """One cluster for all, emptied before each test; a new origin each."""
 
     def setUp(self):
+        self.cluster = _clusters[0]
         self.cluster.flush()
         self.origin = self.use(SampleOrigin(products=1000))
 
@@ -264,7 +271,7 @@ class Herd(OnACluster):
             self.cluster.flush()
             load.wait_more(1, accept=lambda a: not a.is_hit, what="misses")
             load.wait_hits(targets)
-        self.assertEqual(load.bad, [])
+        load.check()
         self.assertEqual(self.origin_gets(), 2 * len(targets))
 
 
@@ -305,8 +312,9 @@ class Migration(OnACluster):
         self.cluster.migration_end(slot, other)
         for _ in range(20):
             self.assert_hit(a.get("/products/42"))
-        self.assertEqual(a.metric("nearside_redis_error_replies_total",
-                                  cause="moved"), 1)
+        # Each worker learns by a MOVED of its own, or by the next map.
+        self.assertIn(a.metric("nearside_redis_error_replies_total",
+                               cause="moved"), (1, 2))
         self.assertEqual(self.origin_gets(), 1)
 
     def test_a_miss_in_a_slot_on_the_move_is_stored_with_its_new_owner(self):
@@ -350,7 +358,7 @@ class Migration(OnACluster):
             load.wait_hits(targets)
             self.assertTrue(all(a.is_hit for a in load.since(mark)))
             self.assertEqual(self.origin_gets(), gets)
-        self.assertEqual(load.bad, [])
+        load.check()
         moved = sum(d.metric("nearside_redis_error_replies_total",
                              cause="moved") for d in fleet)
         self.assertGreater(moved, 0)

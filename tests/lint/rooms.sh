@@ -6,15 +6,18 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-generator=()
-if [ ! -e "$1/CMakeCache.txt" ] && command -v ninja >/dev/null; then
-    generator=(-G Ninja)
-fi
 if ! command -v clang >/dev/null; then
     echo "clang is missing: apt-get install clang" >&2
     exit 1
 fi
+generator=()
+if [ ! -e "$1/CMakeCache.txt" ] && command -v ninja >/dev/null; then
+    generator=(-G Ninja)
+fi
 cmake -S "$root" -B "$1" "${generator[@]}" -DCMAKE_C_COMPILER=clang \
     -DCMAKE_BUILD_TYPE=Debug -DNEARSIDE_WERROR=ON -DNEARSIDE_LINT_ROOMS=ON \
     --log-level=NOTICE
-cmake --build "$1" --parallel 2
+if ! cmake --build "$1" --parallel 2 >"$1/build.log" 2>&1; then
+    tail -n 60 "$1/build.log"
+    exit 1
+fi

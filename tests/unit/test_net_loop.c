@@ -537,7 +537,7 @@ a_task_deferred_by_a_task_runs_in_the_same_turn(void **state)
     loop_defer(rig->loop, &first.task);
     loop_turn(rig->loop, 0);
     assert_int_equal(first.runs, 3);
-    assert_int_equal(second.runs, 3);
+    assert_int_equal(second.runs, 2); /* once while it was waiting already */
 }
 
 static void

@@ -172,6 +172,13 @@ class Load:
 
         wait_until(are_there, timeout, f"hits for all {len(targets)} targets")
 
+    def check(self):
+        """Fails if any answer was bad."""
+        if self.bad:
+            first = "\n".join(map(repr, self.bad[:10]))
+            raise AssertionError(f"{len(self.bad)} of {len(self.answers)}"
+                                 f" answers are bad, such as\n{first}")
+
     def stop(self):
         self._is_over = True
         self._thread.join(self.timeout + 5)

@@ -112,7 +112,7 @@ def conf(origin, routes="", limits="", redis=None, more="", origin_more="",
     shared = ""
     if redis is not None:
         shared = (f'redis {{ mode = standalone  seeds = {{ "{redis.address}" }}'
-                  "  command_timeout = 2s }\n")
+                  "  command_timeout = 2s  hang = 4s }\n")
     listen = "" if "listen" in more else 'listen = { "127.0.0.1:0" }\n'
     return (f'{listen}metrics = "127.0.0.1:0"\nadmin = off\n'
             f"workers = {workers}\ndrain_delay = 0ms\n{more}\n{shared}"

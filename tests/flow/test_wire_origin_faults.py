@@ -1,0 +1,287 @@
+"""An origin that refuses, hangs, stalls, resets or answers too early."""
+
+import socket
+import threading
+import time
+import unittest
+
+from lib import (Connection, FlowTest, Nearside, RedisServer, ScriptedOrigin,
+                 WireError, free_port, wait_until)
+from lib.scripted import Steps, answer, conf
+
+FRESH = (("Cache-Control", "max-age=60"),)
+
+
+class Faults(FlowTest):
+    def start(self, script, origin_more="", routes="", redis=None, limits="",
+              with_body=True):
+        self.origin = self.use(ScriptedOrigin(script, with_body))
+        return self.use(Nearside(conf(
+            self.origin.url, routes, limits, redis, workers=1,
+            origin_more=origin_more)))
+
+    def test_a_refused_connection_is_502_at_once(self):
+        daemon = self.use(Nearside(conf(
+            f"http://127.0.0.1:{free_port()}", 'route "/kept/*" { }')))
+        for target in ("/through", "/kept/1"):
+            start = time.monotonic()
+            got = daemon.get(target)
+            self.assertEqual(got.status, 502)
+            self.assertIn("connection_refused", got.fields["Proxy-Status"])
+            self.assertLess(time.monotonic() - start, 1.0)
+
+    def test_a_connection_that_never_comes_about_is_504(self):
+        # A full backlog: the kernel drops what comes, as a firewall does.
+        full = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.addCleanup(full.close)
+        port = full.getsockname()[1]
+        taken = []
+        for _ in range(4):
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+            taken.append(one)
+            self.addCleanup(one.close)
+        daemon = self.use(Nearside(conf(
+            f"http://127.0.0.1:{port}",
+            origin_more="connect_timeout = 300ms")))
+        got = daemon.get("/x")
+        self.assertEqual(got.status, 504)
+        self.assertIn("connection_timeout", got.fields["Proxy-Status"])
+        self.assertLess(got.seconds, 2.0)
+
+    def test_a_silent_origin_is_504_at_first_byte_timeout(self):
+        steps = Steps()
+        daemon = self.start(lambda c, r, n: steps.wait("end"),
+                            "first_byte_timeout = 300ms",
+                            'route "/kept/*" { }')
+        self.addCleanup(steps.go, "end")
+        for target in ("/through", "/kept/1"):
+            got = daemon.get(target)
+            self.assertEqual(got.status, 504)
+            self.assertIn("http_response_timeout", got.fields["Proxy-Status"])
+            self.assertGreaterEqual(got.seconds, 0.29)
+            self.assertLess(got.seconds, 2.0)
+
+    def test_total_timeout_ends_what_trickles(self):
+        def script(connection, request, n):
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
+            while True:
+                connection.send(b"x")
+                time.sleep(0.02)
+
+        daemon = self.start(script, "total_timeout = 300ms")
+        start = time.monotonic()
+        with self.assertRaises((WireError, OSError)):
+            daemon.get("/x")
+        self.assertLess(time.monotonic() - start, 2.0)
+
+    def test_a_stall_cuts_the_answer_and_stores_nothing(self):
+        steps = Steps()
+        redis = self.use(RedisServer())
+
+        def script(connection, request, n):
+            if n == 1:
+                return answer(connection, b"whole", FRESH)
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n"
+                            b"Cache-Control: max-age=60\r\n\r\nhello")
+            steps.wait("end")
+
+        self.addCleanup(steps.go, "end")
+        daemon = self.start(script, "between_bytes_timeout = 300ms",
+                            'route "/kept/*" { }', redis)
+        with self.assertRaises((WireError, OSError)):
+            daemon.get("/kept/1")
+        self.assertEqual(redis("KEYS", "ns:e:*"), [])
+        got = daemon.get("/kept/1")
+        self.assertEqual((got.status, got.body), (200, b"whole"))
+
+    def test_pauses_shorter_than_the_limit_are_waited_for(self):
+        def script(connection, request, n):
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
+            for byte in b"hello!":
+                connection.send(bytes([byte]))
+                time.sleep(0.1)
+            return True
+
+        daemon = self.start(script, "between_bytes_timeout = 400ms")
+        self.assertEqual(daemon.get("/x").body, b"hello!")
+
+    def test_a_get_on_a_connection_that_was_closed_is_sent_again(self):
+        """Once, on a new connection; the client sees nothing of it."""
+        def script(connection, request, n):
+            if n == 1:
+                connection.reset()
+                return False
+            return answer(connection, b"%d" % n)
+
+        daemon = self.start(script)
+        self.assertEqual(daemon.get("/a").body, b"0")
+        self.assertEqual(daemon.get("/b").body, b"2")
+        self.assertEqual(self.origin.requests[1].target, "/b")
+        self.assertEqual(self.origin.connections, 2)
+
+    def test_it_is_sent_again_only_once(self):
+        def script(connection, request, n):
+            return n == 0 and answer(connection, b"0")
+
+        daemon = self.start(script)
+        self.assertEqual(daemon.get("/a").body, b"0")
+        self.assertEqual(daemon.get("/b").status, 502)
+        self.assertEqual(len(self.origin.requests), 3)
+
+    def test_a_post_is_never_sent_twice(self):
+        def script(connection, request, n):
+            if n == 1:
+                connection.reset()
+                return False
+            return answer(connection, b"%d" % n)
+
+        for body in (None, b"hello"):
+            daemon = self.start(script)
+            self.assertEqual(daemon.get("/a").body, b"0")
+            got = daemon.get("/b", method="POST", body=body)
+            self.assertEqual(got.status, 502)
+            self.assertEqual(len(self.origin.requests), 2)
+
+    def test_a_put_with_a_body_is_never_sent_twice(self):
+        def script(connection, request, n):
+            return n == 0 and answer(connection, b"0")
+
+        daemon = self.start(script)
+        self.assertEqual(daemon.get("/a").body, b"0")
+        self.assertEqual(
+            daemon.get("/b", method="PUT", body=b"hello").status, 502)
+        self.assertEqual(len(self.origin.requests), 2)
+
+    def test_a_get_whose_answer_has_begun_is_not_sent_again(self):
+        def script(connection, request, n):
+            if n == 0:
+                return answer(connection, b"0")
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-")
+            return False
+
+        daemon = self.start(script)
+        self.assertEqual(daemon.get("/a").body, b"0")
+        self.assertEqual(daemon.get("/b").status, 502)
+        self.assertEqual(len(self.origin.requests), 2)
+
+    def test_a_closed_idle_connection_costs_nobody_an_answer(self):
+        daemon = self.start(lambda c, r, n: answer(c, b"%d" % n))
+        for i in range(5):
+            self.assertEqual(daemon.get("/x", method="POST",
+                                        body=b"x").body, b"%d" % i)
+            self.origin.close_all()
+            wait_until(lambda: not self.origin._open, what="all are closed")
+
+    def test_an_early_answer_is_relayed_and_both_connections_close(self):
+        """Row 86."""
+        def script(connection, request, n):
+            if request.target != "/early":
+                return answer(connection, request.target.encode())
+            answer(connection, b"no, thanks", status="403 Forbidden")
+            connection.is_closed(10)
+            return False
+
+        daemon = self.start(script, with_body=False)
+        with daemon.connect() as client:
+            client.send(b"POST /early HTTP/1.1\r\nHost: test\r\n"
+                        b"Content-Length: 1000\r\n\r\nhello")
+            got = client.read_response()
+            self.assertEqual((got.status, got.body), (403, b"no, thanks"))
+            self.assertEqual(got.fields["Connection"], "close")
+            # What comes now is content, never a request.
+            client.send(b"GET /smuggled HTTP/1.1\r\nHost: test\r\n\r\n")
+            self.assertTrue(client.is_closed())
+        self.assertEqual(daemon.get("/victim").body, b"/victim")
+        self.assertNotIn("/smuggled",
+                         [r.target for r in self.origin.requests])
+        self.assertEqual(self.origin.connections, 2)
+
+    def test_an_answer_without_the_body_read_is_relayed(self):
+        """A large upload to an origin that answers and closes."""
+        def script(connection, request, n):
+            answer(connection, b"too much", status="413 Content Too Large",
+                   fields=(("Connection", "close"),))
+            return False
+
+        daemon = self.start(script, limits="body_max = 0", with_body=False)
+        with daemon.connect() as client:
+            client.send(b"POST /x HTTP/1.1\r\nHost: test\r\n"
+                        b"Content-Length: 100000000\r\n\r\n")
+
+            def upload():
+                try:
+                    client.send(b"x" * 20_000_000)
+                except OSError:
+                    pass  # it need not be taken
+
+            thread = threading.Thread(target=upload, daemon=True)
+            thread.start()
+            try:
+                got = client.read_response()
+                self.assertIn(got.status, (413, 502))
+            except ConnectionResetError:
+                self.fail("the answer was lost")
+            client.reset()
+            thread.join(10)
+
+    def test_a_client_that_leaves_ends_the_origins_work(self):
+        steps = Steps()
+        seen = []
+
+        def script(connection, request, n):
+            seen.append(connection.is_closed(10))
+            steps.go("noticed")
+            return False
+
+        daemon = self.start(script)
+        client = daemon.connect()
+        client.request("GET", "/long")
+        wait_until(lambda: self.origin.requests, what="it has come")
+        client.reset()
+        steps.wait("noticed")
+        self.assertEqual(seen, [True])
+        self.assertIsNone(daemon.process.popen.poll())
+
+
+class OriginLimits(FlowTest):
+    def test_response_head_max_and_response_fields_max_are_obeyed(self):
+        def script(connection, request, n):
+            fields = [("A", "b" * 1000)] * 3
+            if request.target == "/many":
+                fields = [("A", "b")] * 11
+            return answer(connection, b"x", fields)
+
+        origin = self.use(ScriptedOrigin(script))
+        daemon = self.use(Nearside(conf(
+            origin.url, limits="response_head_max = 2KB"
+            "  response_fields_max = 10")))
+        self.assertEqual(daemon.get("/large").status, 502)
+        self.assertEqual(daemon.get("/many").status, 502)
+
+    def test_connections_max_of_an_origin_answers_503(self):
+        steps = Steps()
+        self.addCleanup(steps.go, "end")
+
+        def script(connection, request, n):
+            steps.wait("end")
+            return answer(connection, b"done")
+
+        origin = self.use(ScriptedOrigin(script))
+        daemon = self.use(Nearside(conf(
+            origin.url, origin_more="connections_max = 2", workers=1)))
+        clients = [self.use(Connection(daemon.port)) for _ in range(2)]
+        for client in clients:
+            client.request("GET", "/x")
+        wait_until(lambda: len(origin.requests) == 2, what="both have come")
+        got = daemon.get("/x")
+        self.assertEqual(got.status, 503)
+        self.assertEqual(got.fields["Retry-After"], "1")
+        steps.go("end")
+        for client in clients:
+            self.assertEqual(client.read_response().body, b"done")
+
+
+if __name__ == "__main__":
+    unittest.main()
