@@ -267,25 +267,6 @@ on_room_message(void *ctx)
     fill_unref(&fill);
 }
 
-/*
- * A reader below this offset is so far behind that it alone keeps the chunks
- * while others run dry: it is not waited for. 0: nobody is.
- */
-static uint64_t
-cut_offset(struct fill *fill)
-{
-    uint64_t far = fill->opts.held_max / 2;
-    uint64_t fastest;
-
-    if (!atomic_load(&fill->is_stalled) || atomic_load(&fill->is_kept)) {
-        return 0;
-    }
-    pthread_mutex_lock(&fill->lock);
-    fastest = fastest_offset(fill);
-    pthread_mutex_unlock(&fill->lock);
-    return fastest > far ? fastest - far : 0;
-}
-
 /* Says where the side's readers are; never while some of them stand on the
    list of a pass. */
 static void
@@ -304,6 +285,27 @@ side_publish(struct fill_side *side)
     }
     atomic_store(&side->fastest, fastest);
     atomic_store(&side->slowest, slowest);
+}
+
+/*
+ * A reader below this offset is so far behind that it alone keeps the chunks
+ * while others run dry: it is not waited for. 0: nobody is.
+ */
+static uint64_t
+cut_offset(struct fill_side *side)
+{
+    struct fill *fill = side->fill;
+    uint64_t far = fill->opts.held_max / 2;
+    uint64_t fastest;
+
+    if (!atomic_load(&fill->is_stalled) || atomic_load(&fill->is_kept)) {
+        return 0;
+    }
+    side_publish(side); /* the fastest of before may have left */
+    pthread_mutex_lock(&fill->lock);
+    fastest = fastest_offset(fill);
+    pthread_mutex_unlock(&fill->lock);
+    return fastest > far ? fastest - far : 0;
 }
 
 /* Calls the reader if it waits for what there is now, or is cut. */
@@ -329,7 +331,7 @@ static void
 side_pass(struct fill_side *side)
 {
     struct fill *fill = fill_ref(side->fill);
-    uint64_t cut = cut_offset(fill);
+    uint64_t cut = cut_offset(side);
     struct list now;
     struct list *link;
 

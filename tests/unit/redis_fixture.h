@@ -464,6 +464,17 @@ rig_map_is_whole(struct rig *rig)
         }                                                                      \
     } while (0)
 
+/* Turns the loop for so long. */
+static inline void
+spin(struct rig *rig, int64_t ms)
+{
+    int64_t until = real_ms() + ms;
+
+    while (real_ms() < until) {
+        loop_turn(rig->loop, 5);
+    }
+}
+
 /* A call whose end is kept. */
 struct told {
     struct redis_call call;

@@ -466,8 +466,8 @@ a_long_body_wakes_the_owner_less_than_thrice_a_window(void **state)
 
     for (size_t i = 0; i < 2; i++) {
         struct loop *loop = i == 0 ? rig->own : rig->other;
-        feeder_init(
-            &rig->feeder, rig->own, (struct fill_opts){0}, windows * WINDOW);
+        feeder_init(&rig->feeder, rig->own,
+            (struct fill_opts){.held_max = 100 * WINDOW}, windows * WINDOW);
         rig->feeder.is_feeding_on_room = true;
         follow(&f[0], rig->feeder.fill, loop, 5000);
         follow(&f[1], rig->feeder.fill, loop, 5000);
@@ -1142,8 +1142,6 @@ crews_in_two_threads_read_all_or_are_cut(void **state)
 static void
 leave_early(struct follower *f)
 {
-    struct crew *crew = f->ctx;
-
     fill_leave(&f->reader);
     f->is_over = true;
     f->is_cut = true;

@@ -64,6 +64,7 @@ hung_server_costs_the_deadline_and_its_connection_goes_after_hang(void **state)
     opts.hang_ms = 300;
     rig_open(&rig, opts);
     assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    spin(&rig, 150); /* so that the oldest is not as old as the connection */
     kill(s->pid, SIGSTOP);
     began = real_ms();
     memset(&t, 0, sizeof(t));

@@ -253,6 +253,7 @@ scripts_are_loaded_on_the_node_that_an_ask_names(void **state)
     AWAIT(&rig, t.times > 0);
     assert_int_equal(t.rc, RC_OK);
     assert_string_equal(t.text, "OK");
+    assert_int_equal(t.call.impl.hops, 1); /* EVAL went behind an ASKING too */
     set_slot(to, slot, "NODE", to);
     set_slot(from, slot, "NODE", to);
     assert_true(ask(to, text, sizeof(text), "GET script"));
@@ -296,6 +297,57 @@ killed_primary_is_replaced_by_its_replica(void **state)
     assert_int_equal(run(&rig, &t, "GET k", 500), RC_OK);
     assert_string_equal(t.text, "w");
     rig_close(&rig);
+}
+
+static void
+node_of_no_cluster_gives_no_map(void **state)
+{
+    struct redis_opts opts = cluster;
+    struct redis_status status;
+    struct rig rig = {0};
+    struct told t;
+    char seed[64];
+    const char *seeds[] = {seed};
+
+    (void)state;
+    /* The one that the first test has started. */
+    snprintf(seed, sizeof(seed), "127.0.0.1:%u", fixture.servers[3].port);
+    opts.seeds = seeds;
+    opts.seeds_len = 1;
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t, "GET k", 300), RC_MISS);
+    redis_status(rig.redis, &status);
+    assert_int_equal(status.map_version, 0);
+    assert_true(rig_metric(&rig, "refresh_failures_total") > 0);
+    rig_close(&rig);
+}
+
+static void
+target_of_an_ask_that_is_dead_ends_the_call_in_time(void **state)
+{
+    const unsigned slot = slot_of(SLICE("asked"));
+    struct server *from;
+    struct server *to;
+    struct rig rig = {0};
+    struct told t;
+    int64_t began;
+
+    (void)state;
+    from = owner_of("asked", 3);
+    to =
+        from == &fixture.servers[0] ? &fixture.servers[1] : &fixture.servers[0];
+    open_whole(&rig, cluster);
+    set_slot(from, slot, "MIGRATING", to);
+    server_kill(to);
+    began = real_ms();
+    assert_int_not_equal(run(&rig, &t, "GET asked", 5000), RC_OK);
+    assert_false(t.call.impl.hops > 5);
+    assert_in_range(real_ms() - began, 0, 900);
+    rig_close(&rig);
+    server_up(to, cluster_args);
+    await_cluster_ok();
+    assert_true(
+        ask(from, t.text, sizeof(t.text), "CLUSTER SETSLOT %u STABLE", slot));
 }
 
 static void
@@ -359,9 +411,11 @@ main(void)
         cmocka_unit_test(
             thousand_interleaved_commands_survive_a_slot_migration),
         cmocka_unit_test(scripts_are_loaded_on_the_node_that_an_ask_names),
+        cmocka_unit_test(node_of_no_cluster_gives_no_map),
         cmocka_unit_test(nodes_that_send_us_to_each_other_end_after_five_hops),
     };
     const struct CMUnitTest rough[] = {
+        cmocka_unit_test(target_of_an_ask_that_is_dead_ends_the_call_in_time),
         cmocka_unit_test(calls_end_in_time_while_the_cluster_is_down),
         cmocka_unit_test(all_of_a_cluster_down_and_back_is_found_again),
     };

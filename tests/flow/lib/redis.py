@@ -279,9 +279,14 @@ class RedisCluster:
         return [node for node in self.running() if node.port in ports]
 
     def owner_of_slot(self, slot, asked=None):
-        for entry in (asked or self.running()[0])("CLUSTER", "SLOTS"):
-            if entry[0] <= slot <= entry[1]:
-                return self.node_at(entry[2][1])
+        """By the map of `asked`; without it, the node that claims the slot
+        itself: a replica's map may lag behind."""
+        for node in [asked] if asked else self.running():
+            for entry in node("CLUSTER", "SLOTS"):
+                owner = self.node_at(entry[2][1])
+                has_slot = entry[0] <= slot <= entry[1]
+                if has_slot and (asked or owner is node):
+                    return owner
         return None
 
     def owner_of(self, key):
@@ -343,6 +348,9 @@ class RedisCluster:
         to("CLUSTER", "SETSLOT", slot, "NODE", owner)
         for node in self.primaries():
             node("CLUSTER", "SETSLOT", slot, "NODE", owner)
+        wait_until(lambda: all(self.owner_of_slot(slot, node) is to
+                               for node in self.running()),
+                   10, f"all nodes know the owner of slot {slot}")
 
     def move_slot(self, slot, to):
         source = self.migration_start(slot, to)
@@ -366,8 +374,9 @@ class RedisCluster:
 
     def restart(self, node):
         """Starts a killed node with its cluster identity."""
-        old = os.path.join(node.process.dir, "nodes.conf")
-        node.options["cluster-config-file"] = old
+        # Absolute from the first restart on, which has another directory.
+        node.options["cluster-config-file"] = os.path.join(
+            node.process.dir, node.options["cluster-config-file"])
         node.start()
 
     def stop(self):

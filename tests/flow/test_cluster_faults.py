@@ -1,0 +1,236 @@
+# ctest: timeout=110
+"""A six-node cluster, or the origin, breaks under 200 clients.
+
+Whatever happens to Redis, a client sees 200 and the right bytes, within a
+bounded time; and what comes back is found again without a restart.
+"""
+
+import json
+import signal
+import time
+import unittest
+
+from lib import (FlowTest, Nearside, RedisCluster, RedisError, SampleOrigin,
+                 wait_until)
+from lib.load import Load, quantile
+
+CONF = """
+listen = { "127.0.0.1:0" }
+metrics = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+workers = 2
+drain_delay = 0
+limits { connections_per_ip = 0  requests_per_connection = 0 }
+redis { seeds = { %(seeds)s } }
+origin api { servers = { "%(origin)s" } }
+route "/products/:id" { ttl = 10m }
+"""
+
+CLIENTS = 200
+TARGETS = [f"/products/{n}" for n in range(1, 61)]
+# Products of which none was ever asked for.
+COLD = [f"/products/{n}" for n in range(5000, 9000)]
+# On a busy machine a thousand ordinary requests have one of 300 ms.
+SLOW = 0.5
+
+_clusters = []
+
+
+def setUpModule():
+    _clusters.append(RedisCluster())
+    unittest.addModuleCleanup(_clusters[0].stop)
+
+
+def key_of(target):
+    return "ns:e:{http://test%s}" % target
+
+
+def product(n):
+    return json.dumps({"id": str(n), "name": f"Product {n}",
+                       "price": 58 + n % 1000}, separators=(",", ":")).encode()
+
+
+def judge_product(answer):
+    if answer.status != 200:
+        return f"status {answer.status}"
+    if answer.body != product(int(answer.target.rsplit("/", 1)[1])):
+        return "a wrong byte"
+    return None
+
+
+class Faults(FlowTest):
+    def setUp(self):
+        self.cluster = _clusters[0]
+        self.cluster.wait_ok()
+        self.cluster.flush()
+        self.origin = self.use(SampleOrigin(products=10000))
+        self.fleet = [self.daemon(f"fleet-{i}") for i in range(2)]
+
+    def daemon(self, name):
+        return self.use(Nearside(CONF % {
+            "seeds": self.cluster.seeds, "origin": self.origin.url},
+            name=name))
+
+    def load(self, **more):
+        return self.use(Load([d.port for d in self.fleet], TARGETS, CLIENTS,
+                             judge=judge_product, **more))
+
+    def assert_no_key_without_ttl(self):
+        for key in self.cluster.keys():
+            self.assertNotEqual(self.cluster("PTTL", key), -1, key)
+
+    def wait_promoted(self, replicas):
+        """A replica of them serves; returns it."""
+        def promoted():
+            for node in replicas:
+                if node.info("replication")["role"] == "master":
+                    return node
+            return None
+        return wait_until(promoted, 20, "a replica is promoted")
+
+    def ask_slots_of(self, primary):
+        """Of the targets, those whose entries are with that primary."""
+        return [t for t in TARGETS
+                if self.cluster.owner_of(key_of(t)) is primary]
+
+    def readyz(self, daemon):
+        with daemon.connect() as _:
+            pass
+        from lib import fetch  # its own port, not the clients'
+        return fetch(daemon.metrics_port, "/readyz").status
+
+    def test_a_primary_killed_under_load_costs_no_request(self):
+        load = self.load()
+        load.wait_hits(TARGETS)
+        victim = self.cluster.primaries()[0]
+        theirs = self.ask_slots_of(victim)
+        self.assertGreater(len(theirs), 5)
+        replicas = self.cluster.replicas_of(victim)
+        gets = self.origin.stats()["methods"]["GET"]
+        mark = load.mark()
+        self.cluster.kill(victim)
+        heir = self.wait_promoted(replicas)
+        promoted = time.monotonic()
+        load.wait_hits(theirs, 10)
+        # 2 s of spacing and jitter of refreshes, and a busy machine.
+        self.assertLess(time.monotonic() - promoted, 5)
+        load.wait_hits(TARGETS)
+        load.stop()
+        load.check()
+        answers = load.since(mark)
+        self.assertLess(quantile(answers, 0.99), SLOW)
+        # Meanwhile the origin was asked for what was not there.
+        self.assertGreater(self.origin.stats()["methods"]["GET"], gets)
+        for daemon in self.fleet:
+            nodes = [n["address"] for n in daemon.status()["redis"]["nodes"]]
+            self.assertIn(heir.address, nodes)
+            self.assertNotIn(victim.address, nodes)
+            self.assertGreaterEqual(
+                daemon.metric("nearside_redis_disconnects_total"), 1)
+        self.assert_no_key_without_ttl()
+        self.cluster.restart(victim)
+
+    def test_a_hung_primary_costs_a_deadline_until_its_breaker_opens(self):
+        load = self.load()
+        load.wait_hits(TARGETS)
+        victim = self.cluster.primaries()[0]
+        theirs = self.ask_slots_of(victim)
+        replicas = self.cluster.replicas_of(victim)
+        mark = load.mark()
+        victim.pause()
+        self.addCleanup(victim.resume)
+        for daemon in self.fleet:
+            daemon.wait_metric("nearside_redis_breaker_opens_total", 1)
+            daemon.wait_metric("nearside_redis_failures_total", 5,
+                               cause="timeout")
+            daemon.wait_log("redis_node_rests")
+        before = [d.metric("nearside_redis_failures_total", cause="timeout")
+                  for d in self.fleet]
+        refused = [d.metric("nearside_redis_failures_total", cause="refused")
+                   for d in self.fleet]
+        load.wait_more(600)
+        for i, daemon in enumerate(self.fleet):
+            # Those under way when it opened, and a probe now and then.
+            self.assertLess(
+                daemon.metric("nearside_redis_failures_total",
+                              cause="timeout") - before[i], 60)
+            self.assertGreater(
+                daemon.metric("nearside_redis_failures_total",
+                              cause="refused"), refused[i])
+        self.wait_promoted(replicas)
+        load.wait_hits(theirs, 10)
+        load.stop()
+        load.check()
+        answers = load.since(mark)
+        self.assertLess(quantile(answers, 0.99), SLOW)
+        self.assertLess(max(a.seconds for a in answers), 2)
+        self.assert_no_key_without_ttl()
+        victim.resume()
+
+    def test_all_of_redis_killed_and_back_is_found_again(self):
+        load = self.load()
+        load.wait_hits(TARGETS)
+        for node in self.cluster.nodes:
+            self.cluster.kill(node)
+        mark = load.mark()
+        load.wait_more(1000, what="answers without Redis")
+        late = self.daemon("late")
+        began = time.monotonic()
+        self.assertEqual(late.get("/products/1").body, product(1))
+        self.assertLess(time.monotonic() - began, 1.5)
+        down = load.since(mark)
+        # The fleet knew a map. In flight at the kill there may be hits.
+        self.assertLess(quantile(down, 0.99), SLOW)
+        for daemon in self.fleet + [late]:
+            self.assertFalse(daemon.status()["redis"]["up"])
+            self.assertEqual(self.readyz(daemon), 200)
+        for node in self.cluster.nodes:
+            self.cluster.restart(node)
+        self.cluster.wait_ok()
+        load.wait_hits(TARGETS, 20)
+
+        def is_hit():
+            return "; hit" in late.get("/products/1").cache_status
+
+        wait_until(is_hit, 15, "who started without Redis finds it")
+        load.stop()
+        load.check()
+        for daemon in self.fleet + [late]:
+            wait_until(lambda: daemon.status()["redis"]["up"],
+                       what="/status says that Redis is up")
+            self.assertEqual(daemon.status()["redis"]["slots_known"], 16384)
+        self.assert_no_key_without_ttl()
+
+    def test_the_origin_killed_leaves_hits_and_honest_502s(self):
+        load = self.load()
+        load.wait_hits(TARGETS)
+        self.origin.kill()
+
+        def judge(answer):
+            if answer.status == 200:
+                return judge_product(answer)
+            return None if answer.status == 502 else f"status {answer.status}"
+
+        cold = self.use(Load([d.port for d in self.fleet], COLD, 20,
+                             judge=judge))
+        cold.wait_more(100, what="502s", accept=lambda a: a.status == 502)
+        mark = load.mark()
+        load.wait_more(500)
+        self.assertTrue(all(a.is_hit for a in load.since(mark)))
+        self.origin.start()
+        cold.wait_more(20, what="200s", accept=lambda a: a.status == 200)
+        wait_until(lambda: all(
+            a.status == 200 for a in cold.since(cold.mark() - 20)),
+            what="no more 502s")
+        cold.stop()
+        load.stop()
+        load.check()
+        cold.check()
+        self.assertLess(max(a.seconds for a in cold.answers), 3)
+        for daemon in self.fleet:
+            self.assertGreater(
+                daemon.metric("nearside_requests_total", result="error"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
