@@ -11,8 +11,8 @@
  * that is UTF-8 is left to JSON's own escapes, and so stays what the client
  * sent; one that is not is escaped as in the combined line.
  *
- * Of the fields only Host, Referer and User-Agent are shown: credentials are not
- * written because they are never looked at.
+ * Of the fields only Host, Referer and User-Agent are shown: credentials are
+ * not written because they are never looked at.
  */
 #include "nearside/app/access.h"
 

@@ -162,7 +162,7 @@ start_origins(struct server *s)
     }
     for (size_t i = 0; i < s->conf->origins_count; i++) {
         struct origin_opts opts;
-        setup_origin(&s->conf->origins[i], &opts);
+        setup_origin(s->conf, &s->conf->origins[i], &opts);
         if (origin_group_new(&opts, NULL, &s->groups[i]) != RC_OK) {
             fprintf(
                 stderr, "nearside: origin %s: bad server address\n", opts.name);

@@ -43,7 +43,8 @@ setup_redis(const struct conf *conf, struct redis_opts *out)
 }
 
 void
-setup_origin(const struct conf_origin *c, struct origin_opts *out)
+setup_origin(const struct conf *conf, const struct conf_origin *c,
+    struct origin_opts *out)
 {
     *out = (struct origin_opts){
         .name = c->name,
@@ -57,6 +58,8 @@ setup_origin(const struct conf_origin *c, struct origin_opts *out)
         .resolve_interval_ms = c->resolve_interval_ms,
         .connections_max = c->connections_max,
         .idle_max = c->idle_max,
+        .head_max = conf->limits.response_head_max,
+        .fields_max = conf->limits.response_fields_max,
     };
 }
 

@@ -12,7 +12,8 @@
 
 void setup_log(const struct conf *conf, struct log_opts *out);
 void setup_redis(const struct conf *conf, struct redis_opts *out);
-void setup_origin(const struct conf_origin *origin, struct origin_opts *out);
+void setup_origin(const struct conf *conf, const struct conf_origin *origin,
+    struct origin_opts *out);
 
 /* Without what is made later: groups, redis, workers. RC_NOMEM. */
 enum rc setup_proxy(const struct conf *conf, struct arena *arena,

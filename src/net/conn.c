@@ -3,7 +3,7 @@
  *
  * One level-triggered event waits for what is wanted just now; it is set
  * anew when that changes, which is rare: most connections only ever read.
- * When both are ready the writer comes first and the reader next turn.
+ * When both are ready the writer and the reader take turns.
  * Nothing is touched after a callback, which may have closed the connection.
  *
  * Waiting may fail for want of kernel memory. The connection is broken then,
@@ -27,6 +27,7 @@ struct conn {
     bool is_read_wanted;
     bool is_write_wanted;
     bool is_broken;
+    bool was_writer; /* the last callback when both were ready */
     struct loop *loop;
     const struct conn_callbacks *callbacks;
     void *ctx;
@@ -42,6 +43,10 @@ on_event(evutil_socket_t fd, short what, void *ctx)
 
     (void)fd;
     loop_enter(conn->loop);
+    if (what == (EV_READ | EV_WRITE)) {
+        conn->was_writer = !conn->was_writer;
+        what = conn->was_writer ? EV_WRITE : EV_READ;
+    }
     if ((what & EV_WRITE) != 0) {
         conn->callbacks->on_writable(conn->ctx);
     } else {

@@ -16,6 +16,9 @@ enum {
     REQUEST_ARENA_MAX = 512 * 1024,
     /* Kept for reuse by a worker: more than this many at once is a burst. */
     REQUESTS_FREE_MAX = 128,
+    /* Read behind the last head or its content in one go (session_read.c);
+       the next head begins with it, however small head_max is. */
+    REQUEST_AHEAD_MAX = 16384,
     /* A free request keeps an input buffer no larger than this. */
     REQUEST_IN_KEEP = 8192,
 };
@@ -31,7 +34,7 @@ request_new(struct worker *worker)
         return NULL;
     }
     arena_init(&r->arena, REQUEST_ARENA_MAX);
-    buf_init(&r->in, worker->proxy->opts.limits.head_max + 4096);
+    buf_init(&r->in, worker->proxy->opts.limits.head_max + REQUEST_AHEAD_MAX);
     return r;
 }
 

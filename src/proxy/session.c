@@ -40,7 +40,7 @@ session_wants(struct session *s)
         is_read = !s->is_eof;
         break;
     case SESSION_BUSY:
-        is_read = !s->is_eof && buf_len(&s->more) == 0 &&
+        is_read = !s->is_eof && s->in.rest.len == 0 && buf_len(&s->more) == 0 &&
                   s->in.state != BODY_WAITING && s->in.state != BODY_STUCK;
         break;
     case SESSION_DEAD:
@@ -382,6 +382,8 @@ session_next(struct session *s, struct slice rest)
         }
     } else {
         s->state = SESSION_IDLE;
+        list_remove(&s->link); /* now it is the least long idle */
+        list_push_back(&s->worker->sessions, &s->link);
         buf_trim(&s->more);
         if (s->is_eof) {
             session_end(s, false);

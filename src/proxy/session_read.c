@@ -31,14 +31,36 @@ parse_opts_of(const struct proxy *proxy)
 }
 
 static void
+count_size(struct worker *worker, enum parse_fault fault)
+{
+    switch ((int)fault) {
+    case FAULT_HEAD_LONG:
+        worker_count_limit(worker, LIMIT_HEAD_SIZE);
+        break;
+    case FAULT_FIELD_LONG:
+        worker_count_limit(worker, LIMIT_FIELD_SIZE);
+        break;
+    case FAULT_NAME_LONG:
+        worker_count_limit(worker, LIMIT_FIELD_NAME_SIZE);
+        break;
+    case FAULT_FIELDS_MANY:
+        worker_count_limit(worker, LIMIT_FIELDS);
+        break;
+    case FAULT_TARGET_LONG:
+        worker_count_limit(worker, LIMIT_TARGET_SIZE);
+        break;
+    default:
+        break;
+    }
+}
+
+static void
 session_refuse(struct session *s)
 {
     enum parse_fault fault = s->request->parse.fault;
     unsigned status = fault_status(fault);
 
-    if (status == 431 || status == 414) {
-        worker_count_limit(s->worker, LIMIT_HEAD_SIZE);
-    }
+    count_size(s->worker, fault);
     s->state = SESSION_BUSY;
     s->must_close = true;
     s->in = (struct session_in){.state = BODY_WAITING};
@@ -173,8 +195,9 @@ read_head(struct session *s)
 static void
 read_busy(struct session *s)
 {
-    enum rc rc = read_into(
-        s, &s->more, s->in.state == BODY_WANTED ? BODY_READ : HEAD_READ);
+    size_t room = s->more.max - buf_len(&s->more);
+    size_t most = s->in.state == BODY_WANTED ? BODY_READ : HEAD_READ;
+    enum rc rc = read_into(s, &s->more, most < room ? most : room);
 
     switch ((int)rc) {
     case RC_OK:

@@ -504,6 +504,7 @@ on_up(void *ctx)
 
     metric_inc(c->pool.block, metrics_of(c)->connects);
     metric_inc(c->pool.block, metrics_of(c)->connections);
+    peer->is_loss_told = false;
     log_event(c->pool.ring, LOG_LEVEL_INFO, "redis_node_up", "node=\"%s\"",
         peer->node->text);
 }
@@ -521,10 +522,13 @@ on_down(void *ctx, enum rc rc, bool was_up)
         metric_add_to(c->pool.block, metrics_of(c)->connections, -1);
     }
     redis_want_refresh(c->redis, REFRESH_UNREACHABLE);
-    log_event(c->pool.ring, LOG_LEVEL_WARN, "redis_node_down",
-        "node=\"%s\" cause=\"%s\" detail=\"%s\"", peer->node->text, rc_text(rc),
+    log_event(c->pool.ring,
+        peer->is_loss_told ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+        "redis_node_down", "node=\"%s\" cause=\"%s\" detail=\"%s\"",
+        peer->node->text, rc_text(rc),
         log_escape(
             slice_of_str(wire_why(peer->wire)), escaped, sizeof(escaped)));
+    peer->is_loss_told = true;
 }
 
 static const struct wire_callbacks client_wire_callbacks = {

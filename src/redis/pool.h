@@ -18,6 +18,7 @@ struct peer {
     struct wire *wire; /* owned */
     uint16_t index;    /* in the pool */
     bool is_mapped;    /* by the newest map, or by a MOVED since */
+    bool is_loss_told; /* in the log; once until it is up again */
 };
 
 enum {

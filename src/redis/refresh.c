@@ -14,8 +14,8 @@
  * - Views that cover all slots are preferred; if these differ, the config
  *   epochs of CLUSTER NODES decide slot by slot.
  * - Seeds are kept for ever: an answer never replaces them.
- * - A standalone server needs no map: the same question is a PING, and the
- *   first seed that answers is the server.
+ * - A standalone server needs no map: the same question is a PING, and of
+ *   the first three seeds the first that answers is the server.
  */
 #include "nearside/base/hash.h"
 #include "nearside/base/log.h"
@@ -197,6 +197,10 @@ choose(struct refresh *r)
     r->asks_len = 0;
     if (r->opts.mode == REDIS_MODE_CLUSTER) {
         add_mapped(r);
+    } else {
+        /* Always in their order: which one is "the" server must not turn
+           with the refreshes. */
+        r->seed = 0;
     }
     for (unsigned i = 0; i < r->opts.seeds_len && r->asks_len < ASKS_MAX; i++) {
         add_seed(r);
@@ -237,6 +241,9 @@ on_map_reply(struct ask *ask, const struct redis_reply *reply)
 {
     struct refresh *r = ask->refresh;
 
+    if (reply->type == REDIS_ERROR && r->was_failing) {
+        return; /* said already */
+    }
     if (reply->type == REDIS_ERROR) {
         char escaped[128];
 
@@ -423,6 +430,21 @@ refresh_begin(struct refresh *r)
 
 /* ---- answers ------------------------------------------------------------ */
 
+/* Is an owner of slots out of reach? Its replica may take over any moment,
+   and nobody but the map would tell. */
+static bool
+has_node_down(struct refresh *r)
+{
+    struct map *map = redis_map_take(r->redis);
+    bool is_down = false;
+
+    for (unsigned i = 0; map != NULL && i < map->nodes_len; i++) {
+        is_down |= atomic_load(&map->nodes[i].node->is_down);
+    }
+    redis_map_unref(r->redis, &map);
+    return is_down;
+}
+
 static void
 refresh_end(struct refresh *r, const struct view *view)
 {
@@ -445,7 +467,7 @@ refresh_end(struct refresh *r, const struct view *view)
     }
     r->was_failing = rc != RC_OK;
     asks_end(r); /* the view perhaps included */
-    refresh_rest(r, rc == RC_OK && is_whole);
+    refresh_rest(r, rc == RC_OK && is_whole && !has_node_down(r));
 }
 
 /* The views worth having: all that are whole, or all if none is. */

@@ -205,7 +205,7 @@ class Responses(FlowTest):
             self.assertTrue(got.is_chunked)
             self.assertEqual(digest(got.body), digest(body))
             self.assertEqual(got.trailers.fields, [])
-        self.assertEqual(self.origin.connections, 1)
+        self.assertLessEqual(self.origin.connections, 2)  # one a worker
 
     def test_close_delimited_comes_out_chunked(self):
         body = random.Random(2).randbytes(200_000)
@@ -359,6 +359,16 @@ class Connections(Pass):
         with self.daemon.connect() as client:
             client.send(data)
             for i in range(20):
+                self.assertEqual(client.read_response().body.decode(),
+                                 f"GET /p/{i} {EMPTY}")
+
+    def test_hundreds_of_requests_sent_ahead_are_answered_in_order(self):
+        """More than is read ahead; that once broke the connection."""
+        data = b"".join(b"GET /p/%d HTTP/1.1\r\nHost: test\r\nX: %s\r\n\r\n"
+                        % (i, b"x" * 60) for i in range(900))
+        with self.daemon.connect() as client:
+            client.send(data)
+            for i in range(900):
                 self.assertEqual(client.read_response().body.decode(),
                                  f"GET /p/{i} {EMPTY}")
 

@@ -19,13 +19,12 @@ enum {
 };
 
 /* Monday, 23 November 2026, 03:12:37.042 UTC */
-#define WHEN_MS  INT64_C(1795403557042)
-#define WHEN     "[23/Nov/2026:03:12:37 +0000]"
-#define BROWSER  "Mozilla/5.0 (X11)"
-#define ROUTE    "/products/:id"
-#define USUAL    "cache=hit tier=shared route=\"" ROUTE "\" time=0.000213"
-#define SIXTEEN  "0123456789abcdef"
-#define HUNDREDS 20000 /* bytes of a text far beyond every maximum */
+#define WHEN_MS      INT64_C(1795403557042)
+#define WHEN         "[23/Nov/2026:03:12:37 +0000]"
+#define BROWSER      "Mozilla/5.0 (X11)"
+#define ROUTE        "/products/:id"
+#define USUAL        "cache=hit tier=shared route=\"" ROUTE "\" time=0.000213"
+#define FAR_TOO_LONG 20000 /* bytes; beyond every maximum */
 
 static struct address
 address_given(const char *text)
@@ -88,10 +87,10 @@ line_of(proxy_access_fn make, const struct proxy_access *access)
 static const char *
 filled(char c)
 {
-    static char text[HUNDREDS + 1];
+    static char text[FAR_TOO_LONG + 1];
 
-    memset(text, c, HUNDREDS);
-    text[HUNDREDS] = '\0';
+    memset(text, c, FAR_TOO_LONG);
+    text[FAR_TOO_LONG] = '\0';
     return text;
 }
 
@@ -253,16 +252,38 @@ combined_line_is_as_its_case_says(void **state)
     }
 }
 
+/* Each by itself: nothing beside it sends the text on the careful way. */
+static void
+combined_line_escapes_every_byte_that_is_not_plain(void **state)
+{
+    (void)state;
+    for (int byte = 0; byte < 256; byte++) {
+        const char target[] = {'/', (char)byte, 'z'};
+        bool is_plain =
+            byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+        struct proxy_access access = usual();
+        char want[512];
+
+        access.target = slice_of(target, sizeof(target));
+        snprintf(want, sizeof(want),
+            is_plain ? "192.0.2.1 - - " WHEN " \"GET /%cz HTTP/1.1\"" TAIL "\n"
+                     : "192.0.2.1 - - " WHEN " \"GET /\\x%02xz HTTP/1.1\"" TAIL
+                       "\n",
+            byte);
+        assert_string_equal(line_of(access_combined, &access), want);
+    }
+}
+
 /* Every part at its worst at once: the line keeps its shape and its end. */
 static void
 combined_line_holds_all_parts_at_their_longest(void **state)
 {
     static const char fills[] = {'a', '"', '\0', '\xff'};
-    static char words[HUNDREDS];
+    static char words[FAR_TOO_LONG];
 
     (void)state;
     for (size_t i = 0; i < sizeof(fills); i++) {
-        const struct slice text = slice_of(filled(fills[i]), HUNDREDS);
+        const struct slice text = slice_of(filled(fills[i]), FAR_TOO_LONG);
         struct proxy_access access = usual();
         const char *line;
 
@@ -353,6 +374,30 @@ json_line_shows_all_that_is_known(void **state)
         "\"user_agent\":\"" BROWSER "\",\"route\":\"" ROUTE "\","
         "\"cache\":\"hit\",\"tier\":\"shared\",\"detail\":\"negative\","
         "\"seconds\":0.000213}\n");
+}
+
+static void
+json_seconds_are_shown_as_microseconds_count_them(void **state)
+{
+    static const struct {
+        int64_t us;
+        const char *text;
+    } cases[] = {
+        {1, "\"seconds\":1e-6}\n"},
+        {100000, "\"seconds\":0.1}\n"},
+        {1234567, "\"seconds\":1.234567}\n"},
+        {3600000001, "\"seconds\":3600.000001}\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct proxy_access access = usual();
+        const char *line;
+
+        access.took_us = cases[i].us;
+        line = line_of(access_json, &access);
+        assert_string_equal(strstr(line, "\"seconds\""), cases[i].text);
+    }
 }
 
 static void
@@ -463,7 +508,7 @@ json_line_holds_all_parts_at_their_longest(void **state)
         struct proxy_access access = usual();
         json_t *object;
 
-        access.method = slice_of(filled(fills[i]), HUNDREDS);
+        access.method = slice_of(filled(fills[i]), FAR_TOO_LONG);
         access.target = access.host = access.referer = access.method;
         access.user_agent = access.route = access.method;
         object = json_of(&access);
@@ -487,9 +532,11 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(combined_line_is_as_its_case_says),
+        cmocka_unit_test(combined_line_escapes_every_byte_that_is_not_plain),
         cmocka_unit_test(combined_line_holds_all_parts_at_their_longest),
         cmocka_unit_test(long_target_is_cut_at_its_maximum_and_not_before),
         cmocka_unit_test(json_line_shows_all_that_is_known),
+        cmocka_unit_test(json_seconds_are_shown_as_microseconds_count_them),
         cmocka_unit_test(json_line_shows_null_for_what_is_absent),
         cmocka_unit_test(json_text_that_is_utf8_stays_what_it_is),
         cmocka_unit_test(

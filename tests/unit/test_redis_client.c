@@ -199,6 +199,29 @@ server_that_is_down_at_start_is_found_when_it_comes(void **state)
 }
 
 static void
+next_seed_serves_while_the_first_is_down(void **state)
+{
+    struct server *first = server_new(NULL);
+    struct server *second = server_new(NULL);
+    struct rig rig = {0};
+    struct told t;
+    char text[64];
+
+    (void)state;
+    assert_true(ask(first, text, sizeof(text), "SET who first"));
+    assert_true(ask(second, text, sizeof(text), "SET who second"));
+    rig_open(&rig, standalone);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(run(&rig, &t, "GET who", 5000), RC_OK);
+        assert_string_equal(t.text, "first");
+    }
+    server_kill(first);
+    AWAIT(&rig, run(&rig, &t, "GET who", 2000) == RC_OK);
+    assert_string_equal(t.text, "second");
+    rig_close(&rig);
+}
+
+static void
 loading_server_is_given_a_rest_and_then_used(void **state)
 {
     static const char *const slow[] = {"--key-load-delay", "3000",
@@ -594,6 +617,8 @@ main(void)
             teardown),
         cmocka_unit_test_teardown(
             server_that_is_down_at_start_is_found_when_it_comes, teardown),
+        cmocka_unit_test_teardown(
+            next_seed_serves_while_the_first_is_down, teardown),
         cmocka_unit_test_teardown(
             loading_server_is_given_a_rest_and_then_used, teardown),
         cmocka_unit_test_teardown(

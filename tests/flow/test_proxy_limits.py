@@ -1,0 +1,419 @@
+"""Every limit and timeout that concerns clients: what happens at it, what
+happens just below it, and that its counter says so."""
+
+import os
+import socket
+import time
+import unittest
+
+from lib import (Connection, FlowTest, Nearside, RedisServer, SampleOrigin,
+                 ScriptedOrigin, WireError, wait_until)
+from lib.scripted import EchoOrigin, Steps, answer, conf, digest
+
+LONG = os.environ.get("NEARSIDE_LONG") == "1"
+HIT = "nearside_limits_hit_total"
+
+
+class Limits(FlowTest):
+    def start(self, limits, **more):
+        self.origin = self.use(EchoOrigin())
+        self.daemon = self.use(Nearside(conf(
+            self.origin.url, limits=limits, **more)))
+        return self.daemon
+
+    def assert_counted(self, limit, times=1):
+        self.daemon.wait_metric(HIT, times, limit=limit)
+        self.assertEqual(self.daemon.metric(HIT, limit=limit), times)
+
+    def assert_refused(self, data, status):
+        with self.daemon.connect() as client:
+            client.send(data)
+            got = client.read_response()
+            self.assertEqual(got.status, status)
+            self.assertEqual(got.fields["Connection"], "close")
+            self.assertTrue(client.is_closed())
+
+
+def get(*lines, target=b"/x"):
+    return b"GET " + target + b" HTTP/1.1\r\nHost: test\r\n" + b"".join(
+        x + b"\r\n" for x in lines) + b"\r\n"
+
+
+class Heads(Limits):
+    def test_head_max(self):
+        self.start("head_max = 2KB  field_max = 2000B  target_max = 2000B")
+        lines = [b"A: " + b"a" * 95] * 19
+        size = len(get(*lines))
+        fits = get(*lines, b"B: " + b"b" * (2048 - size - 5))
+        self.assertEqual(len(fits), 2048)
+        with self.daemon.connect() as client:
+            client.send(fits)
+            self.assertEqual(client.read_response().status, 200)
+        self.assert_refused(get(*lines, b"B: " + b"b" * (2048 - size - 4)),
+                            431)
+        self.assert_counted("head_max")
+
+    def test_field_max(self):
+        self.start("field_max = 300B")
+        with self.daemon.connect() as client:
+            client.send(get(b"A: " + b"a" * 297))
+            self.assertEqual(client.read_response().status, 200)
+        self.assert_refused(get(b"A: " + b"a" * 298), 431)
+        self.assert_counted("field_max")
+
+    def test_field_name_max(self):
+        self.start("field_name_max = 20B")
+        with self.daemon.connect() as client:
+            client.send(get(b"n" * 20 + b": v"))
+            self.assertEqual(client.read_response().status, 200)
+        self.assert_refused(get(b"n" * 21 + b": v"), 431)
+        self.assert_counted("field_name_max")
+
+    def test_fields_max(self):
+        self.start("fields_max = 5")
+        with self.daemon.connect() as client:
+            client.send(get(*[b"A: b"] * 4))
+            self.assertEqual(client.read_response().status, 200)
+        self.assert_refused(get(*[b"A: b"] * 5), 431)
+        self.assert_counted("fields_max")
+
+    def test_target_max(self):
+        self.start("target_max = 100B")
+        with self.daemon.connect() as client:
+            client.send(get(target=b"/" + b"x" * 99))
+            self.assertEqual(client.read_response().status, 200)
+        self.assert_refused(get(target=b"/" + b"x" * 100), 414)
+        self.assert_counted("target_max")
+
+    def test_head_timeout_is_for_the_whole_head(self):
+        """Bytes that trickle in do not prolong it."""
+        self.start("head_timeout = 400ms")
+        start = time.monotonic()
+        with self.daemon.connect() as client:
+            for byte in get():
+                client.send(bytes([byte]))
+                if client.has_bytes(0.05):
+                    break
+            got = client.read_response()
+            self.assertEqual(got.status, 408)
+            self.assertEqual(got.fields["Connection"], "close")
+        self.assertGreaterEqual(time.monotonic() - start, 0.38)
+        self.assertLess(time.monotonic() - start, 2.0)
+        self.assert_counted("head_timeout")
+        self.assertEqual(self.origin.requests, [])
+
+    def test_head_timeout_counts_for_the_second_request_too(self):
+        self.start("head_timeout = 300ms")
+        with self.daemon.connect() as client:
+            client.send(get() + b"GET /y HT")
+            self.assertEqual(client.read_response().status, 200)
+            self.assertEqual(client.read_response().status, 408)
+        self.assert_counted("head_timeout")
+
+
+class Bodies(Limits):
+    def upload(self, data, first=b"Content-Length: 100"):
+        client = self.use(Connection(self.daemon.port))
+        client.send(b"POST /x HTTP/1.1\r\nHost: test\r\n" + first
+                    + b"\r\n\r\n" + data)
+        return client
+
+    def assert_given_up(self, client, limit):
+        self.assertEqual(client.read_response().status, 408)
+        self.assertTrue(client.is_closed())
+        self.assert_counted(limit)
+        wait_until(lambda: len(self.origin.cut) == 1,
+                   what="the origin sees its request cut")
+        self.assertEqual(self.origin.whole, [])
+
+    def test_body_timeout_is_for_a_pause(self):
+        self.start("body_timeout = 300ms")
+        for first in (b"Content-Length: 100", b"Transfer-Encoding: chunked"):
+            with self.subTest(first=first):
+                self.origin.cut.clear()
+                before = self.daemon.metric(HIT, limit="body_timeout")
+                client = self.upload(b"5\r\nhello\r\n", first)
+                start = time.monotonic()
+                self.assertEqual(client.read_response().status, 408)
+                self.assertGreaterEqual(time.monotonic() - start, 0.28)
+                self.assertTrue(client.is_closed())
+                self.assert_counted("body_timeout", before + 1)
+                wait_until(lambda: len(self.origin.cut) == 1,
+                           what="the origin sees its request cut")
+                self.assertEqual(self.origin.whole, [])
+
+    def test_shorter_pauses_are_waited_for(self):
+        self.start("body_timeout = 500ms")
+        client = self.upload(b"", b"Content-Length: 8")
+        for byte in b"trickles":
+            self.assertFalse(client.has_bytes(0.1))
+            client.send(bytes([byte]))
+        self.assertEqual(client.read_response().body.decode(),
+                         f"POST /x {digest(b'trickles')}")
+
+    def test_body_min_rate(self):
+        self.start("body_min_rate = 1KB  body_min_rate_after = 300ms")
+        client = self.upload(b"")
+        try:
+            for _ in range(90):
+                client.send(b"x")
+                if client.has_bytes(0.05):
+                    break
+        except OSError:
+            pass
+        self.assert_given_up(client, "body_min_rate")
+
+    def test_body_max_with_a_length_is_refused_at_once(self):
+        self.start("body_max = 1KB")
+        self.assertEqual(self.daemon.get("/x", method="POST",
+                                         body=b"x" * 1024).status, 200)
+        client = self.upload(b"", b"Content-Length: 1025")
+        self.assertEqual(client.read_response().status, 413)
+        self.assertTrue(client.is_closed())
+        self.assertEqual(len(self.origin.requests), 1)
+        self.assert_counted("body_max")
+
+    def test_body_max_answers_before_100_continue(self):
+        self.start("body_max = 1KB")
+        client = self.upload(
+            b"", b"Content-Length: 1025\r\nExpect: 100-continue")
+        self.assertEqual(client.read_response(skip_1xx=False).status, 413)
+
+    def test_body_max_chunked_is_refused_when_it_is_passed(self):
+        self.start("body_max = 1KB")
+        fits = b"400\r\n" + b"x" * 1024 + b"\r\n0\r\n\r\n"
+        chunked = b"Transfer-Encoding: chunked"
+        self.assertEqual(self.upload(fits, chunked).read_response().status,
+                         200)
+        client = self.upload(b"400\r\n" + b"x" * 1024 + b"\r\n", chunked)
+        wait_until(lambda: len(self.origin.requests) == 2,
+                   what="its head has come")
+        client.send(b"1\r\nx\r\n0\r\n\r\n")
+        self.assertEqual(client.read_response().status, 413)
+        self.assertTrue(client.is_closed())
+        self.assert_counted("body_max")
+        wait_until(lambda: len(self.origin.cut) == 1,
+                   what="the origin sees its request cut")
+        self.assertEqual(len(self.origin.whole), 1)
+
+    def test_a_small_buffer_max_passes_large_bodies(self):
+        self.start("buffer_max = 4KB  body_max = 0")
+        body = bytes(range(256)) * 8000
+        got = self.daemon.get("/x", method="PUT", body=body)
+        self.assertEqual(got.body.decode(), f"PUT /x {digest(body)}")
+
+    @unittest.skipUnless(LONG, "61 s; NEARSIDE_LONG=1")
+    def test_a_pause_of_61_s_is_a_request_cut_short(self):
+        """Row 87, with the limits as they come."""
+        self.start("")
+        client = self.use(Connection(self.daemon.port, timeout=70))
+        client.send(b"POST /pause HTTP/1.1\r\nHost: test\r\n"
+                    b"Content-Length: 44\r\n\r\n")
+        start = time.monotonic()
+        self.assertEqual(client.read_response().status, 408)
+        self.assertTrue(client.is_closed())
+        self.assertLess(time.monotonic() - start, 61)
+        self.assertEqual(self.origin.whole, [])
+
+
+class Connections(Limits):
+    def test_idle_timeout(self):
+        self.start("idle_timeout = 300ms")
+        with self.daemon.connect() as client:
+            client.request("GET", "/x")
+            client.read_response()
+            start = time.monotonic()
+            self.assertTrue(client.is_closed())
+            self.assertGreaterEqual(time.monotonic() - start, 0.28)
+        self.assert_counted("idle_timeout")
+
+    def test_idle_timeout_before_the_first_request(self):
+        self.start("idle_timeout = 300ms")
+        with self.daemon.connect() as client:
+            self.assertTrue(client.is_closed())
+        self.assert_counted("idle_timeout")
+
+    def test_requests_per_connection(self):
+        self.start("requests_per_connection = 3")
+        with self.daemon.connect() as client:
+            for left in (2, 1, 0):
+                client.request("GET", "/x")
+                self.assertEqual(
+                    client.read_response().fields["Connection"],
+                    "close" if left == 0 else None)
+            self.assertTrue(client.is_closed())
+        self.assert_counted("requests_per_connection")
+
+    def test_connections_max(self):
+        self.start("connections_max = 20")
+        held = []
+        for _ in range(20):
+            client = self.use(Connection(self.daemon.port))
+            client.send(b"GET /busy HT")  # a busy one is not shed
+            held.append(client)
+        wait_until(lambda: self.daemon.metric("nearside_connections") == 20,
+                   what="all are counted")
+        with self.daemon.connect() as client:
+            got = client.read_response()
+            self.assertEqual(got.status, 503)
+            self.assertEqual(got.fields["Retry-After"], "1")
+            self.assertTrue(client.is_closed())
+        self.assert_counted("connections_max")
+        held.pop().close()
+        wait_until(lambda: self.daemon.get("/x").status == 200,
+                   what="there is room again")
+
+    def test_near_connections_max_the_longest_idle_one_goes(self):
+        self.start("connections_max = 10", workers=1)
+        held = []
+        for i in range(9):
+            client = self.use(Connection(self.daemon.port))
+            client.request("GET", f"/{i}")
+            client.read_response()
+            held.append(client)
+        held[0].request("GET", "/again")  # now held[1] is idle longest
+        held[0].read_response()
+        with self.daemon.connect() as client:
+            client.request("GET", "/new")
+            self.assertEqual(client.read_response().status, 200)
+        self.assertTrue(held[1].is_closed())
+        for i in (0, 2, 8):
+            held[i].request("GET", "/still")
+            self.assertEqual(held[i].read_response().status, 200)
+
+    def test_connections_per_ip(self):
+        self.start("connections_per_ip = 3")
+        held = [self.use(Connection(self.daemon.port)) for _ in range(3)]
+        for client in held:
+            client.request("GET", "/x")
+            client.read_response()
+        with self.daemon.connect() as client:
+            self.assertEqual(client.read_response().status, 503)
+            self.assertTrue(client.is_closed())
+        self.assert_counted("connections_per_ip")
+        # Another address is another client.
+        with socket.create_connection(
+                ("127.0.0.1", self.daemon.port), 5, ("127.0.0.2", 0)) as sock:
+            other = Connection(sock)
+            other.request("GET", "/x")
+            self.assertEqual(other.read_response().status, 200)
+        held.pop().close()
+        wait_until(lambda: self.daemon.get("/x").status == 200,
+                   what="there is room again")
+
+
+class SlowReaders(FlowTest):
+    def start(self, limits):
+        self.origin = self.use(SampleOrigin())
+        self.daemon = self.use(Nearside(conf(self.origin.url,
+                                             limits=limits)))
+
+    def assert_cut(self, client, limit):
+        self.daemon.wait_metric(HIT, 1, limit=limit)
+        with self.assertRaises((WireError, OSError)):
+            client.read_response()
+
+    def test_send_timeout_is_for_a_pause(self):
+        self.start("send_timeout = 400ms")
+        client = self.use(Connection(self.daemon.port, receive_buffer=4096))
+        client.request("GET", "/bytes/50000000")
+        self.assert_cut(client, "send_timeout")
+        wait_until(lambda: self.daemon.metric("nearside_connections") == 0,
+                   what="its connection is gone")
+
+    def test_a_reader_slower_than_the_pipe_is_not_cut(self):
+        self.start("send_timeout = 800ms")
+        client = self.use(Connection(self.daemon.port, receive_buffer=65536))
+        client.request("GET", "/bytes/3000000")
+        got = client.read_head()
+        left = int(got.fields["Content-Length"])
+        while left > 0:
+            left -= len(client.read_some(20000))
+            time.sleep(0.005)
+        self.assertEqual(self.daemon.metric(HIT, limit="send_timeout"), 0)
+
+    def test_send_total_ends_what_trickles(self):
+        self.start("send_total = 600ms  send_timeout = 500ms")
+        client = self.use(Connection(self.daemon.port, receive_buffer=4096))
+        client.request("GET", "/bytes/50000000")
+        client.read_head()
+        end = time.monotonic() + 5
+        with self.assertRaises((WireError, OSError)):
+            while time.monotonic() < end:
+                if not client.read_some(1000):
+                    raise WireError("closed")
+                time.sleep(0.01)
+        self.assertEqual(self.daemon.metric(HIT, limit="send_total"), 1)
+
+
+class Objects(FlowTest):
+    def test_object_max_is_delivered_and_not_stored(self):
+        def script(connection, request, n):
+            body = b"x" * int(request.target.rsplit("/", 1)[1])
+            if "chunked" not in request.target:
+                return answer(connection, body)
+            connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked"
+                            b"\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"
+                            % (len(body), body))
+            return True
+
+        redis = self.use(RedisServer())
+        origin = self.use(ScriptedOrigin(script))
+        daemon = self.use(Nearside(conf(
+            origin.url, 'route "/o/*" { }', "object_max = 100KB", redis)))
+        for way in ("length", "chunked"):
+            with self.subTest(way=way):
+                for size, is_kept in ((102400, True), (102401, False)):
+                    for turn in range(2):
+                        got = daemon.get(f"/o/{way}/{size}")
+                        self.assertEqual(len(got.body), size)
+                        is_hit = "; hit" in got.cache_status
+                        self.assertEqual(is_hit, is_kept and turn == 1,
+                                         got.cache_status)
+        self.assertEqual(daemon.metric(HIT, limit="object_max"), 1)
+
+    def test_flight_wait_is_how_long_another_fetch_is_waited_for(self):
+        steps = Steps()
+        self.addCleanup(steps.go, "first")
+
+        def script(connection, request, n):
+            if n == 0:
+                steps.wait("first")
+            return answer(connection, b"%d" % n)
+
+        origin = self.use(ScriptedOrigin(script))
+        daemon = self.use(Nearside(conf(
+            origin.url, 'route "/o/*" { }', "flight_wait = 300ms")))
+        first = self.use(daemon.connect())
+        first.request("GET", "/o/1")
+        wait_until(lambda: origin.requests, what="the first has come")
+        second = daemon.get("/o/1")
+        self.assertEqual(second.body, b"1")
+        self.assertGreaterEqual(second.seconds, 0.28)
+        self.assertEqual(daemon.metric(HIT, limit="flight_wait"), 1)
+        steps.go("first")
+        self.assertEqual(first.read_response().body, b"0")
+
+    def test_flights_max_is_how_many_are_waited_for(self):
+        steps = Steps()
+        self.addCleanup(steps.go, "end")
+
+        def script(connection, request, n):
+            steps.wait("end")
+            return answer(connection, b"x")
+
+        origin = self.use(ScriptedOrigin(script))
+        daemon = self.use(Nearside(conf(
+            origin.url, 'route "/o/*" { }', "flights_max = 2")))
+        clients = [self.use(daemon.connect()) for _ in range(3)]
+        for i, client in enumerate(clients):
+            client.request("GET", f"/o/{i}")
+        wait_until(lambda: len(origin.requests) == 3, what="all have come")
+        self.assertEqual(daemon.metric(HIT, limit="flights_max"), 1)
+        steps.go("end")
+        for client in clients:
+            self.assertEqual(client.read_response().body, b"x")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,182 @@
+# ctest: timeout=110
+"""A hostile Redis: whatever it answers, clients get 200 and right bytes."""
+
+import os
+import sys
+import unittest
+
+from lib import FlowTest, Nearside, SampleOrigin, wait_until
+
+sys.path.insert(0, os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), os.pardir, "fault"))
+from hostile_redis import (  # noqa: E402  pylint: disable=wrong-import-position
+    SILENCE, HostileRedis, Reply, bulk)
+
+CONF = """
+listen = { "127.0.0.1:0" }
+metrics = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+workers = 2
+drain_delay = 0
+redis { mode = standalone  seeds = { "%(redis)s" } }
+origin api { servers = { "%(origin)s" } }
+route "/products/:id" { ttl = 10m }
+"""
+
+# No request takes longer, however bad its luck: twice the deadline (lookup
+# and lease) is 0.1 s, the rest is for a busy machine.
+BOUND = 1.0
+GROWTH_KB = 24 * 1024
+
+IS_SANITIZED = bool(os.environ.get("NEARSIDE_SANITIZE"))
+
+# What GET answers; each row is a name and a reply.
+GARBAGE = [
+    ("random bytes", b"\x00\xff\x13garbage\r\n\r\n"),
+    ("an http server", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    ("an empty line", b"\r\n"),
+    ("a bulk of half a gigabyte", b"$536870913\r\nxxxx"),
+    ("a bulk of 2^63", b"$9223372036854775808\r\n"),
+    ("a bulk of 2^64 + 5", b"$18446744073709551621\r\nhello\r\n"),
+    ("a bulk of -2", b"$-2\r\n"),
+    ("a bulk of +5", b"$+5\r\nhello\r\n"),
+    ("a bulk of no number", b"$\r\n\r\n"),
+    ("a bulk without its end", b"$5\r\nhelloXX"),
+    ("a bulk that ends too late", b"$3\r\nhello\r\n"),
+    ("an array of -7", b"*-7\r\n"),
+    ("an array of 2^31 - 1", b"*2147483647\r\n"),
+    ("arrays 100,000 deep", b"*1\r\n" * 100000),
+    ("arrays of arrays", b"*9\r\n" * 9),
+    ("a status without an end", b"+" + b"A" * 1000000),
+    ("an integer without an end", b":" + b"1" * 100000),
+    ("an integer that is none", b":12x\r\n"),
+    ("a RESP3 null", b"_\r\n"),
+    ("a RESP3 map", b"%1\r\n+a\r\n+b\r\n"),
+    ("a RESP3 push", b">2\r\n+invalidate\r\n*0\r\n"),
+    ("an integer for a value", b":1\r\n"),
+    ("a status for a value", b"+OK\r\n"),
+    ("an array for a value", b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
+    ("an empty value", b"$0\r\n\r\n"),
+    ("a value of 1 MB that is none", bulk(b"x" * 1000000)),
+    ("replies that nobody asked for", b"$-1\r\n" + b"+OK\r\n" * 50),
+    ("a value nobody asked for", b"$-1\r\n" + bulk(b"y" * 5000) * 3),
+    ("RST amid a bulk", Reply(b"$1000000\r\n" + b"x" * 70000, then="rst")),
+    ("FIN amid a bulk", Reply(b"$1000000\r\n" + b"x" * 70000, then="fin")),
+    ("FIN at once", Reply(then="fin")),
+    ("RST at once", Reply(then="rst")),
+    ("silence", SILENCE),
+    ("2 s of thought", Reply(b"$-1\r\n", after=2.0)),
+    ("a value drop by drop", Reply(bulk(b"z" * 5000), then="drip")),
+]
+
+ERRORS = [
+    b"-LOADING Redis is loading the dataset in memory\r\n",
+    b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+    b"-MISCONF Redis is configured to save RDB snapshots\r\n",
+    b"-NOREPLICAS Not enough good replicas to write.\r\n",
+    b"-READONLY You can't write against a read only replica.\r\n",
+    b"-NOAUTH Authentication required.\r\n",
+    b"-NOPERM this user has no permissions\r\n",
+    b"-CLUSTERDOWN The cluster is down\r\n",
+    b"-MASTERDOWN Link with MASTER is down\r\n",
+    b"-TRYAGAIN Multiple keys request during rehashing of slot\r\n",
+    b"-BUSY Redis is busy running a script.\r\n",
+    b"-WRONGTYPE Operation against a key holding the wrong kind\r\n",
+    b"-ERR max number of clients reached\r\n",
+    b"-ERR unknown command\r\n",
+    b"-\r\n",
+    b"-NOSCRIPT No matching script.\r\n",
+    b"-MOVED 1 127.0.0.1:1\r\n",
+    b"-MOVED 99999 127.0.0.1:1\r\n",
+    b"-MOVED 1 " + b"h" * 300 + b":1\r\n",
+    b"-MOVED\r\n",
+    b"-MOVED -1 :0\r\n",
+    b"-ASK 1 127.0.0.1\r\n",
+    b"-ASK 1 ?:99999999999\r\n",
+]
+
+
+class Hostile(FlowTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.origin = cls.use_in_class(SampleOrigin(products=10000))
+        cls.next_product = 0
+
+    def setUp(self):
+        self.redis = self.use(HostileRedis())
+        self.daemon = self.use(Nearside(CONF % {
+            "redis": self.redis.address, "origin": self.origin.url}))
+
+    @classmethod
+    def cold(cls):
+        """A product that was never asked for, and its body."""
+        cls.next_product += 1
+        n = cls.next_product
+        return (f"/products/{n}", b'{"id":"%d","name":"Product %d","price":%d}'
+                % (n, n, 58 + n % 1000))
+
+    def ask(self, target, body, method="GET"):
+        answer = self.daemon.get(target, method=method)
+        self.assertEqual(answer.status, 200, answer)
+        if method == "GET":
+            self.assertEqual(answer.body, body)
+        self.assertLess(answer.seconds, BOUND)
+        return answer
+
+    def fault_for(self, words, reply):
+        self.redis.faults_done = 0
+        self.redis.fault = \
+            lambda args: reply if args[0].upper() in words else None
+
+    def heal(self):
+        """It behaves again: hits come, without a restart."""
+        self.redis.fault = None
+        target, body = self.cold()
+
+        def is_hit():
+            return "; hit" in self.ask(target, body).cache_status
+
+        import time; t=time.monotonic(); wait_until(is_hit, 15, "hits again"); print("heal", round(time.monotonic()-t,2))
+
+    def memory_kb(self):
+        return self.daemon.process.memory_kb("VmHWM")
+
+    def run_table(self, words, table):
+        """Each reply against a client that asks for several products, until
+        the daemon has met it. The breaker may be open from the row before;
+        it lets a probe through when its time is over."""
+        for name, reply in table:
+            with self.subTest(name):
+                self.fault_for(words, reply)
+                for _ in range(3):
+                    self.ask(*self.cold())
+
+                def has_met():
+                    self.ask(*self.cold())
+                    return self.redis.faults_done > 0
+
+                import time; t=time.monotonic(); wait_until(has_met, 10, "the daemon meets it", 0.05); print(name, words, round(time.monotonic()-t,2))
+
+    def test_a_hostile_value_is_a_miss(self):
+        self.heal()
+        before = self.memory_kb()
+        for row in GARBAGE:
+            self.run_table((b"GET",), [row])
+            self.heal()
+        if not IS_SANITIZED:
+            self.assertLess(self.memory_kb() - before, GROWTH_KB)
+        self.assertGreater(self.daemon.metric(
+            "nearside_redis_failures_total", cause="protocol"), 10)
+        self.assertGreater(self.daemon.metric("nearside_values_bad_total"), 0)
+
+    def test_an_error_reply_is_a_miss(self):
+        for row in ERRORS:
+            for words in ((b"GET",), (b"SET",), (b"EVALSHA", b"EVAL"),
+                          (b"GET", b"SET", b"EVALSHA", b"EVAL", b"DEL")):
+                self.run_table(words, [(row[:40].decode(), row)])
+        self.heal()
+
+
+if __name__ == "__main__":
+    unittest.main()
