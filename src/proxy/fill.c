@@ -686,6 +686,13 @@ reader_chunk(struct fill_reader *reader)
     return reader->chunk;
 }
 
+uint64_t
+fill_left(const struct fill_reader *reader)
+{
+    return fill_len(reader->fill) -
+           atomic_load_explicit(&reader->offset, memory_order_relaxed);
+}
+
 int
 fill_peek(struct fill_reader *reader, struct iovec *iov, int iov_max)
 {

@@ -104,6 +104,9 @@ void fill_leave(struct fill_reader *reader);
 /* Slices of what can be read now; returns how many were set. */
 int fill_peek(struct fill_reader *reader, struct iovec *iov, int iov_max);
 
+/* Bytes published and not yet read. */
+uint64_t fill_left(const struct fill_reader *reader);
+
 /* n bytes of what fill_peek showed were used. */
 void fill_advance(struct fill_reader *reader, uint64_t n);
 

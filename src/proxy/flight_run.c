@@ -225,12 +225,9 @@ on_lease_set(void *ctx, enum rc rc, struct redis_reply *reply)
 static void
 release_lease(struct flight_run *run)
 {
-    struct slice args[3] = {
-        run->lease_key, slice_of(run->token, run->token_len)};
-
     run->has_lease = false;
-    run->argv[0] = args[0];
-    run->argv[1] = args[1];
+    run->argv[0] = run->lease_key;
+    run->argv[1] = slice_of(run->token, run->token_len);
     redis_eval(run->worker->redis, &run->set,
         &run->worker->proxy->scripts.release, run->argv, 1, 2);
 }
@@ -287,9 +284,23 @@ on_lease_get(void *ctx, enum rc rc, struct redis_reply *reply)
                                         POLL_MAX_MS - POLL_MIN_MS));
 }
 
+/* Nobody else in the fleet, nor this process at another time, has it. */
+static void
+make_token(struct flight_run *run)
+{
+    struct proxy *proxy = run->worker->proxy;
+
+    run->token_len = (size_t)snprintf(run->token, sizeof(run->token),
+        "%016llx-%llx", (unsigned long long)proxy->instance,
+        atomic_fetch_add_explicit(&proxy->tokens, 1, memory_order_relaxed));
+}
+
 static void
 run_lease(struct flight_run *run)
 {
+    if (run->token_len == 0) {
+        make_token(run);
+    }
     run->is_lease_asked = false;
     run->set = (struct redis_call){.on_reply = on_lease_set, .ctx = run};
     run->argv[0] = SLICE("SET");
@@ -649,9 +660,6 @@ run_new(struct request *leader)
     run->entry_key = keep(&at, leader->entry_key);
     key_lease_of(leader->entry_key, proxy->prefix, at);
     run->lease_key = slice_of(at, leader->entry_key.len);
-    run->token_len = (size_t)snprintf(run->token, sizeof(run->token),
-        "%016llx-%llx", (unsigned long long)proxy->instance,
-        atomic_fetch_add_explicit(&proxy->tokens, 1, memory_order_relaxed));
     loop_timer_init(&run->timer, run->worker->loop, on_poll, run);
     loop_task_init(&run->failed, on_failed, run);
     list_init(&run->link);

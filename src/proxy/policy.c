@@ -24,10 +24,22 @@ policy_is_idempotent(enum method method)
 }
 
 static bool
-carries_named(const struct route *route, const struct head *head)
+is_named(const struct route *route, struct slice name)
 {
     for (size_t i = 0; i < route->credential_fields_len; i++) {
-        if (head_find_name(head, route->credential_fields[i]) != NULL) {
+        if (route->credential_fields[i].len == name.len &&
+            slice_ieq(route->credential_fields[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+carries_named(const struct route *route, const struct head *head)
+{
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (is_named(route, head->fields[i].name)) {
             return true;
         }
     }

@@ -138,6 +138,17 @@ body_timer(struct session *s, int64_t now_ms)
     request_on_body_failed(s->request, 408);
 }
 
+/* Bytes that trickle in put the timer off: the rate is judged here too. */
+void
+session_check_body(struct session *s)
+{
+    if (s->in.state == BODY_WANTED) {
+        body_timer(s, loop_now_ms(s->worker->loop));
+    } else {
+        session_arm(s);
+    }
+}
+
 static void
 busy_timer(struct session *s)
 {

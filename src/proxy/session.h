@@ -71,7 +71,8 @@ struct session_in {
     bool is_last;         /* the content ends with what is pending */
     uint64_t received;    /* bytes on the wire, for the rate */
     uint64_t content;     /* of them, content */
-    int64_t start_ms;
+    int64_t start_ms;     /* put off by as long as it was stuck */
+    int64_t stuck_ms;     /* BODY_STUCK: since when */
     int64_t gap_deadline_ms;
 };
 
@@ -114,7 +115,8 @@ void session_drain(struct session *s);
 void session_read(struct session *s);      /* the socket is readable */
 void session_read_head(struct session *s); /* bytes are at hand */
 void session_pump_body(struct session *s);
-void session_write(struct session *s); /* as much as the socket takes */
+void session_check_body(struct session *s); /* its rate; arms the timer */
+void session_write(struct session *s);      /* as much as the socket takes */
 void session_answered(struct session *s);
 void session_arm(struct session *s);
 void session_wants(struct session *s);

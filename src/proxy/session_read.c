@@ -370,13 +370,14 @@ session_pump_body(struct session *s)
         }
         if (!body_offer(s)) {
             s->in.state = BODY_STUCK;
+            s->in.stuck_ms = loop_now_ms(s->worker->loop);
             break;
         }
         body_settle(s);
     }
     if (s->state == SESSION_BUSY) {
         session_wants(s);
-        session_arm(s);
+        session_check_body(s);
     }
 }
 
@@ -395,6 +396,10 @@ stream_want_body(struct stream *stream)
         if (s->request->head.expects_100 && body_input(s).len == 0) {
             stream_interim(stream, 100, slice_of("", 0));
         }
+    }
+    if (s->in.state == BODY_STUCK) {
+        /* The client is not to blame for how long the origin took. */
+        s->in.start_ms += loop_now_ms(s->worker->loop) - s->in.stuck_ms;
     }
     s->in.state = BODY_WANTED;
     session_pump_body(s);

@@ -14,8 +14,6 @@
 enum {
     IOV_MAX_OWN = 16,
     HEAD_LINES_MAX = 256,
-    /* A batch of chunked data; more comes in the next. */
-    BATCH_MAX = 256 * 1024,
     WRITES_PER_TURN = 8,
 };
 
@@ -166,6 +164,20 @@ batch_size_line(struct session_out *out)
     out->size_line = slice_of(out->line, at);
 }
 
+/* The source holds nothing: wait, say that this was the last, or end. */
+static enum rc
+batch_make_empty(struct session_out *out, enum source_state state)
+{
+    if (state == SOURCE_MORE) {
+        return RC_AGAIN;
+    }
+    if (out->has_sent_last) {
+        return out->length_left > 0 ? RC_IO : RC_CLOSED;
+    }
+    batch_last_chunk(out);
+    return RC_OK;
+}
+
 /*
  * Makes the next batch of what the source holds now. RC_AGAIN: it holds
  * nothing yet. RC_CLOSED: everything is out. RC_IO: it failed.
@@ -187,30 +199,20 @@ batch_make(struct session *s)
     }
     ready = iov_total(iov, source_peek(source_of_answer(s), iov, IOV_MAX_OWN));
     if (ready == 0) {
-        if (state == SOURCE_MORE) {
-            return RC_AGAIN;
-        }
-        if (out->has_sent_last) {
-            return out->length_left > 0 ? RC_IO : RC_CLOSED;
-        }
-        batch_last_chunk(out);
-        return RC_OK;
+        return batch_make_empty(out, state);
     }
-    out->data_left = ready;
-    if (out->is_chunked) {
-        batch_size_line(out);
-        if (state == SOURCE_END && ready < BATCH_MAX && ready > 0) {
-            struct iovec more[IOV_MAX_OWN + 1];
-            int count = source_peek(source_of_answer(s), more, IOV_MAX_OWN + 1);
-            if (iov_total(more, count) == ready) {
-                batch_last_chunk(out);
-            }
-        }
-    } else if (!out->is_close) {
+    if (!out->is_chunked && !out->is_close) {
         if (ready > out->length_left) {
             return RC_IO;
         }
         out->length_left -= ready;
+    }
+    out->data_left = ready;
+    if (out->is_chunked) {
+        batch_size_line(out);
+        if (state == SOURCE_END && ready == source_left(source_of_answer(s))) {
+            batch_last_chunk(out);
+        }
     }
     return RC_OK;
 }

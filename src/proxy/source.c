@@ -44,6 +44,15 @@ source_peek(struct source *source, struct iovec *iov, int iov_max)
     return 1;
 }
 
+uint64_t
+source_left(const struct source *source)
+{
+    if (source->reader.fill != NULL) {
+        return fill_left(&source->reader);
+    }
+    return source->bytes.len;
+}
+
 void
 source_advance(struct source *source, uint64_t n)
 {

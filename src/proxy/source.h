@@ -26,6 +26,9 @@ enum rc source_of_fill(
 void source_close(struct source *source);
 
 int source_peek(struct source *source, struct iovec *iov, int iov_max);
+/* Bytes that can be read now, all of them. */
+uint64_t source_left(const struct source *source);
+
 void source_advance(struct source *source, uint64_t n);
 enum source_state source_state(const struct source *source);
 

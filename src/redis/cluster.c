@@ -658,7 +658,7 @@ redis_send(struct redis_client *c, struct redis_call *call, struct slice key,
 
 void
 redis_eval(struct redis_client *c, struct redis_call *call,
-    const struct redis_script *script, struct slice key_and_args[],
+    const struct redis_script *script, const struct slice *key_and_args,
     unsigned keys, unsigned count)
 {
     static const char digits[] = "0123456789";

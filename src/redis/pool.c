@@ -4,7 +4,9 @@
  * The snapshot that all workers share says which node owns a slot; here
  * that becomes the index of this worker's peer, so that a command costs one
  * look-up. A MOVED patches the copy alone: the other workers learn by their
- * own MOVED or by the next map, and a stale patch lives until then.
+ * own MOVED or by the next map. A patch lives until the refresh that each
+ * MOVED asks for, also when that finds the map unchanged: a node that was
+ * wrong must not keep a slot from us for ever.
  *
  * Peers that neither map nor patch names any more are buried by a sweep
  * once they have been idle for a while: an importing node owns no slot yet
@@ -179,6 +181,8 @@ pool_patch(struct pool *pool, uint16_t slot, struct peer *peer)
     MUST_OBJ(peer, PEER_MAGIC);
     pool->slots[slot] = peer->index;
     peer->is_mapped = true;
+    pool->is_patched = true;
+    atomic_store(&pool->redis->is_patched, true);
 }
 
 static void
@@ -216,9 +220,10 @@ pool_adopt(struct pool *pool)
     if (map == NULL) {
         return;
     }
-    if (map->version != pool->version) {
+    if (map->version != pool->version || pool->is_patched) {
         pool_copy(pool, map);
         pool->version = map->version;
+        pool->is_patched = false;
     }
     redis_map_unref(pool->redis, &map);
 }

@@ -37,6 +37,7 @@ struct pool {
     unsigned peers_cap;
     uint64_t version;           /* of the map that was adopted; 0: none yet */
     uint16_t slots[SLOT_COUNT]; /* index of the owner, or VIEW_NONE */
+    bool is_patched;            /* since it was adopted */
     struct loop_timer sweep;
 };
 
@@ -44,7 +45,7 @@ struct pool {
 void pool_init(struct pool *pool);
 void pool_fini(struct pool *pool);
 
-/* Takes over the newest map, if there is one. */
+/* Takes over the newest map, if there is one; patches end. */
 void pool_adopt(struct pool *pool);
 
 /* The owner of a slot; NULL: none is known. */
@@ -59,7 +60,7 @@ pool_owner(const struct pool *pool, uint16_t slot)
 /* The peer at an address, made when new. NULL: no memory, or too many. */
 struct peer *pool_at(struct pool *pool, struct slice host, uint16_t port);
 
-/* Until the next map, the slot is this peer's (MOVED). */
+/* Until the next refresh, the slot is this peer's (MOVED). */
 void pool_patch(struct pool *pool, uint16_t slot, struct peer *peer);
 
 #endif

@@ -207,6 +207,14 @@ map_new_locked(struct redis *redis, const struct view *view)
     return map;
 }
 
+static void
+tell_members_locked(struct redis *redis)
+{
+    LIST_EACH (it, &redis->members) {
+        mailbox_post(CONTAINER_OF(it, struct member, link)->mailbox);
+    }
+}
+
 static enum rc
 publish_locked(struct redis *redis, const struct view *view, bool *out_changed)
 {
@@ -214,6 +222,9 @@ publish_locked(struct redis *redis, const struct view *view, bool *out_changed)
 
     *out_changed = false;
     if (map_is(redis->map, view)) {
+        if (atomic_exchange(&redis->is_patched, false)) {
+            tell_members_locked(redis);
+        }
         return RC_OK;
     }
     map = map_new_locked(redis, view);
@@ -224,9 +235,8 @@ publish_locked(struct redis *redis, const struct view *view, bool *out_changed)
     map_unref_locked(&redis->map);
     redis->map = map;
     *out_changed = true;
-    LIST_EACH (it, &redis->members) {
-        mailbox_post(CONTAINER_OF(it, struct member, link)->mailbox);
-    }
+    atomic_store(&redis->is_patched, false);
+    tell_members_locked(redis);
     return RC_OK;
 }
 

@@ -102,6 +102,7 @@ struct redis {
     bool has_metrics;
     atomic_bool is_wanted;    /* a refresh was asked for, not yet taken up */
     _Atomic int wanted_cause; /* enum refresh_cause */
+    atomic_bool is_patched;   /* a worker's copy of the map differs from it */
     struct refresh *refresh;  /* control thread's */
     pthread_mutex_t lock;
     struct list nodes;
@@ -122,7 +123,8 @@ struct map *redis_map_take(struct redis *redis);
 void redis_map_unref(struct redis *redis, struct map **map);
 
 /* Makes a view the newest map and tells all workers; no new version when
-   nothing has changed. *out_changed says so. RC_NOMEM. */
+   nothing has changed (*out_changed says so), but who has patched his copy
+   takes it over again. RC_NOMEM. */
 enum rc redis_publish(struct redis *redis, const struct view *view,
     bool *out_changed) RC_MUST_CHECK;
 

@@ -534,8 +534,10 @@ wire_reply(struct wire *w, struct redis_reply *reply)
 {
     struct place place;
 
-    if (w->first == w->behind) {
-        /* Nobody asked. "-ERR max number of clients reached" perhaps. */
+    if (w->first == w->behind ||
+        place_at(w, w->first)->begins >= out_position(&w->out)) {
+        /* Nobody asked, or not yet. "-ERR max number of clients reached"
+         * perhaps. */
         return reply->type == REDIS_ERROR ? refused_by(w, reply) : RC_BAD;
     }
     place = *place_at(w, w->first++);

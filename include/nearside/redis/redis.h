@@ -163,7 +163,7 @@ void redis_script_init(struct redis_script *script, const char *body);
  * body on the same connection. script stays until on_reply.
  */
 void redis_eval(struct redis_client *client, struct redis_call *call,
-    const struct redis_script *script, struct slice key_and_args[],
+    const struct redis_script *script, const struct slice *key_and_args,
     unsigned keys, unsigned count);
 
 /* on_reply will not come; the late reply is dropped. Harmless on a call
