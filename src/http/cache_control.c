@@ -165,7 +165,8 @@ add_permission(struct cache_control *out, const struct directive *d)
     } else if (slice_ieq(d->name, SLICE("must-understand"))) {
         out->must_understand = out->must_understand || is_plain;
     } else if (slice_ieq(d->name, SLICE("immutable"))) {
-        out->immutable = out->immutable || is_plain;
+        /* Its arguments have no meaning (RFC 8246 2). */
+        out->immutable = out->immutable || !d->is_malformed;
     } else {
         return false;
     }

@@ -1,7 +1,9 @@
 /*
- * Freshness lifetime (RFC 9111 4.2.1) and corrected initial age (4.2.3).
- * All values are clamped to 0 .. 2^31 seconds, so that sums of them never
- * overflow and a clock that jumps cannot make an answer younger than new.
+ * Freshness lifetime (RFC 9111 4.2.1, 4.2.2) and corrected initial age
+ * (4.2.3). What is said twice counts as what makes the response older or
+ * live shorter. All values are clamped to 0 .. 2^31 seconds, so that sums of
+ * them never overflow and a clock that jumps cannot make an answer younger than
+ * new.
  */
 #include "nearside/http/fresh.h"
 
@@ -16,33 +18,50 @@ clamp(int64_t seconds)
     return seconds > DELTA_MAX ? DELTA_MAX : seconds;
 }
 
-static int64_t
-age_of(const struct head *h)
+/* False: an Age is there that is none. */
+static bool
+read_age(const struct head *h, int64_t *out)
 {
     const struct field *f = head_find(h, FIELD_AGE);
     uint64_t age = 0;
     enum rc rc;
 
+    *out = 0;
     if (f == NULL) {
-        return 0;
+        return true;
     }
     rc = slice_to_u64(f->value, DELTA_MAX, &age);
-    if (rc == RC_LIMIT) {
-        return DELTA_MAX;
-    }
-    return rc == RC_OK ? (int64_t)age : 0;
+    *out = rc == RC_LIMIT ? DELTA_MAX : (int64_t)age;
+    return rc != RC_BAD;
 }
 
-static int64_t
-date_of(const struct head *h, int64_t response_s)
+/* The times that Date fields give; where none does, the time of receipt. */
+struct dates {
+    int64_t oldest_s;
+    int64_t newest_s;
+};
+
+static struct dates
+dates_of(const struct head *h, int64_t response_s)
 {
     const struct field *f = head_find(h, FIELD_DATE);
-    int64_t date_s = response_s;
+    struct dates dates = {response_s, response_s};
+    bool is_first = true;
+    int64_t date_s;
 
-    if (f == NULL || date_parse(f->value, response_s, &date_s) != RC_OK) {
-        return response_s;
+    for (; f != NULL; f = head_find_next(h, f)) {
+        if (date_parse(f->value, response_s, &date_s) != RC_OK) {
+            continue;
+        }
+        if (is_first || date_s < dates.oldest_s) {
+            dates.oldest_s = date_s;
+        }
+        if (is_first || date_s > dates.newest_s) {
+            dates.newest_s = date_s;
+        }
+        is_first = false;
     }
-    return date_s;
+    return dates;
 }
 
 /* Two Expires contradict each other, so neither promises anything. */
@@ -59,27 +78,109 @@ expires_lifetime(const struct head *h, int64_t date_s, int64_t response_s)
     return clamp(expires_s - date_s);
 }
 
-void
-fresh_compute(const struct head *h, const struct cache_control *cc,
-    int64_t request_s, int64_t response_s, struct fresh *out)
+/* --- heuristics (4.2.2) -------------------------------------------------- */
+
+enum {
+    /* The tenth is what the RFC names as typical; the day keeps a mistaken
+       guess about an old page from lasting for months. */
+    HEURISTIC_FRACTION = 10,
+    HEURISTIC_MAX_S = 86400,
+};
+
+bool
+fresh_is_heuristic(unsigned status, bool errors)
 {
-    int64_t date_s = date_of(h, response_s);
-    int64_t apparent = clamp(response_s - date_s);
-    int64_t corrected = age_of(h) + clamp(response_s - request_s);
+    switch (status) {
+    case 200:
+    case 203:
+    case 204:
+    case 300:
+    case 301:
+    case 308:
+        return true;
+    case 404:
+    case 405:
+    case 410:
+    case 414:
+    case 501:
+        return errors;
+    default: /* a number, not an enum */
+        return false;
+    }
+}
+
+static void
+guess(const struct head *h, const struct cache_control *cc, int64_t date_s,
+    const struct fresh_opts *opts, struct fresh *out)
+{
+    const struct field *f = head_find(h, FIELD_LAST_MODIFIED);
+    int64_t max_s =
+        opts->heuristic_max_s > 0 ? opts->heuristic_max_s : HEURISTIC_MAX_S;
+    int64_t modified_s, lifetime_s;
+
+    if (!fresh_is_heuristic(h->status, opts->heuristic_errors) &&
+        !cc->public_) {
+        return;
+    }
+    if (f == NULL || head_find_next(h, f) != NULL ||
+        date_parse(f->value, date_s, &modified_s) != RC_OK ||
+        modified_s >= date_s) {
+        return;
+    }
+    lifetime_s = clamp((date_s - modified_s) / HEURISTIC_FRACTION);
+    out->source = FRESH_HEURISTIC;
+    out->lifetime_s = lifetime_s < max_s ? lifetime_s : max_s;
+}
+
+/* --- the lifetime (4.2.1) ------------------------------------------------ */
+
+void
+fresh_compute_with(const struct head *h, const struct cache_control *cc,
+    const struct fresh_times *times, const struct fresh_opts *opts,
+    struct fresh *out)
+{
+    struct dates dates = dates_of(h, times->response_s);
+    int64_t apparent = clamp(times->response_s - dates.oldest_s);
+    int64_t delay = clamp(times->response_s - times->request_s);
+    int64_t age;
+    bool is_age = read_age(h, &age);
+    int64_t corrected = age + delay;
 
     *out = (struct fresh){
         .source = FRESH_NONE,
         .initial_age_s = clamp(apparent > corrected ? apparent : corrected),
-        .date_s = date_s,
+        .date_s = dates.oldest_s,
     };
-    if (cc->s_maxage != DELTA_ABSENT) {
+    if (!is_age) {
+        out->source = FRESH_BAD_AGE;
+    } else if (cc->s_maxage != DELTA_ABSENT) {
         out->source = FRESH_S_MAXAGE;
         out->lifetime_s = cc->s_maxage;
     } else if (cc->max_age != DELTA_ABSENT) {
         out->source = FRESH_MAX_AGE;
         out->lifetime_s = cc->max_age;
-    } else if (head_has(h, FIELD_EXPIRES)) {
+    } else if (head_has(h, FIELD_EXPIRES) && !opts->ignores_expires) {
         out->source = FRESH_EXPIRES;
-        out->lifetime_s = expires_lifetime(h, date_s, response_s);
+        out->lifetime_s =
+            expires_lifetime(h, dates.newest_s, times->response_s);
+    } else if (opts->heuristic) {
+        guess(h, cc, dates.oldest_s, opts, out);
     }
+}
+
+void
+fresh_compute(const struct head *h, const struct cache_control *cc,
+    int64_t request_s, int64_t response_s, struct fresh *out)
+{
+    const struct fresh_times times = {request_s, response_s};
+    const struct fresh_opts opts = {0};
+
+    fresh_compute_with(h, cc, &times, &opts, out);
+}
+
+int64_t
+fresh_current_age_s(
+    const struct fresh *fresh, int64_t response_s, int64_t now_s)
+{
+    return clamp(fresh->initial_age_s + clamp(now_s - response_s));
 }

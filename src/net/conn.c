@@ -206,7 +206,9 @@ gather(const struct iovec *iov, int count, char to[GATHER_MAX])
         if (iov[i].iov_len > GATHER_MAX - len) {
             return 0;
         }
-        memcpy(to + len, iov[i].iov_base, iov[i].iov_len);
+        if (iov[i].iov_len > 0) {
+            memcpy(to + len, iov[i].iov_base, iov[i].iov_len);
+        }
         len += iov[i].iov_len;
     }
     return len;

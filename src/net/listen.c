@@ -182,6 +182,14 @@ acceptor_pause(struct acceptor *a, bool is_paused)
 }
 
 void
+acceptor_refuse(struct acceptor *a)
+{
+    MUST_OBJ(a, ACCEPTOR_MAGIC);
+    /* Not closed: the fd is the caller's, and others may watch it still. */
+    (void)shutdown(a->fd, SHUT_RDWR);
+}
+
+void
 acceptor_free(struct acceptor **pa)
 {
     struct acceptor *a = *pa;

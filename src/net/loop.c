@@ -229,13 +229,13 @@ loop_free(struct loop **ploop)
         return;
     }
     MUST_OBJ(loop, LOOP_MAGIC);
-    *ploop = NULL;
     /* Whoever sent a message waits for it to be delivered, and tasks may
-       send some. */
+       send some. They find the loop where it was. */
     for (int i = 0; i < TASK_ROUNDS_MAX; i++) {
         messages_deliver(loop);
         tasks_run(loop);
     }
+    *ploop = NULL;
     if (loop->base != NULL) {
         if (event_initialized(&loop->wheel.event)) {
             event_del(&loop->wheel.event);

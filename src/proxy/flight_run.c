@@ -62,6 +62,7 @@ struct flight_run {
     int64_t wait_until_ms;
     bool is_lease_asked;
     bool has_lease;
+    bool may_have_lease; /* also when the SET's reply was lost */
     struct fetch fetch;
     struct policy_verdict verdict;
     int64_t request_ms; /* wall */
@@ -220,12 +221,14 @@ on_lease_set(void *ctx, enum rc rc, struct redis_reply *reply)
 
     run->has_lease = rc == RC_OK && reply->type == REDIS_STATUS;
     run->is_lease_asked = rc == RC_OK && reply->type != REDIS_ERROR;
+    run->may_have_lease = run->has_lease || (rc != RC_OK && run->set.was_sent);
 }
 
 static void
 release_lease(struct flight_run *run)
 {
     run->has_lease = false;
+    run->may_have_lease = false;
     run->argv[0] = run->lease_key;
     run->argv[1] = slice_of(run->token, run->token_len);
     redis_eval(run->worker->redis, &run->set,
@@ -240,11 +243,12 @@ on_released(void *ctx, enum rc rc, struct redis_reply *reply)
     run_end(OBJ_OF(struct flight_run, ctx, RUN_MAGIC));
 }
 
-/* Ends, after giving the lease back if there is one. */
+/* Ends, after giving the lease back if there is one, or may be: nobody is
+   to wait for a lease that nobody holds. */
 static void
 run_end_released(struct flight_run *run)
 {
-    if (!run->has_lease) {
+    if (!run->may_have_lease) {
         run_end(run);
         return;
     }
@@ -302,6 +306,7 @@ run_lease(struct flight_run *run)
         make_token(run);
     }
     run->is_lease_asked = false;
+    run->may_have_lease = true; /* until its reply says that it has not */
     run->set = (struct redis_call){.on_reply = on_lease_set, .ctx = run};
     run->argv[0] = SLICE("SET");
     run->argv[1] = run->lease_key;
@@ -330,6 +335,7 @@ static void
 lease_lost(struct flight_run *run)
 {
     run->has_lease = false;
+    run->may_have_lease = false;
     flight_close(run->worker->proxy->flights, run->flight);
 }
 
@@ -535,6 +541,14 @@ resolve_stale(struct flight_run *run)
     run_end_released(run);
 }
 
+/* Not storable for what the leader brought: that says nothing of the target. */
+static bool
+is_personal(const struct flight_run *run)
+{
+    return run->policy.has_credentials &&
+           run->verdict.detail == run->policy.credential;
+}
+
 static void
 on_fill(void *ctx, struct fill *fill)
 {
@@ -557,6 +571,7 @@ on_fill(void *ctx, struct fill *fill)
     }
     result.fill = fill_ref(fill);
     result.is_private = !run->verdict.is_storable;
+    result.is_personal = is_personal(run);
     resolve(run, &result, run->verdict.is_storable);
     request_unref(&run->leader);
 }
@@ -577,7 +592,7 @@ on_end(void *ctx, enum fill_state state, bool is_early)
 
     (void)is_early;
     flight_close(run->worker->proxy->flights, run->flight);
-    if (state != FILL_COMPLETE) {
+    if (state != FILL_COMPLETE || is_personal(run)) {
         run_end_released(run);
     } else if (run->verdict.is_storable) {
         run_store(run);

@@ -35,6 +35,8 @@ struct flight_result {
     enum origin_error error; /* ERROR */
     bool is_private;         /* FILL: for the leader alone; for the others it
                                 is ALONE */
+    bool is_personal;        /* FILL that is private: because of the leader's
+                                credentials, not of the response alone */
     bool is_shareable;       /* FILL: public or s-maxage */
     bool is_stored;          /* FILL: it will be stored */
     const char *detail;      /* ALONE, FILL: why not stored; static, or NULL */

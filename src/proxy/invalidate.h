@@ -17,7 +17,8 @@ struct worker;
  * Dooms the flight for `key` and deletes entry and lease in Redis (keys are
  * copied). on_done comes once, when it is acknowledged or after the first
  * attempt has failed, never from inside this call; the attempts go on without
- * it. NULL: there is no shared tier, or no memory; nothing will come.
+ * it. on_done may be NULL. NULL is answered when there is no shared tier, or
+ * no memory; nothing will come.
  */
 struct invalidation *invalidation_start(struct worker *worker, struct slice key,
     struct slice entry_key, void (*on_done)(void *ctx, bool is_acknowledged),

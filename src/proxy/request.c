@@ -251,10 +251,26 @@ request_on_sent(struct request *r, uint64_t body_bytes)
     request_finish(r, body_bytes);
 }
 
+/* A write was sent and its outcome will never be heard: what is stored may
+   be what was before. */
+static void
+request_invalidate_unheard(struct request *r)
+{
+    struct invalidation *i;
+
+    if (r->result != RESULT_WRITE || r->key.len == 0 || r->fwd_status != 0 ||
+        (r->has_body && !r->is_body_done) || !fetch_is_active(&r->fetch)) {
+        return;
+    }
+    i = invalidation_start(r->worker, r->key, r->entry_key, NULL, NULL);
+    invalidation_forget(&i);
+}
+
 void
 request_on_gone(struct request *r, uint64_t body_bytes)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
+    request_invalidate_unheard(r);
     r->result = RESULT_GONE;
     request_finish(r, body_bytes);
 }

@@ -235,9 +235,24 @@ run_lookup(struct request *r)
 
 /* --- flight ------------------------------------------------------------ */
 
+/* The leader's credentials were to blame: the next leader, who has none
+   either, may have better luck. Whoever brings some goes alone. */
+static bool
+waits_again(struct request *r, const struct flight_result *result)
+{
+    int64_t waited_us = clock_now_us(loop_clock(r->worker->loop)) - r->start_us;
+
+    return !r->waiter.is_leader && result->is_personal &&
+           !r->policy.has_credentials &&
+           waited_us < r->worker->proxy->opts.limits.flight_wait_ms * 1000;
+}
+
 static const struct step *
 use_fill(struct request *r, const struct flight_result *result)
 {
+    if (waits_again(r, result)) {
+        return &step_flight;
+    }
     if (!r->waiter.is_leader &&
         (result->is_private || !may_use(r, result->is_shareable))) {
         return &step_forward;
@@ -406,6 +421,23 @@ on_forward_end(void *ctx, enum fill_state state, bool is_early)
     r->response.must_close = r->response.must_close || is_early;
 }
 
+/* Of a write that failed: nobody knows, unless it was never sent. */
+static bool
+may_have_been_done(enum origin_error error)
+{
+    switch ((int)error) {
+    case ORIGIN_ERROR_DNS:
+    case ORIGIN_ERROR_DNS_TIMEOUT:
+    case ORIGIN_ERROR_REFUSED:
+    case ORIGIN_ERROR_CONNECT_TIMEOUT:
+    case ORIGIN_ERROR_CONNECT:
+    case ORIGIN_ERROR_LIMIT:
+        return false;
+    default:
+        return true;
+    }
+}
+
 static void
 on_forward_error(void *ctx, enum origin_error error)
 {
@@ -414,7 +446,10 @@ on_forward_error(void *ctx, enum origin_error error)
     r->error = error;
     r->tier = TIER_ORIGIN;
     r->response.status = origin_error_status(error);
-    request_run(r, &step_deliver_error);
+    request_run(r,
+        r->result == RESULT_WRITE && r->key.len > 0 && may_have_been_done(error)
+            ? &step_invalidate
+            : &step_deliver_error);
 }
 
 static void
@@ -456,6 +491,13 @@ run_forward(struct request *r)
 
 /* --- invalidate -------------------------------------------------------- */
 
+static const struct step *
+after_invalidation(const struct request *r)
+{
+    return r->error == ORIGIN_ERROR_NONE ? &step_deliver_fill
+                                         : &step_deliver_error;
+}
+
 static void
 on_invalidated(void *ctx, bool is_acknowledged)
 {
@@ -463,7 +505,7 @@ on_invalidated(void *ctx, bool is_acknowledged)
 
     (void)is_acknowledged;
     r->invalidation = NULL;
-    request_run(r, &step_deliver_fill);
+    request_run(r, after_invalidation(r));
 }
 
 static const struct step *
@@ -471,7 +513,7 @@ run_invalidate(struct request *r)
 {
     r->invalidation =
         invalidation_start(r->worker, r->key, r->entry_key, on_invalidated, r);
-    return r->invalidation == NULL ? &step_deliver_fill : NULL;
+    return r->invalidation == NULL ? after_invalidation(r) : NULL;
 }
 
 const struct step step_receive = {"receive", run_receive};

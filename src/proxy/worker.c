@@ -182,6 +182,7 @@ stop_listening(struct worker *w)
 
     while ((link = list_pop(&w->acceptors)) != NULL) {
         struct watch *watch = CONTAINER_OF(link, struct watch, link);
+        acceptor_refuse(watch->acceptor);
         acceptor_free(&watch->acceptor);
         free(watch);
     }

@@ -93,6 +93,7 @@ struct wire {
     enum rc last_rc;
     enum rc drop_rc;
     int64_t up_ms;
+    int64_t dropped_ms; /* the last time by ourselves */
     int64_t used_ms;
     int64_t latency_us;
     int64_t counted; /* of this wire's in node->in_flight */
@@ -352,6 +353,10 @@ wire_rest(struct wire *w)
 static void
 wire_go_on(struct wire *w, enum rc rc, bool was_idle, bool was_steady)
 {
+    /* Given up by ourselves, and not again and again. */
+    bool is_drop =
+        w->drop_rc != RC_OK &&
+        (w->dropped_ms == 0 || now_ms(w) - w->dropped_ms >= STEADY_MS);
     bool is_plain_loss = rc == RC_CLOSED || rc == RC_IO || rc == RC_OK;
 
     if (w->setup.is_once) {
@@ -359,11 +364,12 @@ wire_go_on(struct wire *w, enum rc rc, bool was_idle, bool was_steady)
         w->failures = 1;
         return;
     }
-    if (was_steady && is_plain_loss) {
+    if ((was_steady && is_plain_loss) || is_drop) {
         /* The first attempt after a good time is made at once, or when it
            is needed: servers close idle connections. */
         w->failures = 0;
         w->state = WIRE_DOWN;
+        w->dropped_ms = is_drop ? now_ms(w) : w->dropped_ms;
         if (!was_idle) {
             wire_attempt(w);
         }
@@ -394,8 +400,8 @@ wire_fail(struct wire *w, enum rc rc, const char *why)
     if (w->drop_rc == RC_OK && !(was_steady && was_idle)) {
         (void)node_failed(w->setup.node, now_ms(w));
     }
-    w->drop_rc = RC_OK;
     wire_go_on(w, rc, was_idle, was_steady);
+    w->drop_rc = RC_OK;
     count_in_flight(w);
     w->setup.callbacks->on_down(w->setup.ctx, rc, was_up);
 }

@@ -7,8 +7,8 @@ import subprocess
 import threading
 import unittest
 
-from lib import (FlowTest, Nearside, RedisCluster, RedisError, SampleOrigin,
-                 slot_of, wait_until)
+from lib import (FlowTest, Nearside, RedisCluster, RedisError, RedisServer,
+                 SampleOrigin, free_port, free_ports, slot_of, wait_until)
 from lib.load import Load, ask_at_once
 
 CONF = """
@@ -273,6 +273,59 @@ class Herd(OnACluster):
             load.wait_hits(targets)
         load.check()
         self.assertEqual(self.origin_gets(), 2 * len(targets))
+
+
+    def test_a_fetch_longer_than_its_lease_is_still_the_only_one(self):
+        fleet = [self.daemon(f"fleet-{i}") for i in range(2)]
+        # A lease lasts 3 s, unless it is renewed.
+        self.origin.control(latency_ms=3600)
+        answers = ask_at_once([daemon.port for daemon in fleet],
+                              "/products/14", 20)
+        self.assertEqual(
+            [a for a in answers if a.status != 200 or a.body != product(14)],
+            [])
+        self.assertEqual(self.origin_gets(), 1)
+
+    def test_the_lease_of_a_daemon_that_was_killed_runs_out(self):
+        a, b = self.daemon("a"), self.daemon("b")
+        self.origin.control(hold="GET")
+        with a.connect() as client:
+            client.request("GET", "/products/15")
+            wait_until(lambda: self.origin.stats()["held"] == 1,
+                       what="the origin has the request")
+            a.kill()
+        self.origin.control(hold="")
+        answer = b.get("/products/15")
+        self.assertEqual(answer.body, product(15))
+        self.assertLess(answer.seconds, 4)
+        self.wait_stored("/products/15")
+        self.assert_hit(b.get("/products/15"))
+
+
+class Seeds(OnACluster):
+    """Wherever it begins, it finds the cluster."""
+
+    def assert_serves(self, *seeds):
+        daemon = self.use(Nearside(CONF % {
+            "seeds": ", ".join(f'"{seed}"' for seed in seeds),
+            "origin": self.origin.url}))
+        for n in (1, 2, 3, 4):
+            wait_until(lambda: "; hit" in daemon.get(
+                f"/products/{n}").cache_status, what=f"a hit of {n}")
+        self.assertEqual(daemon.status()["redis"]["slots_known"], 16384)
+
+    def test_a_dead_seed_and_one_without_a_name_before_a_good_one(self):
+        self.assert_serves(f"127.0.0.1:{free_port()}", "nowhere.invalid:7000",
+                           self.cluster.nodes[0].address)
+
+    def test_a_seed_by_name(self):
+        self.assert_serves(f"localhost:{self.cluster.nodes[4].port}")
+
+    def test_a_node_that_belongs_to_no_cluster_yet_is_not_believed(self):
+        alone = self.use(RedisServer(
+            {"cluster-enabled": "yes", "cluster-config-file": "nodes.conf"},
+            free_ports(1, bus=True)[0]))
+        self.assert_serves(alone.address, self.cluster.nodes[1].address)
 
 
 class Migration(OnACluster):

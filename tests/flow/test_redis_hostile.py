@@ -210,6 +210,18 @@ class Hostile(FlowTest):
         wait_until(lambda: "; hit" in self.ask(target, body).cache_status,
                    10, "a hit in the slot that was sent elsewhere")
 
+    def test_a_lease_whose_acknowledgement_was_lost_is_given_back(self):
+        target, body = self.cold()
+        # It is executed, but the reply comes long after its deadline.
+        self.fault_for((b"SET",), Reply(b"+OK\r\n", after=0.3))
+        self.ask(target, body)
+        self.redis.fault = None
+        for _ in range(3):
+            # Would wait for the end of that lease, which nobody holds.
+            self.ask(target, body)
+        wait_until(lambda: "; hit" in self.ask(target, body).cache_status,
+                   10, "a hit")
+
     def test_a_hostile_greeting_is_survived(self):
         for name, reply in GREETINGS:
             with self.subTest(name), HostileRedis() as redis:

@@ -105,22 +105,20 @@ servers_end(void)
     memset(&fixture, 0, sizeof(fixture));
 }
 
+/* Not safe in a handler by the book; the alternative is leaving servers and
+   directories behind. */
 static inline void
 on_fatal_signal(int number)
 {
-    for (unsigned i = 0; i < fixture.servers_len; i++) {
-        if (fixture.servers[i].pid > 0) {
-            kill(fixture.servers[i].pid, SIGKILL);
-        }
-    }
     signal(number, SIG_DFL);
+    servers_end();
     raise(number);
 }
 
 static inline void
 servers_guard(void)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGALRM};
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGALRM, SIGABRT};
 
     atexit(servers_end);
     for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {

@@ -12,8 +12,9 @@ enum {
 void date_write(char out[DATE_LEN], int64_t seconds);
 
 /*
- * All three formats; a two-digit year more than 50 years ahead of now_s is
- * in the past century. RC_BAD: anything else, impossible days included.
+ * All three formats, letters in any case (RFC 9111 4.2); a two-digit year more
+ * than 50 years ahead of now_s is in the past century. RC_BAD: anything else,
+ * impossible days included.
  */
 enum rc date_parse(
     struct slice s, int64_t now_s, int64_t *out_seconds) RC_MUST_CHECK;

@@ -12,6 +12,8 @@ enum fresh_source {
     FRESH_S_MAXAGE,
     FRESH_MAX_AGE,
     FRESH_EXPIRES,
+    FRESH_HEURISTIC, /* a guess by Last-Modified (4.2.2) */
+    FRESH_BAD_AGE,   /* a malformed Age: stale, whatever is stated (5.1) */
 };
 
 struct fresh {
@@ -23,10 +25,46 @@ struct fresh {
 
 /*
  * request_s: when the request was sent; response_s: when the head came;
- * both wall-clock seconds. cc is h's Cache-Control. A malformed Age counts
- * as 0, several Ages as the first; a malformed Expires is in the past.
+ * both wall-clock seconds. cc is h's Cache-Control. A malformed Age makes
+ * the response stale, several Ages count as the first; a malformed or
+ * repeated Expires is in the past; of several Dates each counts where it is
+ * the stricter one.
  */
 void fresh_compute(const struct head *h, const struct cache_control *cc,
     int64_t request_s, int64_t response_s, struct fresh *out);
+
+/* When the request was sent and the head came; wall-clock seconds. */
+struct fresh_times {
+    int64_t request_s;
+    int64_t response_s;
+};
+
+/* Zero: as fresh_compute. */
+struct fresh_opts {
+    bool ignores_expires;    /* cc is a targeted field's (RFC 9213 2.2) */
+    bool heuristic;          /* guess where nothing is stated (4.2.2) */
+    bool heuristic_errors;   /* also for 404, 405, 410, 414, 501 */
+    int64_t heuristic_max_s; /* a day; 0 takes that */
+};
+
+/*
+ * The same with opts. A guess is a tenth of the time from Last-Modified to
+ * Date, for a status that is heuristically cacheable (RFC 9110 15.1) or a
+ * response marked public; never beside an explicit time, however malformed.
+ */
+void fresh_compute_with(const struct head *h, const struct cache_control *cc,
+    const struct fresh_times *times, const struct fresh_opts *opts,
+    struct fresh *out);
+
+/*
+ * Is the status one that a cache may give a lifetime of its own (RFC 9110
+ * 15.1, heuristically cacheable), 206 apart? errors: those of 4xx and 5xx
+ * too.
+ */
+bool fresh_is_heuristic(unsigned status, bool errors);
+
+/* current_age (4.2.3) at now_s, of a response that came at response_s. */
+int64_t fresh_current_age_s(
+    const struct fresh *fresh, int64_t response_s, int64_t now_s);
 
 #endif

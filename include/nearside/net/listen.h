@@ -28,6 +28,11 @@ struct acceptor_callbacks {
 struct acceptor *acceptor_new(struct loop *loop, int fd,
     const struct acceptor_callbacks *callbacks, void *ctx);
 void acceptor_pause(struct acceptor *a, bool is_paused);
+
+/* Whoever comes from now on is refused, also by the other acceptors of the
+   fd: it listens no more. Without it connections would go on to be queued by
+   the kernel until the fd is closed. */
+void acceptor_refuse(struct acceptor *a);
 void acceptor_free(struct acceptor **a);
 
 #endif

@@ -1,0 +1,79 @@
+/*
+ * Stored field lines ("name: value\r\n", names lower-case), as an entry
+ * holds them. All slices given out are loans into the lines. Lines that are
+ * cut short or hold no colon end the walk: they are ours, so nothing is
+ * there to be repaired.
+ */
+#ifndef NEARSIDE_HTTP_LINES_H
+#define NEARSIDE_HTTP_LINES_H
+
+#include "nearside/http/write.h"
+
+/* Takes the next line off *rest. False when there is none. */
+static inline bool
+lines_next(struct slice *rest, struct slice *out_name, struct slice *out_value)
+{
+    const char *end, *colon;
+    size_t len;
+
+    if (rest->len == 0) {
+        return false;
+    }
+    end = (const char *)memchr(rest->ptr, '\r', rest->len);
+    if (end == NULL) {
+        return false;
+    }
+    len = (size_t)(end - rest->ptr);
+    colon = (const char *)memchr(rest->ptr, ':', len);
+    if (colon == NULL || rest->len - len < 2 || end[1] != '\n') {
+        return false;
+    }
+    *out_name = slice_of(rest->ptr, (size_t)(colon - rest->ptr));
+    *out_value = slice_trim(slice_of(colon + 1, (size_t)(end - colon) - 1));
+    *rest = slice_skip(*rest, len + 2);
+    return true;
+}
+
+/*
+ * Takes lines off *rest until one of that (lower-case) name; its value.
+ * False: there is none any more.
+ */
+static inline bool
+lines_next_of(struct slice *rest, struct slice name, struct slice *out_value)
+{
+    struct slice at, value;
+
+    while (lines_next(rest, &at, &value)) {
+        if (slice_eq(at, name)) {
+            *out_value = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The first value of that (lower-case) name. False: there is none. */
+static inline bool
+lines_find(struct slice lines, struct slice name, struct slice *out_value)
+{
+    return lines_next_of(&lines, name, out_value);
+}
+
+/* How many lines have that name. */
+size_t lines_count(struct slice lines, struct slice name);
+
+/*
+ * The one value of a field that may stand once only. RC_MISS: none.
+ * RC_BAD: several; *out_value is then untouched.
+ */
+enum rc lines_find_single(struct slice lines, struct slice name,
+    struct slice *out_value) RC_MUST_CHECK;
+
+/*
+ * Writes the values of a list-valued field as one, "a, b" (RFC 9110 5.3);
+ * a writer that is too small is left full. RC_MISS: no such line.
+ */
+enum rc lines_join(
+    struct slice lines, struct slice name, struct writer *w) RC_MUST_CHECK;
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * May a response be stored (RFC 9111 3)? One decision for a shared cache:
+ * what the RFC forbids is never stored, and unless told otherwise neither
+ * is what attacks on caches live of (404s to bad requests apart).
+ */
+#ifndef NEARSIDE_HTTP_STORABLE_H
+#define NEARSIDE_HTTP_STORABLE_H
+
+#include "nearside/http/fresh.h"
+
+/* The verdict: STORABLE_YES, or why not. */
+enum storable {
+#define STORABLE(name, token) STORABLE_##name,
+#include "nearside/http/storable.def"
+#undef STORABLE
+};
+
+/* A token for Cache-Status detail; NULL for STORABLE_YES. */
+const char *storable_detail(enum storable verdict);
+
+/* Zero is safe; storable_opts_rfc() is all that the RFC allows. */
+struct storable_opts {
+    bool all_statuses;    /* explicit freshness counts for any final status,
+                             not only 200 203 204 300 301 308 404 410 */
+    bool set_cookie;      /* with Set-Cookie too (stripped by the caller or
+                             not) */
+    bool shares_cookie;   /* to requests with credentials other than
+                             Authorization as to any other */
+    bool honours_request; /* no-store in the request counts */
+    bool close_delimited; /* what ends with its connection */
+    bool keeps_unfresh;   /* no-cache, or stale on arrival, when it has a
+                             validator: each use must be validated */
+};
+
+struct storable_opts storable_opts_rfc(void);
+
+/* What of the request matters. Slices are loans. */
+struct storable_request {
+    enum method method;
+    bool has_authorization; /* and the route does not key or drop it */
+    bool has_credentials;   /* Cookie and the like: the same */
+    bool no_store;
+    struct slice scheme; /* the target URI, for POST alone */
+    struct slice host;
+    struct slice target;
+};
+
+/*
+ * Fills it from a head: method, has_authorization, has_credentials (by
+ * Cookie), no_store, host, target.
+ */
+void storable_read(const struct head *request, struct slice scheme,
+    struct storable_request *out);
+
+/* The response, and what was made of it. */
+struct storable_response {
+    const struct head *head;
+    const struct cache_control *cc; /* the one that counts: targeted.h */
+    const struct fresh *fresh;
+    enum rc vary; /* what vary_read said */
+    bool has_ttl; /* the route gives a lifetime where fresh->source is
+                     FRESH_NONE */
+};
+
+enum storable storable_decide(const struct storable_opts *opts,
+    const struct storable_request *request,
+    const struct storable_response *response);
+
+/*
+ * Is the response field one that is stored (RFC 9111 3.1)? Not: what ends
+ * at this hop, Proxy-Authentication-Info, framing, and Age.
+ */
+bool storable_has_field(const struct head *response, const struct field *f);
+
+#endif

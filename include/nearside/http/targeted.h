@@ -1,0 +1,36 @@
+/*
+ * Targeted cache control (RFC 9213): fields that speak to this cache alone,
+ * and then alone decide.
+ */
+#ifndef NEARSIDE_HTTP_TARGETED_H
+#define NEARSIDE_HTTP_TARGETED_H
+
+#include "nearside/http/cache_control.h"
+
+/*
+ * The target list: lower-case names, first the one that counts most. Both
+ * borrowed. For instance {"nearside-cache-control", "cdn-cache-control"}.
+ */
+struct targeted_list {
+    const struct slice *names;
+    size_t count;
+};
+
+/*
+ * The response's cache control into *out. True: a targeted field gave it,
+ * the first of the list that is valid and not empty, and the response's
+ * Cache-Control and Expires mean nothing here (see fresh_opts). False: none
+ * did, and *out is Cache-Control's.
+ *
+ * A field that is no structured dictionary (RFC 9651) is ignored as a whole.
+ * In a valid one a restriction holds whatever its value, a permission only
+ * if true, and a duration that is no integer of 0 or more reads as 0.
+ * Repeated keys: the last counts. Parameters are ignored.
+ */
+bool targeted_read(const struct head *response,
+    const struct targeted_list *list, struct cache_control *out);
+
+/* Is it a name of the list? Such fields are not passed on unless asked. */
+bool targeted_has(const struct targeted_list *list, struct slice name);
+
+#endif

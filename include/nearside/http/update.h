@@ -1,0 +1,44 @@
+/*
+ * Freshening what is stored by a 304 or by the answer to a HEAD (RFC 9111
+ * 3.2, 4.3.4, 4.3.5).
+ */
+#ifndef NEARSIDE_HTTP_UPDATE_H
+#define NEARSIDE_HTTP_UPDATE_H
+
+#include "nearside/http/write.h"
+
+/*
+ * Does the 304 speak of this stored response (4.3.4)? By its validators:
+ * the strong ones if it has any, else the weak ones. A 304 without any
+ * validator speaks of a stored response without any, if that is the only
+ * one of its key: is_only. What is not identified must not be updated.
+ */
+bool update_is_identified(const struct head *not_modified,
+    struct slice stored_lines, bool is_only, int64_t now_s);
+
+enum update_head {
+    UPDATE_HEAD_NONE,    /* not a 200: says nothing of what is stored */
+    UPDATE_HEAD_FRESHEN, /* the same representation: merge its fields */
+    UPDATE_HEAD_STALE,   /* another one, or no telling: stored is stale */
+};
+
+/* What the answer to a HEAD does to a stored response to GET (4.3.5). */
+enum update_head update_by_head(const struct head *response,
+    struct slice stored_lines, uint64_t stored_length);
+
+/*
+ * Does this field of a 304 or HEAD answer replace stored ones (3.2)? Not:
+ * what is never stored (storable_has_field), Content-Length,
+ * Content-Encoding and Content-Range, on which the stored content depends.
+ */
+bool update_has_field(const struct head *response, const struct field *f);
+
+/*
+ * Writes the stored lines as they are after the update: those that nothing
+ * replaces, then the new ones, names lower-case. Room enough: the stored
+ * lines and a name, value and 4 bytes for each field. RC_LIMIT: w is full.
+ */
+enum rc update_merge(const struct head *response, struct slice stored_lines,
+    struct writer *w) RC_MUST_CHECK;
+
+#endif

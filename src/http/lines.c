@@ -1,0 +1,50 @@
+/*
+ * Stored field lines beyond the walk itself. Law: a field that may stand
+ * once only and stands twice has no value, since two readers would take two
+ * different ones.
+ */
+#include "nearside/http/lines.h"
+
+size_t
+lines_count(struct slice lines, struct slice name)
+{
+    struct slice value;
+    size_t count = 0;
+
+    while (lines_next_of(&lines, name, &value)) {
+        count++;
+    }
+    return count;
+}
+
+enum rc
+lines_find_single(
+    struct slice lines, struct slice name, struct slice *out_value)
+{
+    struct slice value, other;
+
+    if (!lines_next_of(&lines, name, &value)) {
+        return RC_MISS;
+    }
+    if (lines_next_of(&lines, name, &other)) {
+        return RC_BAD;
+    }
+    *out_value = value;
+    return RC_OK;
+}
+
+enum rc
+lines_join(struct slice lines, struct slice name, struct writer *w)
+{
+    struct slice value;
+    enum rc rc = RC_MISS;
+
+    while (lines_next_of(&lines, name, &value)) {
+        if (rc == RC_OK) {
+            write_slice(w, SLICE(", "));
+        }
+        write_slice(w, value);
+        rc = RC_OK;
+    }
+    return rc;
+}

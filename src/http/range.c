@@ -1,0 +1,176 @@
+/*
+ * Byte ranges (RFC 9110 14). Law: only one well-formed range is answered as
+ * a part. Several would let a few bytes of request ask for much work (RFC
+ * 9110 17.15), so the whole goes out instead, as the RFC allows. Numbers of
+ * any length are compared without being converted first (14.1.2).
+ */
+#include "nearside/http/range.h"
+
+#include "nearside/base/check.h"
+
+/* UINT64_MAX stands for all that is larger. False: no number. */
+static bool
+read_number(struct slice s, uint64_t *out)
+{
+    enum rc rc = slice_to_u64(s, UINT64_MAX, out);
+
+    if (rc == RC_LIMIT) {
+        *out = UINT64_MAX;
+    }
+    return rc == RC_OK || rc == RC_LIMIT;
+}
+
+static struct slice
+skip_zeros(struct slice s)
+{
+    while (s.len > 0 && *s.ptr == '0') {
+        s = slice_skip(s, 1);
+    }
+    return s;
+}
+
+/* Is a < b? Both are digits. */
+static bool
+is_less(struct slice a, struct slice b)
+{
+    a = skip_zeros(a);
+    b = skip_zeros(b);
+    if (a.len != b.len) {
+        return a.len < b.len;
+    }
+    return a.len > 0 && memcmp(a.ptr, b.ptr, a.len) < 0;
+}
+
+/* "-500" without its "-" */
+static enum range_outcome
+suffix_range(struct slice digits, uint64_t length, struct range *out)
+{
+    uint64_t count;
+
+    if (!read_number(digits, &count)) {
+        return RANGE_WHOLE;
+    }
+    if (count == 0) {
+        return RANGE_UNSATISFIABLE;
+    }
+    out->first = count < length ? length - count : 0;
+    out->last = length - 1;
+    return RANGE_PART;
+}
+
+/* "0-499" or "500-", cut at the "-" */
+static enum range_outcome
+int_range(struct slice first_text, struct slice last_text, uint64_t length,
+    struct range *out)
+{
+    uint64_t first, last = UINT64_MAX;
+
+    if (!read_number(first_text, &first)) {
+        return RANGE_WHOLE;
+    }
+    if (last_text.len > 0 &&
+        (!read_number(last_text, &last) || is_less(last_text, first_text))) {
+        return RANGE_WHOLE;
+    }
+    if (first >= length) {
+        return RANGE_UNSATISFIABLE;
+    }
+    out->first = first;
+    out->last = last < length ? last : length - 1;
+    return RANGE_PART;
+}
+
+/* The one member of the set that is not empty. */
+static bool
+find_single(struct slice set, struct slice *out)
+{
+    struct slice member;
+    bool found = false;
+
+    while (slice_split(&set, ',', &member)) {
+        member = slice_trim(member);
+        if (member.len > 0) {
+            if (found) {
+                return false;
+            }
+            *out = member;
+            found = true;
+        }
+    }
+    return found;
+}
+
+enum range_outcome
+range_parse(struct slice value, uint64_t length, struct range *out)
+{
+    struct slice set = value, unit, spec, first;
+    struct range range = {0, 0};
+    enum range_outcome outcome;
+
+    if (length == 0 || !slice_split(&set, '=', &unit) ||
+        !slice_ieq(unit, SLICE("bytes")) || !find_single(set, &spec) ||
+        slice_find(spec, '-') < 0) {
+        return RANGE_WHOLE;
+    }
+    slice_split(&spec, '-', &first);
+    outcome = first.len == 0 ? suffix_range(spec, length, &range)
+                             : int_range(first, spec, length, &range);
+    if (outcome == RANGE_PART) {
+        *out = range;
+    }
+    return outcome;
+}
+
+enum range_outcome
+range_evaluate(const struct head *request, uint64_t length, struct range *out)
+{
+    const struct field *f = head_find(request, FIELD_RANGE);
+
+    if (f == NULL || head_find_next(request, f) != NULL) {
+        return RANGE_WHOLE;
+    }
+    return range_parse(f->value, length, out);
+}
+
+/* "content-range: bytes 18446744073709551615-18446744073709551615/..." */
+enum {
+    LINE_MAX_LEN = 96,
+};
+
+/* All or nothing: a head with half a line is worse than one without. */
+static void
+write_whole(struct writer *w, const struct writer *line)
+{
+    MUST(!line->is_full);
+    write_slice(w, writer_slice(line));
+}
+
+void
+range_write(struct writer *w, const struct range *range, uint64_t length)
+{
+    char text[LINE_MAX_LEN];
+    struct writer line = writer_of(text, sizeof(text));
+
+    MUST(range->first <= range->last);
+    MUST(range->last < length);
+    write_slice(&line, SLICE("content-range: bytes "));
+    write_u64(&line, range->first);
+    write_slice(&line, SLICE("-"));
+    write_u64(&line, range->last);
+    write_slice(&line, SLICE("/"));
+    write_u64(&line, length);
+    write_slice(&line, SLICE("\r\n"));
+    write_whole(w, &line);
+}
+
+void
+range_write_unsatisfied(struct writer *w, uint64_t length)
+{
+    char text[LINE_MAX_LEN];
+    struct writer line = writer_of(text, sizeof(text));
+
+    write_slice(&line, SLICE("content-range: bytes */"));
+    write_u64(&line, length);
+    write_slice(&line, SLICE("\r\n"));
+    write_whole(w, &line);
+}

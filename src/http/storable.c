@@ -1,0 +1,313 @@
+/*
+ * May a response be stored (RFC 9111 3)? Laws: the MUST NOTs hold under any
+ * opts; a part (206, 416) or the answer to a condition (304, 412) is never
+ * stored, since what made it so is in the request and not in the key; what
+ * opts leave out is what the attacks of http.md 3 need.
+ */
+#include "nearside/http/storable.h"
+
+#include "connection.h"
+#include "nearside/base/check.h"
+#include "nearside/http/uri.h"
+
+const char *
+storable_detail(enum storable verdict)
+{
+    static const char *const tokens[] = {
+#define STORABLE(name, token) [STORABLE_##name] = token,
+#include "nearside/http/storable.def"
+#undef STORABLE
+    };
+
+    MUST((unsigned)verdict < ARRAY_LEN(tokens));
+    return tokens[verdict];
+}
+
+struct storable_opts
+storable_opts_rfc(void)
+{
+    return (struct storable_opts){
+        .all_statuses = true,
+        .set_cookie = true,
+        .shares_cookie = true,
+        .honours_request = true,
+        .keeps_unfresh = true,
+    };
+}
+
+void
+storable_read(const struct head *request, struct slice scheme,
+    struct storable_request *out)
+{
+    struct cache_control cc;
+
+    *out = (struct storable_request){
+        .method = request->method,
+        .has_authorization = head_has(request, FIELD_AUTHORIZATION),
+        .has_credentials = head_has(request, FIELD_COOKIE),
+        .scheme = scheme,
+        .host = request->host,
+        .target = request->target,
+    };
+    if (head_has(request, FIELD_CACHE_CONTROL)) {
+        cache_control_parse(request, FIELD_CACHE_CONTROL, &cc);
+        out->no_store = cc.no_store;
+    }
+}
+
+/* --- the method (RFC 9110 9.3.1, 9.3.3) ---------------------------------- */
+
+/* Are the two authorities one origin under scheme? */
+static bool
+is_same_authority(struct slice a, struct slice b, struct slice scheme)
+{
+    enum {
+        AUTHORITY_MAX = 255 + 6, /* a host, ":", five digits */
+    };
+    char a_text[AUTHORITY_MAX], b_text[AUTHORITY_MAX];
+    size_t a_len, b_len;
+
+    if (a.len > AUTHORITY_MAX || b.len > AUTHORITY_MAX ||
+        !uri_is_authority(a) || !uri_is_authority(b)) {
+        return false;
+    }
+    a_len = uri_authority_normalise(a, scheme, a_text);
+    b_len = uri_authority_normalise(b, scheme, b_text);
+    return slice_eq(slice_of(a_text, a_len), slice_of(b_text, b_len));
+}
+
+/* Is it the target URI: written whole, or as its path and query? */
+static bool
+is_target_uri(struct slice uri, const struct storable_request *request)
+{
+    struct slice rest = slice_skip(uri, request->scheme.len);
+    size_t authority_len;
+
+    if (slice_eq(uri, request->target)) {
+        return true;
+    }
+    if (uri.len <= request->target.len || !slice_starts(rest, SLICE("://")) ||
+        !slice_ieq(slice_of(uri.ptr, request->scheme.len), request->scheme)) {
+        return false;
+    }
+    rest = slice_skip(rest, 3);
+    if (rest.len < request->target.len) {
+        return false;
+    }
+    authority_len = rest.len - request->target.len;
+    return slice_eq(slice_skip(rest, authority_len), request->target) &&
+           is_same_authority(slice_of(rest.ptr, authority_len), request->host,
+               request->scheme);
+}
+
+static bool
+is_explicit(const struct fresh *fresh)
+{
+    return fresh->source == FRESH_S_MAXAGE || fresh->source == FRESH_MAX_AGE ||
+           fresh->source == FRESH_EXPIRES;
+}
+
+/* A POST is stored as what a GET of its target would have given. */
+static bool
+is_post_storable(const struct storable_request *request,
+    const struct storable_response *response)
+{
+    const struct field *f = head_find(response->head, FIELD_CONTENT_LOCATION);
+
+    return response->head->status == 200 && is_explicit(response->fresh) &&
+           f != NULL && head_find_next(response->head, f) == NULL &&
+           is_target_uri(f->value, request);
+}
+
+static bool
+is_method_storable(const struct storable_request *request,
+    const struct storable_response *response)
+{
+    return request->method == METHOD_GET ||
+           (request->method == METHOD_POST &&
+               is_post_storable(request, response));
+}
+
+/* --- the status ---------------------------------------------------------- */
+
+/* Where an origin's word is enough: http.md 3. */
+static bool
+is_safe_status(unsigned status)
+{
+    switch (status) {
+    case 200:
+    case 203:
+    case 204:
+    case 300:
+    case 301:
+    case 308:
+    case 404:
+    case 410:
+        return true;
+    default: /* a number, not an enum */
+        return false;
+    }
+}
+
+/* Statuses whose caching we know all about (RFC 9110 15). */
+static bool
+is_understood(unsigned status)
+{
+    return is_safe_status(status) || fresh_is_heuristic(status, true) ||
+           (status >= 201 && status <= 205) ||
+           (status >= 302 && status <= 307 && status != 304 && status != 306) ||
+           (status >= 400 && status <= 417) || status == 421 || status == 422 ||
+           status == 426 || (status >= 500 && status <= 505);
+}
+
+/* Does anything say that it may be stored, and for how long (last of 3)? */
+static enum storable
+judge_status(
+    const struct storable_opts *opts, const struct storable_response *response)
+{
+    unsigned status = response->head->status;
+    enum fresh_source source = response->fresh->source;
+    bool is_stated = source != FRESH_NONE && source != FRESH_BAD_AGE;
+
+    if (!opts->all_statuses && !is_safe_status(status)) {
+        return STORABLE_STATUS;
+    }
+    if (is_stated) {
+        return STORABLE_YES;
+    }
+    /* An error without a lifetime of its origin's is not kept: neither
+       "public" nor a route's ttl makes it last. */
+    if (!fresh_is_heuristic(status, opts->all_statuses)) {
+        return STORABLE_STATUS;
+    }
+    return response->has_ttl || source == FRESH_BAD_AGE || opts->keeps_unfresh
+               ? STORABLE_YES
+               : STORABLE_UNSTATED;
+}
+
+/* --- the directives ------------------------------------------------------ */
+
+/* must-understand lifts no-store where it is understood (5.2.2.3). */
+static enum storable
+judge_directives(const struct cache_control *cc, unsigned status)
+{
+    if (cc->must_understand && !is_understood(status)) {
+        return STORABLE_NOT_UNDERSTOOD;
+    }
+    if (cc->no_store && !cc->must_understand) {
+        return STORABLE_NO_STORE;
+    }
+    return cc->private_ ? STORABLE_PRIVATE : STORABLE_YES;
+}
+
+static enum storable
+judge_credentials(const struct storable_opts *opts,
+    const struct storable_request *request, const struct cache_control *cc)
+{
+    bool is_shareable = cc->public_ || cc->s_maxage != DELTA_ABSENT;
+
+    if (request->has_authorization && !is_shareable && !cc->must_revalidate) {
+        return STORABLE_AUTHORIZATION;
+    }
+    if (request->has_credentials && !opts->shares_cookie && !is_shareable) {
+        return STORABLE_CREDENTIALS;
+    }
+    return STORABLE_YES;
+}
+
+static enum storable
+judge_message(const struct storable_opts *opts,
+    const struct storable_request *request,
+    const struct storable_response *response)
+{
+    const struct head *head = response->head;
+
+    if (head->status < 200) {
+        return STORABLE_INTERIM;
+    }
+    if (head->status == 206 || head->status == 416 ||
+        head_has(head, FIELD_CONTENT_RANGE)) {
+        return STORABLE_PARTIAL;
+    }
+    if (head->status == 304 || head->status == 412) {
+        return STORABLE_CONDITION;
+    }
+    if (!is_method_storable(request, response)) {
+        return STORABLE_METHOD;
+    }
+    if (head->framing == FRAMING_CLOSE && !opts->close_delimited) {
+        return STORABLE_FRAMING;
+    }
+    return request->no_store && opts->honours_request ? STORABLE_REQUEST
+                                                      : STORABLE_YES;
+}
+
+/* --- is it of any use? --------------------------------------------------- */
+
+static bool
+has_validator(const struct head *head)
+{
+    return head_has(head, FIELD_ETAG) || head_has(head, FIELD_LAST_MODIFIED);
+}
+
+static enum storable
+judge_use(
+    const struct storable_opts *opts, const struct storable_response *response)
+{
+    const struct fresh *fresh = response->fresh;
+    bool can_validate = opts->keeps_unfresh && has_validator(response->head);
+    bool is_given = fresh->source == FRESH_NONE && response->has_ttl;
+
+    if (can_validate) {
+        return STORABLE_YES;
+    }
+    if (response->cc->no_cache) {
+        return STORABLE_NO_CACHE;
+    }
+    if (fresh->source == FRESH_NONE && !is_given) {
+        return STORABLE_UNSTATED;
+    }
+    return is_given || fresh->lifetime_s > fresh->initial_age_s
+               ? STORABLE_YES
+               : STORABLE_STALE;
+}
+
+enum storable
+storable_decide(const struct storable_opts *opts,
+    const struct storable_request *request,
+    const struct storable_response *response)
+{
+    const struct head *head = response->head;
+    enum storable verdict = judge_message(opts, request, response);
+
+    if (verdict == STORABLE_YES) {
+        verdict = judge_directives(response->cc, head->status);
+    }
+    if (verdict == STORABLE_YES) {
+        verdict = judge_credentials(opts, request, response->cc);
+    }
+    if (verdict != STORABLE_YES) {
+        return verdict;
+    }
+    if (response->vary != RC_OK) {
+        return STORABLE_VARY;
+    }
+    if (head_has(head, FIELD_SET_COOKIE) && !opts->set_cookie) {
+        return STORABLE_SET_COOKIE;
+    }
+    verdict = judge_status(opts, response);
+    return verdict == STORABLE_YES ? judge_use(opts, response) : verdict;
+}
+
+bool
+storable_has_field(const struct head *response, const struct field *f)
+{
+    switch ((int)f->id) {
+    case FIELD_PROXY_AUTHENTICATION_INFO:
+    case FIELD_CONTENT_LENGTH:
+    case FIELD_AGE:
+        return false;
+    default: /* the others, known or not */
+        return !head_is_hop_by_hop(response, f);
+    }
+}

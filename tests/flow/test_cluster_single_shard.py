@@ -1,0 +1,93 @@
+"""The smallest cluster: one primary with all slots, and two replicas."""
+
+import os
+import re
+import unittest
+
+from lib import FlowTest, Nearside, RedisCluster, SampleOrigin, wait_until
+from lib.load import Load
+from lib.process import temp_dir
+from test_redis_server import acl_of_readme
+
+CONF = """
+listen = { "127.0.0.1:0" }
+metrics = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+workers = 2
+drain_delay = 0
+limits { connections_per_ip = 0  requests_per_connection = 0 }
+redis { seeds = { %(seeds)s }  %(more)s }
+origin api { servers = { "%(origin)s" } }
+route "/products/:id" { ttl = 10m }
+"""
+
+
+class SingleShard(FlowTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.cluster = cls.use_in_class(RedisCluster(primaries=1, replicas=2))
+
+    def setUp(self):
+        self.cluster.flush()
+        self.origin = self.use(SampleOrigin())
+
+    def daemon(self, seeds=None, more=""):
+        return self.use(Nearside(CONF % {
+            "seeds": seeds or self.cluster.seeds, "origin": self.origin.url,
+            "more": more}))
+
+    def test_a_miss_and_then_a_hit(self):
+        a = self.daemon()
+        self.assertEqual(a.get("/products/42").cache_status,
+                         "nearside; fwd=uri-miss; stored")
+        a.wait_metric("nearside_stores_total", 1)
+        self.assertIn("; hit", a.get("/products/42").cache_status)
+        redis = a.status()["redis"]
+        self.assertEqual(redis["slots_known"], 16384)
+        self.assertEqual([node["slots"] for node in redis["nodes"]], [16384])
+
+    def test_a_replica_is_as_good_a_seed_as_the_primary(self):
+        replica = self.cluster.replicas_of(self.cluster.primaries()[0])[0]
+        a = self.daemon(f'"{replica.address}"')
+        a.get("/products/42")
+        a.wait_metric("nearside_stores_total", 1)
+        self.assertIn("; hit", a.get("/products/42").cache_status)
+
+    def test_the_acl_of_the_readme_is_enough_for_a_cluster(self):
+        for node in self.cluster.nodes:
+            node("ACL", "SETUSER", "nearside", "on", ">secret",
+                 *acl_of_readme().split())
+        path = os.path.join(temp_dir("acl"), "password")
+        with open(path, "w") as f:
+            f.write("secret\n")
+        a = self.daemon(more=f'user = "nearside" password_file = "{path}"')
+        a.get("/products/42")
+        a.wait_metric("nearside_stores_total", 1)
+        self.assertIn("; hit", a.get("/products/42").cache_status)
+        self.assertIsNone(re.search(r"Z (error|warn) ", a.log()), a.log())
+
+    def test_a_failover_by_hand_under_load_costs_no_request(self):
+        targets = [f"/products/{n}" for n in range(1, 31)]
+        primary = self.cluster.primaries()[0]
+        heir = self.cluster.replicas_of(primary)[0]
+        daemon = self.daemon()
+        with Load([daemon.port], targets, 30,
+                  judge=lambda a: None if a.status == 200 else "bad") as load:
+            load.wait_hits(targets)
+            heir("CLUSTER", "FAILOVER")
+            wait_until(lambda: heir.info("replication")["role"] == "master",
+                       what="the heir is primary")
+            wait_until(lambda: [node["address"] for node in
+                                daemon.status()["redis"]["nodes"]]
+                       == [heir.address], what="the daemon knows the heir")
+            load.wait_hits(targets)
+        load.check()
+        # It had all of the data, and so the origin was hardly asked.
+        self.assertLess(self.origin.stats()["methods"]["GET"],
+                        2 * len(targets))
+        self.cluster.wait_ok()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,276 @@
+"""One fetch for many: waiters on both workers, readers of a body that is
+still coming, a leader that leaves, and what must not be shared."""
+
+import unittest
+
+from lib import (FlowTest, Nearside, RedisServer, SampleOrigin,
+                 ScriptedOrigin, WireError, pattern, wait_until)
+from lib.scripted import Steps, answer, conf, digest, together
+
+KEPT = 'route "/kept/*" { ttl = 60s }\nroute "/products/:id" { ttl = 60s }\n'
+CLIENTS = 200
+
+
+class Collapse(FlowTest):
+    def start(self, script, limits="", with_redis=True, workers=2):
+        self.steps = Steps()
+        self.addCleanup(lambda: self.steps.go("head", "half", "end"))
+        self.origin = self.use(ScriptedOrigin(script))
+        self.redis = self.use(RedisServer()) if with_redis else None
+        self.daemon = self.use(Nearside(conf(
+            self.origin.url, KEPT, limits, self.redis, workers=workers)))
+
+    def clients(self, count, target, fields=None):
+        made = []
+        for _ in range(count):
+            client = self.use(self.daemon.connect(timeout=20))
+            client.request("GET", target, fields)
+            made.append(client)
+        return made
+
+    def wait_all_ask(self, count):
+        """Until all requests are with the daemon and wait for the same."""
+        wait_until(lambda: self.origin.requests, what="the leader has come")
+        wait_until(lambda: self.daemon.metric("nearside_connections")
+                   == count, what="all are connected")
+
+    def test_two_hundred_clients_of_a_cold_key_make_one_request(self):
+        for with_redis in (True, False):
+            with self.subTest(with_redis=with_redis):
+                def script(connection, request, n):
+                    self.steps.wait("head")
+                    return answer(connection, b"the one answer")
+
+                self.start(script, with_redis=with_redis)
+                clients = self.clients(CLIENTS, "/kept/1")
+                self.wait_all_ask(CLIENTS)
+                self.steps.go("head")
+                answers = [c.read_response() for c in clients]
+                self.assertEqual({a.body for a in answers},
+                                 {b"the one answer"})
+                self.assertEqual(len(self.origin.requests), 1)
+                told = [a.cache_status for a in answers
+                        if "; collapsed" in a.cache_status]
+                hits = [a for a in answers if "; hit" in a.cache_status]
+                self.assertEqual(len(told) + len(hits), CLIENTS - 1)
+
+    def test_the_sample_api_is_asked_once_by_all_of_a_thundering_herd(self):
+        origin = self.use(SampleOrigin(latency_ms=200))
+        redis = self.use(RedisServer())
+        daemon = self.use(Nearside(conf(origin.url, KEPT, "", redis)))
+        bodies = together(100, lambda i: daemon.get("/products/7").body)
+        self.assertEqual(len(set(bodies)), 1)
+        self.assertEqual(origin.stats()["methods"]["GET"], 1)
+
+    def test_two_daemons_make_one_request_too(self):
+        origin = self.use(SampleOrigin(latency_ms=300))
+        redis = self.use(RedisServer())
+        daemons = [self.use(Nearside(conf(origin.url, KEPT, "", redis)))
+                   for _ in range(2)]
+        bodies = together(
+            40, lambda i: daemons[i % 2].get("/products/8").body)
+        self.assertEqual(len(set(bodies)), 1)
+        self.assertEqual(origin.stats()["methods"]["GET"], 1)
+
+    def body_in_steps(self, framing):
+        self.parts = [bytes([65 + i]) * 300_000 for i in range(3)]
+        whole = b"".join(self.parts)
+
+        def send(connection, part):
+            if framing == "chunked":
+                connection.send(b"%x\r\n%s\r\n" % (len(part), part))
+            else:
+                connection.send(part)
+
+        def script(connection, request, n):
+            how = (b"Transfer-Encoding: chunked" if framing == "chunked"
+                   else b"Content-Length: %d" % len(whole))
+            connection.send(b"HTTP/1.1 200 OK\r\n" + how + b"\r\n\r\n")
+            for part, step in zip(self.parts, ("half", "end", None)):
+                send(connection, part)
+                if step:
+                    self.steps.wait(step)
+            if framing == "chunked":
+                connection.send(b"0\r\n\r\n")
+            return True
+
+        return script, whole
+
+    def test_readers_of_both_workers_follow_a_body_that_is_coming(self):
+        for framing in ("length", "chunked"):
+            with self.subTest(framing=framing):
+                script, whole = self.body_in_steps(framing)
+                self.start(script)
+                early = self.clients(10, "/kept/1")
+                heads = [c.read_head() for c in early]
+                late = self.clients(10, "/kept/1")  # join in mid-body
+                heads += [c.read_head() for c in late]
+                bodies = [c.body_pieces(h)
+                          for c, h in zip(early + late, heads)]
+                firsts = []
+                for pieces in bodies:  # each has the first part already
+                    got = b""
+                    while len(got) < 300_000:
+                        got += next(pieces)
+                    firsts.append(got)
+                self.steps.go("half", "end")
+                for first, pieces in zip(firsts, bodies):
+                    self.assertEqual(digest(first + b"".join(pieces)),
+                                     digest(whole))
+                self.assertEqual(len(self.origin.requests), 1)
+                after = self.daemon.get("/kept/1")
+                self.assertEqual(digest(after.body), digest(whole))
+
+    def test_a_leader_that_leaves_takes_nobody_along(self):
+        script, whole = self.body_in_steps("length")
+        for when in ("before the head", "in mid-body"):
+            with self.subTest(when=when):
+                def held(connection, request, n):
+                    self.steps.wait("head")
+                    return script(connection, request, n)
+
+                self.start(held)
+                leader = self.daemon.connect()
+                leader.request("GET", "/kept/1")
+                wait_until(lambda: self.origin.requests,
+                           what="the leader has come")
+                others = self.clients(10, "/kept/1")
+                self.wait_all_ask(11)
+                if when == "in mid-body":
+                    self.steps.go("head")
+                    leader.read_head()
+                leader.reset()
+                wait_until(lambda: self.daemon.metric(
+                    "nearside_connections") == 10, what="it is gone")
+                self.steps.go("head", "half", "end")
+                for client in others:
+                    self.assertEqual(digest(client.read_response().body),
+                                     digest(whole))
+                self.assertEqual(len(self.origin.requests), 1)
+
+    def test_a_fill_is_stored_though_all_its_readers_left(self):
+        script, whole = self.body_in_steps("length")
+        self.start(script)
+        for client in self.clients(3, "/kept/1"):
+            client.read_head()
+            client.reset()
+        wait_until(lambda: self.daemon.metric("nearside_connections") == 0,
+                   what="all have left")
+        self.steps.go("half", "end")
+        wait_until(lambda: self.redis("KEYS", "ns:e:*"), what="it is stored")
+        got = self.daemon.get("/kept/1")
+        self.assertIn("; hit", got.cache_status)
+        self.assertEqual(digest(got.body), digest(whole))
+
+    def test_a_body_that_is_cut_is_cut_for_all_of_its_readers(self):
+        def script(connection, request, n):
+            if n > 0:
+                return answer(connection, b"whole")
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+                            b"hello")
+            self.steps.wait("end")
+            return False
+
+        self.start(script)
+        clients = self.clients(20, "/kept/1")
+        heads = [c.read_head() for c in clients]
+        self.steps.go("end")
+        for client, head in zip(clients, heads):
+            with self.assertRaises((WireError, OSError)):
+                b"".join(client.body_pieces(head))
+        self.assertEqual(self.redis("KEYS", "ns:e:*"), [])
+        self.assertEqual(self.daemon.get("/kept/1").body, b"whole")
+
+    def test_an_answer_that_may_not_be_stored_is_shared_with_nobody(self):
+        for why, fields in (
+                ("no-store", [("Cache-Control", "no-store")]),
+                ("private", [("Cache-Control", "private")]),
+                ("set-cookie", [("Set-Cookie", "user=1")]),
+                ("vary", [("Vary", "X-User")])):
+            with self.subTest(why=why):
+                def script(connection, request, n):
+                    self.steps.wait("head")
+                    return answer(connection, b"for %d alone" % n, fields)
+
+                self.start(script)
+                clients = self.clients(30, "/kept/1")
+                self.wait_all_ask(30)
+                self.steps.go("head")
+                bodies = [c.read_response().body for c in clients]
+                self.assertEqual(len(set(bodies)), 30)
+
+    def test_a_leader_with_a_cookie_shares_with_nobody(self):
+        def script(connection, request, n):
+            who = request.fields["Cookie"] or "nobody"
+            if who != "nobody":
+                self.steps.go("came")
+                self.steps.wait("head")
+            return answer(connection, who.encode())
+
+        self.start(script)
+        with self.daemon.connect() as leader:
+            leader.request("GET", "/kept/1", {"Cookie": "user=1"})
+            self.steps.wait("came")
+            others = self.clients(30, "/kept/1")
+            self.wait_all_ask(31)
+            self.steps.go("head")
+            self.assertEqual(leader.read_response().body, b"user=1")
+            for client in others:
+                self.assertEqual(client.read_response().body, b"nobody")
+        # Those without one still share one fetch among themselves.
+        self.assertEqual(len(self.origin.requests), 2)
+
+    def test_waiters_learn_at_once_that_the_origin_is_gone(self):
+        def script(connection, request, n):
+            self.steps.wait("end")
+            return False
+
+        self.start(script)
+        clients = self.clients(30, "/kept/1")
+        self.wait_all_ask(30)
+        self.steps.go("end")
+        self.assertEqual({c.read_response().status for c in clients}, {502})
+        self.assertEqual(len(self.origin.requests), 1)
+
+    def test_a_reader_far_behind_does_not_hold_back_the_others(self):
+        """And is never given a wrong byte."""
+        origin = self.use(SampleOrigin())
+        redis = self.use(RedisServer())
+        size = 6_000_000
+        daemon = self.use(Nearside(conf(
+            origin.url, 'route "/bytes/*" { ttl = 60s }', "", redis)))
+        slow = self.use(daemon.connect(receive_buffer=4096))
+        slow.request("GET", f"/bytes/{size}")
+        head = slow.read_head()
+        want = digest(pattern(size))
+        for _ in range(3):
+            self.assertEqual(digest(daemon.get(f"/bytes/{size}").body), want)
+        try:
+            body = b"".join(slow.body_pieces(head))
+        except (WireError, OSError):
+            body = None
+        self.assertIn(body and digest(body), (None, want))
+
+    def test_a_body_that_outgrows_the_limit_reaches_all_who_asked(self):
+        size = 3_000_000
+        body = pattern(size)
+
+        def script(connection, request, n):
+            connection.send(b"HTTP/1.1 200 OK\r\n"
+                            b"Transfer-Encoding: chunked\r\n\r\n")
+            for at in range(0, size, 100_000):
+                connection.send(b"186a0\r\n%s\r\n" % body[at:at + 100_000])
+            connection.send(b"0\r\n\r\n")
+            return True
+
+        self.start(script, "object_max = 500KB")
+        bodies = together(
+            12, lambda i: digest(self.daemon.get("/kept/1").body))
+        self.assertEqual(set(bodies), {digest(body)})
+        self.assertEqual(
+            [k for k in self.redis("KEYS", "ns:e:*")
+             if len(self.redis("GET", k)) > 500_000], [])
+
+
+if __name__ == "__main__":
+    unittest.main()

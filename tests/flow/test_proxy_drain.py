@@ -1,0 +1,218 @@
+"""The end of the daemon, and its signals."""
+
+import os
+import signal
+import shutil
+import threading
+import time
+import unittest
+from unittest import mock
+
+from lib import (Connection, FlowTest, Nearside, RedisServer, SampleOrigin,
+                 ScriptedOrigin, WireError, fetch, wait_until)
+from lib.scripted import Steps, answer, conf, together
+
+SANITIZED = bool(os.environ.get("NEARSIDE_SANITIZE"))
+
+
+class Drain(FlowTest):
+    def start(self, drain="drain_delay = 0ms", more="", limits=""):
+        self.steps = Steps()
+        self.addCleanup(self.steps.go, "end")
+
+        def script(connection, request, n):
+            if request.target.startswith("/wait"):
+                self.steps.wait("end")
+            return answer(connection, request.target.encode())
+
+        self.origin = self.use(ScriptedOrigin(script))
+        text = conf(self.origin.url, limits=limits).replace(
+            "drain_delay = 0ms", drain) + more
+        return self.use(Nearside(text))
+
+    def readyz(self, daemon):
+        return fetch(daemon.metrics_port, "/readyz").status
+
+    def is_refused(self, daemon):
+        try:
+            Connection(daemon.port, 1).close()
+            return False
+        except OSError:
+            return True
+
+    def busy(self, daemon, count=1):
+        clients = [self.use(daemon.connect(timeout=20)) for _ in range(count)]
+        before = len(self.origin.requests)
+        for i, client in enumerate(clients):
+            client.request("GET", f"/wait/{i}")
+        wait_until(lambda: len(self.origin.requests) == before + count,
+                   what="all are under way")
+        return clients
+
+    def test_readyz_says_503_first_and_clients_are_still_served(self):
+        daemon = self.start("drain_delay = 1s")
+        self.assertEqual(self.readyz(daemon), 200)
+        start = time.monotonic()
+        daemon.signal(signal.SIGTERM)
+        wait_until(lambda: self.readyz(daemon) == 503, what="/readyz says it")
+        with daemon.connect() as client:
+            for i in range(2):
+                client.request("GET", f"/{i}")
+                self.assertEqual(client.read_response().body,
+                                 f"/{i}".encode())
+        self.assertEqual(fetch(daemon.metrics_port, "/livez").status, 200)
+        self.assertEqual(daemon.process.wait(10), 0)
+        self.assertGreaterEqual(time.monotonic() - start, 0.95)
+
+    def test_answers_under_way_are_finished_and_nobody_else_is_let_in(self):
+        daemon = self.start()
+        clients = self.busy(daemon, 5)
+        daemon.signal(signal.SIGTERM)
+        wait_until(lambda: self.is_refused(daemon),
+                   what="new connections are refused")
+        self.assertTrue(daemon.process.is_running())
+        self.steps.go("end")
+        for i, client in enumerate(clients):
+            got = client.read_response()
+            self.assertEqual(got.body, f"/wait/{i}".encode())
+            self.assertEqual(got.fields["Connection"], "close")
+            self.assertTrue(client.is_closed())
+            client.close()
+        self.assertEqual(daemon.process.wait(10), 0)
+
+    def test_idle_connections_are_closed_at_once(self):
+        daemon = self.start()
+        clients = [self.use(daemon.connect()) for _ in range(5)]
+        for client in clients:
+            client.request("GET", "/x")
+            client.read_response()
+        daemon.signal(signal.SIGTERM)
+        for client in clients:
+            self.assertTrue(client.is_closed())
+        self.assertEqual(daemon.process.wait(10), 0)
+
+    def test_an_upload_under_way_is_finished(self):
+        daemon = self.start()
+        with daemon.connect() as client:
+            client.send(b"POST /up HTTP/1.1\r\nHost: test\r\n"
+                        b"Content-Length: 10\r\n\r\nhello")
+            wait_until(lambda: self.origin.connections == 1,
+                       what="it has begun")
+            daemon.signal(signal.SIGTERM)
+            wait_until(lambda: self.is_refused(daemon), what="it drains")
+            client.send(b"world")
+            self.assertEqual(client.read_response().body, b"/up")
+        self.assertEqual(self.origin.requests[0].body, b"helloworld")
+        self.assertEqual(daemon.process.wait(10), 0)
+
+    def test_drain_timeout_cuts_what_is_left(self):
+        daemon = self.start("drain_delay = 0ms  \ndrain_timeout = 500ms")
+        clients = self.busy(daemon)
+        start = time.monotonic()
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(daemon.process.wait(10), 0)
+        self.assertGreaterEqual(time.monotonic() - start, 0.48)
+        with self.assertRaises((WireError, OSError)):
+            clients[0].read_response()
+        self.assertRegex(daemon.log(), "drain_timeout")
+
+    def test_a_second_sigterm_stops(self):
+        daemon = self.start("drain_delay = 20s")
+        self.busy(daemon)
+        daemon.signal(signal.SIGTERM)
+        wait_until(lambda: self.readyz(daemon) == 503, what="it drains")
+        start = time.monotonic()
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(daemon.process.wait(10), 0)
+        self.assertLess(time.monotonic() - start, 5)
+
+    def test_sigint_does_not_wait_for_a_balancer(self):
+        daemon = self.start("drain_delay = 20s")
+        daemon.signal(signal.SIGINT)
+        self.assertEqual(daemon.process.wait(10), 0)
+
+    def test_sighup_and_sigpipe_do_not_end_it(self):
+        daemon = self.start()
+        daemon.signal(signal.SIGHUP)
+        daemon.signal(signal.SIGPIPE)
+        self.assertEqual(daemon.get("/x").status, 200)
+
+    def test_sigusr1_opens_the_access_log_anew(self):
+        daemon = self.start(
+            more='access_log { target = "file:@DIR@/access.log" }\n')
+        path = os.path.join(daemon.dir, "access.log")
+
+        def text(at):
+            if not os.path.exists(at):
+                return ""
+            with open(at) as f:
+                return f.read()
+
+        daemon.get("/before")
+        wait_until(lambda: "/before" in text(path), what="it is written")
+        os.rename(path, path + ".1")
+        daemon.get("/between")
+        wait_until(lambda: "/between" in text(path + ".1"),
+                   what="the old file is still written")
+        daemon.signal(signal.SIGUSR1)
+        wait_until(lambda: os.path.exists(path), what="a new file is there")
+        daemon.get("/after")
+        wait_until(lambda: "/after" in text(path), what="it is written")
+        self.assertNotIn("/after", text(path + ".1"))
+
+
+class Valgrind(FlowTest):
+    """Nothing is lost at SIGTERM after a bit of everything."""
+
+    @unittest.skipIf(SANITIZED or shutil.which("valgrind") is None,
+                     "no valgrind, or a sanitizer's build")
+    def test_nothing_is_lost_at_sigterm(self):
+        wrap = ("valgrind --quiet --error-exitcode=9 --leak-check=full"
+                " --errors-for-leak-kinds=definite,indirect"
+                " --show-leak-kinds=definite,indirect")
+        with mock.patch.dict(os.environ, {"NEARSIDE_WRAP": wrap}):
+            self.workload()
+
+    def workload(self):
+        redis = self.use(RedisServer())
+        origin = self.use(SampleOrigin())
+        daemon = self.use(Nearside(conf(
+            origin.url, 'route "/products/:id" { ttl = 60s }\n'
+            'route "/header" { ttl = 60s  cookie = key }',
+            "head_timeout = 2s  object_max = 100KB", redis), timeout=60))
+        daemon.timeout = 60
+
+        def client_of(i):
+            with daemon.connect(timeout=30) as client:
+                for j in range(6):
+                    for method, target, fields, body in (
+                            ("GET", f"/products/{j}", {}, None),
+                            ("HEAD", f"/products/{j}", {}, None),
+                            ("PUT", f"/products/{j}", {}, b'{"price":1}'),
+                            ("GET", "/header?set-cookie=a", {}, None),
+                            ("GET", "/header", {"Cookie": f"u={i}"}, None),
+                            ("GET", "/bytes/300000?chunked=1", {}, None)):
+                        client.request(method, target, fields, body)
+                        client.read_response(method)
+
+        together(6, client_of)
+        for data in (b"GET x HTTP/1.1\r\n\r\n", b"GET / HT",
+                     b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n"
+                     b"\r\nhel", b"GET /bytes/900000 HTTP/1.1\r\nHost: a\r\n"
+                     b"\r\n"):
+            with daemon.connect() as client:
+                client.send(data)
+                client.has_bytes(0.1)
+                client.reset()
+        redis.kill()
+        daemon.get("/products/50")
+        origin.kill()
+        self.assertEqual(daemon.get("/products/51").status, 502)
+        held = self.use(daemon.connect())
+        held.request("GET", "/products/52")
+        held.read_response()
+        daemon.stop(60)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,369 @@
+# ctest: timeout=110
+"""One real Redis: trust, passwords, memory, and being away."""
+
+import json
+import os
+import re
+import unittest
+
+from lib import (FlowTest, Nearside, RedisError, RedisServer, SampleOrigin,
+                 free_port, pattern, wait_until)
+from lib.load import Load
+from lib.process import temp_dir
+
+CONF = """
+listen = { "127.0.0.1:0" }
+metrics = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+workers = 2
+drain_delay = 0
+error_log { level = debug }
+redis { mode = standalone  seeds = { "127.0.0.1:%(port)s" } %(more)s }
+origin api { servers = { "%(origin)s" } }
+route "/products/:id" { ttl = 10m }
+route "/bytes/:count" { ttl = 10m }
+"""
+
+SECRET = "s3cret-Passw0rd-never-told"
+
+
+def key_of(target):
+    return "ns:e:{http://test%s}" % target
+
+
+def product(n):
+    return json.dumps({"id": str(n), "name": f"Product {n}",
+                       "price": 58 + n}, separators=(",", ":")).encode()
+
+
+def acl_of_readme():
+    """The rules behind the password in README's ACL line."""
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+    with open(os.path.join(root, "README.md"), encoding="utf-8") as f:
+        line = re.search(r"ACL SETUSER nearside on >secret((?:.*\n)+?)\n",
+                         f.read())
+    return " ".join(line[1].split())
+
+
+def judge_product(answer):
+    if answer.status != 200:
+        return f"status {answer.status}"
+    if answer.body != product(int(answer.target.rsplit("/", 1)[1])):
+        return "a wrong byte"
+    return None
+
+
+class OnAServer(FlowTest):
+    options = None
+
+    def setUp(self):
+        self.redis = self.use(RedisServer(self.options))
+        self.origin = self.use(SampleOrigin())
+
+    def daemon(self, more="", port=None):
+        return self.use(Nearside(CONF % {
+            "port": port or self.redis.port, "origin": self.origin.url,
+            "more": more}))
+
+    def assert_right(self, daemon, n=42):
+        answer = daemon.get(f"/products/{n}")
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(answer.body, product(n))
+        return answer
+
+    def is_hit(self, daemon, n=42):
+        return "; hit" in self.assert_right(daemon, n).cache_status
+
+    def wait_hit(self, daemon, n=42, timeout=10):
+        wait_until(lambda: self.is_hit(daemon, n), timeout, "a hit")
+
+
+class Trust(OnAServer):
+    """What stands in Redis is verified, whoever wrote it."""
+
+    def store(self, daemon):
+        self.assert_right(daemon)
+        daemon.wait_metric("nearside_stores_total", 1)
+        return self.redis("GET", key_of("/products/42"))
+
+    def test_no_flipped_or_missing_byte_is_ever_answered(self):
+        a = self.daemon()
+        value = self.store(a)
+        broken = [value[:i] + bytes([value[i] ^ 1 << i % 8]) + value[i + 1:]
+                  for i in range(len(value))]
+        broken += [value[:size] for size in range(len(value))]
+        broken += [value + b"x", value * 2, b"", b"hello"]
+        with a.connect() as client, self.redis.connect() as redis:
+            for bad in broken:
+                redis("SET", key_of("/products/42"), bad, "PX", 600000)
+                client.request("GET", "/products/42")
+                answer = client.read_response()
+                self.assertEqual(answer.status, 200)
+                self.assertEqual(answer.body, product(42))
+                self.assertNotIn("; hit", answer.cache_status)
+                # The store follows the answer, and would undo the next SET.
+                wait_until(
+                    lambda: redis("GET", key_of("/products/42")) != bad,
+                    what="a good value in its place", every=0.001)
+        self.assertGreaterEqual(
+            a.metric("nearside_values_bad_total"), len(broken))
+        self.wait_hit(a)
+
+    def test_the_value_of_another_key_is_a_miss(self):
+        a = self.daemon()
+        value = self.store(a)
+        self.redis("SET", key_of("/products/43"), value, "PX", 600000)
+        answer = a.get("/products/43")
+        self.assertEqual(answer.body, product(43))
+        self.assertNotIn("; hit", answer.cache_status)
+        self.assertGreaterEqual(a.metric("nearside_values_bad_total"), 1)
+
+    def test_a_list_under_our_key_is_a_miss(self):
+        self.redis("LPUSH", key_of("/products/42"), "foreign")
+        a = self.daemon()
+        for _ in range(3):
+            self.assertFalse(self.is_hit(a))
+        # It names no error of its own: WRONGTYPE is somebody else's doing.
+        self.assertGreaterEqual(a.metric(
+            "nearside_redis_error_replies_total", cause="other"), 3)
+
+    def test_a_value_of_megabytes_comes_back_byte_by_byte(self):
+        a = self.daemon()
+        for size in (16 * 1024 - 1, 65537, 1 << 20, 5_000_000):
+            target = f"/bytes/{size}"
+            stores = a.metric("nearside_stores_total")
+            self.assertEqual(a.get(target).body, pattern(size))
+            a.wait_metric("nearside_stores_total", stores + 1)
+            answer = a.get(target)
+            self.assertIn("; hit", answer.cache_status)
+            self.assertEqual(answer.body, pattern(size))
+
+    def test_scripts_flushed_from_redis_are_sent_again(self):
+        a = self.daemon()
+        self.store(a)
+        self.redis("SCRIPT", "FLUSH")
+        self.assert_right(a, 43)
+        a.wait_metric("nearside_stores_total", 2)
+        self.assertTrue(self.is_hit(a, 43))
+
+    def test_connections_carry_our_name(self):
+        a = self.daemon('client_name = "shop-cache"')
+        self.assert_right(a)
+        self.assertIn(b"name=shop-cache", self.redis("CLIENT", "LIST"))
+
+
+class Passwords(FlowTest):
+    def setUp(self):
+        self.dir = temp_dir("acl")
+        self.acl = os.path.join(self.dir, "users.acl")
+        self.origin = self.use(SampleOrigin())
+
+    def server(self, rule):
+        with open(self.acl, "w") as f:
+            f.write("user default on nopass ~* &* +@all\n")
+            f.write(f"user shop on >{SECRET} {rule}\n")
+        return self.use(RedisServer({"aclfile": self.acl}))
+
+    def daemon(self, redis, password):
+        path = os.path.join(self.dir, "password")
+        with open(path, "w") as f:
+            f.write(password + "\n")
+        os.chmod(path, 0o600)
+        return self.use(Nearside(CONF % {
+            "port": redis.port, "origin": self.origin.url,
+            "more": f'user = "shop" password_file = "{path}"'}))
+
+    def ask(self, daemon):
+        answer = daemon.get("/products/42")
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(answer.body, product(42))
+        return answer.cache_status
+
+    def test_the_right_password_opens_and_is_never_told(self):
+        redis = self.server("~ns:* +@all")
+        a = self.daemon(redis, SECRET)
+        self.ask(a)
+        wait_until(lambda: "; hit" in self.ask(a), what="a hit")
+        self.assertIn(b"user=shop", redis("CLIENT", "LIST"))
+        self.assertNotIn(SECRET, a.log())
+        self.assertNotIn(SECRET, json.dumps(a.status()))
+
+    def test_a_wrong_password_costs_hits_only_until_it_is_right(self):
+        redis = self.server("~ns:* +@all")
+        wrong = "wrong-Passw0rd-never-told"
+        a = self.daemon(redis, wrong)
+        for _ in range(10):
+            self.assertNotIn("; hit", self.ask(a))
+        a.wait_log("WRONGPASS")
+        self.assertNotIn(wrong, a.log())
+        self.assertGreater(
+            a.metric("nearside_redis_failures_total", cause="refused"), 0)
+        self.assertFalse(a.status()["redis"]["up"])
+        redis("ACL", "SETUSER", "shop", ">" + wrong)
+        wait_until(lambda: "; hit" in self.ask(a), 15, "a hit")
+
+    def test_a_user_who_is_removed_and_made_again_is_let_in_again(self):
+        redis = self.server("~ns:* +@all")
+        a = self.daemon(redis, SECRET)
+        wait_until(lambda: "; hit" in self.ask(a), what="a hit")
+        redis("ACL", "DELUSER", "shop")
+        for _ in range(10):
+            self.assertNotIn("; hit", self.ask(a))
+        redis("ACL", "SETUSER", "shop", "on", ">" + SECRET, "~ns:*", "+@all")
+        wait_until(lambda: "; hit" in self.ask(a), 15, "a hit")
+        self.assertNotIn(SECRET, a.log())
+
+    def test_the_acl_of_the_readme_is_enough(self):
+        redis = self.server(acl_of_readme())
+        a = self.daemon(redis, SECRET)
+        self.ask(a)
+        wait_until(lambda: "; hit" in self.ask(a), what="a hit")
+        put = a.get("/products/42", method="PUT",
+                    body=b'{"name":"Product 42","price":100}')
+        self.assertEqual(put.status, 200)
+        self.assertNotIn("; hit", self.ask(a))
+        self.assertEqual(a.metric("nearside_redis_error_replies_total"),
+                         a.metric("nearside_redis_error_replies_total",
+                                  cause="noscript"))
+        self.assertIsNone(re.search(r"Z (error|warn) ", a.log()))
+
+    def test_a_user_who_may_not_info_is_served_as_well(self):
+        redis = self.server("~ns:* +@all -info")
+        redis("CONFIG", "SET", "maxmemory", "64mb")
+        a = self.daemon(redis, SECRET)
+        self.ask(a)
+        wait_until(lambda: "; hit" in self.ask(a), what="a hit")
+        self.assertNotIn("redis_never_evicts", a.log())
+        self.assertIsNone(re.search(r"Z (error|warn) ", a.log()))
+
+
+class Memory(OnAServer):
+    options = {"maxmemory": "64mb", "maxmemory-policy": "noeviction"}
+
+    def test_a_server_that_never_evicts_is_warned_of_once(self):
+        a = self.daemon()
+        a.wait_log("redis_never_evicts.*noeviction")
+        self.assert_right(a)
+        self.assertEqual(a.log().count("redis_never_evicts"), 1)
+
+    def test_one_that_evicts_is_not(self):
+        self.redis("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        a = self.daemon()
+        self.wait_hit(a)
+        wait_until(lambda: self.redis.info("commandstats").get(
+            "cmdstat_info"), what="the daemon has asked")
+        self.assertNotIn("redis_never_evicts", a.log())
+
+    def test_a_full_server_still_answers_hits(self):
+        a = self.daemon()
+        self.wait_hit(a)
+        self.redis("CONFIG", "SET", "maxmemory", 1)
+        for n in range(43, 53):
+            self.assertFalse(self.is_hit(a, n))
+            self.assertFalse(self.is_hit(a, n))
+        self.assertTrue(self.is_hit(a))
+        self.assertGreater(a.metric(
+            "nearside_redis_error_replies_total", cause="oom"), 0)
+        self.redis("CONFIG", "SET", "maxmemory", 0)
+        self.wait_hit(a, 43)
+
+
+class Away(OnAServer):
+    def test_redis_that_starts_later_is_found(self):
+        port = free_port()
+        a = self.daemon(port=port)
+        for _ in range(5):
+            answer = self.assert_right(a)
+            self.assertNotIn("; hit", answer.cache_status)
+            self.assertLess(answer.seconds, 1)
+        self.assertFalse(a.status()["redis"]["up"])
+        self.use(RedisServer(port=port))
+        self.wait_hit(a)
+        self.assertTrue(a.status()["redis"]["up"])
+
+    def test_a_restart_of_redis_is_noticed_by_nobody(self):
+        a = self.daemon()
+        self.wait_hit(a)
+        self.redis.kill()
+        for _ in range(5):
+            self.assertLess(self.assert_right(a).seconds, 1)
+        self.redis.start()
+        self.wait_hit(a)
+
+    def test_idle_connections_that_redis_closes_are_opened_anew(self):
+        a = self.daemon()
+        self.wait_hit(a)
+        with self.redis.connect() as redis:
+            for _ in range(10):
+                redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+                wait_until(lambda: a.metric("nearside_redis_connections") == 0
+                           or self.is_hit(a), what="a hit or no connection")
+                self.wait_hit(a, timeout=5)
+
+    def test_a_slow_redis_costs_its_deadline_and_no_more(self):
+        a = self.daemon()
+        self.wait_hit(a)
+        with self.redis.connect() as redis:
+            redis.send("DEBUG", "SLEEP", "2")
+            slept = [self.assert_right(a, n) for n in range(1, 21)]
+            redis.sock.settimeout(10)
+            redis.read()
+        for answer in slept:
+            self.assertLess(answer.seconds, 1)
+        self.assertGreater(a.metric(
+            "nearside_redis_failures_total", cause="timeout"), 0)
+        self.wait_hit(a)
+
+    def test_too_much_in_flight_goes_on_without_redis(self):
+        a = self.daemon("in_flight_max = 8  command_timeout = 2s  hang = 5s")
+        self.wait_hit(a)
+        targets = [f"/products/{n}" for n in range(1, 100)]
+        with self.redis.connect() as redis:
+            redis.send("DEBUG", "SLEEP", "0.5")
+            with Load([a.port], targets, 100, think=0.01,
+                      judge=judge_product) as load:
+                load.wait_more(300)
+                wait_until(lambda: a.metric("nearside_redis_failures_total",
+                                            cause="limit") > 0,
+                           what="the limit is hit")
+                redis.read()
+                load.wait_hits(targets)
+        load.check()
+
+    def test_a_redis_that_flaps_leaks_nothing(self):
+        a = self.daemon()
+        targets = [f"/products/{n}" for n in range(1, 21)]
+        with Load([a.port], targets, 50, judge=judge_product) as load:
+            load.wait_hits(targets)
+            fds, memory = self.fds(a), a.process.memory_kb("VmRSS")
+            for _ in range(6):
+                self.redis.kill()
+                load.wait_more(50)
+                self.redis.start()
+                load.wait_more(50)
+            load.wait_hits(targets)
+            self.assertLess(self.fds(a), fds + 12)
+            if not os.environ.get("NEARSIDE_SANITIZE"):
+                self.assertLess(a.process.memory_kb("VmRSS") - memory, 4096)
+        load.check()
+
+    @staticmethod
+    def fds(daemon):
+        return len(os.listdir(f"/proc/{daemon.pid}/fd"))
+
+    def test_a_server_full_of_clients_is_survived(self):
+        holder = self.redis.connect()
+        self.addCleanup(holder.close)
+        holder("CONFIG", "SET", "maxclients", 1)
+        a = self.daemon()
+        for _ in range(5):
+            answer = self.assert_right(a)
+            self.assertNotIn("; hit", answer.cache_status)
+            self.assertLess(answer.seconds, 1)
+        a.wait_log("max number of clients")
+        holder("CONFIG", "SET", "maxclients", 100)
+        self.wait_hit(a)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,299 @@
+/* Listening sockets and those who watch them. */
+#include "nearside/net/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "nearside/base/check.h"
+
+enum {
+    CLIENTS = 40,
+};
+
+struct rig {
+    struct loop *loop;
+    int fd;
+    struct address at;
+    struct acceptor *acceptor;
+    unsigned accepted;
+    unsigned exhausted;
+    struct address peer;
+    char dir[32];
+};
+
+static void
+on_accept(void *ctx, int own_fd, const struct address *peer)
+{
+    struct rig *rig = ctx;
+
+    rig->accepted++;
+    rig->peer = *peer;
+    assert_true((fcntl(own_fd, F_GETFL) & O_NONBLOCK) != 0);
+    assert_true((fcntl(own_fd, F_GETFD) & FD_CLOEXEC) != 0);
+    close(own_fd);
+}
+
+static void
+on_exhausted(void *ctx)
+{
+    struct rig *rig = ctx;
+
+    rig->exhausted++;
+}
+
+static const struct acceptor_callbacks callbacks = {
+    .on_accept = on_accept,
+    .on_exhausted = on_exhausted,
+};
+
+static struct address
+given(const char *text)
+{
+    struct address a;
+
+    assert_int_equal(address_parse(slice_of_str(text), &a), RC_OK);
+    return a;
+}
+
+static int
+up(void **state)
+{
+    struct rig *rig = calloc(1, sizeof(*rig));
+    struct address any = given("127.0.0.1:0");
+
+    rig->loop = loop_new();
+    snprintf(rig->dir, sizeof(rig->dir), "/tmp/nearside-XXXXXX");
+    assert_non_null(mkdtemp(rig->dir));
+    assert_int_equal(listen_open(&any, 0, &rig->fd, &rig->at), RC_OK);
+    *state = rig;
+    return 0;
+}
+
+static int
+down(void **state)
+{
+    struct rig *rig = *state;
+
+    acceptor_free(&rig->acceptor);
+    close(rig->fd);
+    loop_free(&rig->loop);
+    assert_int_equal(rmdir(rig->dir), 0);
+    free(rig);
+    return 0;
+}
+
+static int
+client(const struct address *at)
+{
+    int fd = socket(at->u.any.sa_family, SOCK_STREAM, 0);
+
+    assert_int_equal(connect(fd, &at->u.any, at->len), 0);
+    return fd;
+}
+
+static void
+turns(struct rig *rig, int n)
+{
+    for (int i = 0; i < n; i++) {
+        loop_turn(rig->loop, 1);
+    }
+}
+
+static void
+port_0_becomes_a_port_that_is_told(void **state)
+{
+    struct rig *rig = *state;
+    struct address same = rig->at;
+    struct address any6 = given("[::1]:0");
+    struct address bound;
+    int fd = -1;
+
+    assert_true(address_port(&rig->at) != 0);
+    assert_int_equal(listen_open(&same, 0, &fd, &bound), RC_REFUSED);
+    assert_int_equal(errno, EADDRINUSE);
+    assert_int_equal(fd, -1);
+    if (listen_open(&any6, 0, &fd, &bound) == RC_OK) { /* no IPv6 here? */
+        assert_true(address_port(&bound) != 0);
+        close(client(&bound));
+        close(fd);
+    }
+}
+
+static void
+those_who_connect_are_handed_on_sixteen_a_turn(void **state)
+{
+    struct rig *rig = *state;
+    int fds[CLIENTS];
+
+    rig->acceptor = acceptor_new(rig->loop, rig->fd, &callbacks, rig);
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = client(&rig->at);
+    }
+    loop_turn(rig->loop, 100);
+    assert_int_equal(rig->accepted, 16);
+    loop_turn(rig->loop, 100);
+    assert_int_equal(rig->accepted, 32);
+    turns(rig, 3);
+    assert_int_equal(rig->accepted, CLIENTS);
+    assert_int_equal(rig->peer.u.any.sa_family, AF_INET);
+    assert_true(address_port(&rig->peer) != 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        close(fds[i]);
+    }
+}
+
+static void
+a_paused_acceptor_accepts_nothing_until_it_goes_on(void **state)
+{
+    struct rig *rig = *state;
+    int fd;
+
+    rig->acceptor = acceptor_new(rig->loop, rig->fd, &callbacks, rig);
+    acceptor_pause(rig->acceptor, true);
+    acceptor_pause(rig->acceptor, true);
+    fd = client(&rig->at);
+    turns(rig, 3);
+    assert_int_equal(rig->accepted, 0);
+    acceptor_pause(rig->acceptor, false);
+    turns(rig, 3);
+    assert_int_equal(rig->accepted, 1);
+    close(fd);
+}
+
+static void
+two_loops_may_watch_one_listener(void **state)
+{
+    struct rig *rig = *state;
+    struct loop *other = loop_new();
+    struct acceptor *second = acceptor_new(other, rig->fd, &callbacks, rig);
+    int fd;
+
+    rig->acceptor = acceptor_new(rig->loop, rig->fd, &callbacks, rig);
+    for (unsigned i = 1; i <= 4; i++) {
+        fd = client(&rig->at);
+        loop_turn(i % 2 == 0 ? other : rig->loop, 100);
+        loop_turn(i % 2 == 0 ? rig->loop : other, 0);
+        assert_int_equal(rig->accepted, i);
+        close(fd);
+    }
+    acceptor_free(&second);
+    assert_null(second);
+    loop_free(&other);
+}
+
+/* Out of fds: it is told, the loop does not spin, and what waits is served
+   once there are fds again. */
+static void
+out_of_fds_it_rests_and_goes_on_later(void **state)
+{
+    struct rig *rig = *state;
+    struct rlimit before;
+    struct rlimit none;
+    struct clock clock;
+    int64_t end_ms;
+    int fd = client(&rig->at);
+
+    rig->acceptor = acceptor_new(rig->loop, rig->fd, &callbacks, rig);
+    clock_init(&clock);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = (rlim_t)fd; /* no number below it is free */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    end_ms = clock_now_ms(&clock) + 50;
+    while (clock_now_ms(&clock) < end_ms) {
+        loop_turn(rig->loop, 5);
+        clock_update(&clock);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(rig->accepted, 0);
+    assert_int_equal(rig->exhausted, 1);
+    for (int i = 0; i < 1000 && rig->accepted == 0; i++) {
+        loop_turn(rig->loop, 5);
+    }
+    assert_int_equal(rig->accepted, 1);
+    close(fd);
+}
+
+static void
+a_unix_socket_has_the_mode_asked_for(void **state)
+{
+    struct rig *rig = *state;
+    char text[64];
+    struct address at;
+    struct address bound;
+    struct stat st;
+    int fd;
+    int peer;
+
+    snprintf(text, sizeof(text), "unix:%s/s", rig->dir);
+    at = given(text);
+    assert_int_equal(listen_open(&at, 0600, &fd, &bound), RC_OK);
+    assert_true(address_eq(&at, &bound));
+    assert_int_equal(stat(at.u.unix_.sun_path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    rig->acceptor = acceptor_new(rig->loop, fd, &callbacks, rig);
+    peer = client(&at);
+    turns(rig, 3);
+    assert_int_equal(rig->accepted, 1);
+    assert_int_equal(rig->peer.u.any.sa_family, AF_UNIX);
+    acceptor_free(&rig->acceptor);
+    close(peer);
+    close(fd);
+    unlink(at.u.unix_.sun_path);
+}
+
+static void
+a_stale_socket_file_is_replaced_a_live_one_or_another_file_is_not(void **state)
+{
+    struct rig *rig = *state;
+    char text[64];
+    struct address at;
+    struct address bound;
+    int first;
+    int second = -1;
+
+    snprintf(text, sizeof(text), "unix:%s/s", rig->dir);
+    at = given(text);
+    assert_int_equal(listen_open(&at, 0600, &first, &bound), RC_OK);
+    assert_int_equal(listen_open(&at, 0600, &second, &bound), RC_REFUSED);
+    close(client(&at)); /* still served */
+    close(first);       /* the file stays behind */
+    assert_int_equal(listen_open(&at, 0600, &second, &bound), RC_OK);
+    close(client(&at));
+    close(second);
+    unlink(at.u.unix_.sun_path);
+    first = open(at.u.unix_.sun_path, O_CREAT | O_WRONLY, 0600);
+    assert_int_equal(listen_open(&at, 0600, &second, &bound), RC_REFUSED);
+    assert_int_equal(access(at.u.unix_.sun_path, F_OK), 0);
+    close(first);
+    unlink(at.u.unix_.sun_path);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, up, down)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(port_0_becomes_a_port_that_is_told),
+        TEST(those_who_connect_are_handed_on_sixteen_a_turn),
+        TEST(a_paused_acceptor_accepts_nothing_until_it_goes_on),
+        TEST(two_loops_may_watch_one_listener),
+        TEST(out_of_fds_it_rests_and_goes_on_later),
+        TEST(a_unix_socket_has_the_mode_asked_for),
+        TEST(a_stale_socket_file_is_replaced_a_live_one_or_another_file_is_not),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,550 @@
+/*
+ * What is stored and for how long: tables of heads, parsed from text, and
+ * the verdict on each (RFC 9111 3 and 4.2, on the safe side).
+ */
+#include "proxy/policy.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "nearside/base/check.h"
+#include "nearside/http/parse.h"
+
+enum {
+    TTL_MS = 300000,
+    GRACE_MS = 60000,
+};
+
+/* Sun, 06 Nov 1994 08:49:37 GMT: the response came then. */
+static const int64_t NOW_MS = INT64_C(784111777000);
+
+static struct route
+given_route(void)
+{
+    return (struct route){.ttl_ms = TTL_MS, .grace_ms = GRACE_MS};
+}
+
+static const struct head *
+given_request(const char *target, const char *fields)
+{
+    static struct head head;
+    static char text[4096];
+    const struct parse_opts opts = {0};
+    struct parse p;
+    size_t len;
+
+    snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: h\r\n%s\r\n", target,
+        fields);
+    parse_start(&p);
+    assert_int_equal(
+        parse_request(&p, &opts, slice_of_str(text), &head, &len), RC_OK);
+    return &head;
+}
+
+static const struct head *
+given_response(unsigned status, const char *fields)
+{
+    static struct head head;
+    static char text[4096];
+    const struct parse_opts opts = {0};
+    struct parse p;
+    size_t len;
+
+    snprintf(text, sizeof(text), "HTTP/1.1 %u X\r\n%s\r\n", status, fields);
+    parse_start(&p);
+    assert_int_equal(
+        parse_response(&p, &opts, METHOD_GET, slice_of_str(text), &head, &len),
+        RC_OK);
+    return &head;
+}
+
+static struct policy_request
+read_request(const struct route *route, const char *fields)
+{
+    struct policy_request out;
+
+    policy_read(route, given_request("/a", fields), false, &out);
+    return out;
+}
+
+static struct policy_verdict
+store(const struct route *route, const struct policy_request *request,
+    unsigned status, const char *fields)
+{
+    struct policy_verdict out;
+
+    policy_store(route, request, given_response(status, fields), NOW_MS, NOW_MS,
+        0, &out);
+    return out;
+}
+
+static void
+assert_word(const char *got, const char *want, const char *row)
+{
+    if (want == NULL ? got != NULL : got == NULL || strcmp(got, want) != 0) {
+        fail_msg("%s: got %s, want %s", row, got == NULL ? "-" : got,
+            want == NULL ? "-" : want);
+    }
+}
+
+/* --- requests ---------------------------------------------------------- */
+
+static void
+a_request_that_no_entry_may_answer_is_bypassed(void **state)
+{
+    const struct {
+        const char *target;
+        const char *fields;
+        bool has_body;
+        const char *bypass;
+    } rows[] = {
+        {"/a", "", false, NULL},
+        {"/a?x=%2f;//", "", false, NULL},
+        {"/a", "If-None-Match: \"x\"\r\n", false, NULL},
+        {"/a", "If-Modified-Since: x\r\n", false, NULL},
+        {"/a", "Cache-Control: no-cache\r\n", false, NULL},
+        {"/a", "", true, "body"},
+        {"/a", "Range: bytes=0-1\r\n", false, "range"},
+        {"/a", "If-Match: \"x\"\r\n", false, "condition"},
+        {"/a", "If-Unmodified-Since: x\r\n", false, "condition"},
+        {"/a%2fb", "", false, "target"},
+        {"/a%5Cb", "", false, "target"},
+        {"/a%2e%2e", "", false, "target"},
+        {"//a", "", false, "target"},
+        {"/a;b", "", false, "target"},
+    };
+    const struct route route = given_route();
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct policy_request out;
+        policy_read(&route, given_request(rows[i].target, rows[i].fields),
+            rows[i].has_body, &out);
+        assert_word(out.bypass, rows[i].bypass, rows[i].target);
+        assert_false(out.has_credentials);
+    }
+}
+
+static void
+a_route_that_passes_bypasses_everything(void **state)
+{
+    struct route route = given_route();
+
+    (void)state;
+    route.read = ROUTE_READ_PASS;
+    assert_word(read_request(&route, "").bypass, "route", "pass");
+}
+
+static void
+credentials_are_served_as_the_route_says(void **state)
+{
+    const struct {
+        enum route_credential how;
+        bool has_credentials;
+        bool is_bypassed;
+    } rows[] = {
+        {ROUTE_CREDENTIAL_AUTO, true, false},
+        {ROUTE_CREDENTIAL_BYPASS, false, true},
+        {ROUTE_CREDENTIAL_IGNORE, false, false},
+        {ROUTE_CREDENTIAL_KEY, false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct route route = given_route();
+        struct policy_request out;
+        route.cookie = rows[i].how;
+        out = read_request(&route, "Cookie: a=b\r\n");
+        assert_int_equal(out.has_credentials, rows[i].has_credentials);
+        assert_word(
+            out.bypass, rows[i].is_bypassed ? "cookie" : NULL, "cookie");
+        assert_word(out.credential, rows[i].has_credentials ? "cookie" : NULL,
+            "cookie");
+        assert_true(
+            read_request(&route, "Authorization: x\r\n").has_credentials);
+        route = given_route();
+        route.authorization = rows[i].how;
+        out = read_request(&route, "Authorization: Basic eDp5\r\n");
+        assert_int_equal(out.has_credentials, rows[i].has_credentials);
+        assert_word(out.bypass, rows[i].is_bypassed ? "authorization" : NULL,
+            "authorization");
+        assert_true(read_request(&route, "Cookie: x\r\n").has_credentials);
+    }
+}
+
+static void
+named_fields_are_credentials_too(void **state)
+{
+    const struct slice names[] = {SLICE("x-api-key"), SLICE("x-token")};
+    struct route route = given_route();
+    struct policy_request out;
+
+    (void)state;
+    assert_false(read_request(&route, "X-Api-Key: 1\r\n").has_credentials);
+    route.credential_fields = names;
+    route.credential_fields_len = 2;
+    assert_false(read_request(&route, "X-Api: 1\r\n").has_credentials);
+    out = read_request(&route, "X-ToKeN: 1\r\n");
+    assert_true(out.has_credentials);
+    assert_word(out.credential, "credential", "x-token");
+}
+
+static void
+only_if_cached_is_read(void **state)
+{
+    const struct route route = given_route();
+
+    (void)state;
+    assert_false(read_request(&route, "").is_only_if_cached);
+    assert_true(read_request(&route, "Cache-Control: a, Only-If-Cached\r\n")
+                    .is_only_if_cached);
+}
+
+/* --- responses --------------------------------------------------------- */
+
+struct row {
+    unsigned status;
+    const char *fields;
+    int64_t ttl_ms; /* 0: not stored */
+    const char *why;
+};
+
+static void
+assert_rows(const struct route *route, const struct policy_request *request,
+    const struct row *rows, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        struct policy_verdict v =
+            store(route, request, rows[i].status, rows[i].fields);
+        assert_word(v.detail, rows[i].why, rows[i].fields);
+        assert_int_equal(v.is_storable, rows[i].ttl_ms > 0);
+        if (v.is_storable) {
+            assert_int_equal(v.fresh_until_ms, NOW_MS + rows[i].ttl_ms);
+            assert_int_equal(v.stale_until_ms, v.fresh_until_ms + GRACE_MS);
+        } else {
+            assert_int_equal(v.fresh_until_ms, 0);
+        }
+    }
+}
+
+#define LEN0  "Content-Length: 0\r\n"
+#define CC(x) LEN0 "Cache-Control: " x "\r\n"
+
+static void
+a_response_is_stored_by_its_own_word_or_the_route_s_ttl(void **state)
+{
+    const struct route route = given_route();
+    const struct policy_request request = {0};
+    const struct row rows[] = {
+        {200, LEN0, TTL_MS, NULL},
+        {200, "Transfer-Encoding: chunked\r\n", TTL_MS, NULL},
+        {200, CC("max-age=60"), 60000, NULL},
+        {200, CC("max-age=60, s-maxage=30"), 30000, NULL},
+        {200, CC("s-maxage=90, max-age=1"), 90000, NULL},
+        {200, CC("max-age=60") "Age: 20\r\n", 40000, NULL},
+        {200, CC("max-age=60") "Age: 60\r\n", 0, "stale"},
+        {200, CC("max-age=60") "Date: Sun, 06 Nov 1994 08:49:07 GMT\r\n", 30000,
+            NULL},
+        {200, CC("max-age=0"), 0, "stale"},
+        {200, CC("max-age=x"), 0, "stale"},
+        {200, CC("public"), TTL_MS, NULL},
+        {200,
+            LEN0 "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                 "Expires: Sun, 06 Nov 1994 08:50:37 GMT\r\n",
+            60000, NULL},
+        {200, LEN0 "Expires: 0\r\n", 0, "stale"},
+        {200, CC("max-age=60") "Expires: 0\r\n", 60000, NULL},
+        {200, CC("max-age=60, max-age=10"), 10000, NULL},
+        {200, CC("max-age=60") "Cache-Control: max-age=5\r\n", 5000, NULL},
+        {200, CC("must-revalidate, max-age=60"), 60000, NULL},
+    };
+
+    (void)state;
+    assert_rows(&route, &request, rows, ARRAY_LEN(rows));
+}
+
+static void
+what_a_response_forbids_is_not_stored(void **state)
+{
+    const struct route route = given_route();
+    const struct policy_request request = {0};
+    const struct row rows[] = {
+        {200, CC("no-store"), 0, "no-store"},
+        {200, CC("no-store, max-age=60, public"), 0, "no-store"},
+        {200, CC("max-age=60") "Cache-Control: no-store\r\n", 0, "no-store"},
+        {200, CC("NO-STORE"), 0, "no-store"},
+        {200, CC("private, max-age=60"), 0, "private"},
+        {200, CC("private=\"x\", max-age=60"), 0, "private"},
+        {200, CC("no-cache, max-age=60"), 0, "no-cache"},
+        {200, CC("no-cache=\"\tx\", max-age=60"), 0, "no-cache"},
+        {200, CC("max-age=60") "Vary: Accept\r\n", 0, "vary"},
+        {200, CC("max-age=60") "Vary: *\r\n", 0, "vary"},
+        {200, CC("max-age=60") "Set-Cookie: a=b\r\n", 0, "set-cookie"},
+        {200, CC("max-age=60") "Content-Range: bytes 0-1/2\r\n", 0, "range"},
+        {200, "Cache-Control: max-age=60\r\n", 0, "close-delimited"},
+    };
+
+    (void)state;
+    assert_rows(&route, &request, rows, ARRAY_LEN(rows));
+}
+
+static void
+errors_need_the_origin_s_word_and_most_are_never_stored(void **state)
+{
+    const struct route route = given_route();
+    const struct policy_request request = {0};
+    const unsigned by_ttl[] = {200, 203, 204, 301, 308};
+    const unsigned by_word[] = {300, 404, 410};
+    const unsigned never[] = {201, 202, 206, 302, 303, 304, 307, 400, 401, 403,
+        405, 413, 414, 416, 429, 431, 500, 501, 502, 503, 504};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(by_ttl); i++) {
+        const struct row row = {by_ttl[i], LEN0, TTL_MS, NULL};
+        if (row.status != 204) { /* which has no length */
+            assert_rows(&route, &request, &row, 1);
+        } else {
+            assert_rows(
+                &route, &request, &(struct row){204, "", TTL_MS, NULL}, 1);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(by_word); i++) {
+        const struct row rows[] = {{by_word[i], LEN0, 0, "status"},
+            {by_word[i], CC("max-age=60"), 60000, NULL}};
+        assert_rows(&route, &request, rows, 2);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(never); i++) {
+        const struct row row = {
+            never[i], CC("public, s-maxage=60"), 0, "status"};
+        assert_rows(&route, &request, &row, 1);
+    }
+}
+
+static void
+with_credentials_only_what_is_marked_shareable_is_stored(void **state)
+{
+    const struct route route = given_route();
+    const struct policy_request request = {
+        .has_credentials = true, .credential = "cookie"};
+    const struct row rows[] = {
+        {200, LEN0, 0, "cookie"},
+        {200, CC("max-age=60"), 0, "cookie"},
+        {200, CC("must-revalidate, max-age=60"), 0, "cookie"},
+        {200, CC("public, max-age=60"), 60000, NULL},
+        {200, CC("s-maxage=60"), 60000, NULL},
+        {200, CC("public"), 0, "cookie"}, /* the route's ttl is not for it */
+        {200, CC("public, private, max-age=60"), 0, "private"},
+        {200, CC("s-maxage=0, max-age=60"), 0, "stale"},
+    };
+
+    (void)state;
+    assert_rows(&route, &request, rows, ARRAY_LEN(rows));
+}
+
+static void
+a_forced_ttl_is_not_forced_on_credentials(void **state)
+{
+    struct route route = given_route();
+    const struct policy_request plain = {0};
+    const struct policy_request request = {
+        .has_credentials = true, .credential = "cookie"};
+    const struct row of_plain[] = {
+        {200, CC("max-age=1"), TTL_MS, NULL},
+        {200, CC("max-age=0"), TTL_MS, NULL},
+        {200, CC("no-store"), 0, "no-store"},
+        {404, CC("max-age=60"), 0, "status"},
+    };
+    const struct row of_request[] = {
+        {200, CC("max-age=60"), 0, "cookie"},
+        {200, LEN0, 0, "cookie"},
+    };
+
+    (void)state;
+    route.ttl_force = true;
+    assert_rows(&route, &plain, of_plain, ARRAY_LEN(of_plain));
+    assert_rows(&route, &request, of_request, ARRAY_LEN(of_request));
+}
+
+static void
+a_bypassed_request_stores_nothing(void **state)
+{
+    const struct route route = given_route();
+    const struct policy_request request = {.bypass = "body"};
+    const struct row row = {200, CC("public, max-age=60"), 0, "body"};
+
+    (void)state;
+    assert_rows(&route, &request, &row, 1);
+}
+
+static void
+bounds_hold_for_any_freshness_there_is(void **state)
+{
+    struct route route = given_route();
+    const struct policy_request request = {0};
+    const struct row bounded[] = {
+        {200, LEN0, 20000, NULL},
+        {200, CC("max-age=1"), 10000, NULL},
+        {200, CC("max-age=15"), 15000, NULL},
+        {200, CC("max-age=60"), 20000, NULL},
+    };
+    const struct row no_ttl[] = {
+        {200, LEN0, 0, "stale"},
+        {200, CC("max-age=15"), 15000, NULL},
+    };
+
+    (void)state;
+    route.ttl_min_ms = 10000;
+    route.ttl_max_ms = 20000;
+    assert_rows(&route, &request, bounded, ARRAY_LEN(bounded));
+    /* Where there is none, a bound makes none. */
+    route.ttl_ms = 0;
+    assert_rows(&route, &request, no_ttl, ARRAY_LEN(no_ttl));
+}
+
+static void
+set_cookie_is_stored_or_dropped_as_the_route_says(void **state)
+{
+    struct route route = given_route();
+    const struct policy_request request = {0};
+    struct policy_verdict v;
+
+    (void)state;
+    route.set_cookie = ROUTE_SET_COOKIE_STRIP;
+    v = store(&route, &request, 200, LEN0 "Set-Cookie: a=b\r\n");
+    assert_true(v.is_storable);
+    assert_true(v.drops_set_cookie);
+    route.set_cookie = ROUTE_SET_COOKIE_STORE;
+    v = store(&route, &request, 200, LEN0 "Set-Cookie: a=b\r\n");
+    assert_true(v.is_storable);
+    assert_false(v.drops_set_cookie);
+}
+
+static void
+jitter_shortens_a_route_s_ttl_and_nothing_else(void **state)
+{
+    struct route route = given_route();
+    const struct policy_request request = {0};
+    int64_t least = INT64_MAX;
+    int64_t most = 0;
+
+    (void)state;
+    route.ttl_jitter_percent = 10;
+    for (uint64_t jitter = 0; jitter < 100000; jitter += 77) {
+        struct policy_verdict v;
+        int64_t ttl_ms;
+        policy_store(&route, &request, given_response(200, LEN0), NOW_MS,
+            NOW_MS, jitter, &v);
+        ttl_ms = v.fresh_until_ms - NOW_MS;
+        least = ttl_ms < least ? ttl_ms : least;
+        most = ttl_ms > most ? ttl_ms : most;
+        policy_store(&route, &request, given_response(200, CC("max-age=60")),
+            NOW_MS, NOW_MS, jitter, &v);
+        assert_int_equal(v.fresh_until_ms, NOW_MS + 60000);
+    }
+    assert_in_range(least, TTL_MS * 9 / 10, TTL_MS * 91 / 100);
+    assert_int_equal(most, TTL_MS);
+}
+
+static void
+age_counts_from_before_the_exchange(void **state)
+{
+    const struct route route = given_route();
+    const struct policy_request request = {0};
+    struct policy_verdict v;
+
+    (void)state;
+    v = store(&route, &request, 200, CC("max-age=60") "Age: 20\r\n");
+    assert_int_equal(v.created_ms, NOW_MS - 20000);
+    /* The exchange took 5 s, and the response may have been made at its
+       beginning (RFC 9111 4.2.3). */
+    policy_store(&route, &request,
+        given_response(200, CC("max-age=60") "Age: 20\r\n"), NOW_MS - 5000,
+        NOW_MS, 0, &v);
+    assert_int_equal(v.created_ms, NOW_MS - 25000);
+    assert_int_equal(v.fresh_until_ms, NOW_MS + 35000);
+}
+
+static void
+what_forbids_stale_answers_is_noted(void **state)
+{
+    const struct {
+        const char *fields;
+        bool must_revalidate;
+        bool is_shareable;
+    } rows[] = {
+        {CC("max-age=1"), false, false},
+        {CC("max-age=1, must-revalidate"), true, false},
+        {CC("max-age=1, proxy-revalidate"), true, false},
+        {CC("s-maxage=1"), true, true},
+        {CC("public, max-age=1"), false, true},
+    };
+    const struct route route = given_route();
+    const struct policy_request request = {0};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct policy_verdict v = store(&route, &request, 200, rows[i].fields);
+        assert_int_equal(v.must_revalidate, rows[i].must_revalidate);
+        assert_int_equal(v.is_shareable, rows[i].is_shareable);
+    }
+}
+
+static void
+methods_are_safe_and_idempotent_as_the_rfc_says(void **state)
+{
+    const struct {
+        enum method method;
+        bool is_safe;
+        bool is_idempotent;
+    } rows[] = {
+        {METHOD_GET, true, true},
+        {METHOD_HEAD, true, true},
+        {METHOD_OPTIONS, true, true},
+        {METHOD_TRACE, true, true},
+        {METHOD_PUT, false, true},
+        {METHOD_DELETE, false, true},
+        {METHOD_POST, false, false},
+        {METHOD_PATCH, false, false},
+        {METHOD_CONNECT, false, false},
+        {METHOD_OTHER, false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_int_equal(policy_is_safe(rows[i].method), rows[i].is_safe);
+        assert_int_equal(
+            policy_is_idempotent(rows[i].method), rows[i].is_idempotent);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_that_no_entry_may_answer_is_bypassed),
+        cmocka_unit_test(a_route_that_passes_bypasses_everything),
+        cmocka_unit_test(credentials_are_served_as_the_route_says),
+        cmocka_unit_test(named_fields_are_credentials_too),
+        cmocka_unit_test(only_if_cached_is_read),
+        cmocka_unit_test(
+            a_response_is_stored_by_its_own_word_or_the_route_s_ttl),
+        cmocka_unit_test(what_a_response_forbids_is_not_stored),
+        cmocka_unit_test(
+            errors_need_the_origin_s_word_and_most_are_never_stored),
+        cmocka_unit_test(
+            with_credentials_only_what_is_marked_shareable_is_stored),
+        cmocka_unit_test(a_forced_ttl_is_not_forced_on_credentials),
+        cmocka_unit_test(a_bypassed_request_stores_nothing),
+        cmocka_unit_test(bounds_hold_for_any_freshness_there_is),
+        cmocka_unit_test(set_cookie_is_stored_or_dropped_as_the_route_says),
+        cmocka_unit_test(jitter_shortens_a_route_s_ttl_and_nothing_else),
+        cmocka_unit_test(age_counts_from_before_the_exchange),
+        cmocka_unit_test(what_forbids_stale_answers_is_noted),
+        cmocka_unit_test(methods_are_safe_and_idempotent_as_the_rfc_says),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
