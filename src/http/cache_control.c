@@ -204,6 +204,7 @@ cache_control_add(struct cache_control *out, struct slice value)
         read_directive(slice_trim(slice_of(value.ptr, len)), &d);
         if (is_open) {
             out->no_store = true;
+            out->private_ = true; /* must-understand lifts no-store */
         }
         if (!add_restriction(out, d.name) && !add_permission(out, &d)) {
             add_duration(out, &d);

@@ -119,7 +119,7 @@ guess(const struct head *h, const struct cache_control *cc, int64_t date_s,
     int64_t modified_s, lifetime_s;
 
     if (!fresh_is_heuristic(h->status, opts->heuristic_errors) &&
-        !cc->public_) {
+        !(cc->public_ && (h->status < 400 || opts->heuristic_errors))) {
         return;
     }
     if (f == NULL || head_find_next(h, f) != NULL ||

@@ -5,6 +5,8 @@
  */
 #include "nearside/http/lines.h"
 
+#include "connection.h"
+
 size_t
 lines_count(struct slice lines, struct slice name)
 {
@@ -47,4 +49,25 @@ lines_join(struct slice lines, struct slice name, struct writer *w)
         rc = RC_OK;
     }
     return rc;
+}
+
+enum rc
+lines_to_head(struct slice lines, unsigned status, struct head *out)
+{
+    struct slice name, value;
+
+    /* Not the whole of it: the array of fields is large. */
+    memset(out, 0, offsetof(struct head, fields));
+    out->status = (uint16_t)status;
+    while (lines_next(&lines, &name, &value)) {
+        enum field_id id = field_id_of(name);
+        if (out->field_count == HEAD_FIELDS_MAX) {
+            return RC_LIMIT;
+        }
+        out->fields[out->field_count++] = (struct field){name, value, id};
+        if (id != FIELD_OTHER) {
+            out->field_set |= field_bit(id);
+        }
+    }
+    return RC_OK;
 }

@@ -27,6 +27,7 @@ reuse_read_stored(const struct cache_control *cc, struct reuse_stored *out)
     out->never_stale = cc->must_revalidate || cc->proxy_revalidate ||
                        cc->s_maxage != DELTA_ABSENT;
     out->is_shareable = cc->public_ || cc->s_maxage != DELTA_ABSENT;
+    out->is_authorized = out->is_shareable || cc->must_revalidate;
     out->is_immutable = cc->immutable;
 }
 
@@ -85,8 +86,7 @@ is_for(const struct reuse_stored *stored, const struct reuse_request *request)
     if (request->has_credentials && !stored->is_shareable) {
         return false;
     }
-    return !request->has_authorization || stored->is_shareable ||
-           stored->never_stale;
+    return !request->has_authorization || stored->is_authorized;
 }
 
 /* Is the staleness within the window? now_ms is at or behind its start. */
@@ -131,11 +131,9 @@ static bool
 accepts_stale(const struct reuse_stored *stored,
     const struct reuse_request *request, int64_t now_ms)
 {
-    if (!request->has_max_stale || request->min_fresh_ms >= 0) {
-        return false;
-    }
-    return request->max_stale_ms < 0 ||
-           now_ms - stored->fresh_until_ms <= request->max_stale_ms;
+    return request->has_max_stale &&
+           (request->max_stale_ms < 0 ||
+               now_ms - stored->fresh_until_ms <= request->max_stale_ms);
 }
 
 static enum reuse
@@ -195,7 +193,8 @@ reuse_is_allowed_on_error(const struct reuse_stored *stored,
 {
     int64_t window_ms = larger(stored->grace_ms, stored->if_error_ms);
 
-    if (stored->must_validate || !is_for(stored, request)) {
+    if (stored->must_validate || request->no_cache ||
+        !is_for(stored, request)) {
         return false;
     }
     if (now_ms < stored->fresh_until_ms) {

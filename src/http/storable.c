@@ -6,7 +6,6 @@
  */
 #include "nearside/http/storable.h"
 
-#include "connection.h"
 #include "nearside/base/check.h"
 #include "nearside/http/uri.h"
 
@@ -57,25 +56,6 @@ storable_read(const struct head *request, struct slice scheme,
 
 /* --- the method (RFC 9110 9.3.1, 9.3.3) ---------------------------------- */
 
-/* Are the two authorities one origin under scheme? */
-static bool
-is_same_authority(struct slice a, struct slice b, struct slice scheme)
-{
-    enum {
-        AUTHORITY_MAX = 255 + 6, /* a host, ":", five digits */
-    };
-    char a_text[AUTHORITY_MAX], b_text[AUTHORITY_MAX];
-    size_t a_len, b_len;
-
-    if (a.len > AUTHORITY_MAX || b.len > AUTHORITY_MAX ||
-        !uri_is_authority(a) || !uri_is_authority(b)) {
-        return false;
-    }
-    a_len = uri_authority_normalise(a, scheme, a_text);
-    b_len = uri_authority_normalise(b, scheme, b_text);
-    return slice_eq(slice_of(a_text, a_len), slice_of(b_text, b_len));
-}
-
 /* Is it the target URI: written whole, or as its path and query? */
 static bool
 is_target_uri(struct slice uri, const struct storable_request *request)
@@ -96,8 +76,8 @@ is_target_uri(struct slice uri, const struct storable_request *request)
     }
     authority_len = rest.len - request->target.len;
     return slice_eq(slice_skip(rest, authority_len), request->target) &&
-           is_same_authority(slice_of(rest.ptr, authority_len), request->host,
-               request->scheme);
+           uri_is_same_authority(slice_of(rest.ptr, authority_len),
+               request->host, request->scheme);
 }
 
 static bool
@@ -167,22 +147,19 @@ judge_status(
 {
     unsigned status = response->head->status;
     enum fresh_source source = response->fresh->source;
-    bool is_stated = source != FRESH_NONE && source != FRESH_BAD_AGE;
 
+    if (source == FRESH_NONE && response->has_status_ttl) {
+        return STORABLE_YES;
+    }
     if (!opts->all_statuses && !is_safe_status(status)) {
         return STORABLE_STATUS;
     }
-    if (is_stated) {
-        return STORABLE_YES;
-    }
     /* An error without a lifetime of its origin's is not kept: neither
        "public" nor a route's ttl makes it last. */
-    if (!fresh_is_heuristic(status, opts->all_statuses)) {
-        return STORABLE_STATUS;
-    }
-    return response->has_ttl || source == FRESH_BAD_AGE || opts->keeps_unfresh
+    return source != FRESH_NONE ||
+                   fresh_is_heuristic(status, opts->all_statuses)
                ? STORABLE_YES
-               : STORABLE_UNSTATED;
+               : STORABLE_STATUS;
 }
 
 /* --- the directives ------------------------------------------------------ */
@@ -250,24 +227,39 @@ has_validator(const struct head *head)
     return head_has(head, FIELD_ETAG) || head_has(head, FIELD_LAST_MODIFIED);
 }
 
+/* Fresh, or within a window of RFC 5861 that nothing forbids? */
+static bool
+is_usable_now(const struct cache_control *cc, const struct fresh *fresh)
+{
+    int64_t window_s = cc->stale_while_revalidate > cc->stale_if_error
+                           ? cc->stale_while_revalidate
+                           : cc->stale_if_error;
+
+    if (window_s == DELTA_ABSENT || cc->must_revalidate ||
+        cc->proxy_revalidate || cc->s_maxage != DELTA_ABSENT) {
+        window_s = 0;
+    }
+    return fresh->lifetime_s + window_s > fresh->initial_age_s;
+}
+
 static enum storable
 judge_use(
     const struct storable_opts *opts, const struct storable_response *response)
 {
     const struct fresh *fresh = response->fresh;
-    bool can_validate = opts->keeps_unfresh && has_validator(response->head);
-    bool is_given = fresh->source == FRESH_NONE && response->has_ttl;
 
-    if (can_validate) {
+    if (opts->keeps_unfresh && has_validator(response->head)) {
         return STORABLE_YES;
     }
     if (response->cc->no_cache) {
         return STORABLE_NO_CACHE;
     }
-    if (fresh->source == FRESH_NONE && !is_given) {
-        return STORABLE_UNSTATED;
+    if (fresh->source == FRESH_NONE) {
+        bool is_given = response->has_status_ttl ||
+                        (response->has_ttl && response->head->status < 400);
+        return is_given ? STORABLE_YES : STORABLE_UNSTATED;
     }
-    return is_given || fresh->lifetime_s > fresh->initial_age_s
+    return fresh->source != FRESH_BAD_AGE && is_usable_now(response->cc, fresh)
                ? STORABLE_YES
                : STORABLE_STALE;
 }

@@ -163,6 +163,23 @@ uri_authority_normalise(struct slice s, struct slice scheme, char *out)
     return len;
 }
 
+bool
+uri_is_same_authority(struct slice a, struct slice b, struct slice scheme)
+{
+    enum {
+        AUTHORITY_MAX = HOST_MAX + 1 + PORT_DIGITS_MAX,
+    };
+    char a_text[AUTHORITY_MAX], b_text[AUTHORITY_MAX];
+    size_t a_len, b_len;
+
+    if (!uri_is_authority(a) || !uri_is_authority(b)) {
+        return false;
+    }
+    a_len = uri_authority_normalise(a, scheme, a_text);
+    b_len = uri_authority_normalise(b, scheme, b_text);
+    return slice_eq(slice_of(a_text, a_len), slice_of(b_text, b_len));
+}
+
 static bool
 take_scheme(struct slice *rest, struct slice *out)
 {

@@ -298,9 +298,15 @@ on_source(void *ctx)
 {
     struct session *s = OBJ_OF(struct session, ctx, SESSION_MAGIC);
 
-    if (s->state == SESSION_BUSY && s->out.is_active) {
-        session_write(s);
+    if (s->state != SESSION_BUSY || !s->out.is_active) {
+        return;
     }
+    /* A reader that was cut must not wait for the rest of its batch. */
+    if (source_state(source_of_answer(s)) == SOURCE_FAILED) {
+        session_end(s, true);
+        return;
+    }
+    session_write(s);
 }
 
 /* Writes the batch. RC_OK: all of it. RC_AGAIN: the socket is full. */

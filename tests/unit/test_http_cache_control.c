@@ -196,7 +196,7 @@ a_malformed_permission_is_none(void **state)
         {"public=x", ""},
         {"public;", ""},
         {"public private", ""},
-        {"immutable=1", ""},
+        {"immutable x", ""},
         {"must-understand=\"\"", ""},
         {"public=x, public", "+public "},
         {"xpublic, publicx, pub\xff"
@@ -208,15 +208,31 @@ a_malformed_permission_is_none(void **state)
     EXPECT(rows);
 }
 
+/* RFC 8246 2 */
+static void
+an_argument_of_immutable_has_no_meaning(void **state)
+{
+    static const struct row rows[] = {
+        {"immutable=1", "+immutable "},
+        {"immutable=\"x\"", "+immutable "},
+        {"immutable, immutable", "+immutable "},
+    };
+
+    (void)state;
+    EXPECT(rows);
+}
+
 static void
 an_open_quote_forbids_to_store(void **state)
 {
     static const struct row rows[] = {
-        {"x=\"a, public", "+no-store "},
-        {"max-age=60, x=\"", "+no-store max-age=60 "},
-        {"max-age=\"60", "+no-store max-age=0 "},
-        {"x=\"a\\", "+no-store "},
-        {"x=\"a\\\"", "+no-store "},
+        {"must-understand, x=\"a, public",
+            "+no-store +private +must-understand "},
+        {"x=\"a, public", "+no-store +private "},
+        {"max-age=60, x=\"", "+no-store +private max-age=60 "},
+        {"max-age=\"60", "+no-store +private max-age=0 "},
+        {"x=\"a\\", "+no-store +private "},
+        {"x=\"a\\\"", "+no-store +private "},
     };
 
     (void)state;
@@ -254,6 +270,7 @@ main(void)
         cmocka_unit_test(of_duplicates_the_most_restrictive_counts),
         cmocka_unit_test(a_qualified_restriction_is_a_whole_one),
         cmocka_unit_test(a_malformed_permission_is_none),
+        cmocka_unit_test(an_argument_of_immutable_has_no_meaning),
         cmocka_unit_test(an_open_quote_forbids_to_store),
         cmocka_unit_test(several_fields_are_one_list),
     };

@@ -81,8 +81,6 @@ the_age_is_the_larger_of_what_is_seen_and_what_is_said(void **state)
         {DATE "Age: 5\r\n", T0 + 8, T0 + 10, 10},
         {DATE, T0 - 100, T0 - 90, 10}, /* a Date in the future */
         {"Age: 7\r\n", T0, T0, 7}, {"Age: 7\r\nAge: 99\r\n", T0, T0, 7},
-        {"Age: x\r\n", T0, T0, 0}, {"Age: -7\r\n", T0, T0, 0},
-        {"Age: 7, 8\r\n", T0, T0, 0},
         {"Age: 99999999999999999999\r\n", T0, T0, DELTA_MAX},
         {"Age: 2147483648\r\n", T0, T0 + 10, DELTA_MAX},
         {"Age: 7\r\n", T0 + 10, T0, 7}, /* the clock was set back */

@@ -1,6 +1,7 @@
 /* Connections counted by the address they come from. */
 #include "proxy/peers.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +11,15 @@
 #include <cmocka.h>
 
 #include "nearside/base/check.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAS_OWN_MALLOC 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_OWN_MALLOC 1
+#endif
 
 static struct address
 given(const char *text)
@@ -131,6 +141,27 @@ many_addresses_are_counted_apart(void **state)
     peers_free(&peers);
 }
 
+#ifndef HAS_OWN_MALLOC
+static void
+addresses_that_are_gone_take_no_memory(void **state)
+{
+    struct peers *peers = peers_new(1);
+    char text[ADDRESS_TEXT_MAX];
+    size_t before = mallinfo2().uordblks;
+
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        struct address a;
+        snprintf(text, sizeof(text), "10.%d.%d.1:80", i / 256, i % 256);
+        a = given(text);
+        assert_true(peers_take(peers, &a));
+        peers_put(peers, &a);
+    }
+    assert_true(mallinfo2().uordblks < before + 10000);
+    peers_free(&peers);
+}
+#endif
+
 static void *
 come_and_go(void *ctx)
 {
@@ -176,6 +207,9 @@ main(void)
         cmocka_unit_test(families_are_told_apart),
         cmocka_unit_test(unix_peers_and_unlimited_ones_are_never_refused),
         cmocka_unit_test(many_addresses_are_counted_apart),
+#ifndef HAS_OWN_MALLOC
+        cmocka_unit_test(addresses_that_are_gone_take_no_memory),
+#endif
         cmocka_unit_test(the_count_holds_over_threads),
     };
 

@@ -43,7 +43,7 @@ struct fresh_times {
 struct fresh_opts {
     bool ignores_expires;    /* cc is a targeted field's (RFC 9213 2.2) */
     bool heuristic;          /* guess where nothing is stated (4.2.2) */
-    bool heuristic_errors;   /* also for 404, 405, 410, 414, 501 */
+    bool heuristic_errors;   /* for errors too: 404, 405, 410, 414, 501 */
     int64_t heuristic_max_s; /* a day; 0 takes that */
 };
 

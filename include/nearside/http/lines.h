@@ -70,6 +70,15 @@ enum rc lines_find_single(struct slice lines, struct slice name,
     struct slice *out_value) RC_MUST_CHECK;
 
 /*
+ * A response head made of its stored lines, for all that reads heads: after
+ * an update it is the stored fields that count, not the 304's. Only status
+ * and fields are filled, as loans into the lines. RC_LIMIT: more than
+ * HEAD_FIELDS_MAX lines.
+ */
+enum rc lines_to_head(
+    struct slice lines, unsigned status, struct head *out) RC_MUST_CHECK;
+
+/*
  * Writes the values of a list-valued field as one, "a, b" (RFC 9110 5.3);
  * a writer that is too small is left full. RC_MISS: no such line.
  */

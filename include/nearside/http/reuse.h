@@ -19,6 +19,7 @@ struct reuse_stored {
     bool must_validate;  /* no-cache, or marked invalid: each use */
     bool never_stale;    /* must-revalidate, proxy-revalidate, s-maxage */
     bool is_shareable;   /* public or s-maxage */
+    bool is_authorized;  /* that, or must-revalidate */
     bool is_immutable;
 };
 
@@ -30,7 +31,7 @@ void reuse_read_stored(
 struct reuse_request {
     bool only_if_cached;    /* always honoured */
     bool has_credentials;   /* uses only what is_shareable */
-    bool has_authorization; /* the same, or what never_stale holds (3.5) */
+    bool has_authorization; /* uses only what is_authorized (3.5) */
     bool is_honoured;       /* the rest counts */
     bool no_cache;          /* or Pragma: no-cache without Cache-Control */
     bool has_max_stale;

@@ -57,9 +57,10 @@ struct storable_response {
     const struct head *head;
     const struct cache_control *cc; /* the one that counts: targeted.h */
     const struct fresh *fresh;
-    enum rc vary; /* what vary_read said */
-    bool has_ttl; /* the route gives a lifetime where fresh->source is
-                     FRESH_NONE */
+    enum rc vary;        /* what vary_read said */
+    bool has_ttl;        /* where fresh->source is FRESH_NONE, the route gives
+                            a lifetime; not to errors */
+    bool has_status_ttl; /* the same, to this very status, whatever it is */
 };
 
 enum storable storable_decide(const struct storable_opts *opts,

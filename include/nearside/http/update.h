@@ -26,12 +26,18 @@ enum update_head {
 enum update_head update_by_head(const struct head *response,
     struct slice stored_lines, uint64_t stored_length);
 
+/* Zero is safe. */
+struct update_opts {
+    bool set_cookie; /* Set-Cookie is stored, so it is updated too */
+};
+
 /*
  * Does this field of a 304 or HEAD answer replace stored ones (3.2)? Not:
  * what is never stored (storable_has_field), Content-Length,
  * Content-Encoding and Content-Range, on which the stored content depends.
  */
-bool update_has_field(const struct head *response, const struct field *f);
+bool update_has_field(const struct head *response, const struct field *f,
+    const struct update_opts *opts);
 
 /*
  * Writes the stored lines as they are after the update: those that nothing
@@ -39,6 +45,6 @@ bool update_has_field(const struct head *response, const struct field *f);
  * lines and a name, value and 4 bytes for each field. RC_LIMIT: w is full.
  */
 enum rc update_merge(const struct head *response, struct slice stored_lines,
-    struct writer *w) RC_MUST_CHECK;
+    const struct update_opts *opts, struct writer *w) RC_MUST_CHECK;
 
 #endif

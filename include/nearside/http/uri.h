@@ -35,6 +35,9 @@ bool uri_is_authority(struct slice s);
  */
 size_t uri_authority_normalise(struct slice s, struct slice scheme, char *out);
 
+/* Are both valid, and under that scheme the same host and port? */
+bool uri_is_same_authority(struct slice a, struct slice b, struct slice scheme);
+
 /* An origin server's address, as in "http://127.0.0.1:3000" or
    "unix:/run/api.sock". */
 struct uri_server {

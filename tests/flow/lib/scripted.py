@@ -44,6 +44,7 @@ class EchoOrigin(ScriptedOrigin):
 
     def _answer(self, connection, request, n):
         del n
+        connection.sock.settimeout(90)  # a body may pause for long
         try:
             if request.fields["Transfer-Encoding"] is not None:
                 request.body = b"".join(connection._chunks(request))

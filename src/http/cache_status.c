@@ -1,0 +1,86 @@
+/*
+ * Cache-Status (RFC 9211), written as RFC 9651 has it: what is no token
+ * becomes a string, and a line is there whole or not at all.
+ */
+#include "nearside/http/cache_status.h"
+
+#include "nearside/base/check.h"
+#include "nearside/http/structured.h"
+
+struct slice
+cache_fwd_token(enum cache_fwd fwd)
+{
+    static const struct slice tokens[] = {
+        [CACHE_FWD_NONE] = {"", 0},
+        [CACHE_FWD_BYPASS] = {"bypass", 6},
+        [CACHE_FWD_METHOD] = {"method", 6},
+        [CACHE_FWD_URI_MISS] = {"uri-miss", 8},
+        [CACHE_FWD_VARY_MISS] = {"vary-miss", 9},
+        [CACHE_FWD_MISS] = {"miss", 4},
+        [CACHE_FWD_REQUEST] = {"request", 7},
+        [CACHE_FWD_STALE] = {"stale", 5},
+        [CACHE_FWD_PARTIAL] = {"partial", 7},
+    };
+
+    MUST((unsigned)fwd < ARRAY_LEN(tokens));
+    return tokens[fwd];
+}
+
+/* What has a meaning only beside fwd (2.3, 2.5, 2.6). */
+static void
+write_forward(struct writer *w, const struct cache_status *s)
+{
+    write_slice(w, SLICE("; fwd="));
+    write_slice(w, cache_fwd_token(s->fwd));
+    if (s->fwd_status != 0) {
+        write_slice(w, SLICE("; fwd-status="));
+        write_u64(w, s->fwd_status);
+    }
+    if (s->is_stored) {
+        write_slice(w, SLICE("; stored"));
+    }
+    if (s->collapsed == CACHE_COLLAPSED_YES) {
+        write_slice(w, SLICE("; collapsed"));
+    }
+    if (s->collapsed == CACHE_COLLAPSED_FAILED) {
+        write_slice(w, SLICE("; collapsed=?0"));
+    }
+}
+
+void
+cache_status_write(struct writer *w, const struct cache_status *s)
+{
+    MUST(s->name.len > 0);
+    sf_write_token_or_string(w, s->name);
+    if (s->is_hit) {
+        write_slice(w, SLICE("; hit"));
+    }
+    if (s->fwd != CACHE_FWD_NONE) {
+        write_forward(w, s);
+    }
+    if (s->has_ttl) {
+        write_slice(w, SLICE("; ttl="));
+        sf_write_integer(w, s->ttl_s);
+    }
+    if (s->key.len > 0) {
+        write_slice(w, SLICE("; key="));
+        sf_write_string(w, s->key);
+    }
+    if (s->detail.len > 0) {
+        write_slice(w, SLICE("; detail="));
+        sf_write_token_or_string(w, s->detail);
+    }
+}
+
+void
+cache_status_write_line(struct writer *w, const struct cache_status *s)
+{
+    size_t start = w->len;
+
+    write_slice(w, SLICE("cache-status: "));
+    cache_status_write(w, s);
+    write_end(w);
+    if (w->is_full) {
+        w->len = start;
+    }
+}

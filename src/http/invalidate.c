@@ -1,0 +1,242 @@
+/*
+ * Invalidation (RFC 9111 4.4). Law: an answer may have things dropped that
+ * belong to the origin that gave it, and nothing else; a reference that can
+ * be read in two ways drops nothing.
+ */
+#include "nearside/http/invalidate.h"
+
+#include "class.h"
+#include "nearside/base/check.h"
+#include "nearside/http/uri.h"
+
+bool
+invalidate_is_due(enum method method, unsigned status)
+{
+    switch (method) {
+    case METHOD_GET:
+    case METHOD_HEAD:
+    case METHOD_OPTIONS:
+    case METHOD_TRACE:
+        return false;
+    case METHOD_POST:
+    case METHOD_PUT:
+    case METHOD_PATCH:
+    case METHOD_DELETE:
+    case METHOD_CONNECT:
+    case METHOD_OTHER:
+        return status >= 200 && status <= 399;
+    }
+    return false;
+}
+
+/* --- taking a reference apart (RFC 3986 3, 4.2) -------------------------- */
+
+struct reference {
+    struct slice scheme; /* ptr NULL: none; so for the others */
+    struct slice authority;
+    struct slice path; /* may be empty */
+    struct slice query;
+};
+
+/* Index of the first of the two, or the length. */
+static size_t
+find_either(struct slice s, char a, char b)
+{
+    size_t at = 0;
+
+    while (at < s.len && s.ptr[at] != a && s.ptr[at] != b) {
+        at++;
+    }
+    return at;
+}
+
+/* A colon before any slash or question mark ends a scheme. */
+static void
+take_scheme(struct slice *rest, struct slice *out)
+{
+    ptrdiff_t colon = slice_find(*rest, ':');
+
+    if (colon >= 0 && (size_t)colon < find_either(*rest, '/', '?')) {
+        *out = slice_of(rest->ptr, (size_t)colon);
+        *rest = slice_skip(*rest, (size_t)colon + 1);
+    }
+}
+
+static void
+take_apart(struct slice text, struct reference *out)
+{
+    size_t len = find_either(text, '#', '#');
+    ptrdiff_t mark;
+
+    *out = (struct reference){.scheme = {NULL, 0}};
+    text.len = len;
+    take_scheme(&text, &out->scheme);
+    if (slice_starts(text, SLICE("//"))) {
+        text = slice_skip(text, 2);
+        len = find_either(text, '/', '?');
+        out->authority = slice_of(text.ptr, len);
+        text = slice_skip(text, len);
+    }
+    mark = slice_find(text, '?');
+    if (mark >= 0) {
+        out->query = slice_skip(text, (size_t)mark + 1);
+        text.len = (size_t)mark;
+    }
+    out->path = text;
+}
+
+static bool
+is_target_text(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        if (!byte_is(c, CLASS_TARGET) && c != '%' && c != '.') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- resolving (RFC 3986 5.2) -------------------------------------------- */
+
+/* Takes the last segment off what was written from start on. */
+static void
+drop_segment(struct writer *w, size_t start)
+{
+    while (w->len > start && w->ptr[--w->len] != '/') {
+    }
+}
+
+/* Appends "/segment" for each, dot-segments resolved (5.2.4). */
+static void
+push_segments(struct writer *w, size_t start, struct slice path)
+{
+    struct slice segment;
+
+    while (slice_split(&path, '/', &segment)) {
+        bool is_last = path.ptr == NULL;
+        bool is_up = slice_eq(segment, SLICE(".."));
+        if (is_up) {
+            drop_segment(w, start);
+        }
+        if (!is_up && !slice_eq(segment, SLICE("."))) {
+            write_slice(w, SLICE("/"));
+            write_slice(w, segment);
+        } else if (is_last) {
+            write_slice(w, SLICE("/"));
+        }
+    }
+}
+
+/* A relative path stands beside the last segment of the base's. */
+static void
+push_directory(struct writer *w, size_t start, struct slice base_path)
+{
+    while (base_path.len > 0 && base_path.ptr[base_path.len - 1] != '/') {
+        base_path.len--;
+    }
+    if (base_path.len > 1) {
+        push_segments(w, start, slice_of(base_path.ptr + 1, base_path.len - 2));
+    }
+}
+
+static void
+write_target(struct writer *w, const struct reference *r, struct slice base)
+{
+    size_t start = w->len;
+    struct slice query = r->query;
+
+    if (r->path.len > 0 && *r->path.ptr == '/') {
+        push_segments(w, start, slice_skip(r->path, 1));
+    } else if (r->path.len > 0) {
+        push_directory(w, start, uri_path(base));
+        push_segments(w, start, r->path);
+    } else if (r->authority.ptr != NULL) {
+        write_slice(w, SLICE("/"));
+    } else {
+        write_slice(w, uri_path(base));
+        query = query.ptr == NULL ? uri_query(base) : query;
+    }
+    if (query.ptr != NULL) {
+        write_slice(w, SLICE("?"));
+        write_slice(w, query);
+    }
+}
+
+static enum rc
+judge_origin(const struct reference *r, const struct invalidate_base *base)
+{
+    if (r->scheme.ptr != NULL && !slice_ieq(r->scheme, base->scheme)) {
+        return RC_REFUSED;
+    }
+    if (r->authority.ptr == NULL) {
+        return r->scheme.ptr == NULL ? RC_OK : RC_BAD;
+    }
+    if (!uri_is_authority(r->authority)) {
+        return RC_BAD;
+    }
+    return uri_is_same_authority(r->authority, base->host, base->scheme)
+               ? RC_OK
+               : RC_REFUSED;
+}
+
+enum rc
+invalidate_resolve(struct slice reference, const struct invalidate_base *base,
+    struct writer *w, struct slice *out)
+{
+    size_t start = w->len;
+    struct reference r;
+    enum rc rc;
+
+    take_apart(reference, &r);
+    rc = judge_origin(&r, base);
+    if (rc != RC_OK) {
+        return rc;
+    }
+    if (!is_target_text(r.path) || !is_target_text(r.query) ||
+        base->target.len == 0 || *base->target.ptr != '/') {
+        return RC_BAD;
+    }
+    write_target(w, &r, base->target);
+    if (w->is_full) {
+        w->len = start;
+        return RC_LIMIT;
+    }
+    *out = slice_of(w->ptr + start, w->len - start);
+    return RC_OK;
+}
+
+/* --- what an answer names ------------------------------------------------ */
+
+static bool
+is_listed(const struct slice *targets, size_t count, struct slice target)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (slice_eq(targets[i], target)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t
+invalidate_more(const struct head *response, const struct invalidate_base *base,
+    struct writer *w, struct slice out_targets[INVALIDATE_MORE_MAX])
+{
+    static const enum field_id ids[INVALIDATE_MORE_MAX] = {
+        FIELD_LOCATION, FIELD_CONTENT_LOCATION};
+    struct slice target;
+    size_t count = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        const struct field *f = head_find(response, ids[i]);
+        if (f == NULL || head_find_next(response, f) != NULL ||
+            invalidate_resolve(f->value, base, w, &target) != RC_OK ||
+            slice_eq(target, base->target) ||
+            is_listed(out_targets, count, target)) {
+            continue;
+        }
+        out_targets[count++] = target;
+    }
+    return count;
+}

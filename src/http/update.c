@@ -1,0 +1,188 @@
+/*
+ * Freshening (RFC 9111 3.2, 4.3.4, 4.3.5). Law: a head is updated only by
+ * what has shown by its validators that it speaks of this very response;
+ * and nothing that tells how to read the stored content is ever changed.
+ */
+#include "nearside/http/update.h"
+
+#include "nearside/http/date.h"
+#include "nearside/http/lines.h"
+#include "nearside/http/storable.h"
+#include "validator.h"
+
+/* --- which response is meant --------------------------------------------- */
+
+/* The validators of one response. */
+struct validators {
+    struct entity_tag tag;
+    int64_t modified_s;
+    bool has_tag;
+    bool has_modified;
+    bool is_malformed; /* one is there, but cannot be read */
+};
+
+static void
+read_head_date(const struct head *head, int64_t now_s, struct validators *out)
+{
+    const struct field *f = head_find(head, FIELD_LAST_MODIFIED);
+
+    if (f == NULL) {
+        return;
+    }
+    out->has_modified = head_find_next(head, f) == NULL &&
+                        date_parse(f->value, now_s, &out->modified_s) == RC_OK;
+    out->is_malformed = out->is_malformed || !out->has_modified;
+}
+
+static void
+read_head(const struct head *head, int64_t now_s, struct validators *out)
+{
+    const struct field *f = head_find(head, FIELD_ETAG);
+
+    *out = (struct validators){.has_tag = false};
+    if (f != NULL) {
+        out->has_tag = head_find_next(head, f) == NULL &&
+                       entity_tag_parse(f->value, &out->tag) == RC_OK;
+        out->is_malformed = !out->has_tag;
+    }
+    read_head_date(head, now_s, out);
+}
+
+static void
+read_lines(struct slice lines, int64_t now_s, struct validators *out)
+{
+    *out = (struct validators){.has_tag = false};
+    out->has_tag = validator_tag(lines, &out->tag);
+    out->has_modified =
+        validator_date(lines, SLICE("last-modified"), now_s, &out->modified_s);
+}
+
+static bool
+is_same_date(const struct validators *a, const struct validators *b)
+{
+    return a->has_modified && b->has_modified && a->modified_s == b->modified_s;
+}
+
+static bool
+is_same_tag(const struct validators *a, const struct validators *b)
+{
+    return a->has_tag && b->has_tag &&
+           entity_tag_matches_weakly(&a->tag, &b->tag);
+}
+
+/* Is the Last-Modified of the stored response a strong one (8.8.2.2)? */
+static bool
+has_strong_date(
+    const struct validators *stored, struct slice lines, int64_t now_s)
+{
+    int64_t date_s;
+
+    return stored->has_modified &&
+           validator_date(lines, SLICE("date"), now_s, &date_s) &&
+           validator_is_strong_date(stored->modified_s, date_s);
+}
+
+/* Both have one, and it is another. */
+static bool
+contradicts(const struct validators *a, const struct validators *b)
+{
+    return (a->has_tag && b->has_tag && !is_same_tag(a, b)) ||
+           (a->has_modified && b->has_modified && !is_same_date(a, b));
+}
+
+bool
+update_is_identified(const struct head *not_modified, struct slice stored_lines,
+    bool is_only, int64_t now_s)
+{
+    struct validators new, old;
+
+    read_head(not_modified, now_s, &new);
+    read_lines(stored_lines, now_s, &old);
+    if (new.is_malformed) {
+        return false;
+    }
+    if (!new.has_tag && !new.has_modified) {
+        return is_only && !old.has_tag && !old.has_modified;
+    }
+    if (new.has_tag && !new.tag.is_weak) {
+        /* Strong: an equal tag is enough, whatever its date has become. */
+        if (new.has_tag && old.has_tag) {
+            return entity_tag_matches_strongly(&new.tag, &old.tag);
+        }
+        return is_same_date(&new, &old) &&
+               has_strong_date(&old, stored_lines, now_s);
+    }
+    return !contradicts(&new, &old) &&
+           (is_same_tag(&new, &old) || is_same_date(&new, &old));
+}
+
+enum update_head
+update_by_head(const struct head *response, struct slice stored_lines,
+    uint64_t stored_length)
+{
+    struct validators new, old;
+
+    if (response->status != 200) {
+        return UPDATE_HEAD_NONE;
+    }
+    /* Any now does: both sides read a two-digit year alike. */
+    read_head(response, 0, &new);
+    read_lines(stored_lines, 0, &old);
+    if (new.is_malformed || (new.has_tag && !is_same_tag(&new, &old)) ||
+        (new.has_tag &&new.tag.is_weak != old.tag.is_weak) ||
+        (new.has_modified && !is_same_date(&new, &old)) ||
+        (response->has_content_length &&
+            response->content_length != stored_length)) {
+        return UPDATE_HEAD_STALE;
+    }
+    /* Nothing that differs, but also nothing that tells: no freshening. */
+    return new.has_tag || new.has_modified || response->has_content_length
+               ? UPDATE_HEAD_FRESHEN
+               : UPDATE_HEAD_STALE;
+}
+
+/* --- the update (3.2) ---------------------------------------------------- */
+
+bool
+update_has_field(const struct head *response, const struct field *f,
+    const struct update_opts *opts)
+{
+    switch ((int)f->id) {
+    case FIELD_CONTENT_ENCODING:
+    case FIELD_CONTENT_RANGE:
+        return false;
+    case FIELD_SET_COOKIE:
+        return opts->set_cookie;
+    default: /* the others, known or not */
+        return storable_has_field(response, f);
+    }
+}
+
+static bool
+is_replaced(const struct head *response, struct slice name,
+    const struct update_opts *opts)
+{
+    const struct field *f = head_find_name(response, name);
+
+    return f != NULL && update_has_field(response, f, opts);
+}
+
+enum rc
+update_merge(const struct head *response, struct slice stored_lines,
+    const struct update_opts *opts, struct writer *w)
+{
+    struct slice name, value;
+
+    while (lines_next(&stored_lines, &name, &value)) {
+        if (!is_replaced(response, name, opts)) {
+            write_field(w, name, value);
+        }
+    }
+    for (size_t i = 0; i < response->field_count; i++) {
+        const struct field *f = &response->fields[i];
+        if (update_has_field(response, f, opts)) {
+            write_field_lower(w, f->name, f->value);
+        }
+    }
+    return w->is_full ? RC_LIMIT : RC_OK;
+}
