@@ -61,6 +61,7 @@ struct flight_run {
     struct loop_task failed; /* a failure told at the turn's end */
     int64_t wait_until_ms;
     bool is_lease_asked;
+    bool is_get_failed;
     bool has_lease;
     bool may_have_lease; /* also when the SET's reply was lost */
     struct fetch fetch;
@@ -215,16 +216,6 @@ on_poll(void *ctx)
 }
 
 static void
-on_lease_set(void *ctx, enum rc rc, struct redis_reply *reply)
-{
-    struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
-
-    run->has_lease = rc == RC_OK && reply->type == REDIS_STATUS;
-    run->is_lease_asked = rc == RC_OK && reply->type != REDIS_ERROR;
-    run->may_have_lease = run->has_lease || (rc != RC_OK && run->set.was_sent);
-}
-
-static void
 release_lease(struct flight_run *run)
 {
     run->has_lease = false;
@@ -256,24 +247,13 @@ run_end_released(struct flight_run *run)
     release_lease(run);
 }
 
-/* The GET that went out behind the SET: both have been answered now, for
-   one connection answers in order; else what is missing failed. */
+/* The SET and the GET behind it have ended, without an entry. */
 static void
-on_lease_get(void *ctx, enum rc rc, struct redis_reply *reply)
+after_lease(struct flight_run *run)
 {
-    struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
-    struct entry *entry = entry_of(run, rc, reply);
     int64_t now_ms = loop_now_ms(run->worker->loop);
 
-    if (redis_call_is_active(&run->set)) {
-        redis_call_cancel(&run->set);
-    }
-    if (entry != NULL) {
-        resolve_entry(run, entry);
-        run_end_released(run);
-        return;
-    }
-    if (run->has_lease || !run->is_lease_asked || rc != RC_OK) {
+    if (run->has_lease || !run->is_lease_asked || run->is_get_failed) {
         run_fetch(run);
         return;
     }
@@ -286,6 +266,37 @@ on_lease_get(void *ctx, enum rc rc, struct redis_reply *reply)
     loop_timer_arm(&run->timer, now_ms + POLL_MIN_MS +
                                     (int64_t)random_below(&run->worker->random,
                                         POLL_MAX_MS - POLL_MIN_MS));
+}
+
+/* One connection answers in order, and so the SET first, as a rule; but one
+   of the two may be sent elsewhere (ASK), or be refused. */
+static void
+on_lease_set(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
+
+    run->has_lease = rc == RC_OK && reply->type == REDIS_STATUS;
+    run->is_lease_asked = rc == RC_OK && reply->type != REDIS_ERROR;
+    run->may_have_lease = run->has_lease || (rc != RC_OK && run->set.was_sent);
+    if (!redis_call_is_active(&run->get)) {
+        after_lease(run);
+    }
+}
+
+static void
+on_lease_get(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
+    struct entry *entry = entry_of(run, rc, reply);
+
+    run->is_get_failed = rc != RC_OK;
+    if (entry != NULL) {
+        redis_call_cancel(&run->set);
+        resolve_entry(run, entry);
+        run_end_released(run);
+    } else if (!redis_call_is_active(&run->set)) {
+        after_lease(run);
+    }
 }
 
 /* Nobody else in the fleet, nor this process at another time, has it. */

@@ -262,7 +262,7 @@ request_invalidate_unheard(struct request *r)
         (r->has_body && !r->is_body_done) || !fetch_is_active(&r->fetch)) {
         return;
     }
-    i = invalidation_start(r->worker, r->key, r->entry_key, NULL, NULL);
+    i = request_invalidate(r, NULL);
     invalidation_forget(&i);
 }
 

@@ -160,6 +160,12 @@ void request_find_client(struct request *r);
 /* host, target, variant, key and the key in Redis. RC_NOMEM. */
 enum rc request_make_keys(struct request *r) RC_MUST_CHECK;
 
+/* Deletes what is stored for the target under the request's own credentials,
+   if the route keys them, and under nobody's. on_done as invalidation_start
+   tells it. */
+struct invalidation *request_invalidate(
+    struct request *r, void (*on_done)(void *ctx, bool is_acknowledged));
+
 /* Metrics and the access line, once, when the request is over. */
 void request_account(struct request *r);
 

@@ -166,3 +166,22 @@ request_make_keys(struct request *r)
     }
     return rc == RC_OK ? add_variant(r, full) : rc;
 }
+
+struct invalidation *
+request_invalidate(
+    struct request *r, void (*on_done)(void *ctx, bool is_acknowledged))
+{
+    size_t tail = r->variant.len + 1;
+
+    MUST(r->key.len > 0);
+    /* One slot, one connection: done before the one that is waited for. */
+    if (r->variant.len > 0) {
+        struct slice key = slice_of(r->key.ptr, r->key.len - tail);
+        struct slice entry =
+            slice_of(r->entry_key.ptr, r->entry_key.len - tail);
+        struct invalidation *all =
+            invalidation_start(r->worker, key, entry, NULL, NULL);
+        invalidation_forget(&all);
+    }
+    return invalidation_start(r->worker, r->key, r->entry_key, on_done, r);
+}

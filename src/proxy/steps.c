@@ -511,8 +511,7 @@ on_invalidated(void *ctx, bool is_acknowledged)
 static const struct step *
 run_invalidate(struct request *r)
 {
-    r->invalidation =
-        invalidation_start(r->worker, r->key, r->entry_key, on_invalidated, r);
+    r->invalidation = request_invalidate(r, on_invalidated);
     return r->invalidation == NULL ? after_invalidation(r) : NULL;
 }
 
