@@ -242,9 +242,24 @@ is_usable_now(const struct cache_control *cc, const struct fresh *fresh)
     return fresh->lifetime_s + window_s > fresh->initial_age_s;
 }
 
+/* A lifetime of the route's: not for those that carry credentials. */
+static bool
+is_given(const struct storable_opts *opts,
+    const struct storable_request *request,
+    const struct storable_response *response)
+{
+    if (request->has_authorization ||
+        (request->has_credentials && !opts->shares_cookie)) {
+        return false;
+    }
+    return response->has_status_ttl ||
+           (response->has_ttl && response->head->status < 400);
+}
+
 static enum storable
-judge_use(
-    const struct storable_opts *opts, const struct storable_response *response)
+judge_use(const struct storable_opts *opts,
+    const struct storable_request *request,
+    const struct storable_response *response)
 {
     const struct fresh *fresh = response->fresh;
 
@@ -255,9 +270,8 @@ judge_use(
         return STORABLE_NO_CACHE;
     }
     if (fresh->source == FRESH_NONE) {
-        bool is_given = response->has_status_ttl ||
-                        (response->has_ttl && response->head->status < 400);
-        return is_given ? STORABLE_YES : STORABLE_UNSTATED;
+        return is_given(opts, request, response) ? STORABLE_YES
+                                                 : STORABLE_UNSTATED;
     }
     return fresh->source != FRESH_BAD_AGE && is_usable_now(response->cc, fresh)
                ? STORABLE_YES
@@ -288,7 +302,8 @@ storable_decide(const struct storable_opts *opts,
         return STORABLE_SET_COOKIE;
     }
     verdict = judge_status(opts, response);
-    return verdict == STORABLE_YES ? judge_use(opts, response) : verdict;
+    return verdict == STORABLE_YES ? judge_use(opts, request, response)
+                                   : verdict;
 }
 
 bool

@@ -106,7 +106,7 @@ update_is_identified(const struct head *not_modified, struct slice stored_lines,
     }
     if (new.has_tag && !new.tag.is_weak) {
         /* Strong: an equal tag is enough, whatever its date has become. */
-        if (new.has_tag && old.has_tag) {
+        if (old.has_tag) {
             return entity_tag_matches_strongly(&new.tag, &old.tag);
         }
         return is_same_date(&new, &old) &&

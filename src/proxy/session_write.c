@@ -332,6 +332,15 @@ session_wait_writable(struct session *s)
     session_arm(s);
 }
 
+static void
+answer_failed(struct session *s)
+{
+    if (source_of_answer(s)->reader.is_cut) {
+        worker_count_limit(s->worker, LIMIT_READER_CUT);
+    }
+    session_end(s, true);
+}
+
 void
 session_write(struct session *s)
 {
@@ -348,7 +357,7 @@ session_write(struct session *s)
                 return;
             }
             if (made == RC_IO) {
-                session_end(s, true);
+                answer_failed(s);
                 return;
             }
             if (made == RC_AGAIN && s->out.pre_len == 0) {

@@ -16,7 +16,7 @@ admin = "127.0.0.1:0"
 workers = 2
 drain_delay = 0
 limits { connections_per_ip = 0  requests_per_connection = 0 }
-redis { seeds = { %(seeds)s }  %(more)s }
+redis { seeds = { %(seeds)s }  command_timeout = 400ms  %(more)s }
 origin api { servers = { "%(origin)s" } }
 route "/products/:id" { ttl = 10m }
 """
@@ -32,10 +32,17 @@ class SingleShard(FlowTest):
         self.cluster.flush()
         self.origin = self.use(SampleOrigin())
 
+    def tearDown(self):
+        for key in self.cluster.keys():
+            self.assertNotEqual(self.cluster("PTTL", key), -1, key)
+
     def daemon(self, seeds=None, more=""):
-        return self.use(Nearside(CONF % {
+        daemon = self.use(Nearside(CONF % {
             "seeds": seeds or self.cluster.seeds, "origin": self.origin.url,
             "more": more}))
+        # Until it knows the cluster it stores nothing.
+        daemon.wait_log("redis_map")
+        return daemon
 
     def test_a_miss_and_then_a_hit(self):
         a = self.daemon()

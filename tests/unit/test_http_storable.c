@@ -254,6 +254,14 @@ with_other_credentials_the_origin_must_say_that_it_is_shareable(void **state)
         {CREDENTIALS, CC("s-maxage=60"), BOTH(YES)},
         {{.has_credentials = true, .has_ttl = true}, "",
             EACH(CREDENTIALS, YES)},
+        /* A lifetime of the route's is not for them, shareable or not. */
+        {{.has_credentials = true, .has_ttl = true}, CC("public"),
+            EACH(UNSTATED, YES)},
+        {{.has_credentials = true, .has_status_ttl = true}, CC("public"),
+            EACH(UNSTATED, YES)},
+        {{.has_authorization = true, .has_ttl = true}, CC("public"),
+            BOTH(UNSTATED)},
+
     };
 
     (void)state;

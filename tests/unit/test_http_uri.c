@@ -191,10 +191,45 @@ what_is_no_server_is_refused(void **state)
     assert_int_equal(server.port, 42);
 }
 
+/* RFC 9110 4.2.3, 4.3.1 */
+static void
+authorities_are_the_same_by_host_and_port_under_their_scheme(void **state)
+{
+    static const struct {
+        const char *a;
+        const char *b;
+        bool http;
+        bool https;
+    } rows[] = {
+        {"a.example", "a.example", true, true},
+        {"a.example", "A.Example", true, true},
+        {"a.example", "a.example:80", true, false},
+        {"a.example:443", "a.example:", false, true},
+        {"a.example:81", "a.example:81", true, true},
+        {"a.example:81", "a.example", false, false},
+        {"a.example", "b.example", false, false},
+        {"[::1]", "[::1]:80", true, false},
+        {"", "", false, false},
+        {"u@a", "u@a", false, false},
+        {"a:0", "a:0", false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct slice a = slice_of_str(rows[i].a), b = slice_of_str(rows[i].b);
+        if (uri_is_same_authority(a, b, SLICE("http")) != rows[i].http ||
+            uri_is_same_authority(b, a, SLICE("https")) != rows[i].https) {
+            fail_msg("%s, %s", rows[i].a, rows[i].b);
+        }
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            authorities_are_the_same_by_host_and_port_under_their_scheme),
         cmocka_unit_test(a_target_is_cut_at_its_first_question_mark),
         cmocka_unit_test(paths_that_two_could_read_differently_are_told),
         cmocka_unit_test(an_authority_is_a_host_and_perhaps_a_port),

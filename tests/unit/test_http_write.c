@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stddef.h>
 
 #include <cmocka.h>
@@ -92,6 +93,22 @@ a_status_has_its_registered_phrase(void **state)
     assert_int_equal(status_reason(0).len, 0);
 }
 
+/* RFC 9110 15 */
+static void
+every_status_line_is_its_number_and_phrase(void **state)
+{
+    (void)state;
+    for (unsigned status = 100; status <= 599; status++) {
+        struct slice reason = status_reason(status);
+        char text[64], want[64];
+        struct writer w = writer_of(text, sizeof(text));
+        write_status_line(&w, status);
+        snprintf(want, sizeof(want), "HTTP/1.1 %u %.*s\r\n", status,
+            SLICE_FMT(reason));
+        assert_true(slice_eq(writer_slice(&w), slice_of_str(want)));
+    }
+}
+
 int
 main(void)
 {
@@ -100,6 +117,7 @@ main(void)
         cmocka_unit_test(a_full_writer_holds_whole_writes_and_takes_no_more),
         cmocka_unit_test(a_writer_once_full_stays_full),
         cmocka_unit_test(a_status_has_its_registered_phrase),
+        cmocka_unit_test(every_status_line_is_its_number_and_phrase),
     };
 
     return cmocka_run_group_tests_name("http write", tests, NULL, NULL);

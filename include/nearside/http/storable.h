@@ -59,7 +59,8 @@ struct storable_response {
     const struct fresh *fresh;
     enum rc vary;        /* what vary_read said */
     bool has_ttl;        /* where fresh->source is FRESH_NONE, the route gives
-                            a lifetime; not to errors */
+                            a lifetime; never to errors, nor to requests with
+                            credentials */
     bool has_status_ttl; /* the same, to this very status, whatever it is */
 };
 

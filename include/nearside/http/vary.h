@@ -56,7 +56,8 @@ struct slice vary_name(const struct vary *v, unsigned i);
  * "name\n" when the field is not there, which differs from an empty one.
  * Several lines of a field are joined. Accept-Encoding and Accept-Language
  * are written in their normal form. Two requests choose alike if their
- * texts are equal. RC_LIMIT: w is full.
+ * texts are equal. The request is the one that the origin gets to see: what
+ * is not sent on cannot choose. RC_LIMIT: w is full.
  */
 enum rc vary_write_variant(const struct vary *v, const struct head *request,
     struct writer *w) RC_MUST_CHECK;
