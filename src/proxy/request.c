@@ -43,6 +43,9 @@ request_clear(struct request *r)
 {
     r->route = -1;
     r->route_opts = NULL;
+    r->is_invalidation_due = false;
+    r->more_len = 0;
+    r->base_key = r->base_entry_key = (struct slice){0};
     r->key = r->variant = r->host = r->target = (struct slice){0};
     r->policy = (struct policy_request){0};
     r->fetch.magic = 0;
@@ -148,6 +151,7 @@ request_drop(struct request *r)
     source_close(&r->source);
     fetch_cancel(&r->fetch);
     entry_unref(&r->hit);
+    entry_unref(&r->record);
 }
 
 /* --- running ----------------------------------------------------------- */
@@ -262,7 +266,7 @@ request_invalidate_unheard(struct request *r)
         (r->has_body && !r->is_body_done) || !fetch_is_active(&r->fetch)) {
         return;
     }
-    i = invalidation_start(r->worker, r->key, r->entry_key, NULL, NULL);
+    i = request_invalidate(r, NULL);
     invalidation_forget(&i);
 }
 

@@ -187,7 +187,7 @@ class MissAndHit(Cache):
         target = self.target()
         got = self.get(target, {"Range": "bytes=0-3"})
         self.assertEqual(got.cache_status,
-                         "nearside; fwd=bypass; detail=range")
+                         "nearside; fwd=uri-miss")
         self.assertEqual(self.origin.requests[-1].fields["Range"],
                          "bytes=0-3")
 
@@ -292,7 +292,7 @@ class Storable(Cache):
                          ("Cache-Control", "public, max-age=60"))
 
     def test_vary_is_never_mixed_up(self):
-        for value in ("*", "Cookie", "User-Agent", "X-Foo", "Accept, *"):
+        for value in ("*", "Cookie", "User-Agent", "Accept, *"):
             with self.subTest(value=value):
                 self.assert_kept(False, ("Vary", value),
                                  ("Cache-Control", "max-age=60"))
