@@ -12,7 +12,8 @@
  * - Commands and bytes, waiting or unanswered, are capped: beyond that a
  *   call is refused at once.
  * - The connection is given up when its oldest place is older than hang_ms,
- *   however lively the rest is.
+ *   however lively the rest is; and when LATE_MAX replies in a row came
+ *   after their deadline.
  * - A connection that ends takes its calls with it only after it has been
  *   taken down completely, from a task of its own: whoever is told may send
  *   again at once.
@@ -37,6 +38,9 @@ enum {
     /* One that lived shorter than this counts as a failed attempt. */
     STEADY_MS = 1000,
     USER_TIMEOUT_MS = 3000,
+    /* Late replies in a row: one may have been lost, and each be taken for
+       that of the command before it. */
+    LATE_MAX = 16,
     WHY_MAX = 96,
 };
 
@@ -96,6 +100,7 @@ struct wire {
     int64_t dropped_ms; /* the last time by ourselves */
     int64_t used_ms;
     int64_t latency_us;
+    unsigned late;   /* replies in a row */
     int64_t counted; /* of this wire's in node->in_flight */
     char why[WHY_MAX];
 };
@@ -486,6 +491,7 @@ wire_go_up(struct wire *w)
     w->state = WIRE_UP;
     w->up_ms = now_ms(w);
     w->failures = 0;
+    w->late = 0;
     if (!w->setup.is_once) {
         atomic_fetch_add(&w->setup.node->wires, 1);
     }
@@ -534,6 +540,22 @@ greeting_reply(
     return RC_OK;
 }
 
+/* RC_TIMEOUT: too many in a row came after their deadline. */
+static enum rc
+late_reply(struct wire *w, const struct place *place)
+{
+    int64_t age_us = clock_now_us(loop_clock(w->setup.loop)) - place->sent_us;
+
+    if (age_us >= w->setup.opts->command_timeout_ms * 1000) {
+        w->late++;
+    }
+    if (w->late < LATE_MAX) {
+        return RC_OK;
+    }
+    wire_set_why(w, SLICE("all replies are late"));
+    return RC_TIMEOUT;
+}
+
 /* A reply for the oldest place. */
 static enum rc
 wire_reply(struct wire *w, struct redis_reply *reply)
@@ -556,8 +578,9 @@ wire_reply(struct wire *w, struct redis_reply *reply)
     }
     if (place.call == NULL) {
         node_heard(w->setup.node);
-        return RC_OK;
+        return late_reply(w, &place);
     }
+    w->late = 0;
     w->latency_us = clock_now_us(loop_clock(w->setup.loop)) - place.sent_us;
     place.call->was_sent = true;
     tell_end(w, place.call, RC_OK, reply);

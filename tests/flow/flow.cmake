@@ -30,6 +30,9 @@ function(flow_test source)
     set(env "NEARSIDE_BIN=$<TARGET_FILE:nearside>"
         "SAMPLE_ORIGIN_BIN=$<TARGET_FILE:sample-origin>"
         "NEARSIDE_SANITIZE=${NEARSIDE_SANITIZE}")
+    if(NEARSIDE_LONG)
+        list(APPEND env "NEARSIDE_LONG=1")
+    endif()
     set_tests_properties(flow.${short} PROPERTIES
         TIMEOUT ${timeout} ENVIRONMENT "${env}" LABELS flow)
     if("${wish}" MATCHES "serial")

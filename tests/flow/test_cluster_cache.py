@@ -416,7 +416,7 @@ class Migration(OnACluster):
         with Load([daemon.port for daemon in fleet], targets, 60,
                   judge=judge_product) as load:
             load.wait_hits(targets)
-            self.cluster.reshard(source, to, 400)
+            self.cluster.reshard(source, to, 300)
             load.wait_hits(targets)
             gets = self.origin_gets()
             mark = load.mark()

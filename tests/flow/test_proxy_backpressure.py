@@ -1,4 +1,4 @@
-# ctest: timeout=180
+# ctest: timeout=600
 """Bodies larger than any buffer: the fast side waits, memory stays flat."""
 
 import hashlib

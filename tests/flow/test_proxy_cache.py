@@ -296,6 +296,14 @@ class Storable(Cache):
             with self.subTest(value=value):
                 self.assert_kept(False, ("Vary", value),
                                  ("Cache-Control", "max-age=60"))
+        self.says(("Vary", "X-Foo"), ("Cache-Control", "max-age=60"))
+        target = self.target()
+        bodies = {}
+        for foo in ("a", "b", None, "a", "b", None):
+            body = self.get(target, {"X-Foo": foo} if foo else None).body
+            bodies.setdefault(foo, set()).add(body)
+        for foo, other in (("a", "b"), ("a", None), ("b", None)):
+            self.assertEqual(bodies[foo] & bodies[other], set())
 
     def test_statuses(self):
         fresh = ("Cache-Control", "max-age=60")
@@ -453,6 +461,18 @@ class RouteOptions(Cache):
             self.assertEqual(got.body, body)
         for key in self.redis("KEYS", "ns:e:*"):
             self.assertNotIn(b"u=1", key)  # no credential in a key
+
+    def test_a_write_with_credentials_deletes_what_all_others_read(self):
+        target = self.target("/c-key")
+        first = self.fill(target)
+        user = {"Cookie": "u=1"}
+        mine = self.get(target, user)
+        wait_until(lambda: len(self.redis("KEYS", f"ns:e:*{target}}}*")) == 2,
+                   what="both are stored")
+        self.get(target, user, method="PUT", body=b"x")
+        self.assertEqual(self.redis("KEYS", f"ns:e:*{target}}}*"), [])
+        self.assert_not_hit(self.get(target), first)
+        self.assert_not_hit(self.get(target, user), mine)
 
     def test_set_cookie_strip_and_store(self):
         self.says(("Set-Cookie", "a=1"), ("Cache-Control", "max-age=60"))

@@ -193,7 +193,10 @@ class Collapse(FlowTest):
                     return answer(connection, b"for %d alone" % n, fields)
 
                 self.start(script)
-                clients = self.clients(30, "/kept/1")
+                clients = [self.use(self.daemon.connect(timeout=20))
+                           for _ in range(30)]
+                for i, client in enumerate(clients):
+                    client.request("GET", "/kept/1", {"X-User": i})
                 self.wait_all_ask(30)
                 self.steps.go("head")
                 bodies = [c.read_response().body for c in clients]

@@ -126,6 +126,20 @@ class Drain(FlowTest):
         self.assertEqual(daemon.process.wait(10), 0)
         self.assertLess(time.monotonic() - start, 5)
 
+    def test_a_drain_that_is_over_as_the_second_sigterm_comes(self):
+        """Its last message once found the control loop gone."""
+        for i in range(8):
+            daemon = self.start()
+            clients = self.busy(daemon, 2)
+            daemon.signal(signal.SIGTERM)
+            wait_until(lambda d=daemon: self.is_refused(d),
+                       what="it drains")
+            for client in clients:
+                client.reset()
+            time.sleep(i * 0.0005)
+            daemon.signal(signal.SIGTERM)
+            self.assertEqual(daemon.process.wait(10), 0, daemon.log())
+
     def test_sigint_does_not_wait_for_a_balancer(self):
         daemon = self.start("drain_delay = 20s")
         daemon.signal(signal.SIGINT)

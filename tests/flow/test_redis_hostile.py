@@ -7,6 +7,7 @@ import unittest
 
 from lib import (FlowTest, Nearside, SampleOrigin, free_port, slot_of,
                  wait_until)
+from lib.load import Load
 
 sys.path.insert(0, os.path.join(
     os.path.dirname(os.path.abspath(__file__)), os.pardir, "fault"))
@@ -198,6 +199,29 @@ class Hostile(FlowTest):
             if row.split(b" ")[0] not in RESTING:
                 self.run_table(writes, [(name, row)])
         self.heal()
+
+    def test_a_reply_that_never_came_does_not_put_all_others_off(self):
+        target, body = self.cold()
+        lost = []
+
+        def lose_one_of_each_connection(args):
+            if args[0].upper() == b"GET" and len(lost) < 2:
+                lost.append(args)
+                return SILENCE
+            return None
+
+        self.redis.fault = lose_one_of_each_connection
+        # From here each reply is taken for that of the command before it.
+        # As long as others ask, no command gets old enough to be a hang.
+        self.use(Load([self.daemon.port], [target], 4, think=0.1,
+                      judge=lambda a: None if a.body == body else "bad"))
+        wait_until(lambda: len(lost) == 2, what="two replies are lost")
+
+        def are_hits():
+            return all("; hit" in self.ask(target, body).cache_status
+                       for _ in range(8))
+
+        wait_until(are_hits, 10, "hits again")
 
     def test_a_redirection_that_was_wrong_is_forgotten(self):
         target, body = self.cold()

@@ -236,6 +236,27 @@ class Responses(FlowTest):
                     self.assertEqual(client.read_response().body,
                                      b"/good/next")
 
+    def test_fields_that_tell_of_a_body_bring_none_where_none_may_be(self):
+        """HEAD, 204 and 304 end with their head, whatever it says."""
+        for method, data in (
+                ("HEAD", OK + b"Content-Length: 5\r\n\r\n"),
+                ("HEAD", OK + b"Transfer-Encoding: chunked\r\n\r\n"),
+                ("HEAD", OK + b"\r\n"),
+                ("GET", b"HTTP/1.1 304 Not Modified\r\n"
+                        b"Content-Length: 5\r\n\r\n"),
+                ("GET", b"HTTP/1.1 204 No Content\r\n"
+                        b"Content-Length: 0\r\n\r\n")):
+            with self.subTest(method=method, data=data):
+                self.respond(data, goes_on=True)
+                with self.daemon.connect() as client:
+                    for _ in range(2):
+                        client.request(method, self.target("/through"))
+                        got = client.read_response(method)
+                        self.assertEqual(got.status, int(data[9:12]))
+                    client.request("GET", "/good/after")
+                    self.assertEqual(client.read_response().body,
+                                     b"/good/after")
+
     def test_a_close_delimited_response_is_delivered_and_not_stored(self):
         """Row 102."""
         self.respond(response(body=b"hello" * 1000))

@@ -97,6 +97,183 @@ the_age_is_the_larger_of_what_is_seen_and_what_is_said(void **state)
     }
 }
 
+/* RFC 9111 5.1 */
+static void
+a_malformed_age_makes_the_response_stale(void **state)
+{
+    static const char *const rows[] = {"Age: x\r\n", "Age:\r\n", "Age: -7\r\n",
+        "Age: +7\r\n", "Age: 7, 8\r\n", "Age: 7.0\r\n", "Age: \"7\"\r\n",
+        "Age: x\r\nAge: 7\r\n"};
+    char fields[128];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct fresh f;
+        snprintf(fields, sizeof(fields),
+            "%sCache-Control: max-age=60, s-maxage=60\r\n", rows[i]);
+        f = fresh_of(fields, T0, T0);
+        assert_int_equal(f.source, FRESH_BAD_AGE);
+        assert_true(f.lifetime_s == 0);
+        assert_true(f.initial_age_s == 0);
+    }
+}
+
+/* RFC 9111 4.2.1: the stricter reading of what stands twice */
+static void
+of_several_dates_each_counts_where_it_is_stricter(void **state)
+{
+#define OTHER "Date: Sun, 06 Nov 1994 08:49:07 GMT\r\n"
+    static const char *const rows[] = {
+        DATE OTHER, OTHER DATE, "Date: x\r\n" DATE OTHER};
+    char fields[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct fresh f;
+        snprintf(fields, sizeof(fields), "%s" EXPIRES("08:50:37"), rows[i]);
+        f = fresh_of(fields, T0, T0);
+        assert_true(f.lifetime_s == 60);
+        assert_true(f.initial_age_s == 30);
+        assert_true(f.date_s == T0 - 30);
+        f = fresh_of(fields, T0 + 100, T0 + 100);
+        assert_true(f.lifetime_s == 60);
+        assert_true(f.initial_age_s == 130);
+        f = fresh_of(fields, T0 - 100, T0 - 100);
+        assert_true(f.lifetime_s == 60);
+        assert_true(f.date_s == T0 - 30);
+    }
+}
+
+/* RFC 9213 2.2 */
+static void
+beside_a_targeted_field_expires_means_nothing(void **state)
+{
+    const struct fresh_times times = {T0, T0};
+    const struct fresh_opts opts = {.ignores_expires = true};
+    struct cache_control cc;
+    struct fresh f;
+
+    (void)state;
+    cache_control_init(&cc);
+    fresh_compute_with(
+        given_response(DATE EXPIRES("08:50:37")), &cc, &times, &opts, &f);
+    assert_int_equal(f.source, FRESH_NONE);
+}
+
+/* 2,400 s before DATE. */
+#define MODIFIED "Last-Modified: Sun, 06 Nov 1994 08:09:37 GMT\r\n"
+
+static struct fresh
+guess_of(unsigned status, const char *fields, const struct fresh_opts *opts)
+{
+    const struct head *h = given_answer(METHOD_GET, status, fields);
+    const struct fresh_times times = {T0, T0};
+    struct cache_control cc;
+    struct fresh f;
+
+    cache_control_parse(h, FIELD_CACHE_CONTROL, &cc);
+    fresh_compute_with(h, &cc, &times, opts, &f);
+    return f;
+}
+
+/* RFC 9111 4.2.2 */
+static void
+a_guess_is_a_tenth_of_the_time_since_the_last_change(void **state)
+{
+    static const struct {
+        const char *fields;
+        enum fresh_source source;
+        int64_t lifetime_s;
+    } rows[] = {
+        {DATE MODIFIED, FRESH_HEURISTIC, 240},
+        {MODIFIED, FRESH_HEURISTIC, 240},
+        {DATE MODIFIED "Cache-Control: public\r\n", FRESH_HEURISTIC, 240},
+        {DATE "Last-Modified: Wed, 06 Nov 1974 08:49:37 GMT\r\n",
+            FRESH_HEURISTIC, 86400},
+        {DATE "Last-Modified: Sun, 06 Nov 1994 08:49:30 GMT\r\n",
+            FRESH_HEURISTIC, 0},
+        {DATE "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n", FRESH_NONE,
+            0},
+        {DATE "Last-Modified: Mon, 07 Nov 1994 08:49:37 GMT\r\n", FRESH_NONE,
+            0},
+        {DATE "Last-Modified: x\r\n", FRESH_NONE, 0},
+        {DATE MODIFIED MODIFIED, FRESH_NONE, 0},
+        {DATE, FRESH_NONE, 0},
+        /* Never beside what is explicit, however malformed that is. */
+        {DATE MODIFIED "Cache-Control: max-age=5\r\n", FRESH_MAX_AGE, 5},
+        {DATE MODIFIED "Cache-Control: max-age=x\r\n", FRESH_MAX_AGE, 0},
+        {DATE MODIFIED "Expires: 0\r\n", FRESH_EXPIRES, 0},
+        {DATE MODIFIED "Age: x\r\n", FRESH_BAD_AGE, 0},
+    };
+    const struct fresh_opts opts = {.heuristic = true};
+    const struct fresh_opts hour = {.heuristic = true, .heuristic_max_s = 100};
+    const struct fresh_opts off = {.heuristic_errors = true};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct fresh f = guess_of(200, rows[i].fields, &opts);
+        if (f.source != rows[i].source || f.lifetime_s != rows[i].lifetime_s) {
+            fail_msg("%s: source %d, lifetime %jd", rows[i].fields, f.source,
+                (intmax_t)f.lifetime_s);
+        }
+    }
+    assert_true(guess_of(200, DATE MODIFIED, &hour).lifetime_s == 100);
+    assert_int_equal(guess_of(200, DATE MODIFIED, &off).source, FRESH_NONE);
+}
+
+/* RFC 9111 4.2.2, RFC 9110 15.1 */
+static void
+only_statuses_that_are_heuristically_cacheable_are_guessed(void **state)
+{
+    static const struct {
+        unsigned status;
+        bool by_default;
+        bool with_errors;
+    } rows[] = {{200, true, true}, {203, true, true}, {204, true, true},
+        {300, true, true}, {301, true, true}, {308, true, true},
+        {404, false, true}, {405, false, true}, {410, false, true},
+        {414, false, true}, {501, false, true}, {201, false, false},
+        {206, false, false}, {302, false, false}, {304, false, false},
+        {307, false, false}, {400, false, false}, {403, false, false},
+        {500, false, false}, {503, false, false}};
+    const struct fresh_opts opts = {.heuristic = true};
+    const struct fresh_opts errors = {
+        .heuristic = true, .heuristic_errors = true};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        unsigned status = rows[i].status;
+        bool is_default =
+            guess_of(status, MODIFIED, &opts).source == FRESH_HEURISTIC;
+        bool is_error =
+            guess_of(status, MODIFIED, &errors).source == FRESH_HEURISTIC;
+        if (is_default != rows[i].by_default ||
+            is_error != rows[i].with_errors) {
+            fail_msg("%u: %d, %d", status, is_default, is_error);
+        }
+    }
+#define PUBLIC "Cache-Control: public\r\n"
+    /* Marked public it may be guessed too; an error only where asked. */
+    assert_int_equal(
+        guess_of(302, MODIFIED PUBLIC, &opts).source, FRESH_HEURISTIC);
+    assert_int_equal(guess_of(400, MODIFIED PUBLIC, &opts).source, FRESH_NONE);
+    assert_int_equal(
+        guess_of(400, MODIFIED PUBLIC, &errors).source, FRESH_HEURISTIC);
+}
+
+/* RFC 9111 4.2.3 */
+static void
+the_current_age_adds_the_time_since_receipt(void **state)
+{
+    struct fresh f = fresh_of("Age: 7\r\n", T0, T0);
+
+    (void)state;
+    assert_true(fresh_current_age_s(&f, T0, T0) == 7);
+    assert_true(fresh_current_age_s(&f, T0, T0 + 5) == 12);
+    assert_true(fresh_current_age_s(&f, T0, T0 - 5) == 7);
+    assert_true(fresh_current_age_s(&f, T0, T0 + DELTA_MAX) == DELTA_MAX);
+}
+
 static void
 without_a_date_the_time_of_receipt_is_the_date(void **state)
 {
@@ -115,6 +292,13 @@ main(void)
         cmocka_unit_test(
             the_age_is_the_larger_of_what_is_seen_and_what_is_said),
         cmocka_unit_test(without_a_date_the_time_of_receipt_is_the_date),
+        cmocka_unit_test(a_malformed_age_makes_the_response_stale),
+        cmocka_unit_test(of_several_dates_each_counts_where_it_is_stricter),
+        cmocka_unit_test(beside_a_targeted_field_expires_means_nothing),
+        cmocka_unit_test(a_guess_is_a_tenth_of_the_time_since_the_last_change),
+        cmocka_unit_test(
+            only_statuses_that_are_heuristically_cacheable_are_guessed),
+        cmocka_unit_test(the_current_age_adds_the_time_since_receipt),
     };
 
     return cmocka_run_group_tests_name("http fresh", tests, NULL, NULL);

@@ -218,6 +218,7 @@ accept_encoding_is_what_of_br_and_gzip_is_welcome(void **state)
         {"gzip;q=0", "identity"},
         {"gzip;q=0.0, br;q=0.000", "identity"},
         {"gzip;q=0.001", "gzip"},
+        {"gzip;q=0.999", "gzip"},
         {"gzip;q=1.000", "gzip"},
         {"gzip ; Q=1.", "gzip"},
         {"gzip, gzip;q=0", "identity"},

@@ -1,0 +1,240 @@
+/* What an unsafe request has dropped. */
+#include "nearside/http/invalidate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "http_given.h"
+#include "nearside/base/check.h"
+
+/* RFC 9111 4.4; RFC 9110 9.2.1 */
+static void
+unsafe_and_unknown_methods_without_an_error_drop_the_target(void **state)
+{
+    static const struct {
+        enum method method;
+        bool is_unsafe;
+    } methods[] = {{METHOD_GET, false}, {METHOD_HEAD, false},
+        {METHOD_OPTIONS, false}, {METHOD_TRACE, false}, {METHOD_POST, true},
+        {METHOD_PUT, true}, {METHOD_PATCH, true}, {METHOD_DELETE, true},
+        {METHOD_CONNECT, true}, {METHOD_OTHER, true}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        enum method m = methods[i].method;
+        bool is_unsafe = methods[i].is_unsafe;
+        assert_int_equal(invalidate_is_due(m, 200), is_unsafe);
+        assert_int_equal(invalidate_is_due(m, 204), is_unsafe);
+        assert_int_equal(invalidate_is_due(m, 303), is_unsafe);
+        assert_int_equal(invalidate_is_due(m, 399), is_unsafe);
+        assert_false(invalidate_is_due(m, 199));
+        assert_false(invalidate_is_due(m, 400));
+        assert_false(invalidate_is_due(m, 500));
+    }
+}
+
+static const struct invalidate_base base = {
+    .scheme = {"http", 4},
+    .host = {"a.example", 9},
+    .target = {"/b/c/d;p?q", 10},
+};
+
+struct row {
+    const char *reference;
+    enum rc rc;
+    const char *want;
+};
+
+static void
+expect(const struct row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char text[256];
+        struct writer w = writer_of(text, sizeof(text));
+        struct slice got;
+        enum rc rc = invalidate_resolve(
+            slice_of_str(rows[i].reference), &base, &w, &got);
+        if (rc != rows[i].rc) {
+            fail_msg("[%s]: %s", rows[i].reference, rc_text(rc));
+        }
+        if (rc == RC_OK) {
+            assert_slice(got, rows[i].want);
+        }
+    }
+}
+
+#define EXPECT(rows) expect(rows, ARRAY_LEN(rows))
+
+/* The examples of RFC 3986 5.4 that are http, in origin-form. */
+static void
+references_are_resolved_against_the_target(void **state)
+{
+    static const struct row rows[] = {
+        {"g", RC_OK, "/b/c/g"},
+        {"./g", RC_OK, "/b/c/g"},
+        {"g/", RC_OK, "/b/c/g/"},
+        {"/g", RC_OK, "/g"},
+        {"//a.example", RC_OK, "/"},
+        {"//a.example?y", RC_OK, "/?y"},
+        {"?y", RC_OK, "/b/c/d;p?y"},
+        {"?", RC_OK, "/b/c/d;p?"},
+        {"g?y", RC_OK, "/b/c/g?y"},
+        {"#s", RC_OK, "/b/c/d;p?q"},
+        {"g#s", RC_OK, "/b/c/g"},
+        {"g?y#s?/x", RC_OK, "/b/c/g?y"},
+        {";x", RC_OK, "/b/c/;x"},
+        {"", RC_OK, "/b/c/d;p?q"},
+        {".", RC_OK, "/b/c/"},
+        {"./", RC_OK, "/b/c/"},
+        {"..", RC_OK, "/b/"},
+        {"../g", RC_OK, "/b/g"},
+        {"../..", RC_OK, "/"},
+        {"../../g", RC_OK, "/g"},
+        {"../../../g", RC_OK, "/g"},
+        {"/./g", RC_OK, "/g"},
+        {"/../g", RC_OK, "/g"},
+        {"g.", RC_OK, "/b/c/g."},
+        {"..g", RC_OK, "/b/c/..g"},
+        {"./g/.", RC_OK, "/b/c/g/"},
+        {"g/./h", RC_OK, "/b/c/g/h"},
+        {"g/../h", RC_OK, "/b/c/h"},
+        {"g?y/../x", RC_OK, "/b/c/g?y/../x"},
+        {"/a//b", RC_OK, "/a//b"},
+        {"/%2e%2E/x", RC_OK, "/%2e%2E/x"}, /* byte-exact */
+        {"/x:y", RC_OK, "/x:y"},
+    };
+
+    (void)state;
+    EXPECT(rows);
+}
+
+/* RFC 9111 4.4: MUST NOT where the origin differs. */
+static void
+another_origin_drops_nothing(void **state)
+{
+    static const struct row rows[] = {
+        {"http://a.example/x", RC_OK, "/x"},
+        {"http://a.example", RC_OK, "/"},
+        {"HTTP://A.EXAMPLE:80/x", RC_OK, "/x"},
+        {"//A.example:/x?y", RC_OK, "/x?y"},
+        {"https://a.example/x", RC_REFUSED, NULL},
+        {"http://a.example:81/x", RC_REFUSED, NULL},
+        {"http://b.example/x", RC_REFUSED, NULL},
+        {"http://x.a.example/x", RC_REFUSED, NULL},
+        {"//b.example/x", RC_REFUSED, NULL},
+        {"ftp://a.example/x", RC_REFUSED, NULL},
+        {"mailto:x", RC_REFUSED, NULL},
+        {"x:y", RC_REFUSED, NULL},
+        {":x", RC_REFUSED, NULL},
+        {"http://u@a.example/x", RC_BAD, NULL},
+        {"http://a.example:80:80/x", RC_BAD, NULL},
+        {"http://a.example\\@b/x", RC_BAD, NULL},
+        {"http:///x", RC_BAD, NULL},
+        {"///x", RC_BAD, NULL},
+        {"http:x", RC_BAD, NULL},
+        {"http:/x", RC_BAD, NULL},
+        {"/a b", RC_BAD, NULL},
+        {"/a\"b", RC_BAD, NULL},
+        {"/\xc3\xbc", RC_BAD, NULL},
+        {"/a\\b", RC_BAD, NULL},
+        {"/a?b c", RC_BAD, NULL},
+    };
+
+    (void)state;
+    EXPECT(rows);
+}
+
+static void
+a_base_without_a_path_resolves_nothing(void **state)
+{
+    const struct invalidate_base all = {
+        .scheme = SLICE("http"), .host = SLICE("a"), .target = SLICE("*")};
+    char text[16];
+    struct writer w = writer_of(text, sizeof(text));
+    struct slice got;
+
+    (void)state;
+    assert_int_equal(invalidate_resolve(SLICE("x"), &all, &w, &got), RC_BAD);
+}
+
+static void
+at_most_two_more_targets_are_dropped(void **state)
+{
+#define LOCATION(uri) "Location: " uri "\r\n"
+#define CONTENT(uri)  "Content-Location: " uri "\r\n"
+    static const struct {
+        const char *fields;
+        const char *first;
+        const char *second;
+    } rows[] = {
+        {"", NULL, NULL},
+        {LOCATION("/x"), "/x", NULL},
+        {CONTENT("y"), "/b/c/y", NULL},
+        {LOCATION("/x") CONTENT("/y"), "/x", "/y"},
+        {CONTENT("/y") LOCATION("http://a.example/x"), "/x", "/y"},
+        {LOCATION("/x") CONTENT("/x"), "/x", NULL},
+        {LOCATION("") CONTENT("/b/c/d;p?q"), NULL, NULL},
+        {LOCATION("//b/x") CONTENT("/y"), "/y", NULL},
+        {LOCATION("/x") LOCATION("/z") CONTENT("/y"), "/y", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[256];
+        struct writer w = writer_of(text, sizeof(text));
+        struct slice targets[INVALIDATE_MORE_MAX];
+        size_t want = rows[i].second != NULL  ? 2
+                      : rows[i].first != NULL ? 1
+                                              : 0;
+        assert_int_equal(
+            invalidate_more(given_answer(METHOD_POST, 201, rows[i].fields),
+                &base, &w, targets),
+            want);
+        if (want > 0) {
+            assert_slice(targets[0], rows[i].first);
+        }
+        if (want > 1) {
+            assert_slice(targets[1], rows[i].second);
+        }
+    }
+}
+
+static void
+a_target_without_room_is_left_out_whole(void **state)
+{
+    char text[16];
+    struct writer w = writer_of(text, 3);
+    struct slice targets[INVALIDATE_MORE_MAX], got;
+
+    (void)state;
+    assert_int_equal(
+        invalidate_more(given_response("Location: /x\r\nContent-Location: /yy"
+                                       "\r\n"),
+            &base, &w, targets),
+        1);
+    assert_slice(targets[0], "/x");
+    assert_int_equal(w.len, 2);
+    w = writer_of(text, 2);
+    assert_int_equal(
+        invalidate_resolve(SLICE("/yy"), &base, &w, &got), RC_LIMIT);
+    assert_int_equal(w.len, 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            unsafe_and_unknown_methods_without_an_error_drop_the_target),
+        cmocka_unit_test(references_are_resolved_against_the_target),
+        cmocka_unit_test(another_origin_drops_nothing),
+        cmocka_unit_test(a_base_without_a_path_resolves_nothing),
+        cmocka_unit_test(at_most_two_more_targets_are_dropped),
+        cmocka_unit_test(a_target_without_room_is_left_out_whole),
+    };
+
+    return cmocka_run_group_tests_name("http invalidate", tests, NULL, NULL);
+}
