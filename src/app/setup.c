@@ -178,9 +178,13 @@ group_of(const struct conf *conf, const char *name)
             return i;
         }
     }
-    MUST(!"a route's origin was checked by conf");
+    MUST(conf->origins_count == 0); /* conf has checked the name */
     return 0;
 }
+
+enum {
+    PRESET_KEEP_MS = 600000,
+};
 
 /* preset = rfc: a textbook cache, whatever the single options say. */
 static void
@@ -193,6 +197,9 @@ setup_preset(const struct conf_route *c, struct route *out)
     out->heuristic = true;
     out->honours_client = true;
     out->set_cookie = ROUTE_SET_COOKIE_STORE;
+    if (out->keep_ms < PRESET_KEEP_MS) {
+        out->keep_ms = PRESET_KEEP_MS;
+    }
 }
 
 static void

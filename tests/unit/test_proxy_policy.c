@@ -335,7 +335,8 @@ with_credentials_only_what_is_marked_shareable_is_stored(void **state)
         {200, CC("must-revalidate, max-age=60"), 0, "cookie"},
         {200, CC("public, max-age=60"), 60000, NULL},
         {200, CC("s-maxage=60"), 60000, NULL},
-        {200, CC("public"), 0, "no-freshness"}, /* the route's ttl is not for it */
+        {200, CC("public"), 0,
+            "no-freshness"}, /* the route's ttl is not for it */
         {200, CC("public, private, max-age=60"), 0, "private"},
         {200, CC("s-maxage=0, max-age=60"), 0, "stale"},
     };
