@@ -53,6 +53,18 @@ static const struct conf_word words_credential[] = {
     {NULL, 0, false},
 };
 
+static const struct conf_word words_preset[] = {
+    {"safe", CONF_PRESET_SAFE, false},
+    {"rfc", CONF_PRESET_RFC, false},
+    {NULL, 0, false},
+};
+
+static const struct conf_word words_client_cache_control[] = {
+    {"ignore", CONF_CLIENT_CACHE_CONTROL_IGNORE, false},
+    {"honour", CONF_CLIENT_CACHE_CONTROL_HONOUR, false},
+    {NULL, 0, false},
+};
+
 static const struct conf_word words_set_cookie[] = {
     {"bypass", CONF_SET_COOKIE_BYPASS, false},
     {"strip", CONF_SET_COOKIE_STRIP, false},

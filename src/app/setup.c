@@ -86,6 +86,7 @@ setup_limits(const struct conf_limits *c, struct proxy_limits *out)
         .connections_per_ip = c->connections_per_ip,
         .object_max = c->object_max,
         .flight_wait_ms = c->flight_wait_ms,
+        .variants_max = c->variants_max,
         .flights_max = c->flights_max,
     };
 }
@@ -177,8 +178,28 @@ group_of(const struct conf *conf, const char *name)
             return i;
         }
     }
-    MUST(!"a route's origin was checked by conf");
+    MUST(conf->origins_count == 0); /* conf has checked the name */
     return 0;
+}
+
+enum {
+    PRESET_KEEP_MS = 600000,
+};
+
+/* preset = rfc: a textbook cache, whatever the single options say. */
+static void
+setup_preset(const struct conf_route *c, struct route *out)
+{
+    if (c->preset != CONF_PRESET_RFC) {
+        return;
+    }
+    out->is_rfc = true;
+    out->heuristic = true;
+    out->honours_client = true;
+    out->set_cookie = ROUTE_SET_COOKIE_STORE;
+    if (out->keep_ms < PRESET_KEEP_MS) {
+        out->keep_ms = PRESET_KEEP_MS;
+    }
 }
 
 static void
@@ -202,6 +223,10 @@ setup_route(const struct conf *conf, const struct conf_route *c,
         .ttl_force = c->ttl_force,
         .ttl_jitter_percent = c->ttl_jitter_percent,
         .grace_ms = c->grace_ms,
+        .keep_ms = c->keep_ms,
+        .heuristic = c->heuristic,
+        .honours_client =
+            c->client_cache_control == CONF_CLIENT_CACHE_CONTROL_HONOUR,
         .query = query_of(c->query.kind),
         .cookie = credential_of(c->cookie),
         .authorization = credential_of(c->authorization),
@@ -210,6 +235,8 @@ setup_route(const struct conf *conf, const struct conf_route *c,
     out->query_names = slices_of(arena, &c->query.names, &out->query_names_len);
     out->credential_fields =
         slices_of(arena, &c->credential_fields, &out->credential_fields_len);
+    setup_preset(c, out);
+    out->targeted = slices_of(arena, &c->targeted, &out->targeted_len);
     out->methods = slices_of(arena, &c->methods, &out->methods_len);
 }
 

@@ -10,7 +10,8 @@
  *     12  origin cost in ms, 32 bit
  *     16  created, fresh until, stale until: ms since 1970, 64 bit each
  *     40  lengths of key, vary, fields and body, 32 bit each
- *     56  key, vary, fields, body
+ *     56  stale-while-revalidate, stale-if-error in ms, 32 bit each
+ *     64  key, vary, fields, body
  *    end  XXH3 (64 bit, no seed) of all before it
  *
  * Laws: one value has one spelling; what does not fit to the last byte is
@@ -35,7 +36,7 @@
 enum {
     CODEC_VERSION = 1,
     CODING_NONE = 0,
-    HEAD_LEN = 56,
+    HEAD_LEN = 64,
     SUM_LEN = 8,
     STATUS_MIN = 200, /* interim answers are never stored */
     STATUS_MAX = 999,
@@ -57,6 +58,8 @@ struct head {
     uint32_t vary_len;
     uint32_t fields_len;
     uint32_t body_len;
+    uint32_t while_ms;
+    uint32_t if_error_ms;
 };
 
 static void
@@ -125,6 +128,8 @@ head_put(const struct head *h, char p[HEAD_LEN])
     put_u32(p + 44, h->vary_len);
     put_u32(p + 48, h->fields_len);
     put_u32(p + 52, h->body_len);
+    put_u32(p + 56, h->while_ms);
+    put_u32(p + 60, h->if_error_ms);
 }
 
 /* False: another magic or version, or something this version never has. */
@@ -146,6 +151,8 @@ head_get(const char p[HEAD_LEN], struct head *out)
         .vary_len = get_u32(p + 44),
         .fields_len = get_u32(p + 48),
         .body_len = get_u32(p + 52),
+        .while_ms = get_u32(p + 56),
+        .if_error_ms = get_u32(p + 60),
     };
     return true;
 }
@@ -239,6 +246,8 @@ entry_make(const struct head *h, char *own_blob, size_t len)
         .fresh_until_ms = h->fresh_until_ms,
         .stale_until_ms = h->stale_until_ms,
         .origin_cost_ms = h->origin_cost_ms,
+        .while_ms = h->while_ms,
+        .if_error_ms = h->if_error_ms,
         .key = slice_of(p, h->key_len),
         .blob = slice_of(own_blob, len),
     };
@@ -273,6 +282,8 @@ head_of(const struct codec_parts *parts, struct head *out)
         .vary_len = (uint32_t)parts->vary.len,
         .fields_len = (uint32_t)parts->fields.len,
         .body_len = (uint32_t)body_len,
+        .while_ms = parts->while_ms,
+        .if_error_ms = parts->if_error_ms,
     };
     if (value_len(out) > PTRDIFF_MAX) {
         return RC_LIMIT;

@@ -5,8 +5,11 @@
  */
 #include <stdio.h>
 
+#include "nearside/http/cache_status.h"
+#include "nearside/http/condition.h"
+#include "nearside/http/proxy_status.h"
+#include "nearside/http/range.h"
 #include "nearside/http/write.h"
-#include "proxy/lines.h"
 #include "proxy/request.h"
 
 enum {
@@ -16,49 +19,47 @@ enum {
 
 /* --- the lines of our own ---------------------------------------------- */
 
-static void
-write_ttl(struct writer *w, struct request *r)
+static enum cache_fwd
+fwd_of(const char *fwd)
 {
-    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
-    int64_t ttl_s = (r->hit->fresh_until_ms - now_ms) / 1000;
+    static const enum cache_fwd all[] = {CACHE_FWD_BYPASS, CACHE_FWD_METHOD,
+        CACHE_FWD_URI_MISS, CACHE_FWD_VARY_MISS, CACHE_FWD_REQUEST,
+        CACHE_FWD_STALE};
 
-    write_slice(w, SLICE("; ttl="));
-    if (ttl_s < 0) {
-        write_slice(w, SLICE("-"));
-        ttl_s = -ttl_s;
+    for (size_t i = 0; fwd != NULL && i < ARRAY_LEN(all); i++) {
+        if (slice_eq(cache_fwd_token(all[i]), slice_of_str(fwd))) {
+            return all[i];
+        }
     }
-    write_u64(w, (uint64_t)ttl_s);
+    return CACHE_FWD_NONE;
+}
+
+static int64_t
+ttl_s_of(struct request *r)
+{
+    int64_t left_ms =
+        r->hit->fresh_until_ms - clock_wall_ms(loop_clock(r->worker->loop));
+
+    return left_ms / 1000;
 }
 
 static void
 write_cache_status(struct writer *w, struct request *r)
 {
-    write_slice(w, SLICE("cache-status: "));
-    write_slice(w, r->worker->proxy->name);
-    if (r->fwd != NULL) {
-        write_slice(w, SLICE("; fwd="));
-        write_slice(w, slice_of_str(r->fwd));
-    } else if (r->hit != NULL) {
-        write_slice(w, SLICE("; hit"));
-    }
-    if (r->hit != NULL) {
-        write_ttl(w, r);
-    }
-    if (r->fwd_status != 0 && r->fwd_status != r->response.status) {
-        write_slice(w, SLICE("; fwd-status="));
-        write_u64(w, r->fwd_status);
-    }
-    if (r->is_stored) {
-        write_slice(w, SLICE("; stored"));
-    }
-    if (r->is_collapsed) {
-        write_slice(w, SLICE("; collapsed"));
-    }
-    if (r->detail != NULL) {
-        write_slice(w, SLICE("; detail="));
-        write_slice(w, slice_of_str(r->detail));
-    }
-    write_slice(w, SLICE("\r\n"));
+    struct cache_status status = {
+        .name = r->worker->proxy->name,
+        .is_hit = r->hit != NULL && r->fwd == NULL,
+        .fwd = fwd_of(r->fwd),
+        .fwd_status = r->fwd_status != r->response.status ? r->fwd_status : 0,
+        .has_ttl = r->hit != NULL,
+        .ttl_s = r->hit != NULL ? ttl_s_of(r) : 0,
+        .is_stored = r->is_stored,
+        .collapsed =
+            r->is_collapsed ? CACHE_COLLAPSED_YES : CACHE_COLLAPSED_NONE,
+        .detail = slice_of_str(r->detail),
+    };
+
+    cache_status_write_line(w, &status);
 }
 
 static void
@@ -104,88 +105,84 @@ status_has_body(unsigned status)
 
 /* --- from an entry ----------------------------------------------------- */
 
-/* RFC 9110 8.8.3.2: weak comparison; "W/" does not count. */
-static struct slice
-opaque_tag(struct slice tag)
-{
-    return slice_starts(tag, SLICE("W/")) ? slice_skip(tag, 2) : tag;
-}
-
-/* One value of If-None-Match: "*" or a list of entity tags. */
-static bool
-list_has_tag(struct slice list, struct slice etag)
-{
-    struct slice member;
-
-    if (slice_eq(list, SLICE("*"))) {
-        return true;
-    }
-    while (slice_split(&list, ',', &member)) {
-        if (slice_eq(opaque_tag(slice_trim(member)), opaque_tag(etag))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool
-is_not_modified(struct request *r)
-{
-    const struct field *field = head_find(&r->head, FIELD_IF_NONE_MATCH);
-    struct slice etag;
-
-    if (field == NULL || r->hit->status != 200 ||
-        !lines_find(r->hit->fields, SLICE("etag"), &etag)) {
-        return false;
-    }
-    for (; field != NULL; field = head_find_next(&r->head, field)) {
-        if (list_has_tag(field->value, etag)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* What a 304 must repeat of the 200 (RFC 9110 15.4.5). */
-static bool
-is_in_not_modified(struct slice name)
-{
-    static const struct slice names[] = {
-        {"cache-control", 13},
-        {"content-location", 16},
-        {"date", 4},
-        {"etag", 4},
-        {"expires", 7},
-        {"vary", 4},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (slice_eq(names[i], name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
+/* A copy of the lines without some of them; NULL-safe in want of memory. */
 static struct slice
 not_modified_fields(struct request *r)
 {
-    struct slice rest = r->hit->fields;
-    struct slice name;
-    struct slice value;
-    char *text = arena_alloc(&r->arena, rest.len + 1);
+    char *text = arena_alloc(&r->arena, r->hit->fields.len + 1);
     struct writer w;
 
     if (text == NULL) {
         return r->hit->fields;
     }
-    w = writer_of(text, rest.len + 1);
-    while (lines_next(&rest, &name, &value)) {
-        if (is_in_not_modified(name)) {
-            write_field(&w, name, value);
-        }
-    }
+    w = writer_of(text, r->hit->fields.len + 1);
+    condition_write_not_modified(&w, r->hit->fields);
     return writer_slice(&w);
+}
+
+static void
+make_not_modified(struct request *r)
+{
+    r->response.status = 304;
+    r->response.fields = not_modified_fields(r);
+    r->response.has_body = false;
+    r->response.has_length = false;
+}
+
+/* One range of the entry (RFC 9110 14); more than one gives the whole. */
+static void
+make_range(struct request *r, struct writer *extra, struct slice *body)
+{
+    struct range range;
+
+    switch (range_evaluate(&r->head, body->len, &range)) {
+    case RANGE_WHOLE:
+        break;
+    case RANGE_PART:
+        r->response.status = 206;
+        range_write(extra, &range, body->len);
+        *body = slice_of(
+            body->ptr + range.first, (size_t)(range.last - range.first + 1));
+        r->response.length = body->len;
+        break;
+    case RANGE_UNSATISFIABLE:
+        r->response.status = 416;
+        range_write_unsatisfied(extra, body->len);
+        *body = slice_of(NULL, 0);
+        r->response.length = 0;
+        break;
+    }
+}
+
+static void
+answer_condition(struct request *r, struct writer *extra, struct slice *body)
+{
+    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+    const struct condition_stored stored = {
+        .status = r->hit->status,
+        .lines = r->hit->fields,
+        .received_s = r->hit->created_ms / 1000,
+    };
+
+    switch (condition_evaluate(&r->head, &stored, now_ms / 1000)) {
+    case CONDITION_NOT_MODIFIED:
+        make_not_modified(r);
+        break;
+    case CONDITION_RANGE:
+        make_range(r, extra, body);
+        break;
+    case CONDITION_FULL:
+    case CONDITION_PASS: /* bypassed before: policy_read */
+        break;
+    }
+}
+
+static bool
+has_condition(const struct head *head)
+{
+    return head_has(head, FIELD_IF_NONE_MATCH) ||
+           head_has(head, FIELD_IF_MODIFIED_SINCE) ||
+           head_has(head, FIELD_RANGE);
 }
 
 static const struct step *
@@ -193,6 +190,7 @@ run_deliver_entry(struct request *r)
 {
     int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
     struct entry *entry = r->hit;
+    struct slice body = entry->body;
     struct writer w;
 
     MUST_OBJ(entry, ENTRY_MAGIC);
@@ -209,17 +207,12 @@ run_deliver_entry(struct request *r)
             status_has_body(entry->status) && r->head.method != METHOD_HEAD,
         .source = &r->source,
     };
-    if (is_not_modified(r)) {
-        r->response.status = 304;
-        r->response.fields = not_modified_fields(r);
-        r->response.has_body = false;
-        r->response.has_length = false;
+    if (has_condition(&r->head)) {
+        answer_condition(r, &w, &body);
     }
-    source_of_bytes(
-        &r->source, r->response.has_body ? entry->body : slice_of(NULL, 0));
-    write_age(&w, (now_ms - entry->created_ms) / 1000 < 0
-                      ? 0
-                      : (now_ms - entry->created_ms) / 1000);
+    source_of_bytes(&r->source, r->response.has_body ? body : SLICE(""));
+    write_age(&w,
+        now_ms < entry->created_ms ? 0 : (now_ms - entry->created_ms) / 1000);
     write_field(&w, SLICE("via"), r->worker->proxy->via);
     write_cache_status(&w, r);
     close_extra(r, &w);
@@ -262,14 +255,14 @@ run_deliver_fill(struct request *r)
 static void
 write_proxy_status(struct writer *w, struct request *r)
 {
-    if (r->error == ORIGIN_ERROR_NONE) {
-        return;
+    const struct proxy_status status = {
+        .name = r->worker->proxy->name,
+        .error = slice_of_str(origin_error_type(r->error)),
+    };
+
+    if (r->error != ORIGIN_ERROR_NONE) {
+        proxy_status_write_line(w, &status);
     }
-    write_slice(w, SLICE("proxy-status: "));
-    write_slice(w, r->worker->proxy->name);
-    write_slice(w, SLICE("; error="));
-    write_slice(w, slice_of_str(origin_error_type(r->error)));
-    write_slice(w, SLICE("\r\n"));
 }
 
 static void

@@ -120,6 +120,7 @@ flight_unref(struct flight **pflight)
     MUST(!list_is_linked(&flight->link));
     MUST(list_is_empty(&flight->waiters));
     entry_unref(&flight->result.entry);
+    entry_unref(&flight->result.record);
     fill_unref(&flight->result.fill);
     flight->magic = 0;
     free(flight);

@@ -10,6 +10,7 @@
 #include "nearside/base/hash.h"
 #include "nearside/base/list.h"
 #include "nearside/net/loop.h"
+#include "nearside/memory/digest.h"
 #include "nearside/origin/exchange.h"
 
 struct entry;
@@ -28,19 +29,22 @@ enum flight_outcome {
 /* Immutable once the outcome is no longer PENDING. */
 struct flight_result {
     enum flight_outcome outcome;
-    struct entry *entry;     /* ENTRY: a reference */
-    bool is_stale;           /* ENTRY: past its time, for want of better */
-    unsigned fwd_status;     /* with is_stale: what the origin said, or 0 */
-    struct fill *fill;       /* FILL: a reference */
-    enum origin_error error; /* ERROR */
-    bool is_private;         /* FILL: for the leader alone; for the others it
-                                is ALONE */
-    bool is_personal;        /* FILL that is private: because of the leader's
-                                credentials, not of the response alone */
-    bool is_shareable;       /* FILL: public or s-maxage */
-    bool is_stored;          /* FILL: it will be stored */
-    const char *detail;      /* ALONE, FILL: why not stored; static, or NULL */
-    int64_t fresh_until_ms;  /* FILL that is stored; wall */
+    struct entry *entry;      /* ENTRY: a reference */
+    bool is_stale;            /* ENTRY: past its time, and used all the same */
+    bool is_validated;        /* ENTRY: by a 304, just now */
+    unsigned fwd_status;      /* ENTRY: what the origin said, or 0 */
+    struct fill *fill;        /* FILL: a reference */
+    enum origin_error error;  /* ERROR */
+    bool is_private;          /* FILL: for the leader alone; for the others it
+                                 is ALONE */
+    bool is_personal;         /* FILL that is private: because of the leader's
+                                 credentials, not of the response alone */
+    uint16_t flags;           /* FILL: ENTRY_* of the response */
+    bool is_stale_fetch;      /* FILL: in place of a stale entry */
+    bool is_stored;           /* it will be stored */
+    const char *detail;       /* why so; static, or NULL */
+    struct entry *record;     /* FILL that varies: its record, a reference */
+    char variant[DIGEST_LEN]; /* and the variant that the leader has got */
 };
 
 /* Counted; the part of a flight that waiters see. */

@@ -1,12 +1,12 @@
 /*
- * What is stored and for how long (RFC 9111 3, 4.2), on the safe side of
- * what the RFC allows: see the route options that loosen it.
+ * The options of a route, laid over the rules of RFC 9111. A response's own
+ * word on its freshness comes first, then the route's ttl, then a guess by
+ * Last-Modified; ttl_force turns the first two round.
  */
 #include "proxy/policy.h"
 
 #include "nearside/base/check.h"
-#include "nearside/http/cache_control.h"
-#include "nearside/http/fresh.h"
+#include "nearside/http/targeted.h"
 #include "nearside/http/uri.h"
 
 bool
@@ -22,6 +22,8 @@ policy_is_idempotent(enum method method)
     return policy_is_safe(method) || method == METHOD_PUT ||
            method == METHOD_DELETE;
 }
+
+/* --- requests ---------------------------------------------------------- */
 
 static bool
 is_named(const struct route *route, struct slice name)
@@ -46,8 +48,8 @@ carries_named(const struct route *route, const struct head *head)
     return false;
 }
 
-/* One kind of credential that the request does carry. */
-static void
+/* One kind of credential that the request does carry. True: it counts. */
+static bool
 read_credential(
     enum route_credential how, const char *name, struct policy_request *out)
 {
@@ -55,104 +57,138 @@ read_credential(
         out->bypass = name;
     }
     if (how == ROUTE_CREDENTIAL_AUTO) {
-        out->has_credentials = true;
         out->credential = name;
     }
+    return how == ROUTE_CREDENTIAL_AUTO;
+}
+
+static void
+read_credentials(const struct route *route, const struct head *head,
+    struct policy_request *out)
+{
+    bool has_other = false;
+    bool has_authorization = false;
+
+    if (head_has(head, FIELD_COOKIE)) {
+        has_other = read_credential(route->cookie, "cookie", out);
+    }
+    if (route->credential_fields_len > 0 && carries_named(route, head)) {
+        has_other = read_credential(ROUTE_CREDENTIAL_AUTO, "credential", out);
+    }
+    if (head_has(head, FIELD_AUTHORIZATION)) {
+        has_authorization =
+            read_credential(route->authorization, "authorization", out);
+    }
+    out->storable.has_credentials = has_other;
+    out->storable.has_authorization = has_authorization;
+    out->reuse.has_credentials = has_other && !route->is_rfc;
+    out->reuse.has_authorization = has_authorization;
+}
+
+static const char *
+bypass_of(const struct route *route, const struct head *head, bool has_body)
+{
+    if (route->read == ROUTE_READ_PASS) {
+        return "route";
+    }
+    if (has_body) {
+        return "body";
+    }
+    if (head_has(head, FIELD_IF_MATCH) ||
+        head_has(head, FIELD_IF_UNMODIFIED_SINCE)) {
+        return "condition";
+    }
+    return uri_is_ambiguous(head->target) ? "target" : NULL;
+}
+
+static bool
+has_directives(const struct reuse_request *reuse)
+{
+    return reuse->no_cache || reuse->has_max_stale || reuse->max_age_ms >= 0 ||
+           reuse->min_fresh_ms >= 0;
 }
 
 void
 policy_read(const struct route *route, const struct head *head, bool has_body,
     struct policy_request *out)
 {
-    struct cache_control cc;
-
     MUST(route != NULL);
-    *out = (struct policy_request){0};
-    if (route->read == ROUTE_READ_PASS) {
-        out->bypass = "route";
-    } else if (has_body) {
-        out->bypass = "body";
-    } else if (head_has(head, FIELD_RANGE)) {
-        out->bypass = "range";
-    } else if (head_has(head, FIELD_IF_MATCH) ||
-               head_has(head, FIELD_IF_UNMODIFIED_SINCE)) {
-        out->bypass = "condition";
-    } else if (uri_is_ambiguous(head->target)) {
-        out->bypass = "target";
-    }
-    if (head_has(head, FIELD_COOKIE)) {
-        read_credential(route->cookie, "cookie", out);
-    }
-    if (head_has(head, FIELD_AUTHORIZATION)) {
-        read_credential(route->authorization, "authorization", out);
-    }
-    if (route->credential_fields_len > 0 && carries_named(route, head)) {
-        read_credential(ROUTE_CREDENTIAL_AUTO, "credential", out);
-    }
-    if (head_has(head, FIELD_CACHE_CONTROL)) {
+    *out = (struct policy_request){
+        .bypass = bypass_of(route, head, has_body),
+        .storable = {.method = head->method,
+            .host = head->host,
+            .target = head->target},
+    };
+    reuse_read_request(head, route->honours_client, &out->reuse);
+    if (route->honours_client && head_has(head, FIELD_CACHE_CONTROL)) {
+        struct cache_control cc;
         cache_control_parse(head, FIELD_CACHE_CONTROL, &cc);
-        out->is_only_if_cached = cc.only_if_cached;
+        out->storable.no_store = cc.no_store;
     }
+    read_credentials(route, head, out);
+    out->is_particular = head_has(head, FIELD_RANGE) ||
+                         out->reuse.only_if_cached || out->storable.no_store ||
+                         has_directives(&out->reuse);
 }
 
-/* Statuses that are stored when the origin states their freshness. */
-static bool
-is_storable_status(unsigned status)
+/* --- entries ----------------------------------------------------------- */
+
+static struct reuse_stored
+stored_of(const struct route *route, const struct entry *entry)
 {
-    switch (status) {
-    case 200:
-    case 203:
-    case 204:
-    case 300:
-    case 301:
-    case 308:
-    case 404:
-    case 410:
-        return true;
-    default:
-        return false;
-    }
+    return (struct reuse_stored){
+        .created_ms = entry->created_ms,
+        .fresh_until_ms = entry->fresh_until_ms,
+        .while_ms = entry->while_ms,
+        .if_error_ms = entry->if_error_ms,
+        .grace_ms = route->grace_ms,
+        .must_validate = (entry->flags & ENTRY_MUST_VALIDATE) != 0,
+        .never_stale = (entry->flags & ENTRY_NEVER_STALE) != 0,
+        .is_shareable = (entry->flags & ENTRY_SHAREABLE) != 0,
+        .is_authorized = (entry->flags & ENTRY_AUTHORIZED) != 0,
+        .is_immutable = (entry->flags & ENTRY_IMMUTABLE) != 0,
+    };
 }
 
-/* Statuses that a route's ttl applies to: errors need the origin's word. */
-static bool
-is_ttl_status(unsigned status)
+static const struct reuse_request anybody = {
+    .max_age_ms = -1,
+    .min_fresh_ms = -1,
+    .max_stale_ms = -1,
+    .if_error_ms = -1,
+};
+
+enum reuse
+policy_reuse(const struct route *route, const struct entry *entry,
+    const struct reuse_request *request, int64_t now_ms)
 {
-    return status == 200 || status == 203 || status == 204 || status == 301 ||
-           status == 308;
+    struct reuse_stored stored = stored_of(route, entry);
+
+    return reuse_decide(&stored, request == NULL ? &anybody : request, now_ms);
 }
 
-/* Reasons not to store that lie in the response alone. */
-static const char *
-refusal_of(const struct route *route, const struct head *response,
-    const struct cache_control *cc)
+bool
+policy_allows_on_error(
+    const struct route *route, const struct entry *entry, int64_t now_ms)
 {
-    if (response->framing == FRAMING_CLOSE) {
-        return "close-delimited";
+    struct reuse_stored stored = stored_of(route, entry);
+
+    return (entry->flags & (ENTRY_PASS | ENTRY_VARY_RECORD)) == 0 &&
+           reuse_is_allowed_on_error(&stored, &anybody, now_ms);
+}
+
+/* --- responses --------------------------------------------------------- */
+
+static struct storable_opts
+opts_of(const struct route *route)
+{
+    struct storable_opts opts = {.keeps_unfresh = true};
+
+    if (route->is_rfc) {
+        opts = storable_opts_rfc();
     }
-    if (cc->no_store) {
-        return "no-store";
-    }
-    if (cc->private_) {
-        return "private";
-    }
-    if (cc->no_cache) {
-        return "no-cache";
-    }
-    if (!is_storable_status(response->status)) {
-        return "status";
-    }
-    if (head_has(response, FIELD_CONTENT_RANGE)) {
-        return "range";
-    }
-    if (head_has(response, FIELD_VARY)) {
-        return "vary";
-    }
-    if (head_has(response, FIELD_SET_COOKIE) &&
-        route->set_cookie == ROUTE_SET_COOKIE_BYPASS) {
-        return "set-cookie";
-    }
-    return NULL;
+    opts.set_cookie = route->set_cookie != ROUTE_SET_COOKIE_BYPASS;
+    opts.honours_request = route->honours_client;
+    return opts;
 }
 
 static int64_t
@@ -178,62 +214,127 @@ route_ttl(const struct route *route, uint64_t jitter)
                        : route->ttl_ms - (int64_t)(jitter % (uint64_t)spread);
 }
 
-/* How long from now, or 0: not at all (with *why). */
 static int64_t
-ttl_of(const struct route *route, const struct policy_request *request,
-    const struct head *response, const struct fresh *fresh, uint64_t jitter,
-    const char **why)
+ttl_of(const struct route *route, const struct fresh *fresh, uint64_t jitter)
 {
-    bool is_stated = fresh->source != FRESH_NONE && !route->ttl_force;
+    int64_t left_s = fresh->lifetime_s - fresh->initial_age_s;
 
-    if (!is_stated && request->has_credentials) {
-        *why = request->credential;
-        return 0;
+    if (fresh->source == FRESH_NONE) {
+        return clamp_ttl(route, route_ttl(route, jitter));
     }
-    if (!is_stated && !is_ttl_status(response->status)) {
-        *why = "status";
-        return 0;
+    return clamp_ttl(route, left_s > 0 ? left_s * 1000 : 0);
+}
+
+/* What the response says of its freshness, as far as the route listens. */
+static void
+read_fresh(const struct route *route, const struct head *response,
+    const struct policy_times *times, struct cache_control *cc,
+    struct fresh *fresh)
+{
+    const struct targeted_list list = {route->targeted, route->targeted_len};
+    const struct fresh_times when = {
+        times->request_ms / 1000, times->response_ms / 1000};
+    const struct fresh_opts opts = {
+        .ignores_expires = targeted_read(response, &list, cc),
+        .heuristic = route->heuristic && route->ttl_ms == 0,
+        .heuristic_errors = route->is_rfc,
+    };
+
+    fresh_compute_with(response, cc, &when, &opts, fresh);
+    if (route->ttl_force) {
+        fresh->source = FRESH_NONE;
     }
-    *why = "stale";
-    if (is_stated) {
-        int64_t left_s = fresh->lifetime_s - fresh->initial_age_s;
-        return clamp_ttl(route, left_s > 0 ? left_s * 1000 : 0);
+}
+
+static uint16_t
+flags_of(const struct reuse_stored *stored, const struct cache_control *cc)
+{
+    unsigned flags = 0;
+
+    flags |= stored->is_shareable ? ENTRY_SHAREABLE : 0;
+    flags |= stored->is_authorized ? ENTRY_AUTHORIZED : 0;
+    flags |= stored->never_stale ? ENTRY_NEVER_STALE : 0;
+    flags |= cc->no_cache ? ENTRY_MUST_VALIDATE : 0;
+    flags |= stored->is_immutable ? ENTRY_IMMUTABLE : 0;
+    return (uint16_t)flags;
+}
+
+static uint32_t
+window_ms(int64_t ms)
+{
+    return ms <= 0 ? 0 : ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+}
+
+static int64_t
+larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* How long an entry is of use past its freshness: as stale, or to be
+   validated. */
+static int64_t
+afterlife_ms(const struct route *route, const struct head *response,
+    const struct reuse_stored *stored)
+{
+    int64_t ms = larger(stored->while_ms, stored->if_error_ms);
+
+    ms = larger(ms, route->grace_ms);
+    if (head_has(response, FIELD_ETAG) ||
+        head_has(response, FIELD_LAST_MODIFIED)) {
+        ms = larger(ms, route->keep_ms);
     }
-    /* No freshness at all has no bounds. */
-    return route->ttl_ms <= 0 ? 0 : clamp_ttl(route, route_ttl(route, jitter));
+    return ms;
+}
+
+static void
+fill_verdict(const struct route *route, const struct head *response,
+    const struct policy_times *times, const struct cache_control *cc,
+    const struct fresh *fresh, struct policy_verdict *out)
+{
+    struct reuse_stored stored = {0};
+
+    reuse_read_stored(cc, &stored);
+    out->is_storable = true;
+    out->drops_set_cookie = route->set_cookie == ROUTE_SET_COOKIE_STRIP;
+    out->flags = flags_of(&stored, cc);
+    out->while_ms = window_ms(stored.while_ms);
+    out->if_error_ms = window_ms(stored.if_error_ms);
+    out->created_ms = times->response_ms - fresh->initial_age_s * 1000;
+    out->fresh_until_ms =
+        times->response_ms + ttl_of(route, fresh, times->jitter);
+    out->stale_until_ms =
+        out->fresh_until_ms + afterlife_ms(route, response, &stored);
+    if (out->stale_until_ms <= times->response_ms) {
+        out->is_storable = false;
+        out->detail = "stale";
+    }
 }
 
 void
 policy_store(const struct route *route, const struct policy_request *request,
-    const struct head *response, int64_t request_ms, int64_t response_ms,
-    uint64_t jitter, struct policy_verdict *out)
+    const struct head *response, const struct policy_times *times,
+    struct policy_verdict *out)
 {
+    const struct storable_opts opts = opts_of(route);
+    const struct vary_opts vary_opts = {0};
     struct cache_control cc;
     struct fresh fresh;
-    int64_t ttl_ms;
+    struct storable_response r = {.head = response, .cc = &cc, .fresh = &fresh};
+    enum storable verdict;
 
-    *out = (struct policy_verdict){0};
-    cache_control_parse(response, FIELD_CACHE_CONTROL, &cc);
-    out->is_shareable = cc.public_ || cc.s_maxage != DELTA_ABSENT;
-    out->must_revalidate = cc.must_revalidate || cc.proxy_revalidate ||
-                           cc.s_maxage != DELTA_ABSENT;
-    out->detail = request->bypass != NULL ? request->bypass
-                                          : refusal_of(route, response, &cc);
-    if (out->detail == NULL && request->has_credentials && !out->is_shareable) {
-        out->detail = request->credential;
-    }
-    if (out->detail != NULL) {
+    *out = (struct policy_verdict){.detail = request->bypass};
+    if (request->bypass != NULL) {
         return;
     }
-    fresh_compute(response, &cc, request_ms / 1000, response_ms / 1000, &fresh);
-    ttl_ms = ttl_of(route, request, response, &fresh, jitter, &out->detail);
-    if (ttl_ms <= 0) {
+    read_fresh(route, response, times, &cc, &fresh);
+    r.vary = vary_read(response, &vary_opts, &out->vary);
+    r.has_ttl = route->ttl_ms > 0 && request->credential == NULL;
+    verdict = storable_decide(&opts, &request->storable, &r);
+    if (verdict == STORABLE_YES) {
+        fill_verdict(route, response, times, &cc, &fresh, out);
         return;
     }
-    out->detail = NULL;
-    out->is_storable = true;
-    out->drops_set_cookie = route->set_cookie == ROUTE_SET_COOKIE_STRIP;
-    out->created_ms = response_ms - fresh.initial_age_s * 1000;
-    out->fresh_until_ms = response_ms + ttl_ms;
-    out->stale_until_ms = out->fresh_until_ms + route->grace_ms;
+    out->detail = verdict == STORABLE_CREDENTIALS ? request->credential
+                                                  : storable_detail(verdict);
 }

@@ -1,21 +1,30 @@
 /*
  * Policy: may this request be answered from the cache, may this response be
- * stored, and for how long? Pure: route, heads and a moment in, a verdict
- * out. Where a verdict is no, it says why in a word for Cache-Status.
+ * stored, and for how long? What RFC 9111 says is in http (storable, reuse,
+ * fresh, vary); here it meets the options of a route. Pure: route, heads and
+ * a moment in, a verdict out. Where a verdict is no, it says why in a word
+ * for Cache-Status.
  */
 #ifndef PROXY_POLICY_H
 #define PROXY_POLICY_H
 
 #include "nearside/http/head.h"
+#include "nearside/http/reuse.h"
+#include "nearside/http/storable.h"
+#include "nearside/http/vary.h"
+#include "nearside/memory/entry.h"
 #include "nearside/proxy/route.h"
 
 /* What a request brings that concerns a cache. */
 struct policy_request {
-    bool has_credentials;   /* not ignored and not keyed by the route */
-    const char *credential; /* "cookie", "authorization", "credential" */
+    const char *credential; /* the kind it carries, not ignored and not keyed
+                               by the route: "cookie", ...; NULL: none */
     const char *bypass;     /* why it is neither looked up nor stored; NULL:
                                it is */
-    bool is_only_if_cached;
+    bool is_particular;     /* Range, or directives that are honoured: looked
+                               up, but never fetched for others */
+    struct reuse_request reuse;
+    struct storable_request storable; /* slices into the head */
 };
 
 /* has_body: the request brings content. */
@@ -25,22 +34,38 @@ void policy_read(const struct route *route, const struct head *head,
 struct policy_verdict {
     bool is_storable;
     const char *detail; /* why not; static */
-    bool is_shareable;  /* the origin said public or s-maxage */
-    bool must_revalidate;
     bool drops_set_cookie;
+    uint16_t flags; /* ENTRY_* of what is stored */
+    uint32_t while_ms;
+    uint32_t if_error_ms;
     int64_t created_ms; /* wall; Age counts from here */
     int64_t fresh_until_ms;
-    int64_t stale_until_ms;
+    int64_t stale_until_ms; /* not kept beyond */
+    struct vary vary;       /* names; none: one response for all */
 };
 
-/*
- * request_ms, response_ms: wall-clock moments of the exchange. jitter: a
- * random number that spreads the ends of a route's ttl.
- */
+/* The moments of an exchange (wall), and a random number that spreads the
+   ends of a route's ttl. */
+struct policy_times {
+    int64_t request_ms;
+    int64_t response_ms;
+    uint64_t jitter;
+};
+
 void policy_store(const struct route *route,
     const struct policy_request *request, const struct head *response,
-    int64_t request_ms, int64_t response_ms, uint64_t jitter,
-    struct policy_verdict *out);
+    const struct policy_times *times, struct policy_verdict *out);
+
+/*
+ * What may be done with an entry now (RFC 9111 4)? For one who asks, or,
+ * with request NULL, for whoever waits for a flight.
+ */
+enum reuse policy_reuse(const struct route *route, const struct entry *entry,
+    const struct reuse_request *request, int64_t now_ms);
+
+/* May it stand in when the origin fails? */
+bool policy_allows_on_error(
+    const struct route *route, const struct entry *entry, int64_t now_ms);
 
 /* Does the method leave the state of the target alone (RFC 9110 9.2.1)? */
 bool policy_is_safe(enum method method);

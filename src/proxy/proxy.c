@@ -17,6 +17,36 @@ static const char fill_script[] =
     "redis.call('DEL',KEYS[2]) "
     "return 1";
 
+/*
+ * KEYS: base entry, its lease, variant. ARGV: token, record, milliseconds,
+ * value. The record and its first variant.
+ */
+static const char fill_record_script[] =
+    "if redis.call('GET',KEYS[2])~=ARGV[1] then return 0 end "
+    "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
+    "redis.call('SET',KEYS[3],ARGV[4],'PX',ARGV[3]) "
+    "redis.call('DEL',KEYS[2]) "
+    "return 1";
+
+/*
+ * KEYS: variant, its lease, base entry. ARGV: token, value, milliseconds,
+ * record, most variants. Only while the record is the one by which the
+ * variant was chosen. How many there are is counted beside the record, in
+ * a key that lives as long; the record lives as long as its last variant.
+ */
+static const char fill_variant_script[] =
+    "if redis.call('GET',KEYS[2])~=ARGV[1] then return 0 end "
+    "redis.call('DEL',KEYS[2]) "
+    "if redis.call('GET',KEYS[3])~=ARGV[4] then return 0 end "
+    "if redis.call('EXISTS',KEYS[1])==0 then "
+    "local n=redis.call('INCR',KEYS[4]) "
+    "redis.call('PEXPIRE',KEYS[4],redis.call('PTTL',KEYS[3])) "
+    "if n>=tonumber(ARGV[5]) then return 2 end end "
+    "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
+    "if redis.call('PTTL',KEYS[3])<tonumber(ARGV[3]) then "
+    "redis.call('PEXPIRE',KEYS[3],ARGV[3]) end "
+    "return 1";
+
 /* KEYS: lease. ARGV: token, milliseconds. */
 static const char renew_script[] =
     "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end "
@@ -46,6 +76,7 @@ fill_defaults(struct proxy_limits *l)
     DEFAULT(object_max, 8 * 1024 * 1024);
     DEFAULT(flight_wait_ms, 5000);
     DEFAULT(flights_max, 10000);
+    DEFAULT(variants_max, 32);
 #undef DEFAULT
 }
 
@@ -87,6 +118,8 @@ proxy_new(const struct proxy_opts *opts, struct metric_registry *registry)
     hash_key_random(&random);
     proxy->instance = random.k0;
     redis_script_init(&proxy->scripts.fill, fill_script);
+    redis_script_init(&proxy->scripts.fill_record, fill_record_script);
+    redis_script_init(&proxy->scripts.fill_variant, fill_variant_script);
     redis_script_init(&proxy->scripts.renew, renew_script);
     redis_script_init(&proxy->scripts.release, release_script);
     proxy->flights = flight_table_new(proxy->opts.limits.flights_max);

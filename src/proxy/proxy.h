@@ -61,6 +61,8 @@ struct proxy_metrics {
 
 struct proxy_scripts {
     struct redis_script fill;
+    struct redis_script fill_record;
+    struct redis_script fill_variant;
     struct redis_script renew;
     struct redis_script release;
 };

@@ -43,6 +43,9 @@ request_clear(struct request *r)
 {
     r->route = -1;
     r->route_opts = NULL;
+    r->is_invalidation_due = false;
+    r->more_len = 0;
+    r->base_key = r->base_entry_key = (struct slice){0};
     r->key = r->variant = r->host = r->target = (struct slice){0};
     r->policy = (struct policy_request){0};
     r->fetch.magic = 0;
@@ -148,6 +151,7 @@ request_drop(struct request *r)
     source_close(&r->source);
     fetch_cancel(&r->fetch);
     entry_unref(&r->hit);
+    entry_unref(&r->record);
 }
 
 /* --- running ----------------------------------------------------------- */

@@ -10,6 +10,7 @@
 
 #include "nearside/base/arena.h"
 #include "nearside/base/buf.h"
+#include "nearside/http/invalidate.h"
 #include "nearside/http/parse.h"
 #include "nearside/memory/entry.h"
 #include "proxy/fetch.h"
@@ -23,6 +24,12 @@
 
 struct request;
 struct step;
+
+struct request_head_opts {
+    bool is_for_cache;  /* the response is for everybody: this client's
+                           conditions stay behind */
+    struct slice lines; /* further field lines */
+};
 
 /* Whom the request comes from, after trusted proxies have been heard. */
 struct request_client {
@@ -52,11 +59,21 @@ struct request {
     ptrdiff_t route; /* index, or -1 */
     const struct route *route_opts;
     size_t group;
-    struct slice host;      /* normalised */
-    struct slice target;    /* after the route's query option */
-    struct slice variant;   /* of credentials that are keyed; or empty */
-    struct slice key;       /* full key with its variant */
-    struct slice entry_key; /* in Redis */
+    struct slice host;           /* normalised */
+    struct slice target;         /* after the route's query option */
+    struct slice variant;        /* of what the route keys; or empty */
+    struct slice full;           /* scheme, host and target */
+    struct slice base_key;       /* with the variant */
+    struct slice base_entry_key; /* in Redis */
+    struct entry *record;        /* what a response varies by; a reference */
+    struct slice key;            /* of the variant by it, or the base's */
+    struct slice entry_key;
+    bool is_invalidation_due; /* a write has succeeded */
+    unsigned more_len;        /* what else it has made stale */
+    struct {
+        struct slice key;
+        struct slice entry_key;
+    } more[INVALIDATE_MORE_MAX];
     struct policy_request policy;
 
     /* What it waits for, or has got. */
@@ -145,11 +162,28 @@ void request_drop(struct request *r);
 
 /*
  * The origin's request head (request line and fields, RFC 9110 7.6), in the
- * request's arena. for_cache: the response is for everybody, so this
- * client's conditions stay behind. RC_NOMEM.
+ * request's arena. RC_NOMEM.
  */
-enum rc request_origin_head(struct request *r, bool for_cache,
+enum rc request_origin_head(struct request *r,
+    const struct request_head_opts *opts,
     struct exchange_request *out) RC_MUST_CHECK;
+
+/*
+ * Key and entry key of the variant that this request chooses by a Vary
+ * record, which it keeps a reference of. RC_NOMEM; RC_BAD: no such record.
+ */
+enum rc request_choose_variant(
+    struct request *r, struct entry *record) RC_MUST_CHECK;
+
+/* Deletes what is stored for the target under the request's own credentials,
+   if the route keys them, and under nobody's, and what else the write has
+   made stale (RFC 9111 4.4). on_done as invalidation_start tells it, for the
+   first. */
+struct invalidation *request_invalidate(
+    struct request *r, void (*on_done)(void *ctx, bool is_acknowledged));
+
+/* After an unsafe method: is the target stale now, and what else? */
+void request_find_stale(struct request *r, const struct head *response);
 
 /* Passes a 1xx response of the origin on to a client that knows them. */
 void request_interim(struct request *r, const struct head *head);
@@ -159,12 +193,6 @@ void request_find_client(struct request *r);
 
 /* host, target, variant, key and the key in Redis. RC_NOMEM. */
 enum rc request_make_keys(struct request *r) RC_MUST_CHECK;
-
-/* Deletes what is stored for the target under the request's own credentials,
-   if the route keys them, and under nobody's. on_done as invalidation_start
-   tells it. */
-struct invalidation *request_invalidate(
-    struct request *r, void (*on_done)(void *ctx, bool is_acknowledged));
 
 /* Metrics and the access line, once, when the request is over. */
 void request_account(struct request *r);

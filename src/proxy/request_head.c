@@ -153,9 +153,9 @@ write_own_lines(struct writer *w, struct request *r)
 }
 
 static size_t
-head_size(struct request *r, struct slice host)
+head_size(struct request *r, struct slice host, size_t extra)
 {
-    size_t size = r->head.method_text.len + r->target.len + host.len +
+    size_t size = extra + r->head.method_text.len + r->target.len + host.len +
                   2 * r->head.host.len + r->worker->proxy->via.len +
                   OWN_LINES_MAX;
 
@@ -177,8 +177,8 @@ write_fields(struct writer *w, struct request *r, bool for_cache)
 }
 
 enum rc
-request_origin_head(
-    struct request *r, bool for_cache, struct exchange_request *out)
+request_origin_head(struct request *r, const struct request_head_opts *opts,
+    struct exchange_request *out)
 {
     struct slice host = r->worker->proxy->opts.group_hosts[r->group];
     struct writer w;
@@ -186,7 +186,7 @@ request_origin_head(
     char *text;
 
     host = host.len > 0 ? host : r->head.host;
-    size = head_size(r, host);
+    size = head_size(r, host, opts->lines.len);
     text = arena_alloc(&r->arena, size);
     if (text == NULL) {
         return RC_NOMEM;
@@ -194,7 +194,8 @@ request_origin_head(
     w = writer_of(text, size);
     write_request_line(&w, r->head.method_text, r->target);
     write_field(&w, SLICE("host"), host);
-    write_fields(&w, r, for_cache);
+    write_fields(&w, r, opts->is_for_cache);
+    write_slice(&w, opts->lines);
     write_own_lines(&w, r);
     MUST(!w.is_full);
     *out = (struct exchange_request){

@@ -124,32 +124,43 @@ make_variant(struct request *r)
 
 /* The full key as flights and entries compare it: the variant behind it. */
 static enum rc
-add_variant(struct request *r, struct slice full)
+add_variant(struct arena *arena, struct slice full, struct slice variant,
+    struct slice *out)
 {
     struct writer w;
     char *text;
 
-    r->key = full;
-    if (r->variant.len == 0) {
+    *out = full;
+    if (variant.len == 0) {
         return RC_OK;
     }
-    text = arena_alloc(&r->arena, full.len + 1 + r->variant.len);
+    text = arena_alloc(arena, full.len + 1 + variant.len);
     if (text == NULL) {
         return RC_NOMEM;
     }
-    w = writer_of(text, full.len + 1 + r->variant.len);
+    w = writer_of(text, full.len + 1 + variant.len);
     write_slice(&w, full);
     write_slice(&w, SLICE(" "));
-    write_slice(&w, r->variant);
-    r->key = writer_slice(&w);
+    write_slice(&w, variant);
+    *out = writer_slice(&w);
     return RC_OK;
+}
+
+/* Key and entry key of a variant of `full`. */
+static enum rc
+make_pair(struct request *r, struct slice full, struct slice variant,
+    struct slice *out_key, struct slice *out_entry_key)
+{
+    enum rc rc = add_variant(&r->arena, full, variant, out_key);
+
+    return rc == RC_OK ? key_redis(&r->arena, r->worker->proxy->prefix,
+                             KEY_ENTRY, full, variant, out_entry_key)
+                       : rc;
 }
 
 enum rc
 request_make_keys(struct request *r)
 {
-    struct slice prefix = r->worker->proxy->prefix;
-    struct slice full;
     enum rc rc;
 
     MUST(r->route_opts != NULL);
@@ -158,30 +169,141 @@ request_make_keys(struct request *r)
         rc = make_variant(r);
     }
     if (rc == RC_OK) {
-        rc = key_full(&r->arena, r->client.scheme, r->host, r->target, &full);
+        rc =
+            key_full(&r->arena, r->client.scheme, r->host, r->target, &r->full);
     }
     if (rc == RC_OK) {
-        rc = key_redis(
-            &r->arena, prefix, KEY_ENTRY, full, r->variant, &r->entry_key);
+        rc =
+            make_pair(r, r->full, r->variant, &r->base_key, &r->base_entry_key);
     }
-    return rc == RC_OK ? add_variant(r, full) : rc;
+    r->key = r->base_key;
+    r->entry_key = r->base_entry_key;
+    return rc;
+}
+
+/* --- variants by Vary (RFC 9111 4.1) ----------------------------------- */
+
+/* What the request says for the record's names, with what the route keys and
+   the record's generation before it. */
+static enum rc
+write_choice(struct request *r, struct entry *record, struct writer *w)
+{
+    const struct vary_opts opts = {0};
+    struct vary vary;
+    enum rc rc = vary_parse(record->vary, &opts, &vary);
+
+    if (rc != RC_OK) {
+        return RC_BAD;
+    }
+    write_slice(w, r->variant);
+    write_slice(w, SLICE("\n"));
+    write_slice(w, record->body);
+    write_slice(w, SLICE("\n"));
+    return vary_write_variant(&vary, &r->head, w);
+}
+
+/* Room for all fields of the head joined, and normal forms, which are not
+   longer. */
+static size_t
+choice_size(struct request *r, struct entry *record)
+{
+    size_t size = r->variant.len + record->body.len + record->vary.len + 256;
+
+    for (size_t i = 0; i < r->head.field_count; i++) {
+        size += r->head.fields[i].name.len + r->head.fields[i].value.len + 4;
+    }
+    return size;
+}
+
+enum rc
+request_choose_variant(struct request *r, struct entry *record)
+{
+    size_t size = choice_size(r, record);
+    char *text = arena_alloc(&r->arena, size);
+    char *digest = arena_alloc(&r->arena, DIGEST_LEN);
+    struct writer w;
+    enum rc rc;
+
+    MUST(r->record == NULL);
+    if (text == NULL || digest == NULL) {
+        return RC_NOMEM;
+    }
+    w = writer_of(text, size);
+    rc = write_choice(r, record, &w);
+    if (rc != RC_OK) {
+        return rc;
+    }
+    digest_hex(writer_slice(&w), digest);
+    rc = make_pair(
+        r, r->full, slice_of(digest, DIGEST_LEN), &r->key, &r->entry_key);
+    if (rc == RC_OK) {
+        r->record = entry_ref(record);
+    }
+    return rc;
+}
+
+/* --- after a write (RFC 9111 4.4) -------------------------------------- */
+
+/* A further target: keyed as a request for it would be, the query option and
+   what the route keys included. */
+static void
+add_stale(struct request *r, struct slice target)
+{
+    struct slice full;
+    enum rc rc = key_full(&r->arena, r->client.scheme, r->host, target, &full);
+
+    if (rc == RC_OK) {
+        rc = make_pair(r, full, r->variant, &r->more[r->more_len].key,
+            &r->more[r->more_len].entry_key);
+    }
+    if (rc == RC_OK) {
+        r->more_len++;
+    }
+}
+
+void
+request_find_stale(struct request *r, const struct head *response)
+{
+    const struct invalidate_base base = {
+        .scheme = r->client.scheme, .host = r->host, .target = r->target};
+    struct slice targets[INVALIDATE_MORE_MAX];
+    size_t size = INVALIDATE_MORE_MAX * (r->target.len + 8192);
+    char *text = arena_alloc(&r->arena, size);
+    struct writer w;
+    size_t count;
+
+    r->is_invalidation_due =
+        invalidate_is_due(r->head.method, response->status);
+    if (!r->is_invalidation_due || text == NULL) {
+        return;
+    }
+    w = writer_of(text, size);
+    count = invalidate_more(response, &base, &w, targets);
+    for (size_t i = 0; i < count; i++) {
+        add_stale(r, targets[i]);
+    }
 }
 
 struct invalidation *
 request_invalidate(
     struct request *r, void (*on_done)(void *ctx, bool is_acknowledged))
 {
-    size_t tail = r->variant.len + 1;
+    struct slice key;
+    struct slice entry_key;
 
-    MUST(r->key.len > 0);
+    MUST(r->base_key.len > 0);
+    for (unsigned i = 0; i < r->more_len; i++) {
+        struct invalidation *more = invalidation_start(
+            r->worker, r->more[i].key, r->more[i].entry_key, NULL, NULL);
+        invalidation_forget(&more);
+    }
     /* One slot, one connection: done before the one that is waited for. */
-    if (r->variant.len > 0) {
-        struct slice key = slice_of(r->key.ptr, r->key.len - tail);
-        struct slice entry =
-            slice_of(r->entry_key.ptr, r->entry_key.len - tail);
+    if (r->variant.len > 0 &&
+        make_pair(r, r->full, slice_of(NULL, 0), &key, &entry_key) == RC_OK) {
         struct invalidation *all =
-            invalidation_start(r->worker, key, entry, NULL, NULL);
+            invalidation_start(r->worker, key, entry_key, NULL, NULL);
         invalidation_forget(&all);
     }
-    return invalidation_start(r->worker, r->key, r->entry_key, on_done, r);
+    return invalidation_start(
+        r->worker, r->base_key, r->base_entry_key, on_done, r);
 }

@@ -144,7 +144,7 @@ run_key(struct request *r)
     }
     r->result = RESULT_MISS;
     r->fwd = "uri-miss";
-    if (r->head.method == METHOD_HEAD || r->policy.is_only_if_cached) {
+    if (r->head.method == METHOD_HEAD || r->policy.is_particular) {
         return &step_lookup;
     }
     return &step_flight;
@@ -152,36 +152,48 @@ run_key(struct request *r)
 
 /* --- using an entry ---------------------------------------------------- */
 
-/* Is the entry for this one who asks? Else r->detail says why not. */
+/* Is a response with these flags for this one who asks? Else r->detail says
+   why not (RFC 9111 3.5, and http.md 3). */
 static bool
-may_use(struct request *r, bool is_shareable)
+may_use(struct request *r, uint16_t flags)
 {
-    if (r->policy.has_credentials && !is_shareable) {
-        r->fwd = "bypass";
-        r->detail = r->policy.credential;
-        r->result = RESULT_BYPASS;
-        return false;
+    const struct reuse_request *reuse = &r->policy.reuse;
+    bool is_shareable = (flags & ENTRY_SHAREABLE) != 0;
+
+    if ((!reuse->has_credentials || is_shareable) &&
+        (!reuse->has_authorization || is_shareable ||
+            (flags & ENTRY_AUTHORIZED) != 0)) {
+        return true;
     }
-    return true;
+    r->fwd = "bypass";
+    r->detail = r->policy.credential;
+    r->result = RESULT_BYPASS;
+    return false;
 }
 
 static const struct step *
-use_entry(struct request *r, struct entry *own_entry)
+go_forward(struct request *r)
 {
-    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+    return r->policy.reuse.only_if_cached
+               ? request_fail(r, 504, "only-if-cached")
+               : &step_forward;
+}
 
+/* The entry is a record: on to this request's own variant of it. */
+static const struct step *
+use_record(struct request *r, struct entry *record, const struct step *next)
+{
+    if (r->record != NULL || request_choose_variant(r, record) != RC_OK) {
+        return go_forward(r);
+    }
+    r->fwd = "vary-miss";
+    return next;
+}
+
+static const struct step *
+deliver_hit(struct request *r, struct entry *own_entry)
+{
     r->hit = own_entry;
-    if ((own_entry->flags & ENTRY_PASS) != 0) {
-        r->detail = "not-storable";
-    }
-    if ((own_entry->flags & ENTRY_PASS) != 0 ||
-        now_ms >= own_entry->fresh_until_ms ||
-        !may_use(r, (own_entry->flags & ENTRY_SHAREABLE) != 0)) {
-        entry_unref(&r->hit);
-        return r->policy.is_only_if_cached
-                   ? request_fail(r, 504, "only-if-cached")
-                   : &step_forward;
-    }
     r->result = RESULT_HIT;
     r->tier = TIER_SHARED;
     r->fwd = NULL;
@@ -189,13 +201,75 @@ use_entry(struct request *r, struct entry *own_entry)
     return &step_deliver_entry;
 }
 
+/* What a flight has found or renewed. */
+static const struct step *
+use_entry(struct request *r, const struct flight_result *result)
+{
+    struct entry *entry = result->entry;
+
+    if ((entry->flags & ENTRY_VARY_RECORD) != 0) {
+        return use_record(r, entry, &step_flight);
+    }
+    if ((entry->flags & ENTRY_PASS) != 0) {
+        r->detail = "not-storable";
+        return &step_forward;
+    }
+    if (!may_use(r, entry->flags)) {
+        return &step_forward;
+    }
+    if (!result->is_stale && !result->is_validated) {
+        return deliver_hit(r, entry_ref(entry));
+    }
+    r->hit = entry_ref(entry);
+    r->result = result->is_stale ? RESULT_STALE : RESULT_VALIDATED;
+    r->tier = result->is_stale ? TIER_SHARED : TIER_ORIGIN;
+    r->fwd = "stale";
+    r->fwd_status = result->fwd_status;
+    r->detail = result->detail;
+    r->is_stored = result->is_stored;
+    return &step_deliver_entry;
+}
+
 /* --- lookup ------------------------------------------------------------ */
 
+/* What this request alone has found; its own directives count. */
 static const struct step *
-looked_up_in_vain(struct request *r)
+use_looked_up(struct request *r, struct entry *own_entry)
 {
-    return r->policy.is_only_if_cached ? request_fail(r, 504, "only-if-cached")
-                                       : &step_forward;
+    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+    const struct step *next = NULL;
+
+    if ((own_entry->flags & ENTRY_VARY_RECORD) != 0) {
+        next = use_record(r, own_entry, &step_lookup);
+    } else if ((own_entry->flags & ENTRY_PASS) != 0 ||
+               !may_use(r, own_entry->flags)) {
+        next = go_forward(r);
+    }
+    if (next != NULL) {
+        entry_unref(&own_entry);
+        return next;
+    }
+    switch (policy_reuse(r->route_opts, own_entry, &r->policy.reuse, now_ms)) {
+    case REUSE_FRESH:
+        return deliver_hit(r, own_entry);
+    case REUSE_STALE:
+    case REUSE_BACKGROUND:
+        next = deliver_hit(r, own_entry);
+        r->result = RESULT_STALE;
+        r->detail = "stale";
+        return next;
+    case REUSE_REQUEST:
+        r->fwd = "request";
+        break;
+    case REUSE_VALIDATE:
+        r->fwd = "stale";
+        break;
+    case REUSE_MISS:
+    case REUSE_UNAVAILABLE:
+        break;
+    }
+    entry_unref(&own_entry);
+    return go_forward(r);
 }
 
 static void
@@ -207,23 +281,23 @@ on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
     size_t len;
 
     if (rc != RC_OK || reply->type != REDIS_STRING) {
-        request_run(r, looked_up_in_vain(r));
+        request_run(r, go_forward(r));
         return;
     }
     value = redis_reply_take(reply, &len);
     if (codec_decode(value, len, r->key, &entry) != RC_OK) {
         worker_count(r->worker, r->worker->proxy->metrics.values_bad);
-        request_run(r, looked_up_in_vain(r));
+        request_run(r, go_forward(r));
         return;
     }
-    request_run(r, use_entry(r, entry));
+    request_run(r, use_looked_up(r, entry));
 }
 
 static const struct step *
 run_lookup(struct request *r)
 {
     if (r->worker->redis == NULL) {
-        return looked_up_in_vain(r);
+        return go_forward(r);
     }
     r->call =
         (struct redis_call){.on_reply = on_lookup, .ctx = r, .retries = true};
@@ -243,8 +317,20 @@ waits_again(struct request *r, const struct flight_result *result)
     int64_t waited_us = clock_now_us(loop_clock(r->worker->loop)) - r->start_us;
 
     return !r->waiter.is_leader && result->is_personal &&
-           !r->policy.has_credentials &&
+           r->policy.credential == NULL &&
            waited_us < r->worker->proxy->opts.limits.flight_wait_ms * 1000;
+}
+
+/* The response varies: is the leader's variant this request's too? */
+static bool
+is_own_variant(struct request *r, const struct flight_result *result)
+{
+    if (result->record == NULL || r->waiter.is_leader) {
+        return true;
+    }
+    return request_choose_variant(r, result->record) == RC_OK &&
+           slice_eq(slice_of(r->key.ptr + r->key.len - DIGEST_LEN, DIGEST_LEN),
+               slice_of(result->variant, DIGEST_LEN));
 }
 
 static const struct step *
@@ -254,8 +340,12 @@ use_fill(struct request *r, const struct flight_result *result)
         return &step_flight;
     }
     if (!r->waiter.is_leader &&
-        (result->is_private || !may_use(r, result->is_shareable))) {
+        (result->is_private || !may_use(r, result->flags))) {
         return &step_forward;
+    }
+    if (!is_own_variant(r, result)) {
+        r->fwd = "vary-miss";
+        return r->record != NULL ? &step_flight : &step_forward;
     }
     if (source_of_fill(&r->source, result->fill, r->worker->loop) != RC_OK) {
         return &step_forward;
@@ -264,25 +354,10 @@ use_fill(struct request *r, const struct flight_result *result)
     r->is_collapsed = !r->waiter.is_leader;
     r->result = r->is_collapsed ? RESULT_COLLAPSED : RESULT_MISS;
     r->is_stored = result->is_stored;
-    r->fwd = "uri-miss";
+    r->fwd = result->is_stale_fetch ? "stale" : r->fwd;
     r->detail = result->detail;
     r->fwd_status = fill_message(result->fill)->status;
     return &step_deliver_fill;
-}
-
-static const struct step *
-use_stale(struct request *r, const struct flight_result *result)
-{
-    if (!may_use(r, (result->entry->flags & ENTRY_SHAREABLE) != 0)) {
-        return &step_forward;
-    }
-    r->hit = entry_ref(result->entry);
-    r->result = RESULT_STALE;
-    r->tier = TIER_SHARED;
-    r->fwd = "stale";
-    r->fwd_status = result->fwd_status;
-    r->detail = "grace";
-    return &step_deliver_entry;
 }
 
 static const struct step *
@@ -290,8 +365,7 @@ after_flight(struct request *r, const struct flight_result *result)
 {
     switch (result->outcome) {
     case FLIGHT_ENTRY:
-        return result->is_stale ? use_stale(r, result)
-                                : use_entry(r, entry_ref(result->entry));
+        return use_entry(r, result);
     case FLIGHT_FILL:
         return use_fill(r, result);
     case FLIGHT_ERROR:
@@ -383,6 +457,9 @@ on_forward_head(void *ctx, const struct head *head)
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
 
     r->fwd_status = head->status;
+    if (r->result == RESULT_WRITE && r->key.len > 0) {
+        request_find_stale(r, head);
+    }
     return (struct fetch_plan){0};
 }
 
@@ -399,7 +476,7 @@ on_forward_fill(void *ctx, struct fill *fill)
         request_run(r, request_fail(r, 503, "memory"));
         return;
     }
-    if (r->result == RESULT_WRITE && r->key.len > 0 && r->fwd_status < 400) {
+    if (r->is_invalidation_due) {
         request_run(r, &step_invalidate);
         return;
     }
@@ -475,9 +552,10 @@ static const struct fetch_callbacks forward_callbacks = {
 static const struct step *
 run_forward(struct request *r)
 {
+    const struct request_head_opts opts = {0};
     struct exchange_request request;
 
-    if (request_origin_head(r, false, &request) != RC_OK ||
+    if (request_origin_head(r, &opts, &request) != RC_OK ||
         fetch_start(&r->fetch, r->worker, r->group, &request,
             &forward_callbacks, r) != RC_OK) {
         worker_count_limit(r->worker, LIMIT_MEMORY);

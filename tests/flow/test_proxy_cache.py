@@ -187,7 +187,7 @@ class MissAndHit(Cache):
         target = self.target()
         got = self.get(target, {"Range": "bytes=0-3"})
         self.assertEqual(got.cache_status,
-                         "nearside; fwd=bypass; detail=range")
+                         "nearside; fwd=uri-miss")
         self.assertEqual(self.origin.requests[-1].fields["Range"],
                          "bytes=0-3")
 

@@ -13,7 +13,7 @@
 #include "nearside/memory/codec.h"
 
 enum {
-    HEAD_LEN = 56,
+    HEAD_LEN = 64,
     SUM_LEN = 8,
     KEY_LEN_AT = 40,
 };

@@ -15,7 +15,7 @@
 #define KEY SLICE("https://shop.example/products/42")
 
 enum {
-    HEAD_LEN = 56,
+    HEAD_LEN = 64,
     SUM_LEN = 8,
 };
 
@@ -24,7 +24,7 @@ parts_full(void)
 {
     return (struct codec_parts){
         .status = 200,
-        .flags = ENTRY_SHAREABLE | ENTRY_HAS_DATE,
+        .flags = ENTRY_SHAREABLE | ENTRY_MUST_VALIDATE,
         .created_ms = 1700000000123,
         .fresh_until_ms = 1700000300123,
         .stale_until_ms = 1700000600123,
@@ -133,11 +133,14 @@ the_bytes_of_version_1_are_these(void **state)
     static const unsigned char want[HEAD_LEN] = {'n', 's', 'e', 'v', 1, 0, 0x94,
         0x01, 0x12, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, 0xff, 0xff, 0xff, 0xff,
         0xff, 0xff, 0xff, 0xff, 0x02, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0,
-        0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 6, 0, 0, 0, 3, 0, 0, 0};
+        0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 6, 0, 0, 0, 3, 0, 0, 0, 7, 0, 0, 0, 9, 1,
+        0, 0};
     struct codec_parts parts = {
         .status = 404,
-        .flags = ENTRY_REVALIDATE | ENTRY_HAS_DATE,
+        .flags = ENTRY_NEVER_STALE | ENTRY_MUST_VALIDATE,
         .origin_cost_ms = 0x01020304,
+        .while_ms = 7,
+        .if_error_ms = 0x109,
         .created_ms = -1,
         .fresh_until_ms = 0x102,
         .stale_until_ms = 0x1000000,
@@ -273,13 +276,13 @@ static void
 a_forged_head_is_refused(void **state)
 {
     static const struct forgery forgeries[] = {
-        {0, 'N'},  /* magic */
-        {4, 0},    /* version */
-        {4, 2},    /* version */
-        {5, 1},    /* coding */
-        {7, 0x7f}, /* status 32,712 */
-        {6, 100},  /* status 100 */
-        {8, 0x60}, /* a flag of later days */
+        {0, 'N'},        /* magic */
+        {4, 0},          /* version */
+        {4, 2},          /* version */
+        {5, 1},          /* coding */
+        {7, 0x7f},       /* status 32,712 */
+        {6, 100},        /* status 100 */
+        {8, (char)0x80}, /* a flag of later days */
         {9, (char)0x80},
         {10, 1},    /* a generation that is not there */
         {23, 0x7f}, /* created, near the end of time */

@@ -1037,8 +1037,11 @@ crew_start(void *ctx)
 {
     struct crew *crew = ctx;
 
+    /* One that was cut before its crew began is over already. */
     for (size_t i = 0; i < CREW; i++) {
-        fill_await(&crew->readers[i].reader);
+        if (!crew->readers[i].is_over) {
+            fill_await(&crew->readers[i].reader);
+        }
     }
     if (crew->feeder != NULL) {
         feed_all(crew->feeder);

@@ -109,6 +109,7 @@ struct conf_limits {
     /* Entries and flights. */
     size_t object_max;
     int64_t flight_wait_ms; /* a waiter's patience, then its own fetch */
+    unsigned variants_max;  /* of one key */
     unsigned flights_max;   /* open at once */
 };
 
@@ -148,6 +149,18 @@ enum conf_set_cookie {
     CONF_SET_COOKIE_BYPASS, /* a response with Set-Cookie is not stored */
     CONF_SET_COOKIE_STRIP,  /* stored and delivered without it */
     CONF_SET_COOKIE_STORE,  /* stored with it */
+};
+
+/* What of RFC 9111's freedom is used where a route says nothing else. */
+enum conf_preset {
+    CONF_PRESET_SAFE,
+    CONF_PRESET_RFC, /* all that a shared cache may do */
+};
+
+/* Directives of requests, only-if-cached apart, which always counts. */
+enum conf_client_cache_control {
+    CONF_CLIENT_CACHE_CONTROL_IGNORE,
+    CONF_CLIENT_CACHE_CONTROL_HONOUR,
 };
 
 enum conf_query_kind {
@@ -192,6 +205,11 @@ struct conf_route {
     bool ttl_force;     /* ttl wins over what the origin states */
     unsigned ttl_jitter_percent;
     int64_t grace_ms;
+    int64_t keep_ms; /* past freshness, to be validated */
+    enum conf_preset preset;
+    bool heuristic;
+    enum conf_client_cache_control client_cache_control;
+    struct conf_strings targeted; /* lower-case field names */
     struct conf_query query;
     enum conf_credential cookie;
     enum conf_credential authorization;

@@ -24,7 +24,9 @@ struct entry {
     int64_t created_ms;      /* wall: when its response head was received,
                                 less its age then: Age = now - created */
     int64_t fresh_until_ms;  /* wall */
-    int64_t stale_until_ms;  /* wall; >= fresh_until: usable as stale */
+    int64_t stale_until_ms;  /* wall; >= fresh_until: of use until then */
+    uint32_t while_ms;       /* stale-while-revalidate (RFC 5861); 0: none */
+    uint32_t if_error_ms;    /* stale-if-error */
     uint32_t origin_cost_ms; /* what the fetch took */
     struct slice key;        /* full key, not the Redis key's digest */
     struct slice vary;       /* Vary digest, or the list of a Vary record */
@@ -35,11 +37,13 @@ struct entry {
 
 enum {
     ENTRY_SHAREABLE = 1 << 0,       /* the origin said public or s-maxage */
-    ENTRY_REVALIDATE = 1 << 1,      /* must-revalidate, proxy-revalidate */
+    ENTRY_NEVER_STALE = 1 << 1,     /* must-revalidate and its like */
     ENTRY_VARY_RECORD = 1 << 2,     /* no response: names the Vary fields */
     ENTRY_PASS = 1 << 3,            /* no response: "not storable", a marker */
-    ENTRY_HAS_DATE = 1 << 4,        /* fields hold the origin's Date */
-    ENTRY_FLAGS_ALL = (1 << 5) - 1, /* a value with others is refused */
+    ENTRY_MUST_VALIDATE = 1 << 4,   /* no-cache: each use is validated */
+    ENTRY_IMMUTABLE = 1 << 5,       /* RFC 8246 */
+    ENTRY_AUTHORIZED = 1 << 6,      /* also for requests with Authorization */
+    ENTRY_FLAGS_ALL = (1 << 7) - 1, /* a value with others is refused */
 };
 
 /* One more owner. */

@@ -49,6 +49,7 @@ struct proxy_limits {
     unsigned connections_per_ip;      /* 0: none */
     size_t object_max;                /* 8 MiB */
     int64_t flight_wait_ms;           /* 5 s */
+    unsigned variants_max;            /* 32, of one key */
     unsigned flights_max;             /* 10,000 */
 };
 

@@ -67,6 +67,12 @@ struct route {
     bool ttl_force;
     unsigned ttl_jitter_percent;
     int64_t grace_ms;
+    int64_t keep_ms;     /* past freshness, to be validated */
+    bool is_rfc;         /* preset = rfc: all that a shared cache may do */
+    bool heuristic;      /* guess a lifetime where ttl is 0 */
+    bool honours_client; /* max-age, no-cache and the like of requests */
+    const struct slice *targeted; /* lower-case field names, first one first */
+    size_t targeted_len;
     enum route_query query;
     const struct slice *query_names;
     size_t query_names_len;

@@ -1,0 +1,116 @@
+/*
+ * A flight's run, opened up for the files that fly it: flight_run.c (start,
+ * lookup, ends), flight_lease.c, flight_fetch.c, flight_store.c.
+ */
+#ifndef PROXY_FLIGHT_INSIDE_H
+#define PROXY_FLIGHT_INSIDE_H
+
+#include "nearside/memory/digest.h"
+#include "proxy/request.h"
+
+#define RUN_MAGIC UINT32_C(0x6e72756e)
+
+enum {
+    TOKEN_LEN = 40,
+};
+
+struct flight_run {
+    uint32_t magic;
+    struct list link; /* worker's */
+    struct worker *worker;
+    struct flight *flight;  /* a reference */
+    struct request *leader; /* a reference, until the head has come */
+    const struct route *route;
+    struct policy_request policy;
+    size_t group;
+    struct arena arena; /* the keys below, and what the fetch needs */
+    struct slice key;
+    struct slice entry_key;
+    struct slice lease_key;
+    /* Of a variant: the record that names what varies, and where it is. */
+    struct entry *record;
+    struct slice base_key;
+    struct slice base_entry_key;
+    /* Of a response that turned out to vary: the leader's variant. */
+    struct slice variant_key;
+    struct slice variant_entry_key;
+
+    struct redis_call get;
+    struct redis_call set; /* SET of the lease; the scripts later */
+    struct slice argv[10];
+    struct slice get_argv[2];
+    struct loop_timer timer; /* poll, then renewal */
+    struct loop_task failed; /* a failure told at the turn's end */
+    int64_t wait_until_ms;
+    bool is_resolved;   /* whoever waits has been told */
+    bool is_background; /* told of a stale entry; the run renews it */
+    bool is_lease_asked;
+    bool is_get_failed;
+    bool has_lease;
+    bool may_have_lease;
+    char px[24];
+    char max[12];
+    char token[TOKEN_LEN];
+    size_t token_len;
+
+    struct fetch fetch;
+    struct policy_verdict verdict;
+    int64_t request_ms; /* wall */
+    int64_t response_ms;
+    unsigned status;
+    bool is_validated;    /* a 304 that speaks of `stale` */
+    struct slice merged;  /* its lines, with the 304's */
+    struct entry *entry;  /* while it is being stored */
+    struct entry *second; /* stored with it: a variant beside its record */
+    struct entry *stale;  /* found, to be validated or to stand in */
+};
+
+/* --- flight_run.c --- */
+
+/* Tells whoever waits, once; later results are dropped. */
+void flight_tell(struct flight_run *run, const struct flight_result *own_result,
+    bool keeps_open);
+void flight_tell_entry(struct flight_run *run, struct entry *own_entry);
+
+/* The end; with the lease given back if there is one, or may be. */
+void flight_run_end(struct flight_run *run);
+void flight_run_end_released(struct flight_run *run);
+
+/*
+ * What is in a reply to GET, if it is of use. True: it answers, *out_entry
+ * is a reference. False: not there, or kept in run->stale.
+ */
+bool flight_take_value(struct flight_run *run, enum rc rc,
+    struct redis_reply *reply, struct entry **out_entry);
+void flight_send_get(struct flight_run *run, redis_reply_fn on_reply);
+
+static inline bool
+flight_is_doomed(struct flight_run *run)
+{
+    return atomic_load(&run->flight->is_doomed);
+}
+
+/* --- flight_lease.c --- */
+
+void flight_lease(struct flight_run *run);
+void flight_renew_later(struct flight_run *run);
+
+/* --- flight_fetch.c --- */
+
+void flight_fetch(struct flight_run *run);
+
+/* --- flight_store.c: each of them ends the run --- */
+
+/* The fill that is complete. */
+void flight_store_fill(struct flight_run *run);
+
+/* run->entry, made from a validated one. */
+void flight_store_entry(struct flight_run *run);
+
+/* That it is not storable. */
+void flight_store_marker(struct flight_run *run);
+
+/* A record for a response that varies; RC_NOMEM. */
+enum rc flight_make_record(struct flight_run *run) RC_MUST_CHECK;
+
+#endif

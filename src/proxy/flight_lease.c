@@ -1,0 +1,166 @@
+/*
+ * The lease: the right to fetch, fleet-wide. Taken with the entry looked up
+ * once more behind it, so that what another instance has stored meanwhile
+ * is not fetched again; renewed while the fetch lasts.
+ */
+#include <stdio.h>
+
+#include "proxy/flight_inside.h"
+
+enum {
+    LEASE_MS = 3000,
+    LEASE_RENEW_MS = 500, /* also how soon a lost lease is noticed */
+    POLL_MIN_MS = 15,
+    POLL_MAX_MS = 60,
+};
+
+static struct slice
+lease_ms_text(struct flight_run *run)
+{
+    int n = snprintf(run->px, sizeof(run->px), "%d", LEASE_MS);
+
+    return slice_of(run->px, (size_t)n);
+}
+
+/* Nobody else in the fleet, nor this process at another time, has it. */
+static void
+make_token(struct flight_run *run)
+{
+    struct proxy *proxy = run->worker->proxy;
+
+    run->token_len = (size_t)snprintf(run->token, sizeof(run->token),
+        "%016llx-%llx", (unsigned long long)proxy->instance,
+        atomic_fetch_add_explicit(&proxy->tokens, 1, memory_order_relaxed));
+}
+
+static void
+on_poll(void *ctx)
+{
+    flight_lease(OBJ_OF(struct flight_run, ctx, RUN_MAGIC));
+}
+
+/* Another has it. A background run has nobody to wait for it. */
+static void
+lease_taken(struct flight_run *run, int64_t now_ms)
+{
+    if (run->is_background) {
+        flight_run_end(run);
+        return;
+    }
+    if (now_ms >= run->wait_until_ms) {
+        worker_count_limit(run->worker, LIMIT_FLIGHT_WAIT);
+        flight_fetch(run);
+        return;
+    }
+    loop_timer_init(&run->timer, run->worker->loop, on_poll, run);
+    loop_timer_arm(&run->timer, now_ms + POLL_MIN_MS +
+                                    (int64_t)random_below(&run->worker->random,
+                                        POLL_MAX_MS - POLL_MIN_MS));
+}
+
+/* The SET and the GET behind it have ended, without an entry. */
+static void
+after_both(struct flight_run *run)
+{
+    if (run->has_lease || !run->is_lease_asked || run->is_get_failed) {
+        flight_fetch(run);
+    } else {
+        lease_taken(run, loop_now_ms(run->worker->loop));
+    }
+}
+
+/* One connection answers in order, and so the SET first, as a rule; but one
+   of the two may be sent elsewhere (ASK), or be refused. */
+static void
+on_set(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
+
+    run->has_lease = rc == RC_OK && reply->type == REDIS_STATUS;
+    run->is_lease_asked = rc == RC_OK && reply->type != REDIS_ERROR;
+    run->may_have_lease = run->has_lease || (rc != RC_OK && run->set.was_sent);
+    if (!redis_call_is_active(&run->get)) {
+        after_both(run);
+    }
+}
+
+static void
+on_get(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
+    struct entry *entry;
+
+    run->is_get_failed = rc != RC_OK;
+    if (flight_take_value(run, rc, reply, &entry)) {
+        redis_call_cancel(&run->set);
+        flight_tell_entry(run, entry);
+        flight_run_end_released(run);
+    } else if (!redis_call_is_active(&run->set)) {
+        after_both(run);
+    }
+}
+
+void
+flight_lease(struct flight_run *run)
+{
+    if (run->token_len == 0) {
+        make_token(run);
+    }
+    run->is_lease_asked = false;
+    run->may_have_lease = true; /* until its reply says that it has not */
+    run->set = (struct redis_call){.on_reply = on_set, .ctx = run};
+    run->argv[0] = SLICE("SET");
+    run->argv[1] = run->lease_key;
+    run->argv[2] = slice_of(run->token, run->token_len);
+    run->argv[3] = SLICE("NX");
+    run->argv[4] = SLICE("PX");
+    run->argv[5] = lease_ms_text(run);
+    redis_send(run->worker->redis, &run->set, run->entry_key, 6, run->argv);
+    flight_send_get(run, on_get);
+}
+
+/* The lease is gone: a write came. What is under way goes on for those who
+   have joined; nobody else joins, nothing is stored. */
+static void
+lease_lost(struct flight_run *run)
+{
+    run->has_lease = false;
+    run->may_have_lease = false;
+    flight_close(run->worker->proxy->flights, run->flight);
+}
+
+static void
+on_renewed(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
+
+    if (rc == RC_OK && reply->type == REDIS_INTEGER && reply->integer == 0) {
+        lease_lost(run);
+        return;
+    }
+    flight_renew_later(run);
+}
+
+static void
+on_renew_timer(void *ctx)
+{
+    struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
+
+    if (!run->has_lease || redis_call_is_active(&run->set)) {
+        return;
+    }
+    run->set = (struct redis_call){.on_reply = on_renewed, .ctx = run};
+    run->argv[0] = run->lease_key;
+    run->argv[1] = slice_of(run->token, run->token_len);
+    run->argv[2] = lease_ms_text(run);
+    redis_eval(run->worker->redis, &run->set,
+        &run->worker->proxy->scripts.renew, run->argv, 1, 3);
+}
+
+void
+flight_renew_later(struct flight_run *run)
+{
+    loop_timer_init(&run->timer, run->worker->loop, on_renew_timer, run);
+    loop_timer_arm(
+        &run->timer, loop_now_ms(run->worker->loop) + LEASE_RENEW_MS);
+}

@@ -1,0 +1,317 @@
+/*
+ * Storing: always by a script, always only while the token still holds.
+ *
+ * A response that varies is stored as two values in one slot: under the base
+ * key a record that names the fields and a generation, under the variant's
+ * key the response. The generation is part of the variant's key, and a
+ * variant is stored only while its record is the one it was chosen by: so a
+ * write, which deletes the record alone, puts all variants out of reach.
+ */
+#include <stdio.h>
+
+#include "nearside/http/write.h"
+#include "nearside/memory/codec.h"
+#include "proxy/flight_inside.h"
+#include "proxy/invalidate.h"
+
+enum {
+    /* How long "not storable" is remembered, fleet-wide. */
+    PASS_MARKER_MS = 5000,
+    STORE_TIMEOUT_MS = 1000,
+    GENERATION_LEN = 16,
+};
+
+/* A record is good for as long as Redis keeps it, which its variants decide:
+   this only has to be longer. */
+#define RECORD_MS INT64_C(31536000000)
+
+static void
+on_stored(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
+    const struct proxy_metrics *m = &run->worker->proxy->metrics;
+
+    if (rc != RC_OK || reply->type != REDIS_INTEGER) {
+        worker_count(run->worker, m->stores_failed);
+        /* Nobody is to wait for a lease whose fetch is over. */
+        flight_run_end_released(run);
+        return;
+    }
+    if (reply->integer == 2) {
+        worker_count_limit(run->worker, LIMIT_VARIANTS);
+    } else {
+        worker_count(
+            run->worker, reply->integer == 1 ? m->stores : m->stores_fenced);
+    }
+    flight_run_end(run);
+}
+
+static void
+send_script(struct flight_run *run, const struct redis_script *script,
+    unsigned keys, unsigned count)
+{
+    loop_timer_cancel(&run->timer);
+    redis_call_cancel(&run->set);
+    run->set = (struct redis_call){
+        .on_reply = on_stored,
+        .ctx = run,
+        .deadline_ms = loop_now_ms(run->worker->loop) + STORE_TIMEOUT_MS,
+    };
+    redis_eval(run->worker->redis, &run->set, script, run->argv, keys, count);
+}
+
+static struct slice
+px_text(struct flight_run *run, int64_t px_ms)
+{
+    int n = snprintf(run->px, sizeof(run->px), "%lld", (long long)px_ms);
+
+    return slice_of(run->px, (size_t)n);
+}
+
+/* One value under its own key. */
+static void
+send_fill(struct flight_run *run, int64_t px_ms)
+{
+    run->argv[0] = run->entry_key;
+    run->argv[1] = run->lease_key;
+    run->argv[2] = slice_of(run->token, run->token_len);
+    run->argv[3] = run->entry->blob;
+    run->argv[4] = px_text(run, px_ms);
+    send_script(run, &run->worker->proxy->scripts.fill, 2, 5);
+}
+
+/* A record and the first variant. */
+static void
+send_record(struct flight_run *run, int64_t px_ms)
+{
+    run->argv[0] = run->entry_key;
+    run->argv[1] = run->lease_key;
+    run->argv[2] = run->variant_entry_key;
+    run->argv[3] = slice_of(run->token, run->token_len);
+    run->argv[4] = run->entry->blob;
+    run->argv[5] = px_text(run, px_ms);
+    run->argv[6] = run->second->blob;
+    send_script(run, &run->worker->proxy->scripts.fill_record, 3, 7);
+}
+
+/* Where a record's variants are counted: its own key with ":n:" and its
+   generation behind it, in the same slot. Empty: no memory. */
+static struct slice
+count_key_of(struct flight_run *run)
+{
+    size_t size = run->base_entry_key.len + 3 + run->record->body.len;
+    char *text = arena_alloc(&run->arena, size);
+    struct writer w;
+
+    if (text == NULL) {
+        return slice_of(NULL, 0);
+    }
+    w = writer_of(text, size);
+    write_slice(&w, run->base_entry_key);
+    write_slice(&w, SLICE(":n:"));
+    write_slice(&w, run->record->body);
+    return writer_slice(&w);
+}
+
+/* A further variant of a record. */
+static void
+send_variant(struct flight_run *run, int64_t px_ms)
+{
+    int n = snprintf(run->max, sizeof(run->max), "%u",
+        run->worker->proxy->opts.limits.variants_max);
+    struct slice count_key = count_key_of(run);
+
+    if (count_key.len == 0) {
+        flight_run_end_released(run);
+        return;
+    }
+    run->argv[0] = run->entry_key;
+    run->argv[1] = run->lease_key;
+    run->argv[2] = run->base_entry_key;
+    run->argv[3] = count_key;
+    run->argv[4] = slice_of(run->token, run->token_len);
+    run->argv[5] = run->entry->blob;
+    run->argv[6] = px_text(run, px_ms);
+    run->argv[7] = run->record->blob;
+    run->argv[8] = slice_of(run->max, (size_t)n);
+    send_script(run, &run->worker->proxy->scripts.fill_variant, 4, 9);
+}
+
+struct fill_cursor {
+    struct fill *fill;
+    struct fill_chunk *at;
+};
+
+static struct slice
+next_run(void *ctx)
+{
+    struct fill_cursor *cursor = ctx;
+
+    return fill_run(cursor->fill, &cursor->at);
+}
+
+static enum rc
+encode_fill(struct flight_run *run, struct slice key, struct entry **out)
+{
+    struct fill *fill = run->fetch.fill;
+    struct fill_cursor cursor = {.fill = fill};
+    const struct policy_verdict *v = &run->verdict;
+    const struct codec_parts parts = {
+        .status = (uint16_t)run->status,
+        .flags = v->flags,
+        .while_ms = v->while_ms,
+        .if_error_ms = v->if_error_ms,
+        .created_ms = v->created_ms,
+        .fresh_until_ms = v->fresh_until_ms,
+        .stale_until_ms = v->stale_until_ms,
+        .origin_cost_ms =
+            (uint32_t)((run->fetch.head_us - run->fetch.start_us) / 1000),
+        .key = key,
+        .fields = fill_message(fill)->fields,
+        .body_next = next_run,
+        .body_ctx = &cursor,
+        .body_len = (size_t)fill_len(fill),
+    };
+
+    return codec_encode(&parts, out);
+}
+
+static bool
+may_store(struct flight_run *run)
+{
+    return run->has_lease && !flight_is_doomed(run);
+}
+
+/* Does the response vary by what the record says, and by nothing else? */
+static bool
+fits_record(struct flight_run *run)
+{
+    if (run->record == NULL) {
+        return run->verdict.vary.count == 0 || run->variant_key.len > 0;
+    }
+    return slice_eq(vary_text(&run->verdict.vary), run->record->vary);
+}
+
+/* The origin varies by something else now: the record goes, and with it all
+   its variants. */
+static void
+drop_record(struct flight_run *run)
+{
+    struct invalidation *i = invalidation_start(
+        run->worker, run->base_key, run->base_entry_key, NULL, NULL);
+
+    (void)i;
+    flight_run_end_released(run);
+}
+
+static void
+store(struct flight_run *run)
+{
+    int64_t px_ms = run->verdict.stale_until_ms -
+                    clock_wall_ms(loop_clock(run->worker->loop));
+
+    if (px_ms <= 0) {
+        flight_run_end_released(run);
+    } else if (run->second != NULL) {
+        send_record(run, px_ms);
+    } else if (run->record != NULL) {
+        send_variant(run, px_ms);
+    } else {
+        send_fill(run, px_ms);
+    }
+}
+
+void
+flight_store_fill(struct flight_run *run)
+{
+    bool is_new = run->variant_key.len > 0;
+    enum rc rc;
+
+    if (!may_store(run)) {
+        flight_run_end_released(run);
+        return;
+    }
+    if (!fits_record(run)) {
+        drop_record(run);
+        return;
+    }
+    rc = is_new ? encode_fill(run, run->variant_key, &run->second)
+                : encode_fill(run, run->key, &run->entry);
+    if (rc != RC_OK) {
+        worker_count_limit(run->worker, LIMIT_MEMORY);
+        flight_run_end_released(run);
+        return;
+    }
+    store(run);
+}
+
+void
+flight_store_entry(struct flight_run *run)
+{
+    if (!may_store(run) || !run->verdict.is_storable) {
+        flight_run_end_released(run);
+    } else if (!fits_record(run)) {
+        drop_record(run);
+    } else {
+        store(run);
+    }
+}
+
+void
+flight_store_marker(struct flight_run *run)
+{
+    int64_t now_ms = clock_wall_ms(loop_clock(run->worker->loop));
+    const struct codec_parts parts = {
+        .flags = ENTRY_PASS,
+        .created_ms = now_ms,
+        .fresh_until_ms = now_ms + PASS_MARKER_MS,
+        .stale_until_ms = now_ms + PASS_MARKER_MS,
+        .key = run->key,
+    };
+
+    entry_unref(&run->entry);
+    if (!may_store(run) || run->record != NULL ||
+        codec_encode(&parts, &run->entry) != RC_OK) {
+        flight_run_end_released(run);
+        return;
+    }
+    send_fill(run, PASS_MARKER_MS);
+}
+
+enum rc
+flight_make_record(struct flight_run *run)
+{
+    static const char digits[] = "0123456789abcdef";
+    char generation[GENERATION_LEN];
+    uint64_t random = random_next(&run->worker->random);
+    const struct codec_parts parts = {
+        .flags = ENTRY_VARY_RECORD,
+        .created_ms = run->response_ms,
+        .fresh_until_ms = run->response_ms + RECORD_MS,
+        .stale_until_ms = run->response_ms + RECORD_MS,
+        .key = run->key,
+        .vary = vary_text(&run->verdict.vary),
+        .body = slice_of(generation, GENERATION_LEN),
+    };
+    enum rc rc;
+
+    for (size_t i = 0; i < GENERATION_LEN; i++) {
+        generation[i] = digits[(random >> (4 * i)) & 15];
+    }
+    rc = codec_encode(&parts, &run->entry);
+    if (rc == RC_OK) {
+        rc = request_choose_variant(run->leader, run->entry);
+    }
+    if (rc == RC_OK) {
+        rc = arena_copy(&run->arena, run->leader->key, &run->variant_key);
+    }
+    if (rc == RC_OK) {
+        rc = arena_copy(
+            &run->arena, run->leader->entry_key, &run->variant_entry_key);
+    }
+    if (rc != RC_OK) {
+        run->variant_key = slice_of(NULL, 0);
+        entry_unref(&run->entry);
+    }
+    return rc;
+}
