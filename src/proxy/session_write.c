@@ -294,6 +294,15 @@ batch_is_done(const struct session_out *out)
 /* --- writing ----------------------------------------------------------- */
 
 static void
+answer_failed(struct session *s)
+{
+    if (source_of_answer(s)->reader.is_cut) {
+        worker_count_limit(s->worker, LIMIT_READER_CUT);
+    }
+    session_end(s, true);
+}
+
+static void
 on_source(void *ctx)
 {
     struct session *s = OBJ_OF(struct session, ctx, SESSION_MAGIC);
@@ -303,7 +312,7 @@ on_source(void *ctx)
     }
     /* A reader that was cut must not wait for the rest of its batch. */
     if (source_state(source_of_answer(s)) == SOURCE_FAILED) {
-        session_end(s, true);
+        answer_failed(s);
         return;
     }
     session_write(s);
@@ -330,15 +339,6 @@ session_wait_writable(struct session *s)
 {
     conn_want_write(s->conn, true);
     session_arm(s);
-}
-
-static void
-answer_failed(struct session *s)
-{
-    if (source_of_answer(s)->reader.is_cut) {
-        worker_count_limit(s->worker, LIMIT_READER_CUT);
-    }
-    session_end(s, true);
 }
 
 void

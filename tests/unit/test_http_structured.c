@@ -195,6 +195,8 @@ strings_are_quoted_and_tokens_are_not(void **state)
         {"'a'", NULL},
         {"foo123/456", "token:foo123/456"},
         {"*", "token:*"},
+        {"z", "token:z"},
+        {"Z1", "token:Z1"},
         {"*a:b/c", "token:*a:b/c"},
         {"A!#$%&'*+-.^_`|~", "token:A!#$%&'*+-.^_`|~"},
         {"/a", NULL},
@@ -221,6 +223,7 @@ byte_sequences_are_base64_padded_or_not(void **state)
         {":aQ==:", "bytes:i"},
         {":aQ:", "bytes:i"},
         {":aR==:", "bytes:i"}, /* pad bits */
+        {":zzZZ:", "bytes:\xcf\x36\x59"},
         {"::", "bytes:"},
         {":0A==:", "bytes:\xd0"},
         {":+/+/:", "bytes:\xfb\xff\xbf"},
@@ -238,9 +241,13 @@ byte_sequences_are_base64_padded_or_not(void **state)
         {":aGVs bG8=:", NULL},
         {":aGVs\nbG8=:", NULL},
     };
+    struct sf_item item;
 
     (void)state;
     EXPECT_ITEMS(rows);
+    assert_int_equal(sf_parse_item(SLICE(":aQ==:;a"), &item), RC_OK);
+    assert_slice(item.text, "aQ==");
+    assert_slice(item.params, ";a");
 }
 
 /* RFC 9651 4.2.10 */

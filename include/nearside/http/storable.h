@@ -1,7 +1,7 @@
 /*
  * May a response be stored (RFC 9111 3)? One decision for a shared cache:
- * what the RFC forbids is never stored, and unless told otherwise neither
- * is what attacks on caches live of (404s to bad requests apart).
+ * what the RFC forbids is never stored, and unless opts say so neither is
+ * what attacks on caches live of.
  */
 #ifndef NEARSIDE_HTTP_STORABLE_H
 #define NEARSIDE_HTTP_STORABLE_H
@@ -20,8 +20,9 @@ const char *storable_detail(enum storable verdict);
 
 /* Zero is safe; storable_opts_rfc() is all that the RFC allows. */
 struct storable_opts {
-    bool all_statuses;    /* explicit freshness counts for any final status,
-                             not only 200 203 204 300 301 308 404 410 */
+    bool all_statuses;    /* explicit freshness counts for any final status
+                             but 206 304 412 416, which are never stored;
+                             not only for 200 203 204 300 301 308 404 410 */
     bool set_cookie;      /* with Set-Cookie too (stripped by the caller or
                              not) */
     bool shares_cookie;   /* to requests with credentials other than

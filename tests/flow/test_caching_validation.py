@@ -1,0 +1,402 @@
+"""Stale entries: asked about with their validators, renewed by a 304, served
+while they are renewed or while the origin fails, and never where it forbids
+that (RFC 9111 4.2.4 and 4.3, RFC 5861)."""
+
+import time
+import unittest
+
+from lib import Nearside, wait_until
+from lib.caching import (CachingTest, FRESH, STALE, Said, cache_control,
+                         http_date)
+from lib.scripted import Steps, together
+
+OLD = http_date(1_000_000_000)
+
+
+class Validation(CachingTest):
+    routes = 'route "/c/*" { ttl = 0  keep = 10m }\n'
+
+    def validate(self, target, *fields, **more):
+        """Asks when the origin says that; the answer."""
+        self.says(*fields, **more)
+        return self.get(target)
+
+    def test_all_stored_validators_are_sent(self):
+        target = self.target()
+        self.fill(target, *STALE, ("ETag", '"v1"'), ("Last-Modified", OLD))
+        self.validate(target, FRESH, ("ETag", '"v1"'), status="304 Same")
+        asked = self.last(target).fields
+        self.assertEqual(asked["If-None-Match"], '"v1"')
+        self.assertEqual(asked["If-Modified-Since"], OLD)
+
+    def test_a_weak_tag_is_sent_as_it_is(self):
+        target = self.target()
+        first = self.fill(target, *STALE, ("ETag", 'W/"v1"'))
+        got = self.validate(target, FRESH, ("ETag", 'W/"v1"'),
+                            status="304 Same")
+        self.assertEqual(self.last(target).fields["If-None-Match"], 'W/"v1"')
+        self.assertEqual(got.body, first.body)
+
+    def test_a_304_renews_lifetime_and_fields(self):
+        target = self.target()
+        first = self.fill(target, *STALE, ("ETag", '"v1"'), ("X-Old", "1"),
+                          ("X-Both", "old"), ("Content-Type", "text/a"))
+        got = self.validate(target, FRESH, ("ETag", '"v1"'), ("X-New", "2"),
+                            ("X-Both", "new"), status="304 Same")
+        self.assertRegex(got.cache_status,
+                         r"nearside; fwd=stale; fwd-status=304; "
+                         r"stored; ttl=(59|60)\Z")
+        self.assertEqual((got.status, got.body), (200, first.body))
+        again = None
+
+        def is_hit():
+            nonlocal again
+            again = self.get(target)
+            return "; hit" in again.cache_status
+
+        wait_until(is_hit, what="the renewed entry is stored")
+        self.assert_hit(again, first)
+        for answer in (got, again):
+            self.assertEqual(
+                [answer.fields[name] for name in
+                 ("X-Old", "X-New", "X-Both", "Content-Type",
+                  "Content-Length")],
+                ["1", "2", "new", "text/a", str(len(first.body))])
+            self.assertIn(answer.fields["Age"], ("0", "1"))
+
+    def test_a_200_replaces_the_stale_one(self):
+        target = self.target()
+        first = self.fill(target, *STALE, ("ETag", '"v1"'), ("X-Old", "1"))
+        old = self.value(target)
+        got = self.validate(target, FRESH, ("ETag", '"v2"'))
+        self.assertEqual(got.cache_status, "nearside; fwd=stale; stored")
+        self.assertNotEqual(got.body, first.body)
+        wait_until(lambda: self.value(target) != old, what="it is replaced")
+        again = self.get(target)
+        self.assert_hit(again, got)
+        self.assertNotIn("X-Old", again.fields)
+
+    def test_a_304_for_another_tag_renews_nothing(self):
+        """RFC 9111 4.3.4: no stored response is identified by it."""
+        target = self.target()
+        self.fill(target, *STALE, ("ETag", '"v1"'), ("X-Is", "old"))
+        old = self.value(target)
+        got = self.validate(target, FRESH, ("ETag", '"v2"'), ("X-Is", "new"),
+                            status="304 Same")
+        self.assertEqual(got.status, 200)
+        self.assertNotIn("stored", got.cache_status)
+        self.assertIn(self.value(target), (old, None))
+
+    def test_a_304_without_freshness_leaves_it_stale(self):
+        target = self.target()
+        first = self.fill(target, cache_control("max-age=0"),
+                          ("ETag", '"v1"'))
+        for times in (2, 3, 4):
+            got = self.validate(target, ("ETag", '"v1"'), status="304 Same")
+            self.assertIn("fwd=stale; fwd-status=304", got.cache_status)
+            self.assertEqual(got.body, first.body)
+            self.assert_asked(target, times)
+
+    def test_no_cache_is_validated_at_each_use(self):
+        target = self.target()
+        first = self.fill(target, cache_control("no-cache, max-age=60"),
+                          ("ETag", '"v1"'))
+        for times in (2, 3, 4):
+            got = self.validate(target, cache_control("no-cache, max-age=60"),
+                                ("ETag", '"v1"'), status="304 Same")
+            self.assertIn("fwd-status=304", got.cache_status)
+            self.assertEqual(got.body, first.body)
+            self.assert_asked(target, times)
+        self.assertNotEqual(
+            self.validate(target, cache_control("no-cache"),
+                          ("ETag", '"v2"')).body, first.body)
+
+    def test_a_304_that_says_no_store_ends_the_storing(self):
+        target = self.target()
+        first = self.fill(target, *STALE, ("ETag", '"v1"'))
+        got = self.validate(target, cache_control("no-store"),
+                            ("ETag", '"v1"'), status="304 Same")
+        self.assertEqual(got.body, first.body)
+        self.assertNotIn("stored", got.cache_status)
+        before = len(self.asked(target))
+        self.says(FRESH)
+        self.assertNotEqual(self.get(target).body, first.body)
+        self.assert_asked(target, before + 1)
+
+    def test_the_client_that_asks_with_a_tag_gets_its_own_answer(self):
+        """RFC 9111 4.3.2: 200 to who has another than the one that the
+        origin said is still good, 304 to who has that one."""
+        for tag, status in (('"v0"', 200), ('"v1"', 304)):
+            with self.subTest(tag=tag):
+                target = self.target()
+                first = self.fill(target, *STALE, ("ETag", '"v1"'))
+                self.says(FRESH, ("ETag", '"v1"'), status="304 Same")
+                got = self.get(target, {"If-None-Match": tag})
+                self.assertEqual(got.status, status)
+                self.assertEqual(
+                    self.last(target).fields["If-None-Match"], '"v1"')
+                if status == 200:
+                    self.assertEqual(got.body, first.body)
+
+    def test_one_validation_serves_all_who_wait(self):
+        target = self.target()
+        first = self.fill(target, *STALE, ("ETag", '"v1"'))
+        steps = Steps()
+        self.addCleanup(steps.go, "end")
+        same = Said(FRESH, ("ETag", '"v1"'), status="304 Same")
+
+        def slow(request, n):
+            del request, n
+            steps.wait("end")
+            return same
+
+        self.says(slow)
+
+        def ask(i):
+            if i == 0:
+                self.wait_asked(target, 2)
+                time.sleep(0.1)  # for the others to have come; not needed
+                steps.go("end")
+                return None
+            return self.get(target)
+
+        answers = together(9, ask)[1:]
+        self.assert_asked(target, 2)
+        self.assertEqual({a.body for a in answers}, {first.body})
+        self.assertEqual({a.status for a in answers}, {200})
+
+    def test_without_validators_nothing_is_kept(self):
+        target = self.target()
+        self.says(*STALE)
+        got = self.get(target)
+        self.assertNotIn("stored", got.cache_status)
+
+    def test_a_lifetime_that_passes_is_validated(self):
+        """The one that waits for the clock."""
+        target = self.target()
+        first = self.fill(target, cache_control("max-age=1"),
+                          ("ETag", '"v1"'))
+        self.assert_hit(self.get(target), first)
+        self.says(FRESH, ("ETag", '"v1"'), status="304 Same")
+        wait_until(lambda: "fwd-status=304" in self.get(target).cache_status,
+                   what="it is stale")
+        self.assert_asked(target, 2)
+
+
+class WhileRevalidate(CachingTest):
+    routes = 'route "/c/*" { ttl = 0  keep = 10m }\n'
+    windows = ("Cache-Control", "max-age=9, stale-while-revalidate=60")
+    stale = (windows, ("Age", "9"), ("ETag", '"v1"'))
+
+    def setUp(self):
+        super().setUp()
+        self.steps = Steps()
+        self.addCleanup(self.steps.go, "end")
+
+    def says_slowly(self, said):
+        def slow(request, n):
+            del request, n
+            self.steps.wait("end")
+            return said
+
+        self.says(slow)
+
+    def test_the_stale_one_at_once_and_one_refresh_behind(self):
+        target = self.target()
+        first = self.fill(target, *self.stale)
+        self.says_slowly(Said(FRESH, ("ETag", '"v2"')))
+        for _ in range(5):
+            got = self.get(target)
+            self.assertIn("detail=stale-while-revalidate", got.cache_status)
+            self.assertEqual(got.body, first.body)
+            self.assertGreaterEqual(int(got.fields["Age"]), 9)
+        self.wait_asked(target, 2)
+        self.steps.go("end")
+        wait_until(lambda: self.get(target).body != first.body,
+                   what="the new one is there")
+        self.assert_hit(self.get(target))
+        self.assert_asked(target, 2)
+
+    def test_a_304_behind_renews(self):
+        target = self.target()
+        first = self.fill(target, *self.stale)
+        self.says(FRESH, ("ETag", '"v1"'), status="304 Same")
+        self.assertEqual(self.get(target).body, first.body)
+        wait_until(lambda: "; hit" in self.get(target).cache_status,
+                   what="it is renewed")
+        self.assert_hit(self.get(target), first)
+        self.assertEqual(self.last(target).fields["If-None-Match"], '"v1"')
+
+    def test_two_daemons_make_one_refresh(self):
+        other = self.use(Nearside(self.make_conf(), name="other"))
+        target = self.target()
+        first = self.fill(target, *self.stale)
+        self.says_slowly(Said(FRESH, ("ETag", '"v2"')))
+        for _ in range(4):
+            for daemon in (self.daemon, other):
+                got = daemon.get(target)
+                self.assertEqual(got.body, first.body)
+        self.wait_asked(target, 2)
+        self.steps.go("end")
+        for daemon in (self.daemon, other):
+            wait_until(lambda d=daemon: "; hit" in d.get(target).cache_status,
+                       what="the new one is there")
+        self.assert_asked(target, 2)
+
+    def test_a_refresh_that_fails_leaves_the_stale_one(self):
+        target = self.target()
+        first = self.fill(target, *self.stale)
+        self.says(FRESH, status="503 Down")
+        for times in (2, 3):
+            got = self.get(target)
+            self.assertEqual((got.status, got.body), (200, first.body))
+            self.wait_asked(target, times)
+        self.assertEqual(self.get(target).body, first.body)
+
+    def test_where_it_is_forbidden_nothing_stale_is_served(self):
+        for more in ("must-revalidate", "proxy-revalidate", "s-maxage=9",
+                     "no-cache"):
+            with self.subTest(more=more):
+                target = self.target()
+                first = self.fill(
+                    target, cache_control(self.windows[1] + ", " + more),
+                    *self.stale[1:])
+                self.says(FRESH, ("ETag", '"v2"'))
+                self.assertNotEqual(self.get(target).body, first.body)
+
+    def test_beyond_the_window_it_is_validated_first(self):
+        target = self.target()
+        first = self.fill(
+            target, cache_control("max-age=9, stale-while-revalidate=1"),
+            *self.stale[1:])
+        self.says_slowly(Said(status="503 Down"))  # nothing renews it
+        end = time.monotonic() + 1.1
+        while time.monotonic() < end:
+            self.assertEqual(self.get(target).body, first.body)
+            time.sleep(0.1)
+        self.steps.go("end")
+        self.says(FRESH, ("ETag", '"v2"'))
+        wait_until(lambda: self.get(target).body != first.body,
+                   what="it is not served any more")
+
+
+class OnError(CachingTest):
+    """What stands in when the origin fails, and what must not."""
+
+    routes = ('route "/c/*" { ttl = 0 }\n'
+              'route "/grace/*" { ttl = 0  grace = 10m  keep = 10m }\n')
+    stale = (cache_control("max-age=9, stale-if-error=60"), ("Age", "9"))
+
+    def test_errors_that_stale_stands_in_for(self):
+        for status in (500, 502, 503, 504):
+            with self.subTest(status=status):
+                target = self.target()
+                first = self.fill(target, *self.stale)
+                self.says(status=f"{status} Down")
+                got = self.get(target)
+                self.assertEqual((got.status, got.body), (200, first.body))
+                self.assertRegex(
+                    got.cache_status,
+                    rf"nearside; fwd=stale; fwd-status={status}; "
+                    r"ttl=-\d+; detail=stale-if-error\Z|"
+                    rf"nearside; fwd=stale; fwd-status={status}; "
+                    r"ttl=0; detail=stale-if-error\Z")
+
+    def test_other_answers_are_the_news(self):
+        for status in (200, 404, 410, 429, 501):
+            with self.subTest(status=status):
+                target = self.target()
+                self.fill(target, *self.stale)
+                self.says(status=f"{status} News")
+                self.assertEqual(self.get(target).status, status)
+
+    def test_a_connection_that_breaks(self):
+        target = self.target()
+        first = self.fill(target, *self.stale)
+        self.says(lambda request, n: None)
+        got = self.get(target)
+        self.assertEqual((got.status, got.body), (200, first.body))
+        self.assertIn("detail=stale-if-error", got.cache_status)
+        self.assertGreaterEqual(int(got.fields["Age"]), 9)
+
+    def test_it_is_over_when_the_origin_is_back(self):
+        target = self.target()
+        first = self.fill(target, *self.stale)
+        self.says(lambda request, n: None)
+        self.assertEqual(self.get(target).body, first.body)
+        self.says(FRESH)
+        got = self.get(target)
+        self.assertNotEqual(got.body, first.body)
+        self.assertEqual(got.status, 200)
+
+    def test_grace_of_the_route_is_for_all(self):
+        target = self.target("/grace")
+        first = self.fill(target, *STALE)
+        for fails in (lambda request, n: None, Said(status="503 Down")):
+            self.says(fails) if callable(fails) else self.says(
+                status=fails.status)
+            got = self.get(target)
+            self.assertEqual((got.status, got.body), (200, first.body))
+        self.says(FRESH)
+        self.assertNotEqual(self.get(target).body, first.body)
+
+    def test_where_it_is_forbidden_the_error_is_told(self):
+        for more in ("must-revalidate", "proxy-revalidate", "s-maxage=9",
+                     "no-cache"):
+            for base in ("/c", "/grace"):
+                with self.subTest(more=more, base=base):
+                    target = self.target(base)
+                    first = self.says(
+                        cache_control(self.stale[0][1] + ", " + more),
+                        ("Age", "9"), ("ETag", '"v1"'))
+                    first = self.get(target)
+                    self.says(status="503 Down")
+                    got = self.get(target)
+                    self.assertEqual(got.status, 503)
+                    self.says(lambda request, n: None)
+                    got = self.get(target)
+                    self.assertIn(got.status, (502, 504))
+                    self.assertNotEqual(got.body, first.body)
+
+    def test_without_a_window_the_error_is_told(self):
+        routes_keep = self.target()
+        self.says(*STALE)
+        self.get(routes_keep)
+        self.says(status="503 Down")
+        self.assertEqual(self.get(routes_keep).status, 503)
+
+    def test_with_keep_alone_the_error_is_told(self):
+        """Kept to be validated is not kept to be served."""
+        daemon = self.use(Nearside(self.make_conf().replace(
+            'route "/c/*" { ttl = 0 }', 'route "/c/*" { ttl = 0  keep = 1h }'
+        ), name="keeps"))
+        target = self.target()
+        self.says(*STALE, ("ETag", '"v1"'))
+        self.assertIn("; stored", daemon.get(target).cache_status)
+        self.wait_stored(target)
+        self.says(status="503 Down")
+        self.assertEqual(daemon.get(target).status, 503)
+        self.assertEqual(self.last(target).fields["If-None-Match"], '"v1"')
+
+    def test_an_origin_that_is_gone(self):
+        target = self.target("/grace")
+        first = self.fill(target, *STALE)
+        conf = self.make_conf().replace(self.origin.url, "http://127.0.0.1:1")
+        daemon = self.use(Nearside(conf, name="cut"))
+        got = daemon.get(target)
+        self.assertEqual((got.status, got.body), (200, first.body))
+        got = daemon.get(self.target("/grace"))
+        self.assertEqual(got.status, 502)
+
+    def test_conditions_and_ranges_get_their_answer_from_the_stale_one(self):
+        target = self.target("/grace")
+        first = self.fill(target, *STALE, ("ETag", '"v1"'))
+        self.says(status="503 Down")
+        got = self.get(target, {"If-None-Match": '"v1"'})
+        self.assertEqual((got.status, got.body), (304, b""))
+        got = self.get(target, {"If-None-Match": '"v0"'})
+        self.assertEqual((got.status, got.body), (200, first.body))
+
+
+if __name__ == "__main__":
+    unittest.main()
