@@ -18,6 +18,13 @@ setup_log(const struct conf *conf, struct log_opts *out)
     };
 }
 
+/* An entry of the largest size must fit, or it could never be stored. */
+static size_t
+larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 void
 setup_redis(const struct conf *conf, struct redis_opts *out)
 {
@@ -36,7 +43,8 @@ setup_redis(const struct conf *conf, struct redis_opts *out)
         .hang_ms = c->hang_ms,
         .refresh_interval_ms = c->refresh_interval_ms,
         .in_flight_max = c->in_flight_max,
-        .in_flight_bytes_max = c->in_flight_bytes_max,
+        .in_flight_bytes_max =
+            larger(c->in_flight_bytes_max, conf->limits.object_max + 1048576),
         /* A value is an object with its head and key around it. */
         .reply_max = conf->limits.object_max + 128 * 1024,
     };

@@ -236,6 +236,21 @@ tell_fill(struct flight_run *run, struct fill *fill)
     flight_tell(run, &result, v->is_storable);
 }
 
+/* A 304 that identifies nothing stored is of no use to anybody (RFC 9111
+   4.3.4): the origin is asked once more, without a condition. */
+static bool
+fetch_anew(struct flight_run *run)
+{
+    if (run->status != 304 || run->stale == NULL || run->is_plain) {
+        return false;
+    }
+    run->is_plain = true;
+    fetch_cancel(&run->fetch);
+    loop_timer_cancel(&run->timer);
+    flight_fetch(run);
+    return true;
+}
+
 static void
 on_fill(void *ctx, struct fill *fill)
 {
@@ -245,7 +260,8 @@ on_fill(void *ctx, struct fill *fill)
         loop_defer(run->worker->loop, &run->failed);
         return;
     }
-    if (run->is_validated || (is_error(run->status) && tell_stale(run))) {
+    if (run->is_validated || fetch_anew(run) ||
+        (is_error(run->status) && tell_stale(run))) {
         return;
     }
     tell_fill(run, fill);
@@ -261,6 +277,15 @@ on_outgrown(void *ctx)
     flight_close(run->worker->proxy->flights, run->flight);
 }
 
+/* Is the answer no word on whether the target can be stored? An error while
+   something is stored is none: that may still be renewed, or stand in. */
+static bool
+says_nothing(const struct flight_run *run)
+{
+    return is_personal(run) || run->status == 304 ||
+           (is_error(run->status) && run->stale != NULL);
+}
+
 static void
 on_end(void *ctx, enum fill_state state, bool is_early)
 {
@@ -270,8 +295,7 @@ on_end(void *ctx, enum fill_state state, bool is_early)
     flight_close(run->worker->proxy->flights, run->flight);
     if (run->is_validated) {
         end_validated(run);
-    } else if (state != FILL_COMPLETE || is_personal(run) ||
-               run->status == 304) {
+    } else if (state != FILL_COMPLETE || says_nothing(run)) {
         flight_run_end_released(run);
     } else if (run->verdict.is_storable) {
         flight_store_fill(run);
@@ -310,7 +334,7 @@ validators_of(struct flight_run *run)
     char *text;
     struct writer w;
 
-    if (run->stale == NULL) {
+    if (run->stale == NULL || run->is_plain) {
         return slice_of(NULL, 0);
     }
     text = arena_alloc(&run->arena, VALIDATORS_MAX);

@@ -59,6 +59,7 @@ struct flight_run {
     int64_t response_ms;
     unsigned status;
     bool is_validated;    /* a 304 that speaks of `stale` */
+    bool is_plain;        /* asked anew: a 304 spoke of something else */
     struct slice merged;  /* its lines, with the 304's */
     struct entry *entry;  /* while it is being stored */
     struct entry *second; /* stored with it: a variant beside its record */

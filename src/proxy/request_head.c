@@ -85,7 +85,8 @@ is_sent(struct request *r, const struct field *field, bool for_cache)
     if (is_forwarding(field->id) && !r->client.is_trusted) {
         return false;
     }
-    if ((for_cache && is_condition(field->id)) ||
+    if ((for_cache &&
+            (is_condition(field->id) || field->id == FIELD_ACCEPT_ENCODING)) ||
         is_ignored_credential(r->route_opts, field->id)) {
         return false;
     }
@@ -165,9 +166,28 @@ head_size(struct request *r, struct slice host, size_t extra)
     return size;
 }
 
+/* What chooses the variant is what is sent: the normal form (vary.h). */
+static void
+write_accept_encoding(struct writer *w, struct request *r)
+{
+    size_t len = w->len;
+    enum rc rc;
+
+    write_slice(w, SLICE("accept-encoding: "));
+    rc = vary_write_accept_encoding(&r->head, w);
+    if (rc == RC_OK) {
+        write_slice(w, SLICE("\r\n"));
+    } else {
+        w->len = len;
+    }
+}
+
 static void
 write_fields(struct writer *w, struct request *r, bool for_cache)
 {
+    if (for_cache && head_has(&r->head, FIELD_ACCEPT_ENCODING)) {
+        write_accept_encoding(w, r);
+    }
     for (size_t i = 0; i < r->head.field_count; i++) {
         const struct field *field = &r->head.fields[i];
         if (is_sent(r, field, for_cache)) {
