@@ -346,6 +346,20 @@ validators_of(struct flight_run *run)
     return w.is_full ? slice_of(NULL, 0) : writer_slice(&w);
 }
 
+/* The leader's memory goes once the head is there; the store comes later. */
+static enum rc
+keep_keys(struct flight_run *run)
+{
+    struct slice *const keys[] = {
+        &run->key, &run->entry_key, &run->base_key, &run->base_entry_key};
+    enum rc rc = RC_OK;
+
+    for (size_t i = 0; i < ARRAY_LEN(keys) && rc == RC_OK; i++) {
+        rc = arena_copy(&run->arena, *keys[i], keys[i]);
+    }
+    return rc;
+}
+
 void
 flight_fetch(struct flight_run *run)
 {
@@ -354,7 +368,8 @@ flight_fetch(struct flight_run *run)
     struct exchange_request request;
 
     run->request_ms = clock_wall_ms(loop_clock(run->worker->loop));
-    if (request_origin_head(run->leader, &opts, &request) != RC_OK ||
+    if (keep_keys(run) != RC_OK ||
+        request_origin_head(run->leader, &opts, &request) != RC_OK ||
         fetch_start(&run->fetch, run->worker, run->group, &request,
             &fetch_callbacks, run) != RC_OK) {
         loop_defer(run->worker->loop, &run->failed);

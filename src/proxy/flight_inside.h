@@ -23,8 +23,8 @@ struct flight_run {
     const struct route *route;
     struct policy_request policy;
     size_t group;
-    struct arena arena; /* the keys below, and what the fetch needs */
-    struct slice key;
+    struct arena arena; /* what the lease and the fetch need */
+    struct slice key;   /* the leader's, as are the others, until the fetch */
     struct slice entry_key;
     struct slice lease_key;
     /* Of a variant: the record that names what varies, and where it is. */

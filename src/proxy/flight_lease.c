@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "nearside/memory/key.h"
 #include "proxy/flight_inside.h"
 
 enum {
@@ -100,11 +101,28 @@ on_get(void *ctx, enum rc rc, struct redis_reply *reply)
     }
 }
 
+static bool
+make_lease_key(struct flight_run *run)
+{
+    char *lease = arena_alloc(&run->arena, run->entry_key.len);
+
+    if (lease == NULL) {
+        return false;
+    }
+    key_lease_of(run->entry_key, run->worker->proxy->prefix, lease);
+    run->lease_key = slice_of(lease, run->entry_key.len);
+    return true;
+}
+
 void
 flight_lease(struct flight_run *run)
 {
     if (run->token_len == 0) {
         make_token(run);
+        if (!make_lease_key(run)) {
+            loop_defer(run->worker->loop, &run->failed);
+            return;
+        }
     }
     run->is_lease_asked = false;
     run->may_have_lease = true; /* until its reply says that it has not */

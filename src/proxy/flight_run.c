@@ -27,7 +27,6 @@
 #include <stdlib.h>
 
 #include "nearside/memory/codec.h"
-#include "nearside/memory/key.h"
 #include "proxy/flight_inside.h"
 
 enum {
@@ -234,30 +233,6 @@ on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
 
 /* --- start ------------------------------------------------------------- */
 
-static enum rc
-keep_keys(struct flight_run *run, const struct request *leader)
-{
-    enum rc rc = arena_copy(&run->arena, leader->key, &run->key);
-    char *lease = arena_alloc(&run->arena, leader->entry_key.len);
-
-    if (rc == RC_OK) {
-        rc = arena_copy(&run->arena, leader->entry_key, &run->entry_key);
-    }
-    if (rc == RC_OK) {
-        rc = arena_copy(&run->arena, leader->base_key, &run->base_key);
-    }
-    if (rc == RC_OK) {
-        rc = arena_copy(
-            &run->arena, leader->base_entry_key, &run->base_entry_key);
-    }
-    if (rc != RC_OK || lease == NULL) {
-        return RC_NOMEM;
-    }
-    key_lease_of(leader->entry_key, run->worker->proxy->prefix, lease);
-    run->lease_key = slice_of(lease, leader->entry_key.len);
-    return RC_OK;
-}
-
 static struct flight_run *
 run_new(struct request *leader)
 {
@@ -272,11 +247,10 @@ run_new(struct request *leader)
     run->policy = leader->policy;
     run->group = leader->group;
     arena_init(&run->arena, RUN_ARENA_MAX);
-    if (keep_keys(run, leader) != RC_OK) {
-        arena_fini(&run->arena);
-        free(run);
-        return NULL;
-    }
+    run->key = leader->key;
+    run->entry_key = leader->entry_key;
+    run->base_key = leader->base_key;
+    run->base_entry_key = leader->base_entry_key;
     if (leader->record != NULL) {
         run->record = entry_ref(leader->record);
     }
