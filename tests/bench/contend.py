@@ -133,7 +133,7 @@ class Nearside(Contender):
         read = "pass" if self.tier == "pass" else "cache-aside"
         return f"""listen = {{ "127.0.0.1:0" }}
 metrics = "127.0.0.1:0"
-admin = "unix:{site.path(self.label() + ".sock")}"
+admin = "unix:{site.path(f"{self.label()}-{id(self)}.sock")}"
 workers = {self.workers}
 memory {{ size = {memory} }}
 limits {{
