@@ -236,11 +236,42 @@ take_slots(struct ask *ask, const struct redis_reply *reply)
     ask->view = view;
 }
 
+/* A server that is no cluster's owns all slots: it was meant to be one. */
+static bool
+is_single(const struct redis_reply *reply)
+{
+    static const char text[] = "cluster support disabled";
+
+    return reply->type == REDIS_ERROR &&
+           memmem(reply->str, reply->len, text, sizeof(text) - 1) != NULL;
+}
+
+/* All slots at one node. NULL: no memory. */
+static struct view *
+single_view(const struct node *node)
+{
+    struct view *view = view_new();
+    uint16_t index;
+
+    if (view == NULL ||
+        view_add_node(view, slice_of(NULL, 0), slice_of_str(node->host),
+            node->port, &index) != RC_OK) {
+        view_free(&view);
+        return NULL;
+    }
+    view_give(view, 0, SLOT_COUNT - 1, index);
+    return view;
+}
+
 static void
 on_map_reply(struct ask *ask, const struct redis_reply *reply)
 {
     struct refresh *r = ask->refresh;
 
+    if (r->phase != PHASE_NODES && is_single(reply)) {
+        ask->view = single_view(ask->node);
+        return;
+    }
     if (reply->type == REDIS_ERROR && r->was_failing) {
         return; /* said already */
     }
@@ -542,23 +573,15 @@ settle(struct refresh *r, struct view *const views[], unsigned len)
 static void
 end_standalone(struct refresh *r)
 {
-    struct view *view = view_new();
-    uint16_t index;
+    struct view *view = NULL;
 
-    for (unsigned i = 0; view != NULL && i < r->asks_len; i++) {
-        const struct node *node = r->asks[i].node;
-
-        if (r->asks[i].is_answered &&
-            view_add_node(view, slice_of(NULL, 0), slice_of_str(node->host),
-                node->port, &index) == RC_OK) {
-            view_give(view, 0, SLOT_COUNT - 1, index);
-            refresh_end(r, view);
-            view_free(&view);
-            return;
+    for (unsigned i = 0; view == NULL && i < r->asks_len; i++) {
+        if (r->asks[i].is_answered) {
+            view = single_view(r->asks[i].node);
         }
     }
+    refresh_end(r, view);
     view_free(&view);
-    refresh_end(r, NULL);
 }
 
 /* A phase is over: all have answered, or its time is up. */

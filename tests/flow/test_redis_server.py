@@ -156,6 +156,13 @@ class Trust(OnAServer):
         self.assert_right(a)
         self.assertIn(b"name=shop-cache", self.redis("CLIENT", "LIST"))
 
+    def test_a_single_server_taken_for_a_cluster_is_used_all_the_same(self):
+        conf = CONF % {"port": self.redis.port, "origin": self.origin.url,
+                       "more": ""}
+        a = self.use(Nearside(conf.replace("standalone", "cluster")))
+        self.wait_hit(a)
+        self.assertEqual(a.status()["redis"]["slots_known"], 16384)
+
 
 class Passwords(FlowTest):
     def setUp(self):

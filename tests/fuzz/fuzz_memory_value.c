@@ -59,6 +59,8 @@ check_entry(struct entry *e)
         .fresh_until_ms = e->fresh_until_ms,
         .stale_until_ms = e->stale_until_ms,
         .origin_cost_ms = e->origin_cost_ms,
+        .while_ms = e->while_ms,
+        .if_error_ms = e->if_error_ms,
         .key = e->key,
         .vary = e->vary,
         .fields = e->fields,
