@@ -10,6 +10,8 @@
 enum {
     /* If-None-Match and If-Modified-Since around stored values. */
     VALIDATORS_MAX = 16384,
+    /* Age lines of a 304: one is usual. */
+    AGES_MAX = 1024,
 };
 
 static void
@@ -64,13 +66,24 @@ merge(struct flight_run *run, const struct head *head)
     return true;
 }
 
+/* How old the 304 was when it came is how old the response is now. */
+static void
+write_ages(struct writer *w, const struct head *head)
+{
+    const struct field *f = head_find(head, FIELD_AGE);
+
+    for (; f != NULL; f = head_find_next(head, f)) {
+        write_field(w, SLICE("age"), f->value);
+    }
+}
+
 /* Judges the stored response with its renewed lines as if it had just come:
    the lines are made a head again by the parser itself. */
 static bool
-judge_merged(struct flight_run *run)
+judge_merged(struct flight_run *run, const struct head *not_modified)
 {
     const struct parse_opts opts = {.field_max = 65536, .head_max = 262144};
-    size_t size = run->merged.len + 128;
+    size_t size = run->merged.len + AGES_MAX + 128;
     char *text = arena_alloc(&run->arena, size);
     struct writer w = writer_of(text, size);
     struct parse parse;
@@ -82,6 +95,7 @@ judge_merged(struct flight_run *run)
     }
     write_status_line(&w, run->stale->status);
     write_slice(&w, run->merged);
+    write_ages(&w, not_modified);
     write_field_u64(&w, SLICE("content-length"), run->stale->body.len);
     write_end(&w);
     parse_start(&parse);
@@ -93,15 +107,44 @@ judge_merged(struct flight_run *run)
     return true;
 }
 
+/* The 304 with the time of its receipt where it brings no Date (RFC 9110
+   6.6.1): the stored one would make the response as old as it was. NULL: no
+   memory. */
+static const struct head *
+with_date(struct flight_run *run, const struct head *head)
+{
+    struct head *dated;
+
+    if (head_has(head, FIELD_DATE) || head->field_count == HEAD_FIELDS_MAX) {
+        return head;
+    }
+    dated = arena_alloc(&run->arena, sizeof(*dated));
+    if (dated == NULL) {
+        return NULL;
+    }
+    *dated = *head;
+    dated->fields[dated->field_count++] = (struct field){
+        .name = SLICE("date"),
+        .value = worker_date(run->worker),
+        .id = FIELD_DATE,
+    };
+    dated->field_set |= UINT64_C(1) << (FIELD_DATE - 1);
+    return dated;
+}
+
 static void
 take_not_modified(struct flight_run *run, const struct head *head)
 {
     int64_t now_s = run->response_ms / 1000;
+    const struct head *dated;
 
-    run->is_validated = run->stale != NULL &&
-                        update_is_identified(head, run->stale->fields,
-                            run->record == NULL, now_s) &&
-                        merge(run, head) && judge_merged(run);
+    if (run->stale == NULL || !update_is_identified(head, run->stale->fields,
+                                  run->record == NULL, now_s)) {
+        return;
+    }
+    dated = with_date(run, head);
+    run->is_validated =
+        dated != NULL && merge(run, dated) && judge_merged(run, dated);
 }
 
 static enum rc
@@ -127,6 +170,15 @@ encode_validated(struct flight_run *run)
     return codec_encode(&parts, &run->entry);
 }
 
+/* Not storable for what the leader brought: that says nothing of the
+   target. */
+static bool
+is_personal(const struct flight_run *run)
+{
+    return run->policy.credential != NULL &&
+           run->verdict.detail == run->policy.credential;
+}
+
 /* The stale entry is good again, under new fields. */
 static void
 end_validated(struct flight_run *run)
@@ -140,11 +192,19 @@ end_validated(struct flight_run *run)
             .outcome = FLIGHT_ENTRY,
             .entry = entry_ref(run->entry),
             .is_validated = true,
+            .is_private = !run->verdict.is_storable,
+            .is_personal = is_personal(run),
             .is_stored = run->verdict.is_storable && run->has_lease,
             .fwd_status = 304,
         },
         false);
-    flight_store_entry(run);
+    if (run->verdict.is_storable) {
+        flight_store_entry(run);
+    } else if (is_personal(run)) {
+        flight_run_end_released(run);
+    } else {
+        flight_store_marker(run);
+    }
 }
 
 /* --- the head ---------------------------------------------------------- */
@@ -195,15 +255,6 @@ tell_stale(struct flight_run *run)
     flight_tell(run, &result, false);
     flight_run_end_released(run);
     return true;
-}
-
-/* Not storable for what the leader brought: that says nothing of the
-   target. */
-static bool
-is_personal(const struct flight_run *run)
-{
-    return run->policy.credential != NULL &&
-           run->verdict.detail == run->policy.credential;
 }
 
 static bool

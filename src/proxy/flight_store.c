@@ -248,7 +248,7 @@ flight_store_fill(struct flight_run *run)
 void
 flight_store_entry(struct flight_run *run)
 {
-    if (!may_store(run) || !run->verdict.is_storable) {
+    if (!may_store(run)) {
         flight_run_end_released(run);
     } else if (!fits_record(run)) {
         drop_record(run);

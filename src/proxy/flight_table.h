@@ -35,10 +35,10 @@ struct flight_result {
     unsigned fwd_status;      /* ENTRY: what the origin said, or 0 */
     struct fill *fill;        /* FILL: a reference */
     enum origin_error error;  /* ERROR */
-    bool is_private;          /* FILL: for the leader alone; for the others it
-                                 is ALONE */
-    bool is_personal;         /* FILL that is private: because of the leader's
-                                 credentials, not of the response alone */
+    bool is_private;          /* FILL, or ENTRY that a 304 made so: for the
+                                 leader alone; for the others it is ALONE */
+    bool is_personal;         /* private because of the leader's credentials,
+                                 not of the response alone */
     uint16_t flags;           /* FILL: ENTRY_* of the response */
     bool is_stale_fetch;      /* FILL: in place of a stale entry */
     bool is_stored;           /* it will be stored */

@@ -201,6 +201,18 @@ deliver_hit(struct request *r, struct entry *own_entry)
     return &step_deliver_entry;
 }
 
+/* The leader's credentials were to blame: the next leader, who has none
+   either, may have better luck. Whoever brings some goes alone. */
+static bool
+waits_again(struct request *r, const struct flight_result *result)
+{
+    int64_t waited_us = clock_now_us(loop_clock(r->worker->loop)) - r->start_us;
+
+    return !r->waiter.is_leader && result->is_personal &&
+           r->policy.credential == NULL &&
+           waited_us < r->worker->proxy->opts.limits.flight_wait_ms * 1000;
+}
+
 /* What a flight has found or renewed. */
 static const struct step *
 use_entry(struct request *r, const struct flight_result *result)
@@ -214,7 +226,11 @@ use_entry(struct request *r, const struct flight_result *result)
         r->detail = "not-storable";
         return &step_forward;
     }
-    if (!may_use(r, entry->flags)) {
+    if (waits_again(r, result)) {
+        return &step_flight;
+    }
+    if ((!r->waiter.is_leader && result->is_private) ||
+        !may_use(r, entry->flags)) {
         return &step_forward;
     }
     if (!result->is_stale && !result->is_validated) {
@@ -308,18 +324,6 @@ run_lookup(struct request *r)
 }
 
 /* --- flight ------------------------------------------------------------ */
-
-/* The leader's credentials were to blame: the next leader, who has none
-   either, may have better luck. Whoever brings some goes alone. */
-static bool
-waits_again(struct request *r, const struct flight_result *result)
-{
-    int64_t waited_us = clock_now_us(loop_clock(r->worker->loop)) - r->start_us;
-
-    return !r->waiter.is_leader && result->is_personal &&
-           r->policy.credential == NULL &&
-           waited_us < r->worker->proxy->opts.limits.flight_wait_ms * 1000;
-}
 
 /* The response varies: is the leader's variant this request's too? */
 static bool

@@ -168,6 +168,88 @@ class Validation(CachingTest):
         self.assertEqual({a.body for a in answers}, {first.body})
         self.assertEqual({a.status for a in answers}, {200})
 
+    def test_a_304_that_says_private_is_for_one_alone(self):
+        """Who waited beside it asks for himself."""
+        target = self.target()
+        first = self.fill(target, *STALE, ("ETag", '"v1"'))
+        steps = Steps()
+        self.addCleanup(steps.go, "end")
+        same = Said(cache_control("private"), ("ETag", '"v1"'),
+                    status="304 Same")
+
+        def slow(request, n):
+            steps.wait("end")
+            return same if "If-None-Match" in request.fields else Said(
+                cache_control("private"), body=b"own %d" % n)
+
+        self.says(slow)
+
+        def ask(i):
+            if i == 4:
+                self.wait_asked(target, 2)
+                self.daemon.wait_metric("nearside_connections", 4)
+                steps.go("end")
+                return None
+            return self.get(target)
+
+        bodies = [a.body for a in together(5, ask)[:-1]]
+        self.assertEqual(bodies.count(first.body), 1)
+        self.assertEqual(len(set(bodies)), 4)
+
+    def test_a_304_changes_nothing_that_the_content_depends_on(self):
+        target = self.target()
+        first = self.fill(target, *STALE, ("ETag", '"v1"'),
+                          ("Content-Encoding", "x-a"))
+        self.says(FRESH, ("ETag", '"v1"'), ("Content-Encoding", "x-b"),
+                  ("Content-Range", "bytes 0-1/2"), ("Content-Length", "0"),
+                  status="304 Same")
+        for _ in range(2):
+            got = self.get(target)
+            self.assertEqual((got.status, got.body), (200, first.body))
+            self.assertEqual(got.fields["Content-Length"],
+                             str(len(first.body)))
+            self.assertEqual(got.fields["Content-Encoding"], "x-a")
+            self.assertNotIn("Content-Range", got.fields)
+
+    def test_a_304_with_an_age_is_as_old(self):
+        target = self.target()
+        self.fill(target, *STALE, ("ETag", '"v1"'))
+        got = self.validate(target, FRESH, ("Age", "20"), ("ETag", '"v1"'),
+                            status="304 Same")
+        self.assertIn(got.fields["Age"], ("20", "21"))
+
+    def test_a_304_without_a_date_is_of_its_receipt(self):
+        target = self.target()
+        first = self.fill(target, cache_control("max-age=9"),
+                          ("ETag", '"v1"'),
+                          ("Date", http_date(time.time() - 500)))
+        got = self.validate(target, FRESH, ("ETag", '"v1"'),
+                            status="304 Same")
+        self.assertIn(got.fields["Age"], ("0", "1"))
+        self.assertNotEqual(got.fields["Date"], first.fields["Date"])
+        wait_until(lambda: "; hit" in self.get(target).cache_status,
+                   what="it is fresh")
+
+    def test_a_304_that_varies_where_nothing_did(self):
+        target = self.target()
+        first = self.fill(target, *STALE, ("ETag", '"v1"'))
+        self.validate(target, FRESH, ("ETag", '"v1"'), ("Vary", "X-Foo"),
+                      status="304 Same")
+        wait_until(lambda: self.value(target) is None,
+                   what="it is dropped")
+        self.says(FRESH, ("Vary", "X-Foo"))
+        got = self.get(target, {"X-Foo": "a"})
+        self.assertNotEqual(got.body, first.body)
+
+    def test_what_is_stale_and_immutable_is_validated(self):
+        target = self.target()
+        first = self.fill(target, cache_control("max-age=9, immutable"),
+                          ("Age", "9"), ("ETag", '"v1"'))
+        got = self.validate(target, FRESH, ("ETag", '"v1"'),
+                            status="304 Same")
+        self.assertIn("fwd=stale; fwd-status=304", got.cache_status)
+        self.assertEqual(got.body, first.body)
+
     def test_without_validators_nothing_is_kept(self):
         target = self.target()
         self.says(*STALE)
@@ -229,6 +311,21 @@ class WhileRevalidate(CachingTest):
                    what="it is renewed")
         self.assert_hit(self.get(target), first)
         self.assertEqual(self.last(target).fields["If-None-Match"], '"v1"')
+
+    def test_a_304_that_says_no_store_ends_it(self):
+        for value in ("no-store", "private"):
+            with self.subTest(value=value):
+                target = self.target()
+                first = self.fill(target, *self.stale)
+                self.says(cache_control(value), ("ETag", '"v1"'),
+                          status="304 Same")
+                self.assertEqual(self.get(target).body, first.body)
+                self.wait_asked(target, 2)
+                self.says(cache_control(value))
+                wait_until(lambda t=target, f=first:
+                           self.get(t).body != f.body,
+                           what="the stale one is gone")
+                self.assertNotIn(first.body, self.value(target) or b"")
 
     def test_two_daemons_make_one_refresh(self):
         other = self.use(Nearside(self.make_conf(), name="other"))

@@ -1,0 +1,321 @@
+"""Whose word counts: targeted fields (RFC 9213), guesses by Last-Modified,
+what clients ask for, preset = rfc; and what an unsafe method makes stale
+(RFC 9111 4.4)."""
+
+import time
+import unittest
+
+from lib import wait_until
+from lib.caching import (CachingTest, FRESH, STALE, cache_control,
+                         http_date)
+
+
+class Lifetimes(CachingTest):
+    routes = ('route "/c/*" { ttl = 0 }\n'
+              'route "/ttl/*" { ttl = 60s  ttl_jitter = 0% }\n'
+              'route "/off/*" { ttl = 0  heuristic = off }\n'
+              'route "/own/*" { ttl = 0  targeted = { "Own-Control", '
+              '"CDN-Cache-Control" } }\n'
+              'route "/rfc/*" { ttl = 0  preset = rfc }\n')
+
+    def assert_ttl(self, expected, *fields, base="/c", status="200 OK"):
+        """What is left of the lifetime at a hit; None: it is not stored."""
+        target = self.target(base)
+        self.says(*fields, status=status)
+        first = self.get(target)
+        if expected is None:
+            self.assertNotIn("stored", first.cache_status)
+            self.assert_not_hit(self.get(target))
+            return
+        self.assertIn("; stored", first.cache_status)
+        self.wait_stored(target)
+        ttl = self.assert_hit(self.get(target), first)
+        self.assertTrue(expected - 3 <= ttl <= expected, (expected, ttl))
+
+    def test_a_targeted_field_alone_decides(self):
+        past = ("Expires", http_date(time.time() - 100))
+        for targeted, others, expected in (
+                ("max-age=100", (cache_control("max-age=10"),), 100),
+                ("max-age=100", (cache_control("no-store, private"),), 100),
+                ("max-age=100", (past,), 100),
+                ("max-age=100", (cache_control("s-maxage=5"), past), 100),
+                ("no-store", (cache_control("max-age=60"),), None),
+                ("private", (cache_control("max-age=60"),), None),
+                ("max-age=0", (cache_control("max-age=60"),), None),
+                ("must-revalidate, max-age=7", (FRESH,), 7)):
+            with self.subTest(targeted=targeted, others=others):
+                self.assert_ttl(expected, ("CDN-Cache-Control", targeted),
+                                *others)
+
+    def test_a_targeted_field_that_is_not_well_formed_is_ignored(self):
+        for targeted in ("", "max-age=100, &&&", "max-age=", "=5"):
+            with self.subTest(targeted=targeted):
+                self.assert_ttl(60, ("CDN-Cache-Control", targeted), FRESH)
+                self.assert_ttl(None, ("CDN-Cache-Control", targeted),
+                                cache_control("no-store"))
+
+    def test_the_first_of_the_routes_targets_counts(self):
+        self.assert_ttl(30, ("CDN-Cache-Control", "max-age=100"),
+                        ("Own-Control", "max-age=30"), FRESH, base="/own")
+        self.assert_ttl(100, ("CDN-Cache-Control", "max-age=100"), FRESH,
+                        base="/own")
+        self.assert_ttl(60, ("Own-Control", "max-age=30"),
+                        ("Surrogate-Control", "no-store"), FRESH)
+
+    def test_a_targeted_field_of_others_is_passed_on(self):
+        target = self.target()
+        self.fill(target, FRESH, ("Surrogate-Control", "max-age=9"))
+        for _ in range(2):
+            self.assertEqual(
+                self.get(target).fields["Surrogate-Control"], "max-age=9")
+
+    def test_a_guess_is_a_tenth_of_the_time_since_the_change(self):
+        now = time.time()
+        changed = ("Last-Modified", http_date(now - 1000))
+        date = ("Date", http_date(now))
+        self.assert_ttl(100, changed, date)
+        self.assert_ttl(100, changed, date, status="404 Not Found",
+                        base="/rfc")
+        self.assert_ttl(60, changed, date, base="/ttl")
+        self.assert_ttl(60, changed, date, FRESH)
+        self.assert_ttl(None, changed, date, base="/off")
+        self.assert_ttl(None, changed, date, status="404 Not Found")
+        self.assert_ttl(None, changed, date, status="302 Found")
+        self.assert_ttl(None, ("Last-Modified", http_date(now + 1000)), date)
+        self.assert_ttl(None, date)
+
+    def test_must_understand(self):
+        value = "must-understand, no-store, max-age=60"
+        self.assert_ttl(60, cache_control(value))
+        self.assert_ttl(None, cache_control(value), status="299 What")
+
+
+class Clients(CachingTest):
+    """client_cache_control = honour, and the default beside it."""
+
+    routes = ('route "/c/*" { ttl = 60s  keep = 10m  grace = 10m'
+              '  client_cache_control = honour }\n'
+              'route "/plain/*" { ttl = 60s }\n')
+
+    def ask(self, target, value):
+        return self.get(target, {"Cache-Control": value})
+
+    def test_a_fresh_entry_is_not_used_where_the_client_wants_better(self):
+        for value in ("no-cache", "max-age=50", "min-fresh=500",
+                      "max-age=0"):
+            with self.subTest(value=value):
+                target = self.target()
+                first = self.fill(target, cache_control("max-age=300"),
+                                  ("Age", "100"))
+                got = self.ask(target, value)
+                self.assert_not_hit(got)
+                self.assertIn("fwd=request", got.cache_status)
+                self.assertNotEqual(got.body, first.body)
+
+    def test_a_fresh_entry_is_used_where_it_is_good_enough(self):
+        target = self.target()
+        first = self.fill(target, cache_control("max-age=300"),
+                          ("Age", "100"))
+        for value in ("max-age=150", "min-fresh=100", "max-stale",
+                      "max-age=150, min-fresh=100", "x-unknown"):
+            with self.subTest(value=value):
+                self.assert_hit(self.ask(target, value), first)
+        self.assert_asked(target, 1)
+
+    def test_by_default_none_of_it_counts(self):
+        target = self.target("/plain")
+        first = self.fill(target, cache_control("max-age=300"),
+                          ("Age", "100"))
+        for value in ("no-cache", "max-age=0", "min-fresh=500", "no-store"):
+            self.assert_hit(self.ask(target, value), first)
+        self.assert_hit(self.get(target, {"Pragma": "no-cache"}), first)
+        self.assert_asked(target, 1)
+
+    def test_pragma_where_no_cache_control_is(self):
+        target = self.target()
+        first = self.fill(target, FRESH)
+        self.assertNotEqual(
+            self.get(target, {"Pragma": "no-cache"}).body, first.body)
+        target = self.target()
+        first = self.fill(target, FRESH)
+        self.assert_hit(self.get(target, {"Pragma": "no-cache",
+                                          "Cache-Control": "x"}), first)
+
+    def test_max_stale(self):
+        target = self.target()
+        first = self.fill(target, cache_control("max-age=9"), ("Age", "30"),
+                          ("ETag", '"v1"'))
+        got = self.ask(target, "max-stale")
+        self.assertEqual(got.body, first.body)
+        self.assertGreaterEqual(int(got.fields["Age"]), 30)
+        self.assert_asked(target, 1)
+        self.assertEqual(self.ask(target, "max-stale=500").body, first.body)
+        self.assert_asked(target, 1)
+
+    def test_max_stale_does_not_lift_what_the_origin_forbids(self):
+        for more in ("must-revalidate", "proxy-revalidate", "s-maxage=9",
+                     "no-cache"):
+            with self.subTest(more=more):
+                target = self.target()
+                self.says(cache_control(f"max-age=9, {more}"), ("Age", "9"),
+                          ("ETag", '"v1"'))
+                first = self.get(target)
+                self.says(FRESH, ("ETag", '"v2"'))
+                self.assertNotEqual(self.ask(target, "max-stale").body,
+                                    first.body)
+
+    def test_no_store_of_a_request_is_kept(self):
+        target = self.target()
+        self.says(FRESH)
+        got = self.ask(target, "no-store")
+        self.assertNotIn("stored", got.cache_status)
+        self.assertEqual(self.keys(target), [])
+
+    def test_immutable_spares_a_reload_but_not_a_forced_one(self):
+        target = self.target()
+        first = self.fill(target, cache_control("max-age=300, immutable"),
+                          ("Age", "100"))
+        self.assert_hit(self.ask(target, "max-age=0"), first)
+        self.assertNotEqual(self.ask(target, "no-cache").body, first.body)
+
+    def test_only_if_cached_never_asks_the_origin(self):
+        for base in ("/c", "/plain"):
+            target = self.target(base)
+            got = self.ask(target, "only-if-cached")
+            self.assertEqual(got.status, 504)
+            self.assert_asked(target, 0)
+            first = self.fill(target, FRESH)
+            self.assert_hit(self.ask(target, "only-if-cached"), first)
+        target = self.target()
+        self.fill(target, *STALE, ("ETag", '"v1"'))
+        self.assertEqual(self.ask(target, "only-if-cached").status, 504)
+        target = self.target()
+        self.fill(target, FRESH)
+        self.assertEqual(
+            self.ask(target, "only-if-cached, no-cache").status, 504)
+        self.assert_asked(target, 1)
+
+
+class Rfc(CachingTest):
+    routes = 'route "/c/*" { ttl = 60s  preset = rfc }\n'
+
+    def test_a_response_with_set_cookie_is_for_everybody(self):
+        target = self.target()
+        first = self.fill(target, FRESH, ("Set-Cookie", "a=1"))
+        got = self.get(target)
+        self.assert_hit(got, first)
+        self.assertEqual(got.fields["Set-Cookie"], "a=1")
+
+    def test_a_request_with_a_cookie_is_answered(self):
+        target = self.target()
+        first = self.fill(target, FRESH)
+        self.assert_hit(self.get(target, {"Cookie": "u=1"}), first)
+        target = self.target()
+        first = self.fill(target, FRESH, request={"Cookie": "u=1"})
+        self.assert_hit(self.get(target), first)
+
+    def test_authorization_still_needs_the_origins_word(self):
+        user = {"Authorization": "Basic eDp5"}
+        target = self.target()
+        self.says(FRESH)
+        self.assertNotIn("stored", self.get(target, user).cache_status)
+        for value in ("public, max-age=60", "s-maxage=60",
+                      "must-revalidate, max-age=60"):
+            with self.subTest(value=value):
+                target = self.target()
+                first = self.fill(target, cache_control(value), request=user)
+                self.assert_hit(self.get(target, user), first)
+                self.assert_hit(self.get(target), first)
+
+    def test_explicit_freshness_counts_for_any_final_status(self):
+        for status in (201, 203, 302, 307, 400, 403, 405, 418, 500, 501, 503):
+            with self.subTest(status=status):
+                target = self.target()
+                self.fill(target, FRESH, status=f"{status} Any")
+                got = self.get(target)
+                self.assert_hit(got)
+                self.assertEqual(got.status, status)
+
+    def test_directives_of_requests_are_honoured(self):
+        target = self.target()
+        first = self.fill(target, FRESH)
+        self.assertNotEqual(
+            self.get(target, {"Cache-Control": "no-cache"}).body, first.body)
+
+
+class Invalidation(CachingTest):
+    routes = 'route "/*" { ttl = 60s }\n'
+
+    def stored(self):
+        target = self.target("/i")
+        return target, self.fill(target, FRESH)
+
+    def write(self, *fields, method="POST", status="200 OK", host="test"):
+        self.says(*fields, status=status)
+        got = self.get(self.target("/i"), method=method, body=b"x",
+                       host=host)
+        self.says(FRESH)
+        return got
+
+    def assert_dropped(self, target):
+        # What the answer names is deleted beside it, not before it.
+        wait_until(lambda: self.value(target) is None,
+                   what=f"{target} is deleted")
+        self.assert_not_hit(self.get(target))
+
+    def test_location_and_content_location_are_dropped(self):
+        for method in ("POST", "PUT", "PATCH", "DELETE", "BREW"):
+            for name in ("Location", "Content-Location"):
+                with self.subTest(method=method, name=name):
+                    target, _ = self.stored()
+                    self.write((name, target), method=method)
+                    self.assert_dropped(target)
+
+    def test_all_forms_of_the_same_origin(self):
+        for form in ("http://test{}", "//test{}", "HTTP://TEST:80{}",
+                     "../i/{0}", "{}#part"):
+            with self.subTest(form=form):
+                target, _ = self.stored()
+                path = target.rsplit("/", 1)[1] if "{0}" in form else target
+                self.write(("Location", form.format(path)),
+                           status="201 Made")
+                self.assert_dropped(target)
+
+    def test_another_origin_drops_nothing(self):
+        for form in ("http://other{}", "https://test{}", "http://test:81{}",
+                     "//other{}"):
+            with self.subTest(form=form):
+                target, first = self.stored()
+                other = self.write(("Location", form.format(target)),
+                                   ("Content-Location", form.format(target)))
+                self.assertEqual(other.status, 200)
+                mark = self.target("/i")
+                self.fill(mark, FRESH)
+                self.write(("Location", mark))
+                self.assert_dropped(mark)  # what came later has been done
+                self.assert_hit(self.get(target), first)
+
+    def test_an_error_drops_nothing(self):
+        for status in ("400 Bad", "404 None", "409 No", "500 Oops"):
+            with self.subTest(status=status):
+                target, first = self.stored()
+                self.write(("Location", target), status=status)
+                self.says(status=status)
+                self.get(target, method="PUT", body=b"x")
+                self.assert_hit(self.get(target), first)
+
+    def test_a_redirection_is_no_error(self):
+        target, _ = self.stored()
+        self.write(("Location", target), status="303 See Other")
+        self.assert_dropped(target)
+
+    def test_a_safe_method_drops_nothing(self):
+        target, first = self.stored()
+        for method in ("OPTIONS", "HEAD", "GET"):
+            self.says(("Location", target), FRESH)
+            self.get(self.target("/i"), method=method)
+        self.assert_hit(self.get(target), first)
+
+
+if __name__ == "__main__":
+    unittest.main()

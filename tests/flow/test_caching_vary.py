@@ -1,0 +1,324 @@
+"""Vary: which request gets which of the answers of one URI (RFC 9111 4.1),
+on one daemon and on two, and how many of them are kept."""
+
+import unittest
+
+from lib import FlowTest, Nearside, RedisCluster, ScriptedOrigin, wait_until
+from lib.caching import CachingTest, FRESH, HIT, STALE, Said
+from lib.scripted import Steps, answer, conf, together
+
+VARY_MISS = "nearside; fwd=vary-miss; stored"
+ACCEPT_ENCODING = "Accept-Encoding"
+ACCEPT_LANGUAGE = "Accept-Language"
+
+
+class Vary(CachingTest):
+    routes = ('route "/c/*" { ttl = 60s  keep = 10m }\n'
+              'route "/by-cookie/*" { ttl = 60s  cookie = key }\n')
+    limits = "variants_max = 4"
+
+    def vary(self, *names, more=(FRESH,)):
+        self.says(*(("Vary", name) for name in names), *more)
+
+    def miss(self, target, fields=None, status=VARY_MISS):
+        """A miss whose answer is in Redis when this returns."""
+        count = len(self.keys(target))
+        got = self.get(target, fields)
+        self.assertEqual(got.cache_status, status)
+        wait_until(lambda: len(self.keys(target)) > count,
+                   what="the variant is stored", every=0.002)
+        return got
+
+    def first(self, target, fields=None):
+        return self.miss(target, fields, "nearside; fwd=uri-miss; stored")
+
+    def test_each_variant_has_its_own_answer(self):
+        self.vary("X-Foo")
+        target = self.target()
+        asked = [{"X-Foo": "a"}, {"X-Foo": "b"}, None, {"X-Foo": ""}]
+        first = [self.first(target, asked[0])]
+        first += [self.miss(target, fields) for fields in asked[1:]]
+        self.assertEqual(len({f.body for f in first}), 4)
+        for fields, of in zip(asked, first):
+            got = self.get(target, fields)
+            self.assert_hit(got, of)
+            self.assertEqual(got.fields["Vary"], "X-Foo")
+        self.assert_asked(target, 4)
+
+    def test_fields_that_are_not_named_do_not_matter(self):
+        self.vary("X-Foo")
+        target = self.target()
+        first = self.first(target, {"X-Foo": "a", "X-Bar": "1"})
+        self.assert_hit(self.get(target, {"X-Bar": "2", "x-foo": "a"}), first)
+
+    def test_several_lines_are_one_list_on_either_side(self):
+        self.vary("X-Foo", "X-Bar, x-foo")
+        target = self.target()
+        first = self.first(target, {"X-Foo": "a", "X-Bar": "1"})
+        self.miss(target, {"X-Foo": "a", "X-Bar": "2"})
+        self.assert_hit(self.get(target, {"X-Bar": "1", "X-Foo": "a"}), first)
+        self.vary("X-Foo")
+        target = self.target()
+        first = self.first(target, [("X-Foo", "a"), ("X-Foo", "b")])
+        self.assert_hit(self.get(target, {"X-Foo": "a, b"}), first)
+        self.miss(target, [("X-Foo", "b"), ("X-Foo", "a")])
+
+    def test_encodings_are_normalised(self):
+        self.vary(ACCEPT_ENCODING)
+        target = self.target()
+        first = self.first(target, {ACCEPT_ENCODING: "gzip, deflate, br"})
+        for same in ("br, gzip", "gzip;q=0.5, br;q=1.0, zstd", "br,gzip",
+                     "GZIP, BR"):
+            with self.subTest(same=same):
+                self.assert_hit(
+                    self.get(target, {ACCEPT_ENCODING: same}), first)
+        only = self.miss(target, {ACCEPT_ENCODING: "gzip"})
+        self.assert_hit(self.get(target, {ACCEPT_ENCODING:
+                                          "br;q=0, gzip"}), only)
+        plain = self.miss(target, {ACCEPT_ENCODING: "identity"})
+        self.assert_hit(self.get(target, {ACCEPT_ENCODING: "zstd"}), plain)
+
+    def test_languages_are_normalised(self):
+        self.vary(ACCEPT_LANGUAGE)
+        target = self.target()
+        first = self.first(target, {ACCEPT_LANGUAGE: "de-DE,de;q=0.9,en;q=0.8"})
+        for same in ("DE-de, de;q=0.90, en; q=0.8",
+                     "en;q=0.8, de-de;q=1, de;q=0.9"):
+            with self.subTest(same=same):
+                self.assert_hit(
+                    self.get(target, {ACCEPT_LANGUAGE: same}), first)
+        self.miss(target, {ACCEPT_LANGUAGE: "en,de;q=0.9"})
+
+    def test_what_varies_without_bound_is_not_stored(self):
+        for names in (("*",), ("X-Foo, *",), ("X-Foo", "*"), ("Cookie",),
+                      ("Authorization",), ("User-Agent",),
+                      ("Accept-Encoding, User-Agent",), ("a b",)):
+            with self.subTest(names=names):
+                self.vary(*names)
+                target = self.target()
+                first = self.get(target)
+                self.assertNotIn("stored", first.cache_status)
+                self.assertNotEqual(self.get(target).body, first.body)
+
+    def test_a_write_drops_all_variants(self):
+        self.vary("X-Foo")
+        target = self.target()
+        asked = [{"X-Foo": "a"}, {"X-Foo": "b"}]
+        self.first(target, asked[0])
+        self.miss(target, asked[1])
+        self.assertEqual(self.get(target, method="PUT", body=b"x").status, 200)
+        self.assertIsNone(self.value(target))
+        before = len(self.asked(target))
+        got = [self.get(target, fields) for fields in asked]
+        self.assertNotIn("; hit", got[0].cache_status + got[1].cache_status)
+        self.assert_asked(target, before + 2)
+
+    def test_no_more_than_variants_max_are_kept(self):
+        self.vary("X-Foo")
+        target = self.target()
+        kept = [self.first(target, {"X-Foo": "0"})]
+        kept += [self.miss(target, {"X-Foo": str(i)}) for i in range(1, 4)]
+        count = len(self.keys(target))
+        limits = self.daemon.metric("nearside_limits_hit_total",
+                                    limit="variants_max")
+        for i in range(4, 12):
+            self.get(target, {"X-Foo": str(i)})
+        self.daemon.wait_metric("nearside_limits_hit_total", limits + 8,
+                                limit="variants_max")
+        self.assertLessEqual(len(self.keys(target)), count)
+        hits = [self.get(target, {"X-Foo": str(i)}) for i in range(4)]
+        for got, of in zip(hits, kept):
+            self.assert_hit(got, of)
+
+    def test_all_of_a_target_lie_in_one_slot_and_expire(self):
+        self.vary("X-Foo")
+        target = self.target()
+        self.first(target, {"X-Foo": "a"})
+        self.miss(target, {"X-Foo": "b"})
+        keys = self.keys(target)
+        self.assertGreaterEqual(len(keys), 3)
+        for key in keys:
+            self.assertIn(f"{{http://test{target}}}".encode(), key)
+            self.assertGreater(self.redis("PTTL", key), 0)
+
+    def test_the_origin_varies_by_something_else_now(self):
+        self.vary("X-Foo")
+        target = self.target()
+        self.first(target, {"X-Foo": "a"})
+        self.vary("X-Bar")
+        asked = {"X-Foo": "b", "X-Bar": "1"}
+        self.get(target, asked)
+        wait_until(lambda: "; hit" in self.get(target, asked).cache_status,
+                   what="what is said now is cached")
+        kept = self.get(target, asked)
+        self.assert_hit(self.get(target, {"X-Foo": "c", "X-Bar": "1"}), kept)
+        self.assertNotEqual(self.get(target, {"X-Bar": "2"}).body, kept.body)
+
+    def test_the_origin_varies_no_more(self):
+        self.vary("X-Foo")
+        target = self.target()
+        self.first(target, {"X-Foo": "a"})
+        self.says(FRESH)
+        wait_until(lambda: "; hit" in self.get(
+            target, {"X-Foo": "b"}).cache_status, what="it is cached again")
+
+    def test_a_variant_is_validated_with_its_own_tag(self):
+        target = self.target()
+        tags = {"a": '"va"', "b": '"vb"'}
+        first = {}
+        for foo, tag in tags.items():
+            self.vary("X-Foo", more=(*STALE, ("ETag", tag)))
+            first[foo] = self.get(target, {"X-Foo": foo})
+            wait_until(lambda n=len(first): len(self.keys(target)) > n)
+        for foo, tag in tags.items():
+            self.says(FRESH, ("ETag", tag), ("Vary", "X-Foo"),
+                      status="304 Same")
+            got = self.get(target, {"X-Foo": foo})
+            self.assertEqual(self.last(target).fields["If-None-Match"], tag)
+            self.assertIn("fwd-status=304", got.cache_status)
+            self.assertEqual(got.body, first[foo].body)
+            wait_until(lambda f=foo: "; hit" in self.get(
+                target, {"X-Foo": f}).cache_status, what="it is renewed")
+
+    def test_head_ranges_and_only_if_cached_choose_their_variant(self):
+        self.vary("X-Foo")
+        target = self.target()
+        first = {"a": self.first(target, {"X-Foo": "a"}),
+                 "b": self.miss(target, {"X-Foo": "b"})}
+        for foo, of in first.items():
+            got = self.get(target, {"X-Foo": foo}, method="HEAD")
+            self.assert_hit(got)
+            got = self.get(target, {"X-Foo": foo, "Range": "bytes=5-"})
+            self.assertEqual((got.status, got.body), (206, of.body[5:]))
+            got = self.get(target, {"X-Foo": foo,
+                                    "Cache-Control": "only-if-cached"})
+            self.assert_hit(got, of)
+        got = self.get(target, {"X-Foo": "c",
+                                "Cache-Control": "only-if-cached"})
+        self.assertEqual(got.status, 504)
+
+    def test_variants_of_each_keyed_user(self):
+        self.vary("X-Foo")
+        target = self.target("/by-cookie")
+        users = [{"Cookie": f"u={u}", "X-Foo": foo}
+                 for u in "12" for foo in "ab"]
+        first = [self.get(target, user) for user in users]
+        self.assertEqual(len({f.body for f in first}), 4)
+        for user, of in zip(users, first):
+            wait_until(lambda u=user: "; hit" in self.get(
+                target, u).cache_status, what="it is stored")
+            self.assert_hit(self.get(target, user), of)
+
+
+class Waiting(CachingTest):
+    """Who comes while the answer is fetched."""
+
+    routes = 'route "/c/*" { ttl = 60s }\n'
+
+    def setUp(self):
+        super().setUp()
+        self.steps = Steps()
+        self.addCleanup(self.steps.go, "end")
+
+    def varies(self, request, n):
+        self.steps.wait("end")
+        foo = request.fields["X-Foo"] or "none"
+        return Said(FRESH, ("Vary", "X-Foo"), body=f"{foo} {n}".encode())
+
+    def ask_all(self, target, foos):
+        """All at once, before the first has its answer."""
+        def ask(i):
+            if i == len(foos):
+                self.wait_asked(target, 1)
+                self.daemon.wait_metric("nearside_connections", len(foos))
+                self.steps.go("end")
+                return None
+            return self.get(target, {"X-Foo": foos[i]})
+
+        return together(len(foos) + 1, ask)[:-1]
+
+    def test_each_waiter_gets_its_own_variant(self):
+        target = self.target()
+        self.says(self.varies)
+        foos = ["a", "b", "c"] * 5
+        for foo, got in zip(foos, self.ask_all(target, foos)):
+            self.assertEqual(got.status, 200)
+            self.assertEqual(got.body.split()[0].decode(), foo)
+
+    def test_one_fetch_a_variant_once_that_is_known(self):
+        target = self.target()
+        self.steps.go("end")
+        self.says(self.varies)
+        self.fill(target, request={"X-Foo": "z"})
+        self.steps = Steps()
+        self.addCleanup(self.steps.go, "end")
+        foos = ["a", "b"] * 6
+        for foo, got in zip(foos, self.ask_all(target, foos)):
+            self.assertEqual(got.body.split()[0].decode(), foo)
+        self.assert_asked(target, 3)
+
+    def test_a_write_comes_before_what_was_fetched_of_a_variant(self):
+        target = self.target()
+        self.steps.go("end")
+        self.says(self.varies)
+        self.fill(target, request={"X-Foo": "z"})
+        steps = Steps()
+        self.addCleanup(steps.go, "end")
+
+        def slow(request, n):
+            if request.method == "GET":
+                steps.wait("end")
+            return Said(FRESH, ("Vary", "X-Foo"), body=b"%d" % n)
+
+        self.says(slow)
+        with self.daemon.connect() as client:
+            client.request("GET", target, {"X-Foo": "a"})
+            self.wait_asked(target, 2)
+            self.get(target, method="PUT", body=b"x")
+            steps.go("end")
+            old = client.read_response()
+        fresh = self.get(target, {"X-Foo": "a"})
+        self.assert_not_hit(fresh)
+        self.assertNotEqual(fresh.body, old.body)
+        wait_until(lambda: "; hit" in self.get(
+            target, {"X-Foo": "a"}).cache_status, what="it is stored")
+        self.assert_hit(self.get(target, {"X-Foo": "a"}), fresh)
+
+
+class TwoDaemons(FlowTest):
+    """On a cluster: record and variants are one slot's, and everybody's."""
+
+    def test_variants_are_shared(self):
+        cluster = self.use(RedisCluster(primaries=3, replicas=0))
+        origin = self.use(ScriptedOrigin(lambda c, r, n: answer(
+            c, b"%s %d" % ((r.fields["X-Foo"] or "").encode(), n),
+            [FRESH, ("Vary", "X-Foo")])))
+        text = conf(origin.url, 'route "/c/*" { ttl = 60s }\n', more=(
+            f"redis {{ mode = cluster  seeds = {{ {cluster.seeds} }}"
+            "  command_timeout = 2s  hang = 4s }\n"))
+        one, two = (self.use(Nearside(text, name=name))
+                    for name in ("one", "two"))
+        for i in range(6):
+            target = f"/c/{i}"
+            first = {foo: daemon.get(target, fields={"X-Foo": foo})
+                     for foo, daemon in (("a", one), ("b", two), ("c", one))}
+            for foo, of in first.items():
+                for daemon in (two, one):
+                    wait_until(lambda d=daemon, f=foo: "; hit" in d.get(
+                        target, fields={"X-Foo": f}).cache_status)
+            again = {foo: one.get(target, fields={"X-Foo": foo})
+                     for foo in first}
+            for foo, got in again.items():
+                self.assertRegex(got.cache_status, HIT)
+                self.assertEqual(
+                    two.get(target, fields={"X-Foo": foo}).body, got.body)
+            two.get(target, method="DELETE")
+            for daemon in (one, two):
+                for foo, old in again.items():
+                    self.assertNotEqual(
+                        daemon.get(target, fields={"X-Foo": foo}).body,
+                        old.body)
+
+
+if __name__ == "__main__":
+    unittest.main()
