@@ -57,6 +57,19 @@ place_write(struct buf *out, const struct place *place)
         text->lines[place->line - 1].line);
 }
 
+/* A string of a slice. NULL: no memory. */
+static char *
+string_of(struct slice s)
+{
+    char *text = malloc(s.len + 1);
+
+    if (text != NULL) {
+        memcpy(text, s.ptr, s.len);
+        text[s.len] = '\0';
+    }
+    return text;
+}
+
 __attribute__((format(printf, 3, 0))) static void
 add(struct conf_errors *errors, struct place place, const char *fmt, va_list ap)
 {
@@ -77,7 +90,7 @@ add(struct conf_errors *errors, struct place place, const char *fmt, va_list ap)
         return; /* counted; a line less is all that no memory costs */
     }
     e = &errors->items[errors->count];
-    e->text = strndup(buf_slice(&out).ptr, buf_len(&out));
+    e->text = string_of(buf_slice(&out));
     e->line = place.line;
     e->is_warning = place.is_warning;
     errors->count += e->text != NULL;
