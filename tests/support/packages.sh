@@ -32,6 +32,7 @@ TEST_PACKAGES=(
     clang:clang
     clang-format:clang-format
     shellcheck:shellcheck
+    valgrind:valgrind
 )
 
 # To run the tour.
