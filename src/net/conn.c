@@ -273,12 +273,6 @@ conn_is_quiet(struct conn *conn)
     return n < 0 && is_passing(errno);
 }
 
-int
-conn_fd(const struct conn *conn)
-{
-    return conn->fd;
-}
-
 void
 conn_peer(const struct conn *conn, struct address *out)
 {

@@ -22,13 +22,6 @@ enum {
     TASK_ROUNDS_MAX = 8,
 };
 
-struct event_base *
-loop_base(struct loop *loop)
-{
-    MUST_OBJ(loop, LOOP_MAGIC);
-    return loop->base;
-}
-
 const struct clock *
 loop_clock(const struct loop *loop)
 {

@@ -124,7 +124,8 @@ status_has_body(unsigned status)
 
 /* --- from an entry ----------------------------------------------------- */
 
-/* A copy of the lines without some of them; NULL-safe in want of memory. */
+/* The lines that a 304 repeats; all of them when memory is short, which is
+   no mistake, only longer. */
 static struct slice
 not_modified_fields(struct request *r)
 {

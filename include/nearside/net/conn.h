@@ -71,8 +71,6 @@ enum rc conn_connect_result(struct conn *conn) RC_MUST_CHECK;
  */
 bool conn_is_quiet(struct conn *conn);
 
-int conn_fd(const struct conn *conn);
-
 /* Who is at the other end, as told by conn_set_peer; a unix socket's peer
    has no path. */
 void conn_peer(const struct conn *conn, struct address *out);

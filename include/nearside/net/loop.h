@@ -17,7 +17,6 @@
 #include "nearside/base/list.h"
 #include "nearside/base/rc.h"
 
-struct event_base;
 struct loop;
 
 struct loop *loop_new(void); /* NULL: no memory or no fds */
@@ -40,9 +39,6 @@ loop_now_ms(const struct loop *loop)
 {
     return clock_now_ms(loop_clock(loop));
 }
-
-/* For the rest of this room only. */
-struct event_base *loop_base(struct loop *loop);
 
 /*
  * A task runs once at the end of the turn in which it was deferred, no
