@@ -250,9 +250,11 @@ condition_evaluate(const struct head *request,
     if (is_unmodified) {
         return CONDITION_NOT_MODIFIED;
     }
+    /* A stored Content-Range would stand beside the one of the part. */
     if (request->method == METHOD_GET && stored->status == 200 &&
         head_has(request, FIELD_RANGE) &&
-        is_range_wanted(request, stored, now_s)) {
+        is_range_wanted(request, stored, now_s) &&
+        lines_count(stored->lines, SLICE("content-range")) == 0) {
         return CONDITION_RANGE;
     }
     return CONDITION_FULL;

@@ -18,21 +18,27 @@ clamp(int64_t seconds)
     return seconds > DELTA_MAX ? DELTA_MAX : seconds;
 }
 
-/* False: an Age is there that is none. */
-static bool
-read_age(const struct head *h, int64_t *out)
+enum rc
+fresh_read_age(const struct head *h, int64_t *out_s)
 {
     const struct field *f = head_find(h, FIELD_AGE);
-    uint64_t age = 0;
+    struct slice value, first;
+    uint64_t age;
     enum rc rc;
 
-    *out = 0;
     if (f == NULL) {
-        return true;
+        return RC_MISS;
     }
-    rc = slice_to_u64(f->value, DELTA_MAX, &age);
-    *out = rc == RC_LIMIT ? DELTA_MAX : (int64_t)age;
-    return rc != RC_BAD;
+    value = f->value;
+    if (!slice_split(&value, ',', &first)) {
+        return RC_BAD;
+    }
+    rc = slice_to_u64(slice_trim(first), DELTA_MAX, &age);
+    if (rc == RC_BAD) {
+        return RC_BAD;
+    }
+    *out_s = rc == RC_LIMIT ? DELTA_MAX : (int64_t)age;
+    return RC_OK;
 }
 
 /* The times that Date fields give; where none does, the time of receipt. */
@@ -142,8 +148,9 @@ fresh_compute_with(const struct head *h, const struct cache_control *cc,
     struct dates dates = dates_of(h, times->response_s);
     int64_t apparent = clamp(times->response_s - dates.oldest_s);
     int64_t delay = clamp(times->response_s - times->request_s);
-    int64_t age;
-    bool is_age = read_age(h, &age);
+    int64_t age = 0;
+    bool is_bad_age =
+        fresh_read_age(h, &age) == RC_BAD && !opts->ignores_bad_age;
     int64_t corrected = age + delay;
 
     *out = (struct fresh){
@@ -151,7 +158,7 @@ fresh_compute_with(const struct head *h, const struct cache_control *cc,
         .initial_age_s = clamp(apparent > corrected ? apparent : corrected),
         .date_s = dates.oldest_s,
     };
-    if (!is_age) {
+    if (is_bad_age) {
         out->source = FRESH_BAD_AGE;
     } else if (cc->s_maxage != DELTA_ABSENT) {
         out->source = FRESH_S_MAXAGE;

@@ -241,7 +241,7 @@ judge_response(struct head *h, uint64_t repeated)
 {
     enum parse_fault fault;
 
-    MUST(h->status >= 100 && h->status <= 599);
+    MUST(h->status >= 100 && h->status <= 999);
     h->framing = FRAMING_CLOSE;
     fault = judge_framing(h, repeated);
     if (fault == FAULT_NONE) {

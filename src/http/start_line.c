@@ -353,7 +353,9 @@ eat_status(struct scan *s)
     status = (unsigned)(line[9] - '0') * 100 + (unsigned)(line[10] - '0') * 10 +
              (unsigned)(line[11] - '0');
     s->at = line + STATUS_LINE_MIN;
-    if (status < 100 || status > 599) {
+    /* Beyond 599 stands nothing that is registered, but it is heard and
+       passed on as an error of the server (RFC 9110 15). */
+    if (status < 100) {
         return refuse(s, FAULT_STATUS);
     }
     if (*s->at == ' ') {

@@ -202,8 +202,10 @@ judge_message(const struct storable_opts *opts,
     if (head->status < 200) {
         return STORABLE_INTERIM;
     }
+    /* Content-Range means nothing beside another status (RFC 9110 14.4); but
+       whoever says it may have sent a part all the same. */
     if (head->status == 206 || head->status == 416 ||
-        head_has(head, FIELD_CONTENT_RANGE)) {
+        (head_has(head, FIELD_CONTENT_RANGE) && !opts->all_statuses)) {
         return STORABLE_PARTIAL;
     }
     if (head->status == 304 || head->status == 412) {

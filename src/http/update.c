@@ -91,8 +91,8 @@ contradicts(const struct validators *a, const struct validators *b)
 }
 
 bool
-update_is_identified(const struct head *not_modified, struct slice stored_lines,
-    bool is_only, int64_t now_s)
+update_is_identified(
+    const struct head *not_modified, struct slice stored_lines, int64_t now_s)
 {
     struct validators new, old;
 
@@ -102,7 +102,7 @@ update_is_identified(const struct head *not_modified, struct slice stored_lines,
         return false;
     }
     if (!new.has_tag && !new.has_modified) {
-        return is_only && !old.has_tag && !old.has_modified;
+        return old.has_tag || old.has_modified;
     }
     if (new.has_tag && !new.tag.is_weak) {
         /* Strong: an equal tag is enough, whatever its date has become. */

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "nearside/http/fresh.h"
 #include "nearside/http/write.h"
 #include "proxy/proxy.h"
 
@@ -63,13 +64,9 @@ write_fields(struct writer *w, const struct head *head,
 static int64_t
 age_of(const struct head *head)
 {
-    const struct field *age = head_find(head, FIELD_AGE);
-    uint64_t seconds;
+    int64_t age_s;
 
-    if (age == NULL || slice_to_u64(age->value, INT32_MAX, &seconds) != RC_OK) {
-        return MESSAGE_AGE_NONE;
-    }
-    return (int64_t)seconds;
+    return fresh_read_age(head, &age_s) == RC_OK ? age_s : MESSAGE_AGE_NONE;
 }
 
 static struct fill *

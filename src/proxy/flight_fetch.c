@@ -138,8 +138,8 @@ take_not_modified(struct flight_run *run, const struct head *head)
     int64_t now_s = run->response_ms / 1000;
     const struct head *dated;
 
-    if (run->stale == NULL || !update_is_identified(head, run->stale->fields,
-                                  run->record == NULL, now_s)) {
+    if (run->stale == NULL ||
+        !update_is_identified(head, run->stale->fields, now_s)) {
         return;
     }
     dated = with_date(run, head);

@@ -238,6 +238,7 @@ read_fresh(const struct route *route, const struct head *response,
         .ignores_expires = targeted_read(response, &list, cc),
         .heuristic = route->heuristic && route->ttl_ms == 0,
         .heuristic_errors = route->is_rfc,
+        .ignores_bad_age = route->is_rfc,
     };
 
     fresh_compute_with(response, cc, &when, &opts, fresh);

@@ -90,6 +90,21 @@ class Validation(CachingTest):
         self.assert_asked(target, 3)
         self.assertNotIn(b"new", self.value(target) or b"")
 
+    def test_a_304_without_a_validator_renews_what_was_asked_about(self):
+        """Many origins leave the ETag out of a 304. The request named one
+        tag alone, so there is no doubt which response it speaks of."""
+        for validator in (("ETag", '"v1"'),
+                          ("Last-Modified", http_date(0))):
+            with self.subTest(validator=validator[0]):
+                target = self.target()
+                first = self.fill(target, *STALE, validator)
+                got = self.validate(target, FRESH, status="304 Same")
+                self.assertIn("fwd-status=304", got.cache_status)
+                self.assertEqual(got.body, first.body)
+                self.assert_asked(target, 2)
+                wait_until(lambda t=target: "; hit" in
+                           self.get(t).cache_status, what="it is renewed")
+
     def test_a_304_without_freshness_leaves_it_stale(self):
         target = self.target()
         first = self.fill(target, cache_control("max-age=0"),

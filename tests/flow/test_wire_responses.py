@@ -279,6 +279,17 @@ class Responses(FlowTest):
             self.assertIn(got.status, (206, 502))
             self.assert_nothing_stored(target)
 
+    def test_a_status_beyond_599_is_passed_on_and_not_stored(self):
+        """RFC 9110 15: an error of the server, whatever it means."""
+        target = self.target("/kept")
+        self.respond(response(
+            b"Content-Length: 5", b"Cache-Control: max-age=60",
+            first=b"HTTP/1.1 999 What\r\n", body=b"hello"), goes_on=True)
+        for _ in range(2):
+            got = self.daemon.get(target)
+            self.assertEqual((got.status, got.body), (999, b"hello"))
+        self.assert_nothing_stored(target)
+
     def test_eight_interim_responses_are_passed_on(self):
         """Row 103, and early hints reach the client."""
         self.respond(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 8

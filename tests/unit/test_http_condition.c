@@ -278,6 +278,8 @@ if_range_compares_strongly(void **state)
             CONDITION_RANGE},
         {IF(AT("08:30:00")), DATE, CONDITION_FULL},
         {IF("x"), MODIFIED DATE, CONDITION_FULL},
+        /* A whole that says it is a part is given whole. */
+        {IF("\"1\""), ONE "content-range: bytes 0-1/2\r\n", CONDITION_FULL},
     };
 
     (void)state;

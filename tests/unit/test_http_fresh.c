@@ -81,6 +81,7 @@ the_age_is_the_larger_of_what_is_seen_and_what_is_said(void **state)
         {DATE "Age: 5\r\n", T0 + 8, T0 + 10, 10},
         {DATE, T0 - 100, T0 - 90, 10}, /* a Date in the future */
         {"Age: 7\r\n", T0, T0, 7}, {"Age: 7\r\nAge: 99\r\n", T0, T0, 7},
+        {"Age: 7, 99\r\n", T0, T0, 7}, {"Age: 7,x\r\n", T0, T0, 7},
         {"Age: 99999999999999999999\r\n", T0, T0, DELTA_MAX},
         {"Age: 2147483648\r\n", T0, T0 + 10, DELTA_MAX},
         {"Age: 7\r\n", T0 + 10, T0, 7}, /* the clock was set back */
@@ -102,8 +103,8 @@ static void
 a_malformed_age_makes_the_response_stale(void **state)
 {
     static const char *const rows[] = {"Age: x\r\n", "Age:\r\n", "Age: -7\r\n",
-        "Age: +7\r\n", "Age: 7, 8\r\n", "Age: 7.0\r\n", "Age: \"7\"\r\n",
-        "Age: x\r\nAge: 7\r\n"};
+        "Age: +7\r\n", "Age: x, 8\r\n", "Age: , 8\r\n", "Age: 7.0\r\n",
+        "Age: \"7\"\r\n", "Age: x\r\nAge: 7\r\n"};
     char fields[128];
 
     (void)state;
@@ -116,6 +117,25 @@ a_malformed_age_makes_the_response_stale(void **state)
         assert_true(f.lifetime_s == 0);
         assert_true(f.initial_age_s == 0);
     }
+}
+
+/* RFC 9111 5.1 as it stands, where a route asks for that */
+static void
+a_malformed_age_may_be_taken_for_none(void **state)
+{
+    const struct head *h =
+        given_response("Age: x\r\nCache-Control: max-age=60\r\n");
+    const struct fresh_times times = {T0, T0 + 2};
+    const struct fresh_opts opts = {.ignores_bad_age = true};
+    struct cache_control cc;
+    struct fresh f;
+
+    (void)state;
+    cache_control_parse(h, FIELD_CACHE_CONTROL, &cc);
+    fresh_compute_with(h, &cc, &times, &opts, &f);
+    assert_int_equal(f.source, FRESH_MAX_AGE);
+    assert_true(f.lifetime_s == 60);
+    assert_true(f.initial_age_s == 2);
 }
 
 /* RFC 9111 4.2.1: the stricter reading of what stands twice */
@@ -293,6 +313,7 @@ main(void)
             the_age_is_the_larger_of_what_is_seen_and_what_is_said),
         cmocka_unit_test(without_a_date_the_time_of_receipt_is_the_date),
         cmocka_unit_test(a_malformed_age_makes_the_response_stale),
+        cmocka_unit_test(a_malformed_age_may_be_taken_for_none),
         cmocka_unit_test(of_several_dates_each_counts_where_it_is_stricter),
         cmocka_unit_test(beside_a_targeted_field_expires_means_nothing),
         cmocka_unit_test(a_guess_is_a_tenth_of_the_time_since_the_last_change),

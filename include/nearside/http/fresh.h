@@ -13,7 +13,7 @@ enum fresh_source {
     FRESH_MAX_AGE,
     FRESH_EXPIRES,
     FRESH_HEURISTIC, /* a guess by Last-Modified (4.2.2) */
-    FRESH_BAD_AGE,   /* a malformed Age: stale, whatever is stated (5.1) */
+    FRESH_BAD_AGE,   /* a malformed Age: stale, whatever is stated */
 };
 
 struct fresh {
@@ -26,12 +26,18 @@ struct fresh {
 /*
  * request_s: when the request was sent; response_s: when the head came;
  * both wall-clock seconds. cc is h's Cache-Control. A malformed Age makes
- * the response stale, several Ages count as the first; a malformed or
+ * the response stale, a list of Ages counts as its first; a malformed or
  * repeated Expires is in the past; of several Dates each counts where it is
  * the stricter one.
  */
 void fresh_compute(const struct head *h, const struct cache_control *cc,
     int64_t request_s, int64_t response_s, struct fresh *out);
+
+/*
+ * The first member of the first Age (5.1); beyond DELTA_MAX it is that.
+ * RC_MISS: no Age. RC_BAD: malformed; *out_s is then untouched.
+ */
+enum rc fresh_read_age(const struct head *h, int64_t *out_s) RC_MUST_CHECK;
 
 /* When the request was sent and the head came; wall-clock seconds. */
 struct fresh_times {
@@ -42,6 +48,7 @@ struct fresh_times {
 /* Zero: as fresh_compute. */
 struct fresh_opts {
     bool ignores_expires;    /* cc is a targeted field's (RFC 9213 2.2) */
+    bool ignores_bad_age;    /* a malformed Age is as none (RFC 9111 5.1) */
     bool heuristic;          /* guess where nothing is stated (4.2.2) */
     bool heuristic_errors;   /* for errors too: 404, 405, 410, 414, 501 */
     int64_t heuristic_max_s; /* a day; 0 takes that */

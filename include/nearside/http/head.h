@@ -58,7 +58,7 @@ enum framing {
 };
 
 struct head {
-    uint16_t status;         /* of a response, 100..599; 0 in a request */
+    uint16_t status;         /* of a response, 100..999; 0 in a request */
     uint8_t minor;           /* 0: HTTP/1.0, 1: HTTP/1.1 (1.2 to 1.9 too) */
     enum method method;      /* of a request; of the request answered */
     enum framing framing;    /* decided by the parser, strictly */

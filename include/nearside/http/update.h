@@ -9,12 +9,14 @@
 
 /*
  * Does the 304 speak of this stored response (4.3.4)? By its validators:
- * the strong ones if it has any, else the weak ones. A 304 without any
- * validator speaks of a stored response without any, if that is the only
- * one of its key: is_only. What is not identified must not be updated.
+ * the strong ones if it has any, else the weak ones. A 304 without any, as
+ * many an origin sends against RFC 9110 15.4.5, speaks of the one that was
+ * asked about: the request named the validators of this response and of no
+ * other (condition_write_validators). What is not identified must not be
+ * updated.
  */
-bool update_is_identified(const struct head *not_modified,
-    struct slice stored_lines, bool is_only, int64_t now_s);
+bool update_is_identified(
+    const struct head *not_modified, struct slice stored_lines, int64_t now_s);
 
 enum update_head {
     UPDATE_HEAD_NONE,    /* not a 200: says nothing of what is stored */
