@@ -10,7 +10,7 @@ import socket
 import time
 
 TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-STATUS_LINE = re.compile(rb"HTTP/(1\.[01]) ([1-5]\d\d) ([\t -~\x80-\xff]*)\Z")
+STATUS_LINE = re.compile(rb"HTTP/(1\.[01]) ([1-9]\d\d) ([\t -~\x80-\xff]*)\Z")
 REQUEST_LINE = re.compile(rb"(" + TOKEN.encode() + rb") (\S+) HTTP/(1\.[01])\Z")
 FIELD = re.compile(rb"(" + TOKEN.encode() + rb"):[ \t]*([^\x00\r\n]*?)[ \t]*\Z")
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(;.*)?\Z")
