@@ -269,6 +269,23 @@ check_route_origin(
 }
 
 static void
+check_route_statuses(struct conf_build *build, const struct conf_route *route,
+    const struct conf_where *where)
+{
+    const struct conf_status_ttls *ttls = &route->ttl_by_status;
+
+    for (size_t i = 0; i < ttls->count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (ttls->items[i].status == ttls->items[j].status &&
+                ttls->items[i].status != 0) {
+                TELL(build, line_of(where, "ttl_by_status", CONF_ROUTE),
+                    "'ttl_by_status' names %u twice", ttls->items[i].status);
+            }
+        }
+    }
+}
+
+static void
 check_route_ttl(struct conf_build *build, const struct conf_route *route,
     const struct conf_where *where)
 {
@@ -279,6 +296,9 @@ check_route_ttl(struct conf_build *build, const struct conf_route *route,
     if (route->ttl_force && route->ttl_ms == 0) {
         TELL(build, line_of(where, "ttl_force", CONF_ROUTE),
             "'ttl_force' needs a 'ttl' above 0");
+    }
+    if (is_set(where, "ttl_by_status", CONF_ROUTE)) {
+        check_route_statuses(build, route, where);
     }
 }
 

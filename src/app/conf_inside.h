@@ -68,8 +68,9 @@ enum conf_kind {
     CONF_KIND_FIELD_NAMES,
     CONF_KIND_METHODS,
     CONF_KIND_TEXTS,
-    CONF_KIND_QUERY, /* struct conf_query */
-    CONF_KIND_NETS,  /* struct conf_nets */
+    CONF_KIND_QUERY,       /* struct conf_query */
+    CONF_KIND_NETS,        /* struct conf_nets */
+    CONF_KIND_STATUS_TTLS, /* struct conf_status_ttls */
 };
 
 struct conf_word {

@@ -72,6 +72,19 @@ static const struct conf_word words_set_cookie[] = {
     {NULL, 0, false},
 };
 
+static const struct conf_word words_vary[] = {
+    {"bounded", CONF_VARY_BOUNDED, false},
+    {"any", CONF_VARY_ANY, false},
+    {NULL, 0, false},
+};
+
+static const struct conf_word words_cache_status[] = {
+    {"on", CONF_CACHE_STATUS_ON, false},
+    {"key", CONF_CACHE_STATUS_KEY, false},
+    {"off", CONF_CACHE_STATUS_OFF, false},
+    {NULL, 0, false},
+};
+
 #define STRUCT_TOP        struct conf
 #define STRUCT_ACCESS_LOG struct conf_access_log
 #define STRUCT_ERROR_LOG  struct conf_error_log

@@ -605,6 +605,51 @@ read_field_name(
     return give_text(arena, slice_of(name, text.len), out);
 }
 
+/* Statuses whose answer depends on the one request alone, or that are no
+   answer of their own: to keep one would poison the target for others. */
+static bool
+is_kept_by_status(uint64_t status)
+{
+    static const unsigned never[] = {
+        206, 304, 400, 408, 412, 413, 414, 416, 431, 501};
+
+    for (size_t i = 0; i < ARRAY_LEN(never); i++) {
+        if (never[i] == status) {
+            return false;
+        }
+    }
+    return status >= 200 && status <= 599;
+}
+
+/* "404 10s" */
+static enum rc
+read_status_ttl(const struct conf_option *option, struct slice text, void *out,
+    char why[CONF_WHY_MAX])
+{
+    struct conf_status_ttl ttl = {0};
+    struct slice rest = text;
+    struct slice status;
+    uint64_t number;
+
+    if (!slice_split(&rest, ' ', &status) || rest.ptr == NULL ||
+        status.len != 3 || slice_to_u64(status, 999, &number) != RC_OK) {
+        return WHY("a status and a duration are meant, such as '404 10s'");
+    }
+    if (!is_kept_by_status(number)) {
+        return WHY("an answer of status %u is never kept: it is about one "
+                   "request, not about its target",
+            (unsigned)number);
+    }
+    ttl.status = (unsigned)number;
+    if (read_duration(option, slice_trim(rest), &ttl.ttl_ms, why) != RC_OK) {
+        return RC_BAD;
+    }
+    if (out != NULL) {
+        *(struct conf_status_ttl *)out = ttl;
+    }
+    return RC_OK;
+}
+
 static enum rc
 read_method(struct slice text, char why[CONF_WHY_MAX])
 {
@@ -696,6 +741,8 @@ conf_value_read(const struct conf_option *option, struct slice text,
         return read_field_name(text, arena, out, why);
     case CONF_KIND_NETS:
         return read_net(text, out, why);
+    case CONF_KIND_STATUS_TTLS:
+        return read_status_ttl(option, text, out, why);
     case CONF_KIND_TEXT:
     case CONF_KIND_TOKEN:
     case CONF_KIND_NAME:
@@ -715,12 +762,33 @@ conf_value_read(const struct conf_option *option, struct slice text,
 
 /* --- Storing ------------------------------------------------------------- */
 
+/* Of one item of a list. */
+static size_t
+item_size(enum conf_kind kind)
+{
+    return kind == CONF_KIND_NETS          ? sizeof(struct conf_net)
+           : kind == CONF_KIND_STATUS_TTLS ? sizeof(struct conf_status_ttl)
+                                           : sizeof(const char *);
+}
+
+static void
+store_items(enum conf_kind kind, void *items, size_t count, void *member)
+{
+    if (kind == CONF_KIND_NETS) {
+        *(struct conf_nets *)member = (struct conf_nets){items, count};
+    } else if (kind == CONF_KIND_STATUS_TTLS) {
+        *(struct conf_status_ttls *)member =
+            (struct conf_status_ttls){items, count};
+    } else {
+        *(struct conf_strings *)member = (struct conf_strings){items, count};
+    }
+}
+
 static enum rc
 store_list(const struct conf_option *option, const char *const *values,
     size_t count, struct arena *arena, void *member)
 {
-    bool are_nets = option->kind == CONF_KIND_NETS;
-    size_t size = are_nets ? sizeof(struct conf_net) : sizeof(const char *);
+    size_t size = item_size(option->kind);
     char *items = count == 0 ? NULL : arena_zalloc(arena, count * size);
     char why[CONF_WHY_MAX];
 
@@ -734,20 +802,14 @@ store_list(const struct conf_option *option, const char *const *values,
 
         /* Told where its line was known; kept, so that the list does not
            seem empty on top of that. */
-        if (rc == RC_BAD && !are_nets) {
+        if (rc == RC_BAD && size == sizeof(const char *)) {
             rc = give_text(arena, slice_of_str(values[i]), item);
         }
         if (rc == RC_NOMEM) {
             return rc;
         }
     }
-    if (are_nets) {
-        *(struct conf_nets *)member =
-            (struct conf_nets){(struct conf_net *)(void *)items, count};
-    } else {
-        *(struct conf_strings *)member =
-            (struct conf_strings){(const char **)(void *)items, count};
-    }
+    store_items(option->kind, items, count, member);
     return RC_OK;
 }
 

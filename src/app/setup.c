@@ -190,6 +190,39 @@ group_of(const struct conf *conf, const char *name)
     return 0;
 }
 
+static enum route_cache_status
+cache_status_of(enum conf_cache_status cache_status)
+{
+    switch (cache_status) {
+    case CONF_CACHE_STATUS_ON:
+        return ROUTE_CACHE_STATUS_ON;
+    case CONF_CACHE_STATUS_KEY:
+        return ROUTE_CACHE_STATUS_KEY;
+    case CONF_CACHE_STATUS_OFF:
+        return ROUTE_CACHE_STATUS_OFF;
+    }
+    return ROUTE_CACHE_STATUS_ON;
+}
+
+static enum rc
+setup_status_ttls(
+    const struct conf_status_ttls *from, struct arena *arena, struct route *out)
+{
+    struct route_status_ttl *ttls =
+        arena_alloc(arena, from->count * sizeof(*ttls) + 1);
+
+    if (ttls == NULL) {
+        return RC_NOMEM;
+    }
+    for (size_t i = 0; i < from->count; i++) {
+        ttls[i] = (struct route_status_ttl){
+            from->items[i].status, from->items[i].ttl_ms};
+    }
+    out->status_ttls = ttls;
+    out->status_ttls_len = from->count;
+    return RC_OK;
+}
+
 enum {
     PRESET_KEEP_MS = 600000,
 };
@@ -204,13 +237,15 @@ setup_preset(const struct conf_route *c, struct route *out)
     out->is_rfc = true;
     out->heuristic = true;
     out->honours_client = true;
+    out->varies_by_any = true;
+    out->stores_post = true;
     out->set_cookie = ROUTE_SET_COOKIE_STORE;
     if (out->keep_ms < PRESET_KEEP_MS) {
         out->keep_ms = PRESET_KEEP_MS;
     }
 }
 
-static void
+static enum rc
 setup_route(const struct conf *conf, const struct conf_route *c,
     struct arena *arena, struct route *out)
 {
@@ -235,6 +270,9 @@ setup_route(const struct conf *conf, const struct conf_route *c,
         .heuristic = c->heuristic,
         .honours_client =
             c->client_cache_control == CONF_CLIENT_CACHE_CONTROL_HONOUR,
+        .varies_by_any = c->vary == CONF_VARY_ANY,
+        .stores_post = c->store_post,
+        .cache_status = cache_status_of(c->cache_status),
         .query = query_of(c->query.kind),
         .cookie = credential_of(c->cookie),
         .authorization = credential_of(c->authorization),
@@ -246,6 +284,9 @@ setup_route(const struct conf *conf, const struct conf_route *c,
     setup_preset(c, out);
     out->targeted = slices_of(arena, &c->targeted, &out->targeted_len);
     out->methods = slices_of(arena, &c->methods, &out->methods_len);
+    return out->segments == NULL
+               ? RC_NOMEM
+               : setup_status_ttls(&c->ttl_by_status, arena, out);
 }
 
 static enum rc
@@ -254,19 +295,14 @@ setup_routes(
 {
     struct route *routes =
         arena_alloc(arena, conf->routes_count * sizeof(*routes) + 1);
+    enum rc rc = routes == NULL ? RC_NOMEM : RC_OK;
 
-    if (routes == NULL) {
-        return RC_NOMEM;
-    }
-    for (size_t i = 0; i < conf->routes_count; i++) {
-        setup_route(conf, &conf->routes[i], arena, &routes[i]);
-        if (routes[i].segments == NULL) {
-            return RC_NOMEM;
-        }
+    for (size_t i = 0; i < conf->routes_count && rc == RC_OK; i++) {
+        rc = setup_route(conf, &conf->routes[i], arena, &routes[i]);
     }
     out->routes = routes;
     out->routes_len = conf->routes_count;
-    return RC_OK;
+    return rc;
 }
 
 static enum rc

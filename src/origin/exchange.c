@@ -24,6 +24,7 @@
 #include <stdlib.h>
 
 #include "nearside/base/check.h"
+#include "nearside/http/parse.h"
 
 static void on_timer(void *ctx);
 static void on_task(void *ctx);
@@ -312,8 +313,10 @@ exchange_fail(struct exchange *x, enum origin_error error)
     MUST(error != ORIGIN_ERROR_NONE);
     metric_inc(pool->block, pool->group->metrics.errors[error]);
     log_event(pool->ring, LOG_LEVEL_WARN, "origin_error",
-        "origin=\"%s\" server=\"%s\" cause=\"%s\"", pool->group->own_name,
-        pool->group->server_text, origin_error_text(error));
+        "origin=\"%s\" server=\"%s\" cause=\"%s%s%s\"", pool->group->own_name,
+        pool->group->server_text, origin_error_text(error),
+        error == ORIGIN_ERROR_HEAD ? ": " : "",
+        error == ORIGIN_ERROR_HEAD ? fault_text(x->parse.fault) : "");
     conn_drop(x);
     over(x);
     callbacks->on_error(x->ctx, error);

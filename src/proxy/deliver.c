@@ -2,10 +2,11 @@
  * Answers. The entry or the fill brings status and fields; what belongs to
  * this answer alone is written here: Age, Via, Cache-Status (RFC 9211), and
  * whether there is a body at all. Conditions are answered from an entry.
+ * What we answer ourselves has Proxy-Status (RFC 9209) and no Cache-Status,
+ * which speaks of the origin's responses only.
  */
 #include <stdio.h>
 
-#include "nearside/http/cache_status.h"
 #include "nearside/http/condition.h"
 #include "nearside/http/proxy_status.h"
 #include "nearside/http/range.h"
@@ -19,19 +20,11 @@ enum {
 
 /* --- the lines of our own ---------------------------------------------- */
 
-static enum cache_fwd
-fwd_of(const char *fwd)
+static enum route_cache_status
+wanted(const struct request *r)
 {
-    static const enum cache_fwd all[] = {CACHE_FWD_BYPASS, CACHE_FWD_METHOD,
-        CACHE_FWD_URI_MISS, CACHE_FWD_VARY_MISS, CACHE_FWD_REQUEST,
-        CACHE_FWD_STALE};
-
-    for (size_t i = 0; fwd != NULL && i < ARRAY_LEN(all); i++) {
-        if (slice_eq(cache_fwd_token(all[i]), slice_of_str(fwd))) {
-            return all[i];
-        }
-    }
-    return CACHE_FWD_NONE;
+    return r->route_opts == NULL ? ROUTE_CACHE_STATUS_ON
+                                 : r->route_opts->cache_status;
 }
 
 static int64_t
@@ -60,22 +53,28 @@ write_hit_status(struct writer *w, struct request *r)
 static void
 write_cache_status(struct writer *w, struct request *r)
 {
+    enum route_cache_status how = wanted(r);
     struct cache_status status;
 
-    if (r->result == RESULT_HIT && ttl_s_of(r) >= 0) {
+    if (how == ROUTE_CACHE_STATUS_OFF) {
+        return;
+    }
+    if (how == ROUTE_CACHE_STATUS_ON && r->result == RESULT_HIT &&
+        ttl_s_of(r) >= 0) {
         write_hit_status(w, r);
         return;
     }
     status = (struct cache_status){
         .name = r->worker->proxy->name,
-        .is_hit = r->hit != NULL && r->fwd == NULL,
-        .fwd = fwd_of(r->fwd),
+        .is_hit = r->hit != NULL && r->fwd == CACHE_FWD_NONE,
+        .fwd = r->fwd,
         .fwd_status = r->fwd_status != r->response.status ? r->fwd_status : 0,
         .has_ttl = r->hit != NULL,
         .ttl_s = r->hit != NULL ? ttl_s_of(r) : 0,
         .is_stored = r->is_stored,
         .collapsed =
             r->is_collapsed ? CACHE_COLLAPSED_YES : CACHE_COLLAPSED_NONE,
+        .key = how == ROUTE_CACHE_STATUS_KEY ? r->key : slice_of(NULL, 0),
         .detail = slice_of_str(r->detail),
     };
     cache_status_write_line(w, &status);
@@ -92,12 +91,16 @@ write_age(struct writer *w, int64_t age_s)
 static bool
 open_extra(struct request *r, struct writer *w)
 {
-    char *text = arena_alloc(&r->arena, EXTRA_MAX);
+    /* In a string, a quote of the key is escaped. */
+    size_t size = wanted(r) == ROUTE_CACHE_STATUS_KEY
+                      ? EXTRA_MAX + 2 * r->key.len
+                      : EXTRA_MAX;
+    char *text = arena_alloc(&r->arena, size);
 
     if (text == NULL) {
         return false;
     }
-    *w = writer_of(text, EXTRA_MAX);
+    *w = writer_of(text, size);
     return true;
 }
 
@@ -272,17 +275,34 @@ run_deliver_fill(struct request *r)
 
 /* --- our own ----------------------------------------------------------- */
 
+/* RFC 9209's type for what we did not ask the origin about: the client's
+   mistake, our own, or neither (only-if-cached, 405, 421). */
+static const char *
+own_error_type(const struct request *r)
+{
+    switch (r->response.status) {
+    case 405:
+    case 421:
+    case 504:
+        return "proxy_internal_response";
+    case 503:
+        return "proxy_internal_error";
+    default: /* a number, not an enum */
+        return "http_request_error";
+    }
+}
+
 static void
 write_proxy_status(struct writer *w, struct request *r)
 {
     const struct proxy_status status = {
         .name = r->worker->proxy->name,
-        .error = slice_of_str(origin_error_type(r->error)),
+        .error = slice_of_str(r->error != ORIGIN_ERROR_NONE
+                                  ? origin_error_type(r->error)
+                                  : own_error_type(r)),
     };
 
-    if (r->error != ORIGIN_ERROR_NONE) {
-        proxy_status_write_line(w, &status);
-    }
+    proxy_status_write_line(w, &status);
 }
 
 static void
@@ -350,7 +370,6 @@ run_deliver_error(struct request *r)
         }
         write_allow(&w, r);
         write_proxy_status(&w, r);
-        write_cache_status(&w, r);
         close_extra(r, &w);
     }
     respond(r);

@@ -206,21 +206,50 @@ clamp_ttl(const struct route *route, int64_t ttl_ms)
 /* A route's ttl less up to its jitter, so that what was filled together does
    not end together. */
 static int64_t
-route_ttl(const struct route *route, uint64_t jitter)
+spread(const struct route *route, int64_t ttl_ms, uint64_t jitter)
 {
-    int64_t spread = route->ttl_ms / 100 * route->ttl_jitter_percent;
+    int64_t most_ms = ttl_ms / 100 * route->ttl_jitter_percent;
 
-    return spread <= 0 ? route->ttl_ms
-                       : route->ttl_ms - (int64_t)(jitter % (uint64_t)spread);
+    return most_ms <= 0 ? ttl_ms
+                        : ttl_ms - (int64_t)(jitter % (uint64_t)most_ms);
+}
+
+/* What the route says of that very status; NULL: nothing. */
+static const struct route_status_ttl *
+status_ttl_of(const struct route *route, unsigned status)
+{
+    for (size_t i = 0; i < route->status_ttls_len; i++) {
+        if (route->status_ttls[i].status == status) {
+            return &route->status_ttls[i];
+        }
+    }
+    return NULL;
+}
+
+/* The lifetime that the route gives where the origin states none: nothing to
+   requests with credentials, and to errors only what is theirs. */
+static int64_t
+given_ttl_ms(const struct route *route, const struct policy_request *request,
+    unsigned status)
+{
+    const struct route_status_ttl *given = status_ttl_of(route, status);
+
+    if (request->credential != NULL) {
+        return 0;
+    }
+    return given != NULL ? given->ttl_ms : status < 400 ? route->ttl_ms : 0;
 }
 
 static int64_t
-ttl_of(const struct route *route, const struct fresh *fresh, uint64_t jitter)
+ttl_of(const struct route *route, int64_t given_ms, const struct fresh *fresh,
+    uint64_t jitter)
 {
     int64_t left_s = fresh->lifetime_s - fresh->initial_age_s;
 
     if (fresh->source == FRESH_NONE) {
-        return clamp_ttl(route, route_ttl(route, jitter));
+        return given_ms == 0
+                   ? 0
+                   : clamp_ttl(route, spread(route, given_ms, jitter));
     }
     return clamp_ttl(route, left_s > 0 ? left_s * 1000 : 0);
 }
@@ -236,7 +265,8 @@ read_fresh(const struct route *route, const struct head *response,
         times->request_ms / 1000, times->response_ms / 1000};
     const struct fresh_opts opts = {
         .ignores_expires = targeted_read(response, &list, cc),
-        .heuristic = route->heuristic && route->ttl_ms == 0,
+        .heuristic = route->heuristic && route->ttl_ms == 0 &&
+                     status_ttl_of(route, response->status) == NULL,
         .heuristic_errors = route->is_rfc,
         .ignores_bad_age = route->is_rfc,
     };
@@ -272,8 +302,8 @@ larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* How long an entry is of use past its freshness: as stale, or to be
-   validated. */
+/* How long an entry is of use past its freshness: as stale, to be validated,
+   or to be updated by the answer to a HEAD. */
 static int64_t
 afterlife_ms(const struct route *route, const struct head *response,
     const struct reuse_stored *stored)
@@ -281,7 +311,8 @@ afterlife_ms(const struct route *route, const struct head *response,
     int64_t ms = larger(stored->while_ms, stored->if_error_ms);
 
     ms = larger(ms, route->grace_ms);
-    if (head_has(response, FIELD_ETAG) ||
+    /* A client's max-stale takes it as it is. */
+    if (route->honours_client || head_has(response, FIELD_ETAG) ||
         head_has(response, FIELD_LAST_MODIFIED)) {
         ms = larger(ms, route->keep_ms);
     }
@@ -289,10 +320,13 @@ afterlife_ms(const struct route *route, const struct head *response,
 }
 
 static void
-fill_verdict(const struct route *route, const struct head *response,
-    const struct policy_times *times, const struct cache_control *cc,
-    const struct fresh *fresh, struct policy_verdict *out)
+fill_verdict(const struct route *route, const struct policy_request *request,
+    const struct storable_response *response, const struct policy_times *times,
+    struct policy_verdict *out)
 {
+    const struct cache_control *cc = response->cc;
+    const struct fresh *fresh = response->fresh;
+    int64_t given_ms = given_ttl_ms(route, request, response->head->status);
     struct reuse_stored stored = {0};
 
     reuse_read_stored(cc, &stored);
@@ -303,9 +337,9 @@ fill_verdict(const struct route *route, const struct head *response,
     out->if_error_ms = window_ms(stored.if_error_ms);
     out->created_ms = times->response_ms - fresh->initial_age_s * 1000;
     out->fresh_until_ms =
-        times->response_ms + ttl_of(route, fresh, times->jitter);
+        times->response_ms + ttl_of(route, given_ms, fresh, times->jitter);
     out->stale_until_ms =
-        out->fresh_until_ms + afterlife_ms(route, response, &stored);
+        out->fresh_until_ms + afterlife_ms(route, response->head, &stored);
     if (out->stale_until_ms <= times->response_ms) {
         out->is_storable = false;
         out->detail = "stale";
@@ -318,7 +352,11 @@ policy_store(const struct route *route, const struct policy_request *request,
     struct policy_verdict *out)
 {
     const struct storable_opts opts = opts_of(route);
-    const struct vary_opts vary_opts = {0};
+    const struct vary_opts vary_opts = {
+        .allows_cookie = route->varies_by_any,
+        .allows_authorization = route->varies_by_any,
+        .allows_user_agent = route->varies_by_any,
+    };
     struct cache_control cc;
     struct fresh fresh;
     struct storable_response r = {.head = response, .cc = &cc, .fresh = &fresh};
@@ -330,10 +368,12 @@ policy_store(const struct route *route, const struct policy_request *request,
     }
     read_fresh(route, response, times, &cc, &fresh);
     r.vary = vary_read(response, &vary_opts, &out->vary);
-    r.has_ttl = route->ttl_ms > 0 && request->credential == NULL;
+    r.has_ttl = given_ttl_ms(route, request, response->status) > 0;
+    r.has_status_ttl =
+        r.has_ttl && status_ttl_of(route, response->status) != NULL;
     verdict = storable_decide(&opts, &request->storable, &r);
     if (verdict == STORABLE_YES) {
-        fill_verdict(route, response, times, &cc, &fresh, out);
+        fill_verdict(route, request, &r, times, out);
         return;
     }
     out->detail = verdict == STORABLE_CREDENTIALS ? request->credential

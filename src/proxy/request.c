@@ -54,7 +54,8 @@ request_clear(struct request *r)
     r->waiter.flight = NULL;
     r->result = RESULT_ERROR;
     r->tier = TIER_NONE;
-    r->fwd = r->detail = NULL;
+    r->fwd = CACHE_FWD_NONE;
+    r->detail = NULL;
     r->is_stored = r->is_collapsed = false;
     r->has_body = r->is_body_done = false;
     r->fwd_status = 0;

@@ -10,6 +10,7 @@
 
 #include "nearside/base/arena.h"
 #include "nearside/base/buf.h"
+#include "nearside/http/cache_status.h"
 #include "nearside/http/invalidate.h"
 #include "nearside/http/parse.h"
 #include "nearside/memory/entry.h"
@@ -90,7 +91,7 @@ struct request {
     /* For Cache-Status, log and metrics. */
     enum result result;
     enum tier tier;
-    const char *fwd;    /* uri-miss, bypass, method, ...; NULL: a hit */
+    enum cache_fwd fwd; /* NONE: a hit, or not known yet */
     const char *detail; /* NULL: none */
     bool is_stored;
     bool is_collapsed;

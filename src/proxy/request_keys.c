@@ -188,7 +188,8 @@ request_make_keys(struct request *r)
 static enum rc
 write_choice(struct request *r, struct entry *record, struct writer *w)
 {
-    const struct vary_opts opts = {0};
+    /* What the route allows was asked when the record was made. */
+    const struct vary_opts opts = {true, true, true};
     struct vary vary;
     enum rc rc = vary_parse(record->vary, &opts, &vary);
 

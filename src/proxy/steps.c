@@ -77,7 +77,7 @@ route_write(struct request *r)
     ptrdiff_t read = read_route(r);
 
     r->result = RESULT_WRITE;
-    r->fwd = "method";
+    r->fwd = CACHE_FWD_METHOD;
     if (read < 0 ||
         (r->route_opts != NULL && r->route_opts->write == ROUTE_WRITE_PASS)) {
         return &step_forward;
@@ -92,13 +92,13 @@ route_read(struct request *r)
 {
     if (r->head.method == METHOD_OPTIONS) {
         r->result = RESULT_PASS;
-        r->fwd = "method";
+        r->fwd = CACHE_FWD_METHOD;
         return &step_forward;
     }
     policy_read(r->route_opts, &r->head, r->has_body, &r->policy);
     if (r->policy.bypass != NULL) {
         r->result = RESULT_BYPASS;
-        r->fwd = "bypass";
+        r->fwd = CACHE_FWD_BYPASS;
         r->detail = r->policy.bypass;
     }
     return &step_key;
@@ -124,7 +124,7 @@ run_route(struct request *r)
     }
     if (r->route < 0) {
         r->result = RESULT_PASS;
-        r->fwd = "bypass";
+        r->fwd = CACHE_FWD_BYPASS;
         r->detail = "route";
         return &step_forward;
     }
@@ -143,7 +143,7 @@ run_key(struct request *r)
         return &step_forward;
     }
     r->result = RESULT_MISS;
-    r->fwd = "uri-miss";
+    r->fwd = CACHE_FWD_URI_MISS;
     if (r->head.method == METHOD_HEAD || r->policy.is_particular) {
         return &step_lookup;
     }
@@ -165,7 +165,7 @@ may_use(struct request *r, uint16_t flags)
             (flags & ENTRY_AUTHORIZED) != 0)) {
         return true;
     }
-    r->fwd = "bypass";
+    r->fwd = CACHE_FWD_BYPASS;
     r->detail = r->policy.credential;
     r->result = RESULT_BYPASS;
     return false;
@@ -186,7 +186,7 @@ use_record(struct request *r, struct entry *record, const struct step *next)
     if (r->record != NULL || request_choose_variant(r, record) != RC_OK) {
         return go_forward(r);
     }
-    r->fwd = "vary-miss";
+    r->fwd = CACHE_FWD_VARY_MISS;
     return next;
 }
 
@@ -196,7 +196,7 @@ deliver_hit(struct request *r, struct entry *own_entry)
     r->hit = own_entry;
     r->result = RESULT_HIT;
     r->tier = TIER_SHARED;
-    r->fwd = NULL;
+    r->fwd = CACHE_FWD_NONE;
     r->detail = "shared";
     return &step_deliver_entry;
 }
@@ -239,7 +239,7 @@ use_entry(struct request *r, const struct flight_result *result)
     r->hit = entry_ref(entry);
     r->result = result->is_stale ? RESULT_STALE : RESULT_VALIDATED;
     r->tier = result->is_stale ? TIER_SHARED : TIER_ORIGIN;
-    r->fwd = "stale";
+    r->fwd = CACHE_FWD_STALE;
     r->fwd_status = result->fwd_status;
     r->detail = result->detail;
     r->is_stored = result->is_stored;
@@ -275,10 +275,10 @@ use_looked_up(struct request *r, struct entry *own_entry)
         r->detail = "stale";
         return next;
     case REUSE_REQUEST:
-        r->fwd = "request";
+        r->fwd = CACHE_FWD_REQUEST;
         break;
     case REUSE_VALIDATE:
-        r->fwd = "stale";
+        r->fwd = CACHE_FWD_STALE;
         break;
     case REUSE_MISS:
     case REUSE_UNAVAILABLE:
@@ -348,7 +348,7 @@ use_fill(struct request *r, const struct flight_result *result)
         return &step_forward;
     }
     if (!is_own_variant(r, result)) {
-        r->fwd = "vary-miss";
+        r->fwd = CACHE_FWD_VARY_MISS;
         return r->record != NULL ? &step_flight : &step_forward;
     }
     if (source_of_fill(&r->source, result->fill, r->worker->loop) != RC_OK) {
@@ -358,7 +358,7 @@ use_fill(struct request *r, const struct flight_result *result)
     r->is_collapsed = !r->waiter.is_leader;
     r->result = r->is_collapsed ? RESULT_COLLAPSED : RESULT_MISS;
     r->is_stored = result->is_stored;
-    r->fwd = result->is_stale_fetch ? "stale" : r->fwd;
+    r->fwd = result->is_stale_fetch ? CACHE_FWD_STALE : r->fwd;
     r->detail = result->detail;
     r->fwd_status = fill_message(result->fill)->status;
     return &step_deliver_fill;

@@ -196,6 +196,78 @@ class Clients(CachingTest):
         self.assert_asked(target, 1)
 
 
+class StatusTtls(CachingTest):
+    """ttl_by_status: what a route keeps whose origin says nothing of it."""
+
+    routes = ('route "/c/*" { ttl = 60s  ttl_jitter = 0%\n'
+              '  ttl_by_status = { "404 20s", "503 5s", "200 30s", "301 0" }\n'
+              '}\n')
+
+    def test_a_status_has_its_own_ttl(self):
+        for status, ttl in ((200, 30), (203, 60), (404, 20), (503, 5)):
+            with self.subTest(status=status):
+                target = self.target()
+                self.fill(target, status=f"{status} Any")
+                got = self.get(target)
+                self.assertIn(self.assert_hit(got), (ttl - 1, ttl))
+                self.assertEqual(got.status, status)
+
+    def test_other_errors_are_not_kept(self):
+        for status in ("301 Moved", "410 Gone", "500 Oops", "502 Bad"):
+            with self.subTest(status=status):
+                target = self.target()
+                self.says(status=status)
+                self.assertNotIn("stored", self.get(target).cache_status)
+
+    def test_the_origins_word_counts_more(self):
+        target = self.target()
+        self.says(cache_control("no-store"), status="404 No")
+        self.assertNotIn("stored", self.get(target).cache_status)
+        target = self.target()
+        self.fill(target, FRESH, status="404 No")
+        self.assertIn(self.assert_hit(self.get(target)), (59, 60))
+
+    def test_credentials_get_none(self):
+        for fields in ({"Cookie": "a=1"}, {"Authorization": "Basic eDp5"},
+                       {"X-Api-Key": "1"}):
+            with self.subTest(fields=fields):
+                target = self.target()
+                self.says(status="404 No")
+                self.assertNotIn(
+                    "stored", self.get(target, fields).cache_status)
+
+
+class CacheStatus(CachingTest):
+    """cache_status: on is what all other tests see."""
+
+    routes = ('route "/c/key/*" { ttl = 60s  cache_status = key }\n'
+              'route "/c/off/*" { ttl = 60s  cache_status = off }\n')
+
+    def test_it_tells_the_key(self):
+        target = self.target("/c/key")
+        first = self.get(target)
+        key = f'key="http://test{target}"'
+        self.assertEqual(first.cache_status,
+                         f"nearside; fwd=uri-miss; stored; {key}")
+        self.wait_stored(target)
+        self.assertRegex(self.get(target).cache_status,
+                         rf"nearside; hit; ttl=\d+; {key}; detail=shared\Z")
+
+    def test_a_long_key_does_not_cost_it(self):
+        target = self.target("/c/key") + "/" + "x" * 3000
+        self.assertEqual(self.get(target).cache_status,
+                         "nearside; fwd=uri-miss; stored; "
+                         f'key="http://test{target}"')
+
+    def test_it_says_nothing(self):
+        target = self.target("/c/off")
+        for _ in range(2):
+            got = self.get(target)
+            self.assertNotIn("Cache-Status", got.fields)
+            self.wait_stored(target)
+        self.assertIn("Age", got.fields)
+
+
 class Rfc(CachingTest):
     routes = 'route "/c/*" { ttl = 60s  preset = rfc }\n'
 

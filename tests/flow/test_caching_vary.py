@@ -4,7 +4,8 @@ on one daemon and on two, and how many of them are kept."""
 import unittest
 
 from lib import FlowTest, Nearside, RedisCluster, ScriptedOrigin, wait_until
-from lib.caching import CachingTest, FRESH, HIT, STALE, Said
+from lib.caching import (CachingTest, FRESH, HIT, STALE, Said,
+                         cache_control)
 from lib.scripted import Steps, answer, conf, together
 
 VARY_MISS = "nearside; fwd=vary-miss; stored"
@@ -14,6 +15,7 @@ ACCEPT_LANGUAGE = "Accept-Language"
 
 class Vary(CachingTest):
     routes = ('route "/c/*" { ttl = 60s  keep = 10m }\n'
+              'route "/any/*" { vary = any }\n'
               'route "/by-cookie/*" { ttl = 60s  cookie = key }\n')
     limits = "variants_max = 4"
 
@@ -99,6 +101,19 @@ class Vary(CachingTest):
                 first = self.get(target)
                 self.assertNotIn("stored", first.cache_status)
                 self.assertNotEqual(self.get(target).body, first.body)
+
+    def test_a_route_may_take_what_varies_without_bound(self):
+        for name in ("User-Agent", "Cookie", "Authorization"):
+            with self.subTest(name=name):
+                self.says(cache_control("public, max-age=60"), ("Vary", name))
+                target = self.target("/any")
+                first = self.get(target, {name: "a"})
+                self.assertIn("stored", first.cache_status)
+                self.wait_stored(target)
+                self.assert_hit(self.get(target, {name: "a"}), first)
+                other = self.get(target, {name: "b"})
+                self.assertIn("fwd=vary-miss", other.cache_status)
+                self.assertNotEqual(other.body, first.body)
 
     def test_a_write_drops_all_variants(self):
         self.vary("X-Foo")

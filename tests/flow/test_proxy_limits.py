@@ -111,6 +111,29 @@ class Heads(Limits):
         self.assert_counted("head_timeout")
 
 
+class OwnAnswers(Limits):
+    def test_what_we_refuse_says_so_in_proxy_status(self):
+        """RFC 9209: the client's mistake, or an answer that needed no
+        origin; Cache-Status is not for these (RFC 9211 2)."""
+        self.start("", routes='route "/c/*" { ttl = 60s }')
+        for head, status, error in (
+                (b"GET / HTTP/1.1\r\n\r\n", 400, "http_request_error"),
+                (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+                 414, "http_request_error"),
+                (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 501,
+                 "http_request_error"),
+                (b"GET /c/x HTTP/1.1\r\nHost: a\r\n"
+                 b"Cache-Control: only-if-cached\r\n\r\n", 504,
+                 "proxy_internal_response")):
+            with self.subTest(status=status), self.daemon.connect() as client:
+                client.send(head)
+                got = client.read_response()
+                self.assertEqual(got.status, status)
+                self.assertEqual(got.fields["Proxy-Status"],
+                                 f"nearside; error={error}")
+                self.assertNotIn("Cache-Status", got.fields)
+
+
 class Bodies(Limits):
     def upload(self, data, first=b"Content-Length: 100"):
         client = self.use(Connection(self.daemon.port))

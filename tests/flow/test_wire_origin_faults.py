@@ -27,7 +27,10 @@ class Faults(FlowTest):
             start = time.monotonic()
             got = daemon.get(target)
             self.assertEqual(got.status, 502)
-            self.assertIn("connection_refused", got.fields["Proxy-Status"])
+            self.assertEqual(got.fields["Proxy-Status"],
+                             "nearside; error=connection_refused")
+            # RFC 9211 2: that is for the origin's responses.
+            self.assertNotIn("Cache-Status", got.fields)
             self.assertLess(time.monotonic() - start, 1.0)
 
     def test_a_connection_that_never_comes_about_is_504(self):

@@ -734,6 +734,25 @@ a_bad_word_is_told_with_the_good_ones(void **state)
             "takes invalidate or pass\n"},
         {"defaults { set_cookie = keep }",
             "t:2: 'set_cookie' = 'keep': it takes bypass, strip or store\n"},
+        {"defaults { vary = all }",
+            "t:2: 'vary' = 'all': it takes bounded or any\n"},
+        {"defaults { cache_status = keys }",
+            "t:2: 'cache_status' = 'keys': it takes on, key or off; did you "
+            "mean 'key'?\n"},
+        {"defaults { ttl_by_status = { \"404\" } }",
+            "t:2: 'ttl_by_status' = '404': a status and a duration are meant, "
+            "such as '404 10s'\n"},
+        {"defaults { ttl_by_status = { \"4xx 1s\" } }",
+            "t:2: 'ttl_by_status' = '4xx 1s': a status and a duration are "
+            "meant, such as '404 10s'\n"},
+        {"defaults { ttl_by_status = { \"404 10\" } }",
+            "t:2: 'ttl_by_status' = '404 10': a duration has a unit (ms, s, "
+            "m, h or d); did you mean '10s'?\n"},
+        {"defaults { ttl_by_status = { \"400 1s\" } }",
+            "t:2: 'ttl_by_status' = '400 1s': an answer of status 400 is never "
+            "kept: it is about one request, not about its target\n"},
+        {"defaults { ttl_by_status = { \"404 1s\", \"404 2s\" } }",
+            "t:2: 'ttl_by_status' names 404 twice\n"},
         {"redis { seeds = { \"r:1\" } mode = sentinel }",
             "t:2: 'mode' = 'sentinel': it takes cluster, standalone or off\n"},
         {"access_log { target = \"/var/log/x\" }",

@@ -163,6 +163,29 @@ enum conf_client_cache_control {
     CONF_CLIENT_CACHE_CONTROL_HONOUR,
 };
 
+/* By which fields a response may vary and be stored. */
+enum conf_vary {
+    CONF_VARY_BOUNDED, /* not Cookie, Authorization, User-Agent */
+    CONF_VARY_ANY,
+};
+
+enum conf_cache_status {
+    CONF_CACHE_STATUS_ON,
+    CONF_CACHE_STATUS_KEY, /* with the key */
+    CONF_CACHE_STATUS_OFF,
+};
+
+/* How long an answer of that status is kept that says nothing itself. */
+struct conf_status_ttl {
+    unsigned status;
+    int64_t ttl_ms;
+};
+
+struct conf_status_ttls {
+    struct conf_status_ttl *items;
+    size_t count;
+};
+
 enum conf_query_kind {
     CONF_QUERY_ALL,  /* keyed byte by byte */
     CONF_QUERY_NONE, /* leaves key and request */
@@ -204,12 +227,16 @@ struct conf_route {
     int64_t ttl_max_ms; /* 0: no limit */
     bool ttl_force;     /* ttl wins over what the origin states */
     unsigned ttl_jitter_percent;
+    struct conf_status_ttls ttl_by_status;
     int64_t grace_ms;
     int64_t keep_ms; /* past freshness, to be validated */
     enum conf_preset preset;
     bool heuristic;
     enum conf_client_cache_control client_cache_control;
     struct conf_strings targeted; /* lower-case field names */
+    enum conf_vary vary;
+    bool store_post;
+    enum conf_cache_status cache_status;
     struct conf_query query;
     enum conf_credential cookie;
     enum conf_credential authorization;

@@ -51,6 +51,18 @@ struct route_segment {
     struct slice text; /* of a literal */
 };
 
+enum route_cache_status {
+    ROUTE_CACHE_STATUS_ON,
+    ROUTE_CACHE_STATUS_KEY, /* with the key */
+    ROUTE_CACHE_STATUS_OFF,
+};
+
+/* How long an answer of that status is kept that states nothing itself. */
+struct route_status_ttl {
+    unsigned status;
+    int64_t ttl_ms;
+};
+
 /* All pointers are borrowed for the proxy's life. */
 struct route {
     struct slice title;                   /* for logs and metrics */
@@ -66,11 +78,16 @@ struct route {
     int64_t ttl_max_ms; /* 0: none */
     bool ttl_force;
     unsigned ttl_jitter_percent;
+    const struct route_status_ttl *status_ttls; /* before ttl_ms */
+    size_t status_ttls_len;
     int64_t grace_ms;
     int64_t keep_ms;     /* past freshness, to be validated */
     bool is_rfc;         /* preset = rfc: all that a shared cache may do */
     bool heuristic;      /* guess a lifetime where ttl is 0 */
     bool honours_client; /* max-age, no-cache and the like of requests */
+    bool varies_by_any;  /* Vary may name Cookie, Authorization, User-Agent */
+    bool stores_post;    /* an answer that RFC 9110 9.3.3 lets a GET have */
+    enum route_cache_status cache_status;
     const struct slice *targeted; /* lower-case field names, first one first */
     size_t targeted_len;
     enum route_query query;

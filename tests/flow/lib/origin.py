@@ -125,7 +125,8 @@ class ScriptedOrigin:
             # What is sent is to arrive now: held back until the daemon's
             # next request acknowledges what came before, it would arrive
             # behind that request, as its answer.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if sock.family == socket.AF_INET:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self.connections += 1
                 self._open.add(sock)
