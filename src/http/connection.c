@@ -5,8 +5,8 @@
  * Law: it may name what it likes of its own kind and of kinds we do not
  * know, and never a field that everybody on the way has to see. Naming
  * Content-Length, Host or Cache-Control there is how a request is made to
- * mean one thing to us and another to the origin (http.md, row 14), so that
- * every known end-to-end field is refused, and X-Forwarded-* by its prefix.
+ * mean one thing to us and another to the origin. So every known end-to-end
+ * field is refused, and X-Forwarded-* by its prefix.
  * `Connection: TE` beside a TE field is what RFC 9110 10.1.4 asks for.
  */
 #include "connection.h"

@@ -2,7 +2,8 @@
  * May a response be stored (RFC 9111 3)? Laws: the MUST NOTs hold under any
  * opts; a part (206, 416) or the answer to a condition (304, 412) is never
  * stored, since what made it so is in the request and not in the key; what
- * opts leave out is what the attacks of http.md 3 need.
+ * opts leave out is what poisoning a cache needs: answers to what only the
+ * attacker would ask, or that differ by what the key leaves out.
  */
 #include "nearside/http/storable.h"
 
@@ -110,7 +111,8 @@ is_method_storable(const struct storable_request *request,
 
 /* --- the status ---------------------------------------------------------- */
 
-/* Where an origin's word is enough: http.md 3. */
+/* Where an origin's word is enough. The others depend on the request, or are
+   over when the trouble is. */
 static bool
 is_safe_status(unsigned status)
 {

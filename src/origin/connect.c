@@ -5,9 +5,9 @@
  * was idle. For a request that may be sent twice that shows by itself, and
  * costs the one silent retry; any other request has the connection looked
  * at first. Bytes that were there before the request was sent are nobody's
- * response: the connection is dropped (http.md rows 86, 100). For a pooled
- * one that is seen without asking the kernel: what turns readable within
- * the very turn of the sending was readable before it.
+ * response: the connection is dropped (RFC 9112 9.2). For a pooled one that
+ * is seen without asking the kernel: what turns readable within the very
+ * turn of the sending was readable before it.
  *
  * The retry takes a fresh connection: where one idle connection was dead,
  * the others may be too.

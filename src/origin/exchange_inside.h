@@ -17,7 +17,8 @@ enum {
     SEND_MAX = 64 * 1024,
     /* The framing lines and the empty line behind a request's fields. */
     TAIL_MAX = 64,
-    /* http.md row 103: more interim responses than this are an error. */
+    /* More interim responses than this are an error: no origin has so much
+       to say before it answers. */
     INTERIM_MAX = 8,
 };
 

@@ -4,14 +4,12 @@
  */
 #include "nearside/http/condition.h"
 #include "nearside/http/update.h"
-#include "nearside/memory/codec.h"
 #include "proxy/flight_inside.h"
+#include "proxy/verdict.h"
 
 enum {
     /* If-None-Match and If-Modified-Since around stored values. */
     VALIDATORS_MAX = 16384,
-    /* Age lines of a 304: one is usual. */
-    AGES_MAX = 1024,
 };
 
 static void
@@ -22,152 +20,56 @@ on_interim(void *ctx, const struct head *head)
     request_interim(run->leader, head);
 }
 
-static void
-judge(struct flight_run *run, const struct head *head)
+static struct judging
+judging_of(struct flight_run *run)
 {
-    const struct policy_times times = {
+    return (struct judging){
+        .worker = run->worker,
+        .route = run->route,
+        .request = &run->policy,
+        .arena = &run->arena,
         .request_ms = run->request_ms,
         .response_ms = run->response_ms,
-        .jitter = random_next(&run->worker->random),
     };
-
-    policy_store(run->route, &run->policy, head, &times, &run->verdict);
-    if (run->verdict.is_storable && head->framing == FRAMING_LENGTH &&
-        head->content_length > run->worker->proxy->opts.limits.object_max) {
-        run->verdict.is_storable = false;
-        run->verdict.detail = "size";
-    }
 }
 
 /* --- 304 --------------------------------------------------------------- */
 
-/* The stored lines as the 304 leaves them (RFC 9111 3.2). */
-static bool
-merge(struct flight_run *run, const struct head *head)
-{
-    const struct update_opts opts = {
-        .set_cookie = run->route->set_cookie == ROUTE_SET_COOKIE_STORE};
-    size_t size = run->stale->fields.len;
-    struct writer w;
-    char *text;
-
-    for (size_t i = 0; i < head->field_count; i++) {
-        size += head->fields[i].name.len + head->fields[i].value.len + 4;
-    }
-    text = arena_alloc(&run->arena, size);
-    if (text == NULL) {
-        return false;
-    }
-    w = writer_of(text, size);
-    if (update_merge(head, run->stale->fields, &opts, &w) != RC_OK) {
-        return false;
-    }
-    run->merged = writer_slice(&w);
-    return true;
-}
-
-/* How old the 304 was when it came is how old the response is now. */
-static void
-write_ages(struct writer *w, const struct head *head)
-{
-    const struct field *f = head_find(head, FIELD_AGE);
-
-    for (; f != NULL; f = head_find_next(head, f)) {
-        write_field(w, SLICE("age"), f->value);
-    }
-}
-
-/* Judges the stored response with its renewed lines as if it had just come:
-   the lines are made a head again by the parser itself. */
-static bool
-judge_merged(struct flight_run *run, const struct head *not_modified)
-{
-    const struct parse_opts opts = {.field_max = 65536, .head_max = 262144};
-    size_t size = run->merged.len + AGES_MAX + 128;
-    char *text = arena_alloc(&run->arena, size);
-    struct writer w = writer_of(text, size);
-    struct parse parse;
-    struct head *head = arena_alloc(&run->arena, sizeof(*head));
-    size_t len;
-
-    if (text == NULL || head == NULL) {
-        return false;
-    }
-    write_status_line(&w, run->stale->status);
-    write_slice(&w, run->merged);
-    write_ages(&w, not_modified);
-    write_field_u64(&w, SLICE("content-length"), run->stale->body.len);
-    write_end(&w);
-    parse_start(&parse);
-    if (w.is_full || parse_response(&parse, &opts, METHOD_GET, writer_slice(&w),
-                         head, &len) != RC_OK) {
-        return false;
-    }
-    judge(run, head);
-    return true;
-}
-
-/* The 304 with the time of its receipt where it brings no Date (RFC 9110
-   6.6.1): the stored one would make the response as old as it was. NULL: no
-   memory. */
-static const struct head *
-with_date(struct flight_run *run, const struct head *head)
-{
-    struct head *dated;
-
-    if (head_has(head, FIELD_DATE) || head->field_count == HEAD_FIELDS_MAX) {
-        return head;
-    }
-    dated = arena_alloc(&run->arena, sizeof(*dated));
-    if (dated == NULL) {
-        return NULL;
-    }
-    *dated = *head;
-    dated->fields[dated->field_count++] = (struct field){
-        .name = SLICE("date"),
-        .value = worker_date(run->worker),
-        .id = FIELD_DATE,
-    };
-    dated->field_set |= UINT64_C(1) << (FIELD_DATE - 1);
-    return dated;
-}
-
 static void
 take_not_modified(struct flight_run *run, const struct head *head)
 {
-    int64_t now_s = run->response_ms / 1000;
-    const struct head *dated;
+    const struct judging judging = judging_of(run);
+    struct renewal renewal;
 
     if (run->stale == NULL ||
-        !update_is_identified(head, run->stale->fields, now_s)) {
+        !update_is_identified(
+            head, run->stale->fields, run->response_ms / 1000) ||
+        !verdict_of_renewed(&judging, run->stale, head, &renewal)) {
         return;
     }
-    dated = with_date(run, head);
-    run->is_validated =
-        dated != NULL && merge(run, dated) && judge_merged(run, dated);
+    run->is_validated = true;
+    run->merged = renewal.fields;
+    run->verdict = renewal.verdict;
+    if (!run->verdict.is_storable) {
+        /* It answers those who wait, and is over. */
+        run->verdict.created_ms = run->response_ms;
+        run->verdict.fresh_until_ms = run->response_ms;
+        run->verdict.stale_until_ms = run->response_ms;
+    }
 }
 
 static enum rc
 encode_validated(struct flight_run *run)
 {
-    const struct policy_verdict *v = &run->verdict;
-    bool is_kept = v->is_storable;
-    const struct codec_parts parts = {
+    const struct encoding encoding = {
+        .verdict = &run->verdict,
         .status = run->stale->status,
-        .flags = v->flags,
-        .while_ms = v->while_ms,
-        .if_error_ms = v->if_error_ms,
-        .created_ms = is_kept ? v->created_ms : run->response_ms,
-        .fresh_until_ms = is_kept ? v->fresh_until_ms : run->response_ms,
-        .stale_until_ms = is_kept ? v->stale_until_ms : run->response_ms,
         .origin_cost_ms =
             (uint32_t)((run->fetch.head_us - run->fetch.start_us) / 1000),
         .key = run->key,
-        .fields = run->merged,
-        .body = run->stale->body,
     };
 
-    return codec_encode(&parts, &run->entry);
+    return encode_renewed(&encoding, run->merged, run->stale, &run->entry);
 }
 
 /* Not storable for what the leader brought: that says nothing of the
@@ -213,14 +115,16 @@ static struct fetch_plan
 on_head(void *ctx, const struct head *head)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
+    struct judging judging;
 
     run->status = head->status;
     run->response_ms = clock_wall_ms(loop_clock(run->worker->loop));
+    judging = judging_of(run);
     if (head->status == 304) {
         take_not_modified(run, head);
         return (struct fetch_plan){0};
     }
-    judge(run, head);
+    verdict_of_response(&judging, head, &run->verdict);
     if (run->verdict.is_storable && run->record == NULL &&
         run->verdict.vary.count > 0 && flight_make_record(run) != RC_OK) {
         run->verdict.is_storable = false;
@@ -241,12 +145,14 @@ tell_stale(struct flight_run *run)
     struct flight_result result = {
         .outcome = FLIGHT_ENTRY,
         .is_stale = true,
+        .is_substitute = true,
         .fwd_status = run->status,
         .detail = "stale-if-error",
     };
 
     if (run->stale == NULL ||
-        !policy_allows_on_error(run->route, run->stale, now_ms)) {
+        !policy_allows_on_error(run->route, run->stale,
+            run->wants_since_ms > 0 ? &run->policy.reuse : NULL, now_ms)) {
         return false;
     }
     result.entry = run->stale;
@@ -255,12 +161,6 @@ tell_stale(struct flight_run *run)
     flight_tell(run, &result, false);
     flight_run_end_released(run);
     return true;
-}
-
-static bool
-is_error(unsigned status)
-{
-    return status == 500 || status == 502 || status == 503 || status == 504;
 }
 
 static void
@@ -312,7 +212,7 @@ on_fill(void *ctx, struct fill *fill)
         return;
     }
     if (run->is_validated || fetch_anew(run) ||
-        (is_error(run->status) && tell_stale(run))) {
+        (policy_is_failure(run->status) && tell_stale(run))) {
         return;
     }
     tell_fill(run, fill);
@@ -334,7 +234,7 @@ static bool
 says_nothing(const struct flight_run *run)
 {
     return is_personal(run) || run->status == 304 ||
-           (is_error(run->status) && run->stale != NULL);
+           (policy_is_failure(run->status) && run->stale != NULL);
 }
 
 static void
@@ -364,7 +264,12 @@ on_error(void *ctx, enum origin_error error)
         return;
     }
     flight_tell(run,
-        &(struct flight_result){.outcome = FLIGHT_ERROR, .error = error},
+        &(struct flight_result){
+            .outcome = FLIGHT_ERROR,
+            .error = error,
+            .is_stale_forbidden =
+                run->stale != NULL && policy_forbids_stale(run->stale),
+        },
         false);
     flight_run_end_released(run);
 }

@@ -10,10 +10,6 @@
 
 #define RUN_MAGIC UINT32_C(0x6e72756e)
 
-enum {
-    TOKEN_LEN = 40,
-};
-
 struct flight_run {
     uint32_t magic;
     struct list link; /* worker's */
@@ -42,15 +38,17 @@ struct flight_run {
     struct loop_timer timer; /* poll, then renewal */
     struct loop_task failed; /* a failure told at the turn's end */
     int64_t wait_until_ms;
-    bool is_resolved;   /* whoever waits has been told */
-    bool is_background; /* told of a stale entry; the run renews it */
+    int64_t wants_since_ms; /* wall: what was made before is not good enough;
+                               0: anything fresh is */
+    bool is_resolved;       /* whoever waits has been told */
+    bool is_background;     /* told of a stale entry; the run renews it */
     bool is_lease_asked;
     bool is_get_failed;
     bool has_lease;
     bool may_have_lease;
     char px[24];
     char max[12];
-    char token[TOKEN_LEN];
+    char token[TOKEN_MAX];
     size_t token_len;
 
     struct fetch fetch;

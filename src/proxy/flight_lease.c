@@ -9,7 +9,6 @@
 #include "proxy/flight_inside.h"
 
 enum {
-    LEASE_MS = 3000,
     LEASE_RENEW_MS = 500, /* also how soon a lost lease is noticed */
     POLL_MIN_MS = 15,
     POLL_MAX_MS = 60,
@@ -21,17 +20,6 @@ lease_ms_text(struct flight_run *run)
     int n = snprintf(run->px, sizeof(run->px), "%d", LEASE_MS);
 
     return slice_of(run->px, (size_t)n);
-}
-
-/* Nobody else in the fleet, nor this process at another time, has it. */
-static void
-make_token(struct flight_run *run)
-{
-    struct proxy *proxy = run->worker->proxy;
-
-    run->token_len = (size_t)snprintf(run->token, sizeof(run->token),
-        "%016llx-%llx", (unsigned long long)proxy->instance,
-        atomic_fetch_add_explicit(&proxy->tokens, 1, memory_order_relaxed));
 }
 
 static void
@@ -118,7 +106,7 @@ void
 flight_lease(struct flight_run *run)
 {
     if (run->token_len == 0) {
-        make_token(run);
+        run->token_len = proxy_make_token(run->worker->proxy, run->token);
         if (!make_lease_key(run)) {
             loop_defer(run->worker->loop, &run->failed);
             return;

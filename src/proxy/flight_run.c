@@ -157,7 +157,10 @@ is_usable(struct flight_run *run, struct entry *entry, int64_t now_ms)
     if ((entry->flags & (ENTRY_PASS | ENTRY_VARY_RECORD)) != 0) {
         return now_ms < entry->fresh_until_ms;
     }
-    return policy_reuse(run->route, entry, NULL, now_ms) == REUSE_FRESH;
+    /* Of the same millisecond it may have been made before. */
+    return (run->wants_since_ms == 0 ||
+               entry->created_ms > run->wants_since_ms) &&
+           policy_reuse(run->route, entry, NULL, now_ms) == REUSE_FRESH;
 }
 
 static void
@@ -245,6 +248,9 @@ run_new(struct request *leader)
     run->worker = leader->worker;
     run->route = leader->route_opts;
     run->policy = leader->policy;
+    if (leader->wants_validated) {
+        run->wants_since_ms = clock_wall_ms(loop_clock(run->worker->loop));
+    }
     run->group = leader->group;
     arena_init(&run->arena, RUN_ARENA_MAX);
     run->key = leader->key;

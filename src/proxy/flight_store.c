@@ -13,6 +13,7 @@
 #include "nearside/memory/codec.h"
 #include "proxy/flight_inside.h"
 #include "proxy/invalidate.h"
+#include "proxy/verdict.h"
 
 enum {
     /* How long "not storable" is remembered, fleet-wide. */
@@ -137,43 +138,18 @@ send_variant(struct flight_run *run, int64_t px_ms)
     send_script(run, &run->worker->proxy->scripts.fill_variant, 4, 9);
 }
 
-struct fill_cursor {
-    struct fill *fill;
-    struct fill_chunk *at;
-};
-
-static struct slice
-next_run(void *ctx)
-{
-    struct fill_cursor *cursor = ctx;
-
-    return fill_run(cursor->fill, &cursor->at);
-}
-
 static enum rc
-encode_fill(struct flight_run *run, struct slice key, struct entry **out)
+encode(struct flight_run *run, struct slice key, struct entry **out)
 {
-    struct fill *fill = run->fetch.fill;
-    struct fill_cursor cursor = {.fill = fill};
-    const struct policy_verdict *v = &run->verdict;
-    const struct codec_parts parts = {
-        .status = (uint16_t)run->status,
-        .flags = v->flags,
-        .while_ms = v->while_ms,
-        .if_error_ms = v->if_error_ms,
-        .created_ms = v->created_ms,
-        .fresh_until_ms = v->fresh_until_ms,
-        .stale_until_ms = v->stale_until_ms,
+    const struct encoding encoding = {
+        .verdict = &run->verdict,
+        .status = run->status,
         .origin_cost_ms =
             (uint32_t)((run->fetch.head_us - run->fetch.start_us) / 1000),
         .key = key,
-        .fields = fill_message(fill)->fields,
-        .body_next = next_run,
-        .body_ctx = &cursor,
-        .body_len = (size_t)fill_len(fill),
     };
 
-    return codec_encode(&parts, out);
+    return encode_fill(&encoding, run->fetch.fill, out);
 }
 
 static bool
@@ -182,14 +158,17 @@ may_store(struct flight_run *run)
     return run->has_lease && !flight_is_doomed(run);
 }
 
-/* Does the response vary by what the record says, and by nothing else? */
+/* Does the response vary by what the record says, and by nothing else? One
+   that names nothing has forgotten to: it is what this request chose, by the
+   last that was heard (RFC 9111 4.1). */
 static bool
 fits_record(struct flight_run *run)
 {
     if (run->record == NULL) {
         return run->verdict.vary.count == 0 || run->variant_key.len > 0;
     }
-    return slice_eq(vary_text(&run->verdict.vary), run->record->vary);
+    return run->verdict.vary.count == 0 ||
+           slice_eq(vary_text(&run->verdict.vary), run->record->vary);
 }
 
 /* The origin varies by something else now: the record goes, and with it all
@@ -197,8 +176,8 @@ fits_record(struct flight_run *run)
 static void
 drop_record(struct flight_run *run)
 {
-    struct invalidation *i = invalidation_start(
-        run->worker, run->base_key, run->base_entry_key, NULL, NULL);
+    struct invalidation *i = invalidation_start(run->worker, run->base_key,
+        run->base_entry_key, &(struct invalidation_opts){0});
 
     (void)i;
     flight_run_end_released(run);
@@ -235,8 +214,8 @@ flight_store_fill(struct flight_run *run)
         drop_record(run);
         return;
     }
-    rc = is_new ? encode_fill(run, run->variant_key, &run->second)
-                : encode_fill(run, run->key, &run->entry);
+    rc = is_new ? encode(run, run->variant_key, &run->second)
+                : encode(run, run->key, &run->entry);
     if (rc != RC_OK) {
         worker_count_limit(run->worker, LIMIT_MEMORY);
         flight_run_end_released(run);

@@ -31,10 +31,12 @@ struct flight_result {
     enum flight_outcome outcome;
     struct entry *entry;      /* ENTRY: a reference */
     bool is_stale;            /* ENTRY: past its time, and used all the same */
+    bool is_substitute;       /* ENTRY: stale, the origin has failed */
     bool is_validated;        /* ENTRY: by a 304, just now */
     unsigned fwd_status;      /* ENTRY: what the origin said, or 0 */
     struct fill *fill;        /* FILL: a reference */
     enum origin_error error;  /* ERROR */
+    bool is_stale_forbidden;  /* ERROR: a stale entry may not stand in */
     bool is_private;          /* FILL, or ENTRY that a 304 made so: for the
                                  leader alone; for the others it is ALONE */
     bool is_personal;         /* private because of the leader's credentials,

@@ -182,8 +182,7 @@ invalidation_new(struct worker *worker, struct slice entry_key)
 
 struct invalidation *
 invalidation_start(struct worker *worker, struct slice key,
-    struct slice entry_key, void (*on_done)(void *ctx, bool is_acknowledged),
-    void *ctx)
+    struct slice entry_key, const struct invalidation_opts *opts)
 {
     struct invalidation *i;
 
@@ -198,8 +197,9 @@ invalidation_start(struct worker *worker, struct slice key,
         worker_count(worker, worker->proxy->metrics.invalidations_failed);
         return NULL;
     }
-    i->on_done = on_done;
-    i->ctx = ctx;
+    i->stage = opts->keeps_lease ? STAGE_ENTRY : STAGE_BOTH;
+    i->on_done = opts->on_done;
+    i->ctx = opts->ctx;
     invalidation_send(i);
     return i;
 }

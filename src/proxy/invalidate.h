@@ -13,16 +13,21 @@
 struct invalidation;
 struct worker;
 
+struct invalidation_opts {
+    bool keeps_lease; /* it is the caller's own */
+    void (*on_done)(void *ctx, bool is_acknowledged); /* or NULL */
+    void *ctx;
+};
+
 /*
  * Dooms the flight for `key` and deletes entry and lease in Redis (keys are
  * copied). on_done comes once, when it is acknowledged or after the first
  * attempt has failed, never from inside this call; the attempts go on without
- * it. on_done may be NULL. NULL is answered when there is no shared tier, or
- * no memory; nothing will come.
+ * it. NULL is answered when there is no shared tier, or no memory; nothing
+ * will come.
  */
 struct invalidation *invalidation_start(struct worker *worker, struct slice key,
-    struct slice entry_key, void (*on_done)(void *ctx, bool is_acknowledged),
-    void *ctx);
+    struct slice entry_key, const struct invalidation_opts *opts);
 
 /* on_done will not come; the attempts go on. Clears the pointer. */
 void invalidation_forget(struct invalidation **invalidation);

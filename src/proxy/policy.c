@@ -105,7 +105,7 @@ static bool
 has_directives(const struct reuse_request *reuse)
 {
     return reuse->no_cache || reuse->has_max_stale || reuse->max_age_ms >= 0 ||
-           reuse->min_fresh_ms >= 0;
+           reuse->min_fresh_ms >= 0 || reuse->if_error_ms >= 0;
 }
 
 void
@@ -126,9 +126,10 @@ policy_read(const struct route *route, const struct head *head, bool has_body,
         out->storable.no_store = cc.no_store;
     }
     read_credentials(route, head, out);
-    out->is_particular = head_has(head, FIELD_RANGE) ||
-                         out->reuse.only_if_cached || out->storable.no_store ||
-                         has_directives(&out->reuse);
+    out->is_alone = head_has(head, FIELD_RANGE) || out->reuse.only_if_cached ||
+                    out->storable.no_store;
+    out->has_directives = has_directives(&out->reuse);
+    out->is_particular = out->is_alone || out->has_directives;
 }
 
 /* --- entries ----------------------------------------------------------- */
@@ -167,13 +168,26 @@ policy_reuse(const struct route *route, const struct entry *entry,
 }
 
 bool
-policy_allows_on_error(
-    const struct route *route, const struct entry *entry, int64_t now_ms)
+policy_allows_on_error(const struct route *route, const struct entry *entry,
+    const struct reuse_request *request, int64_t now_ms)
 {
     struct reuse_stored stored = stored_of(route, entry);
 
     return (entry->flags & (ENTRY_PASS | ENTRY_VARY_RECORD)) == 0 &&
-           reuse_is_allowed_on_error(&stored, &anybody, now_ms);
+           reuse_is_allowed_on_error(
+               &stored, request == NULL ? &anybody : request, now_ms);
+}
+
+bool
+policy_forbids_stale(const struct entry *entry)
+{
+    return (entry->flags & (ENTRY_NEVER_STALE | ENTRY_MUST_VALIDATE)) != 0;
+}
+
+bool
+policy_is_failure(unsigned status)
+{
+    return status == 500 || status == 502 || status == 503 || status == 504;
 }
 
 /* --- responses --------------------------------------------------------- */

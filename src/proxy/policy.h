@@ -21,8 +21,11 @@ struct policy_request {
                                by the route: "cookie", ...; NULL: none */
     const char *bypass;     /* why it is neither looked up nor stored; NULL:
                                it is */
-    bool is_particular;     /* Range, or directives that are honoured: looked
-                               up, but never fetched for others */
+    bool is_particular;     /* is_alone, or has_directives: looked up by
+                               itself first */
+    bool is_alone;          /* Range, only-if-cached, no-store: what is fetched
+                               for it is for nobody else */
+    bool has_directives;    /* that are honoured */
     struct reuse_request reuse;
     struct storable_request storable; /* slices into the head */
 };
@@ -63,9 +66,16 @@ void policy_store(const struct route *route,
 enum reuse policy_reuse(const struct route *route, const struct entry *entry,
     const struct reuse_request *request, int64_t now_ms);
 
-/* May it stand in when the origin fails? */
-bool policy_allows_on_error(
-    const struct route *route, const struct entry *entry, int64_t now_ms);
+/* May it stand in when the origin fails? request: as above. */
+bool policy_allows_on_error(const struct route *route,
+    const struct entry *entry, const struct reuse_request *request,
+    int64_t now_ms);
+
+/* Has the origin forbidden to use it past its time (RFC 9111 4.2.4)? */
+bool policy_forbids_stale(const struct entry *entry);
+
+/* Is the status an answer of an origin that fails (RFC 5861 4)? */
+bool policy_is_failure(unsigned status);
 
 /* Does the method leave the state of the target alone (RFC 9110 9.2.1)? */
 bool policy_is_safe(enum method method);

@@ -47,6 +47,16 @@ static const char fill_variant_script[] =
     "redis.call('PEXPIRE',KEYS[3],ARGV[3]) end "
     "return 1";
 
+/*
+ * KEYS: entry. ARGV: the checksum that the value there ends with, value,
+ * milliseconds. Replaces that very value, or nothing.
+ */
+static const char replace_script[] =
+    "local v=redis.call('GET',KEYS[1]) "
+    "if not v or string.sub(v,-8)~=ARGV[1] then return 0 end "
+    "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
+    "return 1";
+
 /* KEYS: lease. ARGV: token, milliseconds. */
 static const char renew_script[] =
     "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end "
@@ -120,6 +130,7 @@ proxy_new(const struct proxy_opts *opts, struct metric_registry *registry)
     redis_script_init(&proxy->scripts.fill, fill_script);
     redis_script_init(&proxy->scripts.fill_record, fill_record_script);
     redis_script_init(&proxy->scripts.fill_variant, fill_variant_script);
+    redis_script_init(&proxy->scripts.replace, replace_script);
     redis_script_init(&proxy->scripts.renew, renew_script);
     redis_script_init(&proxy->scripts.release, release_script);
     proxy->flights = flight_table_new(proxy->opts.limits.flights_max);
@@ -151,6 +162,14 @@ proxy_free(struct proxy **pproxy)
     free((char *)(uintptr_t)proxy->via.ptr);
     proxy->magic = 0;
     free(proxy);
+}
+
+size_t
+proxy_make_token(struct proxy *proxy, char out[TOKEN_MAX])
+{
+    return (size_t)snprintf(out, TOKEN_MAX, "%016llx-%llx",
+        (unsigned long long)proxy->instance,
+        atomic_fetch_add_explicit(&proxy->tokens, 1, memory_order_relaxed));
 }
 
 unsigned

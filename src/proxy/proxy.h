@@ -63,6 +63,7 @@ struct proxy_scripts {
     struct redis_script fill;
     struct redis_script fill_record;
     struct redis_script fill_variant;
+    struct redis_script replace;
     struct redis_script renew;
     struct redis_script release;
 };
@@ -101,6 +102,7 @@ struct worker {
     struct list acceptors;
     struct list sessions;
     struct list invalidations;
+    struct list puts;
     struct list flights; /* owned by this worker */
     struct request_pool requests;
     struct random random;
@@ -127,6 +129,16 @@ worker_count_limit(struct worker *w, enum limit limit)
 {
     metric_inc(w->block, w->proxy->metrics.limits[limit]);
 }
+
+enum {
+    TOKEN_MAX = 40,
+    /* How long a lease holds that nobody renews. */
+    LEASE_MS = 3000,
+};
+
+/* A token that nobody else in the fleet has, nor this process at another
+   time; its length. */
+size_t proxy_make_token(struct proxy *proxy, char out[TOKEN_MAX]);
 
 /* Tells whoever waits for it that no session is left. */
 void worker_check_drained(struct worker *w);

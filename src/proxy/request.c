@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "nearside/base/log.h"
+#include "proxy/claim.h"
 
 enum {
     /* The common request's arena use fits one block of 4 KiB; a head of
@@ -45,6 +46,7 @@ request_clear(struct request *r)
     r->route_opts = NULL;
     r->is_invalidation_due = false;
     r->more_len = 0;
+    r->wants_validated = false;
     r->base_key = r->base_entry_key = (struct slice){0};
     r->key = r->variant = r->host = r->target = (struct slice){0};
     r->policy = (struct policy_request){0};
@@ -151,7 +153,9 @@ request_drop(struct request *r)
     }
     source_close(&r->source);
     fetch_cancel(&r->fetch);
+    claim_drop(r);
     entry_unref(&r->hit);
+    entry_unref(&r->stale);
     entry_unref(&r->record);
 }
 

@@ -67,6 +67,8 @@ struct request {
     struct slice base_key;       /* with the variant */
     struct slice base_entry_key; /* in Redis */
     struct entry *record;        /* what a response varies by; a reference */
+    struct entry *stale;         /* found, and not good enough; a reference */
+    bool wants_validated;        /* a fresh one is not good enough either */
     struct slice key;            /* of the variant by it, or the base's */
     struct slice entry_key;
     bool is_invalidation_due; /* a write has succeeded */
@@ -84,6 +86,7 @@ struct request {
     struct slice call_argv[2];
     struct fetch fetch;
     struct invalidation *invalidation;
+    struct claim *claim; /* in the arena; NULL: none */
     struct entry *hit;
     struct source source;
     struct response response;

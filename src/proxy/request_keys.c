@@ -8,6 +8,7 @@
 #include "nearside/http/write.h"
 #include "nearside/memory/digest.h"
 #include "nearside/memory/key.h"
+#include "proxy/claim.h"
 #include "proxy/request.h"
 
 /* --- the query --------------------------------------------------------- */
@@ -289,22 +290,24 @@ struct invalidation *
 request_invalidate(
     struct request *r, void (*on_done)(void *ctx, bool is_acknowledged))
 {
+    const struct invalidation_opts none = {0};
+    const struct invalidation_opts opts = {
+        .keeps_lease = claim_holds(r), .on_done = on_done, .ctx = r};
     struct slice key;
     struct slice entry_key;
 
     MUST(r->base_key.len > 0);
     for (unsigned i = 0; i < r->more_len; i++) {
         struct invalidation *more = invalidation_start(
-            r->worker, r->more[i].key, r->more[i].entry_key, NULL, NULL);
+            r->worker, r->more[i].key, r->more[i].entry_key, &none);
         invalidation_forget(&more);
     }
     /* One slot, one connection: done before the one that is waited for. */
     if (r->variant.len > 0 &&
         make_pair(r, r->full, slice_of(NULL, 0), &key, &entry_key) == RC_OK) {
         struct invalidation *all =
-            invalidation_start(r->worker, key, entry_key, NULL, NULL);
+            invalidation_start(r->worker, key, entry_key, &none);
         invalidation_forget(&all);
     }
-    return invalidation_start(
-        r->worker, r->base_key, r->base_entry_key, on_done, r);
+    return invalidation_start(r->worker, r->base_key, r->base_entry_key, &opts);
 }

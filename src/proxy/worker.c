@@ -9,6 +9,7 @@
 
 #include "nearside/base/log.h"
 #include "proxy/flight_run.h"
+#include "proxy/put.h"
 #include "proxy/session.h"
 
 enum {
@@ -277,6 +278,7 @@ worker_new(const struct worker_opts *opts)
     list_init(&w->acceptors);
     list_init(&w->sessions);
     list_init(&w->invalidations);
+    list_init(&w->puts);
     list_init(&w->flights);
     list_init(&w->requests.free);
     random_seed(&w->random);
@@ -326,6 +328,7 @@ worker_free(struct worker **pw)
     sessions_free(w);
     flight_runs_free(w);
     invalidations_free(w);
+    puts_free(w);
     redis_client_free(&w->redis);
     /* Messages and tasks that are still under way find their objects. */
     loop_turn(w->loop, 0);

@@ -300,7 +300,7 @@ redis_start(struct redis *redis, struct loop *control, struct log_ring *ring,
     mailbox = mailbox_new(control, refresh_on_wanted, redis->refresh);
     if (redis->refresh == NULL || mailbox == NULL) {
         (void)fprintf(stderr, "nearside: out of memory\n");
-        exit(1); /* start-up: STYLE 16 */
+        exit(1); /* at start-up, where that is the way */
     }
     lock(redis);
     redis->control = mailbox;

@@ -95,7 +95,8 @@ class Clients(CachingTest):
 
     routes = ('route "/c/*" { ttl = 60s  keep = 10m  grace = 10m'
               '  client_cache_control = honour }\n'
-              'route "/plain/*" { ttl = 60s }\n')
+              'route "/plain/*" { ttl = 60s }\n'
+              'route "/keep/*" { keep = 10m  client_cache_control = honour }\n')
 
     def ask(self, target, value):
         return self.get(target, {"Cache-Control": value})
@@ -170,6 +171,60 @@ class Clients(CachingTest):
         got = self.ask(target, "no-store")
         self.assertNotIn("stored", got.cache_status)
         self.assertEqual(self.keys(target), [])
+
+    def test_a_reload_is_validated_and_renews_it_for_all(self):
+        for value in ("no-cache", "max-age=0"):
+            with self.subTest(value=value):
+                target = self.target()
+                first = self.fill(target, cache_control("max-age=90"),
+                                  ("Age", "30"), ("ETag", '"v1"'))
+                self.says(FRESH, ("ETag", '"v1"'), status="304 Same")
+                got = self.ask(target, value)
+                self.assertEqual(
+                    self.last(target).fields["If-None-Match"], '"v1"')
+                self.assertEqual((got.status, got.body), (200, first.body))
+                self.assertIn("nearside; fwd=request; fwd-status=304; stored",
+                              got.cache_status)
+                wait_until(lambda t=target: int(
+                    self.get(t).fields["Age"]) < 30, what="it is renewed")
+                self.assert_asked(target, 2)
+
+    def test_a_reload_brings_the_new_one_for_all(self):
+        target = self.target()
+        first = self.fill(target, FRESH, ("ETag", '"v1"'))
+        self.says(FRESH, ("ETag", '"v2"'))
+        got = self.ask(target, "no-cache")
+        self.assertEqual(got.cache_status, "nearside; fwd=request; stored")
+        self.assertNotEqual(got.body, first.body)
+        wait_until(lambda: self.get(target).body == got.body,
+                   what="the new one is stored")
+        self.assert_asked(target, 2)
+
+    def test_what_a_directive_finds_missing_is_fetched_for_all(self):
+        for value in ("no-cache", "max-age=10", "min-fresh=5", "max-stale"):
+            with self.subTest(value=value):
+                target = self.target()
+                self.says(FRESH)
+                first = self.ask(target, value)
+                self.assertIn("; stored", first.cache_status)
+                self.wait_stored(target)
+                self.assert_hit(self.get(target), first)
+
+    def test_no_cache_gets_nothing_stale_when_the_origin_fails(self):
+        target = self.target()
+        self.fill(target, cache_control("max-age=60, stale-if-error=60"))
+        self.says(status="503 Down")
+        self.assertEqual(self.ask(target, "no-cache").status, 503)
+
+    def test_stale_if_error_of_a_request(self):
+        """RFC 5861 4, in a request: as good as in the response."""
+        target = self.target("/keep")
+        first = self.fill(target, *STALE, ("ETag", '"v1"'))
+        self.says(status="503 Down")
+        self.assertEqual(self.get(target).status, 503)
+        got = self.ask(target, "stale-if-error=600")
+        self.assertEqual((got.status, got.body), (200, first.body))
+        self.assertIn("detail=stale-if-error", got.cache_status)
 
     def test_immutable_spares_a_reload_but_not_a_forced_one(self):
         target = self.target()

@@ -14,6 +14,7 @@ if(NOT NEARSIDE_SANITIZE)
 
     lint_test(floors)
     lint_test(functions)
+    lint_test(claims)
     lint_test(text)
     lint_test(format)
     lint_test(shell)

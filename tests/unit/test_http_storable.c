@@ -290,7 +290,7 @@ what_is_safe_by_default_is_loosened_by_the_rfc_alone(void **state)
     assert_int_equal(decide(&close, &given, FRESH), STORABLE_YES);
 }
 
-/* RFC 9111 3, last item; http.md 3 */
+/* RFC 9111 3, last item */
 static void
 a_stated_lifetime_stores_the_statuses_that_are_safe_or_all(void **state)
 {

@@ -324,7 +324,7 @@ large_chunked_upload_arrives_whole(void **state)
 
 /* --- early answers ------------------------------------------------------ */
 
-/* http.md row 86. */
+/* RFC 9112 9.5 */
 static void
 early_answer_is_passed_on_and_ends_the_connection(void **state)
 {

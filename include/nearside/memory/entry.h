@@ -2,8 +2,8 @@
  * An entry: one stored response. It holds status and end-to-end field
  * lines, no framing: the status line, Content-Length, Age and Cache-Status
  * are written for each answer. An entry is its own serialised form (one
- * blob, the value in Redis, DESIGN of the format in codec.h) plus slices
- * into it. Counted; immutable once made; may be shared between threads.
+ * blob, the value in Redis, its format in codec.c) plus slices into it.
+ * Counted; immutable once made; may be shared between threads.
  */
 #ifndef NEARSIDE_MEMORY_ENTRY_H
 #define NEARSIDE_MEMORY_ENTRY_H

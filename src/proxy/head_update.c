@@ -1,0 +1,114 @@
+/*
+ * The answer to a HEAD, held against what is stored. Law: what is renewed is
+ * the very value that was found before the origin was asked, or nothing: a
+ * write that came meanwhile has deleted it, and then it stays deleted.
+ */
+#include "proxy/head_update.h"
+
+#include "nearside/http/update.h"
+#include "proxy/invalidate.h"
+#include "proxy/verdict.h"
+#include "proxy/put.h"
+#include "proxy/request.h"
+
+enum {
+    /* The checksum that every value ends with (codec.c). */
+    SUM_LEN = 8,
+};
+
+static void
+drop(struct request *r)
+{
+    struct invalidation *i = invalidation_start(
+        r->worker, r->key, r->entry_key, &(struct invalidation_opts){0});
+
+    invalidation_forget(&i);
+}
+
+/* Not for what the one who asked brought along, which says nothing of the
+   target. */
+static bool
+is_personal(const struct request *r, const struct policy_verdict *verdict)
+{
+    return r->policy.credential != NULL &&
+           verdict->detail == r->policy.credential;
+}
+
+/* Does it vary by what the record says, or by nothing? */
+static bool
+varies_alike(const struct request *r, const struct policy_verdict *verdict)
+{
+    return verdict->vary.count == 0 ||
+           (r->record != NULL &&
+               slice_eq(vary_text(&verdict->vary), r->record->vary));
+}
+
+static void
+replace(struct request *r, const struct renewal *renewal, int64_t now_ms)
+{
+    const struct encoding encoding = {
+        .verdict = &renewal->verdict,
+        .status = r->stale->status,
+        .key = r->key,
+    };
+    struct slice old = r->stale->blob;
+    struct entry *entry;
+
+    if (encode_renewed(&encoding, renewal->fields, r->stale, &entry) != RC_OK) {
+        worker_count_limit(r->worker, LIMIT_MEMORY);
+        return;
+    }
+    put_start(r->worker,
+        &(struct put_opts){
+            .script = &r->worker->proxy->scripts.replace,
+            .keys = {r->entry_key},
+            .guard = slice_of(old.ptr + old.len - SUM_LEN, SUM_LEN),
+            .px_ms = renewal->verdict.stale_until_ms - now_ms,
+        },
+        entry);
+    r->is_stored = true;
+}
+
+static void
+freshen(struct request *r, const struct head *response)
+{
+    struct policy_request as_get = r->policy;
+    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+    const struct judging judging = {
+        .worker = r->worker,
+        .route = r->route_opts,
+        .request = &as_get,
+        .arena = &r->arena,
+        .request_ms = now_ms - (r->fetch.head_us - r->fetch.start_us) / 1000,
+        .response_ms = now_ms,
+    };
+    struct renewal renewal;
+
+    as_get.storable.method = METHOD_GET;
+    if (!verdict_of_renewed(&judging, r->stale, response, &renewal) ||
+        is_personal(r, &renewal.verdict)) {
+        return;
+    }
+    if (renewal.verdict.is_storable && varies_alike(r, &renewal.verdict)) {
+        replace(r, &renewal, now_ms);
+    } else {
+        drop(r);
+    }
+}
+
+void
+head_update(struct request *r, const struct head *response)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->stale != NULL);
+    switch (update_by_head(response, r->stale->fields, r->stale->body.len)) {
+    case UPDATE_HEAD_NONE:
+        break;
+    case UPDATE_HEAD_FRESHEN:
+        freshen(r, response);
+        break;
+    case UPDATE_HEAD_STALE:
+        drop(r);
+        break;
+    }
+}

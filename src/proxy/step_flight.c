@@ -1,0 +1,222 @@
+/*
+ * A request in a flight: it opens one or joins one, and takes what the
+ * flight came to, as far as that is for it.
+ */
+#include "proxy/steps.h"
+
+#include "proxy/flight_run.h"
+
+/* --- an entry ---------------------------------------------------------- */
+
+/* The leader's credentials were to blame: the next leader, who has none
+   either, may have better luck. Whoever brings some goes alone. */
+static bool
+waits_again(struct request *r, const struct flight_result *result)
+{
+    int64_t waited_us = clock_now_us(loop_clock(r->worker->loop)) - r->start_us;
+
+    return !r->waiter.is_leader && result->is_personal &&
+           r->policy.credential == NULL &&
+           waited_us < r->worker->proxy->opts.limits.flight_wait_ms * 1000;
+}
+
+/* Is it what the request's own directives ask for? */
+static bool
+is_good_enough(struct request *r, const struct flight_result *result)
+{
+    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+    const struct reuse_request *asked = &r->policy.reuse;
+    enum reuse verdict;
+
+    if (!r->policy.has_directives || result->is_validated) {
+        return true;
+    }
+    verdict = policy_reuse(r->route_opts, result->entry, asked, now_ms);
+    return verdict == REUSE_FRESH || verdict == REUSE_STALE ||
+           verdict == REUSE_BACKGROUND ||
+           (result->is_substitute && policy_allows_on_error(r->route_opts,
+                                         result->entry, asked, now_ms));
+}
+
+static const struct step *
+deliver_validated(struct request *r, const struct flight_result *result)
+{
+    r->hit = entry_ref(result->entry);
+    r->result = RESULT_VALIDATED;
+    r->tier = TIER_ORIGIN;
+    r->fwd = r->fwd == CACHE_FWD_REQUEST ? r->fwd : CACHE_FWD_STALE;
+    r->fwd_status = result->fwd_status;
+    r->detail = result->detail;
+    r->is_stored = result->is_stored;
+    return &step_deliver_entry;
+}
+
+/* What a flight has found or renewed. */
+static const struct step *
+use_entry(struct request *r, const struct flight_result *result)
+{
+    struct entry *entry = result->entry;
+
+    if ((entry->flags & ENTRY_VARY_RECORD) != 0) {
+        return request_use_record(r, entry, &step_flight);
+    }
+    if ((entry->flags & ENTRY_PASS) != 0) {
+        r->detail = "not-storable";
+        return &step_forward;
+    }
+    if (waits_again(r, result)) {
+        return &step_flight;
+    }
+    if ((!r->waiter.is_leader && result->is_private) ||
+        !request_may_use(r, entry->flags) || !is_good_enough(r, result)) {
+        return &step_forward;
+    }
+    if (result->is_validated) {
+        return deliver_validated(r, result);
+    }
+    if (!result->is_stale) {
+        return request_deliver_hit(r, entry_ref(entry));
+    }
+    r->fwd = CACHE_FWD_STALE;
+    r->fwd_status = result->fwd_status;
+    return request_deliver_stale(r, entry_ref(entry), result->detail);
+}
+
+/* --- a fill ------------------------------------------------------------ */
+
+/* The response varies: is the leader's variant this request's too? */
+static bool
+is_own_variant(struct request *r, const struct flight_result *result)
+{
+    if (result->record == NULL || r->waiter.is_leader) {
+        return true;
+    }
+    return request_choose_variant(r, result->record) == RC_OK &&
+           slice_eq(slice_of(r->key.ptr + r->key.len - DIGEST_LEN, DIGEST_LEN),
+               slice_of(result->variant, DIGEST_LEN));
+}
+
+static const struct step *
+use_fill(struct request *r, const struct flight_result *result)
+{
+    unsigned status = fill_message(result->fill)->status;
+
+    if (waits_again(r, result)) {
+        return &step_flight;
+    }
+    if (policy_is_failure(status) && request_has_substitute(r)) {
+        r->fwd_status = status;
+        return request_deliver_substitute(r);
+    }
+    if (!r->waiter.is_leader &&
+        (result->is_private || !request_may_use(r, result->flags))) {
+        return &step_forward;
+    }
+    if (!is_own_variant(r, result)) {
+        r->fwd = CACHE_FWD_VARY_MISS;
+        return r->record != NULL ? &step_flight : &step_forward;
+    }
+    if (source_of_fill(&r->source, result->fill, r->worker->loop) != RC_OK) {
+        return &step_forward;
+    }
+    r->tier = TIER_ORIGIN;
+    r->is_collapsed = !r->waiter.is_leader;
+    r->result = r->is_collapsed ? RESULT_COLLAPSED : RESULT_MISS;
+    r->is_stored = result->is_stored;
+    if (result->is_stale_fetch && r->fwd != CACHE_FWD_REQUEST) {
+        r->fwd = CACHE_FWD_STALE;
+    }
+    r->detail = result->detail;
+    r->fwd_status = status;
+    return &step_deliver_fill;
+}
+
+/* --- the flight -------------------------------------------------------- */
+
+static const struct step *
+after_flight(struct request *r, const struct flight_result *result)
+{
+    switch (result->outcome) {
+    case FLIGHT_ENTRY:
+        return use_entry(r, result);
+    case FLIGHT_FILL:
+        return use_fill(r, result);
+    case FLIGHT_ERROR:
+        if (request_has_substitute(r)) {
+            return request_deliver_substitute(r);
+        }
+        r->error = result->error;
+        r->response.status = result->is_stale_forbidden
+                                 ? 504
+                                 : origin_error_status(result->error);
+        return &step_deliver_error;
+    case FLIGHT_PENDING:
+    case FLIGHT_ALONE:
+        break;
+    }
+    r->detail = result->detail;
+    return &step_forward;
+}
+
+static void
+on_flight(void *ctx, const struct flight_result *result)
+{
+    struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
+    struct flight *flight = r->waiter.flight;
+    const struct step *next = NULL;
+
+    loop_timer_cancel(&r->patience);
+    if (r->stream != NULL && r->status == 0) {
+        next = after_flight(r, result);
+    }
+    r->waiter.flight = NULL;
+    if (next != NULL) {
+        request_run(r, next);
+    }
+    flight_unref(&flight);
+    request_unref(&r);
+}
+
+/* The one who fetches takes long: not longer than this is waited. */
+static void
+on_patience_over(void *ctx)
+{
+    struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
+    struct request *waiting = r;
+
+    if (r->waiter.flight == NULL ||
+        !flight_leave(r->worker->proxy->flights, &r->waiter)) {
+        return;
+    }
+    worker_count_limit(r->worker, LIMIT_FLIGHT_WAIT);
+    r->detail = "flight_wait";
+    request_run(r, &step_forward);
+    request_unref(&waiting);
+}
+
+static const struct step *
+run_flight(struct request *r)
+{
+    r->waiter.loop = r->worker->loop;
+    r->waiter.on_result = on_flight;
+    r->waiter.ctx = r;
+    switch (flight_enter(r->worker->proxy->flights, r->key, &r->waiter)) {
+    case FLIGHT_OPENED:
+        request_ref(r); /* the waiter's, until on_flight or flight_leave */
+        flight_run_start(r, r->waiter.flight);
+        return NULL;
+    case FLIGHT_JOINED:
+        request_ref(r);
+        loop_timer_init(&r->patience, r->worker->loop, on_patience_over, r);
+        loop_timer_arm(
+            &r->patience, loop_now_ms(r->worker->loop) +
+                              r->worker->proxy->opts.limits.flight_wait_ms);
+        return NULL;
+    case FLIGHT_REFUSED:
+        break;
+    }
+    worker_count_limit(r->worker, LIMIT_FLIGHTS);
+    return &step_forward;
+}
+
+const struct step step_flight = {"flight", run_flight};

@@ -1,0 +1,191 @@
+/*
+ * A lookup of a request's own, and what may become of an entry that it, or a
+ * flight, has found. What is stale is kept beside the request: it stands in
+ * when the origin fails, and the answer to a HEAD is held against it.
+ */
+#include "proxy/steps.h"
+
+#include "nearside/memory/codec.h"
+
+/* --- using an entry ---------------------------------------------------- */
+
+bool
+request_may_use(struct request *r, uint16_t flags)
+{
+    const struct reuse_request *reuse = &r->policy.reuse;
+    bool is_shareable = (flags & ENTRY_SHAREABLE) != 0;
+
+    if ((!reuse->has_credentials || is_shareable) &&
+        (!reuse->has_authorization || is_shareable ||
+            (flags & ENTRY_AUTHORIZED) != 0)) {
+        return true;
+    }
+    r->fwd = CACHE_FWD_BYPASS;
+    r->detail = r->policy.credential;
+    r->result = RESULT_BYPASS;
+    return false;
+}
+
+const struct step *
+request_go_forward(struct request *r)
+{
+    return r->policy.reuse.only_if_cached
+               ? request_fail(r, 504, "only-if-cached")
+               : &step_forward;
+}
+
+const struct step *
+request_use_record(
+    struct request *r, struct entry *record, const struct step *next)
+{
+    if (r->record != NULL || request_choose_variant(r, record) != RC_OK) {
+        return request_go_forward(r);
+    }
+    r->fwd = CACHE_FWD_VARY_MISS;
+    return next;
+}
+
+const struct step *
+request_deliver_hit(struct request *r, struct entry *own_entry)
+{
+    r->hit = own_entry;
+    r->result = RESULT_HIT;
+    r->tier = TIER_SHARED;
+    r->fwd = CACHE_FWD_NONE;
+    r->detail = "shared";
+    return &step_deliver_entry;
+}
+
+const struct step *
+request_deliver_stale(
+    struct request *r, struct entry *own_entry, const char *detail)
+{
+    r->hit = own_entry;
+    r->result = RESULT_STALE;
+    r->tier = TIER_SHARED;
+    r->detail = detail;
+    return &step_deliver_entry;
+}
+
+bool
+request_has_substitute(struct request *r)
+{
+    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+
+    return r->stale != NULL && policy_allows_on_error(r->route_opts, r->stale,
+                                   &r->policy.reuse, now_ms);
+}
+
+const struct step *
+request_deliver_substitute(struct request *r)
+{
+    struct entry *stale = r->stale;
+
+    MUST(stale != NULL);
+    r->stale = NULL;
+    source_close(&r->source);
+    fetch_cancel(&r->fetch);
+    r->fwd = CACHE_FWD_STALE;
+    return request_deliver_stale(r, stale, "stale-if-error");
+}
+
+/* --- lookup ------------------------------------------------------------ */
+
+/* Nothing there that this request may have. What the origin answers is for
+   it alone, or may be fetched for all. */
+static const struct step *
+go_on(struct request *r)
+{
+    if (r->policy.is_alone || r->head.method != METHOD_GET) {
+        return request_go_forward(r);
+    }
+    return &step_flight;
+}
+
+/* What is there is not good enough for this request. */
+static const struct step *
+pass_over(struct request *r, struct entry *own_entry, enum cache_fwd fwd)
+{
+    r->fwd = fwd;
+    r->stale = own_entry;
+    r->wants_validated = fwd == CACHE_FWD_REQUEST;
+    return go_on(r);
+}
+
+/* Its own directives count. */
+static const struct step *
+use_response(struct request *r, struct entry *own_entry)
+{
+    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+
+    switch (policy_reuse(r->route_opts, own_entry, &r->policy.reuse, now_ms)) {
+    case REUSE_FRESH:
+        return request_deliver_hit(r, own_entry);
+    case REUSE_STALE:
+    case REUSE_BACKGROUND:
+        return request_deliver_stale(r, own_entry, "stale");
+    case REUSE_REQUEST:
+        return pass_over(r, own_entry, CACHE_FWD_REQUEST);
+    case REUSE_VALIDATE:
+        return pass_over(r, own_entry, CACHE_FWD_STALE);
+    case REUSE_MISS:
+    case REUSE_UNAVAILABLE:
+        break;
+    }
+    entry_unref(&own_entry);
+    return request_go_forward(r);
+}
+
+static const struct step *
+use_looked_up(struct request *r, struct entry *own_entry)
+{
+    const struct step *next;
+
+    if ((own_entry->flags & ENTRY_VARY_RECORD) != 0) {
+        next = request_use_record(r, own_entry, &step_lookup);
+    } else if ((own_entry->flags & ENTRY_PASS) != 0 ||
+               !request_may_use(r, own_entry->flags)) {
+        next = request_go_forward(r);
+    } else {
+        return use_response(r, own_entry);
+    }
+    entry_unref(&own_entry);
+    return next;
+}
+
+static void
+on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
+    struct entry *entry;
+    char *value;
+    size_t len;
+
+    if (rc != RC_OK || reply->type != REDIS_STRING) {
+        request_run(r, go_on(r));
+        return;
+    }
+    value = redis_reply_take(reply, &len);
+    if (codec_decode(value, len, r->key, &entry) != RC_OK) {
+        worker_count(r->worker, r->worker->proxy->metrics.values_bad);
+        request_run(r, go_on(r));
+        return;
+    }
+    request_run(r, use_looked_up(r, entry));
+}
+
+static const struct step *
+run_lookup(struct request *r)
+{
+    if (r->worker->redis == NULL) {
+        return go_on(r);
+    }
+    r->call =
+        (struct redis_call){.on_reply = on_lookup, .ctx = r, .retries = true};
+    r->call_argv[0] = SLICE("GET");
+    r->call_argv[1] = r->entry_key;
+    redis_send(r->worker->redis, &r->call, r->entry_key, 2, r->call_argv);
+    return NULL;
+}
+
+const struct step step_lookup = {"lookup", run_lookup};

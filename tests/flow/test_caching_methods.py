@@ -1,0 +1,296 @@
+"""What HEAD and POST do to what is stored for GET: RFC 9111 4.3.5, RFC 9110
+9.3.3. That a write deletes is in test_proxy_cache and test_caching_rules."""
+
+import unittest
+
+from lib import wait_until
+from lib.caching import (CachingTest, FRESH, STALE, Said, cache_control)
+from lib.scripted import Steps, together
+
+TAG = ("ETag", '"v1"')
+
+
+class Head(CachingTest):
+    routes = ('route "/c/*" { ttl = 0  keep = 10m }\n'
+              'route "/grace/*" { ttl = 0  grace = 10m  keep = 10m }\n')
+
+    def head(self, target, *fields, **more):
+        """A HEAD that the origin answers so."""
+        self.says(*fields, **more)
+        return self.get(target, method="HEAD")
+
+    def fill_stale(self, *more, base="/c"):
+        target = self.target(base)
+        return target, self.fill(target, *STALE, *more)
+
+    def wait_deleted(self, target):
+        wait_until(lambda: self.value(target) is None,
+                   what=f"{target} is deleted", every=0.002)
+
+    def test_one_that_agrees_renews_what_is_stored(self):
+        for fields in ((TAG,), (TAG, ("X-New", "2")), ()):
+            with self.subTest(fields=fields):
+                target, first = self.fill_stale(TAG, ("X-Old", "1"))
+                got = self.head(target, FRESH, *fields)
+                self.assertEqual(got.cache_status,
+                                 "nearside; fwd=stale; stored")
+                wait_until(lambda t=target: "; hit" in self.get(
+                    t).cache_status, what="it is renewed")
+                again = self.get(target)
+                self.assertEqual(again.body, first.body)
+                self.assertEqual(again.fields["X-Old"], "1")
+                self.assertEqual(again.fields["X-New"],
+                                 "2" if len(fields) > 1 else None)
+                self.assertGreater(self.assert_hit(again), 50)
+
+    def test_one_that_differs_deletes_what_is_stored(self):
+        for fields, more in (((("ETag", '"v2"'),), {}),
+                             ((TAG,), {"body": b"of another length"}),
+                             ((TAG, ("Last-Modified",
+                                     "Sun, 06 Nov 1994 08:49:37 GMT")), {}),
+                             ((TAG, cache_control("no-store")), {}),
+                             ((TAG, ("Vary", "X-Foo")), {})):
+            with self.subTest(fields=fields, more=more):
+                target, _ = self.fill_stale(TAG)
+                got = self.head(target, *fields, **more)
+                self.assertNotIn("stored", got.cache_status)
+                self.wait_deleted(target)
+
+    def test_an_error_says_nothing_of_it(self):
+        for status in ("404 No", "410 Gone", "301 There", "503 Down"):
+            with self.subTest(status=status):
+                target, _ = self.fill_stale(TAG)
+                old = self.value(target)
+                self.assertEqual(
+                    self.head(target, TAG, FRESH, status=status).status,
+                    int(status[:3]))
+                self.assertEqual(self.value(target), old)
+
+    def test_of_one_with_credentials_nothing_is_learnt(self):
+        target, _ = self.fill_stale(TAG, ("X-Old", "1"))
+        old = self.value(target)
+        self.says(cache_control("max-age=60"), TAG)
+        self.get(target, {"Cookie": "u=1"}, method="HEAD")
+        self.assertEqual(self.value(target), old)
+
+    def test_its_own_variant_alone_is_renewed(self):
+        target = self.target()
+        self.says(*STALE, TAG, ("Vary", "X-Foo"))
+        first = self.get(target, {"X-Foo": "a"})
+        self.get(target, {"X-Foo": "b"})
+        wait_until(lambda: len(self.keys(target)) >= 4,
+                   what="both variants are stored")
+        self.says(FRESH, TAG, ("Vary", "X-Foo"))
+        self.get(target, {"X-Foo": "a"}, method="HEAD")
+        wait_until(lambda: "; hit" in self.get(
+            target, {"X-Foo": "a"}).cache_status, what="a is renewed")
+        self.assert_hit(self.get(target, {"X-Foo": "a"}), first)
+        self.assert_not_hit(self.get(target, {"X-Foo": "b"}))
+
+    def test_a_write_meanwhile_is_not_undone(self):
+        """The answer speaks of what was before: nothing comes back."""
+        target, _ = self.fill_stale(TAG)
+        steps = Steps()
+        self.addCleanup(steps.go, "head")
+
+        def slow(request, n):
+            del n
+            if request.method == "HEAD":
+                steps.wait("head")
+            return Said(FRESH, TAG)
+
+        self.says(slow)
+        with self.daemon.connect() as client:
+            client.request("HEAD", target)
+            self.wait_asked(target, 2)
+            self.get(target, method="PUT", body=b"x")
+            self.assertIsNone(self.value(target))
+            steps.go("head")
+            self.assertEqual(client.read_response("HEAD").status, 200)
+        self.daemon.wait_metric("nearside_stores_fenced_total", 1)
+        self.assertIsNone(self.value(target))
+
+    def test_when_the_origin_fails_the_stale_one_answers(self):
+        target, first = self.fill_stale(TAG, base="/grace")
+        for fails in (Said(status="503 Down"), None):
+            self.says(lambda request, n, f=fails: f)
+            got = self.get(target, method="HEAD")
+            self.assertEqual((got.status, got.body), (200, b""))
+            self.assertEqual(got.fields["Content-Length"],
+                             str(len(first.body)))
+            self.assertIn("detail=stale-if-error", got.cache_status)
+            got = self.get(target, {"Range": "bytes=0-3"})
+            self.assertEqual((got.status, got.body), (206, first.body[:4]))
+            self.assertIn("detail=stale-if-error", got.cache_status)
+
+    def test_where_that_is_forbidden_504_says_so(self):
+        """RFC 9111 5.2.2.2: not answering is the origin's own wish."""
+        target = self.target("/grace")
+        self.fill(target, cache_control("max-age=9, must-revalidate"),
+                  ("Age", "9"), TAG)
+        self.says(lambda request, n: None)
+        for method, fields in (("HEAD", None), ("GET", None),
+                               ("GET", {"Range": "bytes=0-3"})):
+            with self.subTest(method=method, fields=fields):
+                got = self.get(target, fields, method=method)
+                self.assertEqual(got.status, 504)
+                self.assertIn("connection_terminated",
+                              got.fields["Proxy-Status"])
+        self.assertEqual(self.get(self.target("/grace")).status, 502)
+
+
+class Post(CachingTest):
+    routes = ('route "/c/*" { ttl = 60s  store_post = on }\n'
+              'route "/off/*" { ttl = 60s }\n')
+
+    def post(self, target, *fields, location=None, **more):
+        """A POST whose answer names its own target, unless told otherwise."""
+        said = [f for f in fields]
+        if location != "":
+            said.append(("Content-Location", location or target))
+        self.says(*said, **more)
+        return self.get(target, method="POST", body=b"x")
+
+    def assert_no_lease(self, target):
+        wait_until(lambda: self.redis("KEYS", f"ns:l:*{target}}}*") == [],
+                   what="the lease is given back", every=0.002)
+
+    def test_an_answer_that_names_its_own_target_is_stored(self):
+        for location in ("", "http://test"):
+            with self.subTest(location=location):
+                target = self.target()
+                first = self.post(target, FRESH, ("X-A", "1"),
+                                  location=location + target)
+                self.assertEqual(first.cache_status,
+                                 "nearside; fwd=method; stored")
+                self.wait_stored(target)
+                got = self.get(target)
+                self.assert_hit(got, first)
+                self.assertEqual(got.fields["X-A"], "1")
+                self.assert_asked(target, 1)
+                self.assert_no_lease(target)
+
+    def test_any_other_is_not(self):
+        for fields, more in (((FRESH,), {"location": ""}),
+                             ((FRESH,), {"location": "/c/other"}),
+                             ((FRESH,), {"location": "http://x.example/c"}),
+                             ((), {}),
+                             ((cache_control("public"),), {}),
+                             ((cache_control("private, max-age=60"),), {}),
+                             ((cache_control("no-store"),), {}),
+                             ((FRESH, ("Set-Cookie", "a=1")), {}),
+                             ((FRESH, ("Vary", "X-Foo")), {}),
+                             ((FRESH,), {"status": "201 Made"}),
+                             ((FRESH,), {"status": "500 Oops"})):
+            with self.subTest(fields=fields, more=more):
+                target = self.target()
+                got = self.post(target, *fields, **more)
+                self.assertEqual(got.cache_status, "nearside; fwd=method")
+                self.assert_no_lease(target)
+                self.assertIsNone(self.value(target))
+
+    def test_without_the_option_none_is(self):
+        target = self.target("/off")
+        got = self.post(target, FRESH)
+        self.assertEqual(got.cache_status, "nearside; fwd=method")
+        self.assertIsNone(self.value(target))
+
+    def test_it_takes_the_place_of_what_was_stored(self):
+        target = self.target()
+        old = self.fill(target, FRESH)
+        new = self.post(target, FRESH)
+        wait_until(lambda: self.get(target).body != old.body,
+                   what="the new one is stored")
+        self.assert_hit(self.get(target), new)
+
+    def test_a_write_meanwhile_keeps_it_from_being_stored(self):
+        target = self.target()
+        steps = Steps()
+        self.addCleanup(steps.go, "post")
+
+        def slow(request, n):
+            del n
+            if request.method == "POST":
+                steps.wait("post")
+            return Said(FRESH, ("Content-Location", target))
+
+        self.says(slow)
+        with self.daemon.connect() as client:
+            client.request("POST", target, body=b"x")
+            self.wait_asked(target, 1)
+            self.get(target, method="PUT", body=b"y")
+            steps.go("post")
+            self.assertEqual(client.read_response().status, 200)
+        self.daemon.wait_metric("nearside_stores_fenced_total", 1)
+        self.assertIsNone(self.value(target))
+
+    def test_beside_a_fetch_it_is_delivered_and_not_stored(self):
+        """The lease is the fetch's."""
+        target = self.target()
+        steps = Steps()
+        self.addCleanup(steps.go, "get")
+
+        def slow(request, n):
+            if request.method == "GET":
+                steps.wait("get")
+            return Said(FRESH, ("Content-Location", target),
+                        body=b"%s %d" % (request.method.encode(), n))
+
+        self.says(slow)
+        with self.daemon.connect() as client:
+            client.request("GET", target)
+            self.wait_asked(target, 1)
+            got = self.get(target, method="POST", body=b"x")
+            self.assertEqual(got.cache_status, "nearside; fwd=method")
+            steps.go("get")
+            client.read_response()
+        # The POST has deleted the lease: the older answer is not stored.
+        self.assert_no_lease(target)
+        self.assertIsNone(self.value(target))
+
+    def test_a_client_that_leaves_takes_the_lease_along(self):
+        target = self.target()
+        steps = Steps()
+        self.addCleanup(steps.go, "end")
+
+        def slow(request, n):
+            del request, n
+            steps.wait("end")
+            return None
+
+        self.says(slow)
+        with self.daemon.connect() as client:
+            client.request("POST", target, body=b"x")
+            self.wait_asked(target, 1)
+            self.assertEqual(len(self.redis("KEYS", f"ns:l:*{target}}}*")), 1)
+            client.reset()
+        self.assert_no_lease(target)
+
+    def test_who_asks_meanwhile_waits_for_it(self):
+        target = self.target()
+        steps = Steps()
+        self.addCleanup(steps.go, "post")
+
+        def slow(request, n):
+            del n
+            steps.wait("post")
+            return Said(FRESH, ("Content-Location", target),
+                        body=request.method.encode())
+
+        self.says(slow)
+
+        def ask(i):
+            if i == 0:
+                return self.get(target, method="POST", body=b"x")
+            self.wait_asked(target, 1)
+            if i == 1:
+                steps.go("post")
+            return self.get(target)
+
+        bodies = {got.body for got in together(6, ask)}
+        self.assertEqual(bodies, {b"POST"})
+        self.assert_asked(target, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
