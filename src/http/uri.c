@@ -49,13 +49,31 @@ is_encoded_trap(struct slice s)
            (s.ptr[1] == '5' && low == 'c');
 }
 
+/* One of '%', '/', ';' and '?', which is all that most bytes are asked. */
+static inline bool
+needs_a_look(char c)
+{
+    const uint64_t bits = UINT64_C(1) << '%' | UINT64_C(1) << '/' |
+                          UINT64_C(1) << ';' | UINT64_C(1) << '?';
+    unsigned char byte = (unsigned char)c;
+
+    return byte < 64 && ((bits >> byte) & 1) != 0;
+}
+
 bool
 uri_is_ambiguous(struct slice target)
 {
-    for (size_t i = 0; i < target.len && target.ptr[i] != '?'; i++) {
-        struct slice rest = slice_skip(target, i);
-        if (rest.ptr[0] == ';' || slice_starts(rest, SLICE("//")) ||
-            is_encoded_trap(rest)) {
+    const char *end = target.ptr + target.len;
+
+    for (const char *at = target.ptr; at < end; at++) {
+        if (!needs_a_look(*at)) {
+            continue;
+        }
+        if (*at == '?') {
+            return false;
+        }
+        if (*at == ';' || (*at == '/' && end - at > 1 && at[1] == '/') ||
+            is_encoded_trap(slice_of(at, (size_t)(end - at)))) {
             return true;
         }
     }

@@ -49,12 +49,12 @@ take_not_modified(struct flight_run *run, const struct head *head)
     }
     run->is_validated = true;
     run->merged = renewal.fields;
-    run->verdict = renewal.verdict;
-    if (!run->verdict.is_storable) {
+    *run->verdict = renewal.verdict;
+    if (!run->verdict->is_storable) {
         /* It answers those who wait, and is over. */
-        run->verdict.created_ms = run->response_ms;
-        run->verdict.fresh_until_ms = run->response_ms;
-        run->verdict.stale_until_ms = run->response_ms;
+        run->verdict->created_ms = run->response_ms;
+        run->verdict->fresh_until_ms = run->response_ms;
+        run->verdict->stale_until_ms = run->response_ms;
     }
 }
 
@@ -62,7 +62,7 @@ static enum rc
 encode_validated(struct flight_run *run)
 {
     const struct encoding encoding = {
-        .verdict = &run->verdict,
+        .verdict = run->verdict,
         .status = run->stale->status,
         .origin_cost_ms =
             (uint32_t)((run->fetch.head_us - run->fetch.start_us) / 1000),
@@ -78,7 +78,7 @@ static bool
 is_personal(const struct flight_run *run)
 {
     return run->policy.credential != NULL &&
-           run->verdict.detail == run->policy.credential;
+           run->verdict->detail == run->policy.credential;
 }
 
 /* The stale entry is good again, under new fields. */
@@ -94,13 +94,13 @@ end_validated(struct flight_run *run)
             .outcome = FLIGHT_ENTRY,
             .entry = entry_ref(run->entry),
             .is_validated = true,
-            .is_private = !run->verdict.is_storable,
+            .is_private = !run->verdict->is_storable,
             .is_personal = is_personal(run),
-            .is_stored = run->verdict.is_storable && run->has_lease,
+            .is_stored = run->verdict->is_storable && run->has_lease,
             .fwd_status = 304,
         },
         false);
-    if (run->verdict.is_storable) {
+    if (run->verdict->is_storable) {
         flight_store_entry(run);
     } else if (is_personal(run)) {
         flight_run_end_released(run);
@@ -124,16 +124,16 @@ on_head(void *ctx, const struct head *head)
         take_not_modified(run, head);
         return (struct fetch_plan){0};
     }
-    verdict_of_response(&judging, head, &run->verdict);
-    if (run->verdict.is_storable && run->record == NULL &&
-        run->verdict.vary.count > 0 && flight_make_record(run) != RC_OK) {
-        run->verdict.is_storable = false;
-        run->verdict.detail = "memory";
+    verdict_of_response(&judging, head, run->verdict);
+    if (run->verdict->is_storable && run->record == NULL &&
+        run->verdict->vary.count > 0 && flight_make_record(run) != RC_OK) {
+        run->verdict->is_storable = false;
+        run->verdict->detail = "memory";
     }
     return (struct fetch_plan){
-        .is_kept = run->verdict.is_storable,
+        .is_kept = run->verdict->is_storable,
         .drops_set_cookie =
-            run->verdict.is_storable && run->verdict.drops_set_cookie,
+            run->verdict->is_storable && run->verdict->drops_set_cookie,
     };
 }
 
@@ -166,7 +166,7 @@ tell_stale(struct flight_run *run)
 static void
 tell_fill(struct flight_run *run, struct fill *fill)
 {
-    const struct policy_verdict *v = &run->verdict;
+    const struct policy_verdict *v = run->verdict;
     struct flight_result result = {
         .outcome = FLIGHT_FILL,
         .fill = fill_ref(fill),
@@ -224,7 +224,7 @@ on_outgrown(void *ctx)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
-    run->verdict.is_storable = false;
+    run->verdict->is_storable = false;
     flight_close(run->worker->proxy->flights, run->flight);
 }
 
@@ -248,7 +248,7 @@ on_end(void *ctx, enum fill_state state, bool is_early)
         end_validated(run);
     } else if (state != FILL_COMPLETE || says_nothing(run)) {
         flight_run_end_released(run);
-    } else if (run->verdict.is_storable) {
+    } else if (run->verdict->is_storable) {
         flight_store_fill(run);
     } else {
         flight_store_marker(run);
@@ -324,7 +324,8 @@ flight_fetch(struct flight_run *run)
     struct exchange_request request;
 
     run->request_ms = clock_wall_ms(loop_clock(run->worker->loop));
-    if (keep_keys(run) != RC_OK ||
+    run->verdict = arena_zalloc(&run->arena, sizeof(*run->verdict));
+    if (run->verdict == NULL || keep_keys(run) != RC_OK ||
         request_origin_head(run->leader, &opts, &request) != RC_OK ||
         fetch_start(&run->fetch, run->worker, run->group, &request,
             &fetch_callbacks, run) != RC_OK) {

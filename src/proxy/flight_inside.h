@@ -10,6 +10,16 @@
 
 #define RUN_MAGIC UINT32_C(0x6e72756e)
 
+/* What a run has once it wants the lease; a hit never does. */
+struct flight_lease {
+    struct redis_call call; /* SET, then the scripts */
+    struct slice key;
+    struct slice token;
+    char token_text[TOKEN_MAX];
+    char px[24];
+    char max[12];
+};
+
 struct flight_run {
     uint32_t magic;
     struct list link; /* worker's */
@@ -22,7 +32,6 @@ struct flight_run {
     struct arena arena; /* what the lease and the fetch need */
     struct slice key;   /* the leader's, as are the others, until the fetch */
     struct slice entry_key;
-    struct slice lease_key;
     /* Of a variant: the record that names what varies, and where it is. */
     struct entry *record;
     struct slice base_key;
@@ -32,11 +41,9 @@ struct flight_run {
     struct slice variant_entry_key;
 
     struct redis_call get;
-    struct redis_call set; /* SET of the lease; the scripts later */
-    struct slice argv[10];
-    struct slice get_argv[2];
-    struct loop_timer timer; /* poll, then renewal */
-    struct loop_task failed; /* a failure told at the turn's end */
+    struct flight_lease *lease; /* in the arena; NULL: none was wanted */
+    struct loop_timer timer;    /* poll, then renewal */
+    struct loop_task failed;    /* a failure told at the turn's end */
     int64_t wait_until_ms;
     int64_t wants_since_ms; /* wall: what was made before is not good enough;
                                0: anything fresh is */
@@ -46,14 +53,11 @@ struct flight_run {
     bool is_get_failed;
     bool has_lease;
     bool may_have_lease;
-    char px[24];
-    char max[12];
-    char token[TOKEN_MAX];
-    size_t token_len;
 
     struct fetch fetch;
-    struct policy_verdict verdict;
-    int64_t request_ms; /* wall */
+    struct policy_verdict *verdict; /* in the arena, from the fetch on: a hit
+                                       has none to pay for */
+    int64_t request_ms;             /* wall */
     int64_t response_ms;
     unsigned status;
     bool is_validated;    /* a 304 that speaks of `stale` */

@@ -15,11 +15,11 @@ enum {
 };
 
 static struct slice
-lease_ms_text(struct flight_run *run)
+lease_ms_text(struct flight_lease *lease)
 {
-    int n = snprintf(run->px, sizeof(run->px), "%d", LEASE_MS);
+    int n = snprintf(lease->px, sizeof(lease->px), "%d", LEASE_MS);
 
-    return slice_of(run->px, (size_t)n);
+    return slice_of(lease->px, (size_t)n);
 }
 
 static void
@@ -67,7 +67,8 @@ on_set(void *ctx, enum rc rc, struct redis_reply *reply)
 
     run->has_lease = rc == RC_OK && reply->type == REDIS_STATUS;
     run->is_lease_asked = rc == RC_OK && reply->type != REDIS_ERROR;
-    run->may_have_lease = run->has_lease || (rc != RC_OK && run->set.was_sent);
+    run->may_have_lease =
+        run->has_lease || (rc != RC_OK && run->lease->call.was_sent);
     if (!redis_call_is_active(&run->get)) {
         after_both(run);
     }
@@ -81,47 +82,52 @@ on_get(void *ctx, enum rc rc, struct redis_reply *reply)
 
     run->is_get_failed = rc != RC_OK;
     if (flight_take_value(run, rc, reply, &entry)) {
-        redis_call_cancel(&run->set);
+        redis_call_cancel(&run->lease->call);
         flight_tell_entry(run, entry);
         flight_run_end_released(run);
-    } else if (!redis_call_is_active(&run->set)) {
+    } else if (!redis_call_is_active(&run->lease->call)) {
         after_both(run);
     }
 }
 
 static bool
-make_lease_key(struct flight_run *run)
+make_lease(struct flight_run *run)
 {
-    char *lease = arena_alloc(&run->arena, run->entry_key.len);
+    struct flight_lease *lease = arena_zalloc(&run->arena, sizeof(*lease));
+    char *key = arena_alloc(&run->arena, run->entry_key.len);
 
-    if (lease == NULL) {
+    if (lease == NULL || key == NULL) {
         return false;
     }
-    key_lease_of(run->entry_key, run->worker->proxy->prefix, lease);
-    run->lease_key = slice_of(lease, run->entry_key.len);
+    key_lease_of(run->entry_key, run->worker->proxy->prefix, key);
+    lease->key = slice_of(key, run->entry_key.len);
+    lease->token = slice_of(lease->token_text,
+        proxy_make_token(run->worker->proxy, lease->token_text));
+    run->lease = lease;
     return true;
 }
 
 void
 flight_lease(struct flight_run *run)
 {
-    if (run->token_len == 0) {
-        run->token_len = proxy_make_token(run->worker->proxy, run->token);
-        if (!make_lease_key(run)) {
-            loop_defer(run->worker->loop, &run->failed);
-            return;
-        }
+    struct flight_lease *lease;
+    struct slice argv[6];
+
+    if (run->lease == NULL && !make_lease(run)) {
+        loop_defer(run->worker->loop, &run->failed);
+        return;
     }
+    lease = run->lease;
     run->is_lease_asked = false;
     run->may_have_lease = true; /* until its reply says that it has not */
-    run->set = (struct redis_call){.on_reply = on_set, .ctx = run};
-    run->argv[0] = SLICE("SET");
-    run->argv[1] = run->lease_key;
-    run->argv[2] = slice_of(run->token, run->token_len);
-    run->argv[3] = SLICE("NX");
-    run->argv[4] = SLICE("PX");
-    run->argv[5] = lease_ms_text(run);
-    redis_send(run->worker->redis, &run->set, run->entry_key, 6, run->argv);
+    lease->call = (struct redis_call){.on_reply = on_set, .ctx = run};
+    argv[0] = SLICE("SET");
+    argv[1] = lease->key;
+    argv[2] = lease->token;
+    argv[3] = SLICE("NX");
+    argv[4] = SLICE("PX");
+    argv[5] = lease_ms_text(lease);
+    redis_send(run->worker->redis, &lease->call, run->entry_key, 6, argv);
     flight_send_get(run, on_get);
 }
 
@@ -151,16 +157,18 @@ static void
 on_renew_timer(void *ctx)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
+    struct flight_lease *lease = run->lease;
+    struct slice argv[3];
 
-    if (!run->has_lease || redis_call_is_active(&run->set)) {
+    if (!run->has_lease || redis_call_is_active(&lease->call)) {
         return;
     }
-    run->set = (struct redis_call){.on_reply = on_renewed, .ctx = run};
-    run->argv[0] = run->lease_key;
-    run->argv[1] = slice_of(run->token, run->token_len);
-    run->argv[2] = lease_ms_text(run);
-    redis_eval(run->worker->redis, &run->set,
-        &run->worker->proxy->scripts.renew, run->argv, 1, 3);
+    lease->call = (struct redis_call){.on_reply = on_renewed, .ctx = run};
+    argv[0] = lease->key;
+    argv[1] = lease->token;
+    argv[2] = lease_ms_text(lease);
+    redis_eval(run->worker->redis, &lease->call,
+        &run->worker->proxy->scripts.renew, argv, 1, 3);
 }
 
 void

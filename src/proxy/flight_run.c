@@ -43,7 +43,9 @@ flight_run_end(struct flight_run *run)
     loop_timer_cancel(&run->timer);
     loop_task_cancel(&run->failed);
     redis_call_cancel(&run->get);
-    redis_call_cancel(&run->set);
+    if (run->lease != NULL) {
+        redis_call_cancel(&run->lease->call);
+    }
     fetch_cancel(&run->fetch);
     entry_unref(&run->entry);
     entry_unref(&run->second);
@@ -70,19 +72,22 @@ on_released(void *ctx, enum rc rc, struct redis_reply *reply)
 void
 flight_run_end_released(struct flight_run *run)
 {
+    struct flight_lease *lease = run->lease;
+    struct slice argv[2];
+
     loop_timer_cancel(&run->timer);
     if (!run->may_have_lease) {
         flight_run_end(run);
         return;
     }
-    redis_call_cancel(&run->set);
+    redis_call_cancel(&lease->call);
     run->has_lease = false;
     run->may_have_lease = false;
-    run->set = (struct redis_call){.on_reply = on_released, .ctx = run};
-    run->argv[0] = run->lease_key;
-    run->argv[1] = slice_of(run->token, run->token_len);
-    redis_eval(run->worker->redis, &run->set,
-        &run->worker->proxy->scripts.release, run->argv, 1, 2);
+    lease->call = (struct redis_call){.on_reply = on_released, .ctx = run};
+    argv[0] = lease->key;
+    argv[1] = lease->token;
+    redis_eval(run->worker->redis, &lease->call,
+        &run->worker->proxy->scripts.release, argv, 1, 2);
 }
 
 static void
@@ -208,9 +213,8 @@ flight_send_get(struct flight_run *run, redis_reply_fn on_reply)
 {
     run->get =
         (struct redis_call){.on_reply = on_reply, .ctx = run, .retries = true};
-    run->get_argv[0] = SLICE("GET");
-    run->get_argv[1] = run->entry_key;
-    redis_send(run->worker->redis, &run->get, run->entry_key, 2, run->get_argv);
+    redis_send(run->worker->redis, &run->get, run->entry_key, 2,
+        (const struct slice[]){SLICE("GET"), run->entry_key});
 }
 
 static void
@@ -239,24 +243,26 @@ on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
 static struct flight_run *
 run_new(struct request *leader)
 {
-    struct flight_run *run = calloc(1, sizeof(*run));
+    struct flight_run *run = malloc(sizeof(*run));
 
     if (run == NULL) {
         return NULL;
     }
-    run->magic = RUN_MAGIC;
-    run->worker = leader->worker;
-    run->route = leader->route_opts;
-    run->policy = leader->policy;
+    *run = (struct flight_run){
+        .magic = RUN_MAGIC,
+        .worker = leader->worker,
+        .route = leader->route_opts,
+        .policy = leader->policy,
+        .group = leader->group,
+        .key = leader->key,
+        .entry_key = leader->entry_key,
+        .base_key = leader->base_key,
+        .base_entry_key = leader->base_entry_key,
+    };
+    arena_init(&run->arena, RUN_ARENA_MAX);
     if (leader->wants_validated) {
         run->wants_since_ms = clock_wall_ms(loop_clock(run->worker->loop));
     }
-    run->group = leader->group;
-    arena_init(&run->arena, RUN_ARENA_MAX);
-    run->key = leader->key;
-    run->entry_key = leader->entry_key;
-    run->base_key = leader->base_key;
-    run->base_entry_key = leader->base_entry_key;
     if (leader->record != NULL) {
         run->record = entry_ref(leader->record);
     }

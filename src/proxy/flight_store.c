@@ -49,50 +49,50 @@ on_stored(void *ctx, enum rc rc, struct redis_reply *reply)
 
 static void
 send_script(struct flight_run *run, const struct redis_script *script,
-    unsigned keys, unsigned count)
+    const struct slice *argv, unsigned keys, unsigned count)
 {
+    struct redis_call *call = &run->lease->call;
+
     loop_timer_cancel(&run->timer);
-    redis_call_cancel(&run->set);
-    run->set = (struct redis_call){
+    redis_call_cancel(call);
+    *call = (struct redis_call){
         .on_reply = on_stored,
         .ctx = run,
         .deadline_ms = loop_now_ms(run->worker->loop) + STORE_TIMEOUT_MS,
     };
-    redis_eval(run->worker->redis, &run->set, script, run->argv, keys, count);
+    redis_eval(run->worker->redis, call, script, argv, keys, count);
 }
 
 static struct slice
 px_text(struct flight_run *run, int64_t px_ms)
 {
-    int n = snprintf(run->px, sizeof(run->px), "%lld", (long long)px_ms);
+    struct flight_lease *lease = run->lease;
+    int n = snprintf(lease->px, sizeof(lease->px), "%lld", (long long)px_ms);
 
-    return slice_of(run->px, (size_t)n);
+    return slice_of(lease->px, (size_t)n);
 }
 
 /* One value under its own key. */
 static void
 send_fill(struct flight_run *run, int64_t px_ms)
 {
-    run->argv[0] = run->entry_key;
-    run->argv[1] = run->lease_key;
-    run->argv[2] = slice_of(run->token, run->token_len);
-    run->argv[3] = run->entry->blob;
-    run->argv[4] = px_text(run, px_ms);
-    send_script(run, &run->worker->proxy->scripts.fill, 2, 5);
+    const struct slice argv[] = {run->entry_key, run->lease->key,
+        run->lease->token, run->entry->blob, px_text(run, px_ms)};
+
+    send_script(
+        run, &run->worker->proxy->scripts.fill, argv, 2, ARRAY_LEN(argv));
 }
 
 /* A record and the first variant. */
 static void
 send_record(struct flight_run *run, int64_t px_ms)
 {
-    run->argv[0] = run->entry_key;
-    run->argv[1] = run->lease_key;
-    run->argv[2] = run->variant_entry_key;
-    run->argv[3] = slice_of(run->token, run->token_len);
-    run->argv[4] = run->entry->blob;
-    run->argv[5] = px_text(run, px_ms);
-    run->argv[6] = run->second->blob;
-    send_script(run, &run->worker->proxy->scripts.fill_record, 3, 7);
+    const struct slice argv[] = {run->entry_key, run->lease->key,
+        run->variant_entry_key, run->lease->token, run->entry->blob,
+        px_text(run, px_ms), run->second->blob};
+
+    send_script(run, &run->worker->proxy->scripts.fill_record, argv, 3,
+        ARRAY_LEN(argv));
 }
 
 /* Where a record's variants are counted: its own key with ":n:" and its
@@ -114,35 +114,39 @@ count_key_of(struct flight_run *run)
     return writer_slice(&w);
 }
 
+/* How many variants there may be. */
+static struct slice
+max_text(struct flight_run *run)
+{
+    struct flight_lease *lease = run->lease;
+    int n = snprintf(lease->max, sizeof(lease->max), "%u",
+        run->worker->proxy->opts.limits.variants_max);
+
+    return slice_of(lease->max, (size_t)n);
+}
+
 /* A further variant of a record. */
 static void
 send_variant(struct flight_run *run, int64_t px_ms)
 {
-    int n = snprintf(run->max, sizeof(run->max), "%u",
-        run->worker->proxy->opts.limits.variants_max);
-    struct slice count_key = count_key_of(run);
+    const struct slice argv[] = {run->entry_key, run->lease->key,
+        run->base_entry_key, count_key_of(run), run->lease->token,
+        run->entry->blob, px_text(run, px_ms), run->record->blob,
+        max_text(run)};
 
-    if (count_key.len == 0) {
+    if (argv[3].len == 0) {
         flight_run_end_released(run);
         return;
     }
-    run->argv[0] = run->entry_key;
-    run->argv[1] = run->lease_key;
-    run->argv[2] = run->base_entry_key;
-    run->argv[3] = count_key;
-    run->argv[4] = slice_of(run->token, run->token_len);
-    run->argv[5] = run->entry->blob;
-    run->argv[6] = px_text(run, px_ms);
-    run->argv[7] = run->record->blob;
-    run->argv[8] = slice_of(run->max, (size_t)n);
-    send_script(run, &run->worker->proxy->scripts.fill_variant, 4, 9);
+    send_script(run, &run->worker->proxy->scripts.fill_variant, argv, 4,
+        ARRAY_LEN(argv));
 }
 
 static enum rc
 encode(struct flight_run *run, struct slice key, struct entry **out)
 {
     const struct encoding encoding = {
-        .verdict = &run->verdict,
+        .verdict = run->verdict,
         .status = run->status,
         .origin_cost_ms =
             (uint32_t)((run->fetch.head_us - run->fetch.start_us) / 1000),
@@ -165,10 +169,10 @@ static bool
 fits_record(struct flight_run *run)
 {
     if (run->record == NULL) {
-        return run->verdict.vary.count == 0 || run->variant_key.len > 0;
+        return run->verdict->vary.count == 0 || run->variant_key.len > 0;
     }
-    return run->verdict.vary.count == 0 ||
-           slice_eq(vary_text(&run->verdict.vary), run->record->vary);
+    return run->verdict->vary.count == 0 ||
+           slice_eq(vary_text(&run->verdict->vary), run->record->vary);
 }
 
 /* The origin varies by something else now: the record goes, and with it all
@@ -186,7 +190,7 @@ drop_record(struct flight_run *run)
 static void
 store(struct flight_run *run)
 {
-    int64_t px_ms = run->verdict.stale_until_ms -
+    int64_t px_ms = run->verdict->stale_until_ms -
                     clock_wall_ms(loop_clock(run->worker->loop));
 
     if (px_ms <= 0) {
@@ -269,7 +273,7 @@ flight_make_record(struct flight_run *run)
         .fresh_until_ms = run->response_ms + RECORD_MS,
         .stale_until_ms = run->response_ms + RECORD_MS,
         .key = run->key,
-        .vary = vary_text(&run->verdict.vary),
+        .vary = vary_text(&run->verdict->vary),
         .body = slice_of(generation, GENERATION_LEN),
     };
     enum rc rc;
