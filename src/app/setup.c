@@ -270,6 +270,7 @@ setup_route(const struct conf *conf, const struct conf_route *c,
         .heuristic = c->heuristic,
         .honours_client =
             c->client_cache_control == CONF_CLIENT_CACHE_CONTROL_HONOUR,
+        .passes_targeted = c->targeted_pass,
         .varies_by_any = c->vary == CONF_VARY_ANY,
         .stores_post = c->store_post,
         .cache_status = cache_status_of(c->cache_status),

@@ -9,9 +9,9 @@
  *     10  number of tag generations, 16 bit: 0
  *     12  origin cost in ms, 32 bit
  *     16  created, fresh until, stale until: ms since 1970, 64 bit each
- *     40  lengths of key, vary, fields and body, 32 bit each
+ *     40  lengths of key, note, fields and body, 32 bit each
  *     56  stale-while-revalidate, stale-if-error in ms, 32 bit each
- *     64  key, vary, fields, body
+ *     64  key, note, fields, body
  *    end  XXH3 (64 bit, no seed) of all before it
  *
  * Laws: one value has one spelling; what does not fit to the last byte is
@@ -55,7 +55,7 @@ struct head {
     int64_t fresh_until_ms;
     int64_t stale_until_ms;
     uint32_t key_len;
-    uint32_t vary_len;
+    uint32_t note_len;
     uint32_t fields_len;
     uint32_t body_len;
     uint32_t while_ms;
@@ -125,7 +125,7 @@ head_put(const struct head *h, char p[HEAD_LEN])
     put_u64(p + 24, (uint64_t)h->fresh_until_ms);
     put_u64(p + 32, (uint64_t)h->stale_until_ms);
     put_u32(p + 40, h->key_len);
-    put_u32(p + 44, h->vary_len);
+    put_u32(p + 44, h->note_len);
     put_u32(p + 48, h->fields_len);
     put_u32(p + 52, h->body_len);
     put_u32(p + 56, h->while_ms);
@@ -148,7 +148,7 @@ head_get(const char p[HEAD_LEN], struct head *out)
         .fresh_until_ms = (int64_t)get_u64(p + 24),
         .stale_until_ms = (int64_t)get_u64(p + 32),
         .key_len = get_u32(p + 40),
-        .vary_len = get_u32(p + 44),
+        .note_len = get_u32(p + 44),
         .fields_len = get_u32(p + 48),
         .body_len = get_u32(p + 52),
         .while_ms = get_u32(p + 56),
@@ -160,7 +160,7 @@ head_get(const char p[HEAD_LEN], struct head *out)
 static uint64_t
 value_len(const struct head *h)
 {
-    return (uint64_t)HEAD_LEN + h->key_len + h->vary_len + h->fields_len +
+    return (uint64_t)HEAD_LEN + h->key_len + h->note_len + h->fields_len +
            h->body_len + SUM_LEN;
 }
 
@@ -242,6 +242,14 @@ are_field_lines(struct slice fields)
     return true;
 }
 
+/* Fields, and the note of what is a response. */
+static bool
+are_lines(const struct head *h, struct slice note, struct slice fields)
+{
+    return are_field_lines(fields) &&
+           ((h->flags & ENTRY_VARY_RECORD) != 0 || are_field_lines(note));
+}
+
 /* An entry around a blob of known good form; takes the blob. */
 static struct entry *
 entry_make(const struct head *h, char *own_blob, size_t len)
@@ -268,8 +276,8 @@ entry_make(const struct head *h, char *own_blob, size_t len)
         .key = slice_of(p, h->key_len),
         .blob = slice_of(own_blob, len),
     };
-    e->vary = slice_of(e->key.ptr + h->key_len, h->vary_len);
-    e->fields = slice_of(e->vary.ptr + h->vary_len, h->fields_len);
+    e->note = slice_of(e->key.ptr + h->key_len, h->note_len);
+    e->fields = slice_of(e->note.ptr + h->note_len, h->fields_len);
     e->body = slice_of(e->fields.ptr + h->fields_len, h->body_len);
     return e;
 }
@@ -284,7 +292,7 @@ head_of(const struct codec_parts *parts, struct head *out)
                           : parts->body_len;
 
     MUST(parts->stale_until_ms >= parts->fresh_until_ms);
-    if (parts->key.len > UINT32_MAX || parts->vary.len > UINT32_MAX ||
+    if (parts->key.len > UINT32_MAX || parts->note.len > UINT32_MAX ||
         parts->fields.len > UINT32_MAX || body_len > UINT32_MAX) {
         return RC_LIMIT;
     }
@@ -296,7 +304,7 @@ head_of(const struct codec_parts *parts, struct head *out)
         .fresh_until_ms = parts->fresh_until_ms,
         .stale_until_ms = parts->stale_until_ms,
         .key_len = (uint32_t)parts->key.len,
-        .vary_len = (uint32_t)parts->vary.len,
+        .note_len = (uint32_t)parts->note.len,
         .fields_len = (uint32_t)parts->fields.len,
         .body_len = (uint32_t)body_len,
         .while_ms = parts->while_ms,
@@ -306,8 +314,9 @@ head_of(const struct codec_parts *parts, struct head *out)
         return RC_LIMIT;
     }
     /* What we would not read back must not be written. */
-    return is_head_sound(out) && are_field_lines(parts->fields) ? RC_OK
-                                                                : RC_BAD;
+    return is_head_sound(out) && are_lines(out, parts->note, parts->fields)
+               ? RC_OK
+               : RC_BAD;
 }
 
 static char *
@@ -355,7 +364,7 @@ codec_encode(const struct codec_parts *parts, struct entry **out_entry)
     }
     head_put(&head, blob);
     p = append(blob + HEAD_LEN, parts->key);
-    p = append(p, parts->vary);
+    p = append(p, parts->note);
     p = append(p, parts->fields);
     if (!body_put(parts, p, head.body_len)) {
         free(blob);
@@ -376,7 +385,7 @@ codec_encode(const struct codec_parts *parts, struct entry **out_entry)
 static bool
 value_check(const char *value, size_t len, struct head *out)
 {
-    const char *fields;
+    struct slice note;
 
     if (len < HEAD_LEN + SUM_LEN || !head_get(value, out) ||
         value_len(out) != len || !is_head_sound(out)) {
@@ -385,8 +394,8 @@ value_check(const char *value, size_t len, struct head *out)
     if (get_u64(value + len - SUM_LEN) != XXH3_64bits(value, len - SUM_LEN)) {
         return false;
     }
-    fields = value + HEAD_LEN + out->key_len + out->vary_len;
-    return are_field_lines(slice_of(fields, out->fields_len));
+    note = slice_of(value + HEAD_LEN + out->key_len, out->note_len);
+    return are_lines(out, note, slice_of(note.ptr + note.len, out->fields_len));
 }
 
 enum rc

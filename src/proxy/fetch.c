@@ -45,20 +45,34 @@ is_carried(const struct head *head, const struct field *field,
     }
 }
 
-/* A response without Date gets the time of its receipt (RFC 9110 6.6.1). */
 static void
 write_fields(struct writer *w, const struct head *head,
-    const struct fetch_plan *plan, struct slice date)
+    const struct fetch_plan *plan, bool withheld)
 {
-    if (!head_has(head, FIELD_DATE)) {
-        write_field(w, SLICE("date"), date);
-    }
     for (size_t i = 0; i < head->field_count; i++) {
         const struct field *field = &head->fields[i];
-        if (is_carried(head, field, plan)) {
+        if (is_carried(head, field, plan) &&
+            targeted_has(&plan->withheld, field->name) == withheld) {
             write_field_lower(w, field->name, field->value);
         }
     }
+}
+
+/* What is withheld, and behind it what is delivered: with the time of its
+   receipt if it has no Date (RFC 9110 6.6.1). */
+static void
+write_message(struct writer *w, const struct head *head,
+    const struct fetch_plan *plan, struct slice date, struct message *out)
+{
+    if (plan->withheld.count > 0) {
+        write_fields(w, head, plan, true);
+    }
+    out->note = writer_slice(w);
+    if (!head_has(head, FIELD_DATE)) {
+        write_field(w, SLICE("date"), date);
+    }
+    write_fields(w, head, plan, false);
+    out->fields = slice_skip(writer_slice(w), out->note.len);
 }
 
 static int64_t
@@ -89,9 +103,8 @@ fetch_new_fill(struct fetch *fetch, const struct head *head,
     if (text == NULL) {
         return NULL;
     }
-    write_fields(&w, head, plan, worker_date(fetch->worker));
+    write_message(&w, head, plan, worker_date(fetch->worker), &message);
     MUST(!w.is_full);
-    message.fields = writer_slice(&w);
     fill = fill_new(fetch->worker->loop, &message, opts);
     free(text);
     return fill;

@@ -6,6 +6,7 @@
 #ifndef PROXY_FETCH_H
 #define PROXY_FETCH_H
 
+#include "nearside/http/targeted.h"
 #include "nearside/origin/exchange.h"
 #include "proxy/fill.h"
 
@@ -13,8 +14,9 @@ struct worker;
 
 /* What is to become of a response, decided when its head is there. */
 struct fetch_plan {
-    bool is_kept;          /* its body is to be stored */
-    bool drops_set_cookie; /* delivered and stored without Set-Cookie */
+    bool is_kept;                  /* its body is to be stored */
+    bool drops_set_cookie;         /* delivered and stored without Set-Cookie */
+    struct targeted_list withheld; /* stored, and not delivered */
 };
 
 struct fetch_callbacks {

@@ -76,7 +76,9 @@ struct fill *
 fill_new(struct loop *owner, const struct message *message,
     const struct fill_opts *opts)
 {
-    struct fill *fill = calloc(1, sizeof(*fill) + message->fields.len);
+    size_t note_len = message->note.len;
+    size_t text_len = note_len + message->fields.len;
+    struct fill *fill = calloc(1, sizeof(*fill) + text_len);
 
     MUST(opts->window > 0);
     if (fill == NULL) {
@@ -87,10 +89,16 @@ fill_new(struct loop *owner, const struct message *message,
     fill->opts = *opts;
     fill->message = *message;
     fill->fields = (char *)(fill + 1);
-    if (message->fields.len > 0) {
-        memcpy(fill->fields, message->fields.ptr, message->fields.len);
+    if (note_len > 0) {
+        memcpy(fill->fields, message->note.ptr, note_len);
     }
-    fill->message.fields = slice_of(fill->fields, message->fields.len);
+    if (message->fields.len > 0) {
+        memcpy(
+            fill->fields + note_len, message->fields.ptr, message->fields.len);
+    }
+    fill->message.note = slice_of(fill->fields, note_len);
+    fill->message.fields =
+        slice_of(fill->fields + note_len, message->fields.len);
     atomic_init(&fill->is_kept, opts->is_kept);
     fill->has_owner = true;
     atomic_init(&fill->refs, 1);

@@ -39,17 +39,17 @@ static void
 take_not_modified(struct flight_run *run, const struct head *head)
 {
     const struct judging judging = judging_of(run);
-    struct renewal renewal;
+    struct renewal *renewal = arena_zalloc(&run->arena, sizeof(*renewal));
 
-    if (run->stale == NULL ||
+    if (renewal == NULL || run->stale == NULL ||
         !update_is_identified(
             head, run->stale->fields, run->response_ms / 1000) ||
-        !verdict_of_renewed(&judging, run->stale, head, &renewal)) {
+        !verdict_of_renewed(&judging, run->stale, head, renewal)) {
         return;
     }
     run->is_validated = true;
-    run->merged = renewal.fields;
-    *run->verdict = renewal.verdict;
+    run->renewal = renewal;
+    *run->verdict = renewal->verdict;
     if (!run->verdict->is_storable) {
         /* It answers those who wait, and is over. */
         run->verdict->created_ms = run->response_ms;
@@ -69,7 +69,7 @@ encode_validated(struct flight_run *run)
         .key = run->key,
     };
 
-    return encode_renewed(&encoding, run->merged, run->stale, &run->entry);
+    return encode_renewed(&encoding, run->renewal, run->stale, &run->entry);
 }
 
 /* Not storable for what the leader brought: that says nothing of the
@@ -134,6 +134,7 @@ on_head(void *ctx, const struct head *head)
         .is_kept = run->verdict->is_storable,
         .drops_set_cookie =
             run->verdict->is_storable && run->verdict->drops_set_cookie,
+        .withheld = policy_withheld(run->route),
     };
 }
 

@@ -60,12 +60,12 @@ struct flight_run {
     int64_t request_ms;             /* wall */
     int64_t response_ms;
     unsigned status;
-    bool is_validated;    /* a 304 that speaks of `stale` */
-    bool is_plain;        /* asked anew: a 304 spoke of something else */
-    struct slice merged;  /* its lines, with the 304's */
-    struct entry *entry;  /* while it is being stored */
-    struct entry *second; /* stored with it: a variant beside its record */
-    struct entry *stale;  /* found, to be validated or to stand in */
+    bool is_validated;       /* a 304 that speaks of `stale` */
+    bool is_plain;           /* asked anew: a 304 spoke of something else */
+    struct renewal *renewal; /* by a 304; in the arena */
+    struct entry *entry;     /* while it is being stored */
+    struct entry *second;    /* stored with it: a variant beside its record */
+    struct entry *stale;     /* found, to be validated or to stand in */
 };
 
 /* --- flight_run.c --- */

@@ -172,7 +172,7 @@ fits_record(struct flight_run *run)
         return run->verdict->vary.count == 0 || run->variant_key.len > 0;
     }
     return run->verdict->vary.count == 0 ||
-           slice_eq(vary_text(&run->verdict->vary), run->record->vary);
+           slice_eq(vary_text(&run->verdict->vary), run->record->note);
 }
 
 /* The origin varies by something else now: the record goes, and with it all
@@ -273,7 +273,7 @@ flight_make_record(struct flight_run *run)
         .fresh_until_ms = run->response_ms + RECORD_MS,
         .stale_until_ms = run->response_ms + RECORD_MS,
         .key = run->key,
-        .vary = vary_text(&run->verdict->vary),
+        .note = vary_text(&run->verdict->vary),
         .body = slice_of(generation, GENERATION_LEN),
     };
     enum rc rc;

@@ -40,7 +40,7 @@ varies_alike(const struct request *r, const struct policy_verdict *verdict)
 {
     return verdict->vary.count == 0 ||
            (r->record != NULL &&
-               slice_eq(vary_text(&verdict->vary), r->record->vary));
+               slice_eq(vary_text(&verdict->vary), r->record->note));
 }
 
 static void
@@ -54,7 +54,7 @@ replace(struct request *r, const struct renewal *renewal, int64_t now_ms)
     struct slice old = r->stale->blob;
     struct entry *entry;
 
-    if (encode_renewed(&encoding, renewal->fields, r->stale, &entry) != RC_OK) {
+    if (encode_renewed(&encoding, renewal, r->stale, &entry) != RC_OK) {
         worker_count_limit(r->worker, LIMIT_MEMORY);
         return;
     }

@@ -21,6 +21,8 @@ struct message {
     bool has_length;
     uint64_t length;     /* of the body; of a HEAD's, what GET would give */
     int64_t age_s;       /* on receipt, or MESSAGE_AGE_NONE */
+    struct slice note;   /* lines that are for us alone (RFC 9213): stored,
+                            and not delivered. fields follows it in memory */
     struct slice fields; /* "name: value\r\n" lines, names lower-case;
                             Date is always among them */
 };

@@ -6,7 +6,6 @@
 #include "proxy/policy.h"
 
 #include "nearside/base/check.h"
-#include "nearside/http/targeted.h"
 #include "nearside/http/uri.h"
 
 bool
@@ -289,6 +288,14 @@ read_fresh(const struct route *route, const struct head *response,
     if (route->ttl_force) {
         fresh->source = FRESH_NONE;
     }
+}
+
+struct targeted_list
+policy_withheld(const struct route *route)
+{
+    return route->passes_targeted
+               ? (struct targeted_list){NULL, 0}
+               : (struct targeted_list){route->targeted, route->targeted_len};
 }
 
 static uint16_t

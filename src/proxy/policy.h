@@ -11,6 +11,7 @@
 #include "nearside/http/head.h"
 #include "nearside/http/reuse.h"
 #include "nearside/http/storable.h"
+#include "nearside/http/targeted.h"
 #include "nearside/http/vary.h"
 #include "nearside/memory/entry.h"
 #include "nearside/proxy/route.h"
@@ -76,6 +77,9 @@ bool policy_forbids_stale(const struct entry *entry);
 
 /* Is the status an answer of an origin that fails (RFC 5861 4)? */
 bool policy_is_failure(unsigned status);
+
+/* The targeted fields that are for us alone. */
+struct targeted_list policy_withheld(const struct route *route);
 
 /* Does the method leave the state of the target alone (RFC 9110 9.2.1)? */
 bool policy_is_safe(enum method method);

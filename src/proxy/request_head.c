@@ -231,19 +231,26 @@ request_origin_head(struct request *r, const struct request_head_opts *opts,
 void
 request_interim(struct request *r, const struct head *head)
 {
-    char text[2048];
-    struct writer w = writer_of(text, sizeof(text));
+    size_t size = 0;
+    struct writer w;
+    char *text;
 
     if (r->stream == NULL || r->status != 0 || r->head.minor == 0) {
         return;
     }
+    for (size_t i = 0; i < head->field_count; i++) {
+        size += head->fields[i].name.len + head->fields[i].value.len + 4;
+    }
+    text = arena_alloc(&r->arena, size + 1);
+    if (text == NULL) {
+        return; /* a hint less, and the answer all the same */
+    }
+    w = writer_of(text, size);
     for (size_t i = 0; i < head->field_count; i++) {
         const struct field *field = &head->fields[i];
         if (!head_is_hop_by_hop(head, field)) {
             write_field_lower(&w, field->name, field->value);
         }
     }
-    if (!w.is_full) {
-        r->stream->ops->interim(r->stream, head->status, writer_slice(&w));
-    }
+    r->stream->ops->interim(r->stream, head->status, writer_slice(&w));
 }

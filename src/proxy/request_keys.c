@@ -192,7 +192,7 @@ write_choice(struct request *r, struct entry *record, struct writer *w)
     /* What the route allows was asked when the record was made. */
     const struct vary_opts opts = {true, true, true};
     struct vary vary;
-    enum rc rc = vary_parse(record->vary, &opts, &vary);
+    enum rc rc = vary_parse(record->note, &opts, &vary);
 
     if (rc != RC_OK) {
         return RC_BAD;
@@ -209,7 +209,7 @@ write_choice(struct request *r, struct entry *record, struct writer *w)
 static size_t
 choice_size(struct request *r, struct entry *record)
 {
-    size_t size = r->variant.len + record->body.len + record->vary.len + 256;
+    size_t size = r->variant.len + record->body.len + record->note.len + 256;
 
     for (size_t i = 0; i < r->head.field_count; i++) {
         size += r->head.fields[i].name.len + r->head.fields[i].value.len + 4;

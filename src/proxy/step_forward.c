@@ -22,16 +22,20 @@ static struct fetch_plan
 on_forward_head(void *ctx, const struct head *head)
 {
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
+    struct fetch_plan plan = {0};
 
     r->fwd_status = head->status;
     if (r->stale != NULL && r->head.method == METHOD_HEAD) {
         head_update(r, head);
     }
-    if (r->result != RESULT_WRITE || r->key.len == 0) {
-        return (struct fetch_plan){0};
+    if (r->result == RESULT_WRITE && r->key.len > 0) {
+        request_find_stale(r, head);
+        plan = claim_on_head(r, head);
     }
-    request_find_stale(r, head);
-    return claim_on_head(r, head);
+    if (r->route_opts != NULL) {
+        plan.withheld = policy_withheld(r->route_opts);
+    }
+    return plan;
 }
 
 static void

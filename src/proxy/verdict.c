@@ -56,13 +56,20 @@ with_date(const struct judging *j, const struct head *head)
     return dated;
 }
 
+/* All lines that are stored: the note's and the others. */
+static struct slice
+stored_lines(const struct entry *stored)
+{
+    return slice_of(stored->note.ptr, stored->note.len + stored->fields.len);
+}
+
 static bool
 merge(const struct judging *j, const struct entry *stored,
     const struct head *update, struct slice *out)
 {
     const struct update_opts opts = {
         .set_cookie = j->route->set_cookie == ROUTE_SET_COOKIE_STORE};
-    size_t size = stored->fields.len;
+    size_t size = stored_lines(stored).len;
     struct writer w;
     char *text;
 
@@ -74,10 +81,32 @@ merge(const struct judging *j, const struct entry *stored,
         return false;
     }
     w = writer_of(text, size);
-    if (update_merge(update, stored->fields, &opts, &w) != RC_OK) {
+    if (update_merge(update, stored_lines(stored), &opts, &w) != RC_OK) {
         return false;
     }
     *out = writer_slice(&w);
+    return true;
+}
+
+/* Parts the lines into those that are for us alone and the others. */
+static bool
+part(const struct judging *j, struct slice lines, struct renewal *out)
+{
+    const struct targeted_list withheld = policy_withheld(j->route);
+    char *text = arena_alloc(j->arena, 2 * lines.len + 1);
+    struct writer note = writer_of(text, lines.len);
+    struct writer fields = writer_of(text + lines.len, lines.len);
+    struct slice name, value;
+
+    if (text == NULL) {
+        return false;
+    }
+    while (lines_next(&lines, &name, &value)) {
+        write_field(
+            targeted_has(&withheld, name) ? &note : &fields, name, value);
+    }
+    out->note = writer_slice(&note);
+    out->fields = writer_slice(&fields);
     return true;
 }
 
@@ -99,10 +128,11 @@ verdict_of_renewed(const struct judging *j, const struct entry *stored,
 {
     const struct head *dated = with_date(j, update);
     struct head *head = arena_alloc(j->arena, sizeof(*head));
+    struct slice lines;
 
-    if (dated == NULL || head == NULL ||
-        !merge(j, stored, dated, &out->fields) ||
-        lines_to_head(out->fields, stored->status, head) != RC_OK) {
+    if (dated == NULL || head == NULL || !merge(j, stored, dated, &lines) ||
+        !part(j, lines, out) ||
+        lines_to_head(lines, stored->status, head) != RC_OK) {
         return false;
     }
     add_age(head, update);
@@ -152,6 +182,7 @@ encode_fill(const struct encoding *e, struct fill *fill, struct entry **out)
     struct fill_cursor cursor = {.fill = fill};
     struct codec_parts parts = parts_of(e);
 
+    parts.note = fill_message(fill)->note;
     parts.fields = fill_message(fill)->fields;
     parts.body_next = next_run;
     parts.body_ctx = &cursor;
@@ -160,12 +191,13 @@ encode_fill(const struct encoding *e, struct fill *fill, struct entry **out)
 }
 
 enum rc
-encode_renewed(const struct encoding *e, struct slice fields,
+encode_renewed(const struct encoding *e, const struct renewal *renewal,
     const struct entry *stored, struct entry **out)
 {
     struct codec_parts parts = parts_of(e);
 
-    parts.fields = fields;
+    parts.note = renewal->note;
+    parts.fields = renewal->fields;
     parts.body = stored->body;
     return codec_encode(&parts, out);
 }

@@ -27,7 +27,8 @@ void verdict_of_response(const struct judging *j, const struct head *head,
 
 /* A stored response that was renewed. */
 struct renewal {
-    struct slice fields; /* its lines now, in the arena */
+    struct slice note;   /* its lines now, in the arena: those that are for */
+    struct slice fields; /* us alone, and the others */
     struct policy_verdict verdict;
 };
 
@@ -50,8 +51,8 @@ struct encoding {
 enum rc encode_fill(const struct encoding *e, struct fill *fill,
     struct entry **out) RC_MUST_CHECK;
 
-/* From a renewed one: its new fields and the stored body. */
-enum rc encode_renewed(const struct encoding *e, struct slice fields,
+/* From a renewed one: its new lines and the stored body. */
+enum rc encode_renewed(const struct encoding *e, const struct renewal *renewal,
     const struct entry *stored, struct entry **out) RC_MUST_CHECK;
 
 #endif

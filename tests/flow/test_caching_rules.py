@@ -14,6 +14,8 @@ class Lifetimes(CachingTest):
     routes = ('route "/c/*" { ttl = 0 }\n'
               'route "/ttl/*" { ttl = 60s  ttl_jitter = 0% }\n'
               'route "/off/*" { ttl = 0  heuristic = off }\n'
+              'route "/keep/*" { ttl = 0  keep = 1h }\n'
+              'route "/pass/*" { ttl = 0  keep = 1h  targeted_pass = on }\n'
               'route "/own/*" { ttl = 0  targeted = { "Own-Control", '
               '"CDN-Cache-Control" } }\n'
               'route "/rfc/*" { ttl = 0  preset = rfc }\n')
@@ -68,6 +70,35 @@ class Lifetimes(CachingTest):
         for _ in range(2):
             self.assertEqual(
                 self.get(target).fields["Surrogate-Control"], "max-age=9")
+
+    def test_a_targeted_field_of_ours_is_kept_back(self):
+        """From those who ask and from those who hit; a 304 is judged by it
+        all the same."""
+        for base, passed in (("/keep", None), ("/pass", "max-age=100")):
+            with self.subTest(base=base):
+                target = self.target(base)
+                self.fill(target, cache_control("max-age=9"),
+                          ("CDN-Cache-Control", "max-age=100"),
+                          ("Age", "100"), ("ETag", '"v1"'))
+                self.says(cache_control("max-age=9"), ("ETag", '"v1"'),
+                          status="304 Same")
+                got = self.get(target)
+                self.assertIn("fwd-status=304", got.cache_status)
+                wait_until(lambda t=target: "; hit" in self.get(
+                    t).cache_status, what="it is renewed")
+                again = self.get(target)
+                self.assertGreater(self.assert_hit(again), 90)
+                for answer in (got, again):
+                    self.assertEqual(
+                        answer.fields["CDN-Cache-Control"], passed)
+                self.assertEqual(again.fields["Cache-Control"], "max-age=9")
+
+    def test_what_passes_is_kept_back_from_it_too(self):
+        self.says(FRESH, ("CDN-Cache-Control", "max-age=100"))
+        got = self.get(self.target(), {"Range": "bytes=0-1"})
+        self.assertIsNone(got.fields["CDN-Cache-Control"])
+        got = self.get("/no-route")
+        self.assertEqual(got.fields["CDN-Cache-Control"], "max-age=100")
 
     def test_a_guess_is_a_tenth_of_the_time_since_the_change(self):
         now = time.time()

@@ -303,6 +303,19 @@ class Responses(FlowTest):
                 self.assertEqual(hint.fields["Link"], "</a>")
             self.assertEqual(client.read_response().body, b"hello")
 
+    def test_a_large_interim_response_is_passed_on_whole(self):
+        links = [b"Link: </%d.css>; rel=preload; x=%s" % (i, b"y" * 900)
+                 for i in range(20)]
+        self.respond(b"\r\n".join([b"HTTP/1.1 103 Early Hints", *links])
+                     + b"\r\n\r\n"
+                     + response(b"Content-Length: 5", body=b"hello"))
+        with self.daemon.connect() as client:
+            client.request("GET", self.target("/through"))
+            hint = client.read_response(skip_1xx=False)
+            self.assertEqual(hint.status, 103)
+            self.assertEqual(len(hint.fields.all("Link")), 20)
+            self.assertEqual(client.read_response().body, b"hello")
+
     def test_interim_responses_stay_away_from_http_1_0(self):
         self.respond(b"HTTP/1.1 103 Early Hints\r\n\r\n"
                      + response(b"Content-Length: 5", body=b"hello"))

@@ -62,14 +62,14 @@ check_entry(struct entry *e)
         .while_ms = e->while_ms,
         .if_error_ms = e->if_error_ms,
         .key = e->key,
-        .vary = e->vary,
+        .note = e->note,
         .fields = e->fields,
         .body = e->body,
     };
     struct entry *again = NULL;
 
     MUST(is_within(e->key, e->blob));
-    MUST(is_within(e->vary, e->blob));
+    MUST(is_within(e->note, e->blob));
     MUST(is_within(e->fields, e->blob));
     MUST(is_within(e->body, e->blob));
     MUST(e->stale_until_ms >= e->fresh_until_ms);

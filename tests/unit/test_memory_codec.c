@@ -30,7 +30,7 @@ parts_full(void)
         .stale_until_ms = 1700000600123,
         .origin_cost_ms = 97,
         .key = KEY,
-        .vary = SLICE("0a1b"),
+        .note = SLICE("x-us: 1\r\n"),
         .fields = SLICE("content-type: application/json\r\netag: \"1\"\r\n"),
         .body = SLICE("{\"id\":\"42\"}"),
     };
@@ -90,7 +90,7 @@ assert_same(const struct entry *e, const struct codec_parts *parts)
     assert_true(e->stale_until_ms == parts->stale_until_ms);
     assert_int_equal(e->origin_cost_ms, parts->origin_cost_ms);
     assert_true(slice_eq(e->key, parts->key));
-    assert_true(slice_eq(e->vary, parts->vary));
+    assert_true(slice_eq(e->note, parts->note));
     assert_true(slice_eq(e->fields, parts->fields));
     assert_true(slice_eq(e->body, parts->body));
 }
@@ -133,7 +133,7 @@ the_bytes_of_version_1_are_these(void **state)
     static const unsigned char want[HEAD_LEN] = {'n', 's', 'e', 'v', 1, 0, 0x94,
         0x01, 0x12, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, 0xff, 0xff, 0xff, 0xff,
         0xff, 0xff, 0xff, 0xff, 0x02, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0,
-        0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 6, 0, 0, 0, 3, 0, 0, 0, 7, 0, 0, 0, 9, 1,
+        0, 0, 1, 0, 0, 0, 6, 0, 0, 0, 6, 0, 0, 0, 3, 0, 0, 0, 7, 0, 0, 0, 9, 1,
         0, 0};
     struct codec_parts parts = {
         .status = 404,
@@ -145,7 +145,7 @@ the_bytes_of_version_1_are_these(void **state)
         .fresh_until_ms = 0x102,
         .stale_until_ms = 0x1000000,
         .key = SLICE("k"),
-        .vary = SLICE("vv"),
+        .note = SLICE("c: d\r\n"),
         .fields = SLICE("a: b\r\n"),
         .body = SLICE("bbb"),
     };
@@ -153,9 +153,9 @@ the_bytes_of_version_1_are_these(void **state)
     uint64_t sum = XXH3_64bits(e->blob.ptr, e->blob.len - SUM_LEN);
 
     (void)state;
-    assert_int_equal(e->blob.len, HEAD_LEN + 1 + 2 + 6 + 3 + SUM_LEN);
+    assert_int_equal(e->blob.len, HEAD_LEN + 1 + 6 + 6 + 3 + SUM_LEN);
     assert_memory_equal(e->blob.ptr, want, sizeof(want));
-    assert_memory_equal(e->blob.ptr + HEAD_LEN, "kvva: b\r\nbbb", 12);
+    assert_memory_equal(e->blob.ptr + HEAD_LEN, "kc: d\r\na: b\r\nbbb", 16);
     for (size_t i = 0; i < SUM_LEN; i++) {
         assert_int_equal((unsigned char)e->blob.ptr[e->blob.len - SUM_LEN + i],
             (sum >> (8 * i)) & 0xff);
@@ -293,7 +293,7 @@ a_forged_head_is_refused(void **state)
         {37, 0},  /* stale before fresh */
         {40, 33}, /* one byte more key */
         {43, (char)0xff},
-        {44, 5}, /* vary */
+        {44, 5}, /* note */
         {47, (char)0xff},
         {48, 42}, /* fields */
         {51, (char)0xff},
@@ -366,6 +366,10 @@ fields_that_are_not_lines_are_not_encoded(void **state)
         parts.fields = bad_fields[i];
         assert_int_equal(codec_encode(&parts, &e), RC_BAD);
         assert_null(e);
+        parts = parts_full();
+        parts.note = bad_fields[i];
+        assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+        assert_null(e);
     }
 }
 
@@ -385,6 +389,10 @@ fields_that_are_not_lines_are_refused_with_a_right_checksum(void **state)
         memcpy(value, made->blob.ptr, made->blob.len);
         value[48] = value[52];
         value[52] = 0;
+        seal(value, made->blob.len);
+        assert_refused(slice_of(value, made->blob.len));
+        value[44] = value[48]; /* or the note's */
+        value[48] = 0;
         seal(value, made->blob.len);
         assert_refused(slice_of(value, made->blob.len));
         free(value);

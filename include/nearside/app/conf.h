@@ -234,6 +234,7 @@ struct conf_route {
     bool heuristic;
     enum conf_client_cache_control client_cache_control;
     struct conf_strings targeted; /* lower-case field names */
+    bool targeted_pass;
     enum conf_vary vary;
     bool store_post;
     enum conf_cache_status cache_status;

@@ -21,7 +21,7 @@ struct codec_parts {
     uint32_t while_ms;
     uint32_t if_error_ms;
     struct slice key;
-    struct slice vary;
+    struct slice note; /* as in entry.h; of a response: field lines */
     struct slice fields;
     struct slice body;                    /* the first run of the body */
     struct slice (*body_next)(void *ctx); /* further runs until one is

@@ -29,7 +29,9 @@ struct entry {
     uint32_t if_error_ms;    /* stale-if-error */
     uint32_t origin_cost_ms; /* what the fetch took */
     struct slice key;        /* full key, not the Redis key's digest */
-    struct slice vary;       /* Vary digest, or the list of a Vary record */
+    struct slice note;       /* never delivered: a Vary record's names; of a
+                                response the lines that are for us alone
+                                (RFC 9213). fields follows it in memory */
     struct slice fields;     /* "name: value\r\n" lines, names lower-case */
     struct slice body;
     struct slice blob; /* all of it; owned */

@@ -90,6 +90,7 @@ struct route {
     enum route_cache_status cache_status;
     const struct slice *targeted; /* lower-case field names, first one first */
     size_t targeted_len;
+    bool passes_targeted; /* on to clients */
     enum route_query query;
     const struct slice *query_names;
     size_t query_names_len;
