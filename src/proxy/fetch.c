@@ -45,14 +45,41 @@ is_carried(const struct head *head, const struct field *field,
     }
 }
 
+/* Are there fields that are for us alone? As a rule none. */
+static bool
+has_withheld(const struct head *head, const struct fetch_plan *plan)
+{
+    size_t count = plan->withheld.count == 0 ? 0 : head->field_count;
+
+    for (size_t i = 0; i < count; i++) {
+        if (targeted_has(&plan->withheld, head->fields[i].name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
-write_fields(struct writer *w, const struct head *head,
-    const struct fetch_plan *plan, bool withheld)
+write_withheld(
+    struct writer *w, const struct head *head, const struct fetch_plan *plan)
 {
     for (size_t i = 0; i < head->field_count; i++) {
         const struct field *field = &head->fields[i];
         if (is_carried(head, field, plan) &&
-            targeted_has(&plan->withheld, field->name) == withheld) {
+            targeted_has(&plan->withheld, field->name)) {
+            write_field_lower(w, field->name, field->value);
+        }
+    }
+}
+
+static void
+write_carried(struct writer *w, const struct head *head,
+    const struct fetch_plan *plan, bool some_withheld)
+{
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct field *field = &head->fields[i];
+        if (is_carried(head, field, plan) &&
+            !(some_withheld && targeted_has(&plan->withheld, field->name))) {
             write_field_lower(w, field->name, field->value);
         }
     }
@@ -64,14 +91,16 @@ static void
 write_message(struct writer *w, const struct head *head,
     const struct fetch_plan *plan, struct slice date, struct message *out)
 {
-    if (plan->withheld.count > 0) {
-        write_fields(w, head, plan, true);
+    bool some_withheld = has_withheld(head, plan);
+
+    if (some_withheld) {
+        write_withheld(w, head, plan);
     }
     out->note = writer_slice(w);
     if (!head_has(head, FIELD_DATE)) {
         write_field(w, SLICE("date"), date);
     }
-    write_fields(w, head, plan, false);
+    write_carried(w, head, plan, some_withheld);
     out->fields = slice_skip(writer_slice(w), out->note.len);
 }
 
