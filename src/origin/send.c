@@ -54,6 +54,27 @@ is_empty_stated(enum method method)
            method == METHOD_PATCH;
 }
 
+static bool
+has_content(const struct exchange_request *request)
+{
+    return request->framing == FRAMING_CHUNKED ||
+           (request->framing == FRAMING_LENGTH && request->content_length > 0);
+}
+
+/*
+ * An origin that answers without reading the content takes it for its next
+ * request (http.md: CL.0, TE.0), and with some methods hardly any reads it.
+ * So what comes after content may be another client's only if the operator
+ * has vouched for the origin.
+ */
+static bool
+is_last(const struct exchange *x)
+{
+    return has_content(&x->request) &&
+           !(x->pool->group->opts.reuse_after_body &&
+               is_empty_stated(x->request.method));
+}
+
 void
 exchange_frame(struct exchange *x)
 {
@@ -79,6 +100,10 @@ exchange_frame(struct exchange *x)
         break;
     case FRAMING_CLOSE:
         break;
+    }
+    x->is_last = is_last(x);
+    if (x->is_last) {
+        write_slice(&w, SLICE("connection: close\r\n"));
     }
     write_end(&w);
     MUST(!w.is_full);

@@ -338,15 +338,14 @@ says_nothing(const struct flight_run *run)
 }
 
 static void
-on_end(void *ctx, enum fill_state state, bool is_early)
+on_end(void *ctx, enum fill_state state, bool is_doubtful)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
-    (void)is_early;
     flight_close(run->worker->proxy->flights, run->flight);
     if (run->is_validated) {
         end_validated(run);
-    } else if (state != FILL_COMPLETE || says_nothing(run)) {
+    } else if (state != FILL_COMPLETE || is_doubtful || says_nothing(run)) {
         flight_run_end_released(run);
     } else if (run->verdict.is_storable) {
         flight_store_fill(run);
