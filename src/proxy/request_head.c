@@ -2,8 +2,10 @@
  * The head for the origin (RFC 9110 7.6): request line and fields written
  * anew, what ends at this hop left out, Via and the forwarding fields added.
  * Unless the peer is a trusted proxy, what it says of hosts, addresses and
- * schemes is replaced by what we know.
+ * schemes is replaced by what we know. Law: what is keyed is what is sent, so
+ * Host and scheme go out in the form that the key has.
  */
+#include "nearside/http/claim.h"
 #include "nearside/http/write.h"
 #include "proxy/request.h"
 
@@ -12,39 +14,22 @@ enum {
     OWN_LINES_MAX = 640,
 };
 
-/* Fields that choose another method or target behind our back. */
+/* Has the client a say in that? A trusted proxy's word counts, but for what
+   we write ourselves, and nobody's for another method or target. */
 static bool
-is_override(enum field_id id)
+is_believed(struct request *r, const struct field *field)
 {
-    switch ((int)id) {
-    case FIELD_X_HOST:
-    case FIELD_X_HTTP_METHOD:
-    case FIELD_X_HTTP_METHOD_OVERRIDE:
-    case FIELD_X_METHOD_OVERRIDE:
-    case FIELD_X_ORIGINAL_URL:
-    case FIELD_X_REWRITE_URL:
+    switch (claim_of(field)) {
+    case CLAIM_NONE:
         return true;
-    default:
+    case CLAIM_OVERRIDE:
         return false;
+    case CLAIM_VIEW:
+        return r->client.is_trusted && field->id != FIELD_X_FORWARDED_PROTO;
+    case CLAIM_ADDRESS:
+        return r->client.is_trusted && field->id != FIELD_X_FORWARDED_FOR;
     }
-}
-
-/* Fields about the way here; a trusted proxy's are kept or added to. */
-static bool
-is_forwarding(enum field_id id)
-{
-    switch ((int)id) {
-    case FIELD_FORWARDED:
-    case FIELD_X_FORWARDED_FOR:
-    case FIELD_X_FORWARDED_HOST:
-    case FIELD_X_FORWARDED_PORT:
-    case FIELD_X_FORWARDED_PROTO:
-    case FIELD_X_FORWARDED_SCHEME:
-    case FIELD_X_FORWARDED_SERVER:
-        return true;
-    default:
-        return false;
-    }
+    return false;
 }
 
 static bool
@@ -74,23 +59,15 @@ is_ignored_credential(const struct route *route, enum field_id id)
                route->authorization == ROUTE_CREDENTIAL_IGNORE);
 }
 
-static bool
-is_sent(struct request *r, const struct field *field, bool for_cache)
+bool
+request_sends(struct request *r, const struct field *field, bool for_cache)
 {
     if (field->id == FIELD_HOST || field->id == FIELD_CONTENT_LENGTH ||
-        field->id == FIELD_EXPECT || field->id == FIELD_X_FORWARDED_FOR ||
-        is_override(field->id)) {
-        return false;
-    }
-    if (is_forwarding(field->id) && !r->client.is_trusted) {
-        return false;
-    }
-    if ((for_cache &&
-            (is_condition(field->id) || field->id == FIELD_ACCEPT_ENCODING)) ||
+        field->id == FIELD_EXPECT || (for_cache && is_condition(field->id)) ||
         is_ignored_credential(r->route_opts, field->id)) {
         return false;
     }
-    return !head_is_hop_by_hop(&r->head, field);
+    return is_believed(r, field) && !head_is_hop_by_hop(&r->head, field);
 }
 
 /* "for=192.0.2.1;host=h;proto=http" (RFC 7239); IPv6 in quotes. */
@@ -108,7 +85,7 @@ write_forwarded(struct writer *w, struct request *r, const char *ip)
         write_slice(w, is_v6 ? SLICE("]\"") : slice_of("", 0));
     }
     write_slice(w, SLICE(";host=\""));
-    write_slice(w, r->head.host);
+    write_slice(w, r->host);
     write_slice(w, SLICE("\";proto="));
     write_slice(w, r->client.scheme);
     write_slice(w, SLICE("\r\n"));
@@ -134,7 +111,7 @@ write_forwarded_for(struct writer *w, struct request *r, const char *ip)
     write_slice(w, SLICE("\r\n"));
 }
 
-/* Where a trusted proxy has said it already, it is not said again. */
+/* The host that a trusted proxy has named is not named again. */
 static void
 write_own_lines(struct writer *w, struct request *r)
 {
@@ -143,11 +120,9 @@ write_own_lines(struct writer *w, struct request *r)
 
     address_host_text(&r->client.peer, ip);
     write_forwarded_for(w, r, ip);
-    if (!is_trusted || !head_has(&r->head, FIELD_X_FORWARDED_PROTO)) {
-        write_field(w, SLICE("x-forwarded-proto"), r->client.scheme);
-    }
+    write_field(w, SLICE("x-forwarded-proto"), r->client.scheme);
     if (!is_trusted || !head_has(&r->head, FIELD_X_FORWARDED_HOST)) {
-        write_field(w, SLICE("x-forwarded-host"), r->head.host);
+        write_field(w, SLICE("x-forwarded-host"), r->host);
     }
     write_forwarded(w, r, ip);
     write_field(w, SLICE("via"), r->worker->proxy->via);
@@ -157,8 +132,7 @@ static size_t
 head_size(struct request *r, struct slice host, size_t extra)
 {
     size_t size = extra + r->head.method_text.len + r->target.len + host.len +
-                  2 * r->head.host.len + r->worker->proxy->via.len +
-                  OWN_LINES_MAX;
+                  2 * r->host.len + r->worker->proxy->via.len + OWN_LINES_MAX;
 
     for (size_t i = 0; i < r->head.field_count; i++) {
         size += r->head.fields[i].name.len + r->head.fields[i].value.len + 4;
@@ -190,7 +164,10 @@ write_fields(struct writer *w, struct request *r, bool for_cache)
     }
     for (size_t i = 0; i < r->head.field_count; i++) {
         const struct field *field = &r->head.fields[i];
-        if (is_sent(r, field, for_cache)) {
+        if (for_cache && field->id == FIELD_ACCEPT_ENCODING) {
+            continue;
+        }
+        if (request_sends(r, field, for_cache)) {
             write_field(w, field->name, field->value);
         }
     }
@@ -205,7 +182,7 @@ request_origin_head(struct request *r, const struct request_head_opts *opts,
     size_t size;
     char *text;
 
-    host = host.len > 0 ? host : r->head.host;
+    host = host.len > 0 ? host : r->host;
     size = head_size(r, host, opts->lines.len);
     text = arena_alloc(&r->arena, size);
     if (text == NULL) {
@@ -239,7 +216,9 @@ request_interim(struct request *r, const struct head *head)
     }
     for (size_t i = 0; i < head->field_count; i++) {
         const struct field *field = &head->fields[i];
-        if (!head_is_hop_by_hop(head, field)) {
+        /* A length there would be none of ours (RFC 9110 8.6). */
+        if (field->id != FIELD_CONTENT_LENGTH &&
+            !head_is_hop_by_hop(head, field)) {
             write_field_lower(&w, field->name, field->value);
         }
     }
