@@ -7,6 +7,7 @@
  */
 #include "nearside/http/claim.h"
 #include "nearside/http/write.h"
+#include "proxy/options.h"
 #include "proxy/request.h"
 
 enum {
@@ -156,6 +157,21 @@ write_accept_encoding(struct writer *w, struct request *r)
     }
 }
 
+/* As it came, but for what counts the servers on the way. */
+static void
+write_one(struct writer *w, struct request *r, const struct field *field)
+{
+    uint64_t hops;
+
+    if (field->id == FIELD_MAX_FORWARDS &&
+        options_hops(&r->head, &hops) == RC_OK) {
+        MUST(hops > 0);
+        write_field_u64(w, field->name, hops - 1);
+    } else {
+        write_field(w, field->name, field->value);
+    }
+}
+
 static void
 write_fields(struct writer *w, struct request *r, bool for_cache)
 {
@@ -168,7 +184,7 @@ write_fields(struct writer *w, struct request *r, bool for_cache)
             continue;
         }
         if (request_sends(r, field, for_cache)) {
-            write_field(w, field->name, field->value);
+            write_one(w, r, field);
         }
     }
 }
