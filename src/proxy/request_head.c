@@ -16,9 +16,11 @@ enum {
 };
 
 /* Has the client a say in that? A trusted proxy's word counts, but for what
-   we write ourselves, and nobody's for another method or target. */
+   we write ourselves, and nobody's for another method or target. A Forwarded
+   says host and scheme beside each address: it cannot be keyed and must not
+   shape what is stored. */
 static bool
-is_believed(struct request *r, const struct field *field)
+is_believed(struct request *r, const struct field *field, bool for_cache)
 {
     switch (claim_of(field)) {
     case CLAIM_NONE:
@@ -28,7 +30,8 @@ is_believed(struct request *r, const struct field *field)
     case CLAIM_VIEW:
         return r->client.is_trusted && field->id != FIELD_X_FORWARDED_PROTO;
     case CLAIM_ADDRESS:
-        return r->client.is_trusted && field->id != FIELD_X_FORWARDED_FOR;
+        return r->client.is_trusted && field->id != FIELD_X_FORWARDED_FOR &&
+               !(for_cache && field->id == FIELD_FORWARDED);
     }
     return false;
 }
@@ -68,7 +71,8 @@ request_sends(struct request *r, const struct field *field, bool for_cache)
         is_ignored_credential(r->route_opts, field->id)) {
         return false;
     }
-    return is_believed(r, field) && !head_is_hop_by_hop(&r->head, field);
+    return is_believed(r, field, for_cache) &&
+           !head_is_hop_by_hop(&r->head, field);
 }
 
 /* "for=192.0.2.1;host=h;proto=http" (RFC 7239); IPv6 in quotes. */
