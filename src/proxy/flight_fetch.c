@@ -328,12 +328,21 @@ on_outgrown(void *ctx)
     flight_close(run->worker->proxy->flights, run->flight);
 }
 
+/* Errors about the request, which is the leader's alone: one with fields too
+   large for the origin must not keep others from storing. */
+static bool
+is_of_request(unsigned status)
+{
+    return status == 400 || status == 413 || status == 414 || status == 431;
+}
+
 /* Is the answer no word on whether the target can be stored? An error while
    something is stored is none: that may still be renewed, or stand in. */
 static bool
 says_nothing(const struct flight_run *run)
 {
     return is_personal(run) || run->status == 304 ||
+           is_of_request(run->status) ||
            (is_error(run->status) && run->stale != NULL);
 }
 
