@@ -422,6 +422,12 @@ class Early(Desync):
             self.assert_own(client, wanted, "idle")
 
 
+class EarlyVouched(Early):
+    """An early answer has not read its body, whatever was promised."""
+
+    origin_more = "reuse_after_body = on"
+
+
 del Desync, Requests, Loose
 
 if __name__ == "__main__":
