@@ -342,7 +342,7 @@ static bool
 says_nothing(const struct flight_run *run)
 {
     return is_personal(run) || run->status == 304 ||
-           is_of_request(run->status) ||
+           (is_of_request(run->status) && !run->verdict.is_storable) ||
            (is_error(run->status) && run->stale != NULL);
 }
 
