@@ -62,17 +62,21 @@ has_content(const struct exchange_request *request)
 }
 
 /*
- * An origin that answers without reading the content takes it for its next
- * request (http.md: CL.0, TE.0), and with some methods hardly any reads it.
- * So what comes after content may be another client's only if the operator
- * has vouched for the origin.
+ * May the connection be used again, as far as the request goes? An origin
+ * that answers without reading the content takes it for its next request
+ * (http.md: CL.0, TE.0), and with some methods hardly any reads it. One that
+ * sends content with HEAD does so when the next request is on its way. That
+ * next one may be another client's; so the operator has to vouch for it.
  */
 static bool
 is_last(const struct exchange *x)
 {
-    return has_content(&x->request) &&
-           !(x->pool->group->opts.reuse_after_body &&
-               is_empty_stated(x->request.method));
+    bool is_vouched = x->pool->group->opts.reuse_after_body;
+
+    if (has_content(&x->request)) {
+        return !is_vouched || !is_empty_stated(x->request.method);
+    }
+    return !is_vouched && x->request.method == METHOD_HEAD;
 }
 
 void

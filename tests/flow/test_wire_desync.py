@@ -316,8 +316,10 @@ class Responses(Desync):
                 connection, request.method, request.target,
                 request.fields["X-Marker"])
         connection.send(cls.said)
-        # Kept open: what is behind it must not be heard by the next one.
-        connection.is_closed(0.5)
+        # Kept open: what is behind it must not be heard by the next one, nor
+        # what comes when the next one's request is here.
+        if not connection.is_closed(0.5):
+            connection.send(EVIL)
         return False
 
     def attack(self, what, method, data):
@@ -351,6 +353,18 @@ class Responses(Desync):
 
     def test_spare_bytes_are_nobodys_answer(self):
         for what, method, data in SPARE:
+            with self.subTest(what=what):
+                self.attack(what, method, data)
+
+    def test_a_body_that_comes_late_is_nobodys_answer(self):
+        """Where none may be, but the head speaks of one."""
+        for what, method, data in (
+                ("HEAD", "HEAD", response(b"Content-Length: 4")),
+                ("HEAD, chunked", "HEAD", response(
+                    b"Transfer-Encoding: chunked")),
+                ("HEAD, to the end", "HEAD", response()),
+                ("204", "GET", NO_CONTENT + b"Cache-Control: no-store\r\n"
+                 b"Content-Length: 4\r\n\r\n")):
             with self.subTest(what=what):
                 self.attack(what, method, data)
 

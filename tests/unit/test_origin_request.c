@@ -127,6 +127,36 @@ what_has_carried_content_is_not_used_again(void **state)
     }
 }
 
+/* What is wrongly sent with it would be the next one's answer. */
+static void
+after_head_the_connection_is_used_again_if_vouched_for(void **state)
+{
+    (void)state;
+    for (unsigned is_vouched = 0; is_vouched < 2; is_vouched++) {
+        struct exchange_request request = {
+            .method = METHOD_HEAD,
+            .head = SLICE("HEAD /a HTTP/1.1\r\nhost: api\r\n"),
+            .is_idempotent = true,
+        };
+        struct got got = {0};
+        struct rig rig;
+        int fd;
+
+        rig_start(
+            &rig, (struct origin_opts){.reuse_after_body = is_vouched != 0});
+        got_start(&rig, &got, &request);
+        fd = peer_accept(&rig);
+        assert_int_equal(strstr(peer_read_head(&rig, fd),
+                             "\r\nconnection: close\r\n") == NULL,
+            is_vouched);
+        peer_say(&rig, fd, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+        rig_until(&rig, got_over(&got));
+        assert_int_equal(origin_group_connections(rig.group), is_vouched);
+        close(fd);
+        rig_stop(&rig);
+    }
+}
+
 static void
 post_without_content_says_length_zero(void **state)
 {
@@ -650,6 +680,8 @@ main(void)
         cmocka_unit_test(content_by_length_is_framed_by_length),
         cmocka_unit_test(content_of_unknown_length_is_chunked),
         cmocka_unit_test(what_has_carried_content_is_not_used_again),
+        cmocka_unit_test(
+            after_head_the_connection_is_used_again_if_vouched_for),
         cmocka_unit_test(post_without_content_says_length_zero),
         cmocka_unit_test(empty_content_is_complete_without_being_sent),
         cmocka_unit_test(empty_chunked_content_is_a_last_chunk),

@@ -254,6 +254,13 @@ static const struct row rows[] = {
     {.name = "204 with content",
         ANSWER("HTTP/1.1 204 No Content\r\n\r\nhello"),
         .status = 204},
+    {.name = "204 that states content",
+        ANSWER("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"),
+        .status = 204},
+    {.name = "204 that states none",
+        ANSWER("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"),
+        .status = 204,
+        .is_pooled = true},
     {.name = "304 with content",
         ANSWER("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nhello"),
         .status = 304},
@@ -358,7 +365,7 @@ rows_run(int from_way, bool is_split, size_t take_max)
 {
     struct rig rig;
 
-    rig_start(&rig, (struct origin_opts){0});
+    rig_start(&rig, (struct origin_opts){.reuse_after_body = true});
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         int ways = is_split ? (int)rows[i].answer.len : from_way + 1;
         for (int way = from_way; way < ways; way++) {
