@@ -6,14 +6,14 @@
  * know, and never a field that everybody on the way has to see. Naming
  * Content-Length, Host or Cache-Control there is how a request is made to
  * mean one thing to us and another to the origin (http.md, row 14), so that
- * every known end-to-end field is refused, and every claim of claim.def: what
+ * every known end-to-end field is refused, and all hearsay of hearsay.def: what
  * a proxy before us has said of the client must not be taken out.
  * `Connection: TE` beside a TE field is what RFC 9110 10.1.4 asks for.
  */
 #include "connection.h"
 
 #include "class.h"
-#include "nearside/http/claim.h"
+#include "nearside/http/hearsay.h"
 
 /* Takes the next element off; false at the end. Elements may be empty. */
 static bool
@@ -58,7 +58,7 @@ is_protected(const struct head *h, struct slice option)
     enum field_id id = field_id_of(option);
 
     if (id == FIELD_OTHER) {
-        return claim_of_name(option) != CLAIM_NONE;
+        return hearsay_of_name(option) != HEARSAY_NONE;
     }
     if (id == FIELD_TE) {
         return !head_has(h, FIELD_TE);

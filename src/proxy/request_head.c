@@ -5,7 +5,7 @@
  * schemes is replaced by what we know. Law: what is keyed is what is sent, so
  * Host and scheme go out in the form that the key has.
  */
-#include "nearside/http/claim.h"
+#include "nearside/http/hearsay.h"
 #include "nearside/http/write.h"
 #include "proxy/options.h"
 #include "proxy/request.h"
@@ -22,14 +22,14 @@ enum {
 static bool
 is_believed(struct request *r, const struct field *field, bool for_cache)
 {
-    switch (claim_of(field)) {
-    case CLAIM_NONE:
+    switch (hearsay_of(field)) {
+    case HEARSAY_NONE:
         return true;
-    case CLAIM_OVERRIDE:
+    case HEARSAY_OVERRIDE:
         return false;
-    case CLAIM_VIEW:
+    case HEARSAY_VIEW:
         return r->client.is_trusted && field->id != FIELD_X_FORWARDED_PROTO;
-    case CLAIM_ADDRESS:
+    case HEARSAY_ADDRESS:
         return r->client.is_trusted && field->id != FIELD_X_FORWARDED_FOR &&
                !(for_cache && field->id == FIELD_FORWARDED);
     }

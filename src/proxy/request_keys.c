@@ -4,7 +4,7 @@
  * and is passed on (credentials that the route keys, what a trusted proxy
  * says of the client's view) goes into the key as a digest.
  */
-#include "nearside/http/claim.h"
+#include "nearside/http/hearsay.h"
 #include "nearside/http/uri.h"
 #include "nearside/http/write.h"
 #include "nearside/memory/digest.h"
@@ -76,7 +76,7 @@ is_keyed_field(struct request *r, const struct field *field)
     case FIELD_X_FORWARDED_PROTO:
         return false;
     default:
-        return r->client.is_trusted && claim_of(field) == CLAIM_VIEW;
+        return r->client.is_trusted && hearsay_of(field) == HEARSAY_VIEW;
     }
 }
 

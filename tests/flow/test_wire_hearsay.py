@@ -1,6 +1,6 @@
 """Fields that nobody keys and servers believe: the scanners' whole list.
 
-A stranger's claims about host, scheme, port, path, method or address never
+A stranger's hearsay about host, scheme, port, path, method or address never
 reach the origin; so no answer made of them can be stored for others. What a
 trusted proxy says does, and is part of the key.
 """
@@ -74,8 +74,8 @@ HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding",
        "upgrade", "proxy-authenticate", "proxy-authorization",
        "proxy-connection", "expect"}
 
-# What looks like a claim and is none that anybody is known to believe.
-NO_CLAIM = re.compile(
+# What looks like hearsay and is none that anybody is known to believe.
+NO_HEARSAY = re.compile(
     r"(meth|msg|url|version|status|download|server-(?!name|port|prot)|client-"
     r"(?!ip|addr)|error|redirect|params|bae|request-(error|method-|uri-too)"
     r"|https-(key|sec|server)|cert|sec-|shib|e-|test|header|content|access|"
@@ -123,7 +123,7 @@ class BelievingOrigin(ScriptedOrigin):
         return answer(connection, body, fields, length=len(text))
 
 
-class Claims(FlowTest):
+class Hearsay(FlowTest):
     more = ""
 
     @classmethod
@@ -155,7 +155,7 @@ class Claims(FlowTest):
         return found
 
 
-class Stranger(Claims):
+class Stranger(Hearsay):
     def test_the_list_is_whole(self):
         names = listed()
         self.assertGreater(len(names), 1100)
@@ -163,15 +163,15 @@ class Stranger(Claims):
         for name in ("x-forwarded-host", "x-original-url", "x-wap-profile"):
             self.assertIn(name, names)
 
-    def test_no_claim_reaches_the_origin(self):
+    def test_no_hearsay_reaches_the_origin(self):
         self.assertEqual(self.arrives(sorted(BELIEVED)), set())
 
-    def test_of_the_whole_list_only_what_claims_nothing_arrives(self):
+    def test_of_the_whole_list_only_what_is_no_hearsay_arrives(self):
         names = [n for n in listed() if "_" not in n]
         found = self.arrives(names)
-        claims = {name for name in names if UNMISTAKABLE.search(name)
-                  and not NO_CLAIM.match(name)}
-        self.assertEqual(claims & found, PASSED)
+        hearsay = {name for name in names if UNMISTAKABLE.search(name)
+                  and not NO_HEARSAY.match(name)}
+        self.assertEqual(hearsay & found, PASSED)
         lost = set(names) - found - BELIEVED - HOP - OWN
         for name in ("accept", "authorization", "cookie", "origin",
                      "user-agent", "x-api-key", "x-requested-with",
@@ -185,7 +185,7 @@ class Stranger(Claims):
                        | {"__requestUri", "X_FORWARDED_HOST"})
         self.assertEqual(self.arrives(names), set())
 
-    def test_no_claim_poisons_what_is_stored(self):
+    def test_no_hearsay_poisons_what_is_stored(self):
         for i, name in enumerate(sorted(BELIEVED)):
             with self.subTest(name=name):
                 target = f"/kept/poison-{i}"
@@ -195,12 +195,12 @@ class Stranger(Claims):
                 self.assertIn("hit", second.cache_status)
                 self.assertEqual(second.body, first.body)
 
-    def test_many_claims_at_once_and_twice_are_no_better(self):
+    def test_much_hearsay_at_once_and_twice_are_no_better(self):
         names = sorted(BELIEVED)[:45]
         self.ask("/kept/all", [(n, "evil") for n in names + names])
         self.assertNotIn(b"evil", self.ask("/kept/all").body)
 
-    def test_connection_takes_no_claim_out(self):
+    def test_connection_takes_no_hearsay_out(self):
         """What a proxy before us has said must not be nominated away."""
         for name in sorted(BELIEVED):
             with self.subTest(name=name), self.daemon.connect() as client:
@@ -226,7 +226,7 @@ class Stranger(Claims):
         self.assertNotIn(b"8080", self.ask("/kept/other").body)
 
 
-class TrustedProxy(Claims):
+class TrustedProxy(Hearsay):
     more = 'trusted_proxies = { "127.0.0.0/8" }'
 
     def test_it_is_believed_but_for_method_and_target(self):
@@ -264,7 +264,7 @@ class TrustedProxy(Claims):
                 self.assertIn(f"proto={sent}", fields["Forwarded"])
 
 
-del Claims
+del Hearsay
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,10 +1,10 @@
 /*
- * Looking claims up. Law: most fields are none, and that has to be cheap. A
+ * Looking hearsay up. Law: most fields are none, and that has to be cheap. A
  * known field is judged by its id; of the others, a switch by length leaves
  * few names to be compared, since with a constant length all rows of another
  * length fold away.
  */
-#include "nearside/http/claim.h"
+#include "nearside/http/hearsay.h"
 
 #include "connection.h"
 
@@ -13,15 +13,15 @@ enum {
     NAME_MAX = 28,
 };
 
-#define CLAIM(kind, text)                                                      \
+#define HEARSAY(kind, text)                                                    \
     static_assert(                                                             \
         sizeof(text) - 1 >= NAME_MIN && sizeof(text) - 1 <= NAME_MAX,          \
         "every length has its case");
-#include "nearside/http/claim.def"
-#undef CLAIM
+#include "nearside/http/hearsay.def"
+#undef HEARSAY
 
-/* Known fields that are claims. */
-#define FIELDS_CLAIM                                                           \
+/* Known fields that are hearsay. */
+#define FIELDS_HEARSAY                                                         \
     (FIELD_BIT(FORWARDED) | FIELD_BIT(X_FORWARDED_FOR) |                       \
         FIELD_BIT(X_FORWARDED_HOST) | FIELD_BIT(X_FORWARDED_PORT) |            \
         FIELD_BIT(X_FORWARDED_PROTO) | FIELD_BIT(X_FORWARDED_SCHEME) |         \
@@ -41,24 +41,24 @@ is_name(const char *at, const char *name, size_t len)
     return true;
 }
 
-static inline __attribute__((always_inline)) enum claim
-claim_with(const char *name, size_t len)
+static inline __attribute__((always_inline)) enum hearsay
+hearsay_with(const char *name, size_t len)
 {
-#define CLAIM(kind, text)                                                      \
+#define HEARSAY(kind, text)                                                    \
     if (sizeof(text) - 1 == len && is_name(name, text, len)) {                 \
-        return CLAIM_##kind;                                                   \
+        return HEARSAY_##kind;                                                 \
     }
-#include "nearside/http/claim.def"
-#undef CLAIM
-    return CLAIM_NONE;
+#include "nearside/http/hearsay.def"
+#undef HEARSAY
+    return HEARSAY_NONE;
 }
 
 #define WITH(len)                                                              \
     case len:                                                                  \
-        return claim_with(name.ptr, len)
+        return hearsay_with(name.ptr, len)
 
-static enum claim
-claim_listed(struct slice name)
+static enum hearsay
+hearsay_listed(struct slice name)
 {
     switch (name.len) {
         WITH(3);
@@ -88,7 +88,7 @@ claim_listed(struct slice name)
         WITH(27);
         WITH(28);
     default: /* a length, not an enum */
-        return CLAIM_NONE;
+        return HEARSAY_NONE;
     }
 }
 
@@ -103,21 +103,21 @@ is_forwarded(struct slice name)
     return name.len >= prefix.len && is_name(name.ptr, prefix.ptr, prefix.len);
 }
 
-enum claim
-claim_of_name(struct slice name)
+enum hearsay
+hearsay_of_name(struct slice name)
 {
     if (is_forwarded(name)) {
-        return slice_ieq(name, SLICE("x-forwarded-for")) ? CLAIM_ADDRESS
-                                                         : CLAIM_VIEW;
+        return slice_ieq(name, SLICE("x-forwarded-for")) ? HEARSAY_ADDRESS
+                                                         : HEARSAY_VIEW;
     }
-    return claim_listed(name);
+    return hearsay_listed(name);
 }
 
-enum claim
-claim_of(const struct field *f)
+enum hearsay
+hearsay_of(const struct field *f)
 {
-    if (f->id != FIELD_OTHER && (field_bit(f->id) & FIELDS_CLAIM) == 0) {
-        return CLAIM_NONE;
+    if (f->id != FIELD_OTHER && (field_bit(f->id) & FIELDS_HEARSAY) == 0) {
+        return HEARSAY_NONE;
     }
-    return claim_of_name(f->name);
+    return hearsay_of_name(f->name);
 }

@@ -1,5 +1,5 @@
-/* Claims: every name of the table in any case, and nothing that is near. */
-#include "nearside/http/claim.h"
+/* Hearsay: every name of the table in any case, and nothing that is near. */
+#include "nearside/http/hearsay.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,23 +11,23 @@
 
 struct row {
     const char *name;
-    enum claim claim;
+    enum hearsay hearsay;
 };
 
 static const struct row rows[] = {
-#define CLAIM(kind, name) {name, CLAIM_##kind},
-#include "nearside/http/claim.def"
-#undef CLAIM
+#define HEARSAY(kind, name) {name, HEARSAY_##kind},
+#include "nearside/http/hearsay.def"
+#undef HEARSAY
 };
 
 /* As the parser gives it: with its id. */
-static enum claim
-claim_parsed(const char *name)
+static enum hearsay
+hearsay_parsed(const char *name)
 {
     struct field field = {.name = slice_of_str(name)};
 
     field.id = field_id_of(field.name);
-    return claim_of(&field);
+    return hearsay_of(&field);
 }
 
 static void
@@ -43,8 +43,8 @@ every_listed_name_is_found_in_any_case(void **state)
             assert_int_not_equal(byte, '_');
             upper[c] = (char)(byte >= 'a' && byte <= 'z' ? byte - 32 : byte);
         }
-        assert_int_equal(claim_parsed(rows[i].name), rows[i].claim);
-        assert_int_equal(claim_parsed(upper), rows[i].claim);
+        assert_int_equal(hearsay_parsed(rows[i].name), rows[i].hearsay);
+        assert_int_equal(hearsay_parsed(upper), rows[i].hearsay);
     }
 }
 
@@ -60,23 +60,23 @@ no_name_is_listed_twice(void **state)
 }
 
 static void
-all_of_x_forwarded_is_a_claim(void **state)
+all_of_x_forwarded_is_hearsay(void **state)
 {
     static const struct row more[] = {
-        {"X-Forwarded-For", CLAIM_ADDRESS},
-        {"X-Forwarded-Host", CLAIM_VIEW},
-        {"X-Forwarded-Proto", CLAIM_VIEW},
-        {"X-Forwarded-Port", CLAIM_VIEW},
-        {"X-Forwarded-Scheme", CLAIM_VIEW},
-        {"X-Forwarded-Server", CLAIM_VIEW},
-        {"X-Forwarded-Prefix", CLAIM_VIEW},
-        {"x-forwarded-anything-that-is-longer-than-any", CLAIM_VIEW},
-        {"x-forwarded-", CLAIM_VIEW},
+        {"X-Forwarded-For", HEARSAY_ADDRESS},
+        {"X-Forwarded-Host", HEARSAY_VIEW},
+        {"X-Forwarded-Proto", HEARSAY_VIEW},
+        {"X-Forwarded-Port", HEARSAY_VIEW},
+        {"X-Forwarded-Scheme", HEARSAY_VIEW},
+        {"X-Forwarded-Server", HEARSAY_VIEW},
+        {"X-Forwarded-Prefix", HEARSAY_VIEW},
+        {"x-forwarded-anything-that-is-longer-than-any", HEARSAY_VIEW},
+        {"x-forwarded-", HEARSAY_VIEW},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(more); i++) {
-        assert_int_equal(claim_parsed(more[i].name), more[i].claim);
+        assert_int_equal(hearsay_parsed(more[i].name), more[i].hearsay);
     }
 }
 
@@ -91,7 +91,7 @@ what_is_only_like_one_is_none(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (claim_parsed(names[i]) != CLAIM_NONE) {
+        if (hearsay_parsed(names[i]) != HEARSAY_NONE) {
             fail_msg("%s", names[i]);
         }
     }
@@ -103,7 +103,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_listed_name_is_found_in_any_case),
         cmocka_unit_test(no_name_is_listed_twice),
-        cmocka_unit_test(all_of_x_forwarded_is_a_claim),
+        cmocka_unit_test(all_of_x_forwarded_is_hearsay),
         cmocka_unit_test(what_is_only_like_one_is_none),
     };
 
