@@ -413,7 +413,7 @@ RESPONSE_HEADS = [
       for v in (b"HTTP/1.1 20 OK", b"HTTP/1.1 2000 OK", b"HTTP/1.1 2x0 OK",
                 b"HTTP/1.1 099 OK", b"HTTP/2.0 200 OK", b"http/1.1 200 OK",
                 b"HTTP/1.1  200 OK", b"ICY 200 OK", b"HTTP/1.1",
-                b"HTTP/1.1 600 OK", b"HTTP/1.1 000 OK", b"HTTP/1.1\t200 OK",
+                b"HTTP/1.1 000 OK", b"HTTP/1.1\t200 OK",
                 b"HTTP/1.1 +20 OK", b"HTTP/1.1 200OK", b" HTTP/1.1 200 OK",
                 b"HTTP/1.10 200 OK", b"HTTP/0.9 200 OK", b"HTTP/1 200 OK",
                 b"\r\nHTTP/1.1 200 OK", b"HTTP/1.1 -20 OK",
