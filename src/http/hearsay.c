@@ -9,13 +9,12 @@
 #include "connection.h"
 
 enum {
-    NAME_MIN = 3,
-    NAME_MAX = 28,
+    LEN_MIN = 3,
+    LEN_MAX = 28,
 };
 
 #define HEARSAY(kind, text)                                                    \
-    static_assert(                                                             \
-        sizeof(text) - 1 >= NAME_MIN && sizeof(text) - 1 <= NAME_MAX,          \
+    static_assert(sizeof(text) - 1 >= LEN_MIN && sizeof(text) - 1 <= LEN_MAX,  \
         "every length has its case");
 #include "nearside/http/hearsay.def"
 #undef HEARSAY
