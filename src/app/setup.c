@@ -66,6 +66,7 @@ setup_origin(const struct conf *conf, const struct conf_origin *c,
         .resolve_interval_ms = c->resolve_interval_ms,
         .connections_max = c->connections_max,
         .idle_max = c->idle_max,
+        .reuse_after_body = c->reuse_after_body,
         .head_max = conf->limits.response_head_max,
         .fields_max = conf->limits.response_fields_max,
     };

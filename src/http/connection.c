@@ -6,12 +6,14 @@
  * know, and never a field that everybody on the way has to see. Naming
  * Content-Length, Host or Cache-Control there is how a request is made to
  * mean one thing to us and another to the origin. So every known end-to-end
- * field is refused, and X-Forwarded-* by its prefix.
+ * field is refused, and all of hearsay.def: what a proxy before us has said of
+ * the client must not be taken out.
  * `Connection: TE` beside a TE field is what RFC 9110 10.1.4 asks for.
  */
 #include "connection.h"
 
 #include "class.h"
+#include "nearside/http/hearsay.h"
 
 /* Takes the next element off; false at the end. Elements may be empty. */
 static bool
@@ -53,12 +55,10 @@ connection_names(const struct head *h, struct slice name)
 static bool
 is_protected(const struct head *h, struct slice option)
 {
-    const struct slice forwarded = SLICE("x-forwarded-");
     enum field_id id = field_id_of(option);
 
     if (id == FIELD_OTHER) {
-        return option.len >= forwarded.len &&
-               slice_ieq(slice_of(option.ptr, forwarded.len), forwarded);
+        return hearsay_of_name(option) != HEARSAY_NONE;
     }
     if (id == FIELD_TE) {
         return !head_has(h, FIELD_TE);

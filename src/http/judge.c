@@ -255,6 +255,11 @@ judge_response(struct head *h, uint64_t repeated)
             (h->status < 200 || h->status == 204)) {
             return FAULT_CODING_NO_CONTENT;
         }
+        /* It says that content follows where none may: nobody knows whether
+           it does. HEAD and 304 state what GET would have. */
+        if (h->status == 204 && h->content_length > 0) {
+            h->is_keep_alive = false;
+        }
         h->framing = FRAMING_NONE;
     }
     h->is_keep_alive = h->is_keep_alive && h->framing != FRAMING_CLOSE;

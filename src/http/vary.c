@@ -70,7 +70,10 @@ is_refused(struct slice name, const struct vary_opts *opts)
         return !opts->allows_authorization;
     case FIELD_USER_AGENT:
         return !opts->allows_user_agent;
-    default: /* any other of the known fields */
+    case FIELD_FORWARDED:
+    case FIELD_X_FORWARDED_FOR:
+        return true; /* we write them, with each client's own address */
+    default:         /* any other of the known fields */
         return slice_eq(name, SLICE("*"));
     }
 }
@@ -119,6 +122,7 @@ render(const struct names *names, struct vary *out)
         out->ends[i] = (uint16_t)at;
     }
     out->count = names->count;
+    out->unsent = 0;
     out->text_len = (uint16_t)at;
     return RC_OK;
 }
@@ -471,7 +475,8 @@ vary_write_variant(
 {
     for (unsigned i = 0; i < v->count; i++) {
         struct slice name = vary_name(v, i);
-        const struct field *f = head_find_name(request, name);
+        const struct field *f =
+            (v->unsent >> i & 1U) != 0 ? NULL : head_find_name(request, name);
         write_slice(w, name);
         if (f != NULL) {
             write_slice(w, SLICE(": "));

@@ -265,12 +265,14 @@ over(struct exchange *x)
 }
 
 /* A request that was cut short ends with a reset: no origin shall take the
-   cut for an end. */
+   cut for an end. So does one that was the last by our own wish: whoever
+   closes first holds the port for a minute, and many writes would use up all
+   there are. */
 static void
 conn_drop(struct exchange *x)
 {
     if (x->conn != NULL) {
-        origin_pool_close(&x->conn, !exchange_is_sent(x));
+        origin_pool_close(&x->conn, !exchange_is_sent(x) || x->is_last);
     }
 }
 
@@ -278,8 +280,9 @@ conn_drop(struct exchange *x)
 static bool
 is_reusable(struct exchange *x)
 {
-    if (!exchange_is_sent(x) || x->is_early || !x->is_keep_alive ||
-        x->framing == FRAMING_CLOSE || buf_len(&x->in) > 0) {
+    if (!exchange_is_sent(x) || x->is_last || x->is_early ||
+        !x->is_keep_alive || x->framing == FRAMING_CLOSE ||
+        buf_len(&x->in) > 0) {
         return false;
     }
     return !x->is_read_full || conn_is_quiet(x->conn->conn);
@@ -289,6 +292,7 @@ void
 exchange_finish(struct exchange *x)
 {
     const struct exchange_callbacks *callbacks = x->callbacks;
+    bool is_doubtful = x->is_early || buf_len(&x->in) > 0;
 
     MUST(x->state == EXCHANGE_BODY);
     if (is_reusable(x)) {
@@ -300,7 +304,7 @@ exchange_finish(struct exchange *x)
         conn_drop(x);
     }
     over(x);
-    callbacks->on_end(x->ctx, x->is_early);
+    callbacks->on_end(x->ctx, is_doubtful);
 }
 
 void

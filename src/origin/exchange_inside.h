@@ -76,6 +76,7 @@ struct exchange {
     size_t lead_done; /* bytes written of head and tail together */
     uint64_t content_left;
     bool is_content_over; /* all content was handed over */
+    bool is_last;         /* its connection is not to be used again */
     bool is_blocked;      /* the socket is full; on_writable comes */
     bool is_broken;       /* nothing can be written any more */
     bool is_drain_due;    /* exchange_send took less than all */

@@ -54,6 +54,31 @@ is_empty_stated(enum method method)
            method == METHOD_PATCH;
 }
 
+static bool
+has_content(const struct exchange_request *request)
+{
+    return request->framing == FRAMING_CHUNKED ||
+           (request->framing == FRAMING_LENGTH && request->content_length > 0);
+}
+
+/*
+ * May the connection be used again, as far as the request goes? An origin
+ * that answers without reading the content takes it for its next request
+ * (http.md: CL.0, TE.0), and with some methods hardly any reads it. One that
+ * sends content with HEAD does so when the next request is on its way. That
+ * next one may be another client's; so the operator has to vouch for it.
+ */
+static bool
+is_last(const struct exchange *x)
+{
+    bool is_vouched = x->pool->group->opts.reuse_after_body;
+
+    if (has_content(&x->request)) {
+        return !is_vouched || !is_empty_stated(x->request.method);
+    }
+    return !is_vouched && x->request.method == METHOD_HEAD;
+}
+
 void
 exchange_frame(struct exchange *x)
 {
@@ -79,6 +104,10 @@ exchange_frame(struct exchange *x)
         break;
     case FRAMING_CLOSE:
         break;
+    }
+    x->is_last = is_last(x);
+    if (x->is_last) {
+        write_slice(&w, SLICE("connection: close\r\n"));
     }
     write_end(&w);
     MUST(!w.is_full);

@@ -194,7 +194,7 @@ fetch_check_size(struct fetch *fetch)
 }
 
 static void
-fetch_end(struct fetch *fetch, enum fill_state state, bool is_early)
+fetch_end(struct fetch *fetch, enum fill_state state, bool is_doubtful)
 {
     fetch->exchange = NULL;
     if (fill_state(fetch->fill) == FILL_OPEN) {
@@ -202,7 +202,7 @@ fetch_end(struct fetch *fetch, enum fill_state state, bool is_early)
     }
     state = fill_state(fetch->fill);
     fill_disown(fetch->fill);
-    fetch->callbacks->on_end(fetch->ctx, state, is_early);
+    fetch->callbacks->on_end(fetch->ctx, state, is_doubtful);
 }
 
 static size_t
@@ -228,9 +228,10 @@ on_body(void *ctx, struct slice data)
 }
 
 static void
-on_end(void *ctx, bool is_early)
+on_end(void *ctx, bool is_doubtful)
 {
-    fetch_end(OBJ_OF(struct fetch, ctx, FETCH_MAGIC), FILL_COMPLETE, is_early);
+    fetch_end(
+        OBJ_OF(struct fetch, ctx, FETCH_MAGIC), FILL_COMPLETE, is_doubtful);
 }
 
 static void

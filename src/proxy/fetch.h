@@ -28,7 +28,7 @@ struct fetch_callbacks {
     /* A kept body outgrew object_max: it is not kept any longer. */
     void (*on_outgrown)(void *ctx);
     /* The last of them, after on_fill: the fill is COMPLETE or FAILED. */
-    void (*on_end)(void *ctx, enum fill_state state, bool is_early);
+    void (*on_end)(void *ctx, enum fill_state state, bool is_doubtful);
     /* The last of them, before on_head. */
     void (*on_error)(void *ctx, enum origin_error error);
     void (*on_drain)(void *ctx);

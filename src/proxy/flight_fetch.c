@@ -229,25 +229,34 @@ on_outgrown(void *ctx)
     flight_close(run->worker->proxy->flights, run->flight);
 }
 
+/* Errors about the request, which is the leader's alone: one with fields too
+   large for the origin must not keep others from storing. */
+static bool
+is_of_request(unsigned status)
+{
+    return status == 400 || status == 413 || status == 414 || status == 431;
+}
+
 /* Is the answer no word on whether the target can be stored? An error while
    something is stored is none: that may still be renewed, or stand in. */
 static bool
 says_nothing(const struct flight_run *run)
 {
     return is_personal(run) || run->status == 304 ||
+           (is_of_request(run->status) && !run->verdict->is_storable) ||
            (policy_is_failure(run->status) && run->stale != NULL);
 }
 
 static void
-on_end(void *ctx, enum fill_state state, bool is_early)
+on_end(void *ctx, enum fill_state state, bool is_doubtful)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
-    (void)is_early;
     flight_close(run->worker->proxy->flights, run->flight);
+    run->has_lease = run->has_lease && !is_doubtful;
     if (run->is_validated) {
         end_validated(run);
-    } else if (state != FILL_COMPLETE || says_nothing(run)) {
+    } else if (state != FILL_COMPLETE || is_doubtful || says_nothing(run)) {
         flight_run_end_released(run);
     } else if (run->verdict->is_storable) {
         flight_store_fill(run);

@@ -172,6 +172,11 @@ enum rc request_origin_head(struct request *r,
     const struct request_head_opts *opts,
     struct exchange_request *out) RC_MUST_CHECK;
 
+/* Does the origin get to see that field of the client's? for_cache: of a
+   request whose answer may be stored. */
+bool request_sends(
+    struct request *r, const struct field *field, bool for_cache);
+
 /*
  * Key and entry key of the variant that this request chooses by a Vary
  * record, which it keeps a reference of. RC_NOMEM; RC_BAD: no such record.

@@ -37,6 +37,16 @@ is_trusted(const struct proxy_opts *opts, const struct address *peer)
     return false;
 }
 
+/* Of a list, the first: each proxy adds behind what it was told. */
+static bool
+is_https(struct slice value)
+{
+    struct slice first;
+
+    return slice_split(&value, ',', &first) &&
+           slice_ieq(slice_trim(first), SLICE("https"));
+}
+
 void
 request_find_client(struct request *r)
 {
@@ -49,7 +59,7 @@ request_find_client(struct request *r)
         return;
     }
     proto = head_find(&r->head, FIELD_X_FORWARDED_PROTO);
-    if (proto != NULL && slice_ieq(proto->value, SLICE("https"))) {
+    if (proto != NULL && is_https(proto->value)) {
         r->client.scheme = SLICE("https");
     }
 }

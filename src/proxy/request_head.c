@@ -2,9 +2,12 @@
  * The head for the origin (RFC 9110 7.6): request line and fields written
  * anew, what ends at this hop left out, Via and the forwarding fields added.
  * Unless the peer is a trusted proxy, what it says of hosts, addresses and
- * schemes is replaced by what we know.
+ * schemes is replaced by what we know. Law: what is keyed is what is sent, so
+ * Host and scheme go out in the form that the key has.
  */
+#include "nearside/http/hearsay.h"
 #include "nearside/http/write.h"
+#include "proxy/options.h"
 #include "proxy/request.h"
 
 enum {
@@ -12,39 +15,25 @@ enum {
     OWN_LINES_MAX = 640,
 };
 
-/* Fields that choose another method or target behind our back. */
+/* Has the client a say in that? A trusted proxy's word counts, but for what
+   we write ourselves, and nobody's for another method or target. A Forwarded
+   says host and scheme beside each address: it cannot be keyed and must not
+   shape what is stored. */
 static bool
-is_override(enum field_id id)
+is_believed(struct request *r, const struct field *field, bool for_cache)
 {
-    switch ((int)id) {
-    case FIELD_X_HOST:
-    case FIELD_X_HTTP_METHOD:
-    case FIELD_X_HTTP_METHOD_OVERRIDE:
-    case FIELD_X_METHOD_OVERRIDE:
-    case FIELD_X_ORIGINAL_URL:
-    case FIELD_X_REWRITE_URL:
+    switch (hearsay_of(field)) {
+    case HEARSAY_NONE:
         return true;
-    default:
+    case HEARSAY_OVERRIDE:
         return false;
+    case HEARSAY_VIEW:
+        return r->client.is_trusted && field->id != FIELD_X_FORWARDED_PROTO;
+    case HEARSAY_ADDRESS:
+        return r->client.is_trusted && field->id != FIELD_X_FORWARDED_FOR &&
+               !(for_cache && field->id == FIELD_FORWARDED);
     }
-}
-
-/* Fields about the way here; a trusted proxy's are kept or added to. */
-static bool
-is_forwarding(enum field_id id)
-{
-    switch ((int)id) {
-    case FIELD_FORWARDED:
-    case FIELD_X_FORWARDED_FOR:
-    case FIELD_X_FORWARDED_HOST:
-    case FIELD_X_FORWARDED_PORT:
-    case FIELD_X_FORWARDED_PROTO:
-    case FIELD_X_FORWARDED_SCHEME:
-    case FIELD_X_FORWARDED_SERVER:
-        return true;
-    default:
-        return false;
-    }
+    return false;
 }
 
 static bool
@@ -74,23 +63,16 @@ is_ignored_credential(const struct route *route, enum field_id id)
                route->authorization == ROUTE_CREDENTIAL_IGNORE);
 }
 
-static bool
-is_sent(struct request *r, const struct field *field, bool for_cache)
+bool
+request_sends(struct request *r, const struct field *field, bool for_cache)
 {
     if (field->id == FIELD_HOST || field->id == FIELD_CONTENT_LENGTH ||
-        field->id == FIELD_EXPECT || field->id == FIELD_X_FORWARDED_FOR ||
-        is_override(field->id)) {
-        return false;
-    }
-    if (is_forwarding(field->id) && !r->client.is_trusted) {
-        return false;
-    }
-    if ((for_cache &&
-            (is_condition(field->id) || field->id == FIELD_ACCEPT_ENCODING)) ||
+        field->id == FIELD_EXPECT || (for_cache && is_condition(field->id)) ||
         is_ignored_credential(r->route_opts, field->id)) {
         return false;
     }
-    return !head_is_hop_by_hop(&r->head, field);
+    return is_believed(r, field, for_cache) &&
+           !head_is_hop_by_hop(&r->head, field);
 }
 
 /* "for=192.0.2.1;host=h;proto=http" (RFC 7239); IPv6 in quotes. */
@@ -108,7 +90,7 @@ write_forwarded(struct writer *w, struct request *r, const char *ip)
         write_slice(w, is_v6 ? SLICE("]\"") : slice_of("", 0));
     }
     write_slice(w, SLICE(";host=\""));
-    write_slice(w, r->head.host);
+    write_slice(w, r->host);
     write_slice(w, SLICE("\";proto="));
     write_slice(w, r->client.scheme);
     write_slice(w, SLICE("\r\n"));
@@ -134,7 +116,7 @@ write_forwarded_for(struct writer *w, struct request *r, const char *ip)
     write_slice(w, SLICE("\r\n"));
 }
 
-/* Where a trusted proxy has said it already, it is not said again. */
+/* The host that a trusted proxy has named is not named again. */
 static void
 write_own_lines(struct writer *w, struct request *r)
 {
@@ -143,11 +125,9 @@ write_own_lines(struct writer *w, struct request *r)
 
     address_host_text(&r->client.peer, ip);
     write_forwarded_for(w, r, ip);
-    if (!is_trusted || !head_has(&r->head, FIELD_X_FORWARDED_PROTO)) {
-        write_field(w, SLICE("x-forwarded-proto"), r->client.scheme);
-    }
+    write_field(w, SLICE("x-forwarded-proto"), r->client.scheme);
     if (!is_trusted || !head_has(&r->head, FIELD_X_FORWARDED_HOST)) {
-        write_field(w, SLICE("x-forwarded-host"), r->head.host);
+        write_field(w, SLICE("x-forwarded-host"), r->host);
     }
     write_forwarded(w, r, ip);
     write_field(w, SLICE("via"), r->worker->proxy->via);
@@ -157,8 +137,7 @@ static size_t
 head_size(struct request *r, struct slice host, size_t extra)
 {
     size_t size = extra + r->head.method_text.len + r->target.len + host.len +
-                  2 * r->head.host.len + r->worker->proxy->via.len +
-                  OWN_LINES_MAX;
+                  2 * r->host.len + r->worker->proxy->via.len + OWN_LINES_MAX;
 
     for (size_t i = 0; i < r->head.field_count; i++) {
         size += r->head.fields[i].name.len + r->head.fields[i].value.len + 4;
@@ -182,6 +161,21 @@ write_accept_encoding(struct writer *w, struct request *r)
     }
 }
 
+/* As it came, but for what counts the servers on the way. */
+static void
+write_one(struct writer *w, struct request *r, const struct field *field)
+{
+    uint64_t hops;
+
+    if (field->id == FIELD_MAX_FORWARDS &&
+        options_hops(&r->head, &hops) == RC_OK) {
+        MUST(hops > 0);
+        write_field_u64(w, field->name, hops - 1);
+    } else {
+        write_field(w, field->name, field->value);
+    }
+}
+
 static void
 write_fields(struct writer *w, struct request *r, bool for_cache)
 {
@@ -190,8 +184,11 @@ write_fields(struct writer *w, struct request *r, bool for_cache)
     }
     for (size_t i = 0; i < r->head.field_count; i++) {
         const struct field *field = &r->head.fields[i];
-        if (is_sent(r, field, for_cache)) {
-            write_field(w, field->name, field->value);
+        if (for_cache && field->id == FIELD_ACCEPT_ENCODING) {
+            continue;
+        }
+        if (request_sends(r, field, for_cache)) {
+            write_one(w, r, field);
         }
     }
 }
@@ -205,7 +202,7 @@ request_origin_head(struct request *r, const struct request_head_opts *opts,
     size_t size;
     char *text;
 
-    host = host.len > 0 ? host : r->head.host;
+    host = host.len > 0 ? host : r->host;
     size = head_size(r, host, opts->lines.len);
     text = arena_alloc(&r->arena, size);
     if (text == NULL) {
@@ -248,7 +245,9 @@ request_interim(struct request *r, const struct head *head)
     w = writer_of(text, size);
     for (size_t i = 0; i < head->field_count; i++) {
         const struct field *field = &head->fields[i];
-        if (!head_is_hop_by_hop(head, field)) {
+        /* A length there would be none of ours (RFC 9110 8.6). */
+        if (field->id != FIELD_CONTENT_LENGTH &&
+            !head_is_hop_by_hop(head, field)) {
             write_field_lower(&w, field->name, field->value);
         }
     }

@@ -4,6 +4,7 @@
  * and is passed on (credentials that the route keys, what a trusted proxy
  * says of the client's view) goes into the key as a digest.
  */
+#include "nearside/http/hearsay.h"
 #include "nearside/http/uri.h"
 #include "nearside/http/write.h"
 #include "nearside/memory/digest.h"
@@ -64,21 +65,19 @@ make_target(struct request *r)
 
 /* --- the variant ------------------------------------------------------- */
 
+/* Of what is passed on. X-Forwarded-Proto is in the key as the scheme. */
 static bool
-is_keyed_field(struct request *r, enum field_id id)
+is_keyed_field(struct request *r, const struct field *field)
 {
-    switch ((int)id) {
+    switch ((int)field->id) {
     case FIELD_COOKIE:
         return r->route_opts->cookie == ROUTE_CREDENTIAL_KEY;
     case FIELD_AUTHORIZATION:
         return r->route_opts->authorization == ROUTE_CREDENTIAL_KEY;
-    case FIELD_X_FORWARDED_HOST:
-    case FIELD_X_FORWARDED_PORT:
-    case FIELD_X_FORWARDED_SCHEME:
-    case FIELD_X_FORWARDED_SERVER:
-        return r->client.is_trusted;
-    default:
+    case FIELD_X_FORWARDED_PROTO:
         return false;
+    default:
+        return r->client.is_trusted && hearsay_of(field) == HEARSAY_VIEW;
     }
 }
 
@@ -89,7 +88,7 @@ variant_size(struct request *r)
 
     for (size_t i = 0; i < r->head.field_count; i++) {
         const struct field *field = &r->head.fields[i];
-        if (is_keyed_field(r, field->id)) {
+        if (is_keyed_field(r, field)) {
             size += field->name.len + field->value.len + 4;
         }
     }
@@ -113,7 +112,7 @@ make_variant(struct request *r)
     w = writer_of(text + DIGEST_LEN, size);
     for (size_t i = 0; i < r->head.field_count; i++) {
         const struct field *field = &r->head.fields[i];
-        if (is_keyed_field(r, field->id)) {
+        if (is_keyed_field(r, field)) {
             write_field_lower(&w, field->name, field->value);
         }
     }
@@ -184,6 +183,24 @@ request_make_keys(struct request *r)
 
 /* --- variants by Vary (RFC 9111 4.1) ----------------------------------- */
 
+/* The names, a bit each, whose field the client sends and the origin does
+   not get: one that Connection names must not choose what others are
+   answered. */
+static unsigned
+unsent(struct request *r, const struct vary *vary)
+{
+    unsigned names = 0;
+
+    for (unsigned i = 0; i < vary->count; i++) {
+        const struct field *field =
+            head_find_name(&r->head, vary_name(vary, i));
+        if (field != NULL && !request_sends(r, field, true)) {
+            names |= 1U << i;
+        }
+    }
+    return names;
+}
+
 /* What the request says for the record's names, with what the route keys and
    the record's generation before it. */
 static enum rc
@@ -201,6 +218,7 @@ write_choice(struct request *r, struct entry *record, struct writer *w)
     write_slice(w, SLICE("\n"));
     write_slice(w, record->body);
     write_slice(w, SLICE("\n"));
+    vary.unsent = unsent(r, &vary);
     return vary_write_variant(&vary, &r->head, w);
 }
 

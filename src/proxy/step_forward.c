@@ -69,12 +69,12 @@ on_forward_outgrown(void *ctx)
 }
 
 static void
-on_forward_end(void *ctx, enum fill_state state, bool is_early)
+on_forward_end(void *ctx, enum fill_state state, bool is_doubtful)
 {
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
 
-    claim_on_end(r, state);
-    r->response.must_close = r->response.must_close || is_early;
+    claim_on_end(r, is_doubtful ? FILL_FAILED : state);
+    r->response.must_close = r->response.must_close || is_doubtful;
 }
 
 /* Of a write that failed: nobody knows, unless it was never sent. */

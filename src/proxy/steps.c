@@ -23,6 +23,7 @@
 
 #include "nearside/http/uri.h"
 #include "proxy/claim.h"
+#include "proxy/options.h"
 
 /* --- receive, route ---------------------------------------------------- */
 
@@ -94,11 +95,6 @@ route_write(struct request *r)
 static const struct step *
 route_read(struct request *r)
 {
-    if (r->head.method == METHOD_OPTIONS) {
-        r->result = RESULT_PASS;
-        r->fwd = CACHE_FWD_METHOD;
-        return &step_forward;
-    }
     policy_read(r->route_opts, &r->head, r->has_body, &r->policy);
     if (r->policy.bypass != NULL) {
         r->result = RESULT_BYPASS;
@@ -125,6 +121,9 @@ run_route(struct request *r)
     }
     if (!policy_is_safe(r->head.method)) {
         return route_write(r);
+    }
+    if (r->head.method == METHOD_OPTIONS) {
+        return options_route(r);
     }
     if (r->route < 0) {
         r->result = RESULT_PASS;

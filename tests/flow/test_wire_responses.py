@@ -8,87 +8,8 @@ whole. Nothing of it is stored and its connection is not used again.
 import unittest
 
 from lib import FlowTest, Nearside, RedisServer, ScriptedOrigin, WireError
+from lib.payloads import OK, RESPONSE_BODIES, RESPONSE_HEADS, response
 from lib.scripted import answer, conf
-
-OK = b"HTTP/1.1 200 OK\r\n"
-FRESH = b"Cache-Control: max-age=60\r\n"
-
-
-def response(*lines, body=b"", first=OK):
-    return first + FRESH + b"".join(x + b"\r\n" for x in lines) + b"\r\n" + body
-
-
-# (row, what, bytes): the head alone condemns it.
-HEADS = [
-    (94, "length and coding", response(
-        b"Content-Length: 5", b"Transfer-Encoding: chunked",
-        body=b"0\r\n\r\n")),
-    (94, "coding and length", response(
-        b"Transfer-Encoding: chunked", b"Content-Length: 5",
-        body=b"0\r\n\r\n")),
-    *((95, f"length {v}", response(b"Content-Length:" + v, body=b"hello"))
-      for v in (b" +5", b" -5", b" 5, 5", b" 5, 6", b" 0x5", b"", b" five",
-                b" 18446744073709551621")),
-    (95, "one length twice", response(
-        b"Content-Length: 5", b"Content-Length: 5", body=b"hello")),
-    *((96, f"coding {v}", response(b"Transfer-Encoding:" + v,
-                                   body=b"5\r\nhello\r\n0\r\n\r\n"))
-      for v in (b" gzip", b" chunked, gzip", b" gzip, chunked", b" x", b"",
-                b" chunked, chunked", b' "chunked"')),
-    (96, "two codings", response(
-        b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked",
-        body=b"0\r\n\r\n")),
-    (96, "coding on 204", response(
-        b"Transfer-Encoding: chunked",
-        first=b"HTTP/1.1 204 No Content\r\n")),
-    (96, "coding in 1.0", response(
-        b"Transfer-Encoding: chunked", first=b"HTTP/1.0 200 OK\r\n",
-        body=b"5\r\nhello\r\n0\r\n\r\n")),
-    (97, "folded field", response(
-        b"A: b", b" c", b"Content-Length: 5", body=b"hello")),
-    (97, "NUL", response(b"A: \x00", b"Content-Length: 5", body=b"hello")),
-    (97, "CR", response(b"A: b\rc", b"Content-Length: 5", body=b"hello")),
-    (97, "LF alone", response(b"A: b\nB: c", b"Content-Length: 5",
-                              body=b"hello")),
-    (97, "bad name", response(b"A@: b", b"Content-Length: 5", body=b"hello")),
-    (97, "no colon", response(b"A", b"Content-Length: 5", body=b"hello")),
-    (98, "blank before the colon", response(
-        b"Content-Length : 5", body=b"hello")),
-    *((99, f"{v!r}", response(b"Content-Length: 5", first=v + b"\r\n",
-                              body=b"hello"))
-      for v in (b"HTTP/1.1 20 OK", b"HTTP/1.1 2000 OK", b"HTTP/1.1 2x0 OK",
-                b"HTTP/1.1 099 OK", b"HTTP/2.0 200 OK", b"http/1.1 200 OK",
-                b"HTTP/1.1  200 OK", b"ICY 200 OK", b"HTTP/1.1")),
-    (103, "nine interim responses",
-     b"HTTP/1.1 103 Early Hints\r\n\r\n" * 9
-     + response(b"Content-Length: 5", body=b"hello")),
-    (103, "101 not asked for", b"HTTP/1.1 101 Switching Protocols\r\n"
-     b"Upgrade: x\r\nConnection: upgrade\r\n\r\nhello"),
-    (105, "head above 32 KiB", response(
-        *[b"A: " + b"b" * 2000] * 17, b"Content-Length: 5", body=b"hello")),
-    (105, "129 fields", response(
-        *[b"A: b"] * 129, b"Content-Length: 5", body=b"hello")),
-    (0, "garbage", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n"),
-    (0, "nothing", b""),
-    (0, "half a head", OK + b"Content-Le"),
-]
-
-# (what, bytes): the head is right and the body is not; then it ends.
-BODIES = [
-    ("length cut short", response(b"Content-Length: 50", body=b"hello")),
-    ("chunked without its end", response(
-        b"Transfer-Encoding: chunked", body=b"5\r\nhello\r\n")),
-    ("chunk cut short", response(
-        b"Transfer-Encoding: chunked", body=b"5\r\nhel")),
-    ("chunk size that is none", response(
-        b"Transfer-Encoding: chunked", body=b"5\r\nhello\r\nxyz\r\n")),
-    ("chunk without CRLF", response(
-        b"Transfer-Encoding: chunked", body=b"5\r\nhelloX\r\n0\r\n\r\n")),
-    ("LF for CRLF", response(
-        b"Transfer-Encoding: chunked", body=b"5\nhello\n0\n\n")),
-    ("trailer that is none", response(
-        b"Transfer-Encoding: chunked", body=b"5\r\nhello\r\n0\r\nx\r\n\r\n")),
-]
 
 
 class Responses(FlowTest):
@@ -133,7 +54,7 @@ class Responses(FlowTest):
             self.assertNotIn(b"hello", self.redis("GET", key) or b"")
 
     def test_a_bad_head_is_answered_with_502_and_not_stored(self):
-        for row, name, data in HEADS:
+        for row, name, data in RESPONSE_HEADS:
             middle = len(data) // 2
             for pieces in ([data], [data[:middle], data[middle:]]):
                 with self.subTest(row=row, what=name, pieces=len(pieces)):
@@ -149,7 +70,7 @@ class Responses(FlowTest):
             self.assert_good()
 
     def test_a_bad_head_byte_by_byte_is_as_bad(self):
-        for row, name, data in HEADS:
+        for row, name, data in RESPONSE_HEADS:
             if len(data) > 300:
                 continue
             with self.subTest(row=row, what=name):
@@ -158,32 +79,47 @@ class Responses(FlowTest):
                     self.target("/through")).status, 502)
 
     def test_a_connection_with_a_bad_response_is_not_used_again(self):
-        self.respond(HEADS[0][2], goes_on=True)
+        self.respond(RESPONSE_HEADS[0][2], goes_on=True)
         before = self.origin.connections
         for _ in range(3):
             self.assertEqual(self.daemon.get(
                 self.target("/through")).status, 502)
         self.assertEqual(self.origin.connections - before, 3)
 
+    @staticmethod
+    def cuts(data):
+        """Whole, in two at its body's middle and behind it, byte by byte."""
+        body = data.index(b"\r\n\r\n") + 4
+        middle = (body + len(data)) // 2
+        yield [data]
+        yield [data[:body], data[body:]]
+        yield [data[:middle], data[middle:]]
+        if len(data) < 300:
+            yield [data[i:i + 1] for i in range(len(data))]
+
+    def assert_cut(self, target):
+        with self.daemon.connect() as client:
+            client.request("GET", target)
+            with self.assertRaises((WireError, OSError)):
+                got = client.read_response()
+                # If its head had not gone out, this is right too.
+                if got.status == 502:
+                    raise WireError("502")
+
     def test_a_bad_body_never_looks_whole(self):
-        for name, data in BODIES:
-            for base in ("/kept", "/through"):
-                with self.subTest(what=name, base=base):
-                    self.respond(data)
-                    target = self.target(base)
-                    with self.daemon.connect() as client:
-                        client.request("GET", target)
-                        with self.assertRaises((WireError, OSError)):
-                            got = client.read_response()
-                            # If its head had not gone out, this is right too.
-                            if got.status == 502:
-                                raise WireError("502")
+        for name, data in RESPONSE_BODIES:
+            for pieces in self.cuts(data):
+                with self.subTest(what=name, first=len(pieces[0])):
+                    self.respond(pieces)
+                    self.assert_cut(self.target("/through"))
+                    target = self.target("/kept")
+                    self.assert_cut(target)
                     self.assert_nothing_stored(target)
-                    self.assert_good()
+            self.assert_good()
 
     def test_a_bad_body_is_as_bad_for_http_1_0(self):
         """Where the end of the connection ends a body, a reset must not."""
-        self.respond(BODIES[1][1])
+        self.respond(RESPONSE_BODIES[1][1])
         with self.daemon.connect() as client:
             client.send(b"GET /through/old HTTP/1.0\r\nHost: test\r\n\r\n")
             with self.assertRaises((WireError, ConnectionResetError)):
@@ -269,15 +205,30 @@ class Responses(FlowTest):
 
     def test_partial_content_is_never_stored(self):
         """Row 106: asked for, or not."""
-        for fields in ({}, {"Range": "bytes=0-4"}):
-            self.respond(response(
-                b"Content-Range: bytes 0-4/9", b"Content-Length: 5",
-                first=b"HTTP/1.1 206 Partial Content\r\n", body=b"hello"),
-                         goes_on=True)
-            target = self.target("/kept")
-            got = self.daemon.get(target, fields=fields)
-            self.assertIn(got.status, (206, 502))
-            self.assert_nothing_stored(target)
+        for first in (b"HTTP/1.1 206 Partial Content\r\n",
+                      b"HTTP/1.1 416 Range Not Satisfiable\r\n"):
+            for fields in ({}, {"Range": "bytes=0-4"}):
+                with self.subTest(first=first, fields=fields):
+                    self.respond(response(
+                        b"Content-Range: bytes 0-4/9", b"Content-Length: 5",
+                        first=first, body=b"hello"), goes_on=True)
+                    target = self.target("/kept")
+                    got = self.daemon.get(target, fields=fields)
+                    self.assertIn(got.status, (int(first[9:12]), 502))
+                    self.assert_nothing_stored(target)
+
+    def test_what_has_bytes_behind_it_is_not_stored(self):
+        """Row 100: it may be half of something that was split."""
+        for body in (b"hello!", b"hello" + OK + b"\r\n", b"hello\r\n"):
+            with self.subTest(body=body):
+                self.respond(response(b"Content-Length: 5", body=body),
+                             goes_on=True)
+                target = self.target("/kept")
+                for _ in range(2):
+                    got = self.daemon.get(target)
+                    self.assertEqual((got.status, got.body), (200, b"hello"))
+                    self.assertNotIn("hit", got.cache_status)
+                self.assert_nothing_stored(target)
 
     def test_a_status_beyond_599_is_passed_on_and_not_stored(self):
         """RFC 9110 15: an error of the server, whatever it means."""

@@ -65,6 +65,8 @@ what_varies_without_bound_is_refused(void **state)
         {"Vary: Cookie\r\n", RC_REFUSED},
         {"Vary: accept, AUTHORIZATION\r\n", RC_REFUSED},
         {"Vary: user-agent\r\n", RC_REFUSED},
+        {"Vary: X-Forwarded-For\r\n", RC_REFUSED},
+        {"Vary: accept, Forwarded\r\n", RC_REFUSED},
         {"Vary: " NAMES_8 ", i\r\n", RC_LIMIT},
         {"Vary: " NAMES_8 "\r\nVary: i\r\n", RC_LIMIT},
         {"Vary: a b\r\n", RC_BAD}, {"Vary: a;b\r\n", RC_BAD},
@@ -179,6 +181,21 @@ a_variant_without_room_is_none(void **state)
     assert_int_equal(
         vary_write_variant(&vary, given_request("GET /", "A: 1\r\n"), &w),
         RC_OK);
+}
+
+static void
+a_field_that_is_not_sent_on_counts_as_not_there(void **state)
+{
+    const struct head *request = given_request("GET /", "A: 1\r\nB: 2\r\n");
+    char text[64];
+    struct writer w = writer_of(text, sizeof(text));
+    struct vary vary;
+
+    (void)state;
+    assert_int_equal(vary_parse(SLICE("a,b"), &safe, &vary), RC_OK);
+    vary.unsent = 1;
+    assert_int_equal(vary_write_variant(&vary, request, &w), RC_OK);
+    assert_slice(writer_slice(&w), "a\nb: 2\n");
 }
 
 typedef enum rc (*write_fn)(const struct head *, struct writer *);
@@ -313,6 +330,7 @@ main(void)
         cmocka_unit_test(a_refused_name_is_taken_where_it_is_allowed),
         cmocka_unit_test(names_longer_than_the_text_are_refused),
         cmocka_unit_test(a_variant_is_what_the_request_says_for_each_name),
+        cmocka_unit_test(a_field_that_is_not_sent_on_counts_as_not_there),
         cmocka_unit_test(a_variant_without_room_is_none),
         cmocka_unit_test(accept_encoding_is_what_of_br_and_gzip_is_welcome),
         cmocka_unit_test(accept_language_is_written_in_one_way),

@@ -22,7 +22,7 @@ get_is_answered_and_connection_is_pooled(void **state)
     assert_string_equal(got.note, "n");
     assert_int_equal(got.body_len, 5);
     assert_memory_equal(got.body, "hello", 5);
-    assert_false(got.is_early);
+    assert_false(got.is_doubtful);
     assert_int_equal(origin_group_connections(rig.group), 1);
     assert_int_equal(origin_group_in_flight(rig.group), 0);
 

@@ -61,7 +61,7 @@ struct got {
     uint64_t body_len;
     uint64_t body_sum; /* of all its bytes, positions counted */
     bool is_ended;
-    bool is_early;
+    bool is_doubtful;
     enum origin_error error;
     unsigned drains;
     uint64_t take_left; /* on_body takes no more than this in all */
@@ -134,14 +134,14 @@ got_on_body(void *ctx, struct slice data)
 }
 
 static inline void
-got_on_end(void *ctx, bool is_early)
+got_on_end(void *ctx, bool is_doubtful)
 {
     struct got *got = ctx;
 
     assert_false(got_over(got));
     got->x = NULL;
     got->is_ended = true;
-    got->is_early = is_early;
+    got->is_doubtful = is_doubtful;
     got_during(got, "end");
 }
 

@@ -12,7 +12,7 @@ enum {
 static void
 setup(struct rig *rig, struct got *got, struct exchange_request request)
 {
-    rig_start(rig, (struct origin_opts){0});
+    rig_start(rig, (struct origin_opts){.reuse_after_body = true});
     *got = (struct got){0};
     got_start(rig, got, &request);
 }
@@ -33,7 +33,7 @@ finish(struct rig *rig, struct got *got, int fd)
     peer_say(rig, fd, OK_EMPTY);
     rig_until(rig, got_over(got));
     assert_true(got->is_ended);
-    assert_false(got->is_early);
+    assert_false(got->is_doubtful);
     assert_int_equal(origin_group_connections(rig->group), 1);
     close(fd);
     rig_stop(rig);
@@ -74,6 +74,87 @@ content_of_unknown_length_is_chunked(void **state)
         "POST /a HTTP/1.1\r\nhost: api\r\ntransfer-encoding: chunked\r\n\r\n"
         "11\r\n0123456789abcdef!\r\n4\r\nmore\r\n0\r\n\r\n");
     finish(&rig, &got, fd);
+}
+
+/* CL.0, TE.0: an origin that answers without reading the content takes it
+   for its next request. */
+static void
+what_has_carried_content_is_not_used_again(void **state)
+{
+    static const struct {
+        enum method method;
+        enum framing framing;
+        bool reuse_after_body;
+        bool is_pooled;
+    } rows[] = {
+        {METHOD_POST, FRAMING_LENGTH, false, false},
+        {METHOD_POST, FRAMING_CHUNKED, false, false},
+        {METHOD_POST, FRAMING_LENGTH, true, true},
+        {METHOD_PUT, FRAMING_CHUNKED, true, true},
+        {METHOD_PATCH, FRAMING_LENGTH, true, true},
+        {METHOD_GET, FRAMING_LENGTH, true, false},
+        {METHOD_HEAD, FRAMING_LENGTH, true, false},
+        {METHOD_OPTIONS, FRAMING_CHUNKED, true, false},
+        {METHOD_DELETE, FRAMING_LENGTH, true, false},
+        {METHOD_OTHER, FRAMING_CHUNKED, true, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct exchange_request request = request_post(rows[i].framing, 5);
+        struct got got = {0};
+        const char *head;
+        struct rig rig;
+        int fd;
+
+        request.method = rows[i].method;
+        rig_start(&rig,
+            (struct origin_opts){.reuse_after_body = rows[i].reuse_after_body});
+        got_start(&rig, &got, &request);
+        fd = peer_accept(&rig);
+        assert_int_equal(send_some(&got, SLICE("hello")), 5);
+        exchange_send_end(got.x);
+        head = peer_read_until(&rig, fd,
+            rows[i].framing == FRAMING_LENGTH ? "hello" : "0\r\n\r\n");
+        assert_int_equal(strstr(head, "\r\nconnection: close\r\n") == NULL,
+            rows[i].is_pooled);
+        peer_say(&rig, fd, "HTTP/1.1 204 No Content\r\n\r\n");
+        rig_until(&rig, got_over(&got));
+        assert_int_equal(
+            origin_group_connections(rig.group), rows[i].is_pooled);
+        close(fd);
+        rig_stop(&rig);
+    }
+}
+
+/* What is wrongly sent with it would be the next one's answer. */
+static void
+after_head_the_connection_is_used_again_if_vouched_for(void **state)
+{
+    (void)state;
+    for (unsigned is_vouched = 0; is_vouched < 2; is_vouched++) {
+        struct exchange_request request = {
+            .method = METHOD_HEAD,
+            .head = SLICE("HEAD /a HTTP/1.1\r\nhost: api\r\n"),
+            .is_idempotent = true,
+        };
+        struct got got = {0};
+        struct rig rig;
+        int fd;
+
+        rig_start(
+            &rig, (struct origin_opts){.reuse_after_body = is_vouched != 0});
+        got_start(&rig, &got, &request);
+        fd = peer_accept(&rig);
+        assert_int_equal(strstr(peer_read_head(&rig, fd),
+                             "\r\nconnection: close\r\n") == NULL,
+            is_vouched);
+        peer_say(&rig, fd, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+        rig_until(&rig, got_over(&got));
+        assert_int_equal(origin_group_connections(rig.group), is_vouched);
+        close(fd);
+        rig_stop(&rig);
+    }
 }
 
 static void
@@ -132,7 +213,7 @@ head_and_first_content_leave_together(void **state)
     int fd;
 
     (void)state;
-    rig_start(&rig, (struct origin_opts){0});
+    rig_start(&rig, (struct origin_opts){.reuse_after_body = true});
     got = (struct got){0};
     got_get(&rig, &got);
     fd = peer_accept(&rig);
@@ -160,7 +241,7 @@ head_leaves_at_the_turns_end_without_content(void **state)
     int fd;
 
     (void)state;
-    rig_start(&rig, (struct origin_opts){0});
+    rig_start(&rig, (struct origin_opts){.reuse_after_body = true});
     got = (struct got){0};
     got_get(&rig, &got);
     fd = peer_accept(&rig);
@@ -341,7 +422,7 @@ early_answer_is_passed_on_and_ends_the_connection(void **state)
         "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno!");
     rig_until(&rig, got_over(&got));
     assert_true(got.is_ended);
-    assert_true(got.is_early);
+    assert_true(got.is_doubtful);
     assert_int_equal(got.status, 413);
     assert_memory_equal(got.body, "no!", 3);
     assert_int_equal(origin_group_connections(rig.group), 0);
@@ -372,7 +453,7 @@ answer_begun_early_is_not_pooled_even_if_all_is_sent(void **state)
     peer_say(&rig, fd, "ho");
     rig_until(&rig, got_over(&got));
     assert_memory_equal(got.body, "echo", 4);
-    assert_true(got.is_early);
+    assert_true(got.is_doubtful);
     assert_int_equal(origin_group_connections(rig.group), 0);
     close(fd);
     rig_stop(&rig);
@@ -418,7 +499,7 @@ answer_of_an_origin_that_stopped_reading_is_passed_on(void **state)
     rig_until(&rig, got_over(&got));
     assert_int_equal(got.status, 403);
     assert_true(got.is_ended);
-    assert_true(got.is_early);
+    assert_true(got.is_doubtful);
     assert_true(up.sent < LARGE);
     close(fd);
     rig_stop(&rig);
@@ -427,7 +508,7 @@ answer_of_an_origin_that_stopped_reading_is_passed_on(void **state)
 /* Is a request taken for sent exactly when the socket has all of it? A unix
    socket holds a few pieces; one of these counts ends amid a piece. */
 static void
-answer_is_early_exactly_when_content_is_left(void **state)
+answer_is_doubtful_exactly_when_content_is_left(void **state)
 {
     enum {
         PIECE = 60000,
@@ -443,7 +524,8 @@ answer_is_early_exactly_when_content_is_left(void **state)
     assert_non_null(mkdtemp(dir));
     snprintf(at, sizeof(at), "unix:%s/api.sock", dir);
     rig_listen(&rig, at);
-    rig_open(&rig, (struct origin_opts){.idle_max = 1});
+    rig_open(
+        &rig, (struct origin_opts){.idle_max = 1, .reuse_after_body = true});
     for (unsigned pieces = 1; pieces <= PIECES_MAX; pieces++) {
         struct exchange_request request =
             request_post(FRAMING_LENGTH, (uint64_t)pieces * PIECE);
@@ -467,9 +549,9 @@ answer_is_early_exactly_when_content_is_left(void **state)
         while ((n = recv(fd, bytes, sizeof(bytes), 0)) > 0) {
             left -= (size_t)n;
         }
-        assert_int_equal(got.is_early, left > 0);
+        assert_int_equal(got.is_doubtful, left > 0);
         assert_int_equal(origin_group_connections(rig.group), left == 0);
-        early += got.is_early;
+        early += got.is_doubtful;
         close(fd);
         rig_until(&rig, origin_group_connections(rig.group) == 0);
     }
@@ -518,7 +600,7 @@ nothing_of_a_half_sent_head_is_sent_after_the_answer(void **state)
     }
     peer_say(&rig, fd, "o");
     rig_until(&rig, got_over(&got));
-    assert_true(got.is_early);
+    assert_true(got.is_doubtful);
     assert_int_equal(origin_group_connections(rig.group), 0);
     close(fd);
     rig_stop(&rig);
@@ -597,6 +679,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(content_by_length_is_framed_by_length),
         cmocka_unit_test(content_of_unknown_length_is_chunked),
+        cmocka_unit_test(what_has_carried_content_is_not_used_again),
+        cmocka_unit_test(
+            after_head_the_connection_is_used_again_if_vouched_for),
         cmocka_unit_test(post_without_content_says_length_zero),
         cmocka_unit_test(empty_content_is_complete_without_being_sent),
         cmocka_unit_test(empty_chunked_content_is_a_last_chunk),
@@ -608,7 +693,7 @@ main(void)
         cmocka_unit_test(answer_begun_early_is_not_pooled_even_if_all_is_sent),
         cmocka_unit_test(interim_before_the_content_is_not_early),
         cmocka_unit_test(answer_of_an_origin_that_stopped_reading_is_passed_on),
-        cmocka_unit_test(answer_is_early_exactly_when_content_is_left),
+        cmocka_unit_test(answer_is_doubtful_exactly_when_content_is_left),
         cmocka_unit_test(nothing_of_a_half_sent_head_is_sent_after_the_answer),
         cmocka_unit_test(cancelled_upload_ends_in_a_reset),
         cmocka_unit_test(nothing_is_taken_once_a_write_has_failed),

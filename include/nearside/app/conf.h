@@ -125,6 +125,7 @@ struct conf_origin {
     int64_t resolve_interval_ms;
     unsigned connections_max; /* 0: no limit */
     unsigned idle_max;        /* a worker */
+    bool reuse_after_body;    /* of POST, PUT, PATCH; and after HEAD */
 };
 
 enum conf_read {

@@ -23,6 +23,8 @@ struct vary_opts {
 /* Lower-case names, each once, sorted by their bytes. */
 struct vary {
     unsigned count;
+    unsigned unsent; /* bit i: the origin does not get to see the i-th one
+                        from this client; 0 until its user says so */
     uint16_t ends[VARY_NAMES_MAX]; /* behind each name in text */
     uint16_t text_len;
     char text[VARY_TEXT_MAX]; /* "accept,accept-encoding" */
@@ -30,7 +32,8 @@ struct vary {
 
 /*
  * All Vary lines of a response. RC_OK: *out, perhaps without a name.
- * RC_REFUSED: "*" anywhere, or a name that opts does not allow. RC_LIMIT:
+ * RC_REFUSED: "*" anywhere, a name that opts does not allow, or a field that
+ * we write ourselves for each client (Forwarded, X-Forwarded-For). RC_LIMIT:
  * too many names. RC_BAD: a member that is no field name. In all but RC_OK
  * the response must not be stored, and *out is undefined.
  */
@@ -56,8 +59,8 @@ struct slice vary_name(const struct vary *v, unsigned i);
  * "name\n" when the field is not there, which differs from an empty one.
  * Several lines of a field are joined. Accept-Encoding and Accept-Language
  * are written in their normal form. Two requests choose alike if their
- * texts are equal. The request is the one that the origin gets to see: what
- * is not sent on cannot choose. RC_LIMIT: w is full.
+ * texts are equal. A field that is not sent on counts as not there: it cannot
+ * choose. RC_LIMIT: w is full.
  */
 enum rc vary_write_variant(const struct vary *v, const struct head *request,
     struct writer *w) RC_MUST_CHECK;

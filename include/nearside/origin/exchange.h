@@ -49,9 +49,10 @@ struct exchange_callbacks {
     /* Content. Returns how many bytes were taken; fewer than all pauses
        the exchange until exchange_resume. */
     size_t (*on_body)(void *ctx, struct slice data);
-    /* The response is complete. is_early: it came before the whole request
-       body was sent; the client's connection must end too. */
-    void (*on_end)(void *ctx, bool is_early);
+    /* The response is complete. is_doubtful: it came before the whole request
+       body was sent, or with bytes behind it that nobody asked for; it is not
+       to be stored, and the client's connection must end too. */
+    void (*on_end)(void *ctx, bool is_doubtful);
     void (*on_error)(void *ctx, enum origin_error error);
     /* Room for more request body, after exchange_send took less. */
     void (*on_drain)(void *ctx);

@@ -32,6 +32,8 @@ struct origin_opts {
     unsigned connections_max;         /* 0: no limit; of all workers */
     unsigned idle_max;                /* 0: 64 a worker; never above the
                                          worker's share of connections_max */
+    bool reuse_after_body;            /* keep a connection after a body of
+                                         POST, PUT, PATCH, and after HEAD */
     size_t head_max;                  /* 0: 32 KiB */
     unsigned fields_max;              /* 0: 128 */
 };

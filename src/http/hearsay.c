@@ -1,0 +1,122 @@
+/*
+ * Looking hearsay up. Law: most fields are none, and that has to be cheap. A
+ * known field is judged by its id; of the others, a switch by length leaves
+ * few names to be compared, since with a constant length all rows of another
+ * length fold away.
+ */
+#include "nearside/http/hearsay.h"
+
+#include "connection.h"
+
+enum {
+    LEN_MIN = 3,
+    LEN_MAX = 28,
+};
+
+#define HEARSAY(kind, text)                                                    \
+    static_assert(sizeof(text) - 1 >= LEN_MIN && sizeof(text) - 1 <= LEN_MAX,  \
+        "every length has its case");
+#include "nearside/http/hearsay.def"
+#undef HEARSAY
+
+/* Known fields that are hearsay. */
+#define FIELDS_HEARSAY                                                         \
+    (FIELD_BIT(FORWARDED) | FIELD_BIT(X_FORWARDED_FOR) |                       \
+        FIELD_BIT(X_FORWARDED_HOST) | FIELD_BIT(X_FORWARDED_PORT) |            \
+        FIELD_BIT(X_FORWARDED_PROTO) | FIELD_BIT(X_FORWARDED_SCHEME) |         \
+        FIELD_BIT(X_FORWARDED_SERVER) | FIELD_BIT(X_HOST) |                    \
+        FIELD_BIT(X_HTTP_METHOD) | FIELD_BIT(X_HTTP_METHOD_OVERRIDE) |         \
+        FIELD_BIT(X_METHOD_OVERRIDE) | FIELD_BIT(X_ORIGINAL_URL) |             \
+        FIELD_BIT(X_REWRITE_URL))
+
+static inline bool
+is_name(const char *at, const char *name, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (ascii_lower(at[i]) != name[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static inline __attribute__((always_inline)) enum hearsay
+hearsay_with(const char *name, size_t len)
+{
+#define HEARSAY(kind, text)                                                    \
+    if (sizeof(text) - 1 == len && is_name(name, text, len)) {                 \
+        return HEARSAY_##kind;                                                 \
+    }
+#include "nearside/http/hearsay.def"
+#undef HEARSAY
+    return HEARSAY_NONE;
+}
+
+#define WITH(len)                                                              \
+    case len:                                                                  \
+        return hearsay_with(name.ptr, len)
+
+static enum hearsay
+hearsay_listed(struct slice name)
+{
+    switch (name.len) {
+        WITH(3);
+        WITH(4);
+        WITH(5);
+        WITH(6);
+        WITH(7);
+        WITH(8);
+        WITH(9);
+        WITH(10);
+        WITH(11);
+        WITH(12);
+        WITH(13);
+        WITH(14);
+        WITH(15);
+        WITH(16);
+        WITH(17);
+        WITH(18);
+        WITH(19);
+        WITH(20);
+        WITH(21);
+        WITH(22);
+        WITH(23);
+        WITH(24);
+        WITH(25);
+        WITH(26);
+        WITH(27);
+        WITH(28);
+    default: /* a length, not an enum */
+        return HEARSAY_NONE;
+    }
+}
+
+#undef WITH
+
+/* There are more of these than anybody has listed. */
+static bool
+is_forwarded(struct slice name)
+{
+    const struct slice prefix = SLICE("x-forwarded-");
+
+    return name.len >= prefix.len && is_name(name.ptr, prefix.ptr, prefix.len);
+}
+
+enum hearsay
+hearsay_of_name(struct slice name)
+{
+    if (is_forwarded(name)) {
+        return slice_ieq(name, SLICE("x-forwarded-for")) ? HEARSAY_ADDRESS
+                                                         : HEARSAY_VIEW;
+    }
+    return hearsay_listed(name);
+}
+
+enum hearsay
+hearsay_of(const struct field *f)
+{
+    if (f->id != FIELD_OTHER && (field_bit(f->id) & FIELDS_HEARSAY) == 0) {
+        return HEARSAY_NONE;
+    }
+    return hearsay_of_name(f->name);
+}
