@@ -64,7 +64,7 @@ has_content(const struct exchange_request *request)
 /*
  * May the connection be used again, as far as the request goes? An origin
  * that answers without reading the content takes it for its next request
- * (http.md: CL.0, TE.0), and with some methods hardly any reads it. One that
+ *, and with some methods hardly any reads it. One that
  * sends content with HEAD does so when the next request is on its way. That
  * next one may be another client's; so the operator has to vouch for it.
  */
