@@ -96,6 +96,7 @@ setup_limits(const struct conf_limits *c, struct proxy_limits *out)
         .flight_wait_ms = c->flight_wait_ms,
         .variants_max = c->variants_max,
         .flights_max = c->flights_max,
+        .new_keys_max = c->new_keys_max,
     };
 }
 

@@ -43,6 +43,7 @@ struct flight_run {
     struct loop_task failed; /* a failure told at the turn's end */
     int64_t wait_until_ms;
     bool is_resolved;   /* whoever waits has been told */
+    bool is_kept_out;   /* a new key that is not to be stored yet */
     bool is_background; /* told of a stale entry; the run renews it */
     bool is_lease_asked;
     bool is_get_failed;

@@ -8,6 +8,7 @@
 #include "nearside/base/hash.h"
 #include "nearside/base/metric.h"
 #include "nearside/http/date.h"
+#include "nearside/memory/doorkeeper.h"
 #include "nearside/net/listen.h"
 #include "nearside/net/loop.h"
 #include "nearside/origin/group.h"
@@ -79,6 +80,7 @@ struct proxy {
     struct proxy_metrics metrics;
     struct flight_table *flights;
     struct peers *peers;
+    struct doorkeeper *doorkeeper;
     atomic_uint connections;
     struct worker **workers; /* [opts.workers]; NULL until made */
 };

@@ -111,6 +111,7 @@ struct conf_limits {
     int64_t flight_wait_ms; /* a waiter's patience, then its own fetch */
     unsigned variants_max;  /* of one key */
     unsigned flights_max;   /* open at once */
+    unsigned new_keys_max;  /* a second, stored unseen; 0: no limit */
 };
 
 struct conf_origin {

@@ -51,6 +51,7 @@ struct proxy_limits {
     int64_t flight_wait_ms;           /* 5 s */
     unsigned variants_max;            /* 32, of one key */
     unsigned flights_max;             /* 10,000 */
+    unsigned new_keys_max;            /* a second; 0: none */
 };
 
 /* What is known of a request that is over; slices end with the call. */
