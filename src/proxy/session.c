@@ -57,6 +57,22 @@ earlier(int64_t a, int64_t b)
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
+/* Does a part of the answer wait for the client, not for the origin? */
+static bool
+is_sending(const struct session *s)
+{
+    return s->out.is_active &&
+           (s->out.pre_len > 0 || s->out.data_left > 0 || s->out.post.len > 0);
+}
+
+static int64_t
+send_total_ms(const struct session *s)
+{
+    int64_t total_ms = s->worker->proxy->opts.limits.send_total_ms;
+
+    return total_ms > 0 ? s->out.start_ms + total_ms : INT64_MAX;
+}
+
 static int64_t
 busy_deadline(struct session *s, int64_t now_ms)
 {
@@ -69,14 +85,9 @@ busy_deadline(struct session *s, int64_t now_ms)
             deadline = earlier(deadline, now_ms + RATE_CHECK_MS);
         }
     }
-    /* While the answer waits for the client, not for the origin. */
-    if (s->out.is_active &&
-        (s->out.pre_len > 0 || s->out.data_left > 0 || s->out.post.len > 0)) {
-        deadline = earlier(deadline, now_ms + limits->send_timeout_ms);
-        if (limits->send_total_ms > 0) {
-            deadline =
-                earlier(deadline, s->out.start_ms + limits->send_total_ms);
-        }
+    if (is_sending(s)) {
+        deadline = earlier(deadline, s->out.gap_deadline_ms);
+        deadline = earlier(deadline, send_total_ms(s));
     }
     return deadline;
 }
@@ -152,19 +163,20 @@ session_check_body(struct session *s)
 static void
 busy_timer(struct session *s)
 {
-    const struct proxy_limits *limits = &s->worker->proxy->opts.limits;
     int64_t now_ms = loop_now_ms(s->worker->loop);
 
-    if (s->in.state == BODY_WANTED) {
+    /* Sending first: a client whose content comes well may yet not read. */
+    if (is_sending(s) && now_ms >= send_total_ms(s)) {
+        worker_count_limit(s->worker, LIMIT_SEND_TOTAL);
+        session_end(s, true);
+    } else if (is_sending(s) && now_ms >= s->out.gap_deadline_ms) {
+        worker_count_limit(s->worker, LIMIT_SEND_TIMEOUT);
+        session_end(s, true);
+    } else if (s->in.state == BODY_WANTED) {
         body_timer(s, now_ms);
-        return;
+    } else {
+        session_arm(s);
     }
-    worker_count_limit(
-        s->worker, limits->send_total_ms > 0 &&
-                           now_ms >= s->out.start_ms + limits->send_total_ms
-                       ? LIMIT_SEND_TOTAL
-                       : LIMIT_SEND_TIMEOUT);
-    session_end(s, true);
 }
 
 static void

@@ -56,6 +56,7 @@ struct session_out {
     uint64_t length_left; /* with a Content-Length */
     uint64_t body_sent;
     int64_t start_ms;
+    int64_t gap_deadline_ms;       /* while it waits for the client */
     char line[CHUNK_LINE_MAX + 2]; /* CRLF of the last chunk, next size */
 };
 

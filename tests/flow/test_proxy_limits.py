@@ -406,6 +406,27 @@ class Objects(FlowTest):
         def script(connection, request, n):
             if n == 0:
                 steps.wait("first")
+    def test_content_that_comes_does_not_excuse_a_client_from_reading(self):
+        """An answer that came before the content's end, and is not read."""
+        def script(connection, request, n):
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000"
+                            b"\r\n\r\n")
+            for _ in range(500):
+                connection.send(bytes(100000))
+
+        origin = self.use(ScriptedOrigin(script, with_body=False))
+        self.daemon = self.use(Nearside(conf(
+            origin.url, limits="send_timeout = 400ms")))
+        client = self.use(Connection(self.daemon.port, receive_buffer=4096))
+        client.send(b"POST /x HTTP/1.1\r\nHost: test\r\n"
+                    b"Content-Length: 1000000\r\n\r\n")
+        start = time.monotonic()
+        with self.assertRaises(OSError):
+            while time.monotonic() < start + 5:
+                client.send(b"x" * 100)
+                time.sleep(0.02)
+        self.assertEqual(self.daemon.metric(HIT, limit="send_timeout"), 1)
+
             return answer(connection, b"%d" % n)
 
         origin = self.use(ScriptedOrigin(script))
