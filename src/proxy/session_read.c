@@ -331,6 +331,9 @@ body_step(struct session *s)
     rc = body_decode(s, in, &eaten);
     if (rc != RC_OK && rc != RC_AGAIN) {
         body_fail(s, 400);
+        if (rc == RC_LIMIT) {
+            worker_count_limit(s->worker, LIMIT_CHUNK_FRAMING);
+        }
         return false;
     }
     s->in.received += eaten;

@@ -219,6 +219,27 @@ class Bodies(Limits):
         got = self.daemon.get("/x", method="PUT", body=body)
         self.assertEqual(got.body.decode(), f"PUT /x {digest(body)}")
 
+    def test_chunks_cannot_hide_endless_framing(self):
+        """Row 33: 4 KiB a line, 16 KiB of extensions, as much trailer."""
+        self.start("")
+        chunked = b"Transfer-Encoding: chunked"
+        ext = b";a=" + b"x" * 1017
+        some = b"1" + ext + b"\r\nx\r\n"
+        trailer = b"A: " + b"x" * 1019 + b"\r\n"
+        for what, fits, too_much in (
+                ("a line", b"1;a=" + b"x" * 4090 + b"\r\nx\r\n0\r\n\r\n",
+                 b"1;a=" + b"x" * 4100),
+                ("extensions", some * 15 + b"0\r\n\r\n", some * 17),
+                ("trailers", b"0\r\n" + trailer * 15 + b"\r\n",
+                 b"0\r\n" + trailer * 17)):
+            with self.subTest(what=what):
+                before = self.daemon.metric(HIT, limit="chunk_framing")
+                self.assertEqual(
+                    self.upload(fits, chunked).read_response().status, 200)
+                self.assertEqual(
+                    self.upload(too_much, chunked).read_response().status, 400)
+                self.assert_counted("chunk_framing", before + 1)
+
     @unittest.skipUnless(LONG, "61 s; NEARSIDE_LONG=1")
     def test_a_pause_of_61_s_is_a_request_cut_short(self):
         """Row 87, with the limits as they come."""
