@@ -101,7 +101,8 @@ struct worker {
     struct redis_client *redis; /* NULL: no shared tier */
     struct origin_pool **pools; /* [opts.groups_len] */
     struct list acceptors;
-    struct list sessions;
+    struct list idle;     /* sessions without a request, longest idle first */
+    struct list sessions; /* all others */
     struct list invalidations;
     struct list flights; /* owned by this worker */
     struct request_pool requests;
@@ -110,6 +111,7 @@ struct worker {
     _Atomic(struct handoff *) handoffs; /* accepted elsewhere, for us */
     struct loop_message handoff_message;
     struct loop_message drain_message;
+    struct loop_message shed_message;
     atomic_bool is_draining;
     bool is_drained;
     void (*on_drained)(void *ctx);

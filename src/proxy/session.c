@@ -206,6 +206,13 @@ on_timer(void *ctx)
     }
 }
 
+void
+session_place(struct session *s, struct list *where)
+{
+    list_remove(&s->link);
+    list_push_back(where, &s->link);
+}
+
 /* --- life -------------------------------------------------------------- */
 
 static void
@@ -291,7 +298,7 @@ session_start(struct worker *worker, int own_fd, const struct address *peer)
     loop_task_init(&s->flush, on_flush, s);
     loop_timer_init(&s->timer, worker->loop, on_timer, s);
     list_init(&s->link);
-    list_push_back(&worker->sessions, &s->link);
+    list_push_back(&worker->idle, &s->link);
     atomic_fetch_add(&worker->sessions_len, 1);
     metric_inc(worker->block, worker->proxy->metrics.connections);
     metric_inc(worker->block, worker->proxy->metrics.connections_total);
@@ -306,6 +313,7 @@ session_end(struct session *s, bool is_abort)
     if (s->state == SESSION_DEAD) {
         return;
     }
+    session_place(s, &s->worker->sessions);
     s->state = SESSION_DEAD;
     conn_want_read(s->conn, false);
     conn_want_write(s->conn, false);
@@ -405,8 +413,7 @@ session_next(struct session *s, struct slice rest)
         }
     } else {
         s->state = SESSION_IDLE;
-        list_remove(&s->link); /* now it is the least long idle */
-        list_push_back(&s->worker->sessions, &s->link);
+        session_place(s, &s->worker->idle);
         buf_trim(&s->more);
         if (s->is_eof) {
             session_end(s, false);

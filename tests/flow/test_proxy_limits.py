@@ -328,6 +328,43 @@ class Connections(Limits):
         for i in (0, 2, 8):
             held[i].request("GET", "/still")
             self.assertEqual(held[i].read_response().status, 200)
+        self.assert_counted("idle_shed")
+
+    def test_an_idle_one_whose_next_request_has_come_does_not_go(self):
+        self.start("connections_max = 10", workers=1)
+        held = []
+        for i in range(9):
+            client = self.use(Connection(self.daemon.port))
+            client.request("GET", f"/{i}")
+            client.read_response()
+            held.append(client)
+        self.daemon.pause()  # it will see both in one turn, in this order
+        late = self.use(Connection(self.daemon.port))
+        held[0].request("GET", "/again")
+        self.daemon.resume()
+        self.assertEqual(held[0].read_response().status, 200)
+        self.assertTrue(held[1].is_closed())
+        late.request("GET", "/late")
+        self.assertEqual(late.read_response().status, 200)
+
+    def test_who_has_too_many_drives_out_nobody_else(self):
+        self.start("connections_max = 10  connections_per_ip = 8", workers=1)
+        with socket.create_connection(
+                ("127.0.0.1", self.daemon.port), 5, ("127.0.0.2", 0)) as sock:
+            other = Connection(sock)
+            other.request("GET", "/x")
+            other.read_response()
+            mine = [self.use(Connection(self.daemon.port)) for _ in range(8)]
+            for client in mine:
+                client.request("GET", "/x")
+                client.read_response()
+            for _ in range(5):
+                with self.daemon.connect() as client:
+                    self.assertEqual(client.read_response().status, 503)
+            other.request("GET", "/y")
+            self.assertEqual(other.read_response().status, 200)
+        self.assert_counted("connections_per_ip", 5)
+        self.assertEqual(self.daemon.metric(HIT, limit="idle_shed"), 0)
 
     def test_connections_per_ip(self):
         self.start("connections_per_ip = 3")
@@ -368,6 +405,27 @@ class SlowReaders(FlowTest):
         self.assert_cut(client, "send_timeout")
         wait_until(lambda: self.daemon.metric("nearside_connections") == 0,
                    what="its connection is gone")
+
+    def test_content_that_comes_does_not_excuse_a_client_from_reading(self):
+        """An answer that came before the content's end, and is not read."""
+        def script(connection, request, n):
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000"
+                            b"\r\n\r\n")
+            for _ in range(500):
+                connection.send(bytes(100000))
+
+        origin = self.use(ScriptedOrigin(script, with_body=False))
+        self.daemon = self.use(Nearside(conf(
+            origin.url, limits="send_timeout = 400ms")))
+        client = self.use(Connection(self.daemon.port, receive_buffer=4096))
+        client.send(b"POST /x HTTP/1.1\r\nHost: test\r\n"
+                    b"Content-Length: 1000000\r\n\r\n")
+        start = time.monotonic()
+        with self.assertRaises(OSError):
+            while time.monotonic() < start + 5:
+                client.send(b"x" * 100)
+                time.sleep(0.02)
+        self.assertEqual(self.daemon.metric(HIT, limit="send_timeout"), 1)
 
     def test_a_reader_slower_than_the_pipe_is_not_cut(self):
         self.start("send_timeout = 800ms")
@@ -427,27 +485,6 @@ class Objects(FlowTest):
         def script(connection, request, n):
             if n == 0:
                 steps.wait("first")
-    def test_content_that_comes_does_not_excuse_a_client_from_reading(self):
-        """An answer that came before the content's end, and is not read."""
-        def script(connection, request, n):
-            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000"
-                            b"\r\n\r\n")
-            for _ in range(500):
-                connection.send(bytes(100000))
-
-        origin = self.use(ScriptedOrigin(script, with_body=False))
-        self.daemon = self.use(Nearside(conf(
-            origin.url, limits="send_timeout = 400ms")))
-        client = self.use(Connection(self.daemon.port, receive_buffer=4096))
-        client.send(b"POST /x HTTP/1.1\r\nHost: test\r\n"
-                    b"Content-Length: 1000000\r\n\r\n")
-        start = time.monotonic()
-        with self.assertRaises(OSError):
-            while time.monotonic() < start + 5:
-                client.send(b"x" * 100)
-                time.sleep(0.02)
-        self.assertEqual(self.daemon.metric(HIT, limit="send_timeout"), 1)
-
             return answer(connection, b"%d" % n)
 
         origin = self.use(ScriptedOrigin(script))

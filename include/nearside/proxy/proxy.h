@@ -96,6 +96,7 @@ struct proxy_opts {
     proxy_access_fn on_access;
     void *access_ctx;
     struct proxy_limits limits;
+    unsigned fds_max; /* open files that the process may have; 0: any number */
     unsigned workers;
 };
 
