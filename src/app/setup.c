@@ -90,6 +90,7 @@ setup_limits(const struct conf_limits *c, struct proxy_limits *out)
         .send_timeout_ms = c->send_timeout_ms,
         .send_total_ms = c->send_total_ms,
         .buffer_max = c->buffer_max,
+        .held_max = c->held_max,
         .connections_max = c->connections_max,
         .connections_per_ip = c->connections_per_ip,
         .object_max = c->object_max,

@@ -72,6 +72,7 @@ fill_defaults(struct proxy_limits *l)
     DEFAULT(idle_timeout_ms, 30000);
     DEFAULT(send_timeout_ms, 30000);
     DEFAULT(buffer_max, 64 * 1024);
+    DEFAULT(held_max, 256 * 1024 * 1024);
     DEFAULT(connections_max, 10000);
     DEFAULT(object_max, 8 * 1024 * 1024);
     DEFAULT(flight_wait_ms, 5000);

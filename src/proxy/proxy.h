@@ -103,6 +103,8 @@ struct worker {
     struct list acceptors;
     struct list idle;     /* sessions without a request, longest idle first */
     struct list sessions; /* all others */
+    struct list holders;  /* requests, the longest at it first */
+    uint64_t held;        /* bytes, by them */
     struct list invalidations;
     struct list flights; /* owned by this worker */
     struct request_pool requests;

@@ -34,6 +34,7 @@ request_new(struct worker *worker)
         return NULL;
     }
     arena_init(&r->arena, REQUEST_ARENA_MAX);
+    list_init(&r->holder);
     buf_init(&r->in, worker->proxy->opts.limits.head_max + REQUEST_AHEAD_MAX);
     return r;
 }
@@ -148,6 +149,7 @@ request_drop(struct request *r)
         struct request *waiting = r;
         request_unref(&waiting);
     }
+    request_hold_end(r);
     source_close(&r->source);
     fetch_cancel(&r->fetch);
     entry_unref(&r->hit);

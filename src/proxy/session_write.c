@@ -341,6 +341,7 @@ session_wait_writable(struct session *s)
     s->out.gap_deadline_ms = loop_now_ms(s->worker->loop) +
                              s->worker->proxy->opts.limits.send_timeout_ms;
     session_arm(s);
+    request_hold(s->request);
 }
 
 void

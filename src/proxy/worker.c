@@ -340,6 +340,7 @@ worker_new(const struct worker_opts *opts)
     list_init(&w->acceptors);
     list_init(&w->idle);
     list_init(&w->sessions);
+    list_init(&w->holders);
     list_init(&w->invalidations);
     list_init(&w->flights);
     list_init(&w->requests.free);

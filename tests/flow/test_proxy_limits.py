@@ -7,7 +7,7 @@ import time
 import unittest
 
 from lib import (Connection, FlowTest, Nearside, RedisServer, SampleOrigin,
-                 ScriptedOrigin, WireError, wait_until)
+                 ScriptedOrigin, WireError, pattern, wait_until)
 from lib.scripted import EchoOrigin, Steps, answer, conf, digest
 
 LONG = os.environ.get("NEARSIDE_LONG") == "1"
@@ -32,6 +32,16 @@ class Limits(FlowTest):
             self.assertEqual(got.status, status)
             self.assertEqual(got.fields["Connection"], "close")
             self.assertTrue(client.is_closed())
+
+
+def send_queue(port, peer):
+    """Bytes that the kernel holds from one local port to another."""
+    wanted = f"0100007F:{port:04X} 0100007F:{peer:04X} "
+    with open("/proc/net/tcp") as f:
+        for line in f:
+            if wanted in line:
+                return int(line.split()[4].split(":")[0], 16)
+    return 0
 
 
 def get(*lines, target=b"/x"):
@@ -450,6 +460,63 @@ class SlowReaders(FlowTest):
                     raise WireError("closed")
                 time.sleep(0.01)
         self.assertEqual(self.daemon.metric(HIT, limit="send_total"), 1)
+
+
+    def test_the_kernel_holds_little_for_a_client_that_does_not_read(self):
+        self.start("")
+        client = self.use(Connection(self.daemon.port, receive_buffer=4096))
+        client.request("GET", "/bytes/3000000")
+        client.read_head()
+        peer = client.sock.getsockname()[1]
+        seen = []
+
+        def is_still():
+            seen.append(send_queue(self.daemon.port, peer))
+            return len(seen) > 10 and len(set(seen[-10:])) == 1
+
+        wait_until(is_still, what="nothing is written any more")
+        # 64 KiB, and what the last write brought.
+        self.assertGreater(seen[-1], 0)
+        self.assertLess(seen[-1], 200_000)
+
+    def test_held_max_cuts_who_has_been_at_it_longest(self):
+        """Five hold 400,000 bytes each; 1 MiB is allowed, so two stay."""
+        redis = self.use(RedisServer())
+        origin = self.use(SampleOrigin())
+        self.daemon = daemon = self.use(Nearside(conf(
+            origin.url, 'route "/bytes/*" { }', "held_max = 1MB", redis,
+            workers=1)))
+        wait_until(lambda: "; hit" in daemon.get("/bytes/400000").cache_status,
+                   what="a hit")
+        slow = []
+        for _ in range(5):
+            client = self.use(Connection(daemon.port, receive_buffer=4096))
+            client.request("GET", "/bytes/400000")
+            self.assertIn("; hit", client.read_head().fields["Cache-Status"])
+            slow.append(client)
+        daemon.wait_metric(HIT, 3, limit="held_max")
+        for client in slow[:3]:
+            with self.assertRaises((WireError, OSError)):
+                client.read_exactly(400000)
+        for client in slow[3:]:
+            self.assertEqual(client.read_exactly(400000), pattern(400000))
+        self.assertEqual(daemon.metric(HIT, limit="held_max"), 3)
+        # What is shared counts once; what is small or fast, not at all.
+        for _ in range(10):
+            self.assertEqual(len(daemon.get("/bytes/400000").body), 400000)
+        self.assertEqual(daemon.metric(HIT, limit="held_max"), 3)
+
+    def test_one_alone_is_never_cut_for_what_he_holds(self):
+        redis = self.use(RedisServer())
+        origin = self.use(SampleOrigin())
+        daemon = self.use(Nearside(conf(
+            origin.url, 'route "/bytes/*" { }', "held_max = 1MB", redis)))
+        wait_until(lambda: "; hit" in daemon.get("/bytes/4000000").cache_status,
+                   what="a hit")
+        client = self.use(Connection(daemon.port, receive_buffer=4096))
+        client.request("GET", "/bytes/4000000")
+        client.read_head()
+        self.assertEqual(client.read_exactly(4000000), pattern(4000000))
 
 
 class Objects(FlowTest):

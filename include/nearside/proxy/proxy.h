@@ -45,6 +45,7 @@ struct proxy_limits {
     int64_t send_timeout_ms;          /* 30 s, a gap */
     int64_t send_total_ms;            /* 0: none */
     size_t buffer_max;                /* 64 KiB, a connection and way */
+    uint64_t held_max;                /* 256 MiB, all connections */
     unsigned connections_max;         /* 10,000 */
     unsigned connections_per_ip;      /* 0: none */
     size_t object_max;                /* 8 MiB */
