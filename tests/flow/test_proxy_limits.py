@@ -519,6 +519,54 @@ class SlowReaders(FlowTest):
         self.assertEqual(client.read_exactly(4000000), pattern(4000000))
 
 
+class Origins(FlowTest):
+    """Each limit of an origin and its counter; test_wire_origin_faults.py
+    has what clients see."""
+
+    def script(self, connection, request, n):
+        del n
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n"
+        if request.target == "/silent":
+            self.steps.wait("end")
+        elif request.target == "/stalls":
+            connection.send(head + b"\r\nhello")
+            self.steps.wait("end")
+        elif request.target == "/trickles":
+            connection.send(head + b"\r\n")
+            for _ in range(100):
+                connection.send(b"x")
+                time.sleep(0.05)
+        elif request.target == "/long":
+            connection.send(head + b"A: " + b"a" * 2000 + b"\r\n\r\n")
+        else:
+            connection.send(head + b"A: b\r\n" * 20 + b"\r\n")
+
+    def test_each_is_counted_by_its_cause(self):
+        self.steps = Steps()
+        self.addCleanup(self.steps.go, "end")
+        origin = self.use(ScriptedOrigin(self.script))
+        daemon = self.use(Nearside(conf(
+            origin.url, limits="response_head_max = 1KB"
+            "  response_fields_max = 10", origin_more="first_byte_timeout ="
+            " 300ms  between_bytes_timeout = 300ms  total_timeout = 800ms")))
+        for target, cause, status in (
+                ("/silent", "first_byte", 504),
+                ("/stalls", "between_bytes", None),
+                ("/trickles", "total", None),
+                ("/long", "head_size", 502),
+                ("/many", "head_size", 502)):
+            with self.subTest(target=target):
+                before = daemon.metric("nearside_origin_errors_total",
+                                       cause=cause)
+                if status is None:
+                    with self.assertRaises((WireError, OSError)):
+                        daemon.get(target)
+                else:
+                    self.assertEqual(daemon.get(target).status, status)
+                self.assertEqual(daemon.metric(
+                    "nearside_origin_errors_total", cause=cause), before + 1)
+
+
 class Objects(FlowTest):
     def test_object_max_is_delivered_and_not_stored(self):
         def script(connection, request, n):
