@@ -6,7 +6,7 @@ import time
 
 from lib import FlowTest, Nearside, RedisServer, SampleOrigin, wait_until
 from lib.scripted import conf
-from lib.slow import Crowd, Good
+from lib.slow import Crowd, Good, measured
 
 HIT = "nearside_limits_hit_total"
 COUNT = 300
@@ -32,11 +32,23 @@ class Crowds(FlowTest):
                        cls.daemon.get(t).cache_status, what="a hit")
         cls.good = cls.use_in_class(
             Good(cls.daemon.port, HITS, PASSES))
-        cls.good.calm(1.5)
 
-    def assert_all_ended(self, crowd, limit):
-        """While they trickle; and good requests noticed nothing."""
-        marks = self.good.marks()
+    def assert_all_ended(self, limit, first, more=b"", receive_buffer=None,
+                         statuses=None):
+        """While they trickle; and good requests notice nothing."""
+        def attack():
+            self.good.calm(1)
+            marks = self.good.marks()
+            with Crowd(self.daemon.port, COUNT, first, more,
+                       receive_buffer) as crowd:
+                self.wait_all_ended(crowd, limit)
+                if statuses is not None:
+                    self.assertEqual(crowd.statuses(), statuses)
+            self.good.check(marks, floor=0.025)
+
+        measured(attack, 3)
+
+    def wait_all_ended(self, crowd, limit):
         before = self.daemon.metric(HIT, limit=limit)
         end = time.monotonic() + 10
         while self.daemon.metric(HIT, limit=limit) < before + COUNT:
@@ -44,38 +56,40 @@ class Crowds(FlowTest):
             crowd.tick()
             time.sleep(0.1)  # the pace of the crowd
         self.assertEqual(self.daemon.metric(HIT, limit=limit), before + COUNT)
-        print("  ", self.good.check(marks, floor=0.025))
 
     def test_slow_heads(self):
-        with Crowd(self.daemon.port, COUNT, b"GET /x HTTP/1.1\r\nHost: test",
-                   b"\r\nX-a: b") as crowd:
-            self.assert_all_ended(crowd, "head_timeout")
-            self.assertEqual(crowd.statuses(), [408] * COUNT)
+        self.assert_all_ended(
+            "head_timeout", b"GET /x HTTP/1.1\r\nHost: test", b"\r\nX-a: b",
+            statuses=[408] * COUNT)
 
     def test_slow_bodies(self):
-        with Crowd(self.daemon.port, COUNT,
-                   b"POST /x HTTP/1.1\r\nHost: test\r\nContent-Length: 4096"
-                   b"\r\n\r\n", b"x") as crowd:
-            self.assert_all_ended(crowd, "body_min_rate")
-            self.assertEqual(crowd.statuses(), [408] * COUNT)
+        self.assert_all_ended(
+            "body_min_rate", b"POST /x HTTP/1.1\r\nHost: test\r\n"
+            b"Content-Length: 4096\r\n\r\n", b"x", statuses=[408] * COUNT)
 
     def test_slow_readers(self):
-        with Crowd(self.daemon.port, COUNT,
-                   b"GET /bytes/300000 HTTP/1.1\r\nHost: test\r\n\r\n",
-                   receive_buffer=2048) as crowd:
-            self.assert_all_ended(crowd, "send_timeout")
+        self.assert_all_ended(
+            "send_timeout", b"GET /bytes/300000 HTTP/1.1\r\nHost: test"
+            b"\r\n\r\n", receive_buffer=2048)
 
     def test_a_thousand_ranges_are_one_plain_answer(self):
         """Row 93; and more than a field may be long are 431."""
-        marks = self.good.marks()
-        for ranges, status in ((1000, 200), (2000, 431)):
-            asked = "bytes=0-" + "".join(f",5-{n}" for n in range(ranges))
-            head = (f"GET /products/1 HTTP/1.1\r\nHost: test\r\n"
-                    f"Range: {asked}\r\n\r\n")
-            with Crowd(self.daemon.port, COUNT, head.encode()) as crowd:
-                self.assertEqual(crowd.statuses(), [status] * COUNT)
-        self.assertEqual(self.daemon.metric(HIT, limit="field_max"), COUNT)
-        self.good.check(marks, floor=0.025)
+        def attack():
+            self.good.calm(1)
+            marks = self.good.marks()
+            for ranges, status in ((1000, 200), (2000, 431)):
+                asked = "bytes=0-" + "".join(f",5-{n}" for n in range(ranges))
+                head = (f"GET /products/1 HTTP/1.1\r\nHost: test\r\n"
+                        f"Range: {asked}\r\n\r\n")
+                with Crowd(self.daemon.port, COUNT, head.encode()) as crowd:
+                    self.assertEqual(crowd.statuses(), [status] * COUNT)
+            self.good.check(marks, floor=0.025)
+
+        before = self.daemon.metric(HIT, limit="field_max")
+        measured(attack, 3)
+        counted = self.daemon.metric(HIT, limit="field_max") - before
+        self.assertGreaterEqual(counted, COUNT)
+        self.assertEqual(counted % COUNT, 0)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import unittest
 from lib import (FlowTest, Nearside, Process, RedisServer, SampleOrigin,
                  wait_until)
 from lib.scripted import conf
-from lib.slow import Crowd, Good
+from lib.slow import Crowd, Good, measured
 
 HIT = "nearside_limits_hit_total"
 CONNECTIONS = 2000
@@ -43,15 +43,8 @@ class SlowHttp(FlowTest):
                        self.daemon.get(t).cache_status, what="a hit")
         self.good = self.use(Good(self.daemon.port, HITS, PASSES, local))
 
-    def twice(self, measure):
-        try:
-            return measure()
-        except AssertionError as error:
-            print(f"\n  again: {error}")
-            return measure()
-
     def attack(self, *mode, **more):
-        return self.twice(lambda: self.attack_once(*mode, **more))
+        return measured(lambda: self.attack_once(*mode, **more))
 
     def attack_once(self, *mode, target="/products/1", most=CONNECTIONS):
         """Runs it to its end; good requests are measured before and all the
@@ -123,7 +116,7 @@ class SlowHttp(FlowTest):
         self.start("connections_per_ip = 0  head_timeout = 120s"
                    f"  connections_max = {2 * HALF_OPEN}")
         before = self.daemon.process.memory_kb()
-        self.twice(self.half_open)
+        measured(self.half_open)
         each = (self.daemon.process.memory_kb("VmHWM") - before) / HALF_OPEN
         print(f"  {each:.1f} KiB each")
         self.assertLess(each, 16)

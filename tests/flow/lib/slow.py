@@ -1,11 +1,16 @@
 """Crowds of slow clients, and good requests whose times are measured
 meanwhile."""
 
+import os
 import selectors
 import socket
 import time
 
 from .load import Load, quantile
+
+
+# A sanitizer makes everything slow, and unevenly so.
+SLACK = 20 if os.environ.get("NEARSIDE_SANITIZE") else 1
 
 
 class Crowd:
@@ -72,6 +77,21 @@ class Crowd:
         self.close()
 
 
+class TooSlow(AssertionError):
+    """Good requests took longer than they may."""
+
+
+def measured(measure, times=2):
+    """measure(); if it finds things too slow, again, since a machine may
+    have had something else to do."""
+    for _ in range(times - 1):
+        try:
+            return measure()
+        except TooSlow as error:
+            print(f"\n  again: {error}")
+    return measure()
+
+
 class Good:
     """Good requests at a steady rate: hits and passes over connections that
     are kept, and hits on new ones. `calm` has to be called first."""
@@ -121,8 +141,8 @@ class Good:
                 f" -> {quantile(answers, 0.5) * 1e3:.1f} ms, p99"
                 f" {before * 1e3:.1f} -> {after * 1e3:.1f} ms"
                 f" ({len(answers)})")
-            if after > max(factor * before, before + floor):
-                raise AssertionError("; ".join(said))
+            if after > max(factor * before, before + floor * SLACK):
+                raise TooSlow("; ".join(said))
         return "; ".join(said)
 
     def __enter__(self):
