@@ -94,9 +94,15 @@ def measured(measure, times=2):
 
 class Good:
     """Good requests at a steady rate: hits and passes over connections that
-    are kept, and hits on new ones. `calm` has to be called first."""
+    are kept, and hits on new ones. `calm` has to be called first.
 
-    def __init__(self, port, hits, passes, local="127.0.0.1"):
+    beside: another Good, of a daemon that nobody attacks: what it suffers
+    is the machine's doing.
+    """
+
+    def __init__(self, port, hits, passes, local="127.0.0.1", beside=None):
+        self.beside = beside
+
         def judge(answer):
             if answer.status != 200:
                 return f"status {answer.status}"
@@ -113,7 +119,10 @@ class Good:
         self.before = None
 
     def marks(self):
-        return {name: load.mark() for name, load in self.loads.items()}
+        marks = {name: load.mark() for name, load in self.loads.items()}
+        if self.beside is not None:
+            marks["beside"] = self.beside.marks()
+        return marks
 
     def since(self, marks):
         return {name: load.since(marks[name])
@@ -129,8 +138,8 @@ class Good:
     def check(self, marks, factor=2.0, floor=0.010):
         """Nobody failed since the marks, and no kind's p99 is above factor
         times what it was nor, where that is less, above it by floor: on two
-        cores that the attackers share, a few ms are the scheduler's.
-        Returns a line of figures."""
+        cores that the attackers share, a few ms are the scheduler's. Nor is
+        it above factor times what it is beside. Returns a line of figures."""
         said = []
         for name, answers in self.since(marks).items():
             self.loads[name].check()
@@ -141,6 +150,11 @@ class Good:
                 f" -> {quantile(answers, 0.5) * 1e3:.1f} ms, p99"
                 f" {before * 1e3:.1f} -> {after * 1e3:.1f} ms"
                 f" ({len(answers)})")
+            if self.beside is not None:
+                usual = quantile(
+                    self.beside.since(marks["beside"])[name], 0.99)
+                said[-1] += f", beside {usual * 1e3:.1f} ms"
+                before = max(before, usual)
             if after > max(factor * before, before + floor * SLACK):
                 raise TooSlow("; ".join(said))
         return "; ".join(said)
