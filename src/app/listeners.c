@@ -49,6 +49,7 @@ server_open_listeners(struct server *s)
                 conf->listen.items[i], MODE_CLIENTS, "http", &s->fds[i])) {
             return false;
         }
+        listen_limit_unsent(s->fds[i], conf->limits.buffer_max);
         s->fds_len++;
     }
     if (conf->metrics != NULL &&

@@ -23,7 +23,10 @@ enum {
     SETUP_ARENA_MAX = 16 * 1024 * 1024,
     /* Fds that are not connections: listeners, logs, Redis, epoll. */
     FDS_RESERVED = 256,
-    CONNECTIONS_MIN = 64,
+    /* With fewer than this there is no service. */
+    FDS_MIN = 128,
+    /* No machine has memory for more connections than that. */
+    FDS_USED_MAX = 1000000,
 };
 
 /* --- ending ------------------------------------------------------------ */
@@ -118,24 +121,51 @@ is_ready(void *ctx)
 
 /* --- starting ---------------------------------------------------------- */
 
-/* All the fds we may have; the connections that leaves room for. */
-static unsigned
-connections_allowed(void)
+/* Raises the limit of open files as far as we may. False: too few. */
+static bool
+start_fds(struct server *s)
 {
     struct rlimit limit;
-    rlim_t fds;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        return CONNECTIONS_MIN;
-    }
+    MUST(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
-    fds = limit.rlim_cur > 1000000 ? 1000000 : limit.rlim_cur;
-    if (fds < FDS_RESERVED + 2 * CONNECTIONS_MIN) {
-        return CONNECTIONS_MIN;
+    MUST(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    s->fds_max =
+        limit.rlim_cur > FDS_USED_MAX ? FDS_USED_MAX : (unsigned)limit.rlim_cur;
+    if (s->fds_max < FDS_MIN) {
+        fprintf(stderr, "nearside: %u open files are allowed, %d are needed\n",
+            s->fds_max, FDS_MIN);
+        return false;
     }
+    return true;
+}
+
+/* The connections that the fds leave room for. */
+static unsigned
+connections_allowed(const struct server *s)
+{
+    unsigned others =
+        s->fds_max / 2 < FDS_RESERVED ? s->fds_max / 2 : FDS_RESERVED;
+
     /* A connection may need a second fd, to the origin. */
-    return (unsigned)((fds - FDS_RESERVED) / 2);
+    return (s->fds_max - others) / 2;
+}
+
+/* What the conf says, even if the fds may not suffice: many a connection
+   never needs a second one. */
+static unsigned
+connections_max(const struct server *s)
+{
+    unsigned allowed = connections_allowed(s);
+    unsigned wanted = s->conf->limits.connections_max;
+
+    if (wanted > allowed) {
+        log_event(s->ring, LOG_LEVEL_WARN, "open_files_few",
+            "allowed=\"%u\" connections_max=\"%u\" advised=\"%u\"", s->fds_max,
+            wanted, allowed);
+    }
+    return wanted == 0 ? allowed : wanted;
 }
 
 static bool
@@ -199,9 +229,8 @@ start_proxy(struct server *s)
     opts.groups_len = s->groups_len;
     opts.redis = s->redis;
     opts.workers = s->threads_len;
-    if (opts.limits.connections_max == 0) {
-        opts.limits.connections_max = connections_allowed();
-    }
+    opts.fds_max = s->fds_max;
+    opts.limits.connections_max = connections_max(s);
     if (s->conf->access_log.target.target != LOG_TARGET_NONE) {
         opts.on_access = s->conf->access_log.format == CONF_ACCESS_JSON
                              ? access_json
@@ -298,8 +327,9 @@ start_parts(struct server *s)
     s->threads_len = s->conf->workers > 0 ? s->conf->workers : cpus_usable();
     s->threads = calloc(s->threads_len, sizeof(*s->threads));
     return s->registry != NULL && s->resolver != NULL && s->control != NULL &&
-           s->threads != NULL && start_log(s) && server_open_listeners(s) &&
-           start_origins(s) && start_redis(s) && start_proxy(s);
+           s->threads != NULL && start_fds(s) && start_log(s) &&
+           server_open_listeners(s) && start_origins(s) && start_redis(s) &&
+           start_proxy(s);
 }
 
 static bool

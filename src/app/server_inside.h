@@ -36,6 +36,7 @@ struct server {
     struct loop *control;
     struct signals *signals;
     struct redis *redis;
+    unsigned fds_max; /* open files allowed */
     struct origin_group **groups;
     size_t groups_len;
     struct proxy *proxy;

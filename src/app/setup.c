@@ -91,12 +91,14 @@ setup_limits(const struct conf_limits *c, struct proxy_limits *out)
         .send_timeout_ms = c->send_timeout_ms,
         .send_total_ms = c->send_total_ms,
         .buffer_max = c->buffer_max,
+        .held_max = c->held_max,
         .connections_max = c->connections_max,
         .connections_per_ip = c->connections_per_ip,
         .object_max = c->object_max,
         .flight_wait_ms = c->flight_wait_ms,
         .variants_max = c->variants_max,
         .flights_max = c->flights_max,
+        .new_keys_max = c->new_keys_max,
     };
 }
 

@@ -84,6 +84,26 @@ set_options(int fd, const struct address *to, const struct dial_opts *opts)
     }
 }
 
+/* The first four are for want of something on our side. EAGAIN: a unix socket
+ * whose backlog is full. */
+static enum rc
+rc_of(int error)
+{
+    switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        return RC_LIMIT;
+    case ECONNREFUSED:
+    case ENOENT:
+    case EAGAIN:
+        return RC_REFUSED;
+    default:
+        return RC_IO;
+    }
+}
+
 static enum rc
 dial_connect(
     struct dial *dial, const struct address *to, const struct dial_opts *opts)
@@ -92,14 +112,11 @@ dial_connect(
         to->u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0) {
-        return RC_IO;
+        return rc_of(errno);
     }
     set_options(fd, to, opts);
     if (connect(fd, &to->u.any, to->len) != 0 && errno != EINPROGRESS) {
-        /* EAGAIN: a unix socket whose backlog is full. */
-        enum rc rc = errno == ECONNREFUSED || errno == ENOENT || errno == EAGAIN
-                         ? RC_REFUSED
-                         : RC_IO;
+        enum rc rc = rc_of(errno);
         close(fd);
         return rc;
     }

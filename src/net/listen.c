@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -79,6 +80,15 @@ listen_open(const struct address *at, unsigned mode, int *out_fd,
     }
     *out_fd = fd;
     return RC_OK;
+}
+
+void
+listen_limit_unsent(int fd, size_t unsent_max)
+{
+    unsigned max = unsent_max < UINT_MAX ? (unsigned)unsent_max : UINT_MAX;
+
+    /* Refused on a unix socket, whose buffer does not grow. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &max, sizeof(max));
 }
 
 struct acceptor {

@@ -6,11 +6,20 @@
  * further on; so pushing a deadline back, which happens with every request,
  * is one store. Cancelling leaves the slot's bit set: a wake-up in vain, at
  * most one a slot and round.
+ *
+ * A turn fires FIRE_TURN_MAX timers; what else is due waits for the next
+ * one, behind whatever sockets are ready: thousands of clients that run out
+ * of time together must not hold up the others.
  */
 #include <event2/event.h>
 #include <stdlib.h>
 
 #include "net/loop_private.h"
+
+enum {
+    /* Cutting off a client costs some 50 us: 2 ms or so. */
+    FIRE_TURN_MAX = 32,
+};
 
 static int64_t
 tick_after(int64_t ms)
@@ -29,8 +38,8 @@ wheel_arm(struct loop *loop, int64_t tick)
     if (tick >= w->armed_tick) {
         return;
     }
-    if (delay_ms < 1) {
-        delay_ms = 1;
+    if (delay_ms < 0) {
+        delay_ms = 0;
     }
     tv.tv_sec = delay_ms / 1000;
     tv.tv_usec = delay_ms % 1000 * 1000;
@@ -59,8 +68,9 @@ wheel_place(struct loop *loop, struct loop_timer *timer)
     wheel_arm(loop, tick);
 }
 
-static void
-wheel_run_slot(struct loop *loop, int64_t tick)
+/* False: *budget is used up, and the rest stays in the slot. */
+static bool
+wheel_run_slot(struct loop *loop, int64_t tick, unsigned *budget)
 {
     struct wheel *w = &loop->wheel;
     size_t slot = (size_t)tick % WHEEL_SLOTS;
@@ -70,7 +80,7 @@ wheel_run_slot(struct loop *loop, int64_t tick)
     w->bits[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
     list_init(&due);
     list_splice(&due, &w->slots[slot]);
-    while ((link = list_pop(&due)) != NULL) {
+    while (*budget > 0 && (link = list_pop(&due)) != NULL) {
         struct loop_timer *timer = CONTAINER_OF(link, struct loop_timer, link);
         if (timer->deadline_ms > clock_now_ms(&loop->clock)) {
             wheel_place(loop, timer);
@@ -78,7 +88,14 @@ wheel_run_slot(struct loop *loop, int64_t tick)
         }
         timer->deadline_ms = 0;
         timer->fire(timer->ctx);
+        (*budget)--;
     }
+    if (list_is_empty(&due)) {
+        return true;
+    }
+    list_splice(&w->slots[slot], &due);
+    w->bits[slot / 64] |= UINT64_C(1) << (slot % 64);
+    return false;
 }
 
 /* The next tick whose slot may hold timers, or INT64_MAX. */
@@ -101,6 +118,7 @@ on_wheel(evutil_socket_t fd, short what, void *ctx)
 {
     struct loop *loop = OBJ_OF(struct loop, ctx, LOOP_MAGIC);
     struct wheel *w = &loop->wheel;
+    unsigned budget = FIRE_TURN_MAX;
     int64_t now_tick;
     int64_t next;
 
@@ -115,7 +133,10 @@ on_wheel(evutil_socket_t fd, short what, void *ctx)
     }
     while (w->done_tick < now_tick) {
         w->done_tick++;
-        wheel_run_slot(loop, w->done_tick);
+        if (!wheel_run_slot(loop, w->done_tick, &budget)) {
+            w->done_tick--;
+            break;
+        }
     }
     next = wheel_next(w);
     if (next != INT64_MAX) {

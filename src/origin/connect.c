@@ -171,6 +171,9 @@ error_of_dial(enum rc rc)
     if (rc == RC_NOMEM) {
         return ORIGIN_ERROR_NOMEM;
     }
+    if (rc == RC_LIMIT) { /* ours: no fd is left */
+        return ORIGIN_ERROR_LIMIT;
+    }
     return rc == RC_TIMEOUT ? ORIGIN_ERROR_CONNECT_TIMEOUT
                             : ORIGIN_ERROR_CONNECT;
 }

@@ -241,19 +241,25 @@ out_forget(struct exchange *x)
 
 /* Leaves whatever the state holds on to; the connection is gone before. */
 static void
-over(struct exchange *x)
+enter_end(struct exchange *x, enum exchange_state state)
 {
-    struct origin_pool *pool = x->pool;
-
     MUST(x->conn == NULL);
     if (x->state == EXCHANGE_NAMES) {
         list_remove(&x->link);
     }
     if (x->state == EXCHANGE_DIAL) {
         dial_cancel(&x->dial);
-        origin_group_release(pool->group);
+        origin_group_release(x->pool->group);
     }
-    x->state = EXCHANGE_OVER;
+    x->state = state;
+}
+
+static void
+over(struct exchange *x)
+{
+    struct origin_pool *pool = x->pool;
+
+    enter_end(x, EXCHANGE_OVER);
     loop_task_cancel(&x->task);
     exchange_in_drop(x);
     out_forget(x);
@@ -330,7 +336,7 @@ void
 exchange_fail_later(struct exchange *x, enum origin_error error)
 {
     conn_drop(x);
-    x->state = EXCHANGE_FAILING;
+    enter_end(x, EXCHANGE_FAILING);
     x->error = error;
     loop_defer(x->pool->loop, &x->task);
 }

@@ -63,10 +63,10 @@ has_content(const struct exchange_request *request)
 
 /*
  * May the connection be used again, as far as the request goes? An origin
- * that answers without reading the content takes it for its next request
- *, and with some methods hardly any reads it. One that
- * sends content with HEAD does so when the next request is on its way. That
- * next one may be another client's; so the operator has to vouch for it.
+ * that answers without reading the content takes it for its next request,
+ * and with some methods hardly any reads it. One that sends content with HEAD
+ * does so when the next request is on its way. That next one may be another
+ * client's; so the operator has to vouch for it.
  */
 static bool
 is_last(const struct exchange *x)

@@ -163,16 +163,16 @@ static void
 on_head(void *ctx, const struct head *head)
 {
     struct fetch *fetch = OBJ_OF(struct fetch, ctx, FETCH_MAGIC);
-    size_t object_max = fetch->worker->proxy->opts.limits.object_max;
+    const struct proxy_limits *limits = &fetch->worker->proxy->opts.limits;
     struct fetch_plan plan;
-    struct fill_opts opts = {
-        .window = FETCH_WINDOW, .on_room = on_room, .ctx = fetch};
+    struct fill_opts opts = {.on_room = on_room, .ctx = fetch};
 
     fetch->head_us = clock_now_us(loop_clock(fetch->worker->loop));
     plan = fetch->callbacks->on_head(fetch->ctx, head);
     opts.is_kept = plan.is_kept;
-    opts.held_max = plan.is_kept ? object_max + 2 * (size_t)FETCH_WINDOW
-                                 : 2 * (size_t)FETCH_WINDOW;
+    /* What only passes through waits for one client. */
+    opts.window = plan.is_kept ? FETCH_WINDOW : limits->buffer_max;
+    opts.held_max = 2 * opts.window + (plan.is_kept ? limits->object_max : 0);
     fetch->is_kept = plan.is_kept;
     fetch->fill = fetch_new_fill(fetch, head, &plan, &opts);
     if (fetch->fill == NULL) {

@@ -154,6 +154,13 @@ fill_unref(struct fill **pfill)
     free(fill);
 }
 
+uint32_t
+fill_sharers(const struct fill *fill)
+{
+    MUST_OBJ(fill, FILL_MAGIC);
+    return atomic_load_explicit(&fill->refs, memory_order_relaxed);
+}
+
 const struct message *
 fill_message(const struct fill *fill)
 {

@@ -49,6 +49,9 @@ struct fill *fill_new(struct loop *owner, const struct message *message,
 struct fill *fill_ref(struct fill *fill);
 void fill_unref(struct fill **fill);
 
+/* Those who keep it in memory, the owner included. */
+uint32_t fill_sharers(const struct fill *fill);
+
 /* What stands before the body; does not change. */
 const struct message *fill_message(const struct fill *fill);
 

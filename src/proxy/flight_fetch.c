@@ -185,7 +185,9 @@ tell_fill(struct flight_run *run, struct fill *fill)
             run->variant_key.ptr + run->variant_key.len - DIGEST_LEN,
             DIGEST_LEN);
     }
-    flight_tell(run, &result, v->is_storable);
+    /* What no lease guards is for those who wait already: whoever comes later
+       must see what was written meanwhile, and his coming lets the key in. */
+    flight_tell(run, &result, v->is_storable && !run->is_kept_out);
 }
 
 /* A 304 that identifies nothing stored is of no use to anybody (RFC 9111

@@ -48,6 +48,7 @@ struct flight_run {
     int64_t wants_since_ms; /* wall: what was made before is not good enough;
                                0: anything fresh is */
     bool is_resolved;       /* whoever waits has been told */
+    bool is_kept_out;       /* a new key that is not to be stored yet */
     bool is_background;     /* told of a stale entry; the run renews it */
     bool is_lease_asked;
     bool is_get_failed;

@@ -5,6 +5,7 @@
  *     |     --stale, may be used meanwhile--> ENTRY, and on in the background
  *     |     --a Vary record--> ENTRY: each waiter looks for its own variant
  *     |none, or stale
+ *     |a new key among too many --> fetch, store nothing
  *   lease: SET <lease> <token> NX PX, GET <entry>, in one go
  *     |won, still no entry    |lost, entry there --> ENTRY
  *     |                       |lost, none: pause, lease again, up to
@@ -217,6 +218,21 @@ flight_send_get(struct flight_run *run, redis_reply_fn on_reply)
         (const struct slice[]){SLICE("GET"), run->entry_key});
 }
 
+/* In a flood of new keys this one may have come to be used once only: then
+   Redis hears no more of it, not even of a lease. */
+static bool
+is_kept_out(struct flight_run *run)
+{
+    struct worker *w = run->worker;
+
+    if (run->stale == NULL && !doorkeeper_admits(w->proxy->doorkeeper, run->key,
+                                  loop_now_ms(w->loop))) {
+        worker_count_limit(w, LIMIT_NEW_KEYS);
+        run->is_kept_out = true;
+    }
+    return run->is_kept_out;
+}
+
 static void
 on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
 {
@@ -229,7 +245,7 @@ on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
         return;
     }
     /* A reply that is an error, or none: fetch, but store nothing. */
-    if (rc != RC_OK || reply->type == REDIS_ERROR) {
+    if (rc != RC_OK || reply->type == REDIS_ERROR || is_kept_out(run)) {
         flight_fetch(run);
         return;
     }

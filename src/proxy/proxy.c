@@ -82,6 +82,7 @@ fill_defaults(struct proxy_limits *l)
     DEFAULT(idle_timeout_ms, 30000);
     DEFAULT(send_timeout_ms, 30000);
     DEFAULT(buffer_max, 64 * 1024);
+    DEFAULT(held_max, 256 * 1024 * 1024);
     DEFAULT(connections_max, 10000);
     DEFAULT(object_max, 8 * 1024 * 1024);
     DEFAULT(flight_wait_ms, 5000);
@@ -135,9 +136,11 @@ proxy_new(const struct proxy_opts *opts, struct metric_registry *registry)
     redis_script_init(&proxy->scripts.release, release_script);
     proxy->flights = flight_table_new(proxy->opts.limits.flights_max);
     proxy->peers = peers_new(proxy->opts.limits.connections_per_ip);
+    proxy->doorkeeper = doorkeeper_new(proxy->opts.limits.new_keys_max);
     proxy->workers = calloc(opts->workers, sizeof(*proxy->workers));
     if (proxy->flights == NULL || proxy->peers == NULL ||
-        proxy->workers == NULL || !words_make(proxy)) {
+        proxy->doorkeeper == NULL || proxy->workers == NULL ||
+        !words_make(proxy)) {
         proxy_free(&proxy);
         return NULL;
     }
@@ -157,6 +160,7 @@ proxy_free(struct proxy **pproxy)
     *pproxy = NULL;
     flight_table_free(&proxy->flights);
     peers_free(&proxy->peers);
+    doorkeeper_free(&proxy->doorkeeper);
     free(proxy->workers);
     free(proxy->metrics.requests);
     free((char *)(uintptr_t)proxy->via.ptr);

@@ -8,6 +8,7 @@
 #include "nearside/base/hash.h"
 #include "nearside/base/metric.h"
 #include "nearside/http/date.h"
+#include "nearside/memory/doorkeeper.h"
 #include "nearside/net/listen.h"
 #include "nearside/net/loop.h"
 #include "nearside/origin/group.h"
@@ -80,6 +81,7 @@ struct proxy {
     struct proxy_metrics metrics;
     struct flight_table *flights;
     struct peers *peers;
+    struct doorkeeper *doorkeeper;
     atomic_uint connections;
     struct worker **workers; /* [opts.workers]; NULL until made */
 };
@@ -100,7 +102,10 @@ struct worker {
     struct redis_client *redis; /* NULL: no shared tier */
     struct origin_pool **pools; /* [opts.groups_len] */
     struct list acceptors;
-    struct list sessions;
+    struct list idle;     /* sessions without a request, longest idle first */
+    struct list sessions; /* all others */
+    struct list holders;  /* requests, the longest at it first */
+    uint64_t held;        /* bytes, by them */
     struct list invalidations;
     struct list puts;
     struct list flights; /* owned by this worker */
@@ -110,6 +115,7 @@ struct worker {
     _Atomic(struct handoff *) handoffs; /* accepted elsewhere, for us */
     struct loop_message handoff_message;
     struct loop_message drain_message;
+    struct loop_message shed_message;
     atomic_bool is_draining;
     bool is_drained;
     void (*on_drained)(void *ctx);

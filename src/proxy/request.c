@@ -35,6 +35,7 @@ request_new(struct worker *worker)
         return NULL;
     }
     arena_init(&r->arena, REQUEST_ARENA_MAX);
+    list_init(&r->holder);
     buf_init(&r->in, worker->proxy->opts.limits.head_max + REQUEST_AHEAD_MAX);
     return r;
 }
@@ -151,6 +152,7 @@ request_drop(struct request *r)
         struct request *waiting = r;
         request_unref(&waiting);
     }
+    request_hold_end(r);
     source_close(&r->source);
     fetch_cancel(&r->fetch);
     claim_drop(r);

@@ -90,6 +90,8 @@ struct request {
     struct entry *hit;
     struct source source;
     struct response response;
+    struct list holder; /* worker's holders, while its client holds much */
+    uint64_t held;      /* bytes, as counted there */
 
     /* For Cache-Status, log and metrics. */
     enum result result;
@@ -202,6 +204,11 @@ void request_find_client(struct request *r);
 
 /* host, target, variant, key and the key in Redis. RC_NOMEM. */
 enum rc request_make_keys(struct request *r) RC_MUST_CHECK;
+
+/* Its answer waits for the client: count what that holds, and let go of
+   somebody if it is too much in all; may abort this stream too. */
+void request_hold(struct request *r);
+void request_hold_end(struct request *r);
 
 /* Metrics and the access line, once, when the request is over. */
 void request_account(struct request *r);

@@ -57,6 +57,22 @@ earlier(int64_t a, int64_t b)
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
+/* Does a part of the answer wait for the client, not for the origin? */
+static bool
+is_sending(const struct session *s)
+{
+    return s->out.is_active &&
+           (s->out.pre_len > 0 || s->out.data_left > 0 || s->out.post.len > 0);
+}
+
+static int64_t
+send_total_ms(const struct session *s)
+{
+    int64_t total_ms = s->worker->proxy->opts.limits.send_total_ms;
+
+    return total_ms > 0 ? s->out.start_ms + total_ms : INT64_MAX;
+}
+
 static int64_t
 busy_deadline(struct session *s, int64_t now_ms)
 {
@@ -69,14 +85,9 @@ busy_deadline(struct session *s, int64_t now_ms)
             deadline = earlier(deadline, now_ms + RATE_CHECK_MS);
         }
     }
-    /* While the answer waits for the client, not for the origin. */
-    if (s->out.is_active &&
-        (s->out.pre_len > 0 || s->out.data_left > 0 || s->out.post.len > 0)) {
-        deadline = earlier(deadline, now_ms + limits->send_timeout_ms);
-        if (limits->send_total_ms > 0) {
-            deadline =
-                earlier(deadline, s->out.start_ms + limits->send_total_ms);
-        }
+    if (is_sending(s)) {
+        deadline = earlier(deadline, s->out.gap_deadline_ms);
+        deadline = earlier(deadline, send_total_ms(s));
     }
     return deadline;
 }
@@ -152,19 +163,20 @@ session_check_body(struct session *s)
 static void
 busy_timer(struct session *s)
 {
-    const struct proxy_limits *limits = &s->worker->proxy->opts.limits;
     int64_t now_ms = loop_now_ms(s->worker->loop);
 
-    if (s->in.state == BODY_WANTED) {
+    /* Sending first: a client whose content comes well may yet not read. */
+    if (is_sending(s) && now_ms >= send_total_ms(s)) {
+        worker_count_limit(s->worker, LIMIT_SEND_TOTAL);
+        session_end(s, true);
+    } else if (is_sending(s) && now_ms >= s->out.gap_deadline_ms) {
+        worker_count_limit(s->worker, LIMIT_SEND_TIMEOUT);
+        session_end(s, true);
+    } else if (s->in.state == BODY_WANTED) {
         body_timer(s, now_ms);
-        return;
+    } else {
+        session_arm(s);
     }
-    worker_count_limit(
-        s->worker, limits->send_total_ms > 0 &&
-                           now_ms >= s->out.start_ms + limits->send_total_ms
-                       ? LIMIT_SEND_TOTAL
-                       : LIMIT_SEND_TIMEOUT);
-    session_end(s, true);
 }
 
 static void
@@ -192,6 +204,13 @@ on_timer(void *ctx)
     case SESSION_DEAD:
         break;
     }
+}
+
+void
+session_place(struct session *s, struct list *where)
+{
+    list_remove(&s->link);
+    list_push_back(where, &s->link);
 }
 
 /* --- life -------------------------------------------------------------- */
@@ -279,7 +298,7 @@ session_start(struct worker *worker, int own_fd, const struct address *peer)
     loop_task_init(&s->flush, on_flush, s);
     loop_timer_init(&s->timer, worker->loop, on_timer, s);
     list_init(&s->link);
-    list_push_back(&worker->sessions, &s->link);
+    list_push_back(&worker->idle, &s->link);
     atomic_fetch_add(&worker->sessions_len, 1);
     metric_inc(worker->block, worker->proxy->metrics.connections);
     metric_inc(worker->block, worker->proxy->metrics.connections_total);
@@ -294,6 +313,7 @@ session_end(struct session *s, bool is_abort)
     if (s->state == SESSION_DEAD) {
         return;
     }
+    session_place(s, &s->worker->sessions);
     s->state = SESSION_DEAD;
     conn_want_read(s->conn, false);
     conn_want_write(s->conn, false);
@@ -393,8 +413,7 @@ session_next(struct session *s, struct slice rest)
         }
     } else {
         s->state = SESSION_IDLE;
-        list_remove(&s->link); /* now it is the least long idle */
-        list_push_back(&s->worker->sessions, &s->link);
+        session_place(s, &s->worker->idle);
         buf_trim(&s->more);
         if (s->is_eof) {
             session_end(s, false);

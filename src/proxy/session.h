@@ -56,6 +56,7 @@ struct session_out {
     uint64_t length_left; /* with a Content-Length */
     uint64_t body_sent;
     int64_t start_ms;
+    int64_t gap_deadline_ms;       /* while it waits for the client */
     char line[CHUNK_LINE_MAX + 2]; /* CRLF of the last chunk, next size */
 };
 
@@ -80,7 +81,7 @@ struct session {
     struct stream stream; /* first: the request's way here */
     uint32_t magic;
     enum session_state state;
-    struct list link; /* worker's sessions; least recently idle first */
+    struct list link; /* worker's idle ones, longest idle first; or others */
     struct worker *worker;
     struct conn *conn;
     struct request *request; /* from the first byte to the end */
@@ -119,6 +120,7 @@ void session_check_body(struct session *s); /* its rate; arms the timer */
 void session_write(struct session *s);      /* as much as the socket takes */
 void session_answered(struct session *s);
 void session_arm(struct session *s);
+void session_place(struct session *s, struct list *where); /* at its end */
 void session_wants(struct session *s);
 
 void stream_respond(struct stream *stream, const struct response *response);

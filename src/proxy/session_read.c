@@ -162,6 +162,7 @@ read_first(struct session *s)
     }
     s->request = r;
     s->state = SESSION_HEAD;
+    session_place(s, &s->worker->sessions);
     session_read_head(s);
     if (s->state == SESSION_HEAD) {
         session_arm(s);
@@ -330,6 +331,9 @@ body_step(struct session *s)
     }
     rc = body_decode(s, in, &eaten);
     if (rc != RC_OK && rc != RC_AGAIN) {
+        if (rc == RC_LIMIT) {
+            worker_count_limit(s->worker, LIMIT_CHUNK_FRAMING);
+        }
         body_fail(s, 400);
         return false;
     }

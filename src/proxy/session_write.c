@@ -338,7 +338,10 @@ static void
 session_wait_writable(struct session *s)
 {
     conn_want_write(s->conn, true);
+    s->out.gap_deadline_ms = loop_now_ms(s->worker->loop) +
+                             s->worker->proxy->opts.limits.send_timeout_ms;
     session_arm(s);
+    request_hold(s->request);
 }
 
 void
@@ -361,7 +364,7 @@ session_write(struct session *s)
                 return;
             }
             if (made == RC_AGAIN && s->out.pre_len == 0) {
-                loop_timer_cancel(&s->timer);
+                session_arm(s);
                 source_await(source_of_answer(s), on_source, s);
                 return;
             }

@@ -16,6 +16,10 @@ enum {
     /* A worker this many connections above the least loaded one hands a new
        one over; below, the hand-over costs more than it evens out. */
     HANDOFF_LEAD = 2,
+    /* Idle connections looked at for one that can go. */
+    SHED_LOOKS = 8,
+    /* Of the fds allowed: a cluster's nodes and an origin connection each. */
+    FDS_KEPT_BACK = 32,
 };
 
 struct handoff {
@@ -99,16 +103,82 @@ turn_away(struct worker *w, int fd, enum limit limit)
     close(fd);
 }
 
+/* One with bytes waiting is idle no more, only not yet read. */
 static bool
 shed_idle(struct worker *w)
 {
-    LIST_EACH (link, &w->sessions) {
+    unsigned looks = 0;
+
+    LIST_EACH (link, &w->idle) {
         struct session *s = CONTAINER_OF(link, struct session, link);
-        if (s->state == SESSION_IDLE) {
+        if (conn_is_quiet(s->conn)) {
+            worker_count_limit(w, LIMIT_IDLE_SHED);
             session_end(s, false);
             return true;
         }
+        if (++looks == SHED_LOOKS) {
+            break;
+        }
     }
+    return false;
+}
+
+static void
+on_shed(void *ctx)
+{
+    shed_idle(OBJ_OF(struct worker, ctx, WORKER_MAGIC));
+}
+
+/* The connection that has been idle longest goes; where this worker has
+   none, one of each other worker's. */
+static void
+make_room(struct worker *w)
+{
+    struct proxy *proxy = w->proxy;
+
+    if (shed_idle(w)) {
+        return;
+    }
+    for (unsigned i = 0; i < proxy->opts.workers; i++) {
+        if (proxy->workers[i] != NULL && proxy->workers[i] != w) {
+            loop_post(
+                proxy->workers[i]->loop, &proxy->workers[i]->shed_message);
+        }
+    }
+}
+
+/* Would it be one of the fds kept back for origins, Redis and the small
+   listeners? The kernel gives the lowest number that is free, so that a
+   number says how many are taken. */
+static bool
+is_fd_kept_back(const struct proxy *proxy, int fd)
+{
+    return proxy->opts.fds_max > 0 &&
+           (unsigned)fd + FDS_KEPT_BACK >= proxy->opts.fds_max;
+}
+
+/* Is there room for one more, counted already in `open`? If not, why. */
+static bool
+is_admitted(struct worker *w, int fd, unsigned open, const struct address *peer,
+    enum limit *out_limit)
+{
+    const struct proxy *proxy = w->proxy;
+    unsigned max = proxy->opts.limits.connections_max;
+    bool is_fd_last = is_fd_kept_back(proxy, fd);
+
+    /* First, lest who has too many already drives out others' idle ones. */
+    if (!peers_take(proxy->peers, peer)) {
+        *out_limit = LIMIT_CONNECTIONS_PER_IP;
+        return false;
+    }
+    if (open > max - max / 10 || is_fd_last) {
+        make_room(w);
+    }
+    if (open <= max && !is_fd_last) {
+        return true;
+    }
+    *out_limit = is_fd_last ? LIMIT_FDS : LIMIT_CONNECTIONS;
+    peers_put(proxy->peers, peer);
     return false;
 }
 
@@ -116,23 +186,13 @@ static void
 on_accept(void *ctx, int own_fd, const struct address *peer)
 {
     struct worker *w = OBJ_OF(struct worker, ctx, WORKER_MAGIC);
-    struct proxy *proxy = w->proxy;
-    unsigned max = proxy->opts.limits.connections_max;
-    unsigned open = atomic_fetch_add(&proxy->connections, 1) + 1;
+    unsigned open = atomic_fetch_add(&w->proxy->connections, 1) + 1;
+    enum limit limit;
     struct worker *to;
 
-    /* At nine tenths the connection that has been idle longest goes. */
-    if (open > max - max / 10) {
-        shed_idle(w);
-    }
-    if (open > max) {
-        atomic_fetch_sub(&proxy->connections, 1);
-        turn_away(w, own_fd, LIMIT_CONNECTIONS);
-        return;
-    }
-    if (!peers_take(proxy->peers, peer)) {
-        atomic_fetch_sub(&proxy->connections, 1);
-        turn_away(w, own_fd, LIMIT_CONNECTIONS_PER_IP);
+    if (!is_admitted(w, own_fd, open, peer, &limit)) {
+        atomic_fetch_sub(&w->proxy->connections, 1);
+        turn_away(w, own_fd, limit);
         return;
     }
     to = least_loaded(w);
@@ -149,7 +209,7 @@ on_exhausted(void *ctx)
     worker_count_limit(w, LIMIT_FDS);
     log_event(w->ring, LOG_LEVEL_WARN, "accept_failed", "cause=\"%s\"",
         strerror(errno));
-    shed_idle(w);
+    make_room(w);
 }
 
 static const struct acceptor_callbacks acceptor_callbacks = {
@@ -195,7 +255,7 @@ void
 worker_check_drained(struct worker *w)
 {
     if (!atomic_load(&w->is_draining) || w->is_drained ||
-        !list_is_empty(&w->sessions)) {
+        !list_is_empty(&w->sessions) || !list_is_empty(&w->idle)) {
         return;
     }
     w->is_drained = true;
@@ -211,6 +271,9 @@ on_drain(void *ctx)
 
     stop_listening(w);
     LIST_EACH (link, &w->sessions) {
+        session_drain(CONTAINER_OF(link, struct session, link));
+    }
+    LIST_EACH (link, &w->idle) {
         session_drain(CONTAINER_OF(link, struct session, link));
     }
     worker_check_drained(w);
@@ -276,7 +339,9 @@ worker_new(const struct worker_opts *opts)
     w->ring = opts->ring;
     w->block = opts->block;
     list_init(&w->acceptors);
+    list_init(&w->idle);
     list_init(&w->sessions);
+    list_init(&w->holders);
     list_init(&w->invalidations);
     list_init(&w->puts);
     list_init(&w->flights);
@@ -284,6 +349,7 @@ worker_new(const struct worker_opts *opts)
     random_seed(&w->random);
     loop_message_init(&w->handoff_message, on_handoffs, w);
     loop_message_init(&w->drain_message, on_drain, w);
+    loop_message_init(&w->shed_message, on_shed, w);
     if (!pools_make(w) || !tiers_make(w)) {
         worker_free(&w);
         return NULL;
@@ -297,6 +363,7 @@ sessions_free(struct worker *w)
 {
     struct list *link;
 
+    list_splice(&w->sessions, &w->idle);
     while ((link = list_first(&w->sessions)) != NULL) {
         session_free(CONTAINER_OF(link, struct session, link));
     }

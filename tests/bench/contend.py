@@ -140,6 +140,7 @@ limits {{
     connections_per_ip      = 100000
     requests_per_connection = 1000000000
     idle_timeout            = 60s
+    new_keys_max            = 0     # before-after warms at full speed
 }}
 {seeds}
 origin bench {{

@@ -7,7 +7,7 @@ import time
 import unittest
 
 from lib import (Connection, FlowTest, Nearside, RedisServer, SampleOrigin,
-                 ScriptedOrigin, WireError, wait_until)
+                 ScriptedOrigin, WireError, pattern, wait_until)
 from lib.scripted import EchoOrigin, Steps, answer, conf, digest
 
 LONG = os.environ.get("NEARSIDE_LONG") == "1"
@@ -32,6 +32,16 @@ class Limits(FlowTest):
             self.assertEqual(got.status, status)
             self.assertEqual(got.fields["Connection"], "close")
             self.assertTrue(client.is_closed())
+
+
+def send_queue(port, peer):
+    """Bytes that the kernel holds from one local port to another."""
+    wanted = f"0100007F:{port:04X} 0100007F:{peer:04X} "
+    with open("/proc/net/tcp") as f:
+        for line in f:
+            if wanted in line:
+                return int(line.split()[4].split(":")[0], 16)
+    return 0
 
 
 def get(*lines, target=b"/x"):
@@ -242,6 +252,27 @@ class Bodies(Limits):
         got = self.daemon.get("/x", method="PUT", body=body)
         self.assertEqual(got.body.decode(), f"PUT /x {digest(body)}")
 
+    def test_chunks_cannot_hide_endless_framing(self):
+        """Row 33: 4 KiB a line, 16 KiB of extensions, as much trailer."""
+        self.start("")
+        chunked = b"Transfer-Encoding: chunked"
+        ext = b";a=" + b"x" * 1017
+        some = b"1" + ext + b"\r\nx\r\n"
+        trailer = b"A: " + b"x" * 1019 + b"\r\n"
+        for what, fits, too_much in (
+                ("a line", b"1;a=" + b"x" * 4090 + b"\r\nx\r\n0\r\n\r\n",
+                 b"1;a=" + b"x" * 4100),
+                ("extensions", some * 15 + b"0\r\n\r\n", some * 17),
+                ("trailers", b"0\r\n" + trailer * 15 + b"\r\n",
+                 b"0\r\n" + trailer * 17)):
+            with self.subTest(what=what):
+                before = self.daemon.metric(HIT, limit="chunk_framing")
+                self.assertEqual(
+                    self.upload(fits, chunked).read_response().status, 200)
+                self.assertEqual(
+                    self.upload(too_much, chunked).read_response().status, 400)
+                self.assert_counted("chunk_framing", before + 1)
+
     @unittest.skipUnless(LONG, "61 s; NEARSIDE_LONG=1")
     def test_a_pause_of_61_s_is_a_request_cut_short(self):
         """Row 87, with the limits as they come."""
@@ -330,6 +361,43 @@ class Connections(Limits):
         for i in (0, 2, 8):
             held[i].request("GET", "/still")
             self.assertEqual(held[i].read_response().status, 200)
+        self.assert_counted("idle_shed")
+
+    def test_an_idle_one_whose_next_request_has_come_does_not_go(self):
+        self.start("connections_max = 10", workers=1)
+        held = []
+        for i in range(9):
+            client = self.use(Connection(self.daemon.port))
+            client.request("GET", f"/{i}")
+            client.read_response()
+            held.append(client)
+        self.daemon.pause()  # it will see both in one turn, in this order
+        late = self.use(Connection(self.daemon.port))
+        held[0].request("GET", "/again")
+        self.daemon.resume()
+        self.assertEqual(held[0].read_response().status, 200)
+        self.assertTrue(held[1].is_closed())
+        late.request("GET", "/late")
+        self.assertEqual(late.read_response().status, 200)
+
+    def test_who_has_too_many_drives_out_nobody_else(self):
+        self.start("connections_max = 10  connections_per_ip = 8", workers=1)
+        with socket.create_connection(
+                ("127.0.0.1", self.daemon.port), 5, ("127.0.0.2", 0)) as sock:
+            other = Connection(sock)
+            other.request("GET", "/x")
+            other.read_response()
+            mine = [self.use(Connection(self.daemon.port)) for _ in range(8)]
+            for client in mine:
+                client.request("GET", "/x")
+                client.read_response()
+            for _ in range(5):
+                with self.daemon.connect() as client:
+                    self.assertEqual(client.read_response().status, 503)
+            other.request("GET", "/y")
+            self.assertEqual(other.read_response().status, 200)
+        self.assert_counted("connections_per_ip", 5)
+        self.assertEqual(self.daemon.metric(HIT, limit="idle_shed"), 0)
 
     def test_connections_per_ip(self):
         self.start("connections_per_ip = 3")
@@ -371,6 +439,27 @@ class SlowReaders(FlowTest):
         wait_until(lambda: self.daemon.metric("nearside_connections") == 0,
                    what="its connection is gone")
 
+    def test_content_that_comes_does_not_excuse_a_client_from_reading(self):
+        """An answer that came before the content's end, and is not read."""
+        def script(connection, request, n):
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000"
+                            b"\r\n\r\n")
+            for _ in range(500):
+                connection.send(bytes(100000))
+
+        origin = self.use(ScriptedOrigin(script, with_body=False))
+        self.daemon = self.use(Nearside(conf(
+            origin.url, limits="send_timeout = 400ms")))
+        client = self.use(Connection(self.daemon.port, receive_buffer=4096))
+        client.send(b"POST /x HTTP/1.1\r\nHost: test\r\n"
+                    b"Content-Length: 1000000\r\n\r\n")
+        start = time.monotonic()
+        with self.assertRaises(OSError):
+            while time.monotonic() < start + 5:
+                client.send(b"x" * 100)
+                time.sleep(0.02)
+        self.assertEqual(self.daemon.metric(HIT, limit="send_timeout"), 1)
+
     def test_a_reader_slower_than_the_pipe_is_not_cut(self):
         self.start("send_timeout = 800ms")
         client = self.use(Connection(self.daemon.port, receive_buffer=65536))
@@ -394,6 +483,111 @@ class SlowReaders(FlowTest):
                     raise WireError("closed")
                 time.sleep(0.01)
         self.assertEqual(self.daemon.metric(HIT, limit="send_total"), 1)
+
+
+    def test_the_kernel_holds_little_for_a_client_that_does_not_read(self):
+        self.start("")
+        client = self.use(Connection(self.daemon.port, receive_buffer=4096))
+        client.request("GET", "/bytes/3000000")
+        client.read_head()
+        peer = client.sock.getsockname()[1]
+        seen = []
+
+        def is_still():
+            seen.append(send_queue(self.daemon.port, peer))
+            return len(seen) > 10 and len(set(seen[-10:])) == 1
+
+        wait_until(is_still, what="nothing is written any more")
+        # 64 KiB, and what the last write brought.
+        self.assertGreater(seen[-1], 0)
+        self.assertLess(seen[-1], 200_000)
+
+    def test_held_max_cuts_who_has_been_at_it_longest(self):
+        """Five hold 400,000 bytes each; 1 MiB is allowed, so two stay."""
+        redis = self.use(RedisServer())
+        origin = self.use(SampleOrigin())
+        self.daemon = daemon = self.use(Nearside(conf(
+            origin.url, 'route "/bytes/*" { }', "held_max = 1MB", redis,
+            workers=1)))
+        wait_until(lambda: "; hit" in daemon.get("/bytes/400000").cache_status,
+                   what="a hit")
+        slow = []
+        for _ in range(5):
+            client = self.use(Connection(daemon.port, receive_buffer=4096))
+            client.request("GET", "/bytes/400000")
+            self.assertIn("; hit", client.read_head().fields["Cache-Status"])
+            slow.append(client)
+        daemon.wait_metric(HIT, 3, limit="held_max")
+        for client in slow[:3]:
+            with self.assertRaises((WireError, OSError)):
+                client.read_exactly(400000)
+        for client in slow[3:]:
+            self.assertEqual(client.read_exactly(400000), pattern(400000))
+        self.assertEqual(daemon.metric(HIT, limit="held_max"), 3)
+        # What is shared counts once; what is small or fast, not at all.
+        for _ in range(10):
+            self.assertEqual(len(daemon.get("/bytes/400000").body), 400000)
+        self.assertEqual(daemon.metric(HIT, limit="held_max"), 3)
+
+    def test_one_alone_is_never_cut_for_what_he_holds(self):
+        redis = self.use(RedisServer())
+        origin = self.use(SampleOrigin())
+        daemon = self.use(Nearside(conf(
+            origin.url, 'route "/bytes/*" { }', "held_max = 1MB", redis)))
+        wait_until(lambda: "; hit" in daemon.get("/bytes/4000000").cache_status,
+                   what="a hit")
+        client = self.use(Connection(daemon.port, receive_buffer=4096))
+        client.request("GET", "/bytes/4000000")
+        client.read_head()
+        self.assertEqual(client.read_exactly(4000000), pattern(4000000))
+
+
+class Origins(FlowTest):
+    """Each limit of an origin and its counter; test_wire_origin_faults.py
+    has what clients see."""
+
+    def script(self, connection, request, n):
+        del n
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n"
+        if request.target == "/silent":
+            self.steps.wait("end")
+        elif request.target == "/stalls":
+            connection.send(head + b"\r\nhello")
+            self.steps.wait("end")
+        elif request.target == "/trickles":
+            connection.send(head + b"\r\n")
+            for _ in range(100):
+                connection.send(b"x")
+                time.sleep(0.05)
+        elif request.target == "/long":
+            connection.send(head + b"A: " + b"a" * 2000 + b"\r\n\r\n")
+        else:
+            connection.send(head + b"A: b\r\n" * 20 + b"\r\n")
+
+    def test_each_is_counted_by_its_cause(self):
+        self.steps = Steps()
+        self.addCleanup(self.steps.go, "end")
+        origin = self.use(ScriptedOrigin(self.script))
+        daemon = self.use(Nearside(conf(
+            origin.url, limits="response_head_max = 1KB"
+            "  response_fields_max = 10", origin_more="first_byte_timeout ="
+            " 300ms  between_bytes_timeout = 300ms  total_timeout = 800ms")))
+        for target, cause, status in (
+                ("/silent", "first_byte", 504),
+                ("/stalls", "between_bytes", None),
+                ("/trickles", "total", None),
+                ("/long", "head_size", 502),
+                ("/many", "head_size", 502)):
+            with self.subTest(target=target):
+                before = daemon.metric("nearside_origin_errors_total",
+                                       cause=cause)
+                if status is None:
+                    with self.assertRaises((WireError, OSError)):
+                        daemon.get(target)
+                else:
+                    self.assertEqual(daemon.get(target).status, status)
+                self.assertEqual(daemon.metric(
+                    "nearside_origin_errors_total", cause=cause), before + 1)
 
 
 class Objects(FlowTest):

@@ -35,6 +35,12 @@ TEST_PACKAGES=(
     valgrind:valgrind
 )
 
+# For --long.
+# shellcheck disable=SC2034
+LONG_PACKAGES=(
+    slowhttptest:slowhttptest
+)
+
 # To run the tour.
 # shellcheck disable=SC2034
 TOUR_PACKAGES=(

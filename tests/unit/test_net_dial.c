@@ -1,18 +1,45 @@
 /* Connecting: to who answers, to who refuses, and to who is silent. */
 #include "nearside/net/dial.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "net/loop_private.h"
 #include "nearside/net/listen.h"
+
+/* What they are to fail with next; 0: nothing, ask the kernel. */
+static int socket_error;
+static int connect_error;
+
+/* Both take the place of libc's. */
+int
+socket(int family, int type, int protocol)
+{
+    if (socket_error != 0) {
+        errno = socket_error;
+        return -1;
+    }
+    return (int)syscall(SYS_socket, family, type, protocol);
+}
+
+int
+connect(int fd, const struct sockaddr *to, socklen_t len)
+{
+    if (connect_error != 0) {
+        errno = connect_error;
+        return -1;
+    }
+    return (int)syscall(SYS_connect, fd, to, len);
+}
 
 struct rig {
     struct loop *loop;
@@ -55,6 +82,7 @@ down(void **state)
 {
     struct rig *rig = *state;
 
+    socket_error = connect_error = 0;
     dial_cancel(&rig->dial);
     conn_close(&rig->conn);
     if (rig->listener >= 0) {
@@ -128,6 +156,39 @@ who_refuses_is_told_as_such(void **state)
     wait_done(rig);
     assert_int_equal(rig->rc, RC_REFUSED);
     assert_null(rig->conn);
+}
+
+static void
+start_failing(struct rig *rig, int *error, int with, enum rc want)
+{
+    rig->dones = 0;
+    *error = with;
+    start(rig, 5000);
+    wait_done(rig);
+    *error = 0;
+    assert_int_equal(rig->rc, want);
+    assert_null(rig->conn);
+}
+
+static void
+what_is_wanting_on_our_side_is_a_limit_and_nobodys_refusal(void **state)
+{
+    static const int ours[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    static const int theirs[] = {ENETUNREACH, EHOSTUNREACH, EACCES};
+    struct rig *rig = *state;
+
+    for (unsigned i = 0; i < ARRAY_LEN(ours); i++) {
+        start_failing(rig, &socket_error, ours[i], RC_LIMIT);
+    }
+    start_failing(rig, &connect_error, ENOBUFS, RC_LIMIT);
+    start_failing(rig, &connect_error, EAGAIN, RC_REFUSED);
+    for (unsigned i = 0; i < ARRAY_LEN(theirs); i++) {
+        start_failing(rig, &connect_error, theirs[i], RC_IO);
+    }
+    rig->dones = 0;
+    start(rig, 5000);
+    wait_done(rig);
+    assert_int_equal(rig->rc, RC_OK);
 }
 
 static void
@@ -221,6 +282,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(who_answers_is_connected_and_nothing_is_wanted),
         TEST(who_refuses_is_told_as_such),
+        TEST(what_is_wanting_on_our_side_is_a_limit_and_nobodys_refusal),
         TEST(a_unix_socket_that_is_not_there_is_refused_later),
         TEST(who_is_silent_costs_the_timeout),
         TEST(without_a_timeout_it_is_three_seconds),

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,6 +21,22 @@
 enum {
     CLIENTS = 40,
 };
+
+/* What accept is to fail with next; 0: nothing, ask the kernel. */
+static int accept_error;
+static unsigned accept_calls;
+
+/* Takes the place of libc's. */
+int
+accept4(int fd, struct sockaddr *peer, socklen_t *len, int flags)
+{
+    accept_calls++;
+    if (accept_error != 0) {
+        errno = accept_error;
+        return -1;
+    }
+    return (int)syscall(SYS_accept4, fd, peer, len, flags);
+}
 
 struct rig {
     struct loop *loop;
@@ -85,6 +102,7 @@ down(void **state)
 {
     struct rig *rig = *state;
 
+    accept_error = 0;
     acceptor_free(&rig->acceptor);
     close(rig->fd);
     loop_free(&rig->loop);
@@ -226,6 +244,55 @@ out_of_fds_it_rests_and_goes_on_later(void **state)
 }
 
 static void
+whatever_accept_wants_for_it_rests_once_and_goes_on(void **state)
+{
+    static const int errors[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    struct rig *rig = *state;
+
+    for (unsigned i = 0; i < ARRAY_LEN(errors); i++) {
+        int fd = client(&rig->at);
+        rig->accepted = rig->exhausted = 0;
+        rig->acceptor = acceptor_new(rig->loop, rig->fd, &callbacks, rig);
+        accept_error = errors[i];
+        accept_calls = 0;
+        turns(rig, 200);
+        /* Once; or twice and more, where 200 turns took so long. */
+        assert_int_equal(accept_calls, rig->exhausted);
+        assert_in_range(accept_calls, 1, 20);
+        accept_error = 0;
+        for (int j = 0; j < 1000 && rig->accepted == 0; j++) {
+            loop_turn(rig->loop, 5);
+        }
+        assert_int_equal(rig->accepted, 1);
+        acceptor_free(&rig->acceptor);
+        close(fd);
+    }
+}
+
+/* A client that has left, or an error of its connection: the next turn
+   looks again, and nothing rests. */
+static void
+a_connection_that_fails_while_it_is_accepted_is_no_want(void **state)
+{
+    static const int errors[] = {ECONNABORTED, EPROTO, EINTR, EPERM, EAGAIN};
+    struct rig *rig = *state;
+
+    for (unsigned i = 0; i < ARRAY_LEN(errors); i++) {
+        int fd = client(&rig->at);
+        rig->accepted = rig->exhausted = 0;
+        rig->acceptor = acceptor_new(rig->loop, rig->fd, &callbacks, rig);
+        accept_error = errors[i];
+        turns(rig, 1);
+        accept_error = 0;
+        turns(rig, 2);
+        assert_int_equal(rig->exhausted, 0);
+        assert_int_equal(rig->accepted, 1);
+        acceptor_free(&rig->acceptor);
+        close(fd);
+    }
+}
+
+static void
 a_unix_socket_has_the_mode_asked_for(void **state)
 {
     struct rig *rig = *state;
@@ -291,6 +358,8 @@ main(void)
         TEST(a_paused_acceptor_accepts_nothing_until_it_goes_on),
         TEST(two_loops_may_watch_one_listener),
         TEST(out_of_fds_it_rests_and_goes_on_later),
+        TEST(whatever_accept_wants_for_it_rests_once_and_goes_on),
+        TEST(a_connection_that_fails_while_it_is_accepted_is_no_want),
         TEST(a_unix_socket_has_the_mode_asked_for),
         TEST(a_stale_socket_file_is_replaced_a_live_one_or_another_file_is_not),
     };

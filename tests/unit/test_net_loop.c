@@ -442,6 +442,39 @@ thousands_of_timers_each_fire_when_due(void **state)
     free(p);
 }
 
+/* Of a crowd that runs out of time together, 32 a turn; all in the end,
+   and one that is due later not before its time. */
+static void
+many_timers_of_one_moment_are_spread_over_turns(void **state)
+{
+    struct rig *rig = *state;
+    struct probe *p = calloc(TIMERS_MAX, sizeof(*p));
+    struct probe late;
+    unsigned fired = 0;
+
+    for (size_t i = 0; i < TIMERS_MAX; i++) {
+        probe_init(&p[i], rig->loop);
+        probe_arm(&p[i], 100);
+    }
+    probe_init(&late, rig->loop);
+    probe_arm(&late, 200);
+    clock_advance(&rig->loop->clock, 100 + WHEEL_TICK_MS);
+    for (unsigned turn = 1; fired < TIMERS_MAX; turn++) {
+        unsigned before = fired;
+        assert_true(turn <= TIMERS_MAX / 32 + 2);
+        wheel_goes(rig->loop);
+        fired = 0;
+        for (size_t i = 0; i < TIMERS_MAX; i++) {
+            fired += p[i].fired;
+        }
+        assert_in_range(fired - before, 0, 32);
+        assert_int_equal(late.fired, 0);
+    }
+    advance(rig->loop, 200);
+    assert_int_equal(late.fired, 1);
+    free(p);
+}
+
 static void
 on_real_timer(void *ctx)
 {
@@ -858,6 +891,7 @@ main(void)
         MANUAL(a_timer_armed_after_a_long_rest_fires_in_time),
         MANUAL(timers_fire_after_a_stall_longer_than_the_wheel),
         MANUAL(thousands_of_timers_each_fire_when_due),
+        MANUAL(many_timers_of_one_moment_are_spread_over_turns),
         REAL(a_timer_fires_by_the_real_clock),
         REAL(a_task_runs_once_a_turn_however_often_it_is_deferred),
         REAL(a_task_deferred_by_a_task_runs_in_the_same_turn),

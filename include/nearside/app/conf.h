@@ -101,6 +101,7 @@ struct conf_limits {
     int64_t send_timeout_ms;     /* for a gap */
     int64_t send_total_ms;       /* for the whole answer; 0: none */
     size_t buffer_max;           /* a connection and direction */
+    size_t held_max;             /* of all connections, by slow readers */
     unsigned connections_max;    /* 0: auto, from the fds allowed */
     unsigned connections_per_ip; /* 0: no limit */
     /* Responses of origins. */
@@ -111,6 +112,7 @@ struct conf_limits {
     int64_t flight_wait_ms; /* a waiter's patience, then its own fetch */
     unsigned variants_max;  /* of one key */
     unsigned flights_max;   /* open at once */
+    unsigned new_keys_max;  /* a second, stored unseen; 0: no limit */
 };
 
 struct conf_origin {

@@ -18,8 +18,8 @@ struct dial {
     struct loop_task failed; /* a failure known at once, told later */
     enum rc rc;
     /* RC_OK: own_conn is connected and wants nothing; set its owner.
-       Else RC_REFUSED, RC_TIMEOUT, RC_IO, and own_conn is NULL. Never
-       called from inside dial_start. */
+       Else RC_REFUSED, RC_TIMEOUT, RC_LIMIT (no fd is left), RC_NOMEM,
+       RC_IO, and own_conn is NULL. Never called from inside dial_start. */
     void (*on_done)(void *ctx, enum rc rc, struct conn *own_conn);
     void *ctx;
 };

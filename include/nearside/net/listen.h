@@ -14,6 +14,13 @@
 enum rc listen_open(const struct address *at, unsigned mode, int *out_fd,
     struct address *out_bound) RC_MUST_CHECK;
 
+/*
+ * Of what is written to a connection accepted from now on, the kernel keeps
+ * about this much beyond what the peer has room for; without it the socket's
+ * buffer grows to megabytes, for a peer that does not read, too.
+ */
+void listen_limit_unsent(int fd, size_t unsent_max);
+
 struct acceptor;
 
 struct acceptor_callbacks {

@@ -45,12 +45,14 @@ struct proxy_limits {
     int64_t send_timeout_ms;          /* 30 s, a gap */
     int64_t send_total_ms;            /* 0: none */
     size_t buffer_max;                /* 64 KiB, a connection and way */
+    uint64_t held_max;                /* 256 MiB, all connections */
     unsigned connections_max;         /* 10,000 */
     unsigned connections_per_ip;      /* 0: none */
     size_t object_max;                /* 8 MiB */
     int64_t flight_wait_ms;           /* 5 s */
     unsigned variants_max;            /* 32, of one key */
     unsigned flights_max;             /* 10,000 */
+    unsigned new_keys_max;            /* a second; 0: none */
 };
 
 /* What is known of a request that is over; slices end with the call. */
@@ -95,6 +97,7 @@ struct proxy_opts {
     proxy_access_fn on_access;
     void *access_ctx;
     struct proxy_limits limits;
+    unsigned fds_max; /* open files that the process may have; 0: any number */
     unsigned workers;
 };
 

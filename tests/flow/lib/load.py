@@ -77,16 +77,20 @@ class Load:
 
     judge(answer): None, or what is wrong with it; by default anything but
     200 is. `bad` keeps the answers that were judged so, `answers` all.
+    is_fresh: each request on a new connection, which counts in its seconds.
+    local: the address the clients have.
     """
 
     def __init__(self, ports, targets, clients=200, think=0.08, judge=None,
-                 timeout=10.0):
+                 timeout=10.0, is_fresh=False, local="127.0.0.1"):
         self.ports = ports
         self.targets = targets
         self.clients = clients
         self.think = think
         self.judge = judge or (lambda answer: None)
         self.timeout = timeout
+        self.is_fresh = is_fresh
+        self.local = local
         self.answers = []
         self.bad = []
         self._is_over = False
@@ -111,7 +115,8 @@ class Load:
             try:
                 if streams is None:
                     streams = await asyncio.open_connection(
-                        "127.0.0.1", port, limit=HEAD_MAX)
+                        "127.0.0.1", port, limit=HEAD_MAX,
+                        local_addr=(self.local, 0))
                 goes_on = await _ask(streams, answer, self.timeout)
             except (OSError, EOFError, ValueError, IndexError,
                     asyncio.TimeoutError) as error:
@@ -120,7 +125,7 @@ class Load:
                 goes_on = False
             answer.seconds = time.monotonic() - answer.start
             self._note(answer)
-            if not goes_on and streams is not None:
+            if streams is not None and (self.is_fresh or not goes_on):
                 streams[1].close()
                 streams = None
             await asyncio.sleep(self.think * (0.5 + random.random()))

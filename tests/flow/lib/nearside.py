@@ -23,16 +23,17 @@ class Nearside:
 
     conf: the file's text; @DIR@ in it stands for a new directory. Without
     one, `args` has to say all. NEARSIDE_BIN names the program; NEARSIDE_WRAP
-    may name what runs it (`valgrind --error-exitcode=9`).
+    may name what runs it (`valgrind --error-exitcode=9`), `wrap` what runs
+    that (prlimit).
     """
 
     def __init__(self, conf=None, args=(), env=None, name="nearside",
-                 timeout=30.0):
+                 timeout=30.0, wrap=()):
         self.name = name
         self.env = env
         self.timeout = timeout
         self.dir = temp_dir(name)
-        self.argv = shlex.split(os.environ.get("NEARSIDE_WRAP", ""))
+        self.argv = [*wrap, *shlex.split(os.environ.get("NEARSIDE_WRAP", ""))]
         self.argv.append(os.environ["NEARSIDE_BIN"])
         self.conf_path = os.path.join(self.dir, "nearside.conf")
         if conf is not None:

@@ -150,6 +150,16 @@ class Process:
                     return int(line.split()[1])
         raise KeyError(field)
 
+    def cpu_seconds(self):
+        """User and system time so far."""
+        with open(f"/proc/{self.pid}/stat") as f:
+            words = f.read().rsplit(")", 1)[1].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+    def fds(self):
+        """The numbers of its open files."""
+        return sorted(map(int, os.listdir(f"/proc/{self.pid}/fd")))
+
     def wait(self, timeout=10.0):
         return self.popen.wait(timeout)
 

@@ -1,0 +1,72 @@
+/*
+ * What clients hold that are slow to take their answers.
+ *
+ * A stored answer is in memory until its last byte has left, and each hit
+ * brings a copy of its own: a thousand clients that ask for something large
+ * and do not read would hold it a thousand times. So each worker adds up
+ * what its answers under way hold beyond buffer_max, and when that is more
+ * than its share of held_max, the one that has been at it longest is cut.
+ *
+ * What several read, of one flight, counts for each in part. Nobody is cut
+ * who is alone.
+ */
+#include "proxy/request.h"
+
+/* Memory that waits for this client to take it. */
+static uint64_t
+weight_of(const struct request *r)
+{
+    const struct fill_reader *reader = &r->source.reader;
+    uint64_t weight = 0;
+
+    if (r->hit != NULL) {
+        weight = r->hit->blob.len / atomic_load(&r->hit->refs);
+    } else if (reader->fill != NULL) {
+        weight = fill_left(reader) / fill_sharers(reader->fill);
+    }
+    return weight > r->worker->proxy->opts.limits.buffer_max ? weight : 0;
+}
+
+void
+request_hold_end(struct request *r)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->worker->held >= r->held);
+    r->worker->held -= r->held;
+    r->held = 0;
+    list_remove(&r->holder);
+}
+
+static void
+cut_longest(struct worker *w)
+{
+    struct request *r =
+        CONTAINER_OF(list_first(&w->holders), struct request, holder);
+
+    worker_count_limit(w, LIMIT_HELD);
+    request_hold_end(r);
+    r->stream->ops->abort(r->stream);
+}
+
+void
+request_hold(struct request *r)
+{
+    struct worker *w = r->worker;
+    uint64_t share = w->proxy->opts.limits.held_max / w->proxy->opts.workers;
+    uint64_t weight = weight_of(r);
+
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->stream != NULL);
+    if (weight == 0) {
+        request_hold_end(r);
+        return;
+    }
+    w->held += weight - r->held;
+    r->held = weight;
+    if (!list_is_linked(&r->holder)) {
+        list_push_back(&w->holders, &r->holder);
+    }
+    while (w->held > share && w->holders.next != w->holders.prev) {
+        cut_longest(w);
+    }
+}
