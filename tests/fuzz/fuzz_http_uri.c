@@ -17,6 +17,8 @@ try_authority(struct slice s)
             MUST(uri_is_authority(normal));
             MUST(uri_authority_normalise(normal, schemes[i], twice) == len);
             MUST(slice_eq(normal, slice_of(twice, len)));
+            MUST(uri_is_same_authority(s, normal, schemes[i]));
+            MUST(uri_is_same_authority(normal, s, schemes[i]));
         }
         free(once);
         free(twice);
@@ -43,6 +45,8 @@ try_server(struct slice s)
     }
     MUST(server.host.len > 0);
     MUST(server.is_unix == (server.port == 0));
+    MUST(fuzz_is_within(server.host, s));
+    MUST(server.is_unix || fuzz_is_within(server.authority, s));
     MUST(uri_is_authority(server.authority));
 }
 
