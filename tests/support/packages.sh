@@ -35,6 +35,12 @@ TEST_PACKAGES=(
     valgrind:valgrind
 )
 
+# To run fuzzers; where it has another name, clang brings it along.
+# shellcheck disable=SC2034
+FUZZ_PACKAGES=(
+    libclang-rt-dev:can=fuzz
+)
+
 # To run the tour.
 # shellcheck disable=SC2034
 TOUR_PACKAGES=(
