@@ -15,6 +15,9 @@ try_authority(struct slice s)
         if (uri_is_authority(s)) {
             struct slice normal = {once, len};
             MUST(uri_is_authority(normal));
+            for (size_t k = 0; k < len; k++) {
+                MUST(once[k] == ascii_lower(s.ptr[k]));
+            }
             MUST(uri_authority_normalise(normal, schemes[i], twice) == len);
             MUST(slice_eq(normal, slice_of(twice, len)));
             MUST(uri_is_same_authority(s, normal, schemes[i]));

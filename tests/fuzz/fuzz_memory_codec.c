@@ -112,6 +112,15 @@ try_parts(const struct codec_parts *parts, size_t run_len)
     must_be_same(e, parts, parts->body);
     MUST(codec_encode(&cut, &other) == RC_OK);
     MUST(slice_eq(e->blob, other->blob));
+    /* Runs that are a byte less, or more, than was said. */
+    for (size_t k = 0; k < 2; k++) {
+        struct entry *none = NULL;
+        runs.rest = parts->body;
+        cut.body = next_run(&runs);
+        cut.body_len = k == 0 ? parts->body.len + 1 : parts->body.len - 1;
+        MUST(parts->body.len < 2 || codec_encode(&cut, &none) == RC_BAD);
+        MUST(none == NULL);
+    }
     MUST(decode(e->blob, parts->key, &back) == RC_OK);
     must_be_same(back, parts, parts->body);
     must_notice_damage(e->blob, parts->key);
