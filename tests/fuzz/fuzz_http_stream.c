@@ -5,37 +5,7 @@
  * careless reader sees another number of requests in it, so that nothing can
  * be smuggled past this one.
  */
-#include "fuzz.h"
-#include "nearside/http/chunk.h"
-#include "nearside/http/parse.h"
-#include "nearside/http/write.h"
-
-/* A connection being read, step bytes more each time. */
-struct stream {
-    struct slice in;
-    size_t step;
-    size_t fed; /* bytes that have come */
-    size_t at;  /* bytes that are done with */
-};
-
-/* What was seen of it. */
-struct seen {
-    enum rc rc; /* RC_AGAIN: the end of the bytes; RC_OK: it was closed */
-    enum parse_fault fault;
-    size_t count;
-    struct writer w; /* the requests that came whole, written anew */
-    char *content;   /* of the request under way */
-    size_t content_len;
-};
-
-static bool
-feed(struct stream *s)
-{
-    size_t left = s->in.len - s->fed;
-
-    s->fed += left < s->step ? left : s->step;
-    return left > 0;
-}
+#include "fuzz_http_stream.h"
 
 static enum rc
 read_head(struct stream *s, const struct parse_opts *opts, struct head *out,
@@ -55,48 +25,6 @@ read_head(struct stream *s, const struct parse_opts *opts, struct head *out,
     return rc;
 }
 
-static void
-take(struct stream *s, struct seen *seen, struct slice data, size_t eaten)
-{
-    if (data.len > 0) {
-        memcpy(seen->content + seen->content_len, data.ptr, data.len);
-    }
-    seen->content_len += data.len;
-    s->at += eaten;
-}
-
-static enum rc
-read_chunks(struct stream *s, struct seen *seen)
-{
-    const struct chunk_opts opts = {0};
-    struct slice data;
-    struct chunk c;
-    size_t eaten;
-    enum rc rc = RC_AGAIN;
-
-    chunk_start(&c);
-    while (rc == RC_AGAIN && (s->at < s->fed || feed(s))) {
-        rc = chunk_decode(&c, &opts,
-            slice_of(s->in.ptr + s->at, s->fed - s->at), &eaten, &data);
-        if (rc == RC_OK || rc == RC_AGAIN) {
-            take(s, seen, data, eaten);
-        }
-    }
-    return rc;
-}
-
-static enum rc
-read_length(struct stream *s, struct seen *seen, uint64_t left)
-{
-    while (left > 0 && (s->at < s->fed || feed(s))) {
-        struct slice data = slice_of(s->in.ptr + s->at, s->fed - s->at);
-        data.len = data.len < left ? data.len : (size_t)left;
-        take(s, seen, data, data.len);
-        left -= data.len;
-    }
-    return left == 0 ? RC_OK : RC_AGAIN;
-}
-
 static enum rc
 read_content(struct stream *s, struct seen *seen, const struct head *head)
 {
@@ -113,20 +41,6 @@ read_content(struct stream *s, struct seen *seen, const struct head *head)
     }
     MUST(head->framing != FRAMING_CLOSE); /* requests never end so */
     return RC_BAD;
-}
-
-static void
-write_content(struct writer *w, const struct seen *seen)
-{
-    char line[CHUNK_LINE_MAX];
-
-    if (seen->content_len > 0) {
-        write_slice(
-            w, slice_of(line, chunk_write_line(line, seen->content_len)));
-        write_slice(w, slice_of(seen->content, seen->content_len));
-        write_end(w);
-    }
-    write_slice(w, SLICE("0\r\n\r\n"));
 }
 
 /* No framing that was received, and nothing that ends at this hop. */
@@ -164,13 +78,9 @@ read_all(struct slice in, size_t step, const struct parse_opts *opts,
 {
     static struct head head;
     struct stream s = {.in = in, .step = step};
-    size_t cap = 4 * in.len + 256;
     bool is_open = true;
 
-    *out = (struct seen){.rc = RC_OK,
-        .w = writer_of(malloc(cap), cap),
-        .content = malloc(in.len + 1)};
-    MUST(out->w.ptr != NULL && out->content != NULL);
+    seen_init(out, in.len);
     while (is_open && out->rc == RC_OK) {
         out->rc = read_head(&s, opts, &head, &out->fault);
         if (out->rc == RC_OK) {
@@ -182,20 +92,6 @@ read_all(struct slice in, size_t step, const struct parse_opts *opts,
             is_open = head.is_keep_alive;
         }
     }
-}
-
-static void
-seen_fini(struct seen *s)
-{
-    free(s->w.ptr);
-    free(s->content);
-}
-
-static void
-must_be_same(const struct seen *a, const struct seen *b)
-{
-    MUST(a->count == b->count);
-    MUST(slice_eq(writer_slice(&a->w), writer_slice(&b->w)));
 }
 
 /* --- the careless reader -------------------------------------------------- */
