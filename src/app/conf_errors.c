@@ -57,16 +57,22 @@ place_write(struct buf *out, const struct place *place)
         text->lines[place->line - 1].line);
 }
 
-/* A string of a slice. NULL: no memory. */
+/* A string of a slice: one line, whatever it quotes of the file, and nothing
+   that a terminal obeys. NULL: no memory. */
 static char *
-string_of(struct slice s)
+line_of(struct slice s)
 {
     char *text = malloc(s.len + 1);
 
-    if (text != NULL) {
-        memcpy(text, s.ptr, s.len);
-        text[s.len] = '\0';
+    if (text == NULL) {
+        return NULL;
     }
+    for (size_t i = 0; i < s.len; i++) {
+        bool is_control = (unsigned char)s.ptr[i] < ' ' || s.ptr[i] == 0x7f;
+
+        text[i] = is_control ? '?' : s.ptr[i];
+    }
+    text[s.len] = '\0';
     return text;
 }
 
@@ -90,7 +96,7 @@ add(struct conf_errors *errors, struct place place, const char *fmt, va_list ap)
         return; /* counted; a line less is all that no memory costs */
     }
     e = &errors->items[errors->count];
-    e->text = string_of(buf_slice(&out));
+    e->text = line_of(buf_slice(&out));
     e->line = place.line;
     e->is_warning = place.is_warning;
     errors->count += e->text != NULL;

@@ -85,7 +85,7 @@ class MissAndHit(Cache):
         self.assertNotIn("Age", first.fields)
         second = self.get(target)
         self.assert_hit(second, first)
-        self.assertEqual(second.fields["Age"], "0")
+        self.assertIn(second.fields["Age"], ("0", "1"))
         self.assertEqual(second.fields["Date"], first.fields["Date"])
         self.assertEqual(second.fields["Content-Length"], "11")
         self.assertEqual(second.fields.all("Via"), ["1.1 nearside"])

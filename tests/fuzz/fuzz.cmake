@@ -4,6 +4,8 @@
 # is also built with libFuzzer, the whole tree instrumented:
 #     build/tests/fuzz_http_request -max_total_time=120 NEW
 #         tests/fuzz/corpus/http_request -dict=tests/fuzz/http.dict
+# which tests/fuzz/grow does for all of them; with NEARSIDE_LONG it is a test.
+# <room>.dict holds the words of that room's fuzzers.
 option(NEARSIDE_FUZZ "build the fuzzers (needs clang)" OFF)
 
 if(NEARSIDE_FUZZ)
@@ -40,3 +42,11 @@ foreach(source ${fuzzers})
         target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
     endif()
 endforeach()
+
+# Sanitizers of another build have nothing to do with it: it builds its own.
+set(NEARSIDE_FUZZ_SECONDS 60 CACHE STRING "how long fuzz.grow runs each fuzzer")
+if(NEARSIDE_LONG AND NOT NEARSIDE_SANITIZE)
+    add_test(NAME fuzz.grow COMMAND ${CMAKE_CURRENT_LIST_DIR}/grow
+        --seconds ${NEARSIDE_FUZZ_SECONDS})
+    set_tests_properties(fuzz.grow PROPERTIES TIMEOUT 14400 RUN_SERIAL ON)
+endif()

@@ -24,6 +24,18 @@ fuzz_copy(struct slice s)
     return copy;
 }
 
+/* A place to cut in at, at or behind its middle, that any byte moves. */
+static inline size_t
+fuzz_cut(struct slice in)
+{
+    uint32_t h = 2166136261U; /* FNV-1a */
+
+    for (size_t i = 0; i < in.len; i++) {
+        h = (h ^ (unsigned char)in.ptr[i]) * 16777619U;
+    }
+    return in.len < 2 ? 1 : in.len / 2 + h % (in.len - in.len / 2);
+}
+
 /* Does s lie within `in`? */
 static inline bool
 fuzz_is_within(struct slice s, struct slice in)

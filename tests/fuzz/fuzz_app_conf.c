@@ -1,7 +1,7 @@
 /*
- * libFuzzer: the reader of the conf file, on any text. Whatever comes, it
- * ends; a conf is given exactly when no mistake was told, and every mistake
- * is told with a place.
+ * The reader of the conf file, on any text. Whatever comes, it ends; a conf
+ * is given exactly when no mistake was told, and every mistake is told with a
+ * place: its file and line, or the file alone where it is about no line.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -17,6 +17,39 @@ static int
 has_include(const uint8_t *data, size_t size)
 {
     return size > 0 && memmem(data, size, "include", 7) != NULL;
+}
+
+static unsigned
+lines_of(const uint8_t *data, size_t size)
+{
+    unsigned count = 1;
+
+    for (size_t i = 0; i < size; i++) {
+        count += data[i] == '\n';
+    }
+    return count;
+}
+
+/* "fuzz.conf:12: what is wrong", of a line that is there. */
+static void
+must_have_place(const struct conf_error *e, unsigned lines)
+{
+    const char *at = e->text;
+    char *end;
+
+    MUST(strncmp(at, "fuzz.conf:", 10) == 0);
+    at += 10;
+    if (e->line > 0) {
+        unsigned long line = strtoul(at, &end, 10);
+        MUST(*at >= '1' && *at <= '9');
+        MUST(line == e->line && line <= lines);
+        MUST(*end == ':');
+        at = end + 1;
+    }
+    MUST(at[0] == ' ' && at[1] != '\0');
+    for (; *at != '\0'; at++) {
+        MUST((unsigned char)*at >= ' ' && *at != 0x7f);
+    }
 }
 
 int
@@ -35,7 +68,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST((rc == RC_OK) == (conf != NULL));
     MUST((rc == RC_OK) == (errors.mistakes == 0));
     for (size_t i = 0; i < errors.count; i++) {
-        MUST(strncmp(errors.items[i].text, "fuzz.conf:", 10) == 0);
+        must_have_place(&errors.items[i], lines_of(data, size));
     }
     conf_free(&conf);
     MUST(conf == NULL);

@@ -15,8 +15,13 @@ try_authority(struct slice s)
         if (uri_is_authority(s)) {
             struct slice normal = {once, len};
             MUST(uri_is_authority(normal));
+            for (size_t k = 0; k < len; k++) {
+                MUST(once[k] == ascii_lower(s.ptr[k]));
+            }
             MUST(uri_authority_normalise(normal, schemes[i], twice) == len);
             MUST(slice_eq(normal, slice_of(twice, len)));
+            MUST(uri_is_same_authority(s, normal, schemes[i]));
+            MUST(uri_is_same_authority(normal, s, schemes[i]));
         }
         free(once);
         free(twice);
@@ -43,6 +48,8 @@ try_server(struct slice s)
     }
     MUST(server.host.len > 0);
     MUST(server.is_unix == (server.port == 0));
+    MUST(fuzz_is_within(server.host, s));
+    MUST(server.is_unix || fuzz_is_within(server.authority, s));
     MUST(uri_is_authority(server.authority));
 }
 

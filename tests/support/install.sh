@@ -5,13 +5,20 @@
 #   install_missing WHAT YES PACKAGE:PROBE...
 #
 # WHAT is said to the user ("nearside's tests"); YES is 1 to ask nothing. A
-# probe is a command's name, or pc=MODULE for what pkg-config knows. Returns
-# 1, having said why, when something stays missing.
+# probe is a command's name, pc=MODULE for what pkg-config knows, py=MODULE
+# for python3, or can=THING for what the function can_THING tries. Returns 1,
+# having said why, when something stays missing.
+
+can_fuzz() {
+    echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+        clang -x c -fsanitize=fuzzer,address -o /dev/null - 2>/dev/null
+}
 
 probe_is_there() {
     case $1 in
     pc=*) command -v pkg-config >/dev/null && pkg-config --exists "${1#pc=}" ;;
     py=*) [ -x /usr/bin/python3 ] && /usr/bin/python3 -c "import ${1#py=}" 2>/dev/null ;;
+    can=*) "can_${1#can=}" ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }

@@ -35,10 +35,18 @@ TEST_PACKAGES=(
     valgrind:valgrind
 )
 
-# For --long.
+# For --long, with the fuzzers'.
 # shellcheck disable=SC2034
 LONG_PACKAGES=(
     slowhttptest:slowhttptest
+    nodejs:node
+    npm:npm
+)
+
+# To run fuzzers; where it has another name, clang brings it along.
+# shellcheck disable=SC2034
+FUZZ_PACKAGES=(
+    libclang-rt-dev:can=fuzz
 )
 
 # To run the tour.

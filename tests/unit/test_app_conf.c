@@ -1003,6 +1003,18 @@ an_include_is_written_one_way(void **state)
         "t:4: an include is written include(\"file\")\n");
 }
 
+/* Found by fuzz_app_conf: it went to the terminal as it was. */
+static void
+a_control_byte_of_the_file_is_not_printed(void **state)
+{
+    (void)state;
+    refuses(API "via = ${a\x1b[2J}\n",
+        "t:2: '${a?[2J}' names no variable; write ${NAME} or "
+        "${NAME:-default}\n");
+    refuses(API "redis { seeds = { a:1 }\n password_file = \"/\\n/\" }\n",
+        "t:3: 'password_file' = '/?/': No such file or directory\n");
+}
+
 static void
 all_mistakes_are_told_and_counted(void **state)
 {
@@ -1248,6 +1260,7 @@ main(void)
         cmocka_unit_test(an_include_in_a_section_keeps_its_lines),
         cmocka_unit_test(a_file_that_includes_itself_is_refused),
         cmocka_unit_test(an_include_is_written_one_way),
+        cmocka_unit_test(a_control_byte_of_the_file_is_not_printed),
         cmocka_unit_test(all_mistakes_are_told_and_counted),
         cmocka_unit_test(
             a_mistake_that_libconfuse_finds_is_told_and_not_printed),

@@ -126,6 +126,7 @@ only_get_and_a_post_that_names_its_own_target_are_stored(void **state)
         {POST, FRESH AT("http://a.example:81/a?b"), BOTH(METHOD)},
         {POST, FRESH AT("https://a.example/a?b"), BOTH(METHOD)},
         {POST, FRESH AT("http://b.example/a?b"), BOTH(METHOD)},
+        {POST, FRESH AT("http://a"), BOTH(METHOD)},
         {POST, FRESH AT("http://x@a.example/a?b"), BOTH(METHOD)},
         {POST, FRESH AT("http:/a?b"), BOTH(METHOD)},
         {POST, FRESH AT("http:///a?b"), BOTH(METHOD)},

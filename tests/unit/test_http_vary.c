@@ -246,6 +246,8 @@ accept_encoding_is_what_of_br_and_gzip_is_welcome(void **state)
         {"gzip, identity;q=0", "gzip, identity;q=0"},
         {"gzip, *;q=0", "gzip, *;q=0"},
         {"gzip;q=2", "gzip;q=2"},
+        {"gzip;q=0.:", "gzip;q=0.:"},
+        {"gzip;q=0./", "gzip;q=0./"},
         {"gzip;q=1.001", "gzip;q=1.001"},
         {"gzip;q=0.0001", "gzip;q=0.0001"},
         {"gzip;q=.5", "gzip;q=.5"},

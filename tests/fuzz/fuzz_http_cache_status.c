@@ -1,0 +1,203 @@
+/*
+ * Cache-Status and Proxy-Status: whatever is said, a line is one list member
+ * of RFC 9651 that says just that, and it is there whole or not at all.
+ *
+ * Input: marks, fwd, 2 bytes of status, 8 of ttl; then, between line ends,
+ * the name and two texts.
+ */
+#include "fuzz.h"
+#include "nearside/http/cache_status.h"
+#include "nearside/http/proxy_status.h"
+#include "nearside/http/structured.h"
+
+enum {
+    NUMBERS_LEN = 12,
+};
+
+#define NUMBER_MAX INT64_C(999999999999999)
+
+/* Is the item that text, as far as a string can say it? */
+static void
+must_say(const struct sf_item *item, struct slice text)
+{
+    char *said = malloc(item->text.len + 1);
+    struct writer w = writer_of(said, item->text.len);
+
+    MUST(said != NULL);
+    MUST(item->type == (sf_is_token(text) ? SF_TOKEN : SF_STRING));
+    sf_write_text(&w, item);
+    MUST(!w.is_full && w.len == text.len);
+    for (size_t i = 0; i < text.len; i++) {
+        bool is_plain = text.ptr[i] >= ' ' && text.ptr[i] <= '~';
+        MUST(said[i] == (is_plain ? text.ptr[i] : '?'));
+    }
+    free(said);
+}
+
+/* The one member of the line's value. */
+static struct sf_item
+member_of(struct slice line, struct slice name)
+{
+    struct slice value = slice_skip(line, name.len);
+    struct sf_item item, more;
+    struct sf s;
+
+    MUST(slice_starts(line, name) && value.len > 2);
+    value.len -= 2;
+    MUST(slice_find(value, '\r') < 0 && slice_find(value, '\n') < 0);
+    MUST(slice_eq(slice_skip(line, line.len - 2), SLICE("\r\n")));
+    MUST(sf_is_list(value));
+    sf_start(&s, value);
+    MUST(sf_next_item(&s, &item) == RC_OK);
+    MUST(sf_next_item(&s, &more) == RC_MISS);
+    return item;
+}
+
+static void
+must_have_text(const struct sf_item *item, struct slice key, struct slice text,
+    bool quoted)
+{
+    struct sf_item param;
+    bool is_there = sf_find_param(item, key, &param);
+
+    MUST(is_there == (text.len > 0));
+    if (is_there && quoted) {
+        MUST(param.type == SF_STRING);
+    } else if (is_there) {
+        must_say(&param, text);
+    }
+}
+
+static void
+must_have_number(
+    const struct sf_item *item, struct slice key, bool is_said, int64_t number)
+{
+    struct sf_item param;
+
+    MUST(sf_find_param(item, key, &param) == is_said);
+    if (is_said) {
+        number = number > NUMBER_MAX ? NUMBER_MAX : number;
+        number = number < -NUMBER_MAX ? -NUMBER_MAX : number;
+        MUST(param.type == SF_INTEGER && param.number == number);
+    }
+}
+
+static void
+must_be_true(const struct sf_item *item, struct slice key, bool is_said)
+{
+    struct sf_item param;
+
+    MUST(sf_find_param(item, key, &param) == is_said);
+    MUST(!is_said || (param.type == SF_BOOLEAN && param.number == 1));
+}
+
+static void
+check_cache(struct slice line, const struct cache_status *s)
+{
+    struct sf_item item = member_of(line, SLICE("cache-status: ")), param;
+    bool is_forwarded = s->fwd != CACHE_FWD_NONE;
+
+    must_say(&item, s->name);
+    must_be_true(&item, SLICE("hit"), s->is_hit);
+    must_have_text(&item, SLICE("fwd"), cache_fwd_token(s->fwd), false);
+    must_have_number(&item, SLICE("fwd-status"),
+        is_forwarded && s->fwd_status != 0, s->fwd_status);
+    must_have_number(&item, SLICE("ttl"), s->has_ttl, s->ttl_s);
+    must_be_true(&item, SLICE("stored"), is_forwarded && s->is_stored);
+    MUST(sf_find_param(&item, SLICE("collapsed"), &param) ==
+         (is_forwarded && s->collapsed != CACHE_COLLAPSED_NONE));
+    must_have_text(&item, SLICE("key"), s->key, true);
+    must_have_text(&item, SLICE("detail"), s->detail, false);
+}
+
+static void
+check_proxy(struct slice line, const struct proxy_status *s)
+{
+    struct sf_item item = member_of(line, SLICE("proxy-status: "));
+
+    must_say(&item, s->name);
+    must_have_text(&item, SLICE("error"), s->error, false);
+    must_have_text(&item, SLICE("next-hop"), s->next_hop, false);
+    must_have_number(&item, SLICE("received-status"), s->received_status != 0,
+        s->received_status);
+    must_have_text(&item, SLICE("details"), s->details, true);
+}
+
+/* With less room than it takes, nothing is written. */
+static void
+must_be_whole(size_t len, const struct cache_status *cache,
+    const struct proxy_status *proxy)
+{
+    for (size_t cap = 0; cap < len; cap += 1 + cap / 4) {
+        char *text = malloc(cap + 1);
+        struct writer w = writer_of(text, cap);
+
+        MUST(text != NULL);
+        if (cache != NULL) {
+            cache_status_write_line(&w, cache);
+        } else {
+            proxy_status_write_line(&w, proxy);
+        }
+        MUST(w.is_full && w.len == 0);
+        free(text);
+    }
+}
+
+static void
+try_both(const struct cache_status *cache, const struct proxy_status *proxy,
+    size_t size)
+{
+    size_t cap = 3 * size + 256;
+    char *text = malloc(cap);
+    struct writer w = writer_of(text, cap);
+
+    MUST(text != NULL);
+    cache_status_write_line(&w, cache);
+    MUST(!w.is_full);
+    check_cache(writer_slice(&w), cache);
+    must_be_whole(w.len, cache, NULL);
+    w = writer_of(text, cap);
+    proxy_status_write_line(&w, proxy);
+    MUST(!w.is_full);
+    check_proxy(writer_slice(&w), proxy);
+    must_be_whole(w.len, NULL, proxy);
+    free(text);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct cache_status cache = {0};
+    struct proxy_status proxy = {0};
+    struct slice rest;
+    uint16_t status;
+    char *copy;
+
+    if (size < NUMBERS_LEN) {
+        return 0;
+    }
+    memcpy(&status, data + 2, sizeof(status));
+    memcpy(&cache.ttl_s, data + 4, sizeof(cache.ttl_s));
+    cache.is_hit = (data[0] & 1) != 0;
+    cache.has_ttl = (data[0] & 2) != 0;
+    cache.is_stored = (data[0] & 4) != 0;
+    cache.collapsed = (enum cache_collapsed)((data[0] >> 3) % 3);
+    cache.fwd = (enum cache_fwd)(data[1] % (CACHE_FWD_PARTIAL + 1));
+    cache.fwd_status = status;
+    copy = fuzz_copy(
+        slice_of((const char *)data + NUMBERS_LEN, size - NUMBERS_LEN));
+    rest = slice_of(copy, size - NUMBERS_LEN);
+    slice_split(&rest, '\n', &cache.name);
+    slice_split(&rest, '\n', &cache.key);
+    cache.detail = rest;
+    proxy.name = cache.name;
+    proxy.error = sf_is_token(cache.key) ? cache.key : SLICE("");
+    proxy.next_hop = cache.key;
+    proxy.details = cache.detail;
+    proxy.received_status = status;
+    if (cache.name.len > 0) {
+        try_both(&cache, &proxy, size);
+    }
+    free(copy);
+    return 0;
+}
