@@ -50,7 +50,7 @@ must_be_same(
     MUST(e->while_ms == parts->while_ms);
     MUST(e->if_error_ms == parts->if_error_ms);
     MUST(slice_eq(e->key, parts->key));
-    MUST(slice_eq(e->vary, parts->vary));
+    MUST(slice_eq(e->note, parts->note));
     MUST(slice_eq(e->fields, parts->fields));
     MUST(slice_eq(e->body, body));
 }
@@ -162,7 +162,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         slice_of((const char *)data + NUMBERS_LEN, size - NUMBERS_LEN));
     rest = slice_of(copy, size - NUMBERS_LEN);
     parts.key = take(&rest, lens[0]);
-    parts.vary = take(&rest, data[44]);
+    parts.note = take(&rest, data[44]);
     parts.fields = take(&rest, lens[1]);
     parts.body = rest;
     /* The caller's duty, checked there. */
