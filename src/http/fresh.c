@@ -22,17 +22,16 @@ enum rc
 fresh_read_age(const struct head *h, int64_t *out_s)
 {
     const struct field *f = head_find(h, FIELD_AGE);
-    struct slice value, first;
+    struct slice first;
+    ptrdiff_t comma;
     uint64_t age;
     enum rc rc;
 
     if (f == NULL) {
         return RC_MISS;
     }
-    value = f->value;
-    if (!slice_split(&value, ',', &first)) {
-        return RC_BAD;
-    }
+    comma = slice_find(f->value, ',');
+    first = comma < 0 ? f->value : slice_of(f->value.ptr, (size_t)comma);
     rc = slice_to_u64(slice_trim(first), DELTA_MAX, &age);
     if (rc == RC_BAD) {
         return RC_BAD;

@@ -140,7 +140,7 @@ bool
 targeted_has(const struct targeted_list *list, struct slice name)
 {
     for (size_t i = 0; i < list->count; i++) {
-        if (slice_ieq(list->names[i], name)) {
+        if (list->names[i].len == name.len && slice_ieq(list->names[i], name)) {
             return true;
         }
     }
