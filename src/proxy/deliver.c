@@ -42,7 +42,7 @@ static void
 write_hit_status(struct writer *w, struct request *r)
 {
     write_slice(w, SLICE("cache-status: "));
-    write_slice(w, r->worker->proxy->name);
+    write_slice(w, r->worker->proxy->member);
     write_slice(w, SLICE("; hit; ttl="));
     write_u64(w, (uint64_t)ttl_s_of(r));
     write_slice(w, SLICE("; detail="));

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nearside/http/structured.h"
+
 /*
  * KEYS: entry, lease. ARGV: token, value, milliseconds. Stores only while
  * the token holds: a write that came meanwhile has deleted the lease.
@@ -91,6 +93,22 @@ fill_defaults(struct proxy_limits *l)
 #undef DEFAULT
 }
 
+/* The name as a token, or as a string if it is none (RFC 9651 3.3.3). */
+static bool
+member_make(struct proxy *proxy)
+{
+    size_t size = 2 * proxy->name.len + 2;
+    char *member = malloc(size);
+    struct writer w = writer_of(member, size);
+
+    if (member == NULL) {
+        return false;
+    }
+    sf_write_token_or_string(&w, proxy->name);
+    proxy->member = writer_slice(&w);
+    return true;
+}
+
 static bool
 words_make(struct proxy *proxy)
 {
@@ -110,7 +128,7 @@ words_make(struct proxy *proxy)
     memcpy(via, "1.1 ", 4);
     memcpy(via + 4, proxy->name.ptr, proxy->name.len);
     proxy->via = slice_of(via, proxy->name.len + 4);
-    return true;
+    return member_make(proxy);
 }
 
 struct proxy *
@@ -164,6 +182,7 @@ proxy_free(struct proxy **pproxy)
     free(proxy->workers);
     free(proxy->metrics.requests);
     free((char *)(uintptr_t)proxy->via.ptr);
+    free((char *)(uintptr_t)proxy->member.ptr);
     proxy->magic = 0;
     free(proxy);
 }

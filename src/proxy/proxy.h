@@ -75,7 +75,8 @@ struct proxy {
     struct slice prefix;
     struct slice via; /* "1.1 nearside" */
     struct slice name;
-    uint64_t instance; /* random; part of every lease token */
+    struct slice member; /* the name as Cache-Status has it (RFC 9211 2) */
+    uint64_t instance;   /* random; part of every lease token */
     atomic_ullong tokens;
     struct proxy_scripts scripts;
     struct proxy_metrics metrics;

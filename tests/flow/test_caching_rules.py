@@ -5,7 +5,7 @@ what clients ask for, preset = rfc; and what an unsafe method makes stale
 import time
 import unittest
 
-from lib import wait_until
+from lib import Nearside, wait_until
 from lib.caching import (CachingTest, FRESH, STALE, cache_control,
                          http_date)
 
@@ -327,7 +327,8 @@ class CacheStatus(CachingTest):
     """cache_status: on is what all other tests see."""
 
     routes = ('route "/c/key/*" { ttl = 60s  cache_status = key }\n'
-              'route "/c/off/*" { ttl = 60s  cache_status = off }\n')
+              'route "/c/off/*" { ttl = 60s  cache_status = off }\n'
+              'route "/c/on/*" { ttl = 60s }\n')
 
     def test_it_tells_the_key(self):
         target = self.target("/c/key")
@@ -344,6 +345,20 @@ class CacheStatus(CachingTest):
         self.assertEqual(self.get(target).cache_status,
                          "nearside; fwd=uri-miss; stored; "
                          f'key="http://test{target}"')
+
+    def test_a_name_that_is_no_token_is_a_string(self):
+        """RFC 9211 2, in a hit and in a miss alike."""
+        daemon = self.use(Nearside(
+            self.make_conf() + 'via = "1cache"\n', name="named"))
+        target = self.target("/c/on")
+        for _ in range(2):
+            got = daemon.get(target)
+            self.assertTrue(got.cache_status.startswith('"1cache"; '),
+                            got.cache_status)
+            self.assertEqual(got.fields["Via"], "1.1 1cache")
+            self.wait_stored(target)
+        plain = daemon.get(self.target("/plain"))
+        self.assertTrue(plain.cache_status.startswith('"1cache"; '))
 
     def test_it_says_nothing(self):
         target = self.target("/c/off")
