@@ -305,12 +305,10 @@ write_proxy_status(struct writer *w, struct request *r)
     proxy_status_write_line(w, &status);
 }
 
-static void
-write_allow(struct writer *w, struct request *r)
+void
+request_write_allow(struct writer *w, const struct route *route)
 {
-    const struct route *route = r->route_opts;
-
-    if (r->response.status != 405 || route == NULL) {
+    if (route == NULL || route->methods_len == 0) {
         return;
     }
     write_slice(w, SLICE("allow: "));
@@ -368,7 +366,9 @@ run_deliver_error(struct request *r)
         if (status == 503) {
             write_field(&w, SLICE("retry-after"), SLICE("1"));
         }
-        write_allow(&w, r);
+        if (status == 405) {
+            request_write_allow(&w, r->route_opts);
+        }
         write_proxy_status(&w, r);
         close_extra(r, &w);
     }

@@ -32,20 +32,6 @@ options_hops(const struct head *head, uint64_t *out_hops)
     return rc;
 }
 
-static void
-write_allow(struct writer *w, const struct route *route)
-{
-    if (route == NULL || route->methods_len == 0) {
-        return;
-    }
-    write_slice(w, SLICE("allow: "));
-    for (size_t i = 0; i < route->methods_len; i++) {
-        write_slice(w, i > 0 ? SLICE(", ") : slice_of(NULL, 0));
-        write_slice(w, route->methods[i]);
-    }
-    write_slice(w, SLICE("\r\n"));
-}
-
 /* We are the last: there is nothing to say but what a route lets through. */
 static const struct step *
 run_options(struct request *r)
@@ -57,7 +43,7 @@ run_options(struct request *r)
     if (text == NULL) {
         return request_fail(r, 503, "memory");
     }
-    write_allow(&w, r->route_opts);
+    request_write_allow(&w, r->route_opts);
     if (w.is_full) {
         w = writer_of(text, OWN_LINES_MAX);
     }

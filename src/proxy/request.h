@@ -196,6 +196,10 @@ struct invalidation *request_invalidate(
 /* After an unsafe method: is the target stale now, and what else? */
 void request_find_stale(struct request *r, const struct head *response);
 
+/* "allow: GET, HEAD\r\n", what the route lets through (RFC 9110 10.2.1); or
+   nothing where it lets through all. */
+void request_write_allow(struct writer *w, const struct route *route);
+
 /* Passes a 1xx response of the origin on to a client that knows them. */
 void request_interim(struct request *r, const struct head *head);
 
