@@ -194,13 +194,42 @@ on_patience_over(void *ctx)
     request_unref(&waiting);
 }
 
-static const struct step *
-run_flight(struct request *r)
+static enum flight_entry
+enter(struct request *r)
 {
     r->waiter.loop = r->worker->loop;
     r->waiter.on_result = on_flight;
     r->waiter.ctx = r;
-    switch (flight_enter(r->worker->proxy->flights, r->key, &r->waiter)) {
+    return flight_enter(r->worker->proxy->flights, r->key, &r->waiter);
+}
+
+/* on_flight will find the request answered, and do no more. */
+void
+request_renew(struct request *r)
+{
+    struct request *waiting = r;
+
+    switch (enter(r)) {
+    case FLIGHT_OPENED:
+        request_ref(r);
+        flight_run_start(r, r->waiter.flight);
+        break;
+    case FLIGHT_JOINED: /* somebody sees to it */
+        request_ref(r);
+        if (flight_leave(r->worker->proxy->flights, &r->waiter)) {
+            request_unref(&waiting);
+        }
+        break;
+    case FLIGHT_REFUSED:
+        worker_count_limit(r->worker, LIMIT_FLIGHTS);
+        break;
+    }
+}
+
+static const struct step *
+run_flight(struct request *r)
+{
+    switch (enter(r)) {
     case FLIGHT_OPENED:
         request_ref(r); /* the waiter's, until on_flight or flight_leave */
         flight_run_start(r, r->waiter.flight);

@@ -112,6 +112,15 @@ pass_over(struct request *r, struct entry *own_entry, enum cache_fwd fwd)
     return go_on(r);
 }
 
+/* May it ask the origin for others? The answer to a HEAD would be of no use
+   to them. */
+static bool
+may_renew(const struct request *r)
+{
+    return r->head.method == METHOD_GET && !r->policy.reuse.only_if_cached &&
+           !r->policy.storable.no_store;
+}
+
 /* Its own directives count. */
 static const struct step *
 use_response(struct request *r, struct entry *own_entry)
@@ -122,8 +131,12 @@ use_response(struct request *r, struct entry *own_entry)
     case REUSE_FRESH:
         return request_deliver_hit(r, own_entry);
     case REUSE_STALE:
-    case REUSE_BACKGROUND:
         return request_deliver_stale(r, own_entry, "stale");
+    case REUSE_BACKGROUND:
+        if (may_renew(r)) {
+            request_renew(r);
+        }
+        return request_deliver_stale(r, own_entry, "stale-while-revalidate");
     case REUSE_REQUEST:
         return pass_over(r, own_entry, CACHE_FWD_REQUEST);
     case REUSE_VALIDATE:

@@ -22,6 +22,10 @@ const struct step *request_deliver_hit(
 const struct step *request_deliver_stale(
     struct request *r, struct entry *own_entry, const char *detail);
 
+/* Has what is stored renewed for all, while the request is answered with what
+   there is. */
+void request_renew(struct request *r);
+
 /* May r->stale stand in for an origin that fails? Then it is delivered in
    place of whatever is under way. */
 bool request_has_substitute(struct request *r);

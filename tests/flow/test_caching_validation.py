@@ -317,6 +317,19 @@ class WhileRevalidate(CachingTest):
         self.assert_hit(self.get(target))
         self.assert_asked(target, 2)
 
+    def test_a_range_has_it_renewed_too(self):
+        target = self.target()
+        first = self.fill(target, *self.stale)
+        self.says(FRESH, ("ETag", '"v1"'), status="304 Same")
+        got = self.get(target, {"Range": "bytes=0-3"})
+        self.assertEqual((got.status, got.body), (206, first.body[:4]))
+        self.assertIn("detail=stale-while-revalidate", got.cache_status)
+        self.wait_asked(target, 2)
+        wait_until(lambda: "; hit" in self.get(target).cache_status,
+                   what="it is renewed behind")
+        self.assertIsNone(self.last(target).fields["Range"])
+        self.assert_asked(target, 2)
+
     def test_a_304_behind_renews(self):
         target = self.target()
         first = self.fill(target, *self.stale)
