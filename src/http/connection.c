@@ -13,7 +13,15 @@
 #include "connection.h"
 
 #include "class.h"
+#include "field_bit.h"
 #include "nearside/http/hearsay.h"
+
+/* Fields that end at this hop whether Connection names them or not. */
+static const uint64_t fields_hop =
+    FIELD_BIT(CONNECTION) | FIELD_BIT(HTTP2_SETTINGS) | FIELD_BIT(KEEP_ALIVE) |
+    FIELD_BIT(PROXY_AUTHENTICATE) | FIELD_BIT(PROXY_AUTHORIZATION) |
+    FIELD_BIT(PROXY_CONNECTION) | FIELD_BIT(TE) | FIELD_BIT(TRAILER) |
+    FIELD_BIT(TRANSFER_ENCODING) | FIELD_BIT(UPGRADE);
 
 /* Takes the next element off; false at the end. Elements may be empty. */
 static bool
@@ -39,8 +47,9 @@ value_names(struct slice value, struct slice name)
     return false;
 }
 
-bool
-connection_names(const struct head *h, struct slice name)
+/* Does a Connection field of h name this field? */
+static bool
+names(const struct head *h, struct slice name)
 {
     const struct field *f = head_find(h, FIELD_CONNECTION);
 
@@ -50,6 +59,15 @@ connection_names(const struct head *h, struct slice name)
         }
     }
     return false;
+}
+
+bool
+head_is_hop_by_hop(const struct head *h, const struct field *f)
+{
+    if (f->id != FIELD_OTHER && (field_bit(f->id) & fields_hop) != 0) {
+        return true;
+    }
+    return head_has(h, FIELD_CONNECTION) && names(h, f->name);
 }
 
 static bool
@@ -63,7 +81,7 @@ is_protected(const struct head *h, struct slice option)
     if (id == FIELD_TE) {
         return !head_has(h, FIELD_TE);
     }
-    return id == FIELD_TRANSFER_ENCODING || (field_bit(id) & FIELDS_HOP) == 0;
+    return id == FIELD_TRANSFER_ENCODING || (field_bit(id) & fields_hop) == 0;
 }
 
 struct options {

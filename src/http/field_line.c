@@ -7,7 +7,7 @@
  * which eats byte by byte and can stop and go on anywhere.
  */
 #include "class.h"
-#include "connection.h"
+#include "field_bit.h"
 #include "known.h"
 #include "scan.h"
 

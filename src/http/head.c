@@ -1,5 +1,5 @@
 /*
- * Heads: known names, looking fields up, and what ends at this hop.
+ * Heads: known names, and looking fields up.
  *
  * Law: a name is recognised exactly or not at all. Words of eight bytes are
  * compared, lower-cased by setting 0x20 where 0x40 is set: that makes a
@@ -8,7 +8,6 @@
  */
 #include "nearside/http/head.h"
 
-#include "connection.h"
 #include "known.h"
 #include "nearside/base/check.h"
 
@@ -174,13 +173,4 @@ head_find_name(const struct head *h, struct slice name)
     enum field_id id = field_id_of(name);
 
     return id == FIELD_OTHER ? find_name_from(h, 0, name) : head_find(h, id);
-}
-
-bool
-head_is_hop_by_hop(const struct head *h, const struct field *f)
-{
-    if (f->id != FIELD_OTHER && (field_bit(f->id) & FIELDS_HOP) != 0) {
-        return true;
-    }
-    return head_has(h, FIELD_CONNECTION) && connection_names(h, f->name);
 }

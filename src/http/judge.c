@@ -12,6 +12,7 @@
 
 #include "class.h"
 #include "connection.h"
+#include "field_bit.h"
 #include "nearside/base/check.h"
 #include "nearside/http/uri.h"
 

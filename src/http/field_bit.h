@@ -1,0 +1,17 @@
+/* A head's field_set: which bit says that a known field is there. */
+#ifndef NEARSIDE_HTTP_FIELD_BIT_H
+#define NEARSIDE_HTTP_FIELD_BIT_H
+
+#include "nearside/http/head.h"
+
+/* id is not FIELD_OTHER. */
+static inline uint64_t
+field_bit(enum field_id id)
+{
+    return UINT64_C(1) << (id - 1);
+}
+
+/* The same for a name of field.def, as a constant. */
+#define FIELD_BIT(id) (UINT64_C(1) << (FIELD_##id - 1))
+
+#endif
