@@ -11,9 +11,9 @@
 #include <stdio.h>
 
 #include "nearside/memory/key.h"
-#include "proxy/verdict.h"
 #include "proxy/put.h"
 #include "proxy/request.h"
+#include "proxy/verdict.h"
 
 struct claim {
     char token[TOKEN_MAX];

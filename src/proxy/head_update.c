@@ -7,9 +7,9 @@
 
 #include "nearside/http/update.h"
 #include "proxy/invalidate.h"
-#include "proxy/verdict.h"
 #include "proxy/put.h"
 #include "proxy/request.h"
+#include "proxy/verdict.h"
 
 enum {
     /* The checksum that every value ends with (codec.c). */
