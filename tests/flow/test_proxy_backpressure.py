@@ -124,11 +124,8 @@ class BackPressure(FlowTest):
         def script(connection, request, n):
             if request.target == "/large":
                 self.steps.wait("read")
-                pieces = (connection._chunks(request)
-                          if framing == "chunked"
-                          else connection._counted(str(size)))
                 sha = hashlib.sha256()
-                for piece in pieces:
+                for piece in connection.request_pieces(request):
                     sha.update(piece)
                 found["digest"] = sha.hexdigest()
             connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")

@@ -53,11 +53,7 @@ class StrictOrigin(ScriptedOrigin):
     def _answer(self, connection, request, n):
         del n
         try:
-            if request.fields["Transfer-Encoding"] is not None:
-                request.body = b"".join(connection._chunks(request))
-            elif request.fields["Content-Length"] is not None:
-                request.body = b"".join(
-                    connection._counted(request.fields["Content-Length"]))
+            request.body = b"".join(connection.request_pieces(request))
         except (WireError, OSError):
             return False  # cut short: nobody's whole request
         marker = request.fields["X-Marker"]

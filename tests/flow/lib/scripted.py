@@ -46,11 +46,7 @@ class EchoOrigin(ScriptedOrigin):
         del n
         connection.sock.settimeout(90)  # a body may pause for long
         try:
-            if request.fields["Transfer-Encoding"] is not None:
-                request.body = b"".join(connection._chunks(request))
-            elif request.fields["Content-Length"] is not None:
-                request.body = b"".join(
-                    connection._counted(request.fields["Content-Length"]))
+            request.body = b"".join(connection.request_pieces(request))
         except (WireError, OSError):
             self.cut.append(request)
             return False

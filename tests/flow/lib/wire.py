@@ -260,6 +260,17 @@ class Connection:
                     return
                 yield data
 
+    def request_pieces(self, request):
+        """The body of a request, as it comes (RFC 9112 section 6.3)."""
+        coding = request.fields["Transfer-Encoding"]
+        length = request.fields["Content-Length"]
+        if coding is not None:
+            if coding != "chunked" or length is not None:
+                raise WireError(f"framing: {request.fields}")
+            yield from self._chunks(request)
+        elif length is not None:
+            yield from self._counted(length)
+
     def _counted(self, length):
         if not re.fullmatch(r"\d+", length):
             raise WireError(f"Content-Length: {length!r}")
@@ -312,14 +323,7 @@ def read_request(connection, with_body=True):
     if with_body:
         if (fields["Expect"] or "").lower() == "100-continue":
             connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if fields["Transfer-Encoding"] is not None:
-            if fields["Transfer-Encoding"] != "chunked" \
-                    or fields["Content-Length"] is not None:
-                raise WireError(f"framing: {fields}")
-            request.body = b"".join(connection._chunks(request))
-        elif fields["Content-Length"] is not None:
-            request.body = b"".join(
-                connection._counted(fields["Content-Length"]))
+        request.body = b"".join(connection.request_pieces(request))
     return request
 
 
