@@ -3,29 +3,28 @@
  * is given exactly when no mistake was told, and every mistake is told with a
  * place: its file and line, or the file alone where it is about no line.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "fuzz.h"
 #include "nearside/app/conf.h"
-#include "nearside/base/check.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* An include would read whatever file the fuzzer thinks of. */
-static int
-has_include(const uint8_t *data, size_t size)
+/* It would be read, whatever it is. */
+static bool
+names_a_file(struct slice text)
 {
-    return size > 0 && memmem(data, size, "include", 7) != NULL;
+    if (text.len == 0) {
+        return false;
+    }
+    return memmem(text.ptr, text.len, "include", 7) != NULL ||
+           (memmem(text.ptr, text.len, "password_file", 13) != NULL &&
+               slice_find(text, '/') >= 0);
 }
 
 static unsigned
-lines_of(const uint8_t *data, size_t size)
+lines_of(struct slice text)
 {
     unsigned count = 1;
 
-    for (size_t i = 0; i < size; i++) {
-        count += data[i] == '\n';
+    for (size_t i = 0; i < text.len; i++) {
+        count += text.ptr[i] == '\n';
     }
     return count;
 }
@@ -55,20 +54,20 @@ must_have_place(const struct conf_error *e, unsigned lines)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    struct slice text = slice_of((const char *)data, size);
     struct conf_errors errors;
     struct conf *conf = NULL;
     enum rc rc;
 
-    if (has_include(data, size)) {
+    if (names_a_file(text)) {
         return -1;
     }
     conf_errors_init(&errors);
-    rc = conf_load_text(
-        slice_of((const char *)data, size), "fuzz.conf", &errors, &conf);
+    rc = conf_load_text(text, "fuzz.conf", &errors, &conf);
     MUST((rc == RC_OK) == (conf != NULL));
     MUST((rc == RC_OK) == (errors.mistakes == 0));
     for (size_t i = 0; i < errors.count; i++) {
-        must_have_place(&errors.items[i], lines_of(data, size));
+        must_have_place(&errors.items[i], lines_of(text));
     }
     conf_free(&conf);
     MUST(conf == NULL);
