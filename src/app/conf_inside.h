@@ -1,8 +1,9 @@
 /*
- * What the files of the conf share. In order of use: conf_text (files to one
- * text with a line map), conf_walk (names, duplicates), conf_parse (libconfuse
- * and the values), conf_check (what only the whole can show); conf_value and
- * conf_title read single values, conf_table says which there are.
+ * What the files of the conf share. In order of use: conf_scan (files to one
+ * conf_text, with a line map), conf_walk (names, duplicates), conf_parse
+ * (libconfuse and the values, into a conf_build), conf_check (what only the
+ * whole can show); conf_value and conf_title read single values, conf_table
+ * says which there are.
  */
 #ifndef NEARSIDE_APP_CONF_INSIDE_H
 #define NEARSIDE_APP_CONF_INSIDE_H
@@ -136,7 +137,7 @@ unsigned conf_distance(struct slice a, struct slice b);
  *best? Then *best becomes its distance. Begin with 99. */
 bool conf_is_nearer(struct slice name, struct slice candidate, unsigned *best);
 
-/* --- conf_text: files to one text ---------------------------------------- */
+/* --- conf_text: all files in one ----------------------------------------- */
 
 struct conf_line {
     unsigned file; /* index into files */
@@ -160,18 +161,21 @@ struct conf_text {
 void conf_text_init(struct conf_text *t);
 void conf_text_fini(struct conf_text *t); /* wipes the bytes */
 
-/* Mistakes go to errors; the text is usable in spite of them. RC_IO: the
-   file itself (not an include) cannot be read. RC_NOMEM. */
-enum rc conf_text_load(struct conf_text *t, const char *path,
-    struct conf_errors *errors) RC_MUST_CHECK;
-enum rc conf_text_take(struct conf_text *t, struct slice bytes,
-    const char *name, struct conf_errors *errors) RC_MUST_CHECK;
-
 /* Overwrites [from, to) with blanks, the lines stay. */
 void conf_text_blank(struct conf_text *t, size_t from, size_t to);
 
+/* Where a line came from. */
 const struct conf_file *conf_text_file(
     const struct conf_text *t, unsigned line);
+
+/* --- conf_scan: files to one text ---------------------------------------- */
+
+/* Mistakes go to errors; the text is usable in spite of them. RC_IO: the
+   file itself (not an include) cannot be read. RC_NOMEM. */
+enum rc conf_scan_file(struct conf_text *t, const char *path,
+    struct conf_errors *errors) RC_MUST_CHECK;
+enum rc conf_scan_text(struct conf_text *t, struct slice bytes,
+    const char *name, struct conf_errors *errors) RC_MUST_CHECK;
 
 /* --- conf_walk: names and duplicates ------------------------------------- */
 
@@ -226,7 +230,7 @@ bool conf_title_is_same(const struct conf_route *a, const struct conf_route *b);
 /* Copies into the arena, NUL-terminated. NULL: no room. */
 const char *conf_copy(struct arena *arena, struct slice s);
 
-/* --- conf_parse: the text to a conf -------------------------------------- */
+/* --- conf_build: a conf in the making ------------------------------------- */
 
 /* Where the options of one section stand: [index of the option] is a line. */
 struct conf_where {
@@ -248,19 +252,27 @@ struct conf_build {
 /* A conf with all defaults. RC_NOMEM. */
 enum rc conf_new(struct conf **out_conf) RC_MUST_CHECK;
 
-/* Adds what stands in build->text, after the walk. RC_BAD: libconfuse gave
-   up. RC_NOMEM. */
-enum rc conf_parse(struct conf_build *build) RC_MUST_CHECK;
-
-/* Adds what the command line says. RC_NOMEM. */
-enum rc conf_flags_apply(
-    struct conf_build *build, const struct conf_flags *flags) RC_MUST_CHECK;
+/* build has its errors and its text; gets a conf with all defaults. RC_NOMEM:
+   the conf may be there, to be freed. */
+enum rc conf_build_init(struct conf_build *build) RC_MUST_CHECK;
 
 /* Room for one more; zeroed, with its presets. RC_LIMIT, RC_NOMEM. */
 enum rc conf_origin_add(
     struct conf_build *build, struct conf_origin **out) RC_MUST_CHECK;
 enum rc conf_route_add(
     struct conf_build *build, struct conf_route **out) RC_MUST_CHECK;
+
+/* --- conf_parse: the text to a conf -------------------------------------- */
+
+/* Adds what stands in build->text, after the walk. RC_BAD: libconfuse gave
+   up. RC_NOMEM. */
+enum rc conf_parse(struct conf_build *build) RC_MUST_CHECK;
+
+/* --- conf_flags: the command line ---------------------------------------- */
+
+/* Adds what the command line says. RC_NOMEM. */
+enum rc conf_flags_apply(
+    struct conf_build *build, const struct conf_flags *flags) RC_MUST_CHECK;
 
 /* --- conf_check: the whole ----------------------------------------------- */
 

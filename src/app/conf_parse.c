@@ -95,7 +95,7 @@ on_value(cfg_t *cfg, cfg_opt_t *opt)
         enum rc rc =
             conf_value_read(hook->option, slice_of_str(value), NULL, NULL, why);
 
-        /* What conf_text refused has become an empty string. */
+        /* What conf_scan refused has become an empty string. */
         if (rc != RC_OK &&
             !(value[0] == '\0' &&
                 conf_errors_has(p->build->errors, line_of(cfg)))) {

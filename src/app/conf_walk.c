@@ -74,7 +74,7 @@ kind_of(char c)
     }
 }
 
-/* in begins with a quote; conf_text has seen to it that it is closed. */
+/* in begins with a quote; conf_scan has seen to it that it is closed. */
 static size_t
 string_len(struct slice in)
 {

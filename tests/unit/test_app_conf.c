@@ -1052,7 +1052,7 @@ a_mistake_that_libconfuse_finds_is_told_and_not_printed(void **state)
     conf_errors_init(&errors);
     conf_text_init(&text);
     assert_int_equal(
-        conf_text_take(&text, SLICE("\nworkers = = 5"), "t", &errors), RC_OK);
+        conf_scan_text(&text, SLICE("\nworkers = = 5"), "t", &errors), RC_OK);
     assert_int_equal(conf_new(&build.conf), RC_OK);
     assert_int_equal(conf_parse(&build), RC_BAD);
     fflush(stderr);
