@@ -31,8 +31,8 @@ struct claim {
 bool
 claim_is_due(const struct request *r)
 {
-    return r->route_opts->stores_post && r->head.method == METHOD_POST &&
-           r->worker->redis != NULL;
+    return r->reads->stores_post && r->head.method == METHOD_POST &&
+           r->credentials.len == 0 && r->worker->redis != NULL;
 }
 
 static void
@@ -76,7 +76,7 @@ run_claim(struct request *r)
 static void
 read_policy(struct request *r, struct policy_request *out)
 {
-    policy_read(r->route_opts, &r->head, false, out);
+    policy_read(r->reads, &r->head, false, out);
     out->storable.method = METHOD_POST;
     out->storable.scheme = r->client.scheme;
     out->storable.target = r->target;
@@ -89,7 +89,7 @@ claim_on_head(struct request *r, const struct head *response)
     struct policy_request policy;
     struct judging judging = {
         .worker = r->worker,
-        .route = r->route_opts,
+        .route = r->reads,
         .request = &policy,
         .arena = &r->arena,
     };

@@ -88,6 +88,14 @@ write_age(struct writer *w, int64_t age_s)
     }
 }
 
+static int64_t
+age_s_of(struct request *r, int64_t created_ms)
+{
+    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+
+    return now_ms < created_ms ? 0 : (now_ms - created_ms) / 1000;
+}
+
 static bool
 open_extra(struct request *r, struct writer *w)
 {
@@ -127,7 +135,7 @@ status_has_body(unsigned status)
 
 /* --- from an entry ----------------------------------------------------- */
 
-/* The lines that a 304 repeats; all of them when memory is short, which is
+/* The lines that a 304 repeats, and a part for one who has others; all of them when memory is short, which is
    no mistake, only longer. */
 static struct slice
 not_modified_fields(struct request *r)
@@ -163,13 +171,21 @@ make_range(struct request *r, struct writer *extra, struct slice *body)
         break;
     case RANGE_PART:
         r->response.status = 206;
+        /* Who has the other part has the fields (RFC 9110 15.3.7). */
+        if (head_has(&r->head, FIELD_IF_RANGE)) {
+            r->response.fields = not_modified_fields(r);
+        }
         range_write(extra, &range, body->len);
         *body = slice_of(
             body->ptr + range.first, (size_t)(range.last - range.first + 1));
         r->response.length = body->len;
         break;
     case RANGE_UNSATISFIABLE:
+        /* About this request alone: what the stored response says of itself
+           does not hold for it. */
         r->response.status = 416;
+        r->response.fields = SLICE("cache-control: no-store\r\n");
+        write_field(extra, SLICE("date"), worker_date(r->worker));
         range_write_unsatisfied(extra, body->len);
         *body = slice_of(NULL, 0);
         r->response.length = 0;
@@ -211,7 +227,6 @@ has_condition(const struct head *head)
 static const struct step *
 run_deliver_entry(struct request *r)
 {
-    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
     struct entry *entry = r->hit;
     struct slice body = entry->body;
     struct writer w;
@@ -234,8 +249,9 @@ run_deliver_entry(struct request *r)
         answer_condition(r, &w, &body);
     }
     source_of_bytes(&r->source, r->response.has_body ? body : SLICE(""));
-    write_age(&w,
-        now_ms < entry->created_ms ? 0 : (now_ms - entry->created_ms) / 1000);
+    if (r->response.status != 416) {
+        write_age(&w, age_s_of(r, entry->created_ms));
+    }
     write_field(&w, SLICE("via"), r->worker->proxy->via);
     write_cache_status(&w, r);
     close_extra(r, &w);
@@ -265,7 +281,8 @@ run_deliver_fill(struct request *r)
         .must_close = r->response.must_close,
         .source = &r->source,
     };
-    write_age(&w, message->age_s);
+    write_age(&w,
+        r->created_ms > 0 ? age_s_of(r, r->created_ms) : message->age_s);
     write_field(&w, SLICE("via"), r->worker->proxy->via);
     write_cache_status(&w, r);
     close_extra(r, &w);

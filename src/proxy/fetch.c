@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "nearside/http/fresh.h"
+#include "nearside/http/storable.h"
 #include "nearside/http/write.h"
 #include "proxy/proxy.h"
 
@@ -41,7 +42,8 @@ is_carried(const struct head *head, const struct field *field,
     case FIELD_SET_COOKIE:
         return !plan->drops_set_cookie;
     default:
-        return !head_is_hop_by_hop(head, field);
+        return plan->is_kept ? storable_has_field(head, field)
+                             : !head_is_hop_by_hop(head, field);
     }
 }
 

@@ -3,6 +3,7 @@
  * wait, and its head decides what they get.
  */
 #include "nearside/http/condition.h"
+#include "nearside/http/fresh.h"
 #include "nearside/http/update.h"
 #include "proxy/flight_inside.h"
 #include "proxy/verdict.h"
@@ -28,12 +29,21 @@ judging_of(struct flight_run *run)
         .route = run->route,
         .request = &run->policy,
         .arena = &run->arena,
+        .is_delivered = true,
         .request_ms = run->request_ms,
         .response_ms = run->response_ms,
     };
 }
 
 /* --- 304 --------------------------------------------------------------- */
+
+static int64_t
+age_ms_of(const struct head *head)
+{
+    int64_t age_s;
+
+    return fresh_read_age(head, &age_s) == RC_OK ? age_s * 1000 : 0;
+}
 
 static void
 take_not_modified(struct flight_run *run, const struct head *head)
@@ -52,7 +62,7 @@ take_not_modified(struct flight_run *run, const struct head *head)
     *run->verdict = renewal->verdict;
     if (!run->verdict->is_storable) {
         /* It answers those who wait, and is over. */
-        run->verdict->created_ms = run->response_ms;
+        run->verdict->created_ms = run->response_ms - age_ms_of(head);
         run->verdict->fresh_until_ms = run->response_ms;
         run->verdict->stale_until_ms = run->response_ms;
     }
@@ -72,13 +82,12 @@ encode_validated(struct flight_run *run)
     return encode_renewed(&encoding, run->renewal, run->stale, &run->entry);
 }
 
-/* Not storable for what the leader brought: that says nothing of the
-   target. */
+/* Those who wait chose by what was known to vary: a response that varies by
+   something else now has been chosen by the leader alone (RFC 9111 4.1). */
 static bool
-is_personal(const struct flight_run *run)
+is_for_all(struct flight_run *run)
 {
-    return run->policy.credential != NULL &&
-           run->verdict->detail == run->policy.credential;
+    return run->verdict->is_storable && flight_fits_record(run);
 }
 
 /* The stale entry is good again, under new fields. */
@@ -94,15 +103,15 @@ end_validated(struct flight_run *run)
             .outcome = FLIGHT_ENTRY,
             .entry = entry_ref(run->entry),
             .is_validated = true,
-            .is_private = !run->verdict->is_storable,
-            .is_personal = is_personal(run),
-            .is_stored = run->verdict->is_storable && run->has_lease,
+            .is_private = !is_for_all(run),
+            .is_personal = run->verdict->is_personal,
+            .is_stored = is_for_all(run) && run->has_lease,
             .fwd_status = 304,
         },
         false);
     if (run->verdict->is_storable) {
         flight_store_entry(run);
-    } else if (is_personal(run)) {
+    } else if (run->verdict->is_personal) {
         flight_run_end_released(run);
     } else {
         flight_store_marker(run);
@@ -126,7 +135,8 @@ on_head(void *ctx, const struct head *head)
     }
     verdict_of_response(&judging, head, run->verdict);
     if (run->verdict->is_storable && run->record == NULL &&
-        run->verdict->vary.count > 0 && flight_make_record(run) != RC_OK) {
+        (run->verdict->vary.count > 0 || run->is_keyed) &&
+        flight_make_record(run) != RC_OK) {
         run->verdict->is_storable = false;
         run->verdict->detail = "memory";
     }
@@ -165,16 +175,47 @@ tell_stale(struct flight_run *run)
 }
 
 static void
+fail(struct flight_run *run, enum origin_error error)
+{
+    if (tell_stale(run)) {
+        return;
+    }
+    flight_tell(run,
+        &(struct flight_result){
+            .outcome = FLIGHT_ERROR,
+            .error = error,
+            .is_stale_forbidden =
+                run->stale != NULL && policy_forbids_stale(run->stale),
+        },
+        false);
+    flight_run_end_released(run);
+}
+
+/* By those who come while it is under way? For them it is a stored response:
+   fresh, and for all. What no lease guards is for those who wait already:
+   whoever comes later must see what was written meanwhile, and his coming
+   lets the key in. */
+static bool
+may_be_joined(struct flight_run *run)
+{
+    return is_for_all(run) && !run->is_kept_out &&
+           run->verdict->fresh_until_ms > run->response_ms &&
+           (run->verdict->flags & ENTRY_MUST_VALIDATE) == 0;
+}
+
+static void
 tell_fill(struct flight_run *run, struct fill *fill)
 {
     const struct policy_verdict *v = run->verdict;
     struct flight_result result = {
         .outcome = FLIGHT_FILL,
         .fill = fill_ref(fill),
-        .is_private = !v->is_storable,
-        .is_personal = is_personal(run),
+        .is_private = !is_for_all(run),
+        .is_personal = v->is_personal,
         .flags = v->flags,
-        .is_stored = v->is_storable && run->has_lease,
+        .created_ms = v->created_ms,
+        .fresh_until_ms = v->fresh_until_ms,
+        .is_stored = is_for_all(run) && run->has_lease,
         .is_stale_fetch = run->stale != NULL,
         .detail = v->detail,
     };
@@ -185,9 +226,7 @@ tell_fill(struct flight_run *run, struct fill *fill)
             run->variant_key.ptr + run->variant_key.len - DIGEST_LEN,
             DIGEST_LEN);
     }
-    /* What no lease guards is for those who wait already: whoever comes later
-       must see what was written meanwhile, and his coming lets the key in. */
-    flight_tell(run, &result, v->is_storable && !run->is_kept_out);
+    flight_tell(run, &result, may_be_joined(run));
 }
 
 /* A 304 that identifies nothing stored is of no use to anybody (RFC 9111
@@ -218,6 +257,11 @@ on_fill(void *ctx, struct fill *fill)
         (policy_is_failure(run->status) && tell_stale(run))) {
         return;
     }
+    if (run->status == 304) { /* to a question that nobody has asked */
+        fetch_cancel(&run->fetch);
+        fail(run, ORIGIN_ERROR_HEAD);
+        return;
+    }
     tell_fill(run, fill);
     request_unref(&run->leader);
 }
@@ -231,12 +275,14 @@ on_outgrown(void *ctx)
     flight_close(run->worker->proxy->flights, run->flight);
 }
 
-/* Errors about the request, which is the leader's alone: one with fields too
-   large for the origin must not keep others from storing. */
+/* Errors about the request or about who asks, not about the target: fields
+   too large for the origin, or too many requests, must not keep others from
+   storing. */
 static bool
 is_of_request(unsigned status)
 {
-    return status == 400 || status == 413 || status == 414 || status == 431;
+    return status == 400 || status == 413 || status == 414 || status == 429 ||
+           status == 431;
 }
 
 /* Is the answer no word on whether the target can be stored? An error while
@@ -244,7 +290,7 @@ is_of_request(unsigned status)
 static bool
 says_nothing(const struct flight_run *run)
 {
-    return is_personal(run) || run->status == 304 ||
+    return run->verdict->is_personal || run->status == 304 ||
            (is_of_request(run->status) && !run->verdict->is_storable) ||
            (policy_is_failure(run->status) && run->stale != NULL);
 }
@@ -258,32 +304,22 @@ on_end(void *ctx, enum fill_state state, bool is_doubtful)
     run->has_lease = run->has_lease && !is_doubtful;
     if (run->is_validated) {
         end_validated(run);
-    } else if (state != FILL_COMPLETE || is_doubtful || says_nothing(run)) {
+    } else if (is_doubtful || says_nothing(run)) {
         flight_run_end_released(run);
-    } else if (run->verdict->is_storable) {
+    } else if (!run->verdict->is_storable) {
+        /* Its head has said so: the rest may have been wanted by nobody. */
+        flight_store_marker(run);
+    } else if (state == FILL_COMPLETE) {
         flight_store_fill(run);
     } else {
-        flight_store_marker(run);
+        flight_run_end_released(run);
     }
 }
 
 static void
 on_error(void *ctx, enum origin_error error)
 {
-    struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
-
-    if (tell_stale(run)) {
-        return;
-    }
-    flight_tell(run,
-        &(struct flight_result){
-            .outcome = FLIGHT_ERROR,
-            .error = error,
-            .is_stale_forbidden =
-                run->stale != NULL && policy_forbids_stale(run->stale),
-        },
-        false);
-    flight_run_end_released(run);
+    fail(OBJ_OF(struct flight_run, ctx, RUN_MAGIC), error);
 }
 
 static const struct fetch_callbacks fetch_callbacks = {

@@ -47,6 +47,7 @@ struct flight_run {
     int64_t wait_until_ms;
     int64_t wants_since_ms; /* wall: what was made before is not good enough;
                                0: anything fresh is */
+    bool is_keyed;          /* by credentials: always a variant of a record */
     bool is_resolved;       /* whoever waits has been told */
     bool is_kept_out;       /* a new key that is not to be stored yet */
     bool is_background;     /* told of a stale entry; the run renews it */
@@ -113,6 +114,9 @@ void flight_store_entry(struct flight_run *run);
 
 /* That it is not storable. */
 void flight_store_marker(struct flight_run *run);
+
+/* Does the response vary by what the record says, and by nothing else? */
+bool flight_fits_record(const struct flight_run *run);
 
 /* A record for a response that varies; RC_NOMEM. */
 enum rc flight_make_record(struct flight_run *run) RC_MUST_CHECK;

@@ -169,6 +169,14 @@ is_usable(struct flight_run *run, struct entry *entry, int64_t now_ms)
            policy_reuse(run->route, entry, NULL, now_ms) == REUSE_FRESH;
 }
 
+/* As request_is_foreign. */
+static bool
+is_foreign(const struct flight_run *run, const struct entry *entry)
+{
+    return run->is_keyed && run->record == NULL &&
+           (entry->flags & (ENTRY_PASS | ENTRY_VARY_RECORD)) == 0;
+}
+
 static void
 keep_stale(struct flight_run *run, struct entry *own_entry, int64_t now_ms)
 {
@@ -199,6 +207,10 @@ flight_take_value(struct flight_run *run, enum rc rc, struct redis_reply *reply,
     value = redis_reply_take(reply, &len);
     if (codec_decode(value, len, run->key, &entry) != RC_OK) {
         worker_count(run->worker, run->worker->proxy->metrics.values_bad);
+        return false;
+    }
+    if (is_foreign(run, entry)) {
+        entry_unref(&entry);
         return false;
     }
     if (is_usable(run, entry, now_ms)) {
@@ -274,6 +286,7 @@ run_new(struct request *leader)
         .entry_key = leader->entry_key,
         .base_key = leader->base_key,
         .base_entry_key = leader->base_entry_key,
+        .is_keyed = leader->credentials.len > 0,
     };
     arena_init(&run->arena, RUN_ARENA_MAX);
     if (leader->wants_validated) {

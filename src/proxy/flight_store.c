@@ -7,6 +7,7 @@
  * variant is stored only while its record is the one it was chosen by: so a
  * write, which deletes the record alone, puts all variants out of reach.
  */
+#include <limits.h>
 #include <stdio.h>
 
 #include "nearside/http/write.h"
@@ -114,13 +115,15 @@ count_key_of(struct flight_run *run)
     return writer_slice(&w);
 }
 
-/* How many variants there may be. */
+/* How many variants there may be. Where the route keys credentials, there are
+   as many as there are clients. */
 static struct slice
 max_text(struct flight_run *run)
 {
     struct flight_lease *lease = run->lease;
-    int n = snprintf(lease->max, sizeof(lease->max), "%u",
-        run->worker->proxy->opts.limits.variants_max);
+    unsigned max =
+        run->is_keyed ? UINT_MAX : run->worker->proxy->opts.limits.variants_max;
+    int n = snprintf(lease->max, sizeof(lease->max), "%u", max);
 
     return slice_of(lease->max, (size_t)n);
 }
@@ -162,11 +165,10 @@ may_store(struct flight_run *run)
     return run->has_lease && !flight_is_doomed(run);
 }
 
-/* Does the response vary by what the record says, and by nothing else? One
-   that names nothing has forgotten to: it is what this request chose, by the
-   last that was heard (RFC 9111 4.1). */
-static bool
-fits_record(struct flight_run *run)
+/* One that names nothing has forgotten to: it is what this request chose, by
+   the last that was heard (RFC 9111 4.1). */
+bool
+flight_fits_record(const struct flight_run *run)
 {
     if (run->record == NULL) {
         return run->verdict->vary.count == 0 || run->variant_key.len > 0;
@@ -214,7 +216,7 @@ flight_store_fill(struct flight_run *run)
         flight_run_end_released(run);
         return;
     }
-    if (!fits_record(run)) {
+    if (!flight_fits_record(run)) {
         drop_record(run);
         return;
     }
@@ -233,11 +235,19 @@ flight_store_entry(struct flight_run *run)
 {
     if (!may_store(run)) {
         flight_run_end_released(run);
-    } else if (!fits_record(run)) {
+    } else if (!flight_fits_record(run)) {
         drop_record(run);
     } else {
         store(run);
     }
+}
+
+/* Markers of variants that were never stored would be as many as a client
+   likes. */
+static bool
+is_new_variant(const struct flight_run *run)
+{
+    return run->record != NULL && run->stale == NULL;
 }
 
 void
@@ -253,7 +263,7 @@ flight_store_marker(struct flight_run *run)
     };
 
     entry_unref(&run->entry);
-    if (!may_store(run) || run->record != NULL ||
+    if (!may_store(run) || is_new_variant(run) ||
         codec_encode(&parts, &run->entry) != RC_OK) {
         flight_run_end_released(run);
         return;

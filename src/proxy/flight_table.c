@@ -167,6 +167,7 @@ waiter_init(struct flight_waiter *waiter, struct flight *flight)
 {
     waiter->flight = flight;
     waiter->is_leader = false;
+    waiter->is_late = false;
     waiter->has_result = false;
     list_init(&waiter->link);
     loop_message_init(&waiter->message, on_waiter_message, waiter);
@@ -189,6 +190,7 @@ flight_enter(
         if (flight->result.outcome == FLIGHT_PENDING) {
             list_push_back(&flight->waiters, &waiter->link);
         } else {
+            waiter->is_late = true;
             waiter->has_result = true;
             loop_post(waiter->loop, &waiter->message);
         }

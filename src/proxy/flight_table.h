@@ -42,6 +42,8 @@ struct flight_result {
     bool is_personal;         /* private because of the leader's credentials,
                                  not of the response alone */
     uint16_t flags;           /* FILL: ENTRY_* of the response */
+    int64_t created_ms;       /* FILL, wall: Age counts from here */
+    int64_t fresh_until_ms;   /* FILL, wall; that can be joined */
     bool is_stale_fetch;      /* FILL: in place of a stale entry */
     bool is_stored;           /* it will be stored */
     const char *detail;       /* why so; static, or NULL */
@@ -69,6 +71,7 @@ struct flight_waiter {
     struct loop *loop;
     struct loop_message message;
     bool is_leader;  /* it opened the flight, on its owner's loop */
+    bool is_late;    /* what it joined had been resolved before it came */
     bool has_result; /* resolved, on_result is due; guarded by the lock */
     /* On the waiter's loop, once, unless it left before. The result stays
        until flight_unref(&waiter->flight). */

@@ -25,15 +25,6 @@ drop(struct request *r)
     invalidation_forget(&i);
 }
 
-/* Not for what the one who asked brought along, which says nothing of the
-   target. */
-static bool
-is_personal(const struct request *r, const struct policy_verdict *verdict)
-{
-    return r->policy.credential != NULL &&
-           verdict->detail == r->policy.credential;
-}
-
 /* Does it vary by what the record says, or by nothing? */
 static bool
 varies_alike(const struct request *r, const struct policy_verdict *verdict)
@@ -86,7 +77,7 @@ freshen(struct request *r, const struct head *response)
 
     as_get.storable.method = METHOD_GET;
     if (!verdict_of_renewed(&judging, r->stale, response, &renewal) ||
-        is_personal(r, &renewal.verdict)) {
+        renewal.verdict.is_personal) {
         return;
     }
     if (renewal.verdict.is_storable && varies_alike(r, &renewal.verdict)) {

@@ -204,10 +204,11 @@ opts_of(const struct route *route)
     return opts;
 }
 
+/* Less than nothing: it was over before it came. */
 static int64_t
 clamp_ttl(const struct route *route, int64_t ttl_ms)
 {
-    if (ttl_ms < route->ttl_min_ms) {
+    if (route->ttl_min_ms > 0 && ttl_ms < route->ttl_min_ms) {
         ttl_ms = route->ttl_min_ms;
     }
     if (route->ttl_max_ms > 0 && ttl_ms > route->ttl_max_ms) {
@@ -257,14 +258,14 @@ static int64_t
 ttl_of(const struct route *route, int64_t given_ms, const struct fresh *fresh,
     uint64_t jitter)
 {
-    int64_t left_s = fresh->lifetime_s - fresh->initial_age_s;
-
-    if (fresh->source == FRESH_NONE) {
-        return given_ms == 0
-                   ? 0
-                   : clamp_ttl(route, spread(route, given_ms, jitter));
+    if (fresh->source == FRESH_NONE && given_ms > 0) {
+        return clamp_ttl(route, spread(route, given_ms, jitter));
     }
-    return clamp_ttl(route, left_s > 0 ? left_s * 1000 : 0);
+    if (fresh->source == FRESH_NONE) {
+        return -fresh->initial_age_s * 1000;
+    }
+    return clamp_ttl(
+        route, (fresh->lifetime_s - fresh->initial_age_s) * 1000);
 }
 
 /* What the response says of its freshness, as far as the route listens. */
@@ -323,21 +324,28 @@ larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* How long an entry is of use past its freshness: as stale, to be validated,
-   or to be updated by the answer to a HEAD. */
+/* How long past its receipt an entry is kept to be validated, to be updated
+   by the answer to a HEAD, or for a client's max-stale. */
 static int64_t
-afterlife_ms(const struct route *route, const struct head *response,
-    const struct reuse_stored *stored)
+kept_ms(const struct route *route, const struct head *response)
 {
-    int64_t ms = larger(stored->while_ms, stored->if_error_ms);
+    return route->honours_client || head_has(response, FIELD_ETAG) ||
+                   head_has(response, FIELD_LAST_MODIFIED)
+               ? route->keep_ms
+               : 0;
+}
 
-    ms = larger(ms, route->grace_ms);
-    /* A client's max-stale takes it as it is. */
-    if (route->honours_client || head_has(response, FIELD_ETAG) ||
-        head_has(response, FIELD_LAST_MODIFIED)) {
-        ms = larger(ms, route->keep_ms);
-    }
-    return ms;
+/* The windows begin where freshness ends (RFC 5861 3, 4), which may have been
+   before the response came; what is kept is kept from then on. */
+static int64_t
+stale_until_ms(const struct route *route, const struct head *response,
+    const struct reuse_stored *stored, int64_t fresh_until_ms,
+    int64_t response_ms)
+{
+    int64_t window = larger(stored->while_ms, stored->if_error_ms);
+
+    return larger(fresh_until_ms + larger(window, route->grace_ms),
+        larger(fresh_until_ms, response_ms) + kept_ms(route, response));
 }
 
 static void
@@ -359,8 +367,8 @@ fill_verdict(const struct route *route, const struct policy_request *request,
     out->created_ms = times->response_ms - fresh->initial_age_s * 1000;
     out->fresh_until_ms =
         times->response_ms + ttl_of(route, given_ms, fresh, times->jitter);
-    out->stale_until_ms =
-        out->fresh_until_ms + afterlife_ms(route, response->head, &stored);
+    out->stale_until_ms = stale_until_ms(route, response->head, &stored,
+        out->fresh_until_ms, times->response_ms);
     if (out->stale_until_ms <= times->response_ms) {
         out->is_storable = false;
         out->detail = "stale";
@@ -397,6 +405,8 @@ policy_store(const struct route *route, const struct policy_request *request,
         fill_verdict(route, request, &r, times, out);
         return;
     }
-    out->detail = verdict == STORABLE_CREDENTIALS ? request->credential
-                                                  : storable_detail(verdict);
+    out->is_personal =
+        verdict == STORABLE_CREDENTIALS || verdict == STORABLE_AUTHORIZATION;
+    out->detail =
+        out->is_personal ? request->credential : storable_detail(verdict);
 }

@@ -38,6 +38,8 @@ void policy_read(const struct route *route, const struct head *head,
 struct policy_verdict {
     bool is_storable;
     const char *detail; /* why not; static */
+    bool is_personal;   /* not, for the credentials of the request: that says
+                           nothing of the target */
     bool drops_set_cookie;
     uint16_t flags; /* ENTRY_* of what is stored */
     uint32_t while_ms;

@@ -49,7 +49,7 @@ request_clear(struct request *r)
     r->more_len = 0;
     r->wants_validated = false;
     r->base_key = r->base_entry_key = (struct slice){0};
-    r->key = r->variant = r->host = r->target = (struct slice){0};
+    r->key = r->view = r->credentials = r->host = r->target = (struct slice){0};
     r->policy = (struct policy_request){0};
     r->fetch.magic = 0;
     r->fetch.fill = NULL;

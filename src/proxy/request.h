@@ -29,6 +29,8 @@ struct step;
 struct request_head_opts {
     bool is_for_cache;  /* the response is for everybody: this client's
                            conditions stay behind */
+    bool is_for_stored; /* or says something of what is stored: what chooses a
+                           variant is sent as it was chosen by */
     struct slice lines; /* further field lines */
 };
 
@@ -59,12 +61,17 @@ struct request {
     /* What is asked for. */
     ptrdiff_t route; /* index, or -1 */
     const struct route *route_opts;
+    const struct route *reads; /* by which readers of the target are answered:
+                                  route_opts, but for a write */
     size_t group;
     struct slice host;           /* normalised */
-    struct slice target;         /* after the route's query option */
-    struct slice variant;        /* of what the route keys; or empty */
-    struct slice full;           /* scheme, host and target */
-    struct slice base_key;       /* with the variant */
+    struct slice target;         /* as it is sent */
+    struct slice view;           /* digest of what a trusted proxy says of the
+                                    client's; or empty */
+    struct slice credentials;    /* digest of those that the route keys, also
+                                    of none; empty: it keys none */
+    struct slice full;           /* scheme, host and target, as it is keyed */
+    struct slice base_key;       /* with the view */
     struct slice base_entry_key; /* in Redis */
     struct entry *record;        /* what a response varies by; a reference */
     struct entry *stale;         /* found, and not good enough; a reference */
@@ -89,6 +96,8 @@ struct request {
     struct claim *claim; /* in the arena; NULL: none */
     struct entry *hit;
     struct source source;
+    int64_t created_ms; /* wall: Age of a fill that had begun before counts
+                           from here; 0: it is as received */
     struct response response;
     struct list holder; /* worker's holders, while its client holds much */
     uint64_t held;      /* bytes, as counted there */
@@ -186,10 +195,9 @@ bool request_sends(
 enum rc request_choose_variant(
     struct request *r, struct entry *record) RC_MUST_CHECK;
 
-/* Deletes what is stored for the target under the request's own credentials,
-   if the route keys them, and under nobody's, and what else the write has
-   made stale (RFC 9111 4.4). on_done as invalidation_start tells it, for the
-   first. */
+/* Deletes all that is stored for the target, as the client sees it and as
+   nobody's proxy has spoken of it, and what else the write has made stale
+   (RFC 9111 4.4). on_done as invalidation_start tells it, for the first. */
 struct invalidation *request_invalidate(
     struct request *r, void (*on_done)(void *ctx, bool is_acknowledged));
 
@@ -206,7 +214,20 @@ void request_interim(struct request *r, const struct head *head);
 /* Who the client is, and by which scheme it came (request_client.c). */
 void request_find_client(struct request *r);
 
-/* host, target, variant, key and the key in Redis. RC_NOMEM. */
+/* The route by which a GET of that target is answered from what is stored;
+   NULL: by none. */
+const struct route *request_read_route(struct request *r, struct slice target);
+
+/* Is that stored without regard to credentials, which the route keys by now?
+   Then it is for nobody. */
+static inline bool
+request_is_foreign(const struct request *r, const struct entry *entry)
+{
+    return r->credentials.len > 0 && r->record == NULL &&
+           (entry->flags & (ENTRY_PASS | ENTRY_VARY_RECORD)) == 0;
+}
+
+/* target, view, credentials, key and the key in Redis, by r->reads. RC_NOMEM. */
 enum rc request_make_keys(struct request *r) RC_MUST_CHECK;
 
 /* Its answer waits for the client: count what that holds, and let go of

@@ -52,10 +52,13 @@ is_condition(enum field_id id)
     }
 }
 
+/* What a write brings is the API's to judge. */
 static bool
-is_ignored_credential(const struct route *route, enum field_id id)
+is_ignored_credential(const struct request *r, enum field_id id)
 {
-    if (route == NULL) {
+    const struct route *route = r->route_opts;
+
+    if (route == NULL || r->result == RESULT_WRITE) {
         return false;
     }
     return (id == FIELD_COOKIE && route->cookie == ROUTE_CREDENTIAL_IGNORE) ||
@@ -68,7 +71,7 @@ request_sends(struct request *r, const struct field *field, bool for_cache)
 {
     if (field->id == FIELD_HOST || field->id == FIELD_CONTENT_LENGTH ||
         field->id == FIELD_EXPECT || (for_cache && is_condition(field->id)) ||
-        is_ignored_credential(r->route_opts, field->id)) {
+        is_ignored_credential(r, field->id)) {
         return false;
     }
     return is_believed(r, field, for_cache) &&
@@ -177,17 +180,20 @@ write_one(struct writer *w, struct request *r, const struct field *field)
 }
 
 static void
-write_fields(struct writer *w, struct request *r, bool for_cache)
+write_fields(
+    struct writer *w, struct request *r, const struct request_head_opts *opts)
 {
-    if (for_cache && head_has(&r->head, FIELD_ACCEPT_ENCODING)) {
+    bool is_normal = opts->is_for_cache || opts->is_for_stored;
+
+    if (is_normal && head_has(&r->head, FIELD_ACCEPT_ENCODING)) {
         write_accept_encoding(w, r);
     }
     for (size_t i = 0; i < r->head.field_count; i++) {
         const struct field *field = &r->head.fields[i];
-        if (for_cache && field->id == FIELD_ACCEPT_ENCODING) {
+        if (is_normal && field->id == FIELD_ACCEPT_ENCODING) {
             continue;
         }
-        if (request_sends(r, field, for_cache)) {
+        if (request_sends(r, field, opts->is_for_cache)) {
             write_one(w, r, field);
         }
     }
@@ -211,7 +217,7 @@ request_origin_head(struct request *r, const struct request_head_opts *opts,
     w = writer_of(text, size);
     write_request_line(&w, r->head.method_text, r->target);
     write_field(&w, SLICE("host"), host);
-    write_fields(&w, r, opts->is_for_cache);
+    write_fields(&w, r, opts);
     write_slice(&w, opts->lines);
     write_own_lines(&w, r);
     MUST(!w.is_full);

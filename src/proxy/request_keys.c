@@ -1,8 +1,10 @@
 /*
  * Keys. What is keyed is what is sent: the query option changes both the
  * key and the target that the origin sees. What else may change the answer
- * and is passed on (credentials that the route keys, what a trusted proxy
- * says of the client's view) goes into the key as a digest.
+ * and is passed on goes into the key as a digest: what a trusted proxy says
+ * of the client's view, by which the target is another one to the client; and
+ * the credentials that the route keys, as if the response varied by them, so
+ * that a write puts everybody's out of reach (flight_store.c).
  */
 #include "nearside/http/hearsay.h"
 #include "nearside/http/uri.h"
@@ -31,95 +33,131 @@ is_listed(const struct route *route, struct slice parameter)
     return false;
 }
 
+/* The target as readers have it by that route. RC_NOMEM. */
 static enum rc
-make_target(struct request *r)
+make_target(struct request *r, const struct route *route, struct slice target,
+    struct slice *out)
 {
-    struct slice query = uri_query(r->head.target);
+    struct slice query = uri_query(target);
     struct slice parameter;
     struct writer w;
     char separator = '?';
     char *text;
 
-    r->target = r->head.target;
-    if (query.ptr == NULL || r->route_opts->query == ROUTE_QUERY_ALL) {
+    *out = target;
+    if (query.ptr == NULL || route->query == ROUTE_QUERY_ALL) {
         return RC_OK;
     }
-    text = arena_alloc(&r->arena, r->head.target.len + 1);
+    text = arena_alloc(&r->arena, target.len + 1);
     if (text == NULL) {
         return RC_NOMEM;
     }
-    w = writer_of(text, r->head.target.len + 1);
-    write_slice(&w, uri_path(r->head.target));
-    while (r->route_opts->query == ROUTE_QUERY_LIST &&
+    w = writer_of(text, target.len + 1);
+    write_slice(&w, uri_path(target));
+    while (route->query == ROUTE_QUERY_LIST &&
            slice_split(&query, '&', &parameter)) {
-        if (is_listed(r->route_opts, parameter)) {
+        if (is_listed(route, parameter)) {
             write_slice(&w, slice_of(&separator, 1));
             write_slice(&w, parameter);
             separator = '&';
         }
     }
     MUST(!w.is_full);
-    r->target = writer_slice(&w);
+    *out = writer_slice(&w);
     return RC_OK;
 }
 
-/* --- the variant ------------------------------------------------------- */
-
-/* Of what is passed on. X-Forwarded-Proto is in the key as the scheme. */
-static bool
-is_keyed_field(struct request *r, const struct field *field)
+const struct route *
+request_read_route(struct request *r, struct slice target)
 {
-    switch ((int)field->id) {
-    case FIELD_COOKIE:
-        return r->route_opts->cookie == ROUTE_CREDENTIAL_KEY;
-    case FIELD_AUTHORIZATION:
-        return r->route_opts->authorization == ROUTE_CREDENTIAL_KEY;
-    case FIELD_X_FORWARDED_PROTO:
-        return false;
-    default:
-        return r->client.is_trusted && hearsay_of(field) == HEARSAY_VIEW;
-    }
+    const struct proxy_opts *opts = &r->worker->proxy->opts;
+    ptrdiff_t at = route_match(opts->routes, opts->routes_len, SLICE("GET"),
+        r->host, uri_path(target));
+
+    return at >= 0 && opts->routes[at].read != ROUTE_READ_PASS
+               ? &opts->routes[at]
+               : NULL;
+}
+
+/* --- view and credentials ---------------------------------------------- */
+
+typedef bool (*is_digested_fn)(
+    const struct request *r, const struct field *field);
+
+/* X-Forwarded-Proto is in the key as the scheme. */
+static bool
+is_view(const struct request *r, const struct field *field)
+{
+    return r->client.is_trusted && field->id != FIELD_X_FORWARDED_PROTO &&
+           hearsay_of(field) == HEARSAY_VIEW;
+}
+
+static bool
+is_keyed_credential(const struct request *r, const struct field *field)
+{
+    return (field->id == FIELD_COOKIE &&
+               r->reads->cookie == ROUTE_CREDENTIAL_KEY) ||
+           (field->id == FIELD_AUTHORIZATION &&
+               r->reads->authorization == ROUTE_CREDENTIAL_KEY);
 }
 
 static size_t
-variant_size(struct request *r)
+digested_size(const struct request *r, is_digested_fn is_digested)
 {
     size_t size = 0;
 
     for (size_t i = 0; i < r->head.field_count; i++) {
         const struct field *field = &r->head.fields[i];
-        if (is_keyed_field(r, field)) {
+        if (is_digested(r, field)) {
             size += field->name.len + field->value.len + 4;
         }
     }
     return size;
 }
 
+/* A digest of those lines of the head. */
 static enum rc
-make_variant(struct request *r)
+make_digest(
+    struct request *r, is_digested_fn is_digested, size_t size, struct slice *out)
 {
-    size_t size = variant_size(r);
+    char *text = arena_alloc(&r->arena, size + DIGEST_LEN);
     struct writer w;
-    char *text;
 
-    if (size == 0) {
-        return RC_OK;
-    }
-    text = arena_alloc(&r->arena, size + DIGEST_LEN);
     if (text == NULL) {
         return RC_NOMEM;
     }
     w = writer_of(text + DIGEST_LEN, size);
     for (size_t i = 0; i < r->head.field_count; i++) {
         const struct field *field = &r->head.fields[i];
-        if (is_keyed_field(r, field)) {
+        if (is_digested(r, field)) {
             write_field_lower(&w, field->name, field->value);
         }
     }
     MUST(!w.is_full);
     digest_hex(writer_slice(&w), text);
-    r->variant = slice_of(text, DIGEST_LEN);
+    *out = slice_of(text, DIGEST_LEN);
     return RC_OK;
+}
+
+static enum rc
+make_view(struct request *r)
+{
+    size_t size = digested_size(r, is_view);
+
+    return size == 0 ? RC_OK : make_digest(r, is_view, size, &r->view);
+}
+
+/* Of none too, where the route keys them: no one's credentials are a kind of
+   their own. */
+static enum rc
+make_credentials(struct request *r)
+{
+    if (r->reads->cookie != ROUTE_CREDENTIAL_KEY &&
+        r->reads->authorization != ROUTE_CREDENTIAL_KEY) {
+        return RC_OK;
+    }
+    return make_digest(r, is_keyed_credential,
+        digested_size(r, is_keyed_credential), &r->credentials);
 }
 
 /* The full key as flights and entries compare it: the variant behind it. */
@@ -161,20 +199,25 @@ make_pair(struct request *r, struct slice full, struct slice variant,
 enum rc
 request_make_keys(struct request *r)
 {
+    struct slice target;
     enum rc rc;
 
-    MUST(r->route_opts != NULL);
-    rc = make_target(r);
-    if (rc == RC_OK) {
-        rc = make_variant(r);
+    MUST(r->reads != NULL);
+    rc = make_target(r, r->reads, r->head.target, &target);
+    if (rc == RC_OK && r->result != RESULT_WRITE) {
+        r->target = target;
     }
     if (rc == RC_OK) {
-        rc =
-            key_full(&r->arena, r->client.scheme, r->host, r->target, &r->full);
+        rc = make_view(r);
     }
     if (rc == RC_OK) {
-        rc =
-            make_pair(r, r->full, r->variant, &r->base_key, &r->base_entry_key);
+        rc = make_credentials(r);
+    }
+    if (rc == RC_OK) {
+        rc = key_full(&r->arena, r->client.scheme, r->host, target, &r->full);
+    }
+    if (rc == RC_OK) {
+        rc = make_pair(r, r->full, r->view, &r->base_key, &r->base_entry_key);
     }
     r->key = r->base_key;
     r->entry_key = r->base_entry_key;
@@ -201,7 +244,7 @@ unsent(struct request *r, const struct vary *vary)
     return names;
 }
 
-/* What the request says for the record's names, with what the route keys and
+/* What the request says for the record's names, with view, credentials and
    the record's generation before it. */
 static enum rc
 write_choice(struct request *r, struct entry *record, struct writer *w)
@@ -214,7 +257,8 @@ write_choice(struct request *r, struct entry *record, struct writer *w)
     if (rc != RC_OK) {
         return RC_BAD;
     }
-    write_slice(w, r->variant);
+    write_slice(w, r->view);
+    write_slice(w, r->credentials);
     write_slice(w, SLICE("\n"));
     write_slice(w, record->body);
     write_slice(w, SLICE("\n"));
@@ -227,7 +271,8 @@ write_choice(struct request *r, struct entry *record, struct writer *w)
 static size_t
 choice_size(struct request *r, struct entry *record)
 {
-    size_t size = r->variant.len + record->body.len + record->note.len + 256;
+    size_t size = r->view.len + r->credentials.len + record->body.len +
+                  record->note.len + 256;
 
     for (size_t i = 0; i < r->head.field_count; i++) {
         size += r->head.fields[i].name.len + r->head.fields[i].value.len + 4;
@@ -264,16 +309,22 @@ request_choose_variant(struct request *r, struct entry *record)
 
 /* --- after a write (RFC 9111 4.4) -------------------------------------- */
 
-/* A further target: keyed as a request for it would be, the query option and
-   what the route keys included. */
+/* A further target: keyed as a request for it would be. */
 static void
 add_stale(struct request *r, struct slice target)
 {
+    const struct route *reads = request_read_route(r, target);
     struct slice full;
-    enum rc rc = key_full(&r->arena, r->client.scheme, r->host, target, &full);
+    enum rc rc = RC_OK;
 
+    if (reads != NULL) {
+        rc = make_target(r, reads, target, &target);
+    }
     if (rc == RC_OK) {
-        rc = make_pair(r, full, r->variant, &r->more[r->more_len].key,
+        rc = key_full(&r->arena, r->client.scheme, r->host, target, &full);
+    }
+    if (rc == RC_OK) {
+        rc = make_pair(r, full, r->view, &r->more[r->more_len].key,
             &r->more[r->more_len].entry_key);
     }
     if (rc == RC_OK) {
@@ -321,7 +372,7 @@ request_invalidate(
         invalidation_forget(&more);
     }
     /* One slot, one connection: done before the one that is waited for. */
-    if (r->variant.len > 0 &&
+    if (r->view.len > 0 &&
         make_pair(r, r->full, slice_of(NULL, 0), &key, &entry_key) == RC_OK) {
         struct invalidation *all =
             invalidation_start(r->worker, key, entry_key, &none);

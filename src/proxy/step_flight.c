@@ -20,7 +20,8 @@ waits_again(struct request *r, const struct flight_result *result)
            waited_us < r->worker->proxy->opts.limits.flight_wait_ms * 1000;
 }
 
-/* Is it what the request's own directives ask for? */
+/* Is it what the request's own directives ask for, and still usable? While an
+   entry is renewed in the background, its window may end. */
 static bool
 is_good_enough(struct request *r, const struct flight_result *result)
 {
@@ -28,7 +29,8 @@ is_good_enough(struct request *r, const struct flight_result *result)
     const struct reuse_request *asked = &r->policy.reuse;
     enum reuse verdict;
 
-    if (!r->policy.has_directives || result->is_validated) {
+    if (result->is_validated ||
+        (!r->policy.has_directives && !r->waiter.is_late)) {
         return true;
     }
     verdict = policy_reuse(r->route_opts, result->entry, asked, now_ms);
@@ -51,6 +53,18 @@ deliver_validated(struct request *r, const struct flight_result *result)
     return &step_deliver_entry;
 }
 
+/* Who came too late for what the flight has found waits for what it brings,
+   with all who come now. */
+static const struct step *
+use_none(struct request *r)
+{
+    if (r->policy.has_directives || !r->waiter.is_late) {
+        return &step_forward;
+    }
+    flight_close(r->worker->proxy->flights, r->waiter.flight);
+    return &step_flight;
+}
+
 /* What a flight has found or renewed. */
 static const struct step *
 use_entry(struct request *r, const struct flight_result *result)
@@ -68,8 +82,11 @@ use_entry(struct request *r, const struct flight_result *result)
         return &step_flight;
     }
     if ((!r->waiter.is_leader && result->is_private) ||
-        !request_may_use(r, entry->flags) || !is_good_enough(r, result)) {
+        !request_may_use(r, entry->flags)) {
         return &step_forward;
+    }
+    if (!is_good_enough(r, result)) {
+        return use_none(r);
     }
     if (result->is_validated) {
         return deliver_validated(r, result);
@@ -77,7 +94,7 @@ use_entry(struct request *r, const struct flight_result *result)
     if (!result->is_stale) {
         return request_deliver_hit(r, entry_ref(entry));
     }
-    r->fwd = CACHE_FWD_STALE;
+    r->fwd = result->is_substitute ? CACHE_FWD_STALE : CACHE_FWD_NONE;
     r->fwd_status = result->fwd_status;
     return request_deliver_stale(r, entry_ref(entry), result->detail);
 }
@@ -96,6 +113,16 @@ is_own_variant(struct request *r, const struct flight_result *result)
                slice_of(result->variant, DIGEST_LEN));
 }
 
+/* To who comes while it is under way it is a stored response. */
+static bool
+is_over(struct request *r, const struct flight_result *result)
+{
+    return r->waiter.is_late &&
+           (r->policy.has_directives ||
+               clock_wall_ms(loop_clock(r->worker->loop)) >=
+                   result->fresh_until_ms);
+}
+
 static const struct step *
 use_fill(struct request *r, const struct flight_result *result)
 {
@@ -109,7 +136,8 @@ use_fill(struct request *r, const struct flight_result *result)
         return request_deliver_substitute(r);
     }
     if (!r->waiter.is_leader &&
-        (result->is_private || !request_may_use(r, result->flags))) {
+        (result->is_private || !request_may_use(r, result->flags) ||
+            is_over(r, result))) {
         return &step_forward;
     }
     if (!is_own_variant(r, result)) {
@@ -123,6 +151,7 @@ use_fill(struct request *r, const struct flight_result *result)
     r->is_collapsed = !r->waiter.is_leader;
     r->result = r->is_collapsed ? RESULT_COLLAPSED : RESULT_MISS;
     r->is_stored = result->is_stored;
+    r->created_ms = r->waiter.is_late ? result->created_ms : 0;
     if (result->is_stale_fetch && r->fwd != CACHE_FWD_REQUEST) {
         r->fwd = CACHE_FWD_STALE;
     }

@@ -139,7 +139,7 @@ static const struct fetch_callbacks forward_callbacks = {
 static const struct step *
 run_forward(struct request *r)
 {
-    const struct request_head_opts opts = {0};
+    const struct request_head_opts opts = {.is_for_stored = r->stale != NULL};
     struct exchange_request request;
 
     if (request_origin_head(r, &opts, &request) != RC_OK ||

@@ -131,11 +131,13 @@ use_response(struct request *r, struct entry *own_entry)
     case REUSE_FRESH:
         return request_deliver_hit(r, own_entry);
     case REUSE_STALE:
+        r->fwd = CACHE_FWD_NONE;
         return request_deliver_stale(r, own_entry, "stale");
     case REUSE_BACKGROUND:
         if (may_renew(r)) {
             request_renew(r);
         }
+        r->fwd = CACHE_FWD_NONE;
         return request_deliver_stale(r, own_entry, "stale-while-revalidate");
     case REUSE_REQUEST:
         return pass_over(r, own_entry, CACHE_FWD_REQUEST);
@@ -154,7 +156,9 @@ use_looked_up(struct request *r, struct entry *own_entry)
 {
     const struct step *next;
 
-    if ((own_entry->flags & ENTRY_VARY_RECORD) != 0) {
+    if (request_is_foreign(r, own_entry)) {
+        next = go_on(r);
+    } else if ((own_entry->flags & ENTRY_VARY_RECORD) != 0) {
         next = request_use_record(r, own_entry, &step_lookup);
     } else if ((own_entry->flags & ENTRY_PASS) != 0 ||
                !request_may_use(r, own_entry->flags)) {

@@ -63,38 +63,25 @@ run_receive(struct request *r)
     return &step_route;
 }
 
-/* The read route of the target, for which an unsafe method's success is
-   news: the route of GET. */
-static ptrdiff_t
-read_route(struct request *r)
-{
-    const struct proxy_opts *opts = &r->worker->proxy->opts;
-    ptrdiff_t at = route_match(opts->routes, opts->routes_len, SLICE("GET"),
-        r->host, uri_path(r->head.target));
-
-    return at >= 0 && opts->routes[at].read == ROUTE_READ_PASS ? -1 : at;
-}
-
+/* It is sent as it came; its success is news to those who read its target,
+   by whichever route they do. */
 static const struct step *
 route_write(struct request *r)
 {
-    const struct proxy_opts *opts = &r->worker->proxy->opts;
-    ptrdiff_t read = read_route(r);
-
     r->result = RESULT_WRITE;
     r->fwd = CACHE_FWD_METHOD;
-    if (read < 0 ||
+    r->reads = request_read_route(r, r->head.target);
+    if (r->reads == NULL ||
         (r->route_opts != NULL && r->route_opts->write == ROUTE_WRITE_PASS)) {
         return &step_forward;
     }
-    /* The key is the one that readers use. */
-    r->route_opts = &opts->routes[read];
     return &step_key;
 }
 
 static const struct step *
 route_read(struct request *r)
 {
+    r->reads = r->route_opts;
     policy_read(r->route_opts, &r->head, r->has_body, &r->policy);
     if (r->policy.bypass != NULL) {
         r->result = RESULT_BYPASS;
@@ -129,7 +116,8 @@ run_route(struct request *r)
         r->result = RESULT_PASS;
         r->fwd = CACHE_FWD_BYPASS;
         r->detail = "route";
-        return &step_forward;
+        reuse_read_request(&r->head, false, &r->policy.reuse);
+        return request_go_forward(r);
     }
     return route_read(r);
 }
@@ -146,7 +134,7 @@ run_key(struct request *r)
         return claim_is_due(r) ? &step_claim : &step_forward;
     }
     if (r->policy.bypass != NULL) {
-        return &step_forward;
+        return request_go_forward(r);
     }
     r->result = RESULT_MISS;
     r->fwd = CACHE_FWD_URI_MISS;

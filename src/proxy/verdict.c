@@ -67,8 +67,10 @@ static bool
 merge(const struct judging *j, const struct entry *stored,
     const struct head *update, struct slice *out)
 {
+    enum route_set_cookie how = j->route->set_cookie;
     const struct update_opts opts = {
-        .set_cookie = j->route->set_cookie == ROUTE_SET_COOKIE_STORE};
+        .set_cookie = how == ROUTE_SET_COOKIE_STORE ||
+                      (how == ROUTE_SET_COOKIE_BYPASS && j->is_delivered)};
     size_t size = stored_lines(stored).len;
     struct writer w;
     char *text;

@@ -17,6 +17,8 @@ struct judging {
     const struct route *route;
     const struct policy_request *request;
     struct arena *arena; /* what the verdict on a renewed one points into */
+    bool is_delivered;   /* and so is what is renewed: a cookie set there is
+                            for one client, as with a whole response */
     int64_t request_ms;  /* wall: when it was asked, when the head came */
     int64_t response_ms;
 };

@@ -2,11 +2,12 @@
 while they are renewed or while the origin fails, and never where it forbids
 that (RFC 9111 4.2.4 and 4.3, RFC 5861)."""
 
+import threading
 import time
 import unittest
 
 from lib import Nearside, wait_until
-from lib.caching import (CachingTest, FRESH, STALE, Said, cache_control,
+from lib.caching import (CachingTest, FRESH, HIT, STALE, Said, cache_control,
                          http_date)
 from lib.scripted import Steps, together
 
@@ -325,7 +326,7 @@ class WhileRevalidate(CachingTest):
         self.assertEqual((got.status, got.body), (206, first.body[:4]))
         self.assertIn("detail=stale-while-revalidate", got.cache_status)
         self.wait_asked(target, 2)
-        wait_until(lambda: "; hit" in self.get(target).cache_status,
+        wait_until(lambda: HIT.match(self.get(target).cache_status),
                    what="it is renewed behind")
         self.assertIsNone(self.last(target).fields["Range"])
         self.assert_asked(target, 2)
@@ -335,7 +336,7 @@ class WhileRevalidate(CachingTest):
         first = self.fill(target, *self.stale)
         self.says(FRESH, ("ETag", '"v1"'), status="304 Same")
         self.assertEqual(self.get(target).body, first.body)
-        wait_until(lambda: "; hit" in self.get(target).cache_status,
+        wait_until(lambda: HIT.match(self.get(target).cache_status),
                    what="it is renewed")
         self.assert_hit(self.get(target), first)
         self.assertEqual(self.last(target).fields["If-None-Match"], '"v1"')
@@ -367,7 +368,7 @@ class WhileRevalidate(CachingTest):
         self.wait_asked(target, 2)
         self.steps.go("end")
         for daemon in (self.daemon, other):
-            wait_until(lambda d=daemon: "; hit" in d.get(target).cache_status,
+            wait_until(lambda d=daemon: HIT.match(d.get(target).cache_status),
                        what="the new one is there")
         self.assert_asked(target, 2)
 
@@ -399,15 +400,35 @@ class WhileRevalidate(CachingTest):
         first = self.fill(
             target, cache_control("max-age=9, stale-while-revalidate=1"),
             *self.stale[1:])
-        self.says_slowly(Said(status="503 Down"))  # nothing renews it
-        end = time.monotonic() + 1.1
-        while time.monotonic() < end:
+        start = time.monotonic()
+        self.says(status="503 Down")  # nothing renews it
+        while time.monotonic() < start + 0.5:
             self.assertEqual(self.get(target).body, first.body)
-            time.sleep(0.1)
-        self.steps.go("end")
+        time.sleep(max(0, start + 1.05 - time.monotonic()))  # the window ends
         self.says(FRESH, ("ETag", '"v2"'))
-        wait_until(lambda: self.get(target).body != first.body,
-                   what="it is not served any more")
+        self.assertNotEqual(self.get(target).body, first.body)
+
+    def test_while_a_refresh_hangs_the_window_ends_all_the_same(self):
+        """Whoever comes then waits for the refresh, all of them together."""
+        target = self.target()
+        first = self.fill(
+            target, cache_control("max-age=9, stale-while-revalidate=1"),
+            *self.stale[1:])
+        start = time.monotonic()
+        self.says_slowly(Said(FRESH, ("ETag", '"v2"')))
+        self.assertEqual(self.get(target).body, first.body)
+        time.sleep(max(0, start + 1.05 - time.monotonic()))  # the window ends
+        late = []
+        asking = threading.Thread(target=lambda: late.extend(
+            together(4, lambda n: self.get(target))))
+        asking.start()
+        time.sleep(0.3)  # nobody is answered meanwhile
+        self.assertEqual(late, [])
+        self.steps.go("end")
+        asking.join(10)
+        self.assertEqual(len({got.body for got in late}), 1)
+        self.assertNotEqual(late[0].body, first.body)
+        self.assert_asked(target, 2)
 
 
 class OnError(CachingTest):
