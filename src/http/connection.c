@@ -16,6 +16,11 @@
 #include "field_bit.h"
 #include "nearside/http/hearsay.h"
 
+enum {
+    /* Each field of the head is held against all of them. */
+    OPTIONS_MAX = 64,
+};
+
 /* Fields that end at this hop whether Connection names them or not. */
 static const uint64_t fields_hop =
     FIELD_BIT(CONNECTION) | FIELD_BIT(HTTP2_SETTINGS) | FIELD_BIT(KEEP_ALIVE) |
@@ -81,17 +86,25 @@ is_protected(const struct head *h, struct slice option)
     if (id == FIELD_TE) {
         return !head_has(h, FIELD_TE);
     }
-    return id == FIELD_TRANSFER_ENCODING || (field_bit(id) & fields_hop) == 0;
+    /* A response may name what it has (RFC 9110 7.6.1). */
+    if (id == FIELD_TRANSFER_ENCODING) {
+        return h->status == 0;
+    }
+    return (field_bit(id) & fields_hop) == 0;
 }
 
 struct options {
     bool has_close;
     bool has_keep_alive;
+    unsigned count; /* of elements, empty ones too */
 };
 
 static enum parse_fault
 judge_option(const struct head *h, struct slice option, struct options *seen)
 {
+    if (++seen->count > OPTIONS_MAX) {
+        return FAULT_CONNECTION;
+    }
     if (option.len == 0) {
         return FAULT_NONE;
     }

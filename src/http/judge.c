@@ -256,9 +256,11 @@ judge_response(struct head *h, uint64_t repeated)
             (h->status < 200 || h->status == 204)) {
             return FAULT_CODING_NO_CONTENT;
         }
-        /* It says that content follows where none may: nobody knows whether
-           it does. HEAD and 304 state what GET would have. */
-        if (h->status == 204 && h->content_length > 0) {
+        /* It speaks of content where none may follow. A 304 states what the
+           GET would have had; nobody knows whether it follows all the same.
+           For HEAD see exchange. */
+        if (h->method != METHOD_HEAD && h->status >= 200 &&
+            (h->content_length > 0 || h->framing == FRAMING_CHUNKED)) {
             h->is_keep_alive = false;
         }
         h->framing = FRAMING_NONE;

@@ -147,6 +147,15 @@ collect(struct scan *s, struct head *out, bool is_request)
     return run(s, is_request);
 }
 
+/* What comes next may move the bytes that a half head points into. */
+static void
+forget_half(struct head *out, enum method method, enum rc rc)
+{
+    if (rc == RC_AGAIN) {
+        clear_head(out, method);
+    }
+}
+
 enum rc
 parse_request(struct parse *p, const struct parse_opts *opts, struct slice in,
     struct head *out, size_t *out_len)
@@ -159,6 +168,7 @@ parse_request(struct parse *p, const struct parse_opts *opts, struct slice in,
     clear_head(out, METHOD_OTHER);
     rc = collect(&s, out, true);
     if (rc != RC_OK) {
+        forget_half(out, METHOD_OTHER, rc);
         return rc;
     }
     fault = judge_request(out, opts, s.repeated);
@@ -181,6 +191,7 @@ parse_response(struct parse *p, const struct parse_opts *opts,
     clear_head(out, method);
     rc = collect(&s, out, false);
     if (rc != RC_OK) {
+        forget_half(out, method, rc);
         return rc;
     }
     fault = judge_response(out, s.repeated);

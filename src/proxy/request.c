@@ -95,6 +95,7 @@ request_take(struct worker *worker, struct stream *stream)
     r->start_us = clock_now_us(loop_clock(worker->loop));
     parse_start(&r->parse);
     request_clear(r);
+    stream->ops->peer(stream, &r->client.peer);
     return r;
 }
 

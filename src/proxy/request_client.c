@@ -52,7 +52,6 @@ request_find_client(struct request *r)
 {
     const struct field *proto;
 
-    r->stream->ops->peer(r->stream, &r->client.peer);
     r->client.is_trusted = is_trusted(&r->worker->proxy->opts, &r->client.peer);
     r->client.scheme = SLICE("http");
     if (!r->client.is_trusted) {

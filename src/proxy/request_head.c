@@ -119,6 +119,21 @@ write_forwarded_for(struct writer *w, struct request *r, const char *ip)
     write_slice(w, SLICE("\r\n"));
 }
 
+/* By which version the request came (RFC 9110 7.6.3). */
+static void
+write_via(struct writer *w, struct request *r)
+{
+    struct slice via = r->worker->proxy->via; /* "1.1 name" */
+
+    if (r->head.minor == 0) {
+        write_slice(w, SLICE("via: 1.0"));
+        write_slice(w, slice_skip(via, 3));
+        write_slice(w, SLICE("\r\n"));
+    } else {
+        write_field(w, SLICE("via"), via);
+    }
+}
+
 /* The host that a trusted proxy has named is not named again. */
 static void
 write_own_lines(struct writer *w, struct request *r)
@@ -133,7 +148,7 @@ write_own_lines(struct writer *w, struct request *r)
         write_field(w, SLICE("x-forwarded-host"), r->host);
     }
     write_forwarded(w, r, ip);
-    write_field(w, SLICE("via"), r->worker->proxy->via);
+    write_via(w, r);
 }
 
 static size_t

@@ -13,6 +13,8 @@ enum {
     LINGER_BYTES = 65536,
     LINGER_MS = 2000,
     RATE_CHECK_MS = 1000,
+    /* Of the next requests, while one is under way. */
+    AHEAD_MAX = 4096,
 };
 
 static struct session *
@@ -26,21 +28,32 @@ session_of(struct stream *stream)
 
 /* --- wants ------------------------------------------------------------- */
 
-/* Does anybody read what comes now? While a request without content is
-   under way a little is read ahead, so that an abort is noticed. */
+/* Content is read when what there was has been taken; behind it, or without
+   any, a little is read ahead, so that an abort is noticed. */
+static bool
+has_room_ahead(const struct session *s)
+{
+    size_t ahead = s->in.rest.len + buf_len(&s->more);
+
+    return s->in.state == BODY_NONE ? ahead < AHEAD_MAX : ahead == 0;
+}
+
+/* Does anybody read what comes now? */
 void
 session_wants(struct session *s)
 {
     bool is_read = false;
 
     switch (s->state) {
+    case SESSION_HEAD: /* what is at hand comes first */
+        is_read = !s->is_eof && !s->is_next_due;
+        break;
     case SESSION_IDLE:
-    case SESSION_HEAD:
     case SESSION_LINGER:
         is_read = !s->is_eof;
         break;
     case SESSION_BUSY:
-        is_read = !s->is_eof && s->in.rest.len == 0 && buf_len(&s->more) == 0 &&
+        is_read = !s->is_eof && has_room_ahead(s) &&
                   s->in.state != BODY_WAITING && s->in.state != BODY_STUCK;
         break;
     case SESSION_DEAD:
@@ -146,7 +159,13 @@ body_timer(struct session *s, int64_t now_ms)
     }
     s->must_close = true;
     s->in.state = BODY_WAITING;
-    request_on_body_failed(s->request, 408);
+    if (s->out.is_active) {
+        /* Whoever has an answer need not send on (RFC 9112 9.5). */
+        session_wants(s);
+        session_arm(s);
+    } else {
+        request_on_body_failed(s->request, 408);
+    }
 }
 
 /* Bytes that trickle in put the timer off: the rate is judged here too. */
@@ -255,6 +274,16 @@ static const struct stream_ops session_stream_ops = {
     .peer = stream_peer,
 };
 
+/* The next head is at hand, or its beginning. */
+static void
+read_ahead(struct session *s)
+{
+    if (s->state == SESSION_HEAD) { /* and has not run out of time */
+        session_read_head(s);
+        session_wants(s);
+    }
+}
+
 /* The end of the turn: bury, go on with the next request, or write. */
 static void
 on_flush(void *ctx)
@@ -267,7 +296,7 @@ on_flush(void *ctx)
     }
     if (s->is_next_due) {
         s->is_next_due = false;
-        session_read_head(s);
+        read_ahead(s);
     }
     if (s->state == SESSION_BUSY && s->out.is_active) {
         session_write(s);
@@ -434,6 +463,7 @@ session_answered(struct session *s)
 
     s->request = NULL;
     s->out.is_active = false;
+    conn_want_write(s->conn, false);
     if (must_close) {
         request_on_sent(done, s->out.body_sent);
         session_linger(s);

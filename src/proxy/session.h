@@ -48,10 +48,11 @@ struct session_out {
     bool has_body;
     bool has_sent_last; /* chunked: the last chunk is in post, or out */
     bool is_first_chunk;
-    struct slice pre[4]; /* the head; left to write */
+    struct slice pre[5]; /* the head; left to write */
     unsigned pre_len;
     struct slice size_line; /* chunked: before the data */
     uint64_t data_left;     /* of this batch */
+    struct slice interim;   /* the rest of a 1xx response, before the head */
     struct slice post;
     uint64_t length_left; /* with a Content-Length */
     uint64_t body_sent;

@@ -94,6 +94,7 @@ session_begin(struct session *s, size_t head_len)
     };
     chunk_start(&s->in.chunk);
     s->out.body_sent = 0;
+    s->out.interim = slice_of(NULL, 0);
     session_wants(s);
     loop_timer_cancel(&s->timer);
     request_start(r);

@@ -82,15 +82,40 @@ stream_respond(struct stream *stream, const struct response *response)
                     s->in.state != BODY_NONE || s->worker->is_draining;
     w = writer_of(text, HEAD_LINES_MAX);
     write_status_line(&w, response->status);
-    out->pre[0] = writer_slice(&w);
-    out->pre[1] = response->fields;
-    out->pre[2] = response->extra;
+    out->pre[0] = out->interim;
+    out->pre[1] = writer_slice(&w);
+    out->pre[2] = response->fields;
+    out->pre[3] = response->extra;
     w = writer_of(text + w.len, HEAD_LINES_MAX - w.len);
     write_framing(s, &w, response);
-    out->pre[3] = writer_slice(&w);
-    out->pre_len = 4;
+    out->pre[4] = writer_slice(&w);
+    out->pre_len = 5;
+    out->interim = slice_of(NULL, 0);
     MUST(!w.is_full);
     loop_defer(s->worker->loop, &s->flush);
+}
+
+/* A part of it is on the wire: the rest has to follow, and does so before the
+   final answer's head. False: no memory. */
+static bool
+keep_interim(struct session *s, const struct iovec iov[3], size_t sent,
+    size_t left)
+{
+    char *text = arena_alloc(&s->request->arena, left);
+    struct writer w = writer_of(text, left);
+
+    if (text == NULL) {
+        return false;
+    }
+    for (int i = 0; i < 3; i++) {
+        struct slice part = slice_of(iov[i].iov_base, iov[i].iov_len);
+        size_t skipped = sent < part.len ? sent : part.len;
+
+        write_slice(&w, slice_skip(part, skipped));
+        sent -= skipped;
+    }
+    s->out.interim = writer_slice(&w);
+    return true;
 }
 
 void
@@ -105,7 +130,7 @@ stream_interim(struct stream *stream, unsigned status, struct slice fields)
 
     MUST_OBJ(s, SESSION_MAGIC);
     if (s->state != SESSION_BUSY || s->out.is_active ||
-        s->request->head.minor == 0) {
+        s->out.interim.len > 0 || s->request->head.minor == 0) {
         return;
     }
     write_status_line(&w, status);
@@ -113,8 +138,8 @@ stream_interim(struct stream *stream, unsigned status, struct slice fields)
     iov[1] = (struct iovec){(char *)(uintptr_t)fields.ptr, fields.len};
     iov[2] = (struct iovec){(char *)(uintptr_t) "\r\n", 2};
     len = w.len + fields.len + 2;
-    /* Part of it on the wire and the rest not: the stream is broken. */
-    if (conn_writev(s->conn, iov, 3, &n) == RC_OK && n != len) {
+    if (conn_writev(s->conn, iov, 3, &n) == RC_OK && n != len &&
+        !keep_interim(s, iov, n, len - n)) {
         session_end(s, true);
     }
 }

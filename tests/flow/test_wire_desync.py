@@ -263,6 +263,7 @@ class WithoutBodies(Loose):
 EVIL = OK + b"Cache-Control: max-age=60\r\nContent-Length: 4\r\n\r\nevil"
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n"
 NOT_MODIFIED = b"HTTP/1.1 304 Not Modified\r\n"
+NOT_MODIFIED = b"HTTP/1.1 304 Not Modified\r\n"
 HINTS = b"HTTP/1.1 103 Early Hints\r\nContent-Length: 4\r\n\r\n"
 
 # Answers with something behind them: (what, method, bytes).
@@ -364,7 +365,10 @@ class Responses(Desync):
                     b"Transfer-Encoding: chunked")),
                 ("HEAD, to the end", "HEAD", response()),
                 ("204", "GET", NO_CONTENT + b"Cache-Control: no-store\r\n"
-                 b"Content-Length: 4\r\n\r\n")):
+                 b"Content-Length: 4\r\n\r\n"),
+                ("304", "GET", NOT_MODIFIED + b"Content-Length: 4\r\n\r\n"),
+                ("304, chunked", "GET", NOT_MODIFIED
+                 + b"Transfer-Encoding: chunked\r\n\r\n")):
             with self.subTest(what=what):
                 self.attack(what, method, data)
 

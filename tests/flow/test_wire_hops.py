@@ -2,9 +2,11 @@
 (RFC 9110 7.6, RFC 9112 9)."""
 
 import random
+import threading
+import time
 import unittest
 
-from lib import FlowTest, Nearside, RedisServer, ScriptedOrigin
+from lib import FlowTest, Nearside, RedisServer, ScriptedOrigin, wait_until
 from lib.payloads import get
 from lib.scripted import EchoOrigin, Steps, answer, conf, digest
 
@@ -66,6 +68,19 @@ class Nominated(Hops):
                 got = daemon.get("/kept/1")
                 self.assertIn(b"127.0.0.1", got.body)
                 self.assertNotIn("hit", got.cache_status)
+
+    def test_more_than_64_options_are_refused(self):
+        """Empty ones too: each field is held against all of them."""
+        daemon = self.echo()
+        for values, status in (
+                ([",".join(["x-a"] * 64)], 200), ([",".join(["x-a"] * 65)], 400),
+                (["," * 63], 200), (["," * 64], 400),
+                (["x-a,x-b"] * 32, 200), (["x-a,x-b"] * 33, 400)):
+            with self.subTest(values=values), daemon.connect() as client:
+                client.send(b"GET / HTTP/1.1\r\nHost: test\r\n" + b"".join(
+                    b"Connection: %s\r\n" % v.encode() for v in values)
+                    + b"\r\n")
+                self.assertEqual(client.read_response().status, status)
 
     def test_only_what_is_named_goes_and_options_in_any_case(self):
         daemon = self.echo()
@@ -142,6 +157,18 @@ class Options(Hops):
     def test_the_asterisk_is_passed_on(self):
         daemon = self.echo()
         self.assertIn(b"OPTIONS * ", self.ask(daemon, target="*").body)
+
+
+class Via(Hops):
+    def test_it_names_the_version_by_which_the_request_came(self):
+        daemon = self.echo()
+        for version in ("1.0", "1.1"):
+            with daemon.connect() as client:
+                client.send(f"GET / HTTP/{version}\r\nHost: test\r\n"
+                            "Via: 1.1 before\r\n\r\n".encode())
+                client.read_response()
+            self.assertEqual(self.origin.requests[-1].fields.all("Via"),
+                             ["1.1 before", f"{version} nearside"])
 
 
 class Interim(Hops):
@@ -260,6 +287,80 @@ class Pipelines(Hops):
                 client.send_pieces(data, size)
                 self.assertEqual([client.read_response().body
                                   for _ in wanted], wanted)
+
+
+    def of_our_own(self):
+        """Requests that are answered without the origin, so at once."""
+        return (("hosts", "", 'hosts = { "shop" }', get("/1"), 421),
+                ("methods", 'route "/c/*" { methods = { "GET" } }', "",
+                 b"DELETE /c/1 HTTP/1.1\r\nHost: test\r\n\r\n", 405),
+                ("Max-Forwards", "", "", b"OPTIONS * HTTP/1.1\r\n"
+                 b"Host: test\r\nMax-Forwards: 0\r\n\r\n", 200))
+
+    def test_answers_of_our_own_come_one_by_one_too(self):
+        """More of them than a turn has rounds, and more than one read."""
+        for what, routes, more, request, status in self.of_our_own():
+            daemon = self.start(lambda c, r, n: answer(c, b""), routes, more)
+            for count in (1, 7, 8, 9, 40, 300):
+                for ends in (False, True):
+                    with self.subTest(what=what, count=count, ends=ends), \
+                            daemon.connect() as client:
+                        client.send(request * count)
+                        if ends:
+                            client.half_close()
+                        for _ in range(count):
+                            self.assertEqual(
+                                client.read_response().status, status)
+                        if ends:
+                            self.assertTrue(client.is_closed())
+            self.assertEqual(self.origin.requests, [])
+
+    def test_who_leaves_is_noticed_whatever_was_sent_ahead(self):
+        """The origin learns of it, and does not work on for nobody."""
+        gone = threading.Event()
+
+        def script(connection, request, n):
+            if connection.is_closed(10):
+                gone.set()
+            return False
+
+        daemon = self.start(script)
+        for ahead in (b"", b"G", get("/next")):
+            with self.subTest(ahead=ahead):
+                gone.clear()
+                asked = len(self.origin.requests)
+                client = daemon.connect()
+                client.send(get("/slow") + ahead)
+                wait_until(lambda n=asked: len(self.origin.requests) > n,
+                           what="the origin is asked")
+                client.reset()
+                self.assertTrue(gone.wait(5))
+
+
+class Early(Hops):
+    """An answer before the content has come: the client need not send on
+    (RFC 9112 9.5), and gets all of the answer."""
+
+    def test_limits_on_content_do_not_cut_it(self):
+        def script(connection, request, n):
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n")
+            for _ in range(6):
+                connection.send(b"ab")
+                time.sleep(0.1)  # longer than the limits, all in all
+            return False
+
+        for limits in ("body_timeout = 200ms",
+                       "body_min_rate = 1MB  body_min_rate_after = 200ms"):
+            with self.subTest(limits=limits):
+                self.origin = self.use(ScriptedOrigin(script, with_body=False))
+                daemon = self.use(Nearside(conf(self.origin.url, "", limits)))
+                with daemon.connect() as client:
+                    client.send(b"POST /c HTTP/1.1\r\nHost: test\r\n"
+                                b"Content-Length: 1000\r\n\r\nabc")
+                    got = client.read_response()
+                    self.assertEqual((got.status, got.body),
+                                     (200, b"ab" * 6))
+                    self.assertEqual(got.fields["Connection"], "close")
 
 
 class Identity(Hops):

@@ -5,9 +5,11 @@ under way, by cutting the client's connection: never by something that looks
 whole. Nothing of it is stored and its connection is not used again.
 """
 
+import time
 import unittest
 
-from lib import FlowTest, Nearside, RedisServer, ScriptedOrigin, WireError
+from lib import (FlowTest, Nearside, RedisServer, ScriptedOrigin, WireError,
+                 wait_until)
 from lib.payloads import OK, RESPONSE_BODIES, RESPONSE_HEADS, response
 from lib.scripted import answer, conf
 
@@ -266,6 +268,38 @@ class Responses(FlowTest):
             self.assertEqual(hint.status, 103)
             self.assertEqual(len(hint.fields.all("Link")), 20)
             self.assertEqual(client.read_response().body, b"hello")
+
+    def test_interim_responses_that_a_client_does_not_read_cost_no_answer(self):
+        """What did not go out of them goes out before the answer."""
+        hint = b"HTTP/1.1 103 Early Hints\r\n" + b"".join(
+            b"Link: </%d.css>; x=%s\r\n" % (i, b"y" * 900)
+            for i in range(25)) + b"\r\n"
+        self.respond(hint * 8 + response(b"Content-Length: 5", body=b"hello"),
+                     goes_on=True)
+        with self.daemon.connect(receive_buffer=2304) as client:
+            client.request("GET", self.target("/through"))
+            wait_until(lambda: len(self.origin.requests) > 0, what="asked")
+            time.sleep(0.3)  # all that can come has come
+            hints = 0
+            got = client.read_response(skip_1xx=False)
+            while got.status == 103:
+                self.assertEqual(len(got.fields.all("Link")), 25)
+                hints += 1
+                got = client.read_response(skip_1xx=False)
+            self.assertEqual((got.status, got.body), (200, b"hello"))
+            self.assertGreater(hints, 0)
+            self.respond(response(b"Content-Length: 2", body=b"ho"))
+            client.request("GET", self.target("/through"))
+            self.assertEqual(client.read_response(skip_1xx=False).body, b"ho")
+
+    def test_a_response_may_name_its_coding_in_connection(self):
+        self.respond(response(b"Transfer-Encoding: chunked",
+                              b"Connection: Transfer-Encoding",
+                              b"Connection: keep-alive",
+                              body=b"5\r\nhello\r\n0\r\n\r\n"))
+        got = self.daemon.get(self.target("/through"))
+        self.assertEqual((got.status, got.body), (200, b"hello"))
+        self.assertNotIn("Transfer-Encoding", got.fields["Connection"] or "")
 
     def test_interim_responses_stay_away_from_http_1_0(self):
         self.respond(b"HTTP/1.1 103 Early Hints\r\n\r\n"

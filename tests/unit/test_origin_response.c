@@ -264,8 +264,15 @@ static const struct row rows[] = {
     {.name = "304 with content",
         ANSWER("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nhello"),
         .status = 304},
-    {.name = "304 with length",
+    {.name = "304 with length, of which some may come yet",
         ANSWER("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"),
+        .status = 304},
+    {.name = "304 with a coding, likewise",
+        ANSWER("HTTP/1.1 304 Not Modified\r\n"
+               "Transfer-Encoding: chunked\r\n\r\n"),
+        .status = 304},
+    {.name = "304 with length 0",
+        ANSWER("HTTP/1.1 304 Not Modified\r\nContent-Length: 0\r\n\r\n"),
         .status = 304,
         .is_pooled = true},
     /* 106: range answers are delivered; storing is not decided here */

@@ -95,17 +95,18 @@ def _address(where):
 class Connection:
     """where: see _address; or a socket that is connected already."""
 
-    def __init__(self, where, timeout=10.0, receive_buffer=None):
+    def __init__(self, where, timeout=10.0, receive_buffer=None, source=None):
         if isinstance(where, socket.socket):
             self.sock = where
             self.sock.settimeout(timeout)
         else:
-            self.sock = self._connect(_address(where), timeout, receive_buffer)
+            self.sock = self._connect(
+                _address(where), timeout, receive_buffer, source)
         self.buffer = b""
         self.is_at_end = False
 
     @staticmethod
-    def _connect(address, timeout, receive_buffer):
+    def _connect(address, timeout, receive_buffer, source):
         if isinstance(address, str):
             family = socket.AF_UNIX
         else:
@@ -115,6 +116,8 @@ class Connection:
         if receive_buffer is not None:
             # Small, so that a reader that does not read is felt at once.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source is not None:
+            sock.bind((source, 0))
         sock.connect(address)
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

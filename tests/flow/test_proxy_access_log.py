@@ -1,0 +1,82 @@
+"""The access log: a line for each request, of that request alone."""
+
+import os
+import re
+import unittest
+
+from lib import FlowTest, Nearside, wait_until
+from lib.scripted import EchoOrigin, conf
+from lib.wire import Connection
+
+LINE = re.compile(r'(\S+) - - \[[^]]+\] "([^"]*)" (\d+) ')
+HALF = (b"GET /secret HTTP/1.1\r\nHost: test\r\nUser-Agent: someone\r\n"
+        b"Referer: elsewhere\r\nX: ")
+
+
+class AccessLog(FlowTest):
+    def start(self, limits=""):
+        self.origin = self.use(EchoOrigin())
+        self.daemon = self.use(Nearside(conf(
+            self.origin.url, "", limits, workers=1,
+            more='access_log { target = "file:@DIR@/access.log" }')))
+        self.path = os.path.join(self.daemon.dir, "access.log")
+
+    def lines(self):
+        if not os.path.exists(self.path):
+            return []
+        with open(self.path) as file:
+            return file.read().splitlines()
+
+    def logged(self, count):
+        """Address, request and status of the last, when there are so many."""
+        wait_until(lambda: len(self.lines()) >= count, what="it is logged")
+        self.assertEqual(len(self.lines()), count)
+        return LINE.match(self.lines()[-1]).groups()
+
+    def connect(self, address):
+        """From one of loopback's many addresses."""
+        return self.use(Connection(self.daemon.port, source=address))
+
+    def test_of_half_a_head_nothing_is_told(self):
+        """Its bytes have moved since."""
+        self.start()
+        for n, end in enumerate(("close", "half_close", "reset"), 1):
+            with self.subTest(end=end):
+                client = self.connect("127.0.0.1")
+                client.send(HALF)
+                wait_until(lambda: self.daemon.metric(
+                    "nearside_connections") == 1, what="it is there")
+                getattr(client, end)()
+                self.assertEqual(self.logged(n), ("127.0.0.1", "-", "499"))
+                client.close()
+                self.assertNotIn("someone", self.lines()[-1])
+
+    def test_nor_of_one_that_never_ended(self):
+        self.start("head_timeout = 200ms")
+        client = self.connect("127.0.0.1")
+        client.send(HALF)
+        self.assertEqual(client.read_response().status, 408)
+        self.assertEqual(self.logged(1), ("127.0.0.1", "-", "408"))
+
+    def test_each_line_has_its_own_address(self):
+        self.start("body_max = 10B")
+        post = (b"POST /large HTTP/1.1\r\nHost: test\r\n"
+                b"Content-Length: 11\r\n\r\n")
+        plain = b"GET /plain HTTP/1.1\r\nHost: test\r\n\r\n"
+        for n, (data, status) in enumerate(
+                ((plain, 200), (post, 413), (b"G@T / HTTP/1.1\r\n\r\n", 400),
+                 (plain, 200)), 1):
+            client = self.connect(f"127.0.0.{n}")
+            client.send(data)
+            self.assertEqual(client.read_response().status, status)
+            client.close()
+            self.assertEqual(self.logged(n)[::2],
+                             (f"127.0.0.{n}", str(status)))
+        client = self.connect("127.0.0.9")
+        client.send(HALF)
+        client.close()
+        self.assertEqual(self.logged(5), ("127.0.0.9", "-", "499"))
+
+
+if __name__ == "__main__":
+    unittest.main()
