@@ -153,6 +153,31 @@ class Ranges(CachingTest):
                 self.assertNotIn(BODY, got.body)
         self.assert_asked(target, 1)
 
+    def test_a_416_is_not_what_it_is_about(self):
+        """Others must not store it by the stored response's word."""
+        target = self.target()
+        self.fill(target, FRESH, ("ETag", '"v1"'), ("X-Of", "the whole"),
+                  ("Content-Encoding", "gzip"), ("Age", "5"), body=BODY)
+        got = self.get(target, {"Range": "bytes=900-"})
+        self.assertEqual(got.status, 416)
+        self.assertEqual(got.fields.all("Cache-Control"), ["no-store"])
+        self.assertEqual(len(got.fields.all("Date")), 1)
+        for name in ("ETag", "X-Of", "Content-Encoding", "Age"):
+            self.assertNotIn(name, got.fields)
+
+    def test_who_has_a_part_gets_no_fields_of_the_whole(self):
+        """RFC 9110 15.3.7; who asks for a first part does."""
+        target = self.target()
+        self.fill(target, FRESH, ("ETag", '"v1"'), ("X-Of", "the whole"),
+                  body=BODY)
+        first = self.get(target, {"Range": "bytes=0-3"})
+        self.assertEqual((first.status, first.fields["X-Of"]),
+                         (206, "the whole"))
+        more = self.get(target, {"Range": "bytes=4-7", "If-Range": '"v1"'})
+        self.assertEqual((more.status, more.fields["ETag"]), (206, '"v1"'))
+        self.assertEqual(more.fields["Cache-Control"], FRESH[1])
+        self.assertNotIn("X-Of", more.fields)
+
     def test_what_is_not_one_range_of_bytes_gives_the_whole(self):
         target = self.stored()
         for value in ("bytes=0-1,3-4", "bytes=4-1", "bytes=x-", "items=0-1",
@@ -293,6 +318,16 @@ class Heads(CachingTest):
             for name in ("X-Hop", "Keep-Alive"):
                 self.assertNotIn(name, got.fields)
         self.assertNotIn("Proxy-Authenticate", self.get(target).fields)
+
+    def test_what_was_for_a_proxy_before_us_is_not_stored(self):
+        """RFC 9111 3.1; and what passes keeps it."""
+        field = ("Proxy-Authentication-Info", "nextnonce=secret")
+        target = self.target()
+        self.fill(target, FRESH, field)
+        self.assertNotIn(field[0], self.get(target).fields)
+        self.assertNotIn(b"secret", self.value(target))
+        self.says(cache_control("no-store"), field)
+        self.assertEqual(self.get(self.target()).fields[field[0]], field[1])
 
     def test_a_body_cut_short_is_not_stored(self):
         target = self.target()

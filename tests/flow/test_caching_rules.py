@@ -127,10 +127,11 @@ class Clients(CachingTest):
     routes = ('route "/c/*" { ttl = 60s  keep = 10m  grace = 10m'
               '  client_cache_control = honour }\n'
               'route "/plain/*" { ttl = 60s }\n'
+              'route "/pass/*" { read = pass }\n'
               'route "/keep/*" { keep = 10m  client_cache_control = honour }\n')
 
-    def ask(self, target, value):
-        return self.get(target, {"Cache-Control": value})
+    def ask(self, target, value, fields=None):
+        return self.get(target, {"Cache-Control": value, **(fields or {})})
 
     def test_a_fresh_entry_is_not_used_where_the_client_wants_better(self):
         for value in ("no-cache", "max-age=50", "min-fresh=500",
@@ -281,6 +282,14 @@ class Clients(CachingTest):
             self.ask(target, "only-if-cached, no-cache").status, 504)
         self.assert_asked(target, 1)
 
+    def test_only_if_cached_is_not_passed_on_either(self):
+        for target, more in (("/nowhere/1", {}), ("/pass/1", {}),
+                             ("/c/a%2fb", {}), ("/c/cond", {"If-Match": '"v"'})):
+            with self.subTest(target=target):
+                got = self.ask(target, "only-if-cached", more)
+                self.assertEqual(got.status, 504)
+                self.assert_asked(target, 0)
+
 
 class StatusTtls(CachingTest):
     """ttl_by_status: what a route keeps whose origin says nothing of it."""
@@ -417,7 +426,9 @@ class Rfc(CachingTest):
 
 
 class Invalidation(CachingTest):
-    routes = 'route "/*" { ttl = 60s }\n'
+    routes = ('route "/q/*" { ttl = 60s  query = none }\n'
+              'route "/q-list/*" { ttl = 60s  query = { "a" } }\n'
+              'route "/*" { ttl = 60s }\n')
 
     def stored(self):
         target = self.target("/i")
@@ -443,6 +454,15 @@ class Invalidation(CachingTest):
                     target, _ = self.stored()
                     self.write((name, target), method=method)
                     self.assert_dropped(target)
+
+    def test_what_is_named_is_keyed_as_its_readers_key_it(self):
+        for base, stored in (("/q", ""), ("/q-list", "?a=1")):
+            target = self.target(base)
+            self.says(FRESH)
+            self.get(target + "?a=1&b=2")
+            self.wait_stored(target + stored)
+            self.write(("Location", target + "?b=3&a=1"))
+            self.assert_dropped(target + stored)
 
     def test_all_forms_of_the_same_origin(self):
         for form in ("http://test{}", "//test{}", "HTTP://TEST:80{}",

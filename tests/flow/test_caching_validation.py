@@ -272,6 +272,36 @@ class Validation(CachingTest):
         got = self.get(target)
         self.assertNotIn("stored", got.cache_status)
 
+    def test_set_cookie_in_a_304_is_for_one_alone(self):
+        """As it is in a 200, where the route says nothing else."""
+        target = self.target()
+        first = self.fill(target, *STALE, ("ETag", '"v1"'))
+        got = self.validate(target, FRESH, ("ETag", '"v1"'),
+                            ("Set-Cookie", "a=1"), status="304 Same")
+        self.assertEqual(got.body, first.body)
+        self.assertEqual(got.fields["Set-Cookie"], "a=1")
+        self.assertNotIn("stored", got.cache_status)
+        self.says(FRESH)
+        self.assertNotIn("Set-Cookie", self.get(target).fields)
+
+    def test_the_age_of_a_304_that_ends_it_is_told(self):
+        target = self.target()
+        self.fill(target, *STALE, ("ETag", '"v1"'))
+        got = self.validate(target, cache_control("no-store"), ("Age", "30"),
+                            ("ETag", '"v1"'), status="304 Same")
+        self.assertEqual(got.fields["Age"], "30")
+
+    def test_a_304_to_no_question_is_an_error_of_the_origin(self):
+        target = self.target()
+        got = self.validate(target, FRESH, ("ETag", '"v1"'),
+                            status="304 Same")
+        self.assertEqual(got.status, 502)
+        self.assertIn("http_protocol_error", got.fields["Proxy-Status"])
+        self.fill(target, *STALE, ("ETag", '"v1"'))
+        got = self.validate(target, FRESH, ("ETag", '"other"'),
+                            status="304 Same")
+        self.assertEqual(got.status, 502)
+
     def test_a_lifetime_that_passes_is_validated(self):
         """The one that waits for the clock."""
         target = self.target()
@@ -355,6 +385,64 @@ class WhileRevalidate(CachingTest):
                            self.get(t).body != f.body,
                            what="the stale one is gone")
                 self.assertNotIn(first.body, self.value(target) or b"")
+
+    def test_an_answer_that_is_not_to_be_stored_ends_it_too(self):
+        """By its head alone: nobody reads its content."""
+        for status, fields in (("410 Gone", ()), ("404 No", ()),
+                               ("200 OK", (cache_control("no-store"),)),
+                               ("200 OK", (FRESH, ("Set-Cookie", "a=1"))),
+                               ("401 Who", ())):
+            for vary in ((), (("Vary", "X-Foo"),)):
+                with self.subTest(status=status, fields=fields, vary=vary):
+                    self.ends_by(status, fields, vary)
+
+    def ends_by(self, status, fields, vary):
+        target = self.target()
+        self.says(*self.stale, *vary)
+        first = self.get(target)
+        wait_until(lambda: self.get(
+            target, {"Only-If": "1", "Cache-Control": "only-if-cached"}
+            ).status == 200, what="it is stored")
+        self.says(*fields, *vary, status=status, body=b"new" * 10000)
+        self.assertEqual(self.get(target).body, first.body)
+        wait_until(lambda: self.get(target).body != first.body,
+                   what="the old one is gone")
+        # Nor does it stand in from now on.
+        self.says(status="503 Down")
+        self.assertEqual(self.get(target).status, 503)
+
+    def test_too_many_requests_says_nothing_of_the_target(self):
+        target = self.target()
+        first = self.fill(target, *self.stale)
+        self.says(status="429 Slowly")
+        for _ in range(5):
+            self.assertEqual(self.get(target).body, first.body)
+
+    def test_it_is_told_as_a_hit(self):
+        """The origin was not asked for it (RFC 9211 2.1)."""
+        target = self.target()
+        self.fill(target, *self.stale)
+        self.says_slowly(Said(FRESH))
+        for ask in ({}, {"method": "HEAD"}, {"fields": {"Range": "bytes=0-"}}):
+            self.assertRegex(
+                self.get(target, **ask).cache_status,
+                r"nearside; hit; ttl=-?\d+; detail=stale-while-revalidate\Z")
+
+    def test_the_window_begins_where_freshness_ended(self):
+        """Which may have been before it was received."""
+        for fields, used in ((("max-age=9, stale-while-revalidate=60", 60), 1),
+                             (("max-age=9, stale-while-revalidate=60", 69), 0),
+                             (("max-age=9, stale-while-revalidate=60", 999), 0),
+                             (("stale-while-revalidate=60", 50), 1),
+                             (("stale-while-revalidate=60", 60), 0)):
+            with self.subTest(fields=fields):
+                target = self.target()
+                self.says(cache_control(fields[0]), ("Age", str(fields[1])),
+                          ("ETag", '"v1"'))
+                first = self.get(target)
+                self.wait_stored(target)
+                self.says(FRESH, ("ETag", '"v2"'))
+                self.assertEqual(self.get(target).body == first.body, used)
 
     def test_two_daemons_make_one_refresh(self):
         other = self.use(Nearside(self.make_conf(), name="other"))

@@ -1,6 +1,7 @@
 """Vary: which request gets which of the answers of one URI (RFC 9111 4.1),
 on one daemon and on two, and how many of them are kept."""
 
+import time
 import unittest
 
 from lib import FlowTest, Nearside, RedisCluster, ScriptedOrigin, wait_until
@@ -199,6 +200,19 @@ class Vary(CachingTest):
             wait_until(lambda f=foo: "; hit" in self.get(
                 target, {"X-Foo": f}).cache_status, what="it is renewed")
 
+    def test_head_asks_for_the_variant_that_it_is_held_against(self):
+        """In its normal form, not for one that only this client has."""
+        self.vary(ACCEPT_ENCODING, more=(*STALE, ("ETag", '"v1"')))
+        target = self.target()
+        first = self.first(target, {ACCEPT_ENCODING: "gzip"})
+        self.vary(ACCEPT_ENCODING, more=(FRESH, ("ETag", '"v1"')))
+        self.get(target, {ACCEPT_ENCODING: "zstd, gzip"}, method="HEAD")
+        self.assertEqual(self.last(target).fields[ACCEPT_ENCODING], "gzip")
+        wait_until(lambda: HIT.match(self.get(
+            target, {ACCEPT_ENCODING: "gzip"}).cache_status), what="renewed")
+        self.assertEqual(self.get(target, {ACCEPT_ENCODING: "gzip"}).body,
+                         first.body)
+
     def test_head_ranges_and_only_if_cached_choose_their_variant(self):
         self.vary("X-Foo")
         target = self.target()
@@ -232,7 +246,8 @@ class Vary(CachingTest):
 class Waiting(CachingTest):
     """Who comes while the answer is fetched."""
 
-    routes = 'route "/c/*" { ttl = 60s }\n'
+    routes = ('route "/c/*" { ttl = 60s }\n'
+              'route "/keep/*" { ttl = 0  keep = 10m }\n')
 
     def setUp(self):
         super().setUp()
@@ -263,6 +278,44 @@ class Waiting(CachingTest):
         for foo, got in zip(foos, self.ask_all(target, foos)):
             self.assertEqual(got.status, 200)
             self.assertEqual(got.body.split()[0].decode(), foo)
+
+    def grown(self, status, fields):
+        """A stale response that varies by X-Foo, if at all, is renewed by one
+        that varies by X-Bar too; two that differ there wait for it."""
+        target = self.target("/keep")
+        self.says(*STALE, ("ETag", '"v1"'), *fields)
+        self.get(target, {"X-Foo": "a"})
+        wait_until(lambda: self.keys(target), what="it is stored")
+
+        def grows(request, n):
+            del n
+            is_first = len(self.asked(target)) == 2
+            if is_first:
+                self.steps.wait(target)
+            return Said(FRESH, ("ETag", '"v1"'), ("Vary", "X-Foo, X-Bar"),
+                        status=status if is_first else "200 OK",
+                        body=f"bar {request.fields['X-Bar']}".encode())
+
+        self.says(grows)
+        clients = []
+        for bar in "xy":
+            client = self.use(self.daemon.connect(timeout=20))
+            client.request("GET", target, {"X-Foo": "a", "X-Bar": bar})
+            clients.append(client)
+            self.wait_asked(target, 2)
+        time.sleep(0.2)  # the second has joined the first, or has not
+        self.steps.go(target)
+        return [client.read_response() for client in clients]
+
+    def test_what_varies_by_more_now_is_for_who_asked_first(self):
+        for fields in ((), (("Vary", "X-Foo"),)):
+            with self.subTest(fields=fields):
+                first, second = self.grown("200 OK", fields)
+                self.assertEqual(first.body, b"bar x")
+                self.assertEqual(second.body, b"bar y")
+                first, second = self.grown("304 Same", fields)
+                self.assertIn(b"body", first.body)
+                self.assertEqual(second.body, b"bar y")
 
     def test_one_fetch_a_variant_once_that_is_known(self):
         target = self.target()

@@ -384,6 +384,12 @@ class RouteOptions(Cache):
         route "/c-ignore/*" { cookie = ignore }
         route "/c-key/*" { cookie = key  authorization = key }
         route "/a-ignore/*" { authorization = ignore }
+        route "/ignore/*" {
+            query = none  cookie = ignore  authorization = ignore }
+        route "PUT /own/*" { cookie = auto }
+        route "/own/*" { query = none  cookie = ignore  authorization = ignore }
+        route "GET /reads/*" {
+            query = none  cookie = ignore  authorization = ignore }
         route "/strip/*" { set_cookie = strip }
         route "/store/*" { set_cookie = store }
         route "/min/*" { ttl_min = 100s }
@@ -407,6 +413,26 @@ class RouteOptions(Cache):
         self.assertEqual(self.origin.requests[-1].target, target)
         self.assert_hit(self.get(target + "?x=y"))
         self.assert_hit(self.get(target))
+
+    def test_a_write_is_sent_as_it_came(self):
+        """Whatever the route leaves out of what its readers are sent; and it
+        deletes what they read."""
+        fields = {"Cookie": "a=1", "Authorization": "Basic eDp5"}
+        for base in ("/ignore", "/own", "/reads"):
+            for method in ("PUT", "POST", "DELETE", "BREW"):
+                with self.subTest(base=base, method=method):
+                    target = self.target(base)
+                    self.fill_as(target + "?x=1", target)
+                    asked = self.origin.requests[-1]
+                    self.assertEqual(asked.target, target)
+                    self.get(target + "?force=1", fields, method=method,
+                             body=b"x")
+                    asked = self.origin.requests[-1]
+                    self.assertEqual((asked.method, asked.target),
+                                     (method, target + "?force=1"))
+                    for name, value in fields.items():
+                        self.assertEqual(asked.fields[name], value)
+                    self.assertIsNone(self.redis("GET", self.key(target)))
 
     def fill_as(self, target, stored, **more):
         got = self.get(target, **more)

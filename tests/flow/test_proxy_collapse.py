@@ -1,13 +1,16 @@
 """One fetch for many: waiters on both workers, readers of a body that is
 still coming, a leader that leaves, and what must not be shared."""
 
+import time
 import unittest
 
 from lib import (FlowTest, Nearside, RedisServer, SampleOrigin,
                  ScriptedOrigin, WireError, pattern, wait_until)
 from lib.scripted import Steps, answer, conf, digest, together
 
-KEPT = 'route "/kept/*" { ttl = 60s }\nroute "/products/:id" { ttl = 60s }\n'
+KEPT = ('route "/kept/*" { ttl = 60s  keep = 10m'
+        '  client_cache_control = honour }\n'
+        'route "/products/:id" { ttl = 60s }\n')
 CLIENTS = 200
 
 
@@ -120,6 +123,58 @@ class Collapse(FlowTest):
                 self.assertEqual(len(self.origin.requests), 1)
                 after = self.daemon.get("/kept/1")
                 self.assertEqual(digest(after.body), digest(whole))
+
+    def joined(self, fields, ask=None, pause=0.0):
+        """The answers to one who asked first and to one who asked while the
+        content came, pause seconds after its head."""
+        def script(connection, request, n):
+            head = [f"{name}: {value}" for name, value in fields]
+            connection.send("\r\n".join(
+                ["HTTP/1.1 200 OK", *head, "Content-Length: 4", "", ""]
+            ).encode() + b"%d%d" % (n, n))
+            if n == 0:
+                self.steps.wait("half")
+            connection.send(b"%d%d" % (n, n))
+            return True
+
+        self.start(script)
+        first = self.clients(1, "/kept/1")[0]
+        head = first.read_head()
+        time.sleep(pause)  # lifetimes are in seconds
+        late = self.clients(1, "/kept/1", ask)[0]
+        wait_until(lambda: self.daemon.metric("nearside_connections") == 2
+                   and len(self.origin.requests) > 1 or late.has_bytes(0.5),
+                   what="the other one is answered")
+        self.steps.go("half")
+        body = b"".join(first.body_pieces(head))
+        self.assertEqual(body, b"0000")
+        return late.read_response()
+
+    def test_what_is_joined_has_its_age(self):
+        got = self.joined([("Cache-Control", "max-age=100"), ("Age", "50")],
+                          pause=1.1)
+        self.assertEqual(got.body, b"0000")
+        self.assertIn(got.fields["Age"], ("51", "52"))
+
+    def test_what_could_not_be_used_if_it_were_stored_is_not_joined(self):
+        tag = ("ETag", '"v"')
+        for fields, pause in (
+                ([("Cache-Control", "max-age=1")], 1.1),
+                ([("Cache-Control", "max-age=0, must-revalidate"), tag], 0),
+                ([("Cache-Control", "max-age=9, stale-while-revalidate=9"),
+                  ("Age", "9")], 0),
+                ([("Cache-Control", "no-cache"), tag], 0)):
+            with self.subTest(fields=fields):
+                got = self.joined(fields, pause=pause)
+                self.assertEqual(got.body, b"1111")
+
+    def test_who_wants_no_stored_response_does_not_join(self):
+        for value, body in (("no-cache", b"1111"), ("max-age=1", b"1111"),
+                            ("foo", b"0000")):
+            with self.subTest(value=value):
+                got = self.joined([("Cache-Control", "max-age=100")],
+                                  {"Cache-Control": value})
+                self.assertEqual(got.body, body)
 
     def test_a_leader_that_leaves_takes_nobody_along(self):
         script, whole = self.body_in_steps("length")
