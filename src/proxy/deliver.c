@@ -135,8 +135,8 @@ status_has_body(unsigned status)
 
 /* --- from an entry ----------------------------------------------------- */
 
-/* The lines that a 304 repeats, and a part for one who has others; all of them when memory is short, which is
-   no mistake, only longer. */
+/* The lines that a 304 repeats, and a part for one who has others; all of them
+   when memory is short, which is no mistake, only longer. */
 static struct slice
 not_modified_fields(struct request *r)
 {
@@ -281,8 +281,8 @@ run_deliver_fill(struct request *r)
         .must_close = r->response.must_close,
         .source = &r->source,
     };
-    write_age(&w,
-        r->created_ms > 0 ? age_s_of(r, r->created_ms) : message->age_s);
+    write_age(
+        &w, r->created_ms > 0 ? age_s_of(r, r->created_ms) : message->age_s);
     write_field(&w, SLICE("via"), r->worker->proxy->via);
     write_cache_status(&w, r);
     close_extra(r, &w);

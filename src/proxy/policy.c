@@ -264,8 +264,7 @@ ttl_of(const struct route *route, int64_t given_ms, const struct fresh *fresh,
     if (fresh->source == FRESH_NONE) {
         return -fresh->initial_age_s * 1000;
     }
-    return clamp_ttl(
-        route, (fresh->lifetime_s - fresh->initial_age_s) * 1000);
+    return clamp_ttl(route, (fresh->lifetime_s - fresh->initial_age_s) * 1000);
 }
 
 /* What the response says of its freshness, as far as the route listens. */

@@ -227,7 +227,8 @@ request_is_foreign(const struct request *r, const struct entry *entry)
            (entry->flags & (ENTRY_PASS | ENTRY_VARY_RECORD)) == 0;
 }
 
-/* target, view, credentials, key and the key in Redis, by r->reads. RC_NOMEM. */
+/* target, view, credentials, key and the key in Redis, by r->reads. RC_NOMEM.
+ */
 enum rc request_make_keys(struct request *r) RC_MUST_CHECK;
 
 /* Its answer waits for the client: count what that holds, and let go of

@@ -117,8 +117,8 @@ digested_size(const struct request *r, is_digested_fn is_digested)
 
 /* A digest of those lines of the head. */
 static enum rc
-make_digest(
-    struct request *r, is_digested_fn is_digested, size_t size, struct slice *out)
+make_digest(struct request *r, is_digested_fn is_digested, size_t size,
+    struct slice *out)
 {
     char *text = arena_alloc(&r->arena, size + DIGEST_LEN);
     struct writer w;

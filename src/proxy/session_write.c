@@ -98,8 +98,8 @@ stream_respond(struct stream *stream, const struct response *response)
 /* A part of it is on the wire: the rest has to follow, and does so before the
    final answer's head. False: no memory. */
 static bool
-keep_interim(struct session *s, const struct iovec iov[3], size_t sent,
-    size_t left)
+keep_interim(
+    struct session *s, const struct iovec iov[3], size_t sent, size_t left)
 {
     char *text = arena_alloc(&s->request->arena, left);
     struct writer w = writer_of(text, left);
