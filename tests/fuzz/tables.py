@@ -11,6 +11,8 @@ ROWS = {"app": ["src/app/conf.def"],
                  "include/nearside/http/hearsay.def"]}
 ROW = re.compile(r'^(?:OPTION\(\w+, (\w+),|(?:FIELD|HEARSAY)\(\w+, "(.+)"\))',
                  re.MULTILINE)
+STATUSES = "src/http/status.def"
+STATUS = re.compile(r"^STATUS\((\d{3}),", re.MULTILINE)
 # Connection may name none of a long list. A head is refused at the first, so
 # nothing that is tried leads on to the next.
 NAMING = {
@@ -30,9 +32,16 @@ def names_in_tables(room):
                 yield option or name
 
 
+def statuses():
+    with open(os.path.join(ROOT, STATUSES), encoding="ascii") as file:
+        return STATUS.findall(file.read())
+
+
 def write_dictionary(path, room):
-    """The room's words, and the names in its tables; no file without any."""
+    """The room's words, and what its tables name; no file without any."""
     words = [f'"{name}"\n' for name in names_in_tables(room)]
+    if room in ROWS:
+        words += [f'"{status}"\n' for status in statuses()]
     by_hand = os.path.join(FUZZ, room + ".dict")
     if os.path.exists(by_hand):
         with open(by_hand, encoding="ascii") as file:
