@@ -380,9 +380,12 @@ policy_store(const struct route *route, const struct policy_request *request,
     struct policy_verdict *out)
 {
     const struct storable_opts opts = opts_of(route);
+    /* What the route keys varies by it anyway. */
     const struct vary_opts vary_opts = {
-        .allows_cookie = route->varies_by_any,
-        .allows_authorization = route->varies_by_any,
+        .allows_cookie =
+            route->varies_by_any || route->cookie == ROUTE_CREDENTIAL_KEY,
+        .allows_authorization = route->varies_by_any ||
+                                route->authorization == ROUTE_CREDENTIAL_KEY,
         .allows_user_agent = route->varies_by_any,
     };
     struct cache_control cc;

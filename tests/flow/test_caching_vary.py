@@ -230,6 +230,18 @@ class Vary(CachingTest):
                                 "Cache-Control": "only-if-cached"})
         self.assertEqual(got.status, 504)
 
+    def test_what_is_keyed_may_be_varied_by(self):
+        self.vary("Cookie")
+        self.assertNotIn("stored", self.get(
+            self.target(), {"Cookie": "u=1"}).cache_status)
+        target = self.target("/by-cookie")
+        users = [{"Cookie": f"u={n}"} for n in "12"]
+        first = [self.get(target, user) for user in users]
+        for user, of in zip(users, first):
+            wait_until(lambda u=user: "; hit" in self.get(
+                target, u).cache_status, what="it is stored")
+            self.assert_hit(self.get(target, user), of)
+
     def test_variants_of_each_keyed_user(self):
         self.vary("X-Foo")
         target = self.target("/by-cookie")
