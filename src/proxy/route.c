@@ -29,9 +29,8 @@ match_segments(const struct route *route, struct slice path)
     return rest.ptr == NULL;
 }
 
-/* A route that names no port matches its host on any port. */
-static bool
-match_host(struct slice want, struct slice host)
+bool
+route_host_matches(struct slice want, struct slice host)
 {
     if (want.len == 0 || slice_eq(want, host)) {
         return true;
@@ -59,7 +58,8 @@ route_match(const struct route *routes, size_t routes_len, struct slice method,
     for (size_t i = 0; i < routes_len; i++) {
         const struct route *route = &routes[i];
         if ((route->method.len == 0 || match_method(route->method, method)) &&
-            match_segments(route, path) && match_host(route->host, host)) {
+            match_segments(route, path) &&
+            route_host_matches(route->host, host)) {
             return (ptrdiff_t)i;
         }
     }

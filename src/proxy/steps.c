@@ -31,7 +31,7 @@ static bool
 is_host_allowed(const struct proxy *proxy, struct slice host)
 {
     for (size_t i = 0; i < proxy->opts.hosts_len; i++) {
-        if (slice_eq(slice_of_str(proxy->opts.hosts[i]), host)) {
+        if (route_host_matches(slice_of_str(proxy->opts.hosts[i]), host)) {
             return true;
         }
     }

@@ -564,9 +564,15 @@ class RouteOptions(Cache):
 
     def test_a_host_that_is_not_served_is_421(self):
         before = len(self.origin.requests)
-        got = self.get(self.target(), host="evil.example")
-        self.assertEqual(got.status, 421)
+        for host in ("evil.example", "test.evil.example", "shop.example.evil",
+                     "shop", "xshop.example:80"):
+            got = self.get(self.target(), host=host)
+            self.assertEqual(got.status, 421)
         self.assertEqual(len(self.origin.requests), before)
+
+    def test_a_host_is_served_on_any_port_as_for_a_route(self):
+        for host in ("shop.example", "SHOP.example:8080", "shop.example:443"):
+            self.assertEqual(self.get(self.target(), host=host).status, 200)
 
     def test_hosts_do_not_share_and_their_spelling_does_not_matter(self):
         target = self.target()

@@ -103,6 +103,10 @@ struct route {
     size_t methods_len;
 };
 
+/* Is that the host that is meant? One without a port is meant on any; an
+   empty one is any. */
+bool route_host_matches(struct slice want, struct slice host);
+
 /* The index of the first match, or -1. path is raw; host is normalised. */
 ptrdiff_t route_match(const struct route *routes, size_t routes_len,
     struct slice method, struct slice host, struct slice path);
