@@ -78,12 +78,15 @@ is_sending(const struct session *s)
            (s->out.pre_len > 0 || s->out.data_left > 0 || s->out.post.len > 0);
 }
 
+/* How long the client takes counts, not how long the origin does. */
 static int64_t
 send_total_ms(const struct session *s)
 {
     int64_t total_ms = s->worker->proxy->opts.limits.send_total_ms;
 
-    return total_ms > 0 ? s->out.start_ms + total_ms : INT64_MAX;
+    return total_ms > 0 && s->out.wait_since_ms > 0
+               ? s->out.wait_since_ms + total_ms - s->out.waited_ms
+               : INT64_MAX;
 }
 
 static int64_t

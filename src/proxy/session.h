@@ -56,7 +56,8 @@ struct session_out {
     struct slice post;
     uint64_t length_left; /* with a Content-Length */
     uint64_t body_sent;
-    int64_t start_ms;
+    int64_t waited_ms;             /* for the client, in all, before that: */
+    int64_t wait_since_ms;         /* it waits for the client; 0: it does not */
     int64_t gap_deadline_ms;       /* while it waits for the client */
     char line[CHUNK_LINE_MAX + 2]; /* CRLF of the last chunk, next size */
 };

@@ -77,7 +77,8 @@ stream_respond(struct stream *stream, const struct response *response)
     out->body_sent = 0;
     out->data_left = 0;
     out->post = slice_of(NULL, 0);
-    out->start_ms = loop_now_ms(s->worker->loop);
+    out->waited_ms = 0;
+    out->wait_since_ms = 0;
     s->must_close = s->must_close || response->must_close || out->is_close ||
                     s->in.state != BODY_NONE || s->worker->is_draining;
     w = writer_of(text, HEAD_LINES_MAX);
@@ -359,10 +360,25 @@ batch_write(struct session *s)
     return rc;
 }
 
+/* All that there was has left. */
+static void
+session_waits_no_more(struct session *s)
+{
+    struct session_out *out = &s->out;
+
+    if (out->wait_since_ms > 0) {
+        out->waited_ms += loop_now_ms(s->worker->loop) - out->wait_since_ms;
+        out->wait_since_ms = 0;
+    }
+}
+
 static void
 session_wait_writable(struct session *s)
 {
     conn_want_write(s->conn, true);
+    if (s->out.wait_since_ms == 0) {
+        s->out.wait_since_ms = loop_now_ms(s->worker->loop);
+    }
     s->out.gap_deadline_ms = loop_now_ms(s->worker->loop) +
                              s->worker->proxy->opts.limits.send_timeout_ms;
     session_arm(s);
@@ -389,6 +405,7 @@ session_write(struct session *s)
                 return;
             }
             if (made == RC_AGAIN && s->out.pre_len == 0) {
+                session_waits_no_more(s);
                 session_arm(s);
                 source_await(source_of_answer(s), on_source, s);
                 return;

@@ -484,6 +484,31 @@ class SlowReaders(FlowTest):
                 time.sleep(0.01)
         self.assertEqual(self.daemon.metric(HIT, limit="send_total"), 1)
 
+    def test_send_total_does_not_count_how_long_the_origin_takes(self):
+        """Nor cut who once reads a little late then."""
+        large = b"x" * 4_000_000
+        steps = Steps()
+        self.addCleanup(steps.go, "more")
+
+        def script(connection, request, n):
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\na"
+                            % (1 + len(large)))
+            steps.wait("more")
+            connection.send(large)
+            return True
+
+        origin = self.use(ScriptedOrigin(script))
+        daemon = self.use(Nearside(conf(
+            origin.url, "", "send_total = 500ms  send_timeout = 500ms")))
+        client = self.use(Connection(daemon.port, receive_buffer=4096))
+        client.request("GET", "/stream")
+        head = client.read_head()
+        time.sleep(0.7)  # longer than send_total
+        steps.go("more")
+        time.sleep(0.2)  # the client's buffers are full meanwhile
+        body = b"".join(client.body_pieces(head))
+        self.assertEqual(len(body), 1 + len(large))
+        self.assertEqual(daemon.metric(HIT, limit="send_total"), 0)
 
     def test_the_kernel_holds_little_for_a_client_that_does_not_read(self):
         self.start("")
