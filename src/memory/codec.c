@@ -177,7 +177,8 @@ is_status(const struct head *h)
     if (h->status == 0) {
         return (h->flags & (ENTRY_VARY_RECORD | ENTRY_PASS)) != 0;
     }
-    return h->status >= STATUS_MIN && h->status <= STATUS_MAX;
+    return h->status >= STATUS_MIN && h->status <= STATUS_MAX &&
+           h->status != 206 && h->status != 304 && h->status != 416;
 }
 
 static bool
@@ -214,6 +215,29 @@ name_end(const char *at, const char *end)
     return at < end && *at == ':' && at > name ? at : NULL;
 }
 
+/* What an entry never holds, and a client must not see twice: it would choose
+   where the answer ends. */
+static bool
+is_framing(struct slice name)
+{
+    switch (name.len) {
+    case 3:
+        return slice_eq(name, SLICE("age"));
+    case 7:
+        return slice_eq(name, SLICE("trailer")) ||
+               slice_eq(name, SLICE("upgrade"));
+    case 10:
+        return slice_eq(name, SLICE("connection")) ||
+               slice_eq(name, SLICE("keep-alive"));
+    case 14:
+        return slice_eq(name, SLICE("content-length"));
+    case 17:
+        return slice_eq(name, SLICE("transfer-encoding"));
+    default: /* a length, not an enum */
+        return false;
+    }
+}
+
 /* "name: value", and the only CR and LF are those of its end. This is read
    for every hit: one pass over the names, and memchr over the values. */
 static bool
@@ -229,7 +253,8 @@ are_field_lines(struct slice fields)
         const char *colon = name_end(at, end);
         const char *cr;
 
-        if (colon == NULL || end - colon < 2 || colon[1] != ' ') {
+        if (colon == NULL || end - colon < 2 || colon[1] != ' ' ||
+            is_framing(slice_of(at, (size_t)(colon - at)))) {
             return false;
         }
         cr = memchr(colon, '\r', (size_t)(end - colon));

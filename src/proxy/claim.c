@@ -113,10 +113,16 @@ claim_on_head(struct request *r, const struct head *response)
     };
 }
 
-bool
-claim_holds(const struct request *r)
+static bool
+is_to_be_stored(const struct request *r)
 {
     return r->claim != NULL && r->claim->is_storable;
+}
+
+struct slice
+claim_token(const struct request *r)
+{
+    return is_to_be_stored(r) ? r->claim->guard : slice_of(NULL, 0);
 }
 
 void
@@ -136,7 +142,7 @@ claim_on_end(struct request *r, enum fill_state state)
     struct entry *entry;
     int64_t px_ms;
 
-    if (!claim_holds(r) || state != FILL_COMPLETE) {
+    if (!is_to_be_stored(r) || state != FILL_COMPLETE) {
         return;
     }
     px_ms = claim->verdict.stale_until_ms - now_ms;

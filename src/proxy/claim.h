@@ -23,8 +23,9 @@ bool claim_is_due(const struct request *r);
 /* The answer's head is there: is its content to be kept, to be stored? */
 struct fetch_plan claim_on_head(struct request *r, const struct head *response);
 
-/* Is the answer to be stored? Then the lease must not be deleted. */
-bool claim_holds(const struct request *r);
+/* The token of its lease, while the answer is to be stored under it; or
+   empty. */
+struct slice claim_token(const struct request *r);
 
 /* It has outgrown object_max. */
 void claim_give_up(struct request *r);

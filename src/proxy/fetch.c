@@ -161,6 +161,23 @@ on_interim(void *ctx, const struct head *head)
     }
 }
 
+/*
+ * What only passes through waits for one client. What is kept is held whole in
+ * the end: when its length is known (and counted, request_hold.c), nobody in
+ * the fleet is to wait for it until a slow reader has taken it.
+ */
+static size_t
+window_of(struct fetch *fetch, const struct head *head, bool is_kept)
+{
+    const struct proxy_limits *limits = &fetch->worker->proxy->opts.limits;
+
+    if (!is_kept) {
+        return limits->buffer_max;
+    }
+    return head->framing == FRAMING_LENGTH ? FETCH_WINDOW + limits->object_max
+                                           : FETCH_WINDOW;
+}
+
 static void
 on_head(void *ctx, const struct head *head)
 {
@@ -172,9 +189,9 @@ on_head(void *ctx, const struct head *head)
     fetch->head_us = clock_now_us(loop_clock(fetch->worker->loop));
     plan = fetch->callbacks->on_head(fetch->ctx, head);
     opts.is_kept = plan.is_kept;
-    /* What only passes through waits for one client. */
-    opts.window = plan.is_kept ? FETCH_WINDOW : limits->buffer_max;
-    opts.held_max = 2 * opts.window + (plan.is_kept ? limits->object_max : 0);
+    opts.window = window_of(fetch, head, plan.is_kept);
+    opts.held_max =
+        plan.is_kept ? 2 * FETCH_WINDOW + limits->object_max : 2 * opts.window;
     fetch->is_kept = plan.is_kept;
     fetch->fill = fetch_new_fill(fetch, head, &plan, &opts);
     if (fetch->fill == NULL) {

@@ -708,6 +708,19 @@ fill_left(const struct fill_reader *reader)
            atomic_load_explicit(&reader->offset, memory_order_relaxed);
 }
 
+uint64_t
+fill_due(const struct fill_reader *reader)
+{
+    const struct fill *fill = reader->fill;
+    uint64_t at = atomic_load_explicit(&reader->offset, memory_order_relaxed);
+
+    if (!fill->message.has_length || fill->message.length < at ||
+        !atomic_load(&fill->is_kept) || fill_state(fill) != FILL_OPEN) {
+        return fill_left(reader);
+    }
+    return fill->message.length - at;
+}
+
 int
 fill_peek(struct fill_reader *reader, struct iovec *iov, int iov_max)
 {

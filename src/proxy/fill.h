@@ -110,6 +110,9 @@ int fill_peek(struct fill_reader *reader, struct iovec *iov, int iov_max);
 /* Bytes published and not yet read. */
 uint64_t fill_left(const struct fill_reader *reader);
 
+/* Bytes that are held for this reader until it has taken them, or will be. */
+uint64_t fill_due(const struct fill_reader *reader);
+
 /* n bytes of what fill_peek showed were used. */
 void fill_advance(struct fill_reader *reader, uint64_t n);
 

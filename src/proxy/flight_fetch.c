@@ -380,7 +380,7 @@ flight_fetch(struct flight_run *run)
         loop_defer(run->worker->loop, &run->failed);
         return;
     }
-    if (run->has_lease) {
+    if (run->worker->redis != NULL) {
         flight_renew_later(run);
     }
 }

@@ -12,6 +12,7 @@ enum {
     LEASE_RENEW_MS = 500, /* also how soon a lost lease is noticed */
     POLL_MIN_MS = 15,
     POLL_MAX_MS = 60,
+    POLL_BYTES_PER_MS = 16384,
 };
 
 static struct slice
@@ -28,6 +29,17 @@ on_poll(void *ctx)
     flight_lease(OBJ_OF(struct flight_run, ctx, RUN_MAGIC));
 }
 
+/* Between two looks, each of which brings what is stale once more. */
+static int64_t
+pause_ms(struct flight_run *run)
+{
+    size_t stale_len = run->stale == NULL ? 0 : run->stale->blob.len;
+
+    return POLL_MIN_MS + (int64_t)(stale_len / POLL_BYTES_PER_MS) +
+           (int64_t)random_below(
+               &run->worker->random, POLL_MAX_MS - POLL_MIN_MS);
+}
+
 /* Another has it. A background run has nobody to wait for it. */
 static void
 lease_taken(struct flight_run *run, int64_t now_ms)
@@ -42,9 +54,7 @@ lease_taken(struct flight_run *run, int64_t now_ms)
         return;
     }
     loop_timer_init(&run->timer, run->worker->loop, on_poll, run);
-    loop_timer_arm(&run->timer, now_ms + POLL_MIN_MS +
-                                    (int64_t)random_below(&run->worker->random,
-                                        POLL_MAX_MS - POLL_MIN_MS));
+    loop_timer_arm(&run->timer, now_ms + pause_ms(run));
 }
 
 /* The SET and the GET behind it have ended, without an entry. */
@@ -81,6 +91,10 @@ on_get(void *ctx, enum rc rc, struct redis_reply *reply)
     struct entry *entry;
 
     run->is_get_failed = rc != RC_OK;
+    if (run->is_background && rc == RC_OK && reply->type == REDIS_NIL) {
+        /* A write came before the lease was there to be lost. */
+        flight_close(run->worker->proxy->flights, run->flight);
+    }
     if (flight_take_value(run, rc, reply, &entry)) {
         redis_call_cancel(&run->lease->call);
         flight_tell_entry(run, entry);
@@ -160,7 +174,12 @@ on_renew_timer(void *ctx)
     struct flight_lease *lease = run->lease;
     struct slice argv[3];
 
-    if (!run->has_lease || redis_call_is_active(&lease->call)) {
+    if (!run->has_lease) {
+        /* Nothing would tell of a write that comes. */
+        flight_close(run->worker->proxy->flights, run->flight);
+        return;
+    }
+    if (redis_call_is_active(&lease->call)) {
         return;
     }
     lease->call = (struct redis_call){.on_reply = on_renewed, .ctx = run};

@@ -7,7 +7,6 @@
  * variant is stored only while its record is the one it was chosen by: so a
  * write, which deletes the record alone, puts all variants out of reach.
  */
-#include <limits.h>
 #include <stdio.h>
 
 #include "nearside/http/write.h"
@@ -96,12 +95,12 @@ send_record(struct flight_run *run, int64_t px_ms)
         ARRAY_LEN(argv));
 }
 
-/* Where a record's variants are counted: its own key with ":n:" and its
+/* Where a record's variants are named: its own key with ":names:" and its
    generation behind it, in the same slot. Empty: no memory. */
 static struct slice
-count_key_of(struct flight_run *run)
+names_key_of(struct flight_run *run)
 {
-    size_t size = run->base_entry_key.len + 3 + run->record->body.len;
+    size_t size = run->base_entry_key.len + 7 + run->record->body.len;
     char *text = arena_alloc(&run->arena, size);
     struct writer w;
 
@@ -110,19 +109,19 @@ count_key_of(struct flight_run *run)
     }
     w = writer_of(text, size);
     write_slice(&w, run->base_entry_key);
-    write_slice(&w, SLICE(":n:"));
+    write_slice(&w, SLICE(":names:"));
     write_slice(&w, run->record->body);
     return writer_slice(&w);
 }
 
-/* How many variants there may be. Where the route keys credentials, there are
-   as many as there are clients. */
+/* How many variants there may be; 0: as many as there are clients, where the
+   route keys credentials. */
 static struct slice
 max_text(struct flight_run *run)
 {
     struct flight_lease *lease = run->lease;
     unsigned max =
-        run->is_keyed ? UINT_MAX : run->worker->proxy->opts.limits.variants_max;
+        run->is_keyed ? 0 : run->worker->proxy->opts.limits.variants_max;
     int n = snprintf(lease->max, sizeof(lease->max), "%u", max);
 
     return slice_of(lease->max, (size_t)n);
@@ -133,7 +132,7 @@ static void
 send_variant(struct flight_run *run, int64_t px_ms)
 {
     const struct slice argv[] = {run->entry_key, run->lease->key,
-        run->base_entry_key, count_key_of(run), run->lease->token,
+        run->base_entry_key, names_key_of(run), run->lease->token,
         run->entry->blob, px_text(run, px_ms), run->record->blob,
         max_text(run)};
 

@@ -25,6 +25,7 @@ enum {
 };
 
 enum stage {
+    STAGE_OWN,   /* a script: both, but the caller's own lease; as the next */
     STAGE_BOTH,  /* DEL entry lease; done, or STAGE_LEASE on TRYAGAIN */
     STAGE_LEASE, /* DEL lease; then STAGE_ENTRY */
     STAGE_ENTRY, /* DEL entry; done */
@@ -39,6 +40,7 @@ struct invalidation {
     struct loop_timer retry;
     struct slice entry_key; /* in bytes, as is the next */
     struct slice lease_key;
+    struct slice token;
     int64_t pause_ms;
     int64_t until_ms;
     void (*on_done)(void *ctx, bool is_acknowledged);
@@ -54,8 +56,17 @@ invalidation_end(struct invalidation *i)
     loop_timer_cancel(&i->retry);
     redis_call_cancel(&i->call);
     list_remove(&i->link);
+    worker_check_drained(i->worker);
     i->magic = 0;
     free(i);
+}
+
+static void
+count_lost(struct invalidation *i, const char *cause)
+{
+    worker_count(i->worker, i->worker->proxy->metrics.invalidations_failed);
+    log_event(i->worker->ring, LOG_LEVEL_WARN, "invalidation_lost",
+        "cause=\"%s\"", cause);
 }
 
 static void
@@ -89,6 +100,7 @@ go_on(struct invalidation *i, const struct redis_reply *reply)
     bool is_deleted = reply->type == REDIS_INTEGER;
 
     switch (i->stage) {
+    case STAGE_OWN:
     case STAGE_BOTH:
         if (!is_refused_for_now(reply)) {
             return false;
@@ -112,9 +124,7 @@ retry_later(struct invalidation *i, enum rc rc)
     int64_t now_ms = loop_now_ms(i->worker->loop);
 
     if (rc == RC_CANCELLED || now_ms >= i->until_ms) {
-        worker_count(i->worker, i->worker->proxy->metrics.invalidations_failed);
-        log_event(i->worker->ring, LOG_LEVEL_WARN, "invalidation_lost",
-            "cause=\"%s\"", rc_text(rc));
+        count_lost(i, rc_text(rc));
         invalidation_end(i);
         return;
     }
@@ -143,25 +153,40 @@ on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
 }
 
 static void
+send_own(struct invalidation *i)
+{
+    const struct slice argv[] = {i->entry_key, i->lease_key, i->token};
+
+    redis_eval(i->worker->redis, &i->call, &i->worker->proxy->scripts.drop,
+        argv, 2, 3);
+}
+
+static void
 invalidation_send(struct invalidation *i)
 {
     struct slice argv[3] = {SLICE("DEL"), i->entry_key, i->lease_key};
     unsigned argc = i->stage == STAGE_BOTH ? 3 : 2;
 
-    if (i->stage == STAGE_LEASE) {
-        argv[1] = i->lease_key;
-    }
     i->call.on_reply = on_reply;
     i->call.ctx = i;
     i->call.deadline_ms = 0;
     i->call.retries = true;
+    if (i->stage == STAGE_OWN) {
+        send_own(i);
+        return;
+    }
+    if (i->stage == STAGE_LEASE) {
+        argv[1] = i->lease_key;
+    }
     redis_send(i->worker->redis, &i->call, i->entry_key, argc, argv);
 }
 
 static struct invalidation *
-invalidation_new(struct worker *worker, struct slice entry_key)
+invalidation_new(
+    struct worker *worker, struct slice entry_key, struct slice token)
 {
-    struct invalidation *i = calloc(1, sizeof(*i) + 2 * entry_key.len);
+    struct invalidation *i =
+        calloc(1, sizeof(*i) + 2 * entry_key.len + token.len);
 
     if (i == NULL) {
         return NULL;
@@ -172,6 +197,11 @@ invalidation_new(struct worker *worker, struct slice entry_key)
     key_lease_of(entry_key, worker->proxy->prefix, i->bytes + entry_key.len);
     i->entry_key = slice_of(i->bytes, entry_key.len);
     i->lease_key = slice_of(i->bytes + entry_key.len, entry_key.len);
+    i->token = slice_of(i->bytes + 2 * entry_key.len, token.len);
+    if (token.len > 0) {
+        memcpy(i->bytes + 2 * entry_key.len, token.ptr, token.len);
+    }
+    i->stage = token.len > 0 ? STAGE_OWN : STAGE_BOTH;
     i->pause_ms = RETRY_FIRST_MS;
     i->until_ms = loop_now_ms(worker->loop) + RETRY_TOTAL_MS;
     loop_timer_init(&i->retry, worker->loop, on_retry, i);
@@ -192,12 +222,11 @@ invalidation_start(struct worker *worker, struct slice key,
     if (worker->redis == NULL) {
         return NULL;
     }
-    i = invalidation_new(worker, entry_key);
+    i = invalidation_new(worker, entry_key, opts->token);
     if (i == NULL) {
         worker_count(worker, worker->proxy->metrics.invalidations_failed);
         return NULL;
     }
-    i->stage = opts->keeps_lease ? STAGE_ENTRY : STAGE_BOTH;
     i->on_done = opts->on_done;
     i->ctx = opts->ctx;
     invalidation_send(i);
@@ -220,6 +249,8 @@ invalidations_free(struct worker *worker)
     struct list *link;
 
     while ((link = list_first(&worker->invalidations)) != NULL) {
-        invalidation_end(CONTAINER_OF(link, struct invalidation, link));
+        struct invalidation *i = CONTAINER_OF(link, struct invalidation, link);
+        count_lost(i, "the process ends");
+        invalidation_end(i);
     }
 }

@@ -14,7 +14,8 @@ struct invalidation;
 struct worker;
 
 struct invalidation_opts {
-    bool keeps_lease; /* it is the caller's own */
+    struct slice token; /* a lease under it stays, being the caller's own;
+                           empty: none does. Copied */
     void (*on_done)(void *ctx, bool is_acknowledged); /* or NULL */
     void *ctx;
 };

@@ -31,22 +31,27 @@ static const char fill_record_script[] =
     "return 1";
 
 /*
- * KEYS: variant, its lease, base entry. ARGV: token, value, milliseconds,
- * record, most variants. Only while the record is the one by which the
- * variant was chosen. How many there are is counted beside the record, in
- * a key that lives as long; the record lives as long as its last variant.
+ * KEYS: variant, its lease, base entry, names. ARGV: token, value,
+ * milliseconds, record, most variants or 0. Only while the record is the one
+ * by which the variant was chosen. Which there have been beside the first is
+ * kept beside the record, in a set that lives as long; one that comes again is
+ * none more. The record lives as long as its last variant.
  */
 static const char fill_variant_script[] =
     "if redis.call('GET',KEYS[2])~=ARGV[1] then return 0 end "
     "redis.call('DEL',KEYS[2]) "
     "if redis.call('GET',KEYS[3])~=ARGV[4] then return 0 end "
-    "if redis.call('EXISTS',KEYS[1])==0 then "
-    "local n=redis.call('INCR',KEYS[4]) "
-    "redis.call('PEXPIRE',KEYS[4],redis.call('PTTL',KEYS[3])) "
-    "if n>=tonumber(ARGV[5]) then return 2 end end "
+    "local max=tonumber(ARGV[5]) "
+    "if max>0 and redis.call('EXISTS',KEYS[1])==0 then "
+    "local name=string.sub(KEYS[1],-32) "
+    "if redis.call('SADD',KEYS[4],name)==1 "
+    "and redis.call('SCARD',KEYS[4])>=max then "
+    "redis.call('SREM',KEYS[4],name) return 2 end end "
     "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
     "if redis.call('PTTL',KEYS[3])<tonumber(ARGV[3]) then "
     "redis.call('PEXPIRE',KEYS[3],ARGV[3]) end "
+    "if max>0 then "
+    "redis.call('PEXPIRE',KEYS[4],redis.call('PTTL',KEYS[3])) end "
     "return 1";
 
 /*
@@ -58,6 +63,15 @@ static const char replace_script[] =
     "if not v or string.sub(v,-8)~=ARGV[1] then return 0 end "
     "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
     "return 1";
+
+/*
+ * KEYS: entry, lease. ARGV: token. Deletes both, but a lease under that
+ * token: the caller's own.
+ */
+static const char drop_script[] =
+    "local n=redis.call('DEL',KEYS[1]) "
+    "if redis.call('GET',KEYS[2])==ARGV[1] then return n end "
+    "return n+redis.call('DEL',KEYS[2])";
 
 /* KEYS: lease. ARGV: token, milliseconds. */
 static const char renew_script[] =
@@ -150,6 +164,7 @@ proxy_new(const struct proxy_opts *opts, struct metric_registry *registry)
     redis_script_init(&proxy->scripts.fill_record, fill_record_script);
     redis_script_init(&proxy->scripts.fill_variant, fill_variant_script);
     redis_script_init(&proxy->scripts.replace, replace_script);
+    redis_script_init(&proxy->scripts.drop, drop_script);
     redis_script_init(&proxy->scripts.renew, renew_script);
     redis_script_init(&proxy->scripts.release, release_script);
     proxy->flights = flight_table_new(proxy->opts.limits.flights_max);

@@ -65,6 +65,7 @@ struct proxy_scripts {
     struct redis_script fill_record;
     struct redis_script fill_variant;
     struct redis_script replace;
+    struct redis_script drop;
     struct redis_script renew;
     struct redis_script release;
 };

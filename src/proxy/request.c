@@ -87,6 +87,7 @@ request_take(struct worker *worker, struct stream *stream)
     if (r == NULL) {
         return NULL;
     }
+    MUST(r->record == NULL && r->stale == NULL && r->hit == NULL);
     r->magic = REQUEST_MAGIC;
     r->refs = 1;
     r->worker = worker;
@@ -129,6 +130,8 @@ request_unref(struct request **pr)
         return;
     }
     MUST(r->stream == NULL);
+    /* A flight may have chosen a variant for a leader that had gone. */
+    entry_unref(&r->record);
     pool = &r->worker->requests;
     r->magic = 0;
     if (pool->len >= REQUESTS_FREE_MAX || r->in.cap > REQUEST_IN_KEEP) {

@@ -22,7 +22,7 @@ weight_of(const struct request *r)
     if (r->hit != NULL) {
         weight = r->hit->blob.len / atomic_load(&r->hit->refs);
     } else if (reader->fill != NULL) {
-        weight = fill_left(reader) / fill_sharers(reader->fill);
+        weight = fill_due(reader) / fill_sharers(reader->fill);
     }
     return weight > r->worker->proxy->opts.limits.buffer_max ? weight : 0;
 }

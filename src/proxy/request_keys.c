@@ -361,7 +361,7 @@ request_invalidate(
 {
     const struct invalidation_opts none = {0};
     const struct invalidation_opts opts = {
-        .keeps_lease = claim_holds(r), .on_done = on_done, .ctx = r};
+        .token = claim_token(r), .on_done = on_done, .ctx = r};
     struct slice key;
     struct slice entry_key;
 

@@ -255,7 +255,8 @@ void
 worker_check_drained(struct worker *w)
 {
     if (!atomic_load(&w->is_draining) || w->is_drained ||
-        !list_is_empty(&w->sessions) || !list_is_empty(&w->idle)) {
+        !list_is_empty(&w->sessions) || !list_is_empty(&w->idle) ||
+        !list_is_empty(&w->invalidations)) {
         return;
     }
     w->is_drained = true;
