@@ -249,7 +249,8 @@ conn_connect_result(struct conn *conn)
     int error = 0;
     socklen_t len = sizeof(error);
 
-    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0) {
+    if (conn->is_broken ||
+        getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0) {
         return RC_IO;
     }
     switch (error) {

@@ -102,13 +102,14 @@ struct acceptor {
     struct event event;
 };
 
+/* Where the kernel has no memory for that either, it rests once more. */
 static void
 acceptor_watch(struct acceptor *a)
 {
     if (a->is_paused || loop_timer_is_armed(&a->rest)) {
         event_del(&a->event);
-    } else {
-        MUST(event_add(&a->event, NULL) == 0);
+    } else if (event_add(&a->event, NULL) != 0) {
+        loop_timer_arm(&a->rest, loop_now_ms(a->loop) + ACCEPT_REST_MS);
     }
 }
 

@@ -133,8 +133,9 @@ head_until_ms(const struct exchange *x)
         return x->complete_us / 1000 + opts->first_byte_timeout_ms;
     }
     /* Without anything to write it is the client who is waited for. */
-    return x->is_blocked ? x->moved_ms + opts->between_bytes_timeout_ms
-                         : NEVER_MS;
+    return x->is_blocked || x->is_broken
+               ? x->moved_ms + opts->between_bytes_timeout_ms
+               : NEVER_MS;
 }
 
 static int64_t

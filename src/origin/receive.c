@@ -34,7 +34,9 @@ in_place(struct exchange *x, size_t *out_cap)
     /* Half a head may be in it: the parser refuses one above head_max, and
        max is larger. Content is used up before more is read. */
     cap = x->in.max - buf_len(&x->in);
-    MUST(cap > 0);
+    if (cap == 0) {
+        return NULL; /* paused, and called for a connection that has broken */
+    }
     *out_cap = cap < READ_MAX ? cap : READ_MAX;
     return buf_reserve(&x->in, *out_cap);
 }

@@ -375,7 +375,8 @@ void
 exchange_send_end(struct exchange *x)
 {
     MUST_OBJ(x, EXCHANGE_MAGIC);
-    if (!can_take(x)) {
+    /* Of a broken connection too: the next one begins with what there is. */
+    if (exchange_is_over(x) || x->state == EXCHANGE_FAILING) {
         return;
     }
     MUST(x->content_left == 0);
@@ -386,7 +387,7 @@ exchange_send_end(struct exchange *x)
         }
     }
     x->is_content_over = true;
-    if (x->conn != NULL && !x->is_blocked) {
+    if (x->conn != NULL && !x->is_blocked && !x->is_broken) {
         exchange_write(x);
     }
 }

@@ -249,7 +249,11 @@ on_writable(void *ctx)
     struct session *s = OBJ_OF(struct session, ctx, SESSION_MAGIC);
 
     conn_want_write(s->conn, false);
-    session_write(s);
+    if (s->out.is_active) {
+        session_write(s);
+    } else if (s->out.interim.len > 0) {
+        session_write_interim(s);
+    }
 }
 
 static const struct conn_callbacks session_conn_callbacks = {

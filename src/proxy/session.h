@@ -120,6 +120,7 @@ void session_read_head(struct session *s); /* bytes are at hand */
 void session_pump_body(struct session *s);
 void session_check_body(struct session *s); /* its rate; arms the timer */
 void session_write(struct session *s);      /* as much as the socket takes */
+void session_write_interim(struct session *s);
 void session_answered(struct session *s);
 void session_arm(struct session *s);
 void session_place(struct session *s, struct list *where); /* at its end */

@@ -96,17 +96,18 @@ stream_respond(struct stream *stream, const struct response *response)
     loop_defer(s->worker->loop, &s->flush);
 }
 
-/* A part of it is on the wire: the rest has to follow, and does so before the
-   final answer's head. False: no memory. */
-static bool
+/* What is not on the wire yet follows as soon as may be, before the final
+   answer's head at the latest. */
+static void
 keep_interim(
-    struct session *s, const struct iovec iov[3], size_t sent, size_t left)
+    struct session *s, const struct iovec iov[3], size_t sent, size_t len)
 {
-    char *text = arena_alloc(&s->request->arena, left);
-    struct writer w = writer_of(text, left);
+    char *text = arena_alloc(&s->request->arena, len - sent);
+    struct writer w = writer_of(text, len - sent);
 
     if (text == NULL) {
-        return false;
+        session_end(s, true);
+        return;
     }
     for (int i = 0; i < 3; i++) {
         struct slice part = slice_of(iov[i].iov_base, iov[i].iov_len);
@@ -116,7 +117,7 @@ keep_interim(
         sent -= skipped;
     }
     s->out.interim = writer_slice(&w);
-    return true;
+    conn_want_write(s->conn, true);
 }
 
 void
@@ -128,6 +129,7 @@ stream_interim(struct stream *stream, unsigned status, struct slice fields)
     struct iovec iov[3];
     size_t n = 0;
     size_t len;
+    enum rc rc;
 
     MUST_OBJ(s, SESSION_MAGIC);
     if (s->state != SESSION_BUSY || s->out.is_active ||
@@ -139,10 +141,27 @@ stream_interim(struct stream *stream, unsigned status, struct slice fields)
     iov[1] = (struct iovec){(char *)(uintptr_t)fields.ptr, fields.len};
     iov[2] = (struct iovec){(char *)(uintptr_t) "\r\n", 2};
     len = w.len + fields.len + 2;
-    if (conn_writev(s->conn, iov, 3, &n) == RC_OK && n != len &&
-        !keep_interim(s, iov, n, len - n)) {
-        session_end(s, true);
+    rc = conn_writev(s->conn, iov, 3, &n);
+    /* Without a hint a client can do; for 100 it waits. */
+    if ((rc == RC_OK && n < len) || (rc == RC_AGAIN && status == 100)) {
+        keep_interim(s, iov, rc == RC_OK ? n : 0, len);
     }
+}
+
+void
+session_write_interim(struct session *s)
+{
+    struct slice *left = &s->out.interim;
+    struct iovec iov = {(char *)(uintptr_t)left->ptr, left->len};
+    size_t n = 0;
+    enum rc rc = conn_writev(s->conn, &iov, 1, &n);
+
+    if (rc != RC_OK && rc != RC_AGAIN) {
+        session_end(s, true);
+        return;
+    }
+    *left = slice_skip(*left, rc == RC_OK ? n : 0);
+    conn_want_write(s->conn, left->len > 0);
 }
 
 /* --- batches ----------------------------------------------------------- */

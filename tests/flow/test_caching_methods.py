@@ -224,6 +224,34 @@ class Post(CachingTest):
         self.daemon.wait_metric("nearside_stores_fenced_total", 1)
         self.assertIsNone(self.value(target))
 
+    def test_a_fetch_under_another_lease_is_older_than_it(self):
+        """The POST's own lease has gone meanwhile: the one that is there is
+        deleted by it, as by any write."""
+        target = self.target()
+        steps = Steps()
+        self.addCleanup(steps.go, "post", "get")
+
+        def slow(request, n):
+            del n
+            if request.method in ("POST", "GET"):
+                steps.wait(request.method.lower())
+            return Said(FRESH, ("Content-Location", target),
+                        body=request.method.encode())
+
+        self.says(slow)
+        with self.daemon.connect() as poster, self.daemon.connect() as getter:
+            poster.request("POST", target, body=b"x")
+            self.wait_asked(target, 1)
+            self.get(target, method="PUT", body=b"y")  # deletes its lease
+            getter.request("GET", target)
+            self.wait_asked(target, 3)
+            steps.go("post")
+            self.assertEqual(poster.read_response().status, 200)
+            steps.go("get")
+            self.assertEqual(getter.read_response().body, b"GET")
+        self.assert_no_lease(target)
+        self.assertIsNone(self.value(target))
+
     def test_beside_a_fetch_it_is_delivered_and_not_stored(self):
         """The lease is the fetch's."""
         target = self.target()

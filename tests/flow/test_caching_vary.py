@@ -146,6 +146,21 @@ class Vary(CachingTest):
         for got, of in zip(hits, kept):
             self.assert_hit(got, of)
 
+    def test_a_variant_that_comes_again_is_none_more(self):
+        """Variants have lifetimes of their own; the record lives longer."""
+        self.vary("X-Foo")
+        target = self.target()
+        self.first(target, {"X-Foo": "0"})
+        before = set(self.keys(target))
+        self.miss(target, {"X-Foo": "1"})
+        is_variant = [k for k in self.keys(target) if k not in before
+                      and b":names:" not in k]
+        for _ in range(10):
+            for key in is_variant:
+                self.redis("DEL", key)  # as when its time is over
+            self.miss(target, {"X-Foo": "1"})
+        self.assertLessEqual(len(self.keys(target)), 4)
+
     def test_all_of_a_target_lie_in_one_slot_and_expire(self):
         self.vary("X-Foo")
         target = self.target()
@@ -259,6 +274,7 @@ class Waiting(CachingTest):
     """Who comes while the answer is fetched."""
 
     routes = ('route "/c/*" { ttl = 60s }\n'
+              'route "/by-cookie/*" { ttl = 60s  cookie = key }\n'
               'route "/keep/*" { ttl = 0  keep = 10m }\n')
 
     def setUp(self):
@@ -290,6 +306,54 @@ class Waiting(CachingTest):
         for foo, got in zip(foos, self.ask_all(target, foos)):
             self.assertEqual(got.status, 200)
             self.assertEqual(got.body.split()[0].decode(), foo)
+
+    def leaders_that_left(self, target):
+        """Their clients have gone when an answer comes that varies."""
+        self.says(self.varies)
+        for n in range(6):
+            client = self.daemon.connect()
+            client.request("GET", f"{target}/{n}", {"X-Foo": "gone"})
+            self.wait_asked(f"{target}/{n}", 1)
+            client.reset()
+        wait_until(lambda: self.daemon.metric("nearside_connections") == 0,
+                   what="they are gone")
+        self.steps.go("end")
+        for n in range(6):
+            wait_until(lambda t=f"{target}/{n}": self.keys(t),
+                       what="it is stored all the same")
+
+    def test_a_leader_that_has_left_leaves_nothing_to_the_next(self):
+        """Requests are used again; what was chosen for one is not another's."""
+        self.leaders_that_left(self.target())
+
+        def slow(request, n):
+            del n
+            time.sleep(0.1)
+            return Said(FRESH, ("Vary", "X-Foo"),
+                        body=str([request.fields[name] for name in
+                                  ("X-Foo", "Cookie")]).encode())
+
+        self.says(slow)
+        for base, name in (("/c", "X-Foo"), ("/by-cookie", "Cookie")):
+            for _ in range(4):
+                target = self.target(base)
+                got = together(6, lambda n, t=target, f=name: self.get(
+                    t, {f: f"user={n}"}))
+                for n, one in enumerate(got):
+                    self.assertIn(f"user={n}", one.body.decode())
+
+    def test_nor_does_one_that_has_been_answered_with_what_is_stale(self):
+        for _ in range(6):
+            target = self.target("/keep")
+            self.says(cache_control("max-age=9, stale-while-revalidate=60"),
+                      ("Age", "9"))
+            self.get(target)
+            self.wait_stored(target)
+            self.says(FRESH, ("Vary", "X-Foo"))
+            self.get(target, {"X-Foo": "first"})
+            wait_until(lambda t=target: len(self.keys(t)) > 1,
+                       what="it is renewed, and varies")
+        self.test_a_leader_that_has_left_leaves_nothing_to_the_next()
 
     def grown(self, status, fields):
         """A stale response that varies by X-Foo, if at all, is renewed by one

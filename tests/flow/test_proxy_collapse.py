@@ -176,6 +176,38 @@ class Collapse(FlowTest):
                                   {"Cache-Control": value})
                 self.assertEqual(got.body, body)
 
+    def test_a_reader_that_is_slow_does_not_keep_others_from_the_entry(self):
+        """The lease is given back when the origin is done, not the client."""
+        body = pattern(7_000_000)
+        self.start(lambda c, r, n: answer(c, body))
+        other = self.use(Nearside(conf(
+            self.origin.url, KEPT, "", self.redis), name="other"))
+        slow = self.use(self.daemon.connect(receive_buffer=4096))
+        slow.request("GET", "/kept/large")
+        head = slow.read_head()
+        wait_until(lambda: self.redis("KEYS", "ns:e:*large*"),
+                   what="it is stored though nobody reads it")
+        got = other.get("/kept/large")
+        self.assertIn("; hit", got.cache_status)
+        self.assertEqual(got.body, body)
+        self.assertEqual(b"".join(slow.body_pieces(head)), body)
+
+    def test_without_a_lease_a_fetch_is_joined_for_half_a_second(self):
+        """Nothing would tell of a write through another daemon."""
+        def script(connection, request, n):
+            if n == 0:
+                self.steps.wait("end")
+            return answer(connection, b"%d" % n)
+
+        self.start(script)
+        self.redis("CONFIG", "SET", "maxmemory", "1")  # SET is refused now
+        first = self.clients(1, "/kept/1")[0]
+        wait_until(lambda: self.origin.requests, what="the origin is asked")
+        time.sleep(0.8)  # what is half a second, and a little more
+        self.assertEqual(self.daemon.get("/kept/1").body, b"1")
+        self.steps.go("end")
+        self.assertEqual(first.read_response().body, b"0")
+
     def test_a_leader_that_leaves_takes_nobody_along(self):
         script, whole = self.body_in_steps("length")
         for when in ("before the head", "in mid-body"):

@@ -142,6 +142,39 @@ class Drain(FlowTest):
                 client.reset()
             self.assertEqual(daemon.process.wait(10), 0, daemon.log())
 
+    def test_a_deletion_under_way_is_waited_for(self):
+        redis = self.use(RedisServer())
+        origin = self.use(ScriptedOrigin(lambda c, r, n: answer(c, b"a")))
+        daemon = self.use(Nearside(conf(
+            origin.url, 'route "/*" { ttl = 60s }', redis=redis).replace(
+                "command_timeout = 2s", "command_timeout = 50ms")))
+        wait_until(lambda: "; hit" in daemon.get("/a").cache_status,
+                   what="it is stored")
+        redis.pause()
+        self.assertEqual(
+            daemon.get("/a", method="PUT", body=b"x").status, 200)
+        daemon.signal(signal.SIGTERM)
+        wait_until(lambda: self.is_refused(daemon), what="it drains")
+        time.sleep(0.3)
+        self.assertTrue(daemon.process.is_running())
+        redis.resume()
+        self.assertEqual(daemon.process.wait(10), 0)
+        self.assertEqual(redis("KEYS", "ns:e:*"), [])
+
+    def test_not_for_ever_and_what_is_lost_is_told(self):
+        redis = self.use(RedisServer())
+        origin = self.use(ScriptedOrigin(lambda c, r, n: answer(c, b"a")))
+        daemon = self.use(Nearside(conf(
+            origin.url, 'route "/*" { ttl = 60s }', redis=redis,
+            more="drain_timeout = 500ms").replace(
+                "command_timeout = 2s", "command_timeout = 50ms")))
+        redis.pause()
+        self.addCleanup(redis.resume)
+        daemon.get("/a", method="PUT", body=b"x")
+        daemon.signal(signal.SIGTERM)
+        daemon.process.wait(10)
+        self.assertIn("invalidation_lost", daemon.log())
+
     def test_sigint_does_not_wait_for_a_balancer(self):
         daemon = self.start("drain_delay = 20s")
         daemon.signal(signal.SIGINT)

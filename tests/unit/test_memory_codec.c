@@ -353,6 +353,13 @@ static const struct slice bad_fields[] = {
     {"a\x80: b\r\n", 7}, /* not a name */
     {"\n", 1},
     {"\r\n", 2},
+    {"a: b\r\ncontent-length: 1\r\n", 25},
+    {"transfer-encoding: chunked\r\n", 28},
+    {"connection: close\r\n", 19},
+    {"keep-alive: a\r\n", 15},
+    {"trailer: a\r\n", 12},
+    {"upgrade: a\r\n", 12},
+    {"age: 1\r\n", 8},
 };
 
 static void
@@ -446,6 +453,14 @@ what_decoding_would_refuse_is_not_encoded(void **state)
     assert_int_equal(codec_encode(&parts, &e), RC_BAD);
     parts = parts_full();
     parts.flags = 1 << 9;
+    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    /* About a condition, or a part: never the whole of anything. */
+    parts = parts_full();
+    parts.status = 206;
+    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    parts.status = 304;
+    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    parts.status = 416;
     assert_int_equal(codec_encode(&parts, &e), RC_BAD);
     parts = parts_full();
     parts.stale_until_ms = INT64_MAX;
