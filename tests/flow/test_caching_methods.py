@@ -3,7 +3,7 @@
 
 import unittest
 
-from lib import wait_until
+from lib import Nearside, wait_until
 from lib.caching import (CachingTest, FRESH, STALE, Said, cache_control)
 from lib.scripted import Steps, together
 
@@ -239,7 +239,8 @@ class Post(CachingTest):
                         body=request.method.encode())
 
         self.says(slow)
-        with self.daemon.connect() as poster, self.daemon.connect() as getter:
+        other = self.use(Nearside(self.make_conf(), name="other"))
+        with self.daemon.connect() as poster, other.connect() as getter:
             poster.request("POST", target, body=b"x")
             self.wait_asked(target, 1)
             self.get(target, method="PUT", body=b"y")  # deletes its lease

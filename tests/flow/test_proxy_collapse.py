@@ -204,7 +204,9 @@ class Collapse(FlowTest):
         first = self.clients(1, "/kept/1")[0]
         wait_until(lambda: self.origin.requests, what="the origin is asked")
         time.sleep(0.8)  # what is half a second, and a little more
-        self.assertEqual(self.daemon.get("/kept/1").body, b"1")
+        late = self.use(self.daemon.connect(timeout=2))
+        late.request("GET", "/kept/1")
+        self.assertEqual(late.read_response().body, b"1")
         self.steps.go("end")
         self.assertEqual(first.read_response().body, b"0")
 
