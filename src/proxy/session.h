@@ -1,8 +1,8 @@
 /*
  * A session: one client connection speaking HTTP/1.1 (RFC 9112). It reads
  * heads and content, hands requests on, and frames their answers; steps
- * never see framing. One request at a time: what a client sends ahead waits
- * in the socket.
+ * never see framing. One request at a time: what a client sends ahead waits,
+ * a little of it here and the rest in the socket.
  *
  *            first byte        head complete
  *     IDLE ------------> HEAD ---------------> BUSY --+--> IDLE, HEAD

@@ -1,0 +1,86 @@
+/*
+ * What may become of a stored response that a lookup of the request's own, or
+ * a flight, has found. What is stale is kept beside the request: it stands in
+ * when the origin fails, and the answer to a HEAD is held against it.
+ */
+#include "proxy/steps.h"
+
+bool
+request_may_use(struct request *r, uint16_t flags)
+{
+    const struct reuse_request *reuse = &r->policy.reuse;
+    bool is_shareable = (flags & ENTRY_SHAREABLE) != 0;
+
+    if ((!reuse->has_credentials || is_shareable) &&
+        (!reuse->has_authorization || is_shareable ||
+            (flags & ENTRY_AUTHORIZED) != 0)) {
+        return true;
+    }
+    r->fwd = CACHE_FWD_BYPASS;
+    r->detail = r->policy.credential;
+    r->result = RESULT_BYPASS;
+    return false;
+}
+
+const struct step *
+request_go_forward(struct request *r)
+{
+    return r->policy.reuse.only_if_cached
+               ? request_fail(r, 504, "only-if-cached")
+               : &step_forward;
+}
+
+const struct step *
+request_use_record(
+    struct request *r, struct entry *record, const struct step *next)
+{
+    if (r->record != NULL || request_choose_variant(r, record) != RC_OK) {
+        return request_go_forward(r);
+    }
+    r->fwd = CACHE_FWD_VARY_MISS;
+    return next;
+}
+
+const struct step *
+request_deliver_hit(struct request *r, struct entry *own_entry)
+{
+    r->hit = own_entry;
+    r->result = RESULT_HIT;
+    r->tier = TIER_SHARED;
+    r->fwd = CACHE_FWD_NONE;
+    r->detail = "shared";
+    return &step_deliver_entry;
+}
+
+const struct step *
+request_deliver_stale(
+    struct request *r, struct entry *own_entry, const char *detail)
+{
+    r->hit = own_entry;
+    r->result = RESULT_STALE;
+    r->tier = TIER_SHARED;
+    r->detail = detail;
+    return &step_deliver_entry;
+}
+
+bool
+request_has_substitute(struct request *r)
+{
+    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+
+    return r->stale != NULL && policy_allows_on_error(r->route_opts, r->stale,
+                                   &r->policy.reuse, now_ms);
+}
+
+const struct step *
+request_deliver_substitute(struct request *r)
+{
+    struct entry *stale = r->stale;
+
+    MUST(stale != NULL);
+    r->stale = NULL;
+    source_close(&r->source);
+    fetch_cancel(&r->fetch);
+    r->fwd = CACHE_FWD_STALE;
+    return request_deliver_stale(r, stale, "stale-if-error");
+}
