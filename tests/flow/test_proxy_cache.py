@@ -2,7 +2,6 @@
 who may have it, and what a write or a broken value does to it."""
 
 import re
-import threading
 import time
 import unittest
 
