@@ -48,6 +48,8 @@ request_clear(struct request *r)
     r->is_invalidation_due = false;
     r->more_len = 0;
     r->wants_validated = false;
+    r->created_ms = 0;
+    r->reads = NULL;
     r->base_key = r->base_entry_key = (struct slice){0};
     r->key = r->view = r->credentials = r->host = r->target = (struct slice){0};
     r->policy = (struct policy_request){0};

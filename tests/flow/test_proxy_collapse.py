@@ -155,6 +155,10 @@ class Collapse(FlowTest):
                           pause=1.1)
         self.assertEqual(got.body, b"0000")
         self.assertIn(got.fields["Age"], ("51", "52"))
+        # And nobody else has: requests are used again.
+        ages = together(8, lambda n: self.daemon.get(
+            f"/other/{n}").fields["Age"])
+        self.assertEqual(set(ages), {"50"})
 
     def test_what_could_not_be_used_if_it_were_stored_is_not_joined(self):
         tag = ("ETag", '"v"')
