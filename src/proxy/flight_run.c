@@ -169,14 +169,6 @@ is_usable(struct flight_run *run, struct entry *entry, int64_t now_ms)
            policy_reuse(run->route, entry, NULL, now_ms) == REUSE_FRESH;
 }
 
-/* As request_is_foreign. */
-static bool
-is_foreign(const struct flight_run *run, const struct entry *entry)
-{
-    return run->is_keyed && run->record == NULL &&
-           (entry->flags & (ENTRY_PASS | ENTRY_VARY_RECORD)) == 0;
-}
-
 static void
 keep_stale(struct flight_run *run, struct entry *own_entry, int64_t now_ms)
 {
@@ -209,7 +201,7 @@ flight_take_value(struct flight_run *run, enum rc rc, struct redis_reply *reply,
         worker_count(run->worker, run->worker->proxy->metrics.values_bad);
         return false;
     }
-    if (is_foreign(run, entry)) {
+    if (request_is_foreign(entry, run->is_keyed, run->record)) {
         entry_unref(&entry);
         return false;
     }

@@ -221,9 +221,10 @@ const struct route *request_read_route(struct request *r, struct slice target);
 /* Is that stored without regard to credentials, which the route keys by now?
    Then it is for nobody. */
 static inline bool
-request_is_foreign(const struct request *r, const struct entry *entry)
+request_is_foreign(
+    const struct entry *entry, bool is_keyed, const struct entry *record)
 {
-    return r->credentials.len > 0 && r->record == NULL &&
+    return is_keyed && record == NULL &&
            (entry->flags & (ENTRY_PASS | ENTRY_VARY_RECORD)) == 0;
 }
 

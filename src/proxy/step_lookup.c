@@ -70,7 +70,7 @@ use_looked_up(struct request *r, struct entry *own_entry)
 {
     const struct step *next;
 
-    if (request_is_foreign(r, own_entry)) {
+    if (request_is_foreign(own_entry, r->credentials.len > 0, r->record)) {
         next = go_on(r);
     } else if ((own_entry->flags & ENTRY_VARY_RECORD) != 0) {
         next = request_use_record(r, own_entry, &step_lookup);
