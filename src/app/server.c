@@ -75,7 +75,7 @@ on_drain_begin(void *ctx)
         loop_now_ms(s->control) + s->conf->drain_timeout_ms + 1);
     atomic_store(&s->undrained, s->threads_len);
     for (unsigned i = 0; i < s->threads_len; i++) {
-        worker_drain(s->threads[i].worker, on_worker_drained, s);
+        proxy_worker_drain(s->threads[i].worker, on_worker_drained, s);
     }
 }
 
@@ -220,17 +220,17 @@ start_redis(struct server *s)
 static bool
 start_proxy(struct server *s)
 {
-    struct proxy_opts opts;
+    struct proxy_opts opts = {0};
 
-    if (setup_proxy(s->conf, &s->arena, &opts) != RC_OK) {
+    if (setup_proxy(s->conf, &s->arena, &opts.conf) != RC_OK) {
         return false;
     }
     opts.groups = s->groups;
-    opts.groups_len = s->groups_len;
+    opts.conf.groups_len = s->groups_len;
     opts.redis = s->redis;
     opts.workers = s->threads_len;
     opts.fds_max = s->fds_max;
-    opts.limits.connections_max = connections_max(s);
+    opts.conf.limits.connections_max = connections_max(s);
     if (s->conf->access_log.target.target != LOG_TARGET_NONE) {
         opts.on_access = s->conf->access_log.format == CONF_ACCESS_JSON
                              ? access_json
@@ -253,7 +253,7 @@ static bool
 make_worker(struct server *s, unsigned index)
 {
     struct server_thread *thread = &s->threads[index];
-    struct worker_opts opts = {
+    struct proxy_worker_opts opts = {
         .proxy = s->proxy, .resolver = s->resolver, .index = index};
 
     thread->loop = loop_new();
@@ -263,12 +263,12 @@ make_worker(struct server *s, unsigned index)
     if (thread->loop == NULL || opts.ring == NULL || opts.block == NULL) {
         return false;
     }
-    thread->worker = worker_new(&opts);
+    thread->worker = proxy_worker_new(&opts);
     if (thread->worker == NULL) {
         return false;
     }
     for (size_t i = 0; i < s->fds_len; i++) {
-        if (worker_listen(thread->worker, s->fds[i]) != RC_OK) {
+        if (proxy_worker_listen(thread->worker, s->fds[i]) != RC_OK) {
             return false;
         }
     }
@@ -364,7 +364,7 @@ stop_workers(struct server *s)
         }
     }
     for (unsigned i = 0; i < s->threads_len; i++) {
-        worker_free(&s->threads[i].worker);
+        proxy_worker_free(&s->threads[i].worker);
     }
 }
 

@@ -21,7 +21,7 @@ struct server_thread {
     pthread_t thread;
     bool is_running;
     struct loop *loop;
-    struct worker *worker;
+    struct proxy_worker *worker;
 };
 
 struct server {

@@ -73,9 +73,9 @@ setup_origin(const struct conf *conf, const struct conf_origin *c,
 }
 
 static void
-setup_limits(const struct conf_limits *c, struct proxy_limits *out)
+setup_limits(const struct conf_limits *c, struct limits *out)
 {
-    *out = (struct proxy_limits){
+    *out = (struct limits){
         .head_max = c->head_max,
         .field_max = c->field_max,
         .field_name_max = c->field_name_max,
@@ -295,7 +295,7 @@ setup_route(const struct conf *conf, const struct conf_route *c,
 
 static enum rc
 setup_routes(
-    const struct conf *conf, struct arena *arena, struct proxy_opts *out)
+    const struct conf *conf, struct arena *arena, struct proxy_conf_opts *out)
 {
     struct route *routes =
         arena_alloc(arena, conf->routes_count * sizeof(*routes) + 1);
@@ -311,7 +311,7 @@ setup_routes(
 
 static enum rc
 setup_trusted(
-    const struct conf *conf, struct arena *arena, struct proxy_opts *out)
+    const struct conf *conf, struct arena *arena, struct proxy_conf_opts *out)
 {
     size_t count = conf->trusted_proxies.count;
     struct proxy_net *nets = arena_alloc(arena, count * sizeof(*nets) + 1);
@@ -331,7 +331,7 @@ setup_trusted(
 
 static enum rc
 setup_hosts(
-    const struct conf *conf, struct arena *arena, struct proxy_opts *out)
+    const struct conf *conf, struct arena *arena, struct proxy_conf_opts *out)
 {
     struct slice *hosts =
         arena_alloc(arena, conf->origins_count * sizeof(*hosts));
@@ -348,11 +348,11 @@ setup_hosts(
 
 enum rc
 setup_proxy(
-    const struct conf *conf, struct arena *arena, struct proxy_opts *out)
+    const struct conf *conf, struct arena *arena, struct proxy_conf_opts *out)
 {
     enum rc rc;
 
-    *out = (struct proxy_opts){
+    *out = (struct proxy_conf_opts){
         .prefix = conf->redis.prefix,
         .via = conf->via,
         .default_host = conf->default_host,

@@ -17,6 +17,6 @@ void setup_origin(const struct conf *conf, const struct conf_origin *origin,
 
 /* Without what is made later: groups, redis, workers. RC_NOMEM. */
 enum rc setup_proxy(const struct conf *conf, struct arena *arena,
-    struct proxy_opts *out) RC_MUST_CHECK;
+    struct proxy_conf_opts *out) RC_MUST_CHECK;
 
 #endif

@@ -18,7 +18,7 @@ result_text(enum result result)
 }
 
 static const char *
-tier_text(enum tier tier)
+tier_text(enum tier_id tier)
 {
     switch (tier) {
     case TIER_SHARED:
@@ -35,13 +35,13 @@ tier_text(enum tier tier)
 static void
 account_metrics(struct request *r, int64_t took_us)
 {
-    const struct proxy_metrics *m = &r->worker->proxy->metrics;
-    size_t row =
-        r->route >= 0 ? (size_t)r->route : r->worker->proxy->opts.routes_len;
+    const struct requests *requests = r->worker->request->requests;
+    size_t row = r->route >= 0 ? (size_t)r->route : requests->routes_len;
 
-    metric_inc(r->worker->block, m->requests[row * RESULT_COUNT + r->result]);
-    metric_observe_us(r->worker->block, m->latency[r->tier], took_us);
-    metric_add_to(r->worker->block, m->bytes_sent, (int64_t)r->sent);
+    metric_inc(
+        r->worker->block, requests->by_result[row * RESULT_COUNT + r->result]);
+    metric_observe_us(r->worker->block, requests->latency[r->tier], took_us);
+    worker_count_by(r->worker, COUNTER_BODY_BYTES, (int64_t)r->sent);
 }
 
 static struct slice
@@ -55,38 +55,36 @@ value_of(const struct head *head, enum field_id id)
 static void
 account_access(struct request *r, int64_t took_us)
 {
-    const struct proxy_opts *opts = &r->worker->proxy->opts;
-    const struct clock *clock = loop_clock(r->worker->loop);
+    const struct requests *requests = r->worker->request->requests;
     const struct proxy_access access = {
-        .wall_ms = clock_wall_ms(clock) - took_us / 1000,
+        .wall_ms = worker_wall_ms(r->worker) - took_us / 1000,
         .took_us = took_us,
         .peer = r->client.peer,
-        .method = r->head.method_text,
-        .target = r->head.target,
-        .minor = r->head.minor,
-        .host = r->head.host,
-        .referer = value_of(&r->head, FIELD_REFERER),
-        .user_agent = value_of(&r->head, FIELD_USER_AGENT),
+        .method = r->head->method_text,
+        .target = r->head->target,
+        .minor = r->head->minor,
+        .host = r->head->host,
+        .referer = value_of(r->head, FIELD_REFERER),
+        .user_agent = value_of(r->head, FIELD_USER_AGENT),
         .status = r->status,
         .bytes = r->sent,
-        .route =
-            r->route >= 0 ? opts->routes[r->route].title : slice_of(NULL, 0),
+        .route = r->route >= 0 ? r->route_opts->title : slice_of(NULL, 0),
         .result = result_text(r->result),
         .tier = tier_text(r->tier),
         .detail = r->detail,
     };
 
-    opts->on_access(opts->access_ctx, r->worker->ring, &access);
+    requests->on_access(requests->access_ctx, r->worker->ring, &access);
 }
 
 void
 request_account(struct request *r)
 {
-    int64_t took_us = clock_now_us(loop_clock(r->worker->loop)) - r->start_us;
+    int64_t took_us = worker_now_us(r->worker) - r->start_us;
 
     MUST_OBJ(r, REQUEST_MAGIC);
     account_metrics(r, took_us);
-    if (r->worker->proxy->opts.on_access != NULL) {
+    if (r->worker->request->requests->on_access != NULL) {
         account_access(r, took_us);
     }
 }

@@ -13,6 +13,7 @@
 #include "nearside/memory/key.h"
 #include "proxy/put.h"
 #include "proxy/request.h"
+#include "proxy/tier.h"
 #include "proxy/verdict.h"
 
 struct claim {
@@ -31,7 +32,7 @@ struct claim {
 bool
 claim_is_due(const struct request *r)
 {
-    return r->reads->stores_post && r->head.method == METHOD_POST &&
+    return r->reads->stores_post && r->head->method == METHOD_POST &&
            r->credentials.len == 0 && r->worker->redis != NULL;
 }
 
@@ -41,7 +42,7 @@ on_claimed(void *ctx, enum rc rc, struct redis_reply *reply)
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
 
     r->claim->is_held = rc == RC_OK && reply->type == REDIS_STATUS;
-    r->claim->request_ms = clock_wall_ms(loop_clock(r->worker->loop));
+    r->claim->request_ms = worker_wall_ms(r->worker);
     request_run(r, &step_forward);
 }
 
@@ -54,10 +55,10 @@ run_claim(struct request *r)
     if (claim == NULL || lease == NULL) {
         return &step_forward;
     }
-    key_lease_of(r->entry_key, r->worker->proxy->prefix, lease);
+    key_lease_of(r->entry_key, r->conf->prefix, lease);
     claim->lease_key = slice_of(lease, r->entry_key.len);
-    claim->guard = slice_of(
-        claim->token, proxy_make_token(r->worker->proxy, claim->token));
+    claim->guard =
+        slice_of(claim->token, tier_make_token(r->worker->tier, claim->token));
     snprintf(claim->px, sizeof(claim->px), "%d", LEASE_MS);
     claim->argv[0] = SLICE("SET");
     claim->argv[1] = claim->lease_key;
@@ -76,7 +77,7 @@ run_claim(struct request *r)
 static void
 read_policy(struct request *r, struct policy_request *out)
 {
-    policy_read(r->reads, &r->head, false, out);
+    policy_read(r->reads, r->head, false, out);
     out->storable.method = METHOD_POST;
     out->storable.scheme = r->client.scheme;
     out->storable.target = r->target;
@@ -99,7 +100,7 @@ claim_on_head(struct request *r, const struct head *response)
     }
     read_policy(r, &policy);
     judging.request_ms = claim->request_ms;
-    judging.response_ms = clock_wall_ms(loop_clock(r->worker->loop));
+    judging.response_ms = worker_wall_ms(r->worker);
     verdict_of_response(&judging, response, &claim->verdict);
     /* A variant would need a record; a POST's fields choose none for GETs. */
     claim->is_storable =
@@ -137,7 +138,7 @@ void
 claim_on_end(struct request *r, enum fill_state state)
 {
     struct claim *claim = r->claim;
-    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+    int64_t now_ms = worker_wall_ms(r->worker);
     struct encoding encoding = {.key = r->key};
     struct entry *entry;
     int64_t px_ms;
@@ -154,7 +155,7 @@ claim_on_end(struct request *r, enum fill_state state)
     claim->is_held = false; /* the script gives it back */
     put_start(r->worker,
         &(struct put_opts){
-            .script = &r->worker->proxy->scripts.fill,
+            .script = &r->worker->tier->scripts->fill,
             .keys = {r->entry_key, claim->lease_key},
             .guard = claim->guard,
             .px_ms = px_ms,
@@ -173,7 +174,7 @@ claim_drop(struct request *r)
     }
     put_start(r->worker,
         &(struct put_opts){
-            .script = &r->worker->proxy->scripts.release,
+            .script = &r->worker->tier->scripts->release,
             .keys = {claim->lease_key},
             .guard = claim->guard,
         },

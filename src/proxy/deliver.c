@@ -30,8 +30,7 @@ wanted(const struct request *r)
 static int64_t
 ttl_s_of(struct request *r)
 {
-    int64_t left_ms =
-        r->hit->fresh_until_ms - clock_wall_ms(loop_clock(r->worker->loop));
+    int64_t left_ms = r->hit->fresh_until_ms - worker_wall_ms(r->worker);
 
     return left_ms / 1000;
 }
@@ -42,7 +41,7 @@ static void
 write_hit_status(struct writer *w, struct request *r)
 {
     write_slice(w, SLICE("cache-status: "));
-    write_slice(w, r->worker->proxy->member);
+    write_slice(w, r->conf->member);
     write_slice(w, SLICE("; hit; ttl="));
     write_u64(w, (uint64_t)ttl_s_of(r));
     write_slice(w, SLICE("; detail="));
@@ -65,7 +64,7 @@ write_cache_status(struct writer *w, struct request *r)
         return;
     }
     status = (struct cache_status){
-        .name = r->worker->proxy->name,
+        .name = r->conf->name,
         .is_hit = r->hit != NULL && r->fwd == CACHE_FWD_NONE,
         .fwd = r->fwd,
         .fwd_status = r->fwd_status != r->response.status ? r->fwd_status : 0,
@@ -91,7 +90,7 @@ write_age(struct writer *w, int64_t age_s)
 static int64_t
 age_s_of(struct request *r, int64_t created_ms)
 {
-    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+    int64_t now_ms = worker_wall_ms(r->worker);
 
     return now_ms < created_ms ? 0 : (now_ms - created_ms) / 1000;
 }
@@ -166,13 +165,13 @@ make_range(struct request *r, struct writer *extra, struct slice *body)
 {
     struct range range;
 
-    switch (range_evaluate(&r->head, body->len, &range)) {
+    switch (range_evaluate(r->head, body->len, &range)) {
     case RANGE_WHOLE:
         break;
     case RANGE_PART:
         r->response.status = 206;
         /* Who has the other part has the fields (RFC 9110 15.3.7). */
-        if (head_has(&r->head, FIELD_IF_RANGE)) {
+        if (head_has(r->head, FIELD_IF_RANGE)) {
             r->response.fields = not_modified_fields(r);
         }
         range_write(extra, &range, body->len);
@@ -196,14 +195,14 @@ make_range(struct request *r, struct writer *extra, struct slice *body)
 static void
 answer_condition(struct request *r, struct writer *extra, struct slice *body)
 {
-    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+    int64_t now_ms = worker_wall_ms(r->worker);
     const struct condition_stored stored = {
         .status = r->hit->status,
         .lines = r->hit->fields,
         .received_s = r->hit->created_ms / 1000,
     };
 
-    switch (condition_evaluate(&r->head, &stored, now_ms / 1000)) {
+    switch (condition_evaluate(r->head, &stored, now_ms / 1000)) {
     case CONDITION_NOT_MODIFIED:
         make_not_modified(r);
         break;
@@ -242,17 +241,17 @@ run_deliver_entry(struct request *r)
         .has_length = true,
         .length = entry->body.len,
         .has_body =
-            status_has_body(entry->status) && r->head.method != METHOD_HEAD,
+            status_has_body(entry->status) && r->head->method != METHOD_HEAD,
         .source = &r->source,
     };
-    if (has_condition(&r->head)) {
+    if (has_condition(r->head)) {
         answer_condition(r, &w, &body);
     }
     source_of_bytes(&r->source, r->response.has_body ? body : SLICE(""));
     if (r->response.status != 416) {
         write_age(&w, age_s_of(r, entry->created_ms));
     }
-    write_field(&w, SLICE("via"), r->worker->proxy->via);
+    write_field(&w, SLICE("via"), r->conf->via);
     write_cache_status(&w, r);
     close_extra(r, &w);
     respond(r);
@@ -277,13 +276,13 @@ run_deliver_fill(struct request *r)
         .has_length = message->has_length,
         .length = message->length,
         .has_body =
-            status_has_body(message->status) && r->head.method != METHOD_HEAD,
-        .must_close = r->response.must_close,
+            status_has_body(message->status) && r->head->method != METHOD_HEAD,
+        .end = r->response.end,
         .source = &r->source,
     };
     write_age(
         &w, r->created_ms > 0 ? age_s_of(r, r->created_ms) : message->age_s);
-    write_field(&w, SLICE("via"), r->worker->proxy->via);
+    write_field(&w, SLICE("via"), r->conf->via);
     write_cache_status(&w, r);
     close_extra(r, &w);
     respond(r);
@@ -313,7 +312,7 @@ static void
 write_proxy_status(struct writer *w, struct request *r)
 {
     const struct proxy_status status = {
-        .name = r->worker->proxy->name,
+        .name = r->conf->name,
         .error = slice_of_str(r->error != ORIGIN_ERROR_NONE
                                   ? origin_error_type(r->error)
                                   : own_error_type(r)),
@@ -354,6 +353,14 @@ error_body(struct request *r)
     return slice_of(text, (size_t)n);
 }
 
+/* Does the status say that the request itself could not be read? */
+static bool
+refuses(unsigned status)
+{
+    return status == 400 || status == 408 || status == 413 || status == 414 ||
+           status == 431;
+}
+
 static const struct step *
 run_deliver_error(struct request *r)
 {
@@ -372,10 +379,9 @@ run_deliver_error(struct request *r)
                         "cache-control: no-store\r\n"),
         .has_length = true,
         .length = body.len,
-        .has_body = r->head.method != METHOD_HEAD,
+        .has_body = r->head->method != METHOD_HEAD,
         .source = &r->source,
-        .must_close = status == 400 || status == 408 || status == 413 ||
-                      status == 414 || status == 431,
+        .end = refuses(status) ? RESPONSE_REFUSES : RESPONSE_KEEPS,
     };
     source_of_bytes(&r->source, body);
     if (open_extra(r, &w)) {

@@ -10,7 +10,7 @@
 #include "nearside/http/fresh.h"
 #include "nearside/http/storable.h"
 #include "nearside/http/write.h"
-#include "proxy/proxy.h"
+#include "nearside/work/worker.h"
 
 #define FETCH_MAGIC UINT32_C(0x6e666574)
 
@@ -169,7 +169,7 @@ on_interim(void *ctx, const struct head *head)
 static size_t
 window_of(struct fetch *fetch, const struct head *head, bool is_kept)
 {
-    const struct proxy_limits *limits = &fetch->worker->proxy->opts.limits;
+    const struct limits *limits = &fetch->worker->conf->limits;
 
     if (!is_kept) {
         return limits->buffer_max;
@@ -182,11 +182,11 @@ static void
 on_head(void *ctx, const struct head *head)
 {
     struct fetch *fetch = OBJ_OF(struct fetch, ctx, FETCH_MAGIC);
-    const struct proxy_limits *limits = &fetch->worker->proxy->opts.limits;
+    const struct limits *limits = &fetch->worker->conf->limits;
     struct fetch_plan plan;
     struct fill_opts opts = {.on_room = on_room, .ctx = fetch};
 
-    fetch->head_us = clock_now_us(loop_clock(fetch->worker->loop));
+    fetch->head_us = worker_now_us(fetch->worker);
     plan = fetch->callbacks->on_head(fetch->ctx, head);
     opts.is_kept = plan.is_kept;
     opts.window = window_of(fetch, head, plan.is_kept);
@@ -204,7 +204,7 @@ static void
 fetch_check_size(struct fetch *fetch)
 {
     if (fetch->is_kept &&
-        fill_len(fetch->fill) > fetch->worker->proxy->opts.limits.object_max) {
+        fill_len(fetch->fill) > fetch->worker->conf->limits.object_max) {
         fetch->is_kept = false;
         fill_stop_keeping(fetch->fill);
         worker_count_limit(fetch->worker, LIMIT_OBJECT_MAX);
@@ -291,14 +291,14 @@ fetch_start(struct fetch *fetch, struct worker *worker, size_t group,
     const struct fetch_callbacks *callbacks, void *ctx)
 {
     MUST_OBJ(worker, WORKER_MAGIC);
-    MUST(group < worker->proxy->opts.groups_len);
+    MUST(group < worker->conf->opts.groups_len);
     *fetch = (struct fetch){
         .magic = FETCH_MAGIC,
         .worker = worker,
         .callbacks = callbacks,
         .ctx = ctx,
         .method = request->method,
-        .start_us = clock_now_us(loop_clock(worker->loop)),
+        .start_us = worker_now_us(worker),
     };
     fetch->exchange = exchange_start(
         worker->pools[group], request, &exchange_callbacks, fetch);

@@ -127,7 +127,7 @@ on_head(void *ctx, const struct head *head)
     struct judging judging;
 
     run->status = head->status;
-    run->response_ms = clock_wall_ms(loop_clock(run->worker->loop));
+    run->response_ms = worker_wall_ms(run->worker);
     judging = judging_of(run);
     if (head->status == 304) {
         take_not_modified(run, head);
@@ -152,7 +152,7 @@ on_head(void *ctx, const struct head *head)
 static bool
 tell_stale(struct flight_run *run)
 {
-    int64_t now_ms = clock_wall_ms(loop_clock(run->worker->loop));
+    int64_t now_ms = worker_wall_ms(run->worker);
     struct flight_result result = {
         .outcome = FLIGHT_ENTRY,
         .is_stale = true,
@@ -272,7 +272,7 @@ on_outgrown(void *ctx)
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
     run->verdict->is_storable = false;
-    flight_close(run->worker->proxy->flights, run->flight);
+    flight_close(run->worker->collapse->flights, run->flight);
 }
 
 /* Errors about the request or about who asks, not about the target: fields
@@ -300,7 +300,7 @@ on_end(void *ctx, enum fill_state state, bool is_doubtful)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
-    flight_close(run->worker->proxy->flights, run->flight);
+    flight_close(run->worker->collapse->flights, run->flight);
     run->has_lease = run->has_lease && !is_doubtful;
     if (run->is_validated) {
         end_validated(run);
@@ -371,7 +371,7 @@ flight_fetch(struct flight_run *run)
         .is_for_cache = true, .lines = validators_of(run)};
     struct exchange_request request;
 
-    run->request_ms = clock_wall_ms(loop_clock(run->worker->loop));
+    run->request_ms = worker_wall_ms(run->worker);
     run->verdict = arena_zalloc(&run->arena, sizeof(*run->verdict));
     if (run->verdict == NULL || keep_keys(run) != RC_OK ||
         request_origin_head(run->leader, &opts, &request) != RC_OK ||

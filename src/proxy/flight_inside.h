@@ -6,7 +6,9 @@
 #define PROXY_FLIGHT_INSIDE_H
 
 #include "nearside/memory/digest.h"
+#include "proxy/collapse.h"
 #include "proxy/request.h"
+#include "proxy/tier.h"
 
 #define RUN_MAGIC UINT32_C(0x6e72756e)
 

@@ -64,7 +64,7 @@ after_both(struct flight_run *run)
     if (run->has_lease || !run->is_lease_asked || run->is_get_failed) {
         flight_fetch(run);
     } else {
-        lease_taken(run, loop_now_ms(run->worker->loop));
+        lease_taken(run, worker_now_ms(run->worker));
     }
 }
 
@@ -93,7 +93,7 @@ on_get(void *ctx, enum rc rc, struct redis_reply *reply)
     run->is_get_failed = rc != RC_OK;
     if (run->is_background && rc == RC_OK && reply->type == REDIS_NIL) {
         /* A write came before the lease was there to be lost. */
-        flight_close(run->worker->proxy->flights, run->flight);
+        flight_close(run->worker->collapse->flights, run->flight);
     }
     if (flight_take_value(run, rc, reply, &entry)) {
         redis_call_cancel(&run->lease->call);
@@ -113,10 +113,10 @@ make_lease(struct flight_run *run)
     if (lease == NULL || key == NULL) {
         return false;
     }
-    key_lease_of(run->entry_key, run->worker->proxy->prefix, key);
+    key_lease_of(run->entry_key, run->worker->conf->prefix, key);
     lease->key = slice_of(key, run->entry_key.len);
     lease->token = slice_of(lease->token_text,
-        proxy_make_token(run->worker->proxy, lease->token_text));
+        tier_make_token(run->worker->tier, lease->token_text));
     run->lease = lease;
     return true;
 }
@@ -152,7 +152,7 @@ lease_lost(struct flight_run *run)
 {
     run->has_lease = false;
     run->may_have_lease = false;
-    flight_close(run->worker->proxy->flights, run->flight);
+    flight_close(run->worker->collapse->flights, run->flight);
 }
 
 static void
@@ -176,7 +176,7 @@ on_renew_timer(void *ctx)
 
     if (!run->has_lease) {
         /* Nothing would tell of a write that comes. */
-        flight_close(run->worker->proxy->flights, run->flight);
+        flight_close(run->worker->collapse->flights, run->flight);
         return;
     }
     if (redis_call_is_active(&lease->call)) {
@@ -187,13 +187,12 @@ on_renew_timer(void *ctx)
     argv[1] = lease->token;
     argv[2] = lease_ms_text(lease);
     redis_eval(run->worker->redis, &lease->call,
-        &run->worker->proxy->scripts.renew, argv, 1, 3);
+        &run->worker->tier->scripts->renew, argv, 1, 3);
 }
 
 void
 flight_renew_later(struct flight_run *run)
 {
     loop_timer_init(&run->timer, run->worker->loop, on_renew_timer, run);
-    loop_timer_arm(
-        &run->timer, loop_now_ms(run->worker->loop) + LEASE_RENEW_MS);
+    loop_timer_arm(&run->timer, worker_now_ms(run->worker) + LEASE_RENEW_MS);
 }

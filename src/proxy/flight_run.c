@@ -52,7 +52,7 @@ flight_run_end(struct flight_run *run)
     entry_unref(&run->second);
     entry_unref(&run->stale);
     entry_unref(&run->record);
-    flight_close(run->worker->proxy->flights, run->flight);
+    flight_close(run->worker->collapse->flights, run->flight);
     request_unref(&run->leader);
     flight_unref(&run->flight);
     list_remove(&run->link);
@@ -88,7 +88,7 @@ flight_run_end_released(struct flight_run *run)
     argv[0] = lease->key;
     argv[1] = lease->token;
     redis_eval(run->worker->redis, &lease->call,
-        &run->worker->proxy->scripts.release, argv, 1, 2);
+        &run->worker->tier->scripts->release, argv, 1, 2);
 }
 
 static void
@@ -114,7 +114,7 @@ flight_tell(struct flight_run *run, const struct flight_result *own_result,
     }
     run->is_resolved = true;
     flight_resolve(
-        run->worker->proxy->flights, run->flight, own_result, keeps_open);
+        run->worker->collapse->flights, run->flight, own_result, keeps_open);
 }
 
 void
@@ -188,7 +188,7 @@ bool
 flight_take_value(struct flight_run *run, enum rc rc, struct redis_reply *reply,
     struct entry **out_entry)
 {
-    int64_t now_ms = clock_wall_ms(loop_clock(run->worker->loop));
+    int64_t now_ms = worker_wall_ms(run->worker);
     struct entry *entry;
     char *value;
     size_t len;
@@ -198,7 +198,7 @@ flight_take_value(struct flight_run *run, enum rc rc, struct redis_reply *reply,
     }
     value = redis_reply_take(reply, &len);
     if (codec_decode(value, len, run->key, &entry) != RC_OK) {
-        worker_count(run->worker, run->worker->proxy->metrics.values_bad);
+        worker_count(run->worker, COUNTER_VALUES_BAD);
         return false;
     }
     if (request_is_foreign(entry, run->is_keyed, run->record)) {
@@ -229,8 +229,8 @@ is_kept_out(struct flight_run *run)
 {
     struct worker *w = run->worker;
 
-    if (run->stale == NULL && !doorkeeper_admits(w->proxy->doorkeeper, run->key,
-                                  loop_now_ms(w->loop))) {
+    if (run->stale == NULL && !doorkeeper_admits(w->collapse->doorkeeper,
+                                  run->key, worker_now_ms(w))) {
         worker_count_limit(w, LIMIT_NEW_KEYS);
         run->is_kept_out = true;
     }
@@ -253,8 +253,8 @@ on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
         flight_fetch(run);
         return;
     }
-    run->wait_until_ms = loop_now_ms(run->worker->loop) +
-                         run->worker->proxy->opts.limits.flight_wait_ms;
+    run->wait_until_ms =
+        worker_now_ms(run->worker) + run->worker->conf->limits.flight_wait_ms;
     flight_lease(run);
 }
 
@@ -282,7 +282,7 @@ run_new(struct request *leader)
     };
     arena_init(&run->arena, RUN_ARENA_MAX);
     if (leader->wants_validated) {
-        run->wants_since_ms = clock_wall_ms(loop_clock(run->worker->loop));
+        run->wants_since_ms = worker_wall_ms(run->worker);
     }
     if (leader->record != NULL) {
         run->record = entry_ref(leader->record);
@@ -290,7 +290,7 @@ run_new(struct request *leader)
     loop_timer_init(&run->timer, run->worker->loop, on_failed, run);
     loop_task_init(&run->failed, on_failed, run);
     list_init(&run->link);
-    list_push_back(&run->worker->flights, &run->link);
+    list_push_back(&run->worker->collapse->runs, &run->link);
     return run;
 }
 
@@ -302,7 +302,7 @@ flight_run_start(struct request *leader, struct flight *flight)
     if (run == NULL) {
         struct flight *own = flight;
         worker_count_limit(leader->worker, LIMIT_MEMORY);
-        flight_resolve(leader->worker->proxy->flights, flight,
+        flight_resolve(leader->worker->collapse->flights, flight,
             &(struct flight_result){
                 .outcome = FLIGHT_ALONE, .detail = "memory"},
             false);
@@ -324,7 +324,7 @@ flight_runs_free(struct worker *worker)
 {
     struct list *link;
 
-    while ((link = list_first(&worker->flights)) != NULL) {
+    while ((link = list_first(&worker->collapse->runs)) != NULL) {
         struct flight_run *run = CONTAINER_OF(link, struct flight_run, link);
         flight_tell(
             run, &(struct flight_result){.outcome = FLIGHT_ALONE}, false);

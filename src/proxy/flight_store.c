@@ -30,10 +30,9 @@ static void
 on_stored(void *ctx, enum rc rc, struct redis_reply *reply)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
-    const struct proxy_metrics *m = &run->worker->proxy->metrics;
 
     if (rc != RC_OK || reply->type != REDIS_INTEGER) {
-        worker_count(run->worker, m->stores_failed);
+        worker_count(run->worker, COUNTER_STORES_FAILED);
         /* Nobody is to wait for a lease whose fetch is over. */
         flight_run_end_released(run);
         return;
@@ -41,8 +40,8 @@ on_stored(void *ctx, enum rc rc, struct redis_reply *reply)
     if (reply->integer == 2) {
         worker_count_limit(run->worker, LIMIT_VARIANTS);
     } else {
-        worker_count(
-            run->worker, reply->integer == 1 ? m->stores : m->stores_fenced);
+        worker_count(run->worker,
+            reply->integer == 1 ? COUNTER_STORES : COUNTER_STORES_FENCED);
     }
     flight_run_end(run);
 }
@@ -58,7 +57,7 @@ send_script(struct flight_run *run, const struct redis_script *script,
     *call = (struct redis_call){
         .on_reply = on_stored,
         .ctx = run,
-        .deadline_ms = loop_now_ms(run->worker->loop) + STORE_TIMEOUT_MS,
+        .deadline_ms = worker_now_ms(run->worker) + STORE_TIMEOUT_MS,
     };
     redis_eval(run->worker->redis, call, script, argv, keys, count);
 }
@@ -80,7 +79,7 @@ send_fill(struct flight_run *run, int64_t px_ms)
         run->lease->token, run->entry->blob, px_text(run, px_ms)};
 
     send_script(
-        run, &run->worker->proxy->scripts.fill, argv, 2, ARRAY_LEN(argv));
+        run, &run->worker->tier->scripts->fill, argv, 2, ARRAY_LEN(argv));
 }
 
 /* A record and the first variant. */
@@ -91,7 +90,7 @@ send_record(struct flight_run *run, int64_t px_ms)
         run->variant_entry_key, run->lease->token, run->entry->blob,
         px_text(run, px_ms), run->second->blob};
 
-    send_script(run, &run->worker->proxy->scripts.fill_record, argv, 3,
+    send_script(run, &run->worker->tier->scripts->fill_record, argv, 3,
         ARRAY_LEN(argv));
 }
 
@@ -120,8 +119,7 @@ static struct slice
 max_text(struct flight_run *run)
 {
     struct flight_lease *lease = run->lease;
-    unsigned max =
-        run->is_keyed ? 0 : run->worker->proxy->opts.limits.variants_max;
+    unsigned max = run->is_keyed ? 0 : run->worker->conf->limits.variants_max;
     int n = snprintf(lease->max, sizeof(lease->max), "%u", max);
 
     return slice_of(lease->max, (size_t)n);
@@ -140,7 +138,7 @@ send_variant(struct flight_run *run, int64_t px_ms)
         flight_run_end_released(run);
         return;
     }
-    send_script(run, &run->worker->proxy->scripts.fill_variant, argv, 4,
+    send_script(run, &run->worker->tier->scripts->fill_variant, argv, 4,
         ARRAY_LEN(argv));
 }
 
@@ -191,8 +189,7 @@ drop_record(struct flight_run *run)
 static void
 store(struct flight_run *run)
 {
-    int64_t px_ms = run->verdict->stale_until_ms -
-                    clock_wall_ms(loop_clock(run->worker->loop));
+    int64_t px_ms = run->verdict->stale_until_ms - worker_wall_ms(run->worker);
 
     if (px_ms <= 0) {
         flight_run_end_released(run);
@@ -252,7 +249,7 @@ is_new_variant(const struct flight_run *run)
 void
 flight_store_marker(struct flight_run *run)
 {
-    int64_t now_ms = clock_wall_ms(loop_clock(run->worker->loop));
+    int64_t now_ms = worker_wall_ms(run->worker);
     const struct codec_parts parts = {
         .flags = ENTRY_PASS,
         .created_ms = now_ms,

@@ -9,6 +9,7 @@
 #include "proxy/invalidate.h"
 #include "proxy/put.h"
 #include "proxy/request.h"
+#include "proxy/tier.h"
 #include "proxy/verdict.h"
 
 enum {
@@ -51,7 +52,7 @@ replace(struct request *r, const struct renewal *renewal, int64_t now_ms)
     }
     put_start(r->worker,
         &(struct put_opts){
-            .script = &r->worker->proxy->scripts.replace,
+            .script = &r->worker->tier->scripts->replace,
             .keys = {r->entry_key},
             .guard = slice_of(old.ptr + old.len - SUM_LEN, SUM_LEN),
             .px_ms = renewal->verdict.stale_until_ms - now_ms,
@@ -64,7 +65,7 @@ static void
 freshen(struct request *r, const struct head *response)
 {
     struct policy_request as_get = r->policy;
-    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+    int64_t now_ms = worker_wall_ms(r->worker);
     const struct judging judging = {
         .worker = r->worker,
         .route = r->route_opts,

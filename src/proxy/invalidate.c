@@ -14,7 +14,8 @@
 
 #include "nearside/base/log.h"
 #include "nearside/memory/key.h"
-#include "proxy/proxy.h"
+#include "proxy/collapse.h"
+#include "proxy/tier.h"
 
 #define INVALIDATION_MAGIC UINT32_C(0x6e696e76)
 
@@ -56,7 +57,7 @@ invalidation_end(struct invalidation *i)
     loop_timer_cancel(&i->retry);
     redis_call_cancel(&i->call);
     list_remove(&i->link);
-    worker_check_drained(i->worker);
+    tier_check_empty(i->worker->tier);
     i->magic = 0;
     free(i);
 }
@@ -64,7 +65,7 @@ invalidation_end(struct invalidation *i)
 static void
 count_lost(struct invalidation *i, const char *cause)
 {
-    worker_count(i->worker, i->worker->proxy->metrics.invalidations_failed);
+    worker_count(i->worker, COUNTER_INVALIDATIONS_FAILED);
     log_event(i->worker->ring, LOG_LEVEL_WARN, "invalidation_lost",
         "cause=\"%s\"", cause);
 }
@@ -121,7 +122,7 @@ go_on(struct invalidation *i, const struct redis_reply *reply)
 static void
 retry_later(struct invalidation *i, enum rc rc)
 {
-    int64_t now_ms = loop_now_ms(i->worker->loop);
+    int64_t now_ms = worker_now_ms(i->worker);
 
     if (rc == RC_CANCELLED || now_ms >= i->until_ms) {
         count_lost(i, rc_text(rc));
@@ -157,7 +158,7 @@ send_own(struct invalidation *i)
 {
     const struct slice argv[] = {i->entry_key, i->lease_key, i->token};
 
-    redis_eval(i->worker->redis, &i->call, &i->worker->proxy->scripts.drop,
+    redis_eval(i->worker->redis, &i->call, &i->worker->tier->scripts->drop,
         argv, 2, 3);
 }
 
@@ -194,7 +195,7 @@ invalidation_new(
     i->magic = INVALIDATION_MAGIC;
     i->worker = worker;
     memcpy(i->bytes, entry_key.ptr, entry_key.len);
-    key_lease_of(entry_key, worker->proxy->prefix, i->bytes + entry_key.len);
+    key_lease_of(entry_key, worker->conf->prefix, i->bytes + entry_key.len);
     i->entry_key = slice_of(i->bytes, entry_key.len);
     i->lease_key = slice_of(i->bytes + entry_key.len, entry_key.len);
     i->token = slice_of(i->bytes + 2 * entry_key.len, token.len);
@@ -203,10 +204,10 @@ invalidation_new(
     }
     i->stage = token.len > 0 ? STAGE_OWN : STAGE_BOTH;
     i->pause_ms = RETRY_FIRST_MS;
-    i->until_ms = loop_now_ms(worker->loop) + RETRY_TOTAL_MS;
+    i->until_ms = worker_now_ms(worker) + RETRY_TOTAL_MS;
     loop_timer_init(&i->retry, worker->loop, on_retry, i);
     list_init(&i->link);
-    list_push_back(&worker->invalidations, &i->link);
+    list_push_back(&worker->tier->deletions, &i->link);
     return i;
 }
 
@@ -217,14 +218,14 @@ invalidation_start(struct worker *worker, struct slice key,
     struct invalidation *i;
 
     MUST_OBJ(worker, WORKER_MAGIC);
-    worker_count(worker, worker->proxy->metrics.invalidations);
-    flight_doom(worker->proxy->flights, key);
+    worker_count(worker, COUNTER_INVALIDATIONS);
+    flight_doom(worker->collapse->flights, key);
     if (worker->redis == NULL) {
         return NULL;
     }
     i = invalidation_new(worker, entry_key, opts->token);
     if (i == NULL) {
-        worker_count(worker, worker->proxy->metrics.invalidations_failed);
+        worker_count(worker, COUNTER_INVALIDATIONS_FAILED);
         return NULL;
     }
     i->on_done = opts->on_done;
@@ -248,7 +249,7 @@ invalidations_free(struct worker *worker)
 {
     struct list *link;
 
-    while ((link = list_first(&worker->invalidations)) != NULL) {
+    while ((link = list_first(&worker->tier->deletions)) != NULL) {
         struct invalidation *i = CONTAINER_OF(link, struct invalidation, link);
         count_lost(i, "the process ends");
         invalidation_end(i);

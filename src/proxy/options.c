@@ -39,7 +39,7 @@ run_options(struct request *r)
     char *text = arena_alloc(&r->arena, OWN_LINES_MAX);
     struct writer w = writer_of(text, OWN_LINES_MAX);
 
-    MUST(r->head.method == METHOD_OPTIONS);
+    MUST(r->head->method == METHOD_OPTIONS);
     if (text == NULL) {
         return request_fail(r, 503, "memory");
     }
@@ -66,7 +66,7 @@ const struct step *
 options_route(struct request *r)
 {
     uint64_t hops;
-    enum rc rc = options_hops(&r->head, &hops);
+    enum rc rc = options_hops(r->head, &hops);
 
     r->result = RESULT_PASS;
     if (rc == RC_OK && hops == 0) {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "nearside/memory/entry.h"
-#include "proxy/proxy.h"
+#include "proxy/tier.h"
 
 #define PUT_MAGIC UINT32_C(0x6e707574)
 
@@ -41,13 +41,12 @@ put_end(struct put *put)
 static void
 count_store(struct put *put, enum rc rc, const struct redis_reply *reply)
 {
-    const struct proxy_metrics *m = &put->worker->proxy->metrics;
 
     if (rc != RC_OK || reply->type != REDIS_INTEGER) {
-        worker_count(put->worker, m->stores_failed);
+        worker_count(put->worker, COUNTER_STORES_FAILED);
     } else {
-        worker_count(
-            put->worker, reply->integer == 1 ? m->stores : m->stores_fenced);
+        worker_count(put->worker,
+            reply->integer == 1 ? COUNTER_STORES : COUNTER_STORES_FENCED);
     }
 }
 
@@ -96,7 +95,7 @@ put_send(struct put *put, const struct put_opts *opts)
     put->call = (struct redis_call){
         .on_reply = on_reply,
         .ctx = put,
-        .deadline_ms = loop_now_ms(put->worker->loop) + PUT_TIMEOUT_MS,
+        .deadline_ms = worker_now_ms(put->worker) + PUT_TIMEOUT_MS,
     };
     redis_eval(
         put->worker->redis, &put->call, opts->script, put->argv, keys, n);
@@ -120,7 +119,7 @@ put_start(
     put->worker = worker;
     put->entry = own_entry;
     list_init(&put->link);
-    list_push_back(&worker->puts, &put->link);
+    list_push_back(&worker->tier->puts, &put->link);
     put_send(put, opts);
 }
 
@@ -129,7 +128,7 @@ puts_free(struct worker *worker)
 {
     struct list *link;
 
-    while ((link = list_first(&worker->puts)) != NULL) {
+    while ((link = list_first(&worker->tier->puts)) != NULL) {
         put_end(CONTAINER_OF(link, struct put, link));
     }
 }

@@ -10,6 +10,7 @@
 
 #include "nearside/base/log.h"
 #include "proxy/claim.h"
+#include "proxy/collapse.h"
 
 enum {
     /* The common request's arena use fits one block of 4 KiB; a head of
@@ -17,88 +18,92 @@ enum {
     REQUEST_ARENA_MAX = 512 * 1024,
     /* Kept for reuse by a worker: more than this many at once is a burst. */
     REQUESTS_FREE_MAX = 128,
-    /* Read behind the last head or its content in one go (session_read.c);
-       the next head begins with it, however small head_max is. */
-    REQUEST_AHEAD_MAX = 16384,
-    /* A free request keeps an input buffer no larger than this. */
-    REQUEST_IN_KEEP = 8192,
 };
 
 /* --- life -------------------------------------------------------------- */
 
 static struct request *
-request_new(struct worker *worker)
+from_free_list(struct request_worker *q)
 {
-    struct request *r = calloc(1, sizeof(*r));
+    struct list *link = list_pop(&q->free);
+    struct request *r;
 
-    if (r == NULL) {
-        return NULL;
+    if (link != NULL) {
+        q->free_len--;
+        r = CONTAINER_OF(link, struct request, link);
+        MUST(r->magic == 0);
+        return r;
     }
-    arena_init(&r->arena, REQUEST_ARENA_MAX);
-    list_init(&r->holder);
-    buf_init(&r->in, worker->proxy->opts.limits.head_max + REQUEST_AHEAD_MAX);
+    r = malloc(sizeof(*r));
+    if (r != NULL) {
+        r->magic = 0;
+        arena_init(&r->arena, REQUEST_ARENA_MAX);
+    }
     return r;
 }
 
 static void
-request_clear(struct request *r)
+to_free_list(struct request_worker *q, struct request *r)
 {
-    r->route = -1;
-    r->route_opts = NULL;
-    r->is_invalidation_due = false;
-    r->more_len = 0;
-    r->wants_validated = false;
-    r->created_ms = 0;
-    r->reads = NULL;
-    r->base_key = r->base_entry_key = (struct slice){0};
-    r->key = r->view = r->credentials = r->host = r->target = (struct slice){0};
-    r->policy = (struct policy_request){0};
-    r->fetch.magic = 0;
-    r->fetch.fill = NULL;
-    r->fetch.exchange = NULL;
-    r->waiter.flight = NULL;
-    r->result = RESULT_ERROR;
-    r->tier = TIER_NONE;
-    r->fwd = CACHE_FWD_NONE;
-    r->detail = NULL;
-    r->is_stored = r->is_collapsed = false;
-    r->has_body = r->is_body_done = false;
-    r->fwd_status = 0;
-    r->error = ORIGIN_ERROR_NONE;
-    r->response = (struct response){0};
-    r->status = 0;
-    r->sent = 0;
-    r->head.status = 0;
-    r->head.target = r->head.method_text = (struct slice){0};
-    r->head.field_count = 0;
-    r->head.field_set = 0;
+    r->magic = 0;
+    if (q->free_len >= REQUESTS_FREE_MAX) {
+        arena_fini(&r->arena);
+        free(r);
+        return;
+    }
+    arena_reset(&r->arena);
+    list_init(&r->link);
+    list_push_front(&q->free, &r->link);
+    q->free_len++;
+}
+
+/* A head that could not be read says nothing. */
+static const struct head *
+copy_head(struct arena *arena, const struct request_opts *opts)
+{
+    static const struct head nothing = {.minor = 1};
+    struct head *head;
+
+    if (opts->head == NULL) {
+        return &nothing;
+    }
+    return head_copy(opts->head, opts->raw, arena, &head) == RC_OK ? head
+                                                                   : NULL;
 }
 
 struct request *
-request_take(struct worker *worker, struct stream *stream)
+request_new(struct worker *worker, struct stream *stream,
+    const struct request_opts *opts)
 {
-    struct list *link = list_pop(&worker->requests.free);
-    struct request *r;
+    struct request *r = from_free_list(worker->request);
+    struct arena arena;
+    const struct head *head;
 
-    if (link != NULL) {
-        r = CONTAINER_OF(link, struct request, link);
-        worker->requests.len--;
-    } else {
-        r = request_new(worker);
-    }
+    MUST_OBJ(worker, WORKER_MAGIC);
     if (r == NULL) {
         return NULL;
     }
-    MUST(r->record == NULL && r->stale == NULL && r->hit == NULL);
-    r->magic = REQUEST_MAGIC;
-    r->refs = 1;
-    r->worker = worker;
-    r->stream = stream;
-    r->step = NULL;
-    r->start_us = clock_now_us(loop_clock(worker->loop));
-    parse_start(&r->parse);
-    request_clear(r);
-    stream->ops->peer(stream, &r->client.peer);
+    arena = r->arena;
+    head = copy_head(&arena, opts);
+    *r = (struct request){
+        .magic = REQUEST_MAGIC,
+        .refs = 1,
+        .worker = worker,
+        .stream = stream,
+        .arena = arena,
+        .head = head,
+        .client.peer = opts->peer,
+        .has_body = opts->has_body,
+        .route = -1,
+        .result = RESULT_ERROR,
+        .start_us = opts->start_us,
+    };
+    list_init(&r->holder);
+    if (head == NULL) {
+        to_free_list(worker->request, r);
+        return NULL;
+    }
+    r->conf = proxy_conf_ref(worker->conf);
     return r;
 }
 
@@ -110,18 +115,9 @@ request_ref(struct request *r)
 }
 
 void
-request_destroy(struct request *r)
-{
-    arena_fini(&r->arena);
-    buf_fini(&r->in);
-    free(r);
-}
-
-void
 request_unref(struct request **pr)
 {
     struct request *r = *pr;
-    struct request_pool *pool;
 
     if (r == NULL) {
         return;
@@ -134,17 +130,10 @@ request_unref(struct request **pr)
     MUST(r->stream == NULL);
     /* A flight may have chosen a variant for a leader that had gone. */
     entry_unref(&r->record);
-    pool = &r->worker->requests;
-    r->magic = 0;
-    if (pool->len >= REQUESTS_FREE_MAX || r->in.cap > REQUEST_IN_KEEP) {
-        request_destroy(r);
-        return;
-    }
-    arena_reset(&r->arena);
-    buf_clear(&r->in);
-    list_init(&r->link);
-    list_push_front(&pool->free, &r->link);
-    pool->len++;
+    MUST(r->stale == NULL);
+    MUST(r->hit == NULL);
+    proxy_conf_unref(&r->conf);
+    to_free_list(r->worker->request, r);
 }
 
 void
@@ -154,7 +143,7 @@ request_drop(struct request *r)
     redis_call_cancel(&r->call);
     invalidation_forget(&r->invalidation);
     if (r->waiter.flight != NULL &&
-        flight_leave(r->worker->proxy->flights, &r->waiter)) {
+        flight_leave(r->worker->collapse->flights, &r->waiter)) {
         struct request *waiting = r;
         request_unref(&waiting);
     }
@@ -204,15 +193,7 @@ void
 request_refuse(struct request *r, unsigned status, const char *detail)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
-    /* What the parser left half done is not a head. */
-    r->head.method = METHOD_OTHER;
-    r->head.method_text = r->head.target = (struct slice){0};
-    r->head.host = (struct slice){0};
-    r->head.minor = 1;
-    r->head.field_count = 0;
-    r->head.field_set = 0;
-    r->stream->ops->peer(r->stream, &r->client.peer);
-    worker_count(r->worker, r->worker->proxy->metrics.bad_requests);
+    worker_count(r->worker, COUNTER_BAD_REQUESTS);
     request_run(r, request_fail(r, status, detail));
 }
 
@@ -290,4 +271,44 @@ request_on_gone(struct request *r, uint64_t body_bytes)
     request_invalidate_unheard(r);
     r->result = RESULT_GONE;
     request_finish(r, body_bytes);
+}
+
+/* --- the requests of a worker ------------------------------------------ */
+
+struct request_worker *
+request_worker_new(const struct requests *requests, struct worker *worker)
+{
+    struct request_worker *q = calloc(1, sizeof(*q));
+
+    MUST_OBJ(worker, WORKER_MAGIC);
+    if (q == NULL) {
+        return NULL;
+    }
+    q->magic = REQUEST_WORKER_MAGIC;
+    q->requests = requests;
+    list_init(&q->free);
+    list_init(&q->holders);
+    worker->request = q;
+    return q;
+}
+
+void
+request_worker_free(struct request_worker **pq)
+{
+    struct request_worker *q = *pq;
+    struct list *link;
+
+    if (q == NULL) {
+        return;
+    }
+    MUST_OBJ(q, REQUEST_WORKER_MAGIC);
+    MUST(list_is_empty(&q->holders));
+    *pq = NULL;
+    while ((link = list_pop(&q->free)) != NULL) {
+        struct request *r = CONTAINER_OF(link, struct request, link);
+        arena_fini(&r->arena);
+        free(r);
+    }
+    q->magic = 0;
+    free(q);
 }

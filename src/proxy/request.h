@@ -9,16 +9,19 @@
 #define PROXY_REQUEST_H
 
 #include "nearside/base/arena.h"
-#include "nearside/base/buf.h"
 #include "nearside/http/cache_status.h"
 #include "nearside/http/invalidate.h"
-#include "nearside/http/parse.h"
+#include "nearside/http/head.h"
 #include "nearside/memory/entry.h"
+#include "nearside/net/address.h"
+#include "nearside/redis/redis.h"
+#include "nearside/work/worker.h"
 #include "proxy/fetch.h"
 #include "proxy/flight_table.h"
 #include "proxy/invalidate.h"
-#include "proxy/policy.h"
-#include "proxy/proxy.h"
+#include "nearside/rules/policy.h"
+#include "proxy/requests.h"
+#include "proxy/source.h"
 #include "proxy/stream.h"
 
 #define REQUEST_MAGIC UINT32_C(0x6e726571)
@@ -50,10 +53,8 @@ struct request {
     const struct step *step;
     struct arena arena;
 
-    /* The head; its slices lie in `in`, which does not move once parsed. */
-    struct buf in;
-    struct parse parse;
-    struct head head;
+    struct proxy_conf *conf; /* the snapshot it is served by; a reference */
+    const struct head *head; /* a copy, in the arena */
     struct request_client client;
     bool has_body;
     bool is_body_done;
@@ -104,7 +105,7 @@ struct request {
 
     /* For Cache-Status, log and metrics. */
     enum result result;
-    enum tier tier;
+    enum tier_id tier;
     enum cache_fwd fwd; /* NONE: a hit, or not known yet */
     const char *detail; /* NULL: none */
     bool is_stored;
@@ -116,16 +117,24 @@ struct request {
     int64_t start_us;
 };
 
-/* From the worker's free list; one reference. NULL: no memory. */
-struct request *request_take(struct worker *worker, struct stream *stream);
-/* One from the free list, when its worker ends. */
-void request_destroy(struct request *r);
+/* What a stream knows of a request. */
+struct request_opts {
+    const struct head *head; /* copied; NULL: it could not be read */
+    struct slice raw;        /* the bytes that the head's slices lie in */
+    bool has_body;           /* content follows */
+    struct address peer;
+    int64_t start_us; /* when its first byte came */
+};
+
+/* From the worker's free list; one reference, the stream's. NULL: no memory. */
+struct request *request_new(struct worker *worker, struct stream *stream,
+    const struct request_opts *opts);
 void request_ref(struct request *r);
 void request_unref(struct request **r);
 
 /* --- what the stream tells --- */
 
-/* The head is complete in r->head; has_body was set. */
+/* Serves it. An answer may be given before this returns. */
 void request_start(struct request *r);
 
 /* Content; returns how much was taken. Less than all: the stream waits for
@@ -142,6 +151,9 @@ void request_on_sent(struct request *r, uint64_t body_bytes);
 
 /* The stream is gone before that. */
 void request_on_gone(struct request *r, uint64_t body_bytes);
+
+/* The answer waits for the client to take more of it. */
+void request_on_blocked(struct request *r);
 
 /* An answer of our own to a head that could not be parsed. */
 void request_refuse(struct request *r, unsigned status, const char *detail);
@@ -232,12 +244,22 @@ request_is_foreign(
  */
 enum rc request_make_keys(struct request *r) RC_MUST_CHECK;
 
-/* Its answer waits for the client: count what that holds, and let go of
-   somebody if it is too much in all; may abort this stream too. */
-void request_hold(struct request *r);
 void request_hold_end(struct request *r);
 
 /* Metrics and the access line, once, when the request is over. */
 void request_account(struct request *r);
+
+/* --- the requests of a worker, and of the process ----------------------- */
+
+#define REQUEST_WORKER_MAGIC UINT32_C(0x6e726577)
+
+struct request_worker {
+    uint32_t magic;
+    const struct requests *requests;
+    struct list free;
+    unsigned free_len;
+    struct list holders; /* requests whose clients hold much, longest first */
+    uint64_t held;       /* bytes, by them */
+};
 
 #endif

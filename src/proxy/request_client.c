@@ -18,7 +18,7 @@ net_has(const struct proxy_net *net, const unsigned char *address)
 }
 
 static bool
-is_trusted(const struct proxy_opts *opts, const struct address *peer)
+is_trusted(const struct proxy_conf_opts *opts, const struct address *peer)
 {
     const unsigned char *bytes;
     bool is_v6 = peer->u.any.sa_family == AF_INET6;
@@ -52,12 +52,12 @@ request_find_client(struct request *r)
 {
     const struct field *proto;
 
-    r->client.is_trusted = is_trusted(&r->worker->proxy->opts, &r->client.peer);
+    r->client.is_trusted = is_trusted(&r->conf->opts, &r->client.peer);
     r->client.scheme = SLICE("http");
     if (!r->client.is_trusted) {
         return;
     }
-    proto = head_find(&r->head, FIELD_X_FORWARDED_PROTO);
+    proto = head_find(r->head, FIELD_X_FORWARDED_PROTO);
     if (proto != NULL && is_https(proto->value)) {
         r->client.scheme = SLICE("https");
     }

@@ -75,7 +75,7 @@ request_sends(struct request *r, const struct field *field, bool for_cache)
         return false;
     }
     return is_believed(r, field, for_cache) &&
-           !head_is_hop_by_hop(&r->head, field);
+           !head_is_hop_by_hop(r->head, field);
 }
 
 /* "for=192.0.2.1;host=h;proto=http" (RFC 7239); IPv6 in quotes. */
@@ -103,15 +103,14 @@ write_forwarded(struct writer *w, struct request *r, const char *ip)
 static void
 write_forwarded_for(struct writer *w, struct request *r, const char *ip)
 {
-    const struct field *field = r->client.is_trusted
-                                    ? head_find(&r->head, FIELD_X_FORWARDED_FOR)
-                                    : NULL;
+    const struct field *field =
+        r->client.is_trusted ? head_find(r->head, FIELD_X_FORWARDED_FOR) : NULL;
 
     if (ip[0] == 'u' && field == NULL) {
         return;
     }
     write_slice(w, SLICE("x-forwarded-for: "));
-    for (; field != NULL; field = head_find_next(&r->head, field)) {
+    for (; field != NULL; field = head_find_next(r->head, field)) {
         write_slice(w, field->value);
         write_slice(w, SLICE(", "));
     }
@@ -123,9 +122,9 @@ write_forwarded_for(struct writer *w, struct request *r, const char *ip)
 static void
 write_via(struct writer *w, struct request *r)
 {
-    struct slice via = r->worker->proxy->via; /* "1.1 name" */
+    struct slice via = r->conf->via; /* "1.1 name" */
 
-    if (r->head.minor == 0) {
+    if (r->head->minor == 0) {
         write_slice(w, SLICE("via: 1.0"));
         write_slice(w, slice_skip(via, 3));
         write_slice(w, SLICE("\r\n"));
@@ -144,7 +143,7 @@ write_own_lines(struct writer *w, struct request *r)
     address_host_text(&r->client.peer, ip);
     write_forwarded_for(w, r, ip);
     write_field(w, SLICE("x-forwarded-proto"), r->client.scheme);
-    if (!is_trusted || !head_has(&r->head, FIELD_X_FORWARDED_HOST)) {
+    if (!is_trusted || !head_has(r->head, FIELD_X_FORWARDED_HOST)) {
         write_field(w, SLICE("x-forwarded-host"), r->host);
     }
     write_forwarded(w, r, ip);
@@ -154,11 +153,11 @@ write_own_lines(struct writer *w, struct request *r)
 static size_t
 head_size(struct request *r, struct slice host, size_t extra)
 {
-    size_t size = extra + r->head.method_text.len + r->target.len + host.len +
-                  2 * r->host.len + r->worker->proxy->via.len + OWN_LINES_MAX;
+    size_t size = extra + r->head->method_text.len + r->target.len + host.len +
+                  2 * r->host.len + r->conf->via.len + OWN_LINES_MAX;
 
-    for (size_t i = 0; i < r->head.field_count; i++) {
-        size += r->head.fields[i].name.len + r->head.fields[i].value.len + 4;
+    for (size_t i = 0; i < r->head->field_count; i++) {
+        size += r->head->fields[i].name.len + r->head->fields[i].value.len + 4;
     }
     return size;
 }
@@ -171,7 +170,7 @@ write_accept_encoding(struct writer *w, struct request *r)
     enum rc rc;
 
     write_slice(w, SLICE("accept-encoding: "));
-    rc = vary_write_accept_encoding(&r->head, w);
+    rc = vary_write_accept_encoding(r->head, w);
     if (rc == RC_OK) {
         write_slice(w, SLICE("\r\n"));
     } else {
@@ -186,7 +185,7 @@ write_one(struct writer *w, struct request *r, const struct field *field)
     uint64_t hops;
 
     if (field->id == FIELD_MAX_FORWARDS &&
-        options_hops(&r->head, &hops) == RC_OK) {
+        options_hops(r->head, &hops) == RC_OK) {
         MUST(hops > 0);
         write_field_u64(w, field->name, hops - 1);
     } else {
@@ -200,11 +199,11 @@ write_fields(
 {
     bool is_normal = opts->is_for_cache || opts->is_for_stored;
 
-    if (is_normal && head_has(&r->head, FIELD_ACCEPT_ENCODING)) {
+    if (is_normal && head_has(r->head, FIELD_ACCEPT_ENCODING)) {
         write_accept_encoding(w, r);
     }
-    for (size_t i = 0; i < r->head.field_count; i++) {
-        const struct field *field = &r->head.fields[i];
+    for (size_t i = 0; i < r->head->field_count; i++) {
+        const struct field *field = &r->head->fields[i];
         if (is_normal && field->id == FIELD_ACCEPT_ENCODING) {
             continue;
         }
@@ -218,7 +217,7 @@ enum rc
 request_origin_head(struct request *r, const struct request_head_opts *opts,
     struct exchange_request *out)
 {
-    struct slice host = r->worker->proxy->opts.group_hosts[r->group];
+    struct slice host = r->conf->opts.group_hosts[r->group];
     struct writer w;
     size_t size;
     char *text;
@@ -230,18 +229,18 @@ request_origin_head(struct request *r, const struct request_head_opts *opts,
         return RC_NOMEM;
     }
     w = writer_of(text, size);
-    write_request_line(&w, r->head.method_text, r->target);
+    write_request_line(&w, r->head->method_text, r->target);
     write_field(&w, SLICE("host"), host);
     write_fields(&w, r, opts);
     write_slice(&w, opts->lines);
     write_own_lines(&w, r);
     MUST(!w.is_full);
     *out = (struct exchange_request){
-        .method = r->head.method,
+        .method = r->head->method,
         .head = writer_slice(&w),
-        .framing = r->has_body ? r->head.framing : FRAMING_NONE,
-        .content_length = r->head.content_length,
-        .is_idempotent = policy_is_idempotent(r->head.method),
+        .framing = r->has_body ? r->head->framing : FRAMING_NONE,
+        .content_length = r->head->content_length,
+        .is_idempotent = policy_is_idempotent(r->head->method),
     };
     return RC_OK;
 }
@@ -253,7 +252,7 @@ request_interim(struct request *r, const struct head *head)
     struct writer w;
     char *text;
 
-    if (r->stream == NULL || r->status != 0 || r->head.minor == 0) {
+    if (r->stream == NULL || r->status != 0 || r->head->minor == 0) {
         return;
     }
     for (size_t i = 0; i < head->field_count; i++) {

@@ -24,35 +24,35 @@ weight_of(const struct request *r)
     } else if (reader->fill != NULL) {
         weight = fill_due(reader) / fill_sharers(reader->fill);
     }
-    return weight > r->worker->proxy->opts.limits.buffer_max ? weight : 0;
+    return weight > r->conf->limits.buffer_max ? weight : 0;
 }
 
 void
 request_hold_end(struct request *r)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
-    MUST(r->worker->held >= r->held);
-    r->worker->held -= r->held;
+    MUST(r->worker->request->held >= r->held);
+    r->worker->request->held -= r->held;
     r->held = 0;
     list_remove(&r->holder);
 }
 
 static void
-cut_longest(struct worker *w)
+cut_longest(struct request_worker *q)
 {
     struct request *r =
-        CONTAINER_OF(list_first(&w->holders), struct request, holder);
+        CONTAINER_OF(list_first(&q->holders), struct request, holder);
 
-    worker_count_limit(w, LIMIT_HELD);
+    worker_count_limit(r->worker, LIMIT_HELD);
     request_hold_end(r);
     r->stream->ops->abort(r->stream);
 }
 
 void
-request_hold(struct request *r)
+request_on_blocked(struct request *r)
 {
-    struct worker *w = r->worker;
-    uint64_t share = w->proxy->opts.limits.held_max / w->proxy->opts.workers;
+    struct request_worker *q = r->worker->request;
+    uint64_t share = r->conf->limits.held_max / r->worker->workers_len;
     uint64_t weight = weight_of(r);
 
     MUST_OBJ(r, REQUEST_MAGIC);
@@ -61,12 +61,12 @@ request_hold(struct request *r)
         request_hold_end(r);
         return;
     }
-    w->held += weight - r->held;
+    q->held += weight - r->held;
     r->held = weight;
     if (!list_is_linked(&r->holder)) {
-        list_push_back(&w->holders, &r->holder);
+        list_push_back(&q->holders, &r->holder);
     }
-    while (w->held > share && w->holders.next != w->holders.prev) {
-        cut_longest(w);
+    while (q->held > share && q->holders.next != q->holders.prev) {
+        cut_longest(q);
     }
 }

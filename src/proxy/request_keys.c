@@ -70,7 +70,7 @@ make_target(struct request *r, const struct route *route, struct slice target,
 const struct route *
 request_read_route(struct request *r, struct slice target)
 {
-    const struct proxy_opts *opts = &r->worker->proxy->opts;
+    const struct proxy_conf_opts *opts = &r->conf->opts;
     ptrdiff_t at = route_match(opts->routes, opts->routes_len, SLICE("GET"),
         r->host, uri_path(target));
 
@@ -106,8 +106,8 @@ digested_size(const struct request *r, is_digested_fn is_digested)
 {
     size_t size = 0;
 
-    for (size_t i = 0; i < r->head.field_count; i++) {
-        const struct field *field = &r->head.fields[i];
+    for (size_t i = 0; i < r->head->field_count; i++) {
+        const struct field *field = &r->head->fields[i];
         if (is_digested(r, field)) {
             size += field->name.len + field->value.len + 4;
         }
@@ -127,8 +127,8 @@ make_digest(struct request *r, is_digested_fn is_digested, size_t size,
         return RC_NOMEM;
     }
     w = writer_of(text + DIGEST_LEN, size);
-    for (size_t i = 0; i < r->head.field_count; i++) {
-        const struct field *field = &r->head.fields[i];
+    for (size_t i = 0; i < r->head->field_count; i++) {
+        const struct field *field = &r->head->fields[i];
         if (is_digested(r, field)) {
             write_field_lower(&w, field->name, field->value);
         }
@@ -191,8 +191,8 @@ make_pair(struct request *r, struct slice full, struct slice variant,
 {
     enum rc rc = add_variant(&r->arena, full, variant, out_key);
 
-    return rc == RC_OK ? key_redis(&r->arena, r->worker->proxy->prefix,
-                             KEY_ENTRY, full, variant, out_entry_key)
+    return rc == RC_OK ? key_redis(&r->arena, r->conf->prefix, KEY_ENTRY, full,
+                             variant, out_entry_key)
                        : rc;
 }
 
@@ -203,7 +203,7 @@ request_make_keys(struct request *r)
     enum rc rc;
 
     MUST(r->reads != NULL);
-    rc = make_target(r, r->reads, r->head.target, &target);
+    rc = make_target(r, r->reads, r->head->target, &target);
     if (rc == RC_OK && r->result != RESULT_WRITE) {
         r->target = target;
     }
@@ -235,8 +235,7 @@ unsent(struct request *r, const struct vary *vary)
     unsigned names = 0;
 
     for (unsigned i = 0; i < vary->count; i++) {
-        const struct field *field =
-            head_find_name(&r->head, vary_name(vary, i));
+        const struct field *field = head_find_name(r->head, vary_name(vary, i));
         if (field != NULL && !request_sends(r, field, true)) {
             names |= 1U << i;
         }
@@ -263,7 +262,7 @@ write_choice(struct request *r, struct entry *record, struct writer *w)
     write_slice(w, record->body);
     write_slice(w, SLICE("\n"));
     vary.unsent = unsent(r, &vary);
-    return vary_write_variant(&vary, &r->head, w);
+    return vary_write_variant(&vary, r->head, w);
 }
 
 /* Room for all fields of the head joined, and normal forms, which are not
@@ -274,8 +273,8 @@ choice_size(struct request *r, struct entry *record)
     size_t size = r->view.len + r->credentials.len + record->body.len +
                   record->note.len + 256;
 
-    for (size_t i = 0; i < r->head.field_count; i++) {
-        size += r->head.fields[i].name.len + r->head.fields[i].value.len + 4;
+    for (size_t i = 0; i < r->head->field_count; i++) {
+        size += r->head->fields[i].name.len + r->head->fields[i].value.len + 4;
     }
     return size;
 }
@@ -344,7 +343,7 @@ request_find_stale(struct request *r, const struct head *response)
     size_t count;
 
     r->is_invalidation_due =
-        invalidate_is_due(r->head.method, response->status);
+        invalidate_is_due(r->head->method, response->status);
     if (!r->is_invalidation_due || text == NULL) {
         return;
     }

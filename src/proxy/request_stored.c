@@ -66,7 +66,7 @@ request_deliver_stale(
 bool
 request_has_substitute(struct request *r)
 {
-    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+    int64_t now_ms = worker_wall_ms(r->worker);
 
     return r->stale != NULL && policy_allows_on_error(r->route_opts, r->stale,
                                    &r->policy.reuse, now_ms);

@@ -1,7 +1,7 @@
 /*
  * The life of a session: its states, its timer, its end. Nothing dies inside
  * its own callback: session_end closes the connection and lets the flush
- * task bury the rest at the end of the turn.
+ * task bury the rest at the end of the loop's turn.
  */
 #include "proxy/session.h"
 
@@ -17,7 +17,7 @@ enum {
     AHEAD_MAX = 4096,
 };
 
-static struct session *
+struct session *
 session_of(struct stream *stream)
 {
     struct session *s = CONTAINER_OF(stream, struct session, stream);
@@ -31,11 +31,11 @@ session_of(struct stream *stream)
 /* Content is read when what there was has been taken; behind it, or without
    any, a little is read ahead, so that an abort is noticed. */
 static bool
-has_room_ahead(const struct session *s)
+has_room_ahead(const struct turn *turn)
 {
-    size_t ahead = s->in.rest.len + buf_len(&s->more);
+    size_t ahead = buf_len(&turn->buf);
 
-    return s->in.state == BODY_NONE ? ahead < AHEAD_MAX : ahead == 0;
+    return turn->in.state == BODY_NONE ? ahead < AHEAD_MAX : ahead == 0;
 }
 
 /* Does anybody read what comes now? */
@@ -53,8 +53,9 @@ session_wants(struct session *s)
         is_read = !s->is_eof;
         break;
     case SESSION_BUSY:
-        is_read = !s->is_eof && has_room_ahead(s) &&
-                  s->in.state != BODY_WAITING && s->in.state != BODY_STUCK;
+        is_read = !s->is_eof && has_room_ahead(s->turn) &&
+                  s->turn->in.state != BODY_WAITING &&
+                  s->turn->in.state != BODY_STUCK;
         break;
     case SESSION_DEAD:
         return;
@@ -72,37 +73,38 @@ earlier(int64_t a, int64_t b)
 
 /* Does a part of the answer wait for the client, not for the origin? */
 static bool
-is_sending(const struct session *s)
+is_sending(const struct turn_out *out)
 {
-    return s->out.is_active &&
-           (s->out.pre_len > 0 || s->out.data_left > 0 || s->out.post.len > 0);
+    return out->response != NULL &&
+           (out->pre_len > 0 || out->data_left > 0 || out->post.len > 0);
 }
 
 /* How long the client takes counts, not how long the origin does. */
 static int64_t
 send_total_ms(const struct session *s)
 {
-    int64_t total_ms = s->worker->proxy->opts.limits.send_total_ms;
+    const struct turn_out *out = &s->turn->out;
+    int64_t total_ms = session_limits(s)->send_total_ms;
 
-    return total_ms > 0 && s->out.wait_since_ms > 0
-               ? s->out.wait_since_ms + total_ms - s->out.waited_ms
+    return total_ms > 0 && out->wait_since_ms > 0
+               ? out->wait_since_ms + total_ms - out->waited_ms
                : INT64_MAX;
 }
 
 static int64_t
 busy_deadline(struct session *s, int64_t now_ms)
 {
-    const struct proxy_limits *limits = &s->worker->proxy->opts.limits;
+    const struct turn *turn = s->turn;
     int64_t deadline = 0;
 
-    if (s->in.state == BODY_WANTED) {
-        deadline = s->in.gap_deadline_ms;
-        if (limits->body_min_rate > 0) {
+    if (turn->in.state == BODY_WANTED) {
+        deadline = turn->in.gap_deadline_ms;
+        if (session_limits(s)->body_min_rate > 0) {
             deadline = earlier(deadline, now_ms + RATE_CHECK_MS);
         }
     }
-    if (is_sending(s)) {
-        deadline = earlier(deadline, s->out.gap_deadline_ms);
+    if (is_sending(&turn->out)) {
+        deadline = earlier(deadline, turn->out.gap_deadline_ms);
         deadline = earlier(deadline, send_total_ms(s));
     }
     return deadline;
@@ -111,8 +113,8 @@ busy_deadline(struct session *s, int64_t now_ms)
 void
 session_arm(struct session *s)
 {
-    const struct proxy_limits *limits = &s->worker->proxy->opts.limits;
-    int64_t now_ms = loop_now_ms(s->worker->loop);
+    const struct limits *limits = session_limits(s);
+    int64_t now_ms = worker_now_ms(session_worker(s));
     int64_t deadline = 0;
 
     switch (s->state) {
@@ -141,33 +143,36 @@ session_arm(struct session *s)
 static bool
 is_body_slow(struct session *s, int64_t now_ms)
 {
-    const struct proxy_limits *limits = &s->worker->proxy->opts.limits;
-    int64_t took_ms = now_ms - s->in.start_ms;
+    const struct limits *limits = session_limits(s);
+    const struct turn_in *in = &s->turn->in;
+    int64_t took_ms = now_ms - in->start_ms;
 
     return limits->body_min_rate > 0 &&
            took_ms > limits->body_min_rate_after_ms &&
-           s->in.received < limits->body_min_rate * (uint64_t)took_ms / 1000;
+           in->received < limits->body_min_rate * (uint64_t)took_ms / 1000;
 }
 
 static void
 body_timer(struct session *s, int64_t now_ms)
 {
-    if (now_ms >= s->in.gap_deadline_ms) {
-        worker_count_limit(s->worker, LIMIT_BODY_TIMEOUT);
+    struct turn *turn = s->turn;
+
+    if (now_ms >= turn->in.gap_deadline_ms) {
+        worker_count_limit(session_worker(s), LIMIT_BODY_TIMEOUT);
     } else if (is_body_slow(s, now_ms)) {
-        worker_count_limit(s->worker, LIMIT_BODY_RATE);
+        worker_count_limit(session_worker(s), LIMIT_BODY_RATE);
     } else {
         session_arm(s);
         return;
     }
     s->must_close = true;
-    s->in.state = BODY_WAITING;
-    if (s->out.is_active) {
+    turn->in.state = BODY_WAITING;
+    if (turn->out.response != NULL) {
         /* Whoever has an answer need not send on (RFC 9112 9.5). */
         session_wants(s);
         session_arm(s);
     } else {
-        request_on_body_failed(s->request, 408);
+        request_on_body_failed(turn->request, 408);
     }
 }
 
@@ -175,8 +180,8 @@ body_timer(struct session *s, int64_t now_ms)
 void
 session_check_body(struct session *s)
 {
-    if (s->in.state == BODY_WANTED) {
-        body_timer(s, loop_now_ms(s->worker->loop));
+    if (s->turn->in.state == BODY_WANTED) {
+        body_timer(s, worker_now_ms(session_worker(s)));
     } else {
         session_arm(s);
     }
@@ -185,16 +190,17 @@ session_check_body(struct session *s)
 static void
 busy_timer(struct session *s)
 {
-    int64_t now_ms = loop_now_ms(s->worker->loop);
+    int64_t now_ms = worker_now_ms(session_worker(s));
+    const struct turn_out *out = &s->turn->out;
 
     /* Sending first: a client whose content comes well may yet not read. */
-    if (is_sending(s) && now_ms >= send_total_ms(s)) {
-        worker_count_limit(s->worker, LIMIT_SEND_TOTAL);
+    if (is_sending(out) && now_ms >= send_total_ms(s)) {
+        worker_count_limit(session_worker(s), LIMIT_SEND_TOTAL);
         session_end(s, true);
-    } else if (is_sending(s) && now_ms >= s->out.gap_deadline_ms) {
-        worker_count_limit(s->worker, LIMIT_SEND_TIMEOUT);
+    } else if (is_sending(out) && now_ms >= out->gap_deadline_ms) {
+        worker_count_limit(session_worker(s), LIMIT_SEND_TIMEOUT);
         session_end(s, true);
-    } else if (s->in.state == BODY_WANTED) {
+    } else if (s->turn->in.state == BODY_WANTED) {
         body_timer(s, now_ms);
     } else {
         session_arm(s);
@@ -208,14 +214,12 @@ on_timer(void *ctx)
 
     switch (s->state) {
     case SESSION_IDLE:
-        worker_count_limit(s->worker, LIMIT_IDLE_TIMEOUT);
+        worker_count_limit(session_worker(s), LIMIT_IDLE_TIMEOUT);
         session_end(s, false);
         break;
     case SESSION_HEAD:
-        worker_count_limit(s->worker, LIMIT_HEAD_TIMEOUT);
-        s->state = SESSION_BUSY;
-        s->must_close = true;
-        request_refuse(s->request, 408, "head_timeout");
+        worker_count_limit(session_worker(s), LIMIT_HEAD_TIMEOUT);
+        session_refuse(s, 408, "head_timeout");
         break;
     case SESSION_BUSY:
         busy_timer(s);
@@ -249,9 +253,12 @@ on_writable(void *ctx)
     struct session *s = OBJ_OF(struct session, ctx, SESSION_MAGIC);
 
     conn_want_write(s->conn, false);
-    if (s->out.is_active) {
+    if (s->turn == NULL) {
+        return;
+    }
+    if (s->turn->out.response != NULL) {
         session_write(s);
-    } else if (s->out.interim.len > 0) {
+    } else if (buf_len(&s->turn->interim) > 0) {
         session_write_interim(s);
     }
 }
@@ -267,18 +274,11 @@ stream_abort(struct stream *stream)
     session_end(session_of(stream), true);
 }
 
-static void
-stream_peer(struct stream *stream, struct address *out)
-{
-    conn_peer(session_of(stream)->conn, out);
-}
-
 static const struct stream_ops session_stream_ops = {
     .respond = stream_respond,
     .interim = stream_interim,
     .want_body = stream_want_body,
     .abort = stream_abort,
-    .peer = stream_peer,
 };
 
 /* The next head is at hand, or its beginning. */
@@ -291,7 +291,7 @@ read_ahead(struct session *s)
     }
 }
 
-/* The end of the turn: bury, go on with the next request, or write. */
+/* The end of the loop's turn: bury, go on with the next request, or write. */
 static void
 on_flush(void *ctx)
 {
@@ -305,39 +305,38 @@ on_flush(void *ctx)
         s->is_next_due = false;
         read_ahead(s);
     }
-    if (s->state == SESSION_BUSY && s->out.is_active) {
+    if (s->state == SESSION_BUSY && s->turn->out.response != NULL) {
         session_write(s);
     }
 }
 
 void
-session_start(struct worker *worker, int own_fd, const struct address *peer)
+session_start(struct front_worker *f, int own_fd, const struct address *peer)
 {
+    struct worker *w = f->worker;
     struct session *s = calloc(1, sizeof(*s));
-    struct conn *conn =
-        conn_new(worker->loop, own_fd, &session_conn_callbacks, s);
+    struct conn *conn = conn_new(w->loop, own_fd, &session_conn_callbacks, s);
 
+    MUST_OBJ(f, FRONT_WORKER_MAGIC);
     if (s == NULL || conn == NULL) {
-        worker_count_limit(worker, LIMIT_MEMORY);
+        worker_count_limit(w, LIMIT_MEMORY);
         conn_close(&conn);
         free(s);
-        peers_put(worker->proxy->peers, peer);
-        atomic_fetch_sub(&worker->proxy->connections, 1);
+        front_release(f->front, peer);
         return;
     }
     s->stream.ops = &session_stream_ops;
     s->magic = SESSION_MAGIC;
-    s->worker = worker;
+    s->front = f;
     s->conn = conn;
     conn_set_peer(conn, peer);
-    buf_init(&s->more, worker->proxy->opts.limits.buffer_max);
     loop_task_init(&s->flush, on_flush, s);
-    loop_timer_init(&s->timer, worker->loop, on_timer, s);
+    loop_timer_init(&s->timer, w->loop, on_timer, s);
     list_init(&s->link);
-    list_push_back(&worker->idle, &s->link);
-    atomic_fetch_add(&worker->sessions_len, 1);
-    metric_inc(worker->block, worker->proxy->metrics.connections);
-    metric_inc(worker->block, worker->proxy->metrics.connections_total);
+    list_push_back(&f->idle, &s->link);
+    atomic_fetch_add(&f->sessions_len, 1);
+    worker_count(w, COUNTER_CONNECTIONS);
+    worker_count(w, COUNTER_CONNECTIONS_TOTAL);
     session_wants(s);
     session_arm(s);
 }
@@ -349,19 +348,42 @@ session_end(struct session *s, bool is_abort)
     if (s->state == SESSION_DEAD) {
         return;
     }
-    session_place(s, &s->worker->sessions);
+    session_place(s, &s->front->sessions);
     s->state = SESSION_DEAD;
     conn_want_read(s->conn, false);
     conn_want_write(s->conn, false);
     s->is_aborted = is_abort;
     loop_timer_cancel(&s->timer);
-    loop_defer(s->worker->loop, &s->flush);
+    loop_defer(session_worker(s)->loop, &s->flush);
+}
+
+/* The request learns that its client has gone. Who leaves in the middle of a
+   head is counted and logged like any other: as one who said nothing. */
+static void
+drop_turn(struct session *s, const struct address *peer)
+{
+    struct request *gone;
+
+    if (s->turn == NULL) {
+        return;
+    }
+    gone = s->turn->request;
+    s->turn->request = NULL;
+    if (gone == NULL) {
+        const struct request_opts opts = {
+            .peer = *peer, .start_us = s->turn->start_us};
+        gone = request_new(session_worker(s), &s->stream, &opts);
+    }
+    if (gone != NULL) {
+        request_on_gone(gone, s->turn->out.body_sent);
+    }
+    turn_put(s->front, &s->turn);
 }
 
 void
 session_free(struct session *s)
 {
-    struct worker *worker = s->worker;
+    struct front_worker *f = s->front;
     struct address peer;
 
     MUST_OBJ(s, SESSION_MAGIC);
@@ -372,22 +394,16 @@ session_free(struct session *s)
     } else {
         conn_close(&s->conn);
     }
-    if (s->request != NULL) {
-        struct request *gone = s->request;
-        s->request = NULL;
-        request_on_gone(gone, s->out.body_sent);
-    }
+    drop_turn(s, &peer);
     loop_task_cancel(&s->flush);
     loop_timer_cancel(&s->timer);
-    buf_fini(&s->more);
     list_remove(&s->link);
-    peers_put(worker->proxy->peers, &peer);
-    atomic_fetch_sub(&worker->proxy->connections, 1);
-    atomic_fetch_sub(&worker->sessions_len, 1);
-    metric_add_to(worker->block, worker->proxy->metrics.connections, -1);
+    front_release(f->front, &peer);
+    atomic_fetch_sub(&f->sessions_len, 1);
+    worker_count_by(f->worker, COUNTER_CONNECTIONS, -1);
     s->magic = 0;
     free(s);
-    worker_check_drained(worker);
+    front_check_empty(f);
 }
 
 void
@@ -405,6 +421,7 @@ session_drain(struct session *s)
 static void
 session_linger(struct session *s)
 {
+    turn_put(s->front, &s->turn);
     if (s->is_eof) {
         session_end(s, false);
         return;
@@ -416,46 +433,28 @@ session_linger(struct session *s)
     session_arm(s);
 }
 
-/* What was read ahead becomes the beginning of the next request. */
-static bool
-session_take_ahead(struct session *s, struct slice rest)
+static void
+session_idle(struct session *s)
 {
-    struct request *next = request_take(s->worker, &s->stream);
-
-    if (next == NULL || buf_append(&next->in, rest) != RC_OK ||
-        buf_append(&next->in, buf_slice(&s->more)) != RC_OK) {
-        if (next != NULL) {
-            next->stream = NULL;
-            request_unref(&next);
-        }
-        return false;
+    turn_put(s->front, &s->turn);
+    s->state = SESSION_IDLE;
+    session_place(s, &s->front->idle);
+    if (s->is_eof) {
+        session_end(s, false);
+        return;
     }
-    buf_clear(&s->more);
-    s->request = next;
-    s->state = SESSION_HEAD;
-    s->is_next_due = true;
-    loop_defer(s->worker->loop, &s->flush);
-    return true;
+    session_wants(s);
+    session_arm(s);
 }
 
+/* What was read ahead is the beginning of the next request. */
 static void
-session_next(struct session *s, struct slice rest)
+session_next(struct session *s)
 {
-    if (rest.len + buf_len(&s->more) > 0) {
-        if (!session_take_ahead(s, rest)) {
-            worker_count_limit(s->worker, LIMIT_MEMORY);
-            session_end(s, true);
-            return;
-        }
-    } else {
-        s->state = SESSION_IDLE;
-        session_place(s, &s->worker->idle);
-        buf_trim(&s->more);
-        if (s->is_eof) {
-            session_end(s, false);
-            return;
-        }
-    }
+    turn_restart(s->turn, session_worker(s));
+    s->state = SESSION_HEAD;
+    s->is_next_due = true;
+    loop_defer(session_worker(s)->loop, &s->flush);
     session_wants(s);
     session_arm(s);
 }
@@ -463,20 +462,21 @@ session_next(struct session *s, struct slice rest)
 void
 session_answered(struct session *s)
 {
-    struct request *done = s->request;
-    struct slice rest = s->in.rest;
-    bool is_unread = s->in.state != BODY_NONE;
-    bool must_close = s->must_close || is_unread || s->worker->is_draining;
+    struct turn *turn = s->turn;
+    struct request *done = turn->request;
+    bool must_close = s->must_close || turn->in.state != BODY_NONE ||
+                      atomic_load(&s->front->is_draining);
 
-    s->request = NULL;
-    s->out.is_active = false;
+    MUST(s->state == SESSION_BUSY);
+    turn->request = NULL;
+    turn->out.response = NULL;
     conn_want_write(s->conn, false);
+    request_on_sent(done, turn->out.body_sent);
     if (must_close) {
-        request_on_sent(done, s->out.body_sent);
         session_linger(s);
-        return;
+    } else if (buf_len(&turn->buf) > 0) {
+        session_next(s);
+    } else {
+        session_idle(s);
     }
-    /* The rest lies in the request's memory: copy it before letting go. */
-    session_next(s, rest);
-    request_on_sent(done, s->out.body_sent);
 }

@@ -1,9 +1,9 @@
 /*
  * Reading: heads, content, and what comes when nobody wants it.
  *
- * A head is read into its request's own buffer and stays there, unmoved,
- * for as long as the request lives. What follows it is read elsewhere, into
- * s->more: content to be decoded, or the next head, one read ahead.
+ * All of it is read into the turn's one buffer. A head is parsed there and
+ * consumed as soon as the request has its own copy; what follows is content,
+ * decoded and consumed in place, or the beginning of the next head.
  */
 #include "proxy/session.h"
 
@@ -16,9 +16,9 @@ enum {
 /* --- heads ------------------------------------------------------------- */
 
 static struct parse_opts
-parse_opts_of(const struct proxy *proxy)
+parse_opts_of(const struct proxy_conf *conf)
 {
-    const struct proxy_limits *limits = &proxy->opts.limits;
+    const struct limits *limits = &conf->limits;
 
     return (struct parse_opts){
         .head_max = limits->head_max,
@@ -26,95 +26,145 @@ parse_opts_of(const struct proxy *proxy)
         .field_max = limits->field_max,
         .name_max = limits->field_name_max,
         .fields_max = limits->fields_max,
-        .default_host = slice_of_str(proxy->opts.default_host),
+        .default_host = slice_of_str(conf->opts.default_host),
     };
 }
 
-static void
-count_size(struct worker *worker, enum parse_fault fault)
+/* The limit that a head of that fault has hit; LIMIT_COUNT: none. */
+static enum limit
+limit_of(enum parse_fault fault)
 {
-    switch ((int)fault) {
-    case FAULT_HEAD_LONG:
-        worker_count_limit(worker, LIMIT_HEAD_SIZE);
-        break;
-    case FAULT_FIELD_LONG:
-        worker_count_limit(worker, LIMIT_FIELD_SIZE);
-        break;
-    case FAULT_NAME_LONG:
-        worker_count_limit(worker, LIMIT_FIELD_NAME_SIZE);
-        break;
-    case FAULT_FIELDS_MANY:
-        worker_count_limit(worker, LIMIT_FIELDS);
-        break;
-    case FAULT_TARGET_LONG:
-        worker_count_limit(worker, LIMIT_TARGET_SIZE);
-        break;
-    default:
-        break;
+    static const struct {
+        enum parse_fault fault;
+        enum limit limit;
+    } rows[] = {
+        {FAULT_HEAD_LONG, LIMIT_HEAD_SIZE},
+        {FAULT_FIELD_LONG, LIMIT_FIELD_SIZE},
+        {FAULT_NAME_LONG, LIMIT_FIELD_NAME_SIZE},
+        {FAULT_FIELDS_MANY, LIMIT_FIELDS},
+        {FAULT_TARGET_LONG, LIMIT_TARGET_SIZE},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].fault == fault) {
+            return rows[i].limit;
+        }
+    }
+    return LIMIT_COUNT;
+}
+
+/* A request for the head that is there, or for one that was refused. */
+static struct request *
+make_request(struct session *s, const struct request_opts *opts)
+{
+    struct request *r = request_new(session_worker(s), &s->stream, opts);
+
+    s->turn->request = r;
+    if (r == NULL) {
+        worker_count_limit(session_worker(s), LIMIT_MEMORY);
+        session_end(s, true);
+    }
+    return r;
+}
+
+void
+session_refuse(struct session *s, unsigned status, const char *detail)
+{
+    struct request_opts opts = {.start_us = s->turn->start_us};
+    struct request *r;
+
+    MUST(s->state == SESSION_HEAD);
+    s->state = SESSION_BUSY;
+    s->must_close = true;
+    s->turn->in = (struct turn_in){.state = BODY_WAITING};
+    conn_peer(s->conn, &opts.peer);
+    session_wants(s);
+    r = make_request(s, &opts);
+    if (r != NULL) {
+        request_refuse(r, status, detail);
     }
 }
 
 static void
-session_refuse(struct session *s)
+refuse_fault(struct session *s)
 {
-    enum parse_fault fault = s->request->parse.fault;
-    unsigned status = fault_status(fault);
+    enum parse_fault fault = s->turn->parse.fault;
+    enum limit limit = limit_of(fault);
 
-    count_size(s->worker, fault);
-    s->state = SESSION_BUSY;
-    s->must_close = true;
-    s->in = (struct session_in){.state = BODY_WAITING};
-    session_wants(s);
-    request_refuse(s->request, status, fault_text(fault));
+    if (limit != LIMIT_COUNT) {
+        worker_count_limit(session_worker(s), limit);
+    }
+    session_refuse(s, fault_status(fault), fault_text(fault));
+}
+
+static bool
+has_content(const struct head *head)
+{
+    return head->framing == FRAMING_CHUNKED ||
+           (head->framing == FRAMING_LENGTH && head->content_length > 0);
+}
+
+static void
+count_request(struct session *s)
+{
+    unsigned max = session_limits(s)->requests_per_connection;
+
+    s->requests++;
+    if (max > 0 && s->requests >= max) {
+        worker_count_limit(session_worker(s), LIMIT_REQUESTS);
+        s->must_close = true;
+    }
 }
 
 /* The head is there: how does its content come? */
 static void
-session_begin(struct session *s, size_t head_len)
+session_begin(struct session *s, const struct head *head, size_t head_len)
 {
-    const struct proxy_limits *limits = &s->worker->proxy->opts.limits;
-    struct request *r = s->request;
-    const struct head *head = &r->head;
+    struct turn *turn = s->turn;
+    struct request_opts opts = {
+        .head = head,
+        .raw = slice_of(buf_slice(&turn->buf).ptr, head_len),
+        .has_body = has_content(head),
+        .start_us = turn->start_us,
+    };
 
     s->state = SESSION_BUSY;
-    s->requests++;
     s->must_close = s->must_close || !head->is_keep_alive;
-    if (limits->requests_per_connection > 0 &&
-        s->requests >= limits->requests_per_connection) {
-        worker_count_limit(s->worker, LIMIT_REQUESTS);
-        s->must_close = true;
-    }
-    r->has_body = head->framing == FRAMING_CHUNKED ||
-                  (head->framing == FRAMING_LENGTH && head->content_length > 0);
-    s->in = (struct session_in){
-        .state = r->has_body ? BODY_WAITING : BODY_NONE,
+    count_request(s);
+    turn->in = (struct turn_in){
+        .state = opts.has_body ? BODY_WAITING : BODY_NONE,
         .framing = head->framing,
         .left = head->content_length,
-        .rest = slice_skip(buf_slice(&r->in), head_len),
     };
-    chunk_start(&s->in.chunk);
-    s->out.body_sent = 0;
-    s->out.interim = slice_of(NULL, 0);
-    session_wants(s);
+    chunk_start(&turn->in.chunk);
+    turn->is_http10 = head->minor == 0;
+    turn->expects_100 = head->expects_100;
+    conn_peer(s->conn, &opts.peer);
     loop_timer_cancel(&s->timer);
-    request_start(r);
+    if (make_request(s, &opts) != NULL) {
+        buf_consume(&turn->buf, head_len);
+        session_wants(s);
+        request_start(turn->request);
+    }
 }
 
 void
 session_read_head(struct session *s)
 {
-    const struct parse_opts opts = parse_opts_of(s->worker->proxy);
-    struct request *r = s->request;
+    const struct parse_opts opts = parse_opts_of(session_worker(s)->conf);
+    struct head *head = &s->front->head;
+    struct turn *turn = s->turn;
     size_t head_len;
     enum rc rc;
 
     MUST(s->state == SESSION_HEAD);
-    rc =
-        parse_request(&r->parse, &opts, buf_slice(&r->in), &r->head, &head_len);
+    MUST_OBJ(turn, TURN_MAGIC);
+    rc = parse_request(
+        &turn->parse, &opts, buf_slice(&turn->buf), head, &head_len);
     if (rc == RC_OK) {
-        session_begin(s, head_len);
+        session_begin(s, head, head_len);
     } else if (rc != RC_AGAIN) {
-        session_refuse(s);
+        refuse_fault(s);
     } else if (s->is_eof) {
         /* Half a head and no more to come: nothing to answer. */
         session_end(s, false);
@@ -123,20 +173,21 @@ session_read_head(struct session *s)
 
 /* --- the socket -------------------------------------------------------- */
 
-/* Reads up to n bytes behind b's end. */
+/* Reads up to n bytes behind the buffer's end. */
 static enum rc
-read_into(struct session *s, struct buf *b, size_t n)
+read_more(struct session *s, struct turn *turn, size_t n)
 {
-    char *room = buf_reserve(b, n);
+    size_t room = turn->buf.max - buf_len(&turn->buf);
+    char *to = buf_reserve(&turn->buf, n < room ? n : room);
     size_t got;
     enum rc rc;
 
-    if (room == NULL) {
+    if (to == NULL) {
         return RC_NOMEM;
     }
-    rc = conn_read(s->conn, room, n, &got);
+    rc = conn_read(s->conn, to, n < room ? n : room, &got);
     if (rc == RC_OK) {
-        buf_commit(b, got);
+        buf_commit(&turn->buf, got);
     }
     return rc;
 }
@@ -144,26 +195,25 @@ read_into(struct session *s, struct buf *b, size_t n)
 static void
 read_first(struct session *s)
 {
-    struct request *r = request_take(s->worker, &s->stream);
+    struct turn *turn = turn_take(s->front);
     enum rc rc;
 
-    if (r == NULL) {
-        worker_count_limit(s->worker, LIMIT_MEMORY);
+    if (turn == NULL) {
+        worker_count_limit(session_worker(s), LIMIT_MEMORY);
         session_end(s, true);
         return;
     }
-    rc = read_into(s, &r->in, HEAD_READ);
+    rc = read_more(s, turn, HEAD_READ);
     if (rc != RC_OK) {
-        r->stream = NULL;
-        request_unref(&r);
+        turn_put(s->front, &turn);
         if (rc != RC_AGAIN) {
             session_end(s, false);
         }
         return;
     }
-    s->request = r;
+    s->turn = turn;
     s->state = SESSION_HEAD;
-    session_place(s, &s->worker->sessions);
+    session_place(s, &s->front->sessions);
     session_read_head(s);
     if (s->state == SESSION_HEAD) {
         session_arm(s);
@@ -173,21 +223,13 @@ read_first(struct session *s)
 static void
 read_head(struct session *s)
 {
-    enum rc rc = read_into(s, &s->request->in, HEAD_READ);
+    enum rc rc = read_more(s, s->turn, HEAD_READ);
 
-    switch ((int)rc) {
-    case RC_OK:
+    if (rc == RC_OK) {
         session_read_head(s);
-        break;
-    case RC_AGAIN:
-        break;
-    case RC_CLOSED:
-        s->is_eof = true;
-        session_end(s, false);
-        break;
-    default:
-        session_end(s, true);
-        break;
+    } else if (rc != RC_AGAIN) {
+        s->is_eof = rc == RC_CLOSED;
+        session_end(s, rc != RC_CLOSED);
     }
 }
 
@@ -197,29 +239,20 @@ read_head(struct session *s)
 static void
 read_busy(struct session *s)
 {
-    size_t room = s->more.max - buf_len(&s->more);
-    size_t most = s->in.state == BODY_WANTED ? BODY_READ : HEAD_READ;
-    enum rc rc = read_into(s, &s->more, most < room ? most : room);
+    struct turn *turn = s->turn;
+    bool is_content = turn->in.state == BODY_WANTED;
+    enum rc rc = read_more(s, turn, is_content ? BODY_READ : HEAD_READ);
 
-    switch ((int)rc) {
-    case RC_OK:
-        if (s->in.state == BODY_WANTED) {
+    if (rc == RC_OK) {
+        if (is_content) {
             session_pump_body(s);
         }
         session_wants(s);
-        break;
-    case RC_AGAIN:
-        break;
-    case RC_CLOSED:
+    } else if (rc == RC_CLOSED && turn->in.state == BODY_NONE) {
         s->is_eof = true;
         session_wants(s);
-        if (s->in.state != BODY_NONE) {
-            session_end(s, true);
-        }
-        break;
-    default:
+    } else if (rc != RC_AGAIN) {
         session_end(s, true);
-        break;
     }
 }
 
@@ -243,6 +276,7 @@ read_linger(struct session *s)
 void
 session_read(struct session *s)
 {
+    MUST_OBJ(s, SESSION_MAGIC);
     switch (s->state) {
     case SESSION_IDLE:
         read_first(s);
@@ -259,153 +293,4 @@ session_read(struct session *s)
     case SESSION_DEAD:
         break;
     }
-}
-
-/* --- content ----------------------------------------------------------- */
-
-static struct slice
-body_input(struct session *s)
-{
-    return s->in.rest.len > 0 ? s->in.rest : buf_slice(&s->more);
-}
-
-static void
-body_consume(struct session *s, size_t n)
-{
-    if (s->in.rest.len > 0) {
-        s->in.rest = slice_skip(s->in.rest, n);
-    } else {
-        buf_consume(&s->more, n);
-    }
-}
-
-/* Decodes from what is at hand. RC_OK: the content has ended. */
-static enum rc
-body_decode(struct session *s, struct slice in, size_t *out_eaten)
-{
-    static const struct chunk_opts chunk_opts = {0};
-
-    if (s->in.framing == FRAMING_CHUNKED) {
-        return chunk_decode(
-            &s->in.chunk, &chunk_opts, in, out_eaten, &s->in.pending);
-    }
-    *out_eaten = in.len < s->in.left ? in.len : (size_t)s->in.left;
-    s->in.pending = slice_of(in.ptr, *out_eaten);
-    s->in.left -= *out_eaten;
-    return s->in.left == 0 ? RC_OK : RC_AGAIN;
-}
-
-static void
-body_fail(struct session *s, unsigned status)
-{
-    s->must_close = true;
-    s->in.state = BODY_WAITING;
-    s->in.pending = slice_of(NULL, 0);
-    request_on_body_failed(s->request, status);
-}
-
-/* Offers what is decoded. False: not all of it was taken. */
-static bool
-body_offer(struct session *s)
-{
-    size_t taken;
-
-    if (s->in.pending.len == 0) {
-        return true;
-    }
-    taken = request_on_body(s->request, s->in.pending);
-    s->in.pending = slice_skip(s->in.pending, taken);
-    return s->in.pending.len == 0;
-}
-
-/* One run of input: decoded, counted, offered, consumed. False: stop. */
-static bool
-body_step(struct session *s)
-{
-    const struct proxy_limits *limits = &s->worker->proxy->opts.limits;
-    struct slice in = body_input(s);
-    size_t eaten = 0;
-    enum rc rc;
-
-    if (in.len == 0) {
-        return false;
-    }
-    rc = body_decode(s, in, &eaten);
-    if (rc != RC_OK && rc != RC_AGAIN) {
-        if (rc == RC_LIMIT) {
-            worker_count_limit(s->worker, LIMIT_CHUNK_FRAMING);
-        }
-        body_fail(s, 400);
-        return false;
-    }
-    s->in.received += eaten;
-    s->in.is_last = rc == RC_OK;
-    s->in.eaten = eaten;
-    s->in.content += s->in.pending.len;
-    if (limits->body_max > 0 && s->in.content > limits->body_max) {
-        worker_count_limit(s->worker, LIMIT_BODY_MAX);
-        body_fail(s, 413);
-        return false;
-    }
-    return true;
-}
-
-/* What was decoded has been taken: on with the input. */
-static void
-body_settle(struct session *s)
-{
-    body_consume(s, s->in.eaten);
-    s->in.eaten = 0;
-    if (s->in.is_last) {
-        s->in.state = BODY_NONE;
-        request_on_body_end(s->request);
-    }
-}
-
-void
-session_pump_body(struct session *s)
-{
-    const struct proxy_limits *limits = &s->worker->proxy->opts.limits;
-
-    s->in.gap_deadline_ms =
-        loop_now_ms(s->worker->loop) + limits->body_timeout_ms;
-    while (s->state == SESSION_BUSY && s->in.state == BODY_WANTED) {
-        if (s->in.eaten == 0 && !body_step(s)) {
-            break;
-        }
-        if (!body_offer(s)) {
-            s->in.state = BODY_STUCK;
-            s->in.stuck_ms = loop_now_ms(s->worker->loop);
-            break;
-        }
-        body_settle(s);
-    }
-    if (s->state == SESSION_BUSY) {
-        session_wants(s);
-        session_check_body(s);
-    }
-}
-
-void
-stream_want_body(struct stream *stream)
-{
-    struct session *s = CONTAINER_OF(stream, struct session, stream);
-
-    MUST_OBJ(s, SESSION_MAGIC);
-    if (s->state != SESSION_BUSY || s->in.state == BODY_NONE ||
-        s->in.state == BODY_WANTED) {
-        return;
-    }
-    if (s->in.state == BODY_WAITING) {
-        s->in.start_ms = loop_now_ms(s->worker->loop);
-        if (s->request->head.expects_100 && body_input(s).len == 0) {
-            stream_interim(stream, 100, slice_of("", 0));
-        }
-    }
-    if (s->in.state == BODY_STUCK) {
-        /* The client is not to blame for how long the origin took. */
-        s->in.start_ms += loop_now_ms(s->worker->loop) - s->in.stuck_ms;
-    }
-    s->in.state = BODY_WANTED;
-    session_pump_body(s);
 }

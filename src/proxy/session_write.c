@@ -13,26 +13,24 @@
 
 enum {
     IOV_MAX_OWN = 16,
-    HEAD_LINES_MAX = 256,
     WRITES_PER_TURN = 8,
 };
 
 /* --- the head ---------------------------------------------------------- */
 
 static bool
-is_chunked(struct session *s, const struct response *response)
+is_chunked(const struct turn *turn, const struct response *response)
 {
-    return response->has_body && !response->has_length &&
-           s->request->head.minor >= 1;
+    return response->has_body && !response->has_length && !turn->is_http10;
 }
 
 static void
-write_framing(
-    struct session *s, struct writer *w, const struct response *response)
+write_framing(struct session *s, struct writer *w)
 {
-    const struct head *head = &s->request->head;
+    const struct turn_out *out = &s->turn->out;
+    const struct response *response = out->response;
 
-    if (s->out.is_chunked) {
+    if (out->is_chunked) {
         write_slice(w, SLICE("transfer-encoding: chunked\r\n"));
     } else if (response->has_length && response->status != 204 &&
                response->status >= 200) {
@@ -40,10 +38,31 @@ write_framing(
     }
     if (s->must_close) {
         write_slice(w, SLICE("connection: close\r\n"));
-    } else if (head->minor == 0) {
+    } else if (s->turn->is_http10) {
         write_slice(w, SLICE("connection: keep-alive\r\n"));
     }
     write_end(w);
+}
+
+/* Status line, the response's own lines, framing. */
+static void
+make_head(struct session *s)
+{
+    struct turn *turn = s->turn;
+    struct turn_out *out = &turn->out;
+    struct writer w = writer_of(turn->lines, TURN_LINES_MAX);
+    size_t status_len;
+
+    write_status_line(&w, out->response->status);
+    status_len = w.len;
+    write_framing(s, &w);
+    MUST(!w.is_full);
+    out->pre[0] = buf_slice(&turn->interim);
+    out->pre[1] = slice_of(turn->lines, status_len);
+    out->pre[2] = out->response->fields;
+    out->pre[3] = out->response->extra;
+    out->pre[4] = slice_skip(writer_slice(&w), status_len);
+    out->pre_len = ARRAY_LEN(out->pre);
 }
 
 /* An answer of known length whose source is at hand and whole cannot come
@@ -51,89 +70,62 @@ write_framing(
 void
 stream_respond(struct stream *stream, const struct response *response)
 {
-    struct session *s = CONTAINER_OF(stream, struct session, stream);
-    struct session_out *out = &s->out;
-    char *text;
-    struct writer w;
+    struct session *s = session_of(stream);
+    struct turn *turn = s->turn;
 
-    MUST_OBJ(s, SESSION_MAGIC);
     if (s->state != SESSION_BUSY) {
         return;
     }
-    text = arena_alloc(&s->request->arena, HEAD_LINES_MAX);
-    if (text == NULL) {
-        session_end(s, true);
-        return;
-    }
-    out->is_active = true;
-    out->is_chunked = is_chunked(s, response);
-    out->is_close =
-        response->has_body && !response->has_length && !out->is_chunked;
-    out->has_body = response->has_body;
-    out->has_sent_last = !out->is_chunked;
-    out->is_first_chunk = true;
-    out->length_left =
-        response->has_body && response->has_length ? response->length : 0;
-    out->body_sent = 0;
-    out->data_left = 0;
-    out->post = slice_of(NULL, 0);
-    out->waited_ms = 0;
-    out->wait_since_ms = 0;
-    s->must_close = s->must_close || response->must_close || out->is_close ||
-                    s->in.state != BODY_NONE || s->worker->is_draining;
-    w = writer_of(text, HEAD_LINES_MAX);
-    write_status_line(&w, response->status);
-    out->pre[0] = out->interim;
-    out->pre[1] = writer_slice(&w);
-    out->pre[2] = response->fields;
-    out->pre[3] = response->extra;
-    w = writer_of(text + w.len, HEAD_LINES_MAX - w.len);
-    write_framing(s, &w, response);
-    out->pre[4] = writer_slice(&w);
-    out->pre_len = 5;
-    out->interim = slice_of(NULL, 0);
-    MUST(!w.is_full);
-    loop_defer(s->worker->loop, &s->flush);
+    MUST_OBJ(turn, TURN_MAGIC);
+    MUST(turn->out.response == NULL);
+    turn->out = (struct turn_out){
+        .response = response,
+        .is_chunked = is_chunked(turn, response),
+        .is_first_chunk = true,
+        .length_left =
+            response->has_body && response->has_length ? response->length : 0,
+    };
+    turn->out.has_sent_last = !turn->out.is_chunked;
+    turn->out.is_close =
+        response->has_body && !response->has_length && !turn->out.is_chunked;
+    s->must_close = s->must_close || response->end != RESPONSE_KEEPS ||
+                    turn->out.is_close || turn->in.state != BODY_NONE ||
+                    atomic_load(&s->front->is_draining);
+    make_head(s);
+    loop_defer(session_worker(s)->loop, &s->flush);
 }
 
 /* What is not on the wire yet follows as soon as may be, before the final
    answer's head at the latest. */
 static void
-keep_interim(
-    struct session *s, const struct iovec iov[3], size_t sent, size_t len)
+keep_interim(struct session *s, const struct iovec iov[3], size_t sent)
 {
-    char *text = arena_alloc(&s->request->arena, len - sent);
-    struct writer w = writer_of(text, len - sent);
-
-    if (text == NULL) {
-        session_end(s, true);
-        return;
-    }
     for (int i = 0; i < 3; i++) {
         struct slice part = slice_of(iov[i].iov_base, iov[i].iov_len);
         size_t skipped = sent < part.len ? sent : part.len;
 
-        write_slice(&w, slice_skip(part, skipped));
+        if (buf_append(&s->turn->interim, slice_skip(part, skipped)) != RC_OK) {
+            session_end(s, true);
+            return;
+        }
         sent -= skipped;
     }
-    s->out.interim = writer_slice(&w);
     conn_want_write(s->conn, true);
 }
 
 void
 stream_interim(struct stream *stream, unsigned status, struct slice fields)
 {
-    struct session *s = CONTAINER_OF(stream, struct session, stream);
-    char text[HEAD_LINES_MAX];
+    struct session *s = session_of(stream);
+    char text[TURN_LINES_MAX];
     struct writer w = writer_of(text, sizeof(text));
     struct iovec iov[3];
     size_t n = 0;
     size_t len;
     enum rc rc;
 
-    MUST_OBJ(s, SESSION_MAGIC);
-    if (s->state != SESSION_BUSY || s->out.is_active ||
-        s->out.interim.len > 0 || s->request->head.minor == 0) {
+    if (s->state != SESSION_BUSY || s->turn->out.response != NULL ||
+        buf_len(&s->turn->interim) > 0 || s->turn->is_http10) {
         return;
     }
     write_status_line(&w, status);
@@ -144,15 +136,16 @@ stream_interim(struct stream *stream, unsigned status, struct slice fields)
     rc = conn_writev(s->conn, iov, 3, &n);
     /* Without a hint a client can do; for 100 it waits. */
     if ((rc == RC_OK && n < len) || (rc == RC_AGAIN && status == 100)) {
-        keep_interim(s, iov, rc == RC_OK ? n : 0, len);
+        keep_interim(s, iov, rc == RC_OK ? n : 0);
     }
 }
 
 void
 session_write_interim(struct session *s)
 {
-    struct slice *left = &s->out.interim;
-    struct iovec iov = {(char *)(uintptr_t)left->ptr, left->len};
+    struct buf *interim = &s->turn->interim;
+    struct slice left = buf_slice(interim);
+    struct iovec iov = {(char *)(uintptr_t)left.ptr, left.len};
     size_t n = 0;
     enum rc rc = conn_writev(s->conn, &iov, 1, &n);
 
@@ -160,8 +153,8 @@ session_write_interim(struct session *s)
         session_end(s, true);
         return;
     }
-    *left = slice_skip(*left, rc == RC_OK ? n : 0);
-    conn_want_write(s->conn, left->len > 0);
+    buf_consume(interim, rc == RC_OK ? n : 0);
+    conn_want_write(s->conn, buf_len(interim) > 0);
 }
 
 /* --- batches ----------------------------------------------------------- */
@@ -169,7 +162,7 @@ session_write_interim(struct session *s)
 static struct source *
 source_of_answer(struct session *s)
 {
-    return s->request->response.source;
+    return s->turn->out.response->source;
 }
 
 static uint64_t
@@ -184,7 +177,7 @@ iov_total(const struct iovec *iov, int count)
 }
 
 static void
-batch_last_chunk(struct session_out *out)
+batch_last_chunk(struct turn_out *out)
 {
     out->post = out->is_first_chunk && out->data_left == 0
                     ? SLICE("0\r\n\r\n")
@@ -195,23 +188,23 @@ batch_last_chunk(struct session_out *out)
 /* A size line before the next data; the CRLF behind the last data comes
    with it. Takes the next free place in pre. */
 static void
-batch_size_line(struct session_out *out)
+batch_size_line(struct turn *turn)
 {
+    struct turn_out *out = &turn->out;
     size_t at = 0;
 
     if (!out->is_first_chunk) {
-        out->line[0] = '\r';
-        out->line[1] = '\n';
+        memcpy(turn->size_line, "\r\n", 2);
         at = 2;
     }
     out->is_first_chunk = false;
-    at += chunk_write_line(out->line + at, out->data_left);
-    out->size_line = slice_of(out->line, at);
+    at += chunk_write_line(turn->size_line + at, out->data_left);
+    out->size_line = slice_of(turn->size_line, at);
 }
 
 /* The source holds nothing: wait, say that this was the last, or end. */
 static enum rc
-batch_make_empty(struct session_out *out, enum source_state state)
+batch_make_empty(struct turn_out *out, enum source_state state)
 {
     if (state == SOURCE_MORE) {
         return RC_AGAIN;
@@ -230,12 +223,12 @@ batch_make_empty(struct session_out *out, enum source_state state)
 static enum rc
 batch_make(struct session *s)
 {
-    struct session_out *out = &s->out;
+    struct turn_out *out = &s->turn->out;
     struct iovec iov[IOV_MAX_OWN];
     enum source_state state;
     uint64_t ready;
 
-    if (!out->has_body) {
+    if (!out->response->has_body) {
         return RC_CLOSED;
     }
     state = source_state(source_of_answer(s));
@@ -254,7 +247,7 @@ batch_make(struct session *s)
     }
     out->data_left = ready;
     if (out->is_chunked) {
-        batch_size_line(out);
+        batch_size_line(s->turn);
         if (state == SOURCE_END && ready == source_left(source_of_answer(s))) {
             batch_last_chunk(out);
         }
@@ -277,7 +270,7 @@ push(struct iovec *iov, int count, struct slice s)
 static int
 batch_iov(struct session *s, struct iovec iov[2 * IOV_MAX_OWN])
 {
-    struct session_out *out = &s->out;
+    struct turn_out *out = &s->turn->out;
     uint64_t left = out->data_left;
     int count = 0;
 
@@ -310,7 +303,7 @@ eat(struct slice *s, size_t n)
 static void
 batch_consume(struct session *s, size_t n)
 {
-    struct session_out *out = &s->out;
+    struct turn_out *out = &s->turn->out;
     size_t data;
 
     for (unsigned i = 0; i < out->pre_len; i++) {
@@ -330,7 +323,7 @@ batch_consume(struct session *s, size_t n)
 }
 
 static bool
-batch_is_done(const struct session_out *out)
+batch_is_done(const struct turn_out *out)
 {
     return out->pre_len == 0 && out->size_line.len == 0 &&
            out->data_left == 0 && out->post.len == 0;
@@ -341,8 +334,8 @@ batch_is_done(const struct session_out *out)
 static void
 answer_failed(struct session *s)
 {
-    if (source_of_answer(s)->reader.is_cut) {
-        worker_count_limit(s->worker, LIMIT_READER_CUT);
+    if (source_is_cut(source_of_answer(s))) {
+        worker_count_limit(session_worker(s), LIMIT_READER_CUT);
     }
     session_end(s, true);
 }
@@ -352,7 +345,7 @@ on_source(void *ctx)
 {
     struct session *s = OBJ_OF(struct session, ctx, SESSION_MAGIC);
 
-    if (s->state != SESSION_BUSY || !s->out.is_active) {
+    if (s->state != SESSION_BUSY || s->turn->out.response == NULL) {
         return;
     }
     /* A reader that was cut must not wait for the rest of its batch. */
@@ -374,7 +367,7 @@ batch_write(struct session *s)
     rc = conn_writev(s->conn, iov, batch_iov(s, iov), &n);
     if (rc == RC_OK) {
         batch_consume(s, n);
-        rc = batch_is_done(&s->out) ? RC_OK : RC_AGAIN;
+        rc = batch_is_done(&s->turn->out) ? RC_OK : RC_AGAIN;
     }
     return rc;
 }
@@ -383,10 +376,10 @@ batch_write(struct session *s)
 static void
 session_waits_no_more(struct session *s)
 {
-    struct session_out *out = &s->out;
+    struct turn_out *out = &s->turn->out;
 
     if (out->wait_since_ms > 0) {
-        out->waited_ms += loop_now_ms(s->worker->loop) - out->wait_since_ms;
+        out->waited_ms += worker_now_ms(session_worker(s)) - out->wait_since_ms;
         out->wait_since_ms = 0;
     }
 }
@@ -395,13 +388,13 @@ static void
 session_wait_writable(struct session *s)
 {
     conn_want_write(s->conn, true);
-    if (s->out.wait_since_ms == 0) {
-        s->out.wait_since_ms = loop_now_ms(s->worker->loop);
+    if (s->turn->out.wait_since_ms == 0) {
+        s->turn->out.wait_since_ms = worker_now_ms(session_worker(s));
     }
-    s->out.gap_deadline_ms = loop_now_ms(s->worker->loop) +
-                             s->worker->proxy->opts.limits.send_timeout_ms;
+    s->turn->out.gap_deadline_ms =
+        worker_now_ms(session_worker(s)) + session_limits(s)->send_timeout_ms;
     session_arm(s);
-    request_hold(s->request);
+    request_on_blocked(s->turn->request);
 }
 
 void
@@ -411,11 +404,12 @@ session_write(struct session *s)
 
     for (int i = 0; i < WRITES_PER_TURN; i++) {
         /* The head waits for the first of the body if that is near. */
-        if (batch_is_done(&s->out) || s->out.pre_len > 0) {
-            enum rc made = s->out.data_left > 0 || s->out.post.len > 0
-                               ? RC_OK
-                               : batch_make(s);
-            if (made == RC_CLOSED && s->out.pre_len == 0) {
+        if (batch_is_done(&s->turn->out) || s->turn->out.pre_len > 0) {
+            enum rc made =
+                s->turn->out.data_left > 0 || s->turn->out.post.len > 0
+                    ? RC_OK
+                    : batch_make(s);
+            if (made == RC_CLOSED && s->turn->out.pre_len == 0) {
                 session_answered(s);
                 return;
             }
@@ -423,7 +417,7 @@ session_write(struct session *s)
                 answer_failed(s);
                 return;
             }
-            if (made == RC_AGAIN && s->out.pre_len == 0) {
+            if (made == RC_AGAIN && s->turn->out.pre_len == 0) {
                 session_waits_no_more(s);
                 session_arm(s);
                 source_await(source_of_answer(s), on_source, s);

@@ -23,6 +23,12 @@ source_of_fill(struct source *source, struct fill *fill, struct loop *loop)
     return fill_join(fill, loop, &source->reader);
 }
 
+bool
+source_is_cut(const struct source *source)
+{
+    return source->reader.is_cut;
+}
+
 void
 source_close(struct source *source)
 {

@@ -22,6 +22,9 @@ void source_of_bytes(struct source *source, struct slice bytes);
 enum rc source_of_fill(
     struct source *source, struct fill *fill, struct loop *loop) RC_MUST_CHECK;
 
+/* Was its reader left behind by the others (fill.h)? */
+bool source_is_cut(const struct source *source);
+
 /* Harmless on a source that is nothing (zeroed). */
 void source_close(struct source *source);
 

@@ -4,6 +4,7 @@
  */
 #include "proxy/steps.h"
 
+#include "proxy/collapse.h"
 #include "proxy/flight_run.h"
 
 /* --- an entry ---------------------------------------------------------- */
@@ -13,11 +14,11 @@
 static bool
 waits_again(struct request *r, const struct flight_result *result)
 {
-    int64_t waited_us = clock_now_us(loop_clock(r->worker->loop)) - r->start_us;
+    int64_t waited_us = worker_now_us(r->worker) - r->start_us;
 
     return !r->waiter.is_leader && result->is_personal &&
            r->policy.credential == NULL &&
-           waited_us < r->worker->proxy->opts.limits.flight_wait_ms * 1000;
+           waited_us < r->conf->limits.flight_wait_ms * 1000;
 }
 
 /* Is it what the request's own directives ask for, and still usable? While an
@@ -25,7 +26,7 @@ waits_again(struct request *r, const struct flight_result *result)
 static bool
 is_good_enough(struct request *r, const struct flight_result *result)
 {
-    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+    int64_t now_ms = worker_wall_ms(r->worker);
     const struct reuse_request *asked = &r->policy.reuse;
     enum reuse verdict;
 
@@ -61,7 +62,7 @@ use_none(struct request *r)
     if (r->policy.has_directives || !r->waiter.is_late) {
         return &step_forward;
     }
-    flight_close(r->worker->proxy->flights, r->waiter.flight);
+    flight_close(r->worker->collapse->flights, r->waiter.flight);
     return &step_flight;
 }
 
@@ -119,8 +120,7 @@ is_over(struct request *r, const struct flight_result *result)
 {
     return r->waiter.is_late &&
            (r->policy.has_directives ||
-               clock_wall_ms(loop_clock(r->worker->loop)) >=
-                   result->fresh_until_ms);
+               worker_wall_ms(r->worker) >= result->fresh_until_ms);
 }
 
 static const struct step *
@@ -214,7 +214,7 @@ on_patience_over(void *ctx)
     struct request *waiting = r;
 
     if (r->waiter.flight == NULL ||
-        !flight_leave(r->worker->proxy->flights, &r->waiter)) {
+        !flight_leave(r->worker->collapse->flights, &r->waiter)) {
         return;
     }
     worker_count_limit(r->worker, LIMIT_FLIGHT_WAIT);
@@ -229,7 +229,7 @@ enter(struct request *r)
     r->waiter.loop = r->worker->loop;
     r->waiter.on_result = on_flight;
     r->waiter.ctx = r;
-    return flight_enter(r->worker->proxy->flights, r->key, &r->waiter);
+    return flight_enter(r->worker->collapse->flights, r->key, &r->waiter);
 }
 
 /* on_flight will find the request answered, and do no more. */
@@ -245,7 +245,7 @@ request_renew(struct request *r)
         break;
     case FLIGHT_JOINED: /* somebody sees to it */
         request_ref(r);
-        if (flight_leave(r->worker->proxy->flights, &r->waiter)) {
+        if (flight_leave(r->worker->collapse->flights, &r->waiter)) {
             request_unref(&waiting);
         }
         break;
@@ -266,9 +266,8 @@ run_flight(struct request *r)
     case FLIGHT_JOINED:
         request_ref(r);
         loop_timer_init(&r->patience, r->worker->loop, on_patience_over, r);
-        loop_timer_arm(
-            &r->patience, loop_now_ms(r->worker->loop) +
-                              r->worker->proxy->opts.limits.flight_wait_ms);
+        loop_timer_arm(&r->patience,
+            worker_now_ms(r->worker) + r->conf->limits.flight_wait_ms);
         return NULL;
     case FLIGHT_REFUSED:
         break;

@@ -25,7 +25,7 @@ on_forward_head(void *ctx, const struct head *head)
     struct fetch_plan plan = {0};
 
     r->fwd_status = head->status;
-    if (r->stale != NULL && r->head.method == METHOD_HEAD) {
+    if (r->stale != NULL && r->head->method == METHOD_HEAD) {
         head_update(r, head);
     }
     if (r->result == RESULT_WRITE && r->key.len > 0) {
@@ -74,7 +74,9 @@ on_forward_end(void *ctx, enum fill_state state, bool is_doubtful)
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
 
     claim_on_end(r, is_doubtful ? FILL_FAILED : state);
-    r->response.must_close = r->response.must_close || is_doubtful;
+    if (is_doubtful) {
+        r->response.end = RESPONSE_DOUBTS;
+    }
 }
 
 /* Of a write that failed: nobody knows, unless it was never sent. */

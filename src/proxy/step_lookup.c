@@ -10,7 +10,7 @@
 static const struct step *
 go_on(struct request *r)
 {
-    if (r->policy.is_alone || r->head.method != METHOD_GET) {
+    if (r->policy.is_alone || r->head->method != METHOD_GET) {
         return request_go_forward(r);
     }
     return &step_flight;
@@ -31,7 +31,7 @@ pass_over(struct request *r, struct entry *own_entry, enum cache_fwd fwd)
 static bool
 may_renew(const struct request *r)
 {
-    return r->head.method == METHOD_GET && !r->policy.reuse.only_if_cached &&
+    return r->head->method == METHOD_GET && !r->policy.reuse.only_if_cached &&
            !r->policy.storable.no_store;
 }
 
@@ -39,7 +39,7 @@ may_renew(const struct request *r)
 static const struct step *
 use_response(struct request *r, struct entry *own_entry)
 {
-    int64_t now_ms = clock_wall_ms(loop_clock(r->worker->loop));
+    int64_t now_ms = worker_wall_ms(r->worker);
 
     switch (policy_reuse(r->route_opts, own_entry, &r->policy.reuse, now_ms)) {
     case REUSE_FRESH:
@@ -98,7 +98,7 @@ on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
     }
     value = redis_reply_take(reply, &len);
     if (codec_decode(value, len, r->key, &entry) != RC_OK) {
-        worker_count(r->worker, r->worker->proxy->metrics.values_bad);
+        worker_count(r->worker, COUNTER_VALUES_BAD);
         request_run(r, go_on(r));
         return;
     }

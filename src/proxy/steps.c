@@ -28,38 +28,38 @@
 /* --- receive, route ---------------------------------------------------- */
 
 static bool
-is_host_allowed(const struct proxy *proxy, struct slice host)
+is_host_allowed(const struct proxy_conf *conf, struct slice host)
 {
-    for (size_t i = 0; i < proxy->opts.hosts_len; i++) {
-        if (route_host_matches(slice_of_str(proxy->opts.hosts[i]), host)) {
+    for (size_t i = 0; i < conf->opts.hosts_len; i++) {
+        if (route_host_matches(slice_of_str(conf->opts.hosts[i]), host)) {
             return true;
         }
     }
-    return proxy->opts.hosts_len == 0;
+    return conf->opts.hosts_len == 0;
 }
 
 static const struct step *
 run_receive(struct request *r)
 {
-    const struct proxy_limits *limits = &r->worker->proxy->opts.limits;
+    const struct limits *limits = &r->conf->limits;
     char *host;
 
-    if (r->head.framing == FRAMING_LENGTH && limits->body_max > 0 &&
-        r->head.content_length > limits->body_max) {
+    if (r->head->framing == FRAMING_LENGTH && limits->body_max > 0 &&
+        r->head->content_length > limits->body_max) {
         worker_count_limit(r->worker, LIMIT_BODY_MAX);
         return request_fail(r, 413, "body_max");
     }
     request_find_client(r);
-    host = arena_alloc(&r->arena, r->head.host.len + 1);
+    host = arena_alloc(&r->arena, r->head->host.len + 1);
     if (host == NULL) {
         return request_fail(r, 503, "memory");
     }
     r->host = slice_of(
-        host, uri_authority_normalise(r->head.host, r->client.scheme, host));
-    if (!is_host_allowed(r->worker->proxy, r->host)) {
+        host, uri_authority_normalise(r->head->host, r->client.scheme, host));
+    if (!is_host_allowed(r->conf, r->host)) {
         return request_fail(r, 421, "host");
     }
-    r->target = r->head.target;
+    r->target = r->head->target;
     return &step_route;
 }
 
@@ -70,7 +70,7 @@ route_write(struct request *r)
 {
     r->result = RESULT_WRITE;
     r->fwd = CACHE_FWD_METHOD;
-    r->reads = request_read_route(r, r->head.target);
+    r->reads = request_read_route(r, r->head->target);
     if (r->reads == NULL ||
         (r->route_opts != NULL && r->route_opts->write == ROUTE_WRITE_PASS)) {
         return &step_forward;
@@ -82,7 +82,7 @@ static const struct step *
 route_read(struct request *r)
 {
     r->reads = r->route_opts;
-    policy_read(r->route_opts, &r->head, r->has_body, &r->policy);
+    policy_read(r->route_opts, r->head, r->has_body, &r->policy);
     if (r->policy.bypass != NULL) {
         r->result = RESULT_BYPASS;
         r->fwd = CACHE_FWD_BYPASS;
@@ -94,29 +94,29 @@ route_read(struct request *r)
 static const struct step *
 run_route(struct request *r)
 {
-    const struct proxy_opts *opts = &r->worker->proxy->opts;
+    const struct proxy_conf_opts *opts = &r->conf->opts;
 
     r->group = opts->default_group;
-    r->route = route_match(opts->routes, opts->routes_len, r->head.method_text,
-        r->host, uri_path(r->head.target));
+    r->route = route_match(opts->routes, opts->routes_len, r->head->method_text,
+        r->host, uri_path(r->head->target));
     if (r->route >= 0) {
         r->route_opts = &opts->routes[r->route];
         r->group = r->route_opts->group;
-        if (!route_allows(r->route_opts, r->head.method_text)) {
+        if (!route_allows(r->route_opts, r->head->method_text)) {
             return request_fail(r, 405, "method");
         }
     }
-    if (!policy_is_safe(r->head.method)) {
+    if (!policy_is_safe(r->head->method)) {
         return route_write(r);
     }
-    if (r->head.method == METHOD_OPTIONS) {
+    if (r->head->method == METHOD_OPTIONS) {
         return options_route(r);
     }
     if (r->route < 0) {
         r->result = RESULT_PASS;
         r->fwd = CACHE_FWD_BYPASS;
         r->detail = "route";
-        reuse_read_request(&r->head, false, &r->policy.reuse);
+        reuse_read_request(r->head, false, &r->policy.reuse);
         return request_go_forward(r);
     }
     return route_read(r);
@@ -138,7 +138,7 @@ run_key(struct request *r)
     }
     r->result = RESULT_MISS;
     r->fwd = CACHE_FWD_URI_MISS;
-    if (r->head.method == METHOD_HEAD || r->policy.is_particular) {
+    if (r->head->method == METHOD_HEAD || r->policy.is_particular) {
         return &step_lookup;
     }
     return &step_flight;

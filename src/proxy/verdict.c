@@ -9,7 +9,7 @@
 #include "nearside/http/write.h"
 #include "nearside/memory/codec.h"
 #include "proxy/fill.h"
-#include "proxy/proxy.h"
+#include "nearside/work/worker.h"
 
 void
 verdict_of_response(const struct judging *j, const struct head *head,
@@ -23,7 +23,7 @@ verdict_of_response(const struct judging *j, const struct head *head,
 
     policy_store(j->route, j->request, head, &times, out);
     if (out->is_storable && head->framing == FRAMING_LENGTH &&
-        head->content_length > j->worker->proxy->opts.limits.object_max) {
+        head->content_length > j->worker->conf->limits.object_max) {
         out->is_storable = false;
         out->detail = "size";
     }

@@ -6,7 +6,7 @@
 #define PROXY_VERDICT_H
 
 #include "nearside/base/arena.h"
-#include "proxy/policy.h"
+#include "nearside/rules/policy.h"
 
 struct fill;
 struct worker;

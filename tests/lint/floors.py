@@ -7,7 +7,8 @@ import re
 
 import tree
 
-FLOORS = {"base": 0, "http": 1, "memory": 1, "net": 2, "origin": 3, "redis": 3,
+FLOORS = {"base": 0, "http": 1, "memory": 1, "net": 2, "rules": 2, "origin": 3,
+          "redis": 3, "work": 3,
           "proxy": 4, "app": 5}
 LIBRARIES = {"memory": ("xxhash.h", "zstd.h", "sha2.h"),
              "net": ("event2/", "openssl/"),

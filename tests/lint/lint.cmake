@@ -21,7 +21,7 @@ if(NOT NEARSIDE_SANITIZE)
     lint_test(headers ${CMAKE_C_COMPILER})
 
     set(libraries "")
-    foreach(room base http memory net origin redis proxy app)
+    foreach(room base http memory net rules origin redis work proxy app)
         if(TARGET ns_${room})
             list(APPEND libraries $<TARGET_FILE:ns_${room}>)
         endif()

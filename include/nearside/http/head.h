@@ -12,6 +12,8 @@
 
 #include "nearside/base/slice.h"
 
+struct arena;
+
 enum field_id {
     FIELD_OTHER, /* any name that field.def does not list */
 #define FIELD(id, name) FIELD_##id,
@@ -101,6 +103,14 @@ const struct field *head_find_name(const struct head *h, struct slice name);
  * HTTP2-Settings?
  */
 bool head_is_hop_by_hop(const struct head *h, const struct field *f);
+
+/*
+ * A copy in the arena. raw: the bytes that the head was parsed from, copied
+ * too. The copy has room for its own fields only: it is read by field_count
+ * and never assigned as a whole. RC_NOMEM.
+ */
+enum rc head_copy(const struct head *head, struct slice raw,
+    struct arena *arena, struct head **out) RC_MUST_CHECK;
 
 static_assert(FIELD_COUNT <= 65, "field_set has a bit for each known field");
 

@@ -3,7 +3,7 @@
  * word on its freshness comes first, then the route's ttl, then a guess by
  * Last-Modified; ttl_force turns the first two round.
  */
-#include "proxy/policy.h"
+#include "nearside/rules/policy.h"
 
 #include "nearside/base/check.h"
 #include "nearside/http/uri.h"

@@ -2,7 +2,7 @@
  * Matching. Paths are compared raw, byte by byte: what is decoded here and
  * read differently by the origin is how caches are tricked.
  */
-#include "nearside/proxy/route.h"
+#include "nearside/rules/route.h"
 
 #include "nearside/base/check.h"
 

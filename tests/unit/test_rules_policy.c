@@ -2,7 +2,7 @@
  * What is stored and for how long: tables of heads, parsed from text, and
  * the verdict on each (RFC 9111 3 and 4.2, on the safe side).
  */
-#include "proxy/policy.h"
+#include "nearside/rules/policy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Which route a request belongs to. */
-#include "nearside/proxy/route.h"
+#include "nearside/rules/route.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -14,7 +14,7 @@
 #include "nearside/http/targeted.h"
 #include "nearside/http/vary.h"
 #include "nearside/memory/entry.h"
-#include "nearside/proxy/route.h"
+#include "nearside/rules/route.h"
 
 /* What a request brings that concerns a cache. */
 struct policy_request {

@@ -1,0 +1,63 @@
+/*
+ * The configuration as requests see it: routes, names, trusted networks and
+ * limits. It is a counted, immutable snapshot. A request takes the one in
+ * force when it starts and keeps it until the request has been accounted
+ * for. What must outlive a snapshot (pools, metric cells) is found by name
+ * or index, and is no part of it.
+ */
+#ifndef NEARSIDE_RULES_CONF_H
+#define NEARSIDE_RULES_CONF_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nearside/rules/limits.h"
+#include "nearside/rules/route.h"
+
+/* A network whose X-Forwarded-* and Forwarded fields are believed. */
+struct proxy_net {
+    bool is_v6;
+    uint8_t address[16];
+    unsigned bits;
+};
+
+/* What a snapshot is made of. All pointers are borrowed until it is freed. */
+struct proxy_conf_opts {
+    const struct route *routes;
+    size_t routes_len;
+    size_t groups_len;
+    const struct slice *group_hosts; /* Host for each; empty: the client's */
+    size_t default_group;            /* where what no route matches goes */
+    const char *prefix;              /* of every key in Redis; NULL: "ns:" */
+    const char *via; /* our name in Via and Cache-Status; NULL: "nearside" */
+    const char *default_host; /* NULL: HTTP/1.0 without Host is refused */
+    const char *const *hosts; /* lower-case; none: any; else 421 */
+    size_t hosts_len;
+    const struct proxy_net *trusted;
+    size_t trusted_len;
+    struct limits limits;
+    /* Frees what the pointers above point to; NULL: nothing is freed. */
+    void (*on_free)(void *ctx);
+    void *ctx;
+};
+
+#define PROXY_CONF_MAGIC UINT32_C(0x6e636e66)
+
+struct proxy_conf {
+    uint32_t magic;
+    _Atomic uint32_t refs;
+    struct proxy_conf_opts opts;
+    struct limits limits; /* with their defaults */
+    struct slice prefix;
+    struct slice via;    /* "1.1 name", a member of Via */
+    struct slice name;   /* our name */
+    struct slice member; /* the name as Cache-Status has it (RFC 9211 2) */
+};
+
+/* One reference. NULL: no memory. */
+struct proxy_conf *proxy_conf_new(const struct proxy_conf_opts *opts);
+struct proxy_conf *proxy_conf_ref(struct proxy_conf *conf);
+void proxy_conf_unref(struct proxy_conf **conf);
+
+#endif

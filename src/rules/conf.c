@@ -1,0 +1,107 @@
+/* Snapshots of the configuration: defaults filled in, our name spelled out. */
+#include "nearside/rules/conf.h"
+
+#include <stdlib.h>
+
+#include "nearside/base/check.h"
+#include "nearside/http/structured.h"
+
+static void
+fill_defaults(struct limits *l)
+{
+#define DEFAULT(name, value) l->name = l->name == 0 ? (value) : l->name
+    DEFAULT(head_max, 32 * 1024);
+    DEFAULT(field_max, 8000);
+    DEFAULT(field_name_max, 256);
+    DEFAULT(fields_max, 100);
+    DEFAULT(target_max, 8000);
+    DEFAULT(head_timeout_ms, 10000);
+    DEFAULT(body_timeout_ms, 30000);
+    DEFAULT(body_min_rate_after_ms, 10000);
+    DEFAULT(idle_timeout_ms, 30000);
+    DEFAULT(send_timeout_ms, 30000);
+    DEFAULT(buffer_max, 64 * 1024);
+    DEFAULT(held_max, 256 * 1024 * 1024);
+    DEFAULT(connections_max, 10000);
+    DEFAULT(object_max, 8 * 1024 * 1024);
+    DEFAULT(flight_wait_ms, 5000);
+    DEFAULT(flights_max, 10000);
+    DEFAULT(variants_max, 32);
+#undef DEFAULT
+}
+
+/* The name for Via, and behind it as a token, or as a string if it is none
+   (RFC 9651 3.3.3). */
+static bool
+spell_name(struct proxy_conf *conf)
+{
+    size_t via_len = 4 + conf->name.len;
+    size_t size = via_len + 2 * conf->name.len + 2;
+    char *text = malloc(size);
+    struct writer w;
+
+    if (text == NULL) {
+        return false;
+    }
+    memcpy(text, "1.1 ", 4);
+    memcpy(text + 4, conf->name.ptr, conf->name.len);
+    conf->via = slice_of(text, via_len);
+    w = writer_of(text + via_len, size - via_len);
+    sf_write_token_or_string(&w, conf->name);
+    conf->member = writer_slice(&w);
+    return true;
+}
+
+struct proxy_conf *
+proxy_conf_new(const struct proxy_conf_opts *opts)
+{
+    struct proxy_conf *conf = calloc(1, sizeof(*conf));
+
+    if (conf == NULL) {
+        return NULL;
+    }
+    conf->magic = PROXY_CONF_MAGIC;
+    atomic_init(&conf->refs, 1);
+    conf->opts = *opts;
+    conf->limits = opts->limits;
+    fill_defaults(&conf->limits);
+    conf->prefix =
+        opts->prefix == NULL ? SLICE("ns:") : slice_of_str(opts->prefix);
+    conf->name = opts->via == NULL || opts->via[0] == '\0'
+                     ? SLICE("nearside")
+                     : slice_of_str(opts->via);
+    if (!spell_name(conf)) {
+        free(conf);
+        return NULL;
+    }
+    return conf;
+}
+
+struct proxy_conf *
+proxy_conf_ref(struct proxy_conf *conf)
+{
+    MUST_OBJ(conf, PROXY_CONF_MAGIC);
+    atomic_fetch_add_explicit(&conf->refs, 1, memory_order_relaxed);
+    return conf;
+}
+
+void
+proxy_conf_unref(struct proxy_conf **pconf)
+{
+    struct proxy_conf *conf = *pconf;
+
+    if (conf == NULL) {
+        return;
+    }
+    MUST_OBJ(conf, PROXY_CONF_MAGIC);
+    *pconf = NULL;
+    if (atomic_fetch_sub_explicit(&conf->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    if (conf->opts.on_free != NULL) {
+        conf->opts.on_free(conf->opts.ctx);
+    }
+    conf->magic = 0;
+    free((char *)(uintptr_t)conf->via.ptr);
+    free(conf);
+}
