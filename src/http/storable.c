@@ -30,6 +30,7 @@ storable_opts_rfc(void)
         .all_statuses = true,
         .set_cookie = true,
         .shares_cookie = true,
+        .shares_by_must_revalidate = true,
         .honours_request = true,
         .keeps_unfresh = true,
     };
@@ -185,7 +186,8 @@ judge_credentials(const struct storable_opts *opts,
 {
     bool is_shareable = cc->public_ || cc->s_maxage != DELTA_ABSENT;
 
-    if (request->has_authorization && !is_shareable && !cc->must_revalidate) {
+    if (request->has_authorization && !is_shareable &&
+        !(cc->must_revalidate && opts->shares_by_must_revalidate)) {
         return STORABLE_AUTHORIZATION;
     }
     if (request->has_credentials && !opts->shares_cookie && !is_shareable) {

@@ -8,12 +8,7 @@
 bool
 request_may_use(struct request *r, uint16_t flags)
 {
-    const struct reuse_request *reuse = &r->policy.reuse;
-    bool is_shareable = (flags & ENTRY_SHAREABLE) != 0;
-
-    if ((!reuse->has_credentials || is_shareable) &&
-        (!reuse->has_authorization || is_shareable ||
-            (flags & ENTRY_AUTHORIZED) != 0)) {
+    if (policy_may_use(r->route_opts, &r->policy.reuse, flags)) {
         return true;
     }
     r->fwd = CACHE_FWD_BYPASS;

@@ -133,6 +133,22 @@ policy_read(const struct route *route, const struct head *head, bool has_body,
 
 /* --- entries ----------------------------------------------------------- */
 
+/* May one with Authorization have it? must-revalidate says so too (RFC 9111
+   3.5), but means another thing: by the RFC's preset alone. */
+static bool
+is_authorized(const struct route *route, uint16_t flags)
+{
+    return (flags & (route->is_rfc ? ENTRY_AUTHORIZED : ENTRY_SHAREABLE)) != 0;
+}
+
+bool
+policy_may_use(const struct route *route, const struct reuse_request *request,
+    uint16_t flags)
+{
+    return (!request->has_credentials || (flags & ENTRY_SHAREABLE) != 0) &&
+           (!request->has_authorization || is_authorized(route, flags));
+}
+
 static struct reuse_stored
 stored_of(const struct route *route, const struct entry *entry)
 {
@@ -145,7 +161,7 @@ stored_of(const struct route *route, const struct entry *entry)
         .must_validate = (entry->flags & ENTRY_MUST_VALIDATE) != 0,
         .never_stale = (entry->flags & ENTRY_NEVER_STALE) != 0,
         .is_shareable = (entry->flags & ENTRY_SHAREABLE) != 0,
-        .is_authorized = (entry->flags & ENTRY_AUTHORIZED) != 0,
+        .is_authorized = is_authorized(route, entry->flags),
         .is_immutable = (entry->flags & ENTRY_IMMUTABLE) != 0,
     };
 }

@@ -378,6 +378,33 @@ class CacheStatus(CachingTest):
         self.assertIn("Age", got.fields)
 
 
+class Safe(CachingTest):
+    """The default preset, where it is stricter than the RFC."""
+
+    routes = 'route "/c/*" { ttl = 60s }\n'
+
+    def test_an_answer_to_authorization_is_shared_by_two_words(self):
+        """public and s-maxage: must-revalidate says nothing of others."""
+        user = {"Authorization": "Basic eDp5"}
+        value = "must-revalidate, max-age=60"
+        target = self.target()
+        self.says(cache_control(value))
+        first = self.get(target, user)
+        self.assertEqual(first.cache_status,
+                         "nearside; fwd=uri-miss; detail=authorization")
+        self.assertNotEqual(self.get(target).body, first.body)
+        first = self.get(target)  # somebody's without, which is stored
+        self.assert_hit(first)
+        got = self.get(target, user)
+        self.assert_not_hit(got)
+        self.assertNotEqual(got.body, first.body)
+        for value in ("public, max-age=60", "s-maxage=60"):
+            with self.subTest(value=value):
+                target = self.target()
+                first = self.fill(target, cache_control(value), request=user)
+                self.assert_hit(self.get(target), first)
+
+
 class Rfc(CachingTest):
     routes = 'route "/c/*" { ttl = 60s  preset = rfc }\n'
 

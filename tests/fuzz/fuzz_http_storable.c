@@ -83,7 +83,8 @@ must_be_allowed(
     MUST(head->status != 412 && head->status != 416);
     MUST(!head_has(head, FIELD_CONTENT_RANGE) || g->opts.all_statuses);
     MUST(head->framing != FRAMING_CLOSE || g->opts.close_delimited);
-    MUST(!g->request.has_authorization || is_shareable || cc->must_revalidate);
+    MUST(!g->request.has_authorization || is_shareable ||
+         (cc->must_revalidate && g->opts.shares_by_must_revalidate));
     MUST(!g->request.no_store || !g->opts.honours_request);
     MUST(g->request.method == METHOD_GET || g->request.method == METHOD_POST);
     MUST(g->opts.keeps_unfresh || !cc->no_cache);
@@ -363,6 +364,7 @@ given_of(uint8_t opts, uint8_t request)
             .shares_cookie = opts & 4,
             .honours_request = opts & 8,
             .close_delimited = opts & 16,
+            .shares_by_must_revalidate = request & 16,
             .keeps_unfresh = opts & 32},
         .request = {.method = (request & 1) != 0 ? METHOD_POST : METHOD_GET,
             .has_authorization = request & 2,

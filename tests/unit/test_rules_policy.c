@@ -406,6 +406,50 @@ bounds_hold_for_any_freshness_there_is(void **state)
     assert_rows(&route, &request, no_ttl, ARRAY_LEN(no_ttl));
 }
 
+/* RFC 9111 3.5 has a third word, must-revalidate. */
+static void
+authorized_answers_are_shared_by_public_and_s_maxage_but_under_rfc(void **state)
+{
+    static const struct {
+        const char *fields;
+        bool safe;
+        bool rfc;
+    } rows[] = {
+        {CC("max-age=60"), false, false},
+        {CC("max-age=60, must-revalidate"), false, true},
+        {CC("max-age=60, proxy-revalidate"), false, false},
+        {CC("max-age=60, public"), true, true},
+        {CC("s-maxage=60"), true, true},
+    };
+    const struct policy_request anybody = {.storable = {.method = METHOD_GET}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        for (int is_rfc = 0; is_rfc < 2; is_rfc++) {
+            struct route route = given_route();
+            bool want = is_rfc ? rows[i].rfc : rows[i].safe;
+            struct policy_request request;
+            struct policy_verdict v;
+            route.is_rfc = is_rfc;
+            request = read_request(&route, "Authorization: x\r\n");
+            v = store(&route, &request, 200, rows[i].fields);
+            assert_int_equal(v.is_storable, want);
+            /* What was stored for somebody without, by either preset. */
+            v = store(&route, &anybody, 200, rows[i].fields);
+            assert_int_equal(
+                policy_may_use(&route, &request.reuse, v.flags), want);
+            v.flags |= rows[i].rfc ? ENTRY_AUTHORIZED : 0;
+            assert_int_equal(
+                policy_may_use(&route, &request.reuse, v.flags), want);
+            assert_int_equal(policy_reuse(&route,
+                                 &(struct entry){.flags = v.flags,
+                                     .fresh_until_ms = NOW_MS + 1},
+                                 &request.reuse, NOW_MS) == REUSE_FRESH,
+                want);
+        }
+    }
+}
+
 static void
 set_cookie_is_stored_or_dropped_as_the_route_says(void **state)
 {
@@ -543,6 +587,8 @@ main(void)
         cmocka_unit_test(a_forced_ttl_is_not_forced_on_credentials),
         cmocka_unit_test(a_bypassed_request_stores_nothing),
         cmocka_unit_test(bounds_hold_for_any_freshness_there_is),
+        cmocka_unit_test(
+            authorized_answers_are_shared_by_public_and_s_maxage_but_under_rfc),
         cmocka_unit_test(set_cookie_is_stored_or_dropped_as_the_route_says),
         cmocka_unit_test(jitter_shortens_a_route_s_ttl_and_nothing_else),
         cmocka_unit_test(age_counts_from_before_the_exchange),

@@ -19,7 +19,8 @@ struct reuse_stored {
     bool must_validate;  /* no-cache, or marked invalid: each use */
     bool never_stale;    /* must-revalidate, proxy-revalidate, s-maxage */
     bool is_shareable;   /* public or s-maxage */
-    bool is_authorized;  /* that, or must-revalidate */
+    bool is_authorized;  /* that, or must-revalidate; its user may be
+                            stricter */
     bool is_immutable;
 };
 

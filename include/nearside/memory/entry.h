@@ -44,7 +44,7 @@ enum {
     ENTRY_PASS = 1 << 3,            /* no response: "not storable", a marker */
     ENTRY_MUST_VALIDATE = 1 << 4,   /* no-cache: each use is validated */
     ENTRY_IMMUTABLE = 1 << 5,       /* RFC 8246 */
-    ENTRY_AUTHORIZED = 1 << 6,      /* also for requests with Authorization */
+    ENTRY_AUTHORIZED = 1 << 6,      /* that, or must-revalidate */
     ENTRY_FLAGS_ALL = (1 << 7) - 1, /* a value with others is refused */
 };
 

@@ -62,6 +62,10 @@ void policy_store(const struct route *route,
     const struct policy_request *request, const struct head *response,
     const struct policy_times *times, struct policy_verdict *out);
 
+/* May the request have a response of these flags at all? ENTRY_*. */
+bool policy_may_use(const struct route *route,
+    const struct reuse_request *request, uint16_t flags);
+
 /*
  * What may be done with an entry now (RFC 9111 4)? For one who asks, or,
  * with request NULL, for whoever waits for a flight.
