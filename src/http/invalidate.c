@@ -99,58 +99,25 @@ is_target_text(struct slice s)
 
 /* --- resolving (RFC 3986 5.2) -------------------------------------------- */
 
-/* Takes the last segment off what was written from start on. */
-static void
-drop_segment(struct writer *w, size_t start)
+/* All but the last segment: beside it a relative path stands. */
+static struct slice
+directory_of(struct slice path)
 {
-    while (w->len > start && w->ptr[--w->len] != '/') {
+    while (path.len > 0 && path.ptr[path.len - 1] != '/') {
+        path.len--;
     }
-}
-
-/* Appends "/segment" for each, dot-segments resolved (5.2.4). */
-static void
-push_segments(struct writer *w, size_t start, struct slice path)
-{
-    struct slice segment;
-
-    while (slice_split(&path, '/', &segment)) {
-        bool is_last = path.ptr == NULL;
-        bool is_up = slice_eq(segment, SLICE(".."));
-        if (is_up) {
-            drop_segment(w, start);
-        }
-        if (!is_up && !slice_eq(segment, SLICE("."))) {
-            write_slice(w, SLICE("/"));
-            write_slice(w, segment);
-        } else if (is_last) {
-            write_slice(w, SLICE("/"));
-        }
-    }
-}
-
-/* A relative path stands beside the last segment of the base's. */
-static void
-push_directory(struct writer *w, size_t start, struct slice base_path)
-{
-    while (base_path.len > 0 && base_path.ptr[base_path.len - 1] != '/') {
-        base_path.len--;
-    }
-    if (base_path.len > 1) {
-        push_segments(w, start, slice_of(base_path.ptr + 1, base_path.len - 2));
-    }
+    return path;
 }
 
 static void
 write_target(struct writer *w, const struct reference *r, struct slice base)
 {
-    size_t start = w->len;
     struct slice query = r->query;
 
-    if (r->path.len > 0 && *r->path.ptr == '/') {
-        push_segments(w, start, slice_skip(r->path, 1));
-    } else if (r->path.len > 0) {
-        push_directory(w, start, uri_path(base));
-        push_segments(w, start, r->path);
+    if (r->path.len > 0) {
+        write_slice(
+            w, *r->path.ptr == '/' ? SLICE("") : directory_of(uri_path(base)));
+        write_slice(w, r->path);
     } else if (r->authority.ptr != NULL) {
         write_slice(w, SLICE("/"));
     } else {
@@ -203,6 +170,8 @@ invalidate_resolve(struct slice reference, const struct invalidate_base *base,
         return RC_LIMIT;
     }
     *out = slice_of(w->ptr + start, w->len - start);
+    out->len = uri_normalise(*out, w->ptr + start);
+    w->len = start + out->len;
     return RC_OK;
 }
 

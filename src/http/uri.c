@@ -1,8 +1,9 @@
 /*
- * Targets and authorities. Nothing is decoded: what is keyed is what is
- * sent. An authority is taken more narrowly than RFC 3986 3.2.2 has it:
- * sub-delims and percent-encoding in a name are nobody's host, but two
- * readers' different ones; a port has one spelling.
+ * Targets and authorities. A target has one normal spelling, by which it is
+ * found; what is sent are the client's own bytes all the same. An authority is
+ * taken more narrowly than RFC 3986 3.2.2 has it: sub-delims and
+ * percent-encoding in a name are nobody's host, but two readers' different
+ * ones; a port has one spelling.
  */
 #include "nearside/http/uri.h"
 
@@ -35,18 +36,37 @@ uri_query(struct slice target)
     return at < 0 ? slice_of(NULL, 0) : slice_skip(target, (size_t)at + 1);
 }
 
-/* Does s begin with "%2e", "%2f" or "%5c"? */
+/* Does "%XX" stand there, with these two digits? The second in lower case. */
 static inline bool
-is_encoded_trap(struct slice s)
+is_encoded(const char *at, const char *end, char high, char low)
 {
-    char low;
+    return end - at >= 3 && at[0] == '%' && at[1] == high &&
+           ascii_lower(at[2]) == low;
+}
 
-    if (s.len < 3 || s.ptr[0] != '%') {
-        return false;
+/* A slash or a backslash that one reader decodes and another does not. */
+static inline bool
+is_encoded_trap(const char *at, const char *end)
+{
+    return is_encoded(at, end, '2', 'f') || is_encoded(at, end, '5', 'c');
+}
+
+/* Does a segment begin there that is "." or "..", however it is spelled? */
+static bool
+is_dot_segment(const char *at, const char *end)
+{
+    unsigned dots = 0;
+
+    for (; dots < 3; dots++) {
+        if (at < end && *at == '.') {
+            at++;
+        } else if (is_encoded(at, end, '2', 'e')) {
+            at += 3;
+        } else {
+            break;
+        }
     }
-    low = ascii_lower(s.ptr[2]);
-    return (s.ptr[1] == '2' && (low == 'e' || low == 'f')) ||
-           (s.ptr[1] == '5' && low == 'c');
+    return (dots == 1 || dots == 2) && (at == end || *at == '/' || *at == '?');
 }
 
 /* One of '%', '/', ';' and '?', which is all that most bytes are asked. */
@@ -72,13 +92,105 @@ uri_is_ambiguous(struct slice target)
         if (*at == '?') {
             return false;
         }
-        if (*at == ';' || (*at == '/' && end - at > 1 && at[1] == '/') ||
-            is_encoded_trap(slice_of(at, (size_t)(end - at)))) {
+        if (*at == ';' || is_encoded_trap(at, end) ||
+            (*at == '/' && end - at > 1 &&
+                (at[1] == '/' || is_dot_segment(at + 1, end)))) {
             return true;
         }
     }
     return false;
 }
+
+/* --- the one spelling (RFC 3986 6.2.2) ----------------------------------- */
+
+/* The byte that "%XX" stands for; -1: there is no such thing. */
+static int
+encoded_byte(const char *at, const char *end)
+{
+    int byte = 0;
+
+    if (end - at < 3 || !byte_is(at[1], CLASS_HEX) ||
+        !byte_is(at[2], CLASS_HEX)) {
+        return -1;
+    }
+    for (int i = 1; i <= 2; i++) {
+        byte = byte * 16 +
+               (at[i] <= '9' ? at[i] - '0' : ascii_lower(at[i]) - 'a' + 10);
+    }
+    return byte;
+}
+
+static inline char
+upper_hex(char c)
+{
+    return c >= 'a' ? (char)(c & ~0x20) : c;
+}
+
+/* What would stand directly behind a bare percent sign is not decoded: with
+   it, it would be another byte the next time. */
+static size_t
+decode_unreserved(struct slice s, char *out)
+{
+    const char *end = s.ptr + s.len;
+    size_t len = 0, bare_end = 0;
+    int byte;
+
+    for (const char *at = s.ptr; at < end; at++) {
+        byte = *at == '%' ? encoded_byte(at, end) : -1;
+        if (byte < 0) {
+            bare_end = *at == '%' ? len + 3 : bare_end;
+            out[len++] = *at;
+        } else if (byte_is((char)byte, CLASS_HOST) && len >= bare_end) {
+            out[len++] = (char)byte;
+            at += 2;
+        } else {
+            out[len++] = '%';
+            out[len++] = upper_hex(*++at);
+            out[len++] = upper_hex(*++at);
+        }
+    }
+    return len;
+}
+
+/* "/a/../b" is "/b" (5.2.4), in place. */
+static size_t
+resolve_dots(char *path, size_t path_len)
+{
+    struct slice rest = slice_of(path + 1, path_len - 1), segment;
+    size_t len = 0;
+
+    while (slice_split(&rest, '/', &segment)) {
+        bool is_last = rest.ptr == NULL;
+        bool is_up = slice_eq(segment, SLICE(".."));
+        while (is_up && len > 0 && path[--len] != '/') {
+        }
+        if (!is_up && !slice_eq(segment, SLICE("."))) {
+            path[len++] = '/';
+            memmove(path + len, segment.ptr, segment.len);
+            len += segment.len;
+        } else if (is_last) {
+            path[len++] = '/';
+        }
+    }
+    return len;
+}
+
+size_t
+uri_normalise(struct slice target, char *out)
+{
+    size_t len = decode_unreserved(target, out);
+    size_t path_len = uri_path(slice_of(out, len)).len;
+    size_t kept;
+
+    if (path_len == 0 || out[0] != '/') {
+        return len;
+    }
+    kept = resolve_dots(out, path_len);
+    memmove(out + kept, out + path_len, len - path_len);
+    return kept + len - path_len;
+}
+
+/* --- authorities --------------------------------------------------------- */
 
 /*
  * The end of "[" IPv6address "]", or NULL; zones and IPvFuture are for
@@ -164,6 +276,21 @@ default_port(struct slice scheme)
     return slice_ieq(scheme, SLICE("https")) ? PORT_HTTPS : PORT_HTTP;
 }
 
+/* Of a host that ends there: does it end in the root's dot? */
+static inline bool
+has_root_dot(struct slice s, const char *stop)
+{
+    return stop - s.ptr > 1 && stop[-1] == '.' && stop[-2] != '.';
+}
+
+bool
+uri_is_absolute_name(struct slice s)
+{
+    const char *stop = host_end(s);
+
+    return stop != NULL && has_root_dot(s, stop);
+}
+
 size_t
 uri_authority_normalise(struct slice s, struct slice scheme, char *out)
 {
@@ -177,6 +304,10 @@ uri_authority_normalise(struct slice s, struct slice scheme, char *out)
     }
     for (size_t i = 0; i < len; i++) {
         out[i] = ascii_lower(s.ptr[i]);
+    }
+    if (stop != NULL && has_root_dot(s, stop)) {
+        size_t at = (size_t)(stop - s.ptr);
+        memmove(out + at - 1, out + at, len-- - at);
     }
     return len;
 }

@@ -15,9 +15,7 @@ try_authority(struct slice s)
         if (uri_is_authority(s)) {
             struct slice normal = {once, len};
             MUST(uri_is_authority(normal));
-            for (size_t k = 0; k < len; k++) {
-                MUST(once[k] == ascii_lower(s.ptr[k]));
-            }
+            MUST(!uri_is_absolute_name(normal));
             MUST(uri_authority_normalise(normal, schemes[i], twice) == len);
             MUST(slice_eq(normal, slice_of(twice, len)));
             MUST(uri_is_same_authority(s, normal, schemes[i]));
@@ -36,6 +34,30 @@ try_target(struct slice s)
     MUST(path.len + query.len + (query.ptr != NULL) == s.len);
     MUST(slice_find(path, '?') < 0);
     MUST(uri_is_ambiguous(path) == uri_is_ambiguous(s));
+}
+
+/* A normal form is its own, never longer, and no more ambiguous than any
+   spelling of it. */
+static void
+try_spelling(struct slice s)
+{
+    char *once = fuzz_copy(s), *twice = fuzz_copy(s);
+    struct slice normal = {once, uri_normalise(s, once)};
+
+    MUST(normal.len <= s.len);
+    MUST(uri_normalise(normal, twice) == normal.len);
+    MUST(slice_eq(normal, slice_of(twice, normal.len)));
+    MUST(!uri_is_ambiguous(normal) || uri_is_ambiguous(s));
+    MUST((uri_query(normal).ptr == NULL) == (uri_query(s).ptr == NULL));
+    /* Encoded whole, every unreserved byte comes back. */
+    for (size_t i = 0; i < normal.len && slice_find(s, '%') < 0; i++) {
+        char text[] = {'%', "0123456789abcdef"[(once[i] >> 4) & 15],
+            "0123456789abcdef"[once[i] & 15]};
+        size_t len = uri_normalise(slice_of(text, sizeof(text)), text);
+        MUST(len == 3 || (len == 1 && text[0] == once[i]));
+    }
+    free(once);
+    free(twice);
 }
 
 static void
@@ -61,6 +83,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     try_authority(s);
     try_target(s);
+    try_spelling(s);
     try_server(s);
     free(copy);
     return 0;

@@ -103,7 +103,9 @@ references_are_resolved_against_the_target(void **state)
         {"g/../h", RC_OK, "/b/c/h"},
         {"g?y/../x", RC_OK, "/b/c/g?y/../x"},
         {"/a//b", RC_OK, "/a//b"},
-        {"/%2e%2E/x", RC_OK, "/%2e%2E/x"}, /* byte-exact */
+        {"/%2e%2E/x", RC_OK, "/x"},
+        {"%67?%79=%c3", RC_OK, "/b/c/g?y=%C3"}, /* in its one spelling */
+        {"?%71%2f", RC_OK, "/b/c/d;p?q%2F"},
         {"/x:y", RC_OK, "/x:y"},
     };
 
@@ -177,6 +179,7 @@ at_most_two_more_targets_are_dropped(void **state)
         {CONTENT("/y") LOCATION("http://a.example/x"), "/x", "/y"},
         {LOCATION("/x") CONTENT("/x"), "/x", NULL},
         {LOCATION("") CONTENT("/b/c/d;p?q"), NULL, NULL},
+        {LOCATION("/%78") CONTENT("/b/%63/d;p?%71"), "/x", NULL},
         {LOCATION("//b/x") CONTENT("/y"), "/y", NULL},
         {LOCATION("/x") LOCATION("/z") CONTENT("/y"), "/y", NULL},
     };

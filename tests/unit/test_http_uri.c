@@ -44,6 +44,15 @@ paths_that_two_could_read_differently_are_told(void **state)
         {"/a%5Cb", true},
         {"/%2e%2e/a", true},
         {"/%2E", true},
+        {"/a/.%2e", true},
+        {"/a/%2E.?b", true},
+        {"/a/./b", true},
+        {"/a/..", true},
+        {"/a%2eb", false},
+        {"/a/%2ea", false},
+        {"/a/%2e%2e%2e", false},
+        {"/a/...", false},
+        {"/a?/../%2e%2e", false},
         {"//", true},
         {"/a//b", true},
         {"/a;b", true},
@@ -66,6 +75,84 @@ paths_that_two_could_read_differently_are_told(void **state)
             fail_msg("%s", rows[i].target);
         }
     }
+}
+
+struct spelling {
+    const char *target;
+    const char *normal;
+};
+
+static void
+assert_spellings(const struct spelling *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct slice s = slice_of_str(rows[i].target);
+        char out[64], again[64];
+        size_t len = uri_normalise(s, out);
+        assert_true(len <= s.len);
+        if (!slice_eq(slice_of(out, len), slice_of_str(rows[i].normal))) {
+            fail_msg("%s: %.*s", rows[i].target, (int)len, out);
+        }
+        /* In place, and once more. */
+        memcpy(again, s.ptr, s.len);
+        assert_int_equal(uri_normalise(slice_of(again, s.len), again), len);
+        assert_memory_equal(again, out, len);
+        assert_int_equal(uri_normalise(slice_of(out, len), again), len);
+        assert_memory_equal(again, out, len);
+    }
+}
+
+/* RFC 3986 6.2.2.1, 6.2.2.2, and 6.2.2.3 behind them */
+static void
+a_target_has_one_spelling(void **state)
+{
+    static const struct spelling rows[] = {
+        {"/", "/"},
+        {"", ""},
+        {"*", "*"},
+        {"/stock/%315292", "/stock/15292"},
+        {"/stock/%6de", "/stock/me"},
+        {"/%41%5a%61%7A%30%39%2d%2E%5f%7e", "/AZaz09-._~"},
+        {"/caf%c3%a9", "/caf%C3%A9"},
+        {"/a%2fb%5c%3B%3f%23%25%20", "/a%2Fb%5C%3B%3F%23%25%20"},
+        {"/%2531", "/%2531"}, /* once */
+        {"/%252e%252E/a", "/%252e%252E/a"},
+        {"/a?%61=%31&b=%26%3d+%2b", "/a?a=1&b=%26%3D+%2B"},
+        {"/a?b/../c/%2e%2e", "/a?b/../c/.."}, /* no path */
+        {"/a%2eb/c%2E", "/a.b/c."},
+        {"/a/%2e%2e/b", "/b"},
+        {"/a/.%2e/b?c", "/b?c"},
+        {"/a/b/%2e%2E", "/a/"},
+        {"/a/%2e/b/%2e", "/a/b/"},
+        {"/%2e%2e/%2e%2e/a", "/a"},
+        {"/..", "/"},
+        {"/a/./b/../c", "/a/c"},
+        {"/a//%2e%2e/b", "/a/b"},
+        {"/a/%2e%2e%2e/...", "/a/.../..."},
+        {"/a/%2e%2e%2fb", "/a/..%2Fb"},
+    };
+
+    (void)state;
+    assert_spellings(rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+/* Nothing that is decoded makes a percent sign mean more than it did. */
+static void
+a_bare_percent_sign_stays_bare(void **state)
+{
+    static const struct spelling rows[] = {
+        {"%", "%"},
+        {"/%4", "/%4"},
+        {"/%4g%31", "/%4g1"},
+        {"/%%31", "/%%31"},
+        {"/%%36%31", "/%%361"},
+        {"/%a%62", "/%a%62"},
+        {"/%%aa%61", "/%%AAa"},
+        {"/%g%31%31", "/%g%311"},
+    };
+
+    (void)state;
+    assert_spellings(rows, sizeof(rows) / sizeof(rows[0]));
 }
 
 static void
@@ -123,6 +210,14 @@ an_authority_has_one_spelling(void **state)
         {"a.example:443", "http", "a.example:443"},
         {"a.example:", "http", "a.example"},
         {"a.example:8080", "http", "a.example:8080"},
+        /* An absolute name, and so the same host. */
+        {"A.example.", "http", "a.example"},
+        {"a.example.:80", "http", "a.example"},
+        {"a.example.:8080", "http", "a.example:8080"},
+        {"127.0.0.1.", "http", "127.0.0.1"},
+        {".", "http", "."},
+        {".:81", "http", ".:81"},
+        {"a..", "http", "a.."},
         {"[2001:DB8::1]:80", "http", "[2001:db8::1]"},
         {"[2001:DB8::1]:81", "http", "[2001:db8::1]:81"},
     };
@@ -136,6 +231,25 @@ an_authority_has_one_spelling(void **state)
             uri_authority_normalise(s, slice_of_str(rows[i].scheme), out);
         assert_slice(slice_of(out, len), rows[i].wanted);
         free(out);
+    }
+}
+
+static void
+an_absolute_name_is_told(void **state)
+{
+    static const struct {
+        const char *authority;
+        bool is_absolute;
+    } rows[] = {{"a.", true}, {"a.example.:80", true}, {"a.:", true},
+        {"a", false}, {"a:80", false}, {"a..", false}, {".", false},
+        {"", false}, {"[::1]", false}, {"[::1]:80", false}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (uri_is_absolute_name(slice_of_str(rows[i].authority)) !=
+            rows[i].is_absolute) {
+            fail_msg("%s", rows[i].authority);
+        }
     }
 }
 
@@ -207,6 +321,7 @@ authorities_are_the_same_by_host_and_port_under_their_scheme(void **state)
         {"a.example:443", "a.example:", false, true},
         {"a.example:81", "a.example:81", true, true},
         {"a.example:81", "a.example", false, false},
+        {"a.example.", "a.example", true, true},
         {"a.example", "b.example", false, false},
         {"[::1]", "[::1]:80", true, false},
         {"", "", false, false},
@@ -232,9 +347,12 @@ main(void)
             authorities_are_the_same_by_host_and_port_under_their_scheme),
         cmocka_unit_test(a_target_is_cut_at_its_first_question_mark),
         cmocka_unit_test(paths_that_two_could_read_differently_are_told),
+        cmocka_unit_test(a_target_has_one_spelling),
+        cmocka_unit_test(a_bare_percent_sign_stays_bare),
         cmocka_unit_test(an_authority_is_a_host_and_perhaps_a_port),
         cmocka_unit_test(a_host_has_255_bytes_at_most),
         cmocka_unit_test(an_authority_has_one_spelling),
+        cmocka_unit_test(an_absolute_name_is_told),
         cmocka_unit_test(a_server_is_an_url_without_a_path),
         cmocka_unit_test(what_is_no_server_is_refused),
     };

@@ -21,7 +21,7 @@ bool invalidate_is_due(enum method method, unsigned status);
 struct invalidate_base {
     struct slice scheme; /* "http" or "https" */
     struct slice host;   /* uri-host [":" port] */
-    struct slice target; /* origin-form */
+    struct slice target; /* origin-form, in its one spelling (uri.h) */
 };
 
 /*
@@ -38,9 +38,9 @@ size_t invalidate_more(const struct head *response,
     struct slice out_targets[INVALIDATE_MORE_MAX]);
 
 /*
- * One URI reference resolved against base; *out is its origin-form, a loan
- * into w. RC_REFUSED: of another origin. RC_BAD: malformed. RC_LIMIT: w is
- * full.
+ * One URI reference resolved against base; *out is its origin-form in its one
+ * spelling, a loan into w. RC_REFUSED: of another origin. RC_BAD: malformed.
+ * RC_LIMIT: w is full.
  */
 enum rc invalidate_resolve(struct slice reference,
     const struct invalidate_base *base, struct writer *w,

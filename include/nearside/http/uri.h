@@ -1,6 +1,6 @@
 /*
- * Targets and authorities, byte-exact: nothing is decoded or normalised
- * except what RFC 9110 4.2.3 and 7.1 ask for.
+ * Targets and authorities: taken apart, judged, and in the one spelling by
+ * which two are found to be the same (RFC 9110 4.2.3, RFC 3986 6.2.2).
  */
 #ifndef NEARSIDE_HTTP_URI_H
 #define NEARSIDE_HTTP_URI_H
@@ -17,10 +17,20 @@ struct slice uri_query(struct slice target);
 
 /*
  * Does the path hold something two parsers could read differently: an
- * encoded slash, backslash or dot-segment ("%2f", "%5c", "%2e"), "//", or
- * ";"? Such a target is passed on and never stored.
+ * encoded slash or backslash ("%2f", "%5c"), a dot-segment, encoded or not,
+ * "//", or ";"? Such a target is passed on and never stored.
  */
 bool uri_is_ambiguous(struct slice target);
+
+/*
+ * Writes the one spelling of a target (RFC 3986 6.2.2): encoded unreserved
+ * characters are decoded, the hex digits of all others are capitals, and
+ * dot-segments of the path are resolved after that. So it is in the query
+ * too: what an origin may read differently there is a reserved character, and
+ * those stay as they are. out holds target.len bytes and may be the target's
+ * own; returns the length, which is never more. A bare '%' stays.
+ */
+size_t uri_normalise(struct slice target, char *out);
 
 /*
  * Is s a valid uri-host [":" port] (RFC 3986 3.2.2, no userinfo)? Narrower
@@ -30,10 +40,14 @@ bool uri_is_ambiguous(struct slice target);
 bool uri_is_authority(struct slice s);
 
 /*
- * Writes the authority lower-case, without the scheme's default port and
- * without an empty port. out holds at least s.len bytes; returns the length.
+ * Writes the authority lower-case, without the scheme's default port, without
+ * an empty port and without the dot that ends an absolute name ("a.example.").
+ * out holds at least s.len bytes; returns the length.
  */
 size_t uri_authority_normalise(struct slice s, struct slice scheme, char *out);
+
+/* Is the host an absolute name (RFC 3986 3.2.2), with the root's dot? */
+bool uri_is_absolute_name(struct slice authority);
 
 /* Are both valid, and under that scheme the same host and port? */
 bool uri_is_same_authority(struct slice a, struct slice b, struct slice scheme);
