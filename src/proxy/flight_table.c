@@ -84,11 +84,13 @@ bucket_of(struct shard *shard, uint64_t hash)
 }
 
 static struct flight *
-flight_find(struct shard *shard, uint64_t hash, struct slice key)
+flight_find(
+    struct shard *shard, uint64_t hash, struct slice key, struct slice form)
 {
     LIST_EACH (link, bucket_of(shard, hash)) {
         struct flight *flight = CONTAINER_OF(link, struct flight, link);
-        if (flight->hash == hash && slice_eq(flight->key, key)) {
+        if (flight->hash == hash && slice_eq(flight->key, key) &&
+            slice_eq(flight->form, form)) {
             return flight;
         }
     }
@@ -140,24 +142,28 @@ on_waiter_message(void *ctx)
 
 /* With the lock held. One reference is the waiter's, one the owner's. */
 static struct flight *
-flight_open(struct flight_table *table, struct shard *shard, uint64_t hash,
-    struct slice key)
+flight_open(struct flight_table *table, uint64_t hash, struct slice key,
+    struct slice form)
 {
     struct flight *flight;
 
     if (atomic_load_explicit(&table->len, memory_order_relaxed) >= table->max) {
         return NULL;
     }
-    flight = malloc(sizeof(*flight) + key.len);
+    flight = malloc(sizeof(*flight) + key.len + form.len);
     if (flight == NULL) {
         return NULL;
     }
     *flight = (struct flight){.magic = FLIGHT_MAGIC, .hash = hash};
     memcpy(flight->key_bytes, key.ptr, key.len);
     flight->key = slice_of(flight->key_bytes, key.len);
+    flight->form = slice_of(flight->key_bytes + key.len, form.len);
+    if (form.len > 0) {
+        memcpy(flight->key_bytes + key.len, form.ptr, form.len);
+    }
     atomic_init(&flight->refs, 2);
     list_init(&flight->waiters);
-    list_push_front(bucket_of(shard, hash), &flight->link);
+    list_push_front(bucket_of(shard_of(table, hash), hash), &flight->link);
     atomic_fetch_add_explicit(&table->len, 1, memory_order_relaxed);
     return flight;
 }
@@ -174,8 +180,8 @@ waiter_init(struct flight_waiter *waiter, struct flight *flight)
 }
 
 enum flight_entry
-flight_enter(
-    struct flight_table *table, struct slice key, struct flight_waiter *waiter)
+flight_enter(struct flight_table *table, struct slice key, struct slice form,
+    struct flight_waiter *waiter)
 {
     uint64_t hash = hash_keyed(&table->key, key);
     struct shard *shard = shard_of(table, hash);
@@ -184,7 +190,7 @@ flight_enter(
 
     MUST_OBJ(table, TABLE_MAGIC);
     pthread_mutex_lock(&shard->lock);
-    flight = flight_find(shard, hash, key);
+    flight = flight_find(shard, hash, key, form);
     if (flight != NULL) {
         waiter_init(waiter, flight_ref(flight));
         if (flight->result.outcome == FLIGHT_PENDING) {
@@ -195,7 +201,7 @@ flight_enter(
             loop_post(waiter->loop, &waiter->message);
         }
     } else {
-        flight = flight_open(table, shard, hash, key);
+        flight = flight_open(table, hash, key, form);
         entry = flight == NULL ? FLIGHT_REFUSED : FLIGHT_OPENED;
         if (flight != NULL) {
             waiter_init(waiter, flight);
@@ -264,14 +270,15 @@ flight_doom(struct flight_table *table, struct slice key)
 {
     uint64_t hash = hash_keyed(&table->key, key);
     struct shard *shard = shard_of(table, hash);
-    struct flight *flight;
 
     MUST_OBJ(table, TABLE_MAGIC);
     pthread_mutex_lock(&shard->lock);
-    flight = flight_find(shard, hash, key);
-    if (flight != NULL) {
-        atomic_store(&flight->is_doomed, true);
-        flight_unlink(table, flight);
+    LIST_EACH (link, bucket_of(shard, hash)) {
+        struct flight *flight = CONTAINER_OF(link, struct flight, link);
+        if (flight->hash == hash && slice_eq(flight->key, key)) {
+            atomic_store(&flight->is_doomed, true);
+            flight_unlink(table, flight);
+        }
     }
     pthread_mutex_unlock(&shard->lock);
 }

@@ -60,6 +60,7 @@ struct flight {
     atomic_bool is_doomed; /* a write came: what it brings is not stored */
     uint64_t hash;
     struct slice key;
+    struct slice form;
     struct flight_result result;
     char key_bytes[];
 };
@@ -90,12 +91,12 @@ enum flight_entry {
 };
 
 /*
- * Opens a flight for key, or joins the one under way. waiter's loop,
- * on_result and ctx are set by the caller. on_result never comes from
- * inside this call.
+ * Opens a flight for that form of the key, or joins the one under way; forms
+ * are few and share a bucket. waiter's loop, on_result and ctx are set by the
+ * caller. on_result never comes from inside this call.
  */
-enum flight_entry flight_enter(
-    struct flight_table *table, struct slice key, struct flight_waiter *waiter);
+enum flight_entry flight_enter(struct flight_table *table, struct slice key,
+    struct slice form, struct flight_waiter *waiter);
 
 /*
  * The owner says what it came to; *result's references pass over. Waiters
@@ -108,7 +109,7 @@ void flight_resolve(struct flight_table *table, struct flight *flight,
 /* Nobody joins any more; those who wait go on waiting. */
 void flight_close(struct flight_table *table, struct flight *flight);
 
-/* The same for whichever flight is under way for key (a write came). */
+/* The same for all forms of key (a write came). */
 void flight_doom(struct flight_table *table, struct slice key);
 
 /*

@@ -72,14 +72,22 @@ on_result(void *ctx, const struct flight_result *result)
 }
 
 static enum flight_entry
-enter(struct rig *rig, const char *key, struct loop *loop,
-    struct waiting *waiting)
+enter_form(struct rig *rig, const char *key, const char *form,
+    struct loop *loop, struct waiting *waiting)
 {
     *waiting = (struct waiting){0};
     waiting->waiter.loop = loop;
     waiting->waiter.on_result = on_result;
     waiting->waiter.ctx = waiting;
-    return flight_enter(rig->table, slice_of_str(key), &waiting->waiter);
+    return flight_enter(
+        rig->table, slice_of_str(key), slice_of_str(form), &waiting->waiter);
+}
+
+static enum flight_entry
+enter(struct rig *rig, const char *key, struct loop *loop,
+    struct waiting *waiting)
+{
+    return enter_form(rig, key, "", loop, waiting);
 }
 
 static void
@@ -286,6 +294,39 @@ one_that_leaves_after_the_resolution_is_still_told(void **state)
 }
 
 static void
+forms_of_a_key_fly_apart_and_are_doomed_together(void **state)
+{
+    static const char *const forms[] = {"", "a", "b", "a"};
+    struct rig *rig = *state;
+    struct waiting w[6];
+
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(enter_form(rig, "k", forms[i], rig->own, &w[i]),
+            i == 3 ? FLIGHT_JOINED : FLIGHT_OPENED);
+    }
+    enter(rig, "ka", rig->own, &w[4]);
+    assert_ptr_equal(w[3].waiter.flight, w[1].waiter.flight);
+    flight_doom(rig->table, SLICE("k"));
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(atomic_load(&w[i].waiter.flight->is_doomed), i != 4);
+    }
+    assert_int_equal(flight_table_len(rig->table), 1);
+    assert_int_equal(enter_form(rig, "k", "a", rig->own, &w[5]), FLIGHT_OPENED);
+    for (size_t i = 0; i < 6; i++) {
+        struct flight *flight = w[i].waiter.flight;
+        if (w[i].waiter.is_leader) {
+            resolve_alone(rig, flight, false);
+            owner_ends(rig, flight);
+        }
+    }
+    turn(rig);
+    for (size_t i = 0; i < 6; i++) {
+        assert_int_equal(w[i].results, 1);
+        flight_unref(&w[i].waiter.flight);
+    }
+}
+
+static void
 a_doomed_flight_is_joined_no_more_and_tells_those_it_has(void **state)
 {
     struct rig *rig = *state;
@@ -466,6 +507,7 @@ main(void)
         TEST(a_late_one_joins_an_open_fill),
         TEST(one_that_left_is_not_told),
         TEST(one_that_leaves_after_the_resolution_is_still_told),
+        TEST(forms_of_a_key_fly_apart_and_are_doomed_together),
         TEST(a_doomed_flight_is_joined_no_more_and_tells_those_it_has),
         TEST(a_full_table_refuses_new_keys_only),
         TEST(of_two_threads_that_enter_at_once_one_opens),
