@@ -230,6 +230,9 @@ bool conf_title_is_same(const struct conf_route *a, const struct conf_route *b);
 /* Copies into the arena, NUL-terminated. NULL: no room. */
 const char *conf_copy(struct arena *arena, struct slice s);
 
+/* The same of a part of a target, in its one spelling (http/uri.h). */
+const char *conf_spelled(struct arena *arena, struct slice s);
+
 /* --- conf_build: a conf in the making ------------------------------------- */
 
 /* Where the options of one section stand: [index of the option] is a line. */

@@ -155,6 +155,10 @@ read_segment(struct conf_pattern *pattern, struct slice piece, bool is_last,
     struct conf_segment *segment = &pattern->segments[pattern->count];
     enum rc rc = RC_OK;
 
+    piece = slice_of_str(conf_spelled(arena, piece));
+    if (piece.ptr == NULL) {
+        return RC_NOMEM;
+    }
     segment->kind = CONF_SEGMENT_LITERAL;
     if (piece.len > 0 && piece.ptr[0] == ':') {
         segment->kind = CONF_SEGMENT_PARAM;
@@ -173,9 +177,9 @@ read_segment(struct conf_pattern *pattern, struct slice piece, bool is_last,
     if (rc != RC_OK) {
         return rc;
     }
-    segment->text = conf_copy(arena, piece);
+    segment->text = piece.ptr;
     pattern->count++;
-    return segment->text == NULL ? RC_NOMEM : RC_OK;
+    return RC_OK;
 }
 
 /* path begins with '/'. */

@@ -48,6 +48,17 @@ conf_copy(struct arena *arena, struct slice s)
     return copy;
 }
 
+const char *
+conf_spelled(struct arena *arena, struct slice s)
+{
+    char *copy = arena_alloc(arena, s.len + 1);
+
+    if (copy != NULL) {
+        copy[uri_normalise(s, copy)] = '\0';
+    }
+    return copy;
+}
+
 /* --- Numbers with units -------------------------------------------------- */
 
 struct unit {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nearside/base/check.h"
+#include "nearside/http/uri.h"
 
 void
 setup_log(const struct conf *conf, struct log_opts *out)
@@ -115,6 +116,25 @@ slices_of(
         slices[i] = slice_of_str(strings->items[i]);
     }
     return slices;
+}
+
+/* Parameters of a query, in the one spelling by which they are told. */
+static const struct slice *
+parameters_of(
+    struct arena *arena, const struct conf_strings *strings, size_t *out_len)
+{
+    struct slice *names =
+        arena_alloc(arena, strings->count * sizeof(*names) + 1);
+
+    *out_len = 0;
+    for (size_t i = 0; names != NULL && i < strings->count; i++) {
+        struct slice name = slice_of_str(strings->items[i]);
+        char *text = arena_alloc(arena, name.len);
+        if (text != NULL) {
+            names[(*out_len)++] = slice_of(text, uri_normalise(name, text));
+        }
+    }
+    return names;
 }
 
 static const struct route_segment *
@@ -282,7 +302,8 @@ setup_route(const struct conf *conf, const struct conf_route *c,
         .authorization = credential_of(c->authorization),
         .set_cookie = set_cookie_of(c->set_cookie),
     };
-    out->query_names = slices_of(arena, &c->query.names, &out->query_names_len);
+    out->query_names =
+        parameters_of(arena, &c->query.names, &out->query_names_len);
     out->credential_fields =
         slices_of(arena, &c->credential_fields, &out->credential_fields_len);
     setup_preset(c, out);

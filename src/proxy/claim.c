@@ -33,7 +33,7 @@ bool
 claim_is_due(const struct request *r)
 {
     return r->reads->stores_post && r->head->method == METHOD_POST &&
-           r->credentials.len == 0 && r->worker->redis != NULL;
+           !request_is_keyed(r) && r->worker->redis != NULL;
 }
 
 static void

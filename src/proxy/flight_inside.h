@@ -49,7 +49,9 @@ struct flight_run {
     int64_t wait_until_ms;
     int64_t wants_since_ms; /* wall: what was made before is not good enough;
                                0: anything fresh is */
-    bool is_keyed;          /* by credentials: always a variant of a record */
+    bool is_keyed;          /* by credentials or a view: always a variant of a
+                               record */
+    bool has_foreign;       /* what is there is for those who are not keyed */
     bool is_resolved;       /* whoever waits has been told */
     bool is_kept_out;       /* a new key that is not to be stored yet */
     bool is_background;     /* told of a stale entry; the run renews it */

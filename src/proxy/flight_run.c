@@ -202,6 +202,7 @@ flight_take_value(struct flight_run *run, enum rc rc, struct redis_reply *reply,
         return false;
     }
     if (request_is_foreign(entry, run->is_keyed, run->record)) {
+        run->has_foreign = true;
         entry_unref(&entry);
         return false;
     }
@@ -276,9 +277,9 @@ run_new(struct request *leader)
         .group = leader->group,
         .key = leader->key,
         .entry_key = leader->entry_key,
-        .base_key = leader->base_key,
+        .base_key = leader->keys.full,
         .base_entry_key = leader->base_entry_key,
-        .is_keyed = leader->credentials.len > 0,
+        .is_keyed = request_is_keyed(leader),
     };
     arena_init(&run->arena, RUN_ARENA_MAX);
     if (leader->wants_validated) {

@@ -118,8 +118,12 @@ names_key_of(struct flight_run *run)
 static struct slice
 max_text(struct flight_run *run)
 {
+    const struct route *route = run->route;
+    bool is_per_client = route->cookie == ROUTE_CREDENTIAL_KEY ||
+                         route->authorization == ROUTE_CREDENTIAL_KEY;
     struct flight_lease *lease = run->lease;
-    unsigned max = run->is_keyed ? 0 : run->worker->conf->limits.variants_max;
+    unsigned max =
+        is_per_client ? 0 : run->worker->conf->limits.variants_max;
     int n = snprintf(lease->max, sizeof(lease->max), "%u", max);
 
     return slice_of(lease->max, (size_t)n);
@@ -239,7 +243,8 @@ flight_store_entry(struct flight_run *run)
 }
 
 /* Markers of variants that were never stored would be as many as a client
-   likes. */
+   likes. One under the base key is for all forms: it would displace what is
+   there for others. */
 static bool
 is_new_variant(const struct flight_run *run)
 {
@@ -259,7 +264,7 @@ flight_store_marker(struct flight_run *run)
     };
 
     entry_unref(&run->entry);
-    if (!may_store(run) || is_new_variant(run) ||
+    if (!may_store(run) || is_new_variant(run) || run->has_foreign ||
         codec_encode(&parts, &run->entry) != RC_OK) {
         flight_run_end_released(run);
         return;

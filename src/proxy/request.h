@@ -19,6 +19,7 @@
 #include "proxy/fetch.h"
 #include "proxy/flight_table.h"
 #include "proxy/invalidate.h"
+#include "proxy/keys.h"
 #include "nearside/rules/policy.h"
 #include "proxy/requests.h"
 #include "proxy/source.h"
@@ -65,14 +66,11 @@ struct request {
     const struct route *reads; /* by which readers of the target are answered:
                                   route_opts, but for a write */
     size_t group;
-    struct slice host;           /* normalised */
+    struct slice host;           /* in its one spelling, as is the next */
+    struct slice normal;         /* the target */
+    struct slice sent_host;      /* as it is sent */
     struct slice target;         /* as it is sent */
-    struct slice view;           /* digest of what a trusted proxy says of the
-                                    client's; or empty */
-    struct slice credentials;    /* digest of those that the route keys, also
-                                    of none; empty: it keys none */
-    struct slice full;           /* scheme, host and target, as it is keyed */
-    struct slice base_key;       /* with the view */
+    struct keys keys;            /* keys.full is the base key */
     struct slice base_entry_key; /* in Redis */
     struct entry *record;        /* what a response varies by; a reference */
     struct entry *stale;         /* found, and not good enough; a reference */
@@ -195,10 +193,8 @@ enum rc request_origin_head(struct request *r,
     const struct request_head_opts *opts,
     struct exchange_request *out) RC_MUST_CHECK;
 
-/* Does the origin get to see that field of the client's? for_cache: of a
-   request whose answer may be stored. */
-bool request_sends(
-    struct request *r, const struct field *field, bool for_cache);
+/* How its fields are sent. for_cache: its answer may be stored. */
+struct sending request_sending(const struct request *r, bool for_cache);
 
 /*
  * Key and entry key of the variant that this request chooses by a Vary
@@ -207,9 +203,9 @@ bool request_sends(
 enum rc request_choose_variant(
     struct request *r, struct entry *record) RC_MUST_CHECK;
 
-/* Deletes all that is stored for the target, as the client sees it and as
-   nobody's proxy has spoken of it, and what else the write has made stale
-   (RFC 9111 4.4). on_done as invalidation_start tells it, for the first. */
+/* Deletes all that is stored for the target, and what else the write has made
+   stale (RFC 9111 4.4). on_done as invalidation_start tells it, for the
+   target. */
 struct invalidation *request_invalidate(
     struct request *r, void (*on_done)(void *ctx, bool is_acknowledged));
 
@@ -230,8 +226,15 @@ void request_find_client(struct request *r);
    NULL: by none. */
 const struct route *request_read_route(struct request *r, struct slice target);
 
-/* Is that stored without regard to credentials, which the route keys by now?
-   Then it is for nobody. */
+/* Is it always a variant: of its own view, or by credentials that are keyed? */
+static inline bool
+request_is_keyed(const struct request *r)
+{
+    return r->keys.view.len > 0 || r->keys.credentials.len > 0;
+}
+
+/* Is that stored without regard to what such a request is keyed by? Then it
+   is not for it. */
 static inline bool
 request_is_foreign(
     const struct entry *entry, bool is_keyed, const struct entry *record)
@@ -240,8 +243,8 @@ request_is_foreign(
            (entry->flags & (ENTRY_PASS | ENTRY_VARY_RECORD)) == 0;
 }
 
-/* target, view, credentials, key and the key in Redis, by r->reads. RC_NOMEM.
- */
+/* Keys by r->reads, the target as it is sent, and whether that is the one that
+   is keyed (policy.is_odd). RC_NOMEM. */
 enum rc request_make_keys(struct request *r) RC_MUST_CHECK;
 
 void request_hold_end(struct request *r);

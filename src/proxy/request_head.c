@@ -2,10 +2,16 @@
  * The head for the origin (RFC 9110 7.6): request line and fields written
  * anew, what ends at this hop left out, Via and the forwarding fields added.
  * Unless the peer is a trusted proxy, what it says of hosts, addresses and
- * schemes is replaced by what we know. Law: what is keyed is what is sent, so
- * Host and scheme go out in the form that the key has.
+ * schemes is replaced by what we know.
+ *
+ * Law: what is stored was sent as the key has it. The case of a host and its
+ * scheme's own port mean nothing (RFC 9110 4.2.3), not even to a signature
+ * (RFC 9421 2.2.3), so Host and scheme go out in the form of the key. Other
+ * spellings may mean something to an origin, or are signed: the target goes
+ * out in the client's bytes, and so does a host with the root's dot. Where
+ * they differ from the key, the answer is for that client alone
+ * (policy.is_odd).
  */
-#include "nearside/http/hearsay.h"
 #include "nearside/http/write.h"
 #include "proxy/options.h"
 #include "proxy/request.h"
@@ -15,67 +21,16 @@ enum {
     OWN_LINES_MAX = 640,
 };
 
-/* Has the client a say in that? A trusted proxy's word counts, but for what
-   we write ourselves, and nobody's for another method or target. A Forwarded
-   says host and scheme beside each address: it cannot be keyed and must not
-   shape what is stored. */
-static bool
-is_believed(struct request *r, const struct field *field, bool for_cache)
-{
-    switch (hearsay_of(field)) {
-    case HEARSAY_NONE:
-        return true;
-    case HEARSAY_OVERRIDE:
-        return false;
-    case HEARSAY_VIEW:
-        return r->client.is_trusted && field->id != FIELD_X_FORWARDED_PROTO;
-    case HEARSAY_ADDRESS:
-        return r->client.is_trusted && field->id != FIELD_X_FORWARDED_FOR &&
-               !(for_cache && field->id == FIELD_FORWARDED);
-    }
-    return false;
-}
-
-static bool
-is_condition(enum field_id id)
-{
-    switch ((int)id) {
-    case FIELD_IF_MATCH:
-    case FIELD_IF_MODIFIED_SINCE:
-    case FIELD_IF_NONE_MATCH:
-    case FIELD_IF_RANGE:
-    case FIELD_IF_UNMODIFIED_SINCE:
-    case FIELD_RANGE:
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* What a write brings is the API's to judge. */
-static bool
-is_ignored_credential(const struct request *r, enum field_id id)
+struct sending
+request_sending(const struct request *r, bool for_cache)
 {
-    const struct route *route = r->route_opts;
-
-    if (route == NULL || r->result == RESULT_WRITE) {
-        return false;
-    }
-    return (id == FIELD_COOKIE && route->cookie == ROUTE_CREDENTIAL_IGNORE) ||
-           (id == FIELD_AUTHORIZATION &&
-               route->authorization == ROUTE_CREDENTIAL_IGNORE);
-}
-
-bool
-request_sends(struct request *r, const struct field *field, bool for_cache)
-{
-    if (field->id == FIELD_HOST || field->id == FIELD_CONTENT_LENGTH ||
-        field->id == FIELD_EXPECT || (for_cache && is_condition(field->id)) ||
-        is_ignored_credential(r, field->id)) {
-        return false;
-    }
-    return is_believed(r, field, for_cache) &&
-           !head_is_hop_by_hop(r->head, field);
+    return (struct sending){
+        .head = r->head,
+        .route = r->result == RESULT_WRITE ? NULL : r->route_opts,
+        .is_trusted = r->client.is_trusted,
+        .for_cache = for_cache,
+    };
 }
 
 /* "for=192.0.2.1;host=h;proto=http" (RFC 7239); IPv6 in quotes. */
@@ -93,7 +48,7 @@ write_forwarded(struct writer *w, struct request *r, const char *ip)
         write_slice(w, is_v6 ? SLICE("]\"") : slice_of("", 0));
     }
     write_slice(w, SLICE(";host=\""));
-    write_slice(w, r->host);
+    write_slice(w, r->sent_host);
     write_slice(w, SLICE("\";proto="));
     write_slice(w, r->client.scheme);
     write_slice(w, SLICE("\r\n"));
@@ -144,7 +99,7 @@ write_own_lines(struct writer *w, struct request *r)
     write_forwarded_for(w, r, ip);
     write_field(w, SLICE("x-forwarded-proto"), r->client.scheme);
     if (!is_trusted || !head_has(r->head, FIELD_X_FORWARDED_HOST)) {
-        write_field(w, SLICE("x-forwarded-host"), r->host);
+        write_field(w, SLICE("x-forwarded-host"), r->sent_host);
     }
     write_forwarded(w, r, ip);
     write_via(w, r);
@@ -154,7 +109,8 @@ static size_t
 head_size(struct request *r, struct slice host, size_t extra)
 {
     size_t size = extra + r->head->method_text.len + r->target.len + host.len +
-                  2 * r->host.len + r->conf->via.len + OWN_LINES_MAX;
+                  2 * r->sent_host.len + r->conf->via.len +
+                  OWN_LINES_MAX;
 
     for (size_t i = 0; i < r->head->field_count; i++) {
         size += r->head->fields[i].name.len + r->head->fields[i].value.len + 4;
@@ -197,6 +153,7 @@ static void
 write_fields(
     struct writer *w, struct request *r, const struct request_head_opts *opts)
 {
+    const struct sending sending = request_sending(r, opts->is_for_cache);
     bool is_normal = opts->is_for_cache || opts->is_for_stored;
 
     if (is_normal && head_has(r->head, FIELD_ACCEPT_ENCODING)) {
@@ -207,7 +164,7 @@ write_fields(
         if (is_normal && field->id == FIELD_ACCEPT_ENCODING) {
             continue;
         }
-        if (request_sends(r, field, opts->is_for_cache)) {
+        if (sending_has(&sending, field)) {
             write_one(w, r, field);
         }
     }
@@ -222,7 +179,7 @@ request_origin_head(struct request *r, const struct request_head_opts *opts,
     size_t size;
     char *text;
 
-    host = host.len > 0 ? host : r->host;
+    host = host.len > 0 ? host : r->sent_host;
     size = head_size(r, host, opts->lines.len);
     text = arena_alloc(&r->arena, size);
     if (text == NULL) {

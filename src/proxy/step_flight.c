@@ -229,8 +229,9 @@ enter(struct request *r)
     r->waiter.loop = r->worker->loop;
     r->waiter.on_result = on_flight;
     r->waiter.ctx = r;
-    return flight_enter(
-        r->worker->collapse->flights, r->key, slice_of(NULL, 0), &r->waiter);
+    /* Who has a view waits for no answer that was fetched without it. */
+    return flight_enter(r->worker->collapse->flights, r->key,
+        r->record == NULL ? r->keys.view : slice_of(NULL, 0), &r->waiter);
 }
 
 /* on_flight will find the request answered, and do no more. */

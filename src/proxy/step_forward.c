@@ -25,7 +25,8 @@ on_forward_head(void *ctx, const struct head *head)
     struct fetch_plan plan = {0};
 
     r->fwd_status = head->status;
-    if (r->stale != NULL && r->head->method == METHOD_HEAD) {
+    if (r->stale != NULL && r->head->method == METHOD_HEAD &&
+        !r->policy.is_odd) {
         head_update(r, head);
     }
     if (r->result == RESULT_WRITE && r->key.len > 0) {

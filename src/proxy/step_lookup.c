@@ -10,7 +10,11 @@
 static const struct step *
 go_on(struct request *r)
 {
-    if (r->policy.is_alone || r->head->method != METHOD_GET) {
+    if (r->policy.is_odd) {
+        r->detail = "spelling";
+    }
+    if (r->policy.is_alone || r->policy.is_odd ||
+        r->head->method != METHOD_GET) {
         return request_go_forward(r);
     }
     return &step_flight;
@@ -27,12 +31,12 @@ pass_over(struct request *r, struct entry *own_entry, enum cache_fwd fwd)
 }
 
 /* May it ask the origin for others? The answer to a HEAD would be of no use
-   to them. */
+   to them, nor that to another spelling. */
 static bool
 may_renew(const struct request *r)
 {
     return r->head->method == METHOD_GET && !r->policy.reuse.only_if_cached &&
-           !r->policy.storable.no_store;
+           !r->policy.storable.no_store && !r->policy.is_odd;
 }
 
 /* Its own directives count. */
@@ -70,7 +74,7 @@ use_looked_up(struct request *r, struct entry *own_entry)
 {
     const struct step *next;
 
-    if (request_is_foreign(own_entry, r->credentials.len > 0, r->record)) {
+    if (request_is_foreign(own_entry, request_is_keyed(r), r->record)) {
         next = go_on(r);
     } else if ((own_entry->flags & ENTRY_VARY_RECORD) != 0) {
         next = request_use_record(r, own_entry, &step_lookup);

@@ -38,11 +38,26 @@ is_host_allowed(const struct proxy_conf *conf, struct slice host)
     return conf->opts.hosts_len == 0;
 }
 
+/* Host and target, as they are found and as they are sent. RC_NOMEM. */
+static enum rc
+read_target(struct request *r)
+{
+    char *host = arena_alloc(&r->arena, r->head->host.len + 1);
+
+    if (host == NULL) {
+        return RC_NOMEM;
+    }
+    r->host = slice_of(
+        host, uri_authority_normalise(r->head->host, r->client.scheme, host));
+    r->sent_host = uri_is_absolute_name(r->head->host) ? r->head->host : r->host;
+    r->target = r->head->target;
+    return keys_normalise(&r->arena, r->target, &r->normal);
+}
+
 static const struct step *
 run_receive(struct request *r)
 {
     const struct limits *limits = &r->conf->limits;
-    char *host;
 
     if (r->head->framing == FRAMING_LENGTH && limits->body_max > 0 &&
         r->head->content_length > limits->body_max) {
@@ -50,16 +65,12 @@ run_receive(struct request *r)
         return request_fail(r, 413, "body_max");
     }
     request_find_client(r);
-    host = arena_alloc(&r->arena, r->head->host.len + 1);
-    if (host == NULL) {
+    if (read_target(r) != RC_OK) {
         return request_fail(r, 503, "memory");
     }
-    r->host = slice_of(
-        host, uri_authority_normalise(r->head->host, r->client.scheme, host));
     if (!is_host_allowed(r->conf, r->host)) {
         return request_fail(r, 421, "host");
     }
-    r->target = r->head->target;
     return &step_route;
 }
 
@@ -70,7 +81,7 @@ route_write(struct request *r)
 {
     r->result = RESULT_WRITE;
     r->fwd = CACHE_FWD_METHOD;
-    r->reads = request_read_route(r, r->head->target);
+    r->reads = request_read_route(r, r->normal);
     if (r->reads == NULL ||
         (r->route_opts != NULL && r->route_opts->write == ROUTE_WRITE_PASS)) {
         return &step_forward;
@@ -98,7 +109,7 @@ run_route(struct request *r)
 
     r->group = opts->default_group;
     r->route = route_match(opts->routes, opts->routes_len, r->head->method_text,
-        r->host, uri_path(r->head->target));
+        r->host, uri_path(r->normal));
     if (r->route >= 0) {
         r->route_opts = &opts->routes[r->route];
         r->group = r->route_opts->group;
@@ -115,7 +126,7 @@ run_route(struct request *r)
     if (r->route < 0) {
         r->result = RESULT_PASS;
         r->fwd = CACHE_FWD_BYPASS;
-        r->detail = "route";
+        r->detail = uri_is_ambiguous(r->head->target) ? "target" : "route";
         reuse_read_request(r->head, false, &r->policy.reuse);
         return request_go_forward(r);
     }
@@ -138,7 +149,8 @@ run_key(struct request *r)
     }
     r->result = RESULT_MISS;
     r->fwd = CACHE_FWD_URI_MISS;
-    if (r->head->method == METHOD_HEAD || r->policy.is_particular) {
+    if (r->head->method == METHOD_HEAD || r->policy.is_particular ||
+        r->policy.is_odd) {
         return &step_lookup;
     }
     return &step_flight;

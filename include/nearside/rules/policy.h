@@ -27,6 +27,10 @@ struct policy_request {
     bool is_alone;          /* Range, only-if-cached, no-store: what is fetched
                                for it is for nobody else */
     bool has_directives;    /* that are honoured */
+    bool is_odd;            /* it is sent in another spelling than is keyed, or
+                               with more of its query: it may be answered from
+                               what is stored, and what is fetched for it is
+                               neither stored nor shared */
     struct reuse_request reuse;
     struct storable_request storable; /* slices into the head */
 };

@@ -107,7 +107,8 @@ struct route {
    empty one is any. */
 bool route_host_matches(struct slice want, struct slice host);
 
-/* The index of the first match, or -1. path is raw; host is normalised. */
+/* The index of the first match, or -1. Path and host are in their one spelling
+   (http/uri.h). */
 ptrdiff_t route_match(const struct route *routes, size_t routes_len,
     struct slice method, struct slice host, struct slice path);
 

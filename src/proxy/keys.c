@@ -1,0 +1,286 @@
+/*
+ * Laws. A response is stored under a key only if the request that brought it
+ * was sent in the spelling that the key has: another one may be answered from
+ * it, and teaches nobody anything. The query option changes both the key and
+ * the target that the origin sees.
+ *
+ * All forms of a target hang under one base key, so that a write reaches them
+ * all by one deletion. What else may change the answer and is passed on makes a
+ * variant of a Vary record there: the fields that the response varies by, what
+ * a trusted proxy says of the client's view, by which the target is another one
+ * to the client, and the credentials that the route keys.
+ */
+#include "proxy/keys.h"
+
+#include "nearside/base/check.h"
+#include "nearside/http/hearsay.h"
+#include "nearside/http/uri.h"
+#include "nearside/http/vary.h"
+#include "nearside/memory/digest.h"
+#include "nearside/memory/key.h"
+
+/* --- the target -------------------------------------------------------- */
+
+/* A target without a percent sign is its own normal form: dot-segments that
+   are not encoded are the parser's to refuse. */
+enum rc
+keys_normalise(struct arena *arena, struct slice target, struct slice *out)
+{
+    char *text;
+
+    *out = target;
+    if (slice_find(target, '%') < 0) {
+        return RC_OK;
+    }
+    text = arena_alloc(arena, target.len);
+    if (text == NULL) {
+        return RC_NOMEM;
+    }
+    *out = slice_of(text, uri_normalise(target, text));
+    return RC_OK;
+}
+
+static bool
+is_listed(const struct route *route, struct slice parameter)
+{
+    ptrdiff_t equals = slice_find(parameter, '=');
+    struct slice name = parameter;
+
+    if (equals >= 0) {
+        name.len = (size_t)equals;
+    }
+    for (size_t i = 0; i < route->query_names_len; i++) {
+        if (slice_eq(route->query_names[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No spelling has another number of parameters: '&' is reserved. */
+static void
+write_listed(struct writer *w, const struct route *route, struct slice normal,
+    struct slice spelled)
+{
+    struct slice name, parameter;
+    char separator = '?';
+
+    while (slice_split(&normal, '&', &name) &&
+           slice_split(&spelled, '&', &parameter)) {
+        if (is_listed(route, name)) {
+            write_slice(w, slice_of(&separator, 1));
+            write_slice(w, parameter);
+            separator = '&';
+        }
+    }
+}
+
+enum rc
+keys_keep(struct arena *arena, const struct route *route, struct slice normal,
+    struct slice spelled, struct slice *out)
+{
+    struct writer w;
+    char *text;
+
+    *out = spelled;
+    if (route->query == ROUTE_QUERY_ALL || uri_query(spelled).ptr == NULL) {
+        return RC_OK;
+    }
+    text = arena_alloc(arena, spelled.len + 1);
+    if (text == NULL) {
+        return RC_NOMEM;
+    }
+    w = writer_of(text, spelled.len + 1);
+    write_slice(&w, uri_path(spelled));
+    if (route->query == ROUTE_QUERY_LIST) {
+        write_listed(&w, route, uri_query(normal), uri_query(spelled));
+    }
+    MUST(!w.is_full);
+    *out = writer_slice(&w);
+    return RC_OK;
+}
+
+/* --- view and credentials ---------------------------------------------- */
+
+typedef bool (*is_digested_fn)(
+    const struct keys_from *from, const struct field *field);
+
+/* X-Forwarded-Proto is in the key as the scheme. */
+static bool
+is_view(const struct keys_from *from, const struct field *field)
+{
+    return from->is_trusted && field->id != FIELD_X_FORWARDED_PROTO &&
+           hearsay_of(field) == HEARSAY_VIEW;
+}
+
+static bool
+is_keyed_credential(const struct keys_from *from, const struct field *field)
+{
+    return (field->id == FIELD_COOKIE &&
+               from->route->cookie == ROUTE_CREDENTIAL_KEY) ||
+           (field->id == FIELD_AUTHORIZATION &&
+               from->route->authorization == ROUTE_CREDENTIAL_KEY);
+}
+
+static size_t
+digested_size(const struct keys_from *from, is_digested_fn is_digested)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < from->head->field_count; i++) {
+        const struct field *field = &from->head->fields[i];
+        if (is_digested(from, field)) {
+            size += field->name.len + field->value.len + 4;
+        }
+    }
+    return size;
+}
+
+/* A digest of those lines of the head. */
+static enum rc
+make_digest(struct arena *arena, const struct keys_from *from,
+    is_digested_fn is_digested, size_t size, struct slice *out)
+{
+    char *text = arena_alloc(arena, size + DIGEST_LEN);
+    struct writer w;
+
+    if (text == NULL) {
+        return RC_NOMEM;
+    }
+    w = writer_of(text + DIGEST_LEN, size);
+    for (size_t i = 0; i < from->head->field_count; i++) {
+        const struct field *field = &from->head->fields[i];
+        if (is_digested(from, field)) {
+            write_field_lower(&w, field->name, field->value);
+        }
+    }
+    MUST(!w.is_full);
+    digest_hex(writer_slice(&w), text);
+    *out = slice_of(text, DIGEST_LEN);
+    return RC_OK;
+}
+
+static enum rc
+make_view(struct arena *arena, const struct keys_from *from, struct slice *out)
+{
+    size_t size = from->is_trusted ? digested_size(from, is_view) : 0;
+
+    return size == 0 ? RC_OK : make_digest(arena, from, is_view, size, out);
+}
+
+/* A request without credentials gets a digest too where the route keys them:
+   its entries are not shared with anyone who has some. */
+static enum rc
+make_credentials(
+    struct arena *arena, const struct keys_from *from, struct slice *out)
+{
+    if (from->route->cookie != ROUTE_CREDENTIAL_KEY &&
+        from->route->authorization != ROUTE_CREDENTIAL_KEY) {
+        return RC_OK;
+    }
+    return make_digest(arena, from, is_keyed_credential,
+        digested_size(from, is_keyed_credential), out);
+}
+
+enum rc
+keys_make(struct arena *arena, const struct keys_from *from, struct keys *out)
+{
+    struct keys keys = {.target = from->target};
+    enum rc rc;
+
+    MUST(from->route != NULL);
+    rc =
+        keys_keep(arena, from->route, from->target, from->target, &keys.target);
+    if (rc == RC_OK) {
+        rc = make_view(arena, from, &keys.view);
+    }
+    if (rc == RC_OK) {
+        rc = make_credentials(arena, from, &keys.credentials);
+    }
+    if (rc == RC_OK) {
+        rc = key_full(arena, from->scheme, from->host, keys.target, &keys.full);
+    }
+    if (rc == RC_OK) {
+        *out = keys;
+    }
+    return rc;
+}
+
+/* --- variants by Vary (RFC 9111 4.1) ----------------------------------- */
+
+/* The names, a bit each, whose field the client sends and the origin does
+   not get: one that Connection names must not choose what others are
+   answered. */
+static unsigned
+unsent(const struct sending *sending, const struct vary *vary)
+{
+    unsigned names = 0;
+
+    for (unsigned i = 0; i < vary->count; i++) {
+        const struct field *field =
+            head_find_name(sending->head, vary_name(vary, i));
+        if (field != NULL && !sending_has(sending, field)) {
+            names |= 1U << i;
+        }
+    }
+    return names;
+}
+
+static enum rc
+write_choice(struct writer *w, const struct keys *keys,
+    const struct sending *sending, const struct keys_record *record)
+{
+    /* What the route allows was asked when the record was made. */
+    const struct vary_opts opts = {true, true, true};
+    struct vary vary;
+    enum rc rc = vary_parse(record->names, &opts, &vary);
+
+    if (rc != RC_OK) {
+        return RC_BAD;
+    }
+    write_slice(w, keys->view);
+    write_slice(w, keys->credentials);
+    write_slice(w, SLICE("\n"));
+    write_slice(w, record->generation);
+    write_slice(w, SLICE("\n"));
+    vary.unsent = unsent(sending, &vary);
+    return vary_write_variant(&vary, sending->head, w);
+}
+
+/* Room for all fields of the head joined, and normal forms, which are not
+   longer. */
+static size_t
+choice_size(const struct keys *keys, const struct head *head,
+    const struct keys_record *record)
+{
+    size_t size = keys->view.len + keys->credentials.len + record->names.len +
+                  record->generation.len + 256;
+
+    for (size_t i = 0; i < head->field_count; i++) {
+        size += head->fields[i].name.len + head->fields[i].value.len + 4;
+    }
+    return size;
+}
+
+enum rc
+keys_choose(struct arena *arena, const struct keys *keys,
+    const struct sending *sending, const struct keys_record *record,
+    struct slice *out_digest)
+{
+    size_t size = choice_size(keys, sending->head, record);
+    char *text = arena_alloc(arena, size);
+    char *digest = arena_alloc(arena, DIGEST_LEN);
+    struct writer w;
+    enum rc rc;
+
+    if (text == NULL || digest == NULL) {
+        return RC_NOMEM;
+    }
+    w = writer_of(text, size);
+    rc = write_choice(&w, keys, sending, record);
+    if (rc == RC_OK) {
+        digest_hex(writer_slice(&w), digest);
+        *out_digest = slice_of(digest, DIGEST_LEN);
+    }
+    return rc;
+}

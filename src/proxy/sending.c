@@ -1,0 +1,72 @@
+/*
+ * What of a head is passed on: not what ends at this hop, not what we write
+ * ourselves, and of what a client says of hosts, addresses and schemes only a
+ * trusted proxy's word.
+ */
+#include "proxy/sending.h"
+
+#include "nearside/base/check.h"
+#include "nearside/http/hearsay.h"
+
+/* Has the client a say in that? A trusted proxy's word counts, but for what
+   we write ourselves, and nobody's for another method or target. A Forwarded
+   says host and scheme beside each address: it cannot be keyed and must not
+   shape what is stored. */
+static bool
+is_believed(const struct sending *s, const struct field *field)
+{
+    switch (hearsay_of(field)) {
+    case HEARSAY_NONE:
+        return true;
+    case HEARSAY_OVERRIDE:
+        return false;
+    case HEARSAY_VIEW:
+        return s->is_trusted && field->id != FIELD_X_FORWARDED_PROTO;
+    case HEARSAY_ADDRESS:
+        return s->is_trusted && field->id != FIELD_X_FORWARDED_FOR &&
+               !(s->for_cache && field->id == FIELD_FORWARDED);
+    }
+    return false;
+}
+
+static bool
+is_condition(enum field_id id)
+{
+    return id == FIELD_IF_MATCH || id == FIELD_IF_MODIFIED_SINCE ||
+           id == FIELD_IF_NONE_MATCH || id == FIELD_IF_RANGE ||
+           id == FIELD_IF_UNMODIFIED_SINCE || id == FIELD_RANGE;
+}
+
+static bool
+is_ignored(const struct route *route, enum field_id id)
+{
+    return route != NULL &&
+           ((id == FIELD_COOKIE && route->cookie == ROUTE_CREDENTIAL_IGNORE) ||
+               (id == FIELD_AUTHORIZATION &&
+                   route->authorization == ROUTE_CREDENTIAL_IGNORE));
+}
+
+bool
+sending_has(const struct sending *s, const struct field *field)
+{
+    if (field->id == FIELD_HOST || field->id == FIELD_CONTENT_LENGTH ||
+        field->id == FIELD_EXPECT ||
+        (s->for_cache && is_condition(field->id)) ||
+        is_ignored(s->route, field->id)) {
+        return false;
+    }
+    return is_believed(s, field) && !head_is_hop_by_hop(s->head, field);
+}
+
+bool
+sending_is_more(const struct sending *s, const struct sending *than)
+{
+    MUST(s->head == than->head);
+    for (size_t i = 0; i < s->head->field_count; i++) {
+        const struct field *field = &s->head->fields[i];
+        if (sending_has(s, field) && !sending_has(than, field)) {
+            return true;
+        }
+    }
+    return false;
+}
