@@ -29,11 +29,24 @@ struct claim {
     struct policy_verdict verdict;
 };
 
+/* Is it sent as a GET with its key is, but for method and content? What the
+   origin is told beyond that may be in the answer, and is not in the key. */
+static bool
+is_sent_as_get(const struct request *r)
+{
+    const struct sending post = request_sending(r, false);
+    struct sending get = request_sending(r, true);
+
+    get.route = r->reads;
+    return !r->policy.is_odd && !request_is_keyed(r) &&
+           r->group == r->reads->group && !sending_is_more(&post, &get);
+}
+
 bool
 claim_is_due(const struct request *r)
 {
     return r->reads->stores_post && r->head->method == METHOD_POST &&
-           !request_is_keyed(r) && r->worker->redis != NULL;
+           r->worker->redis != NULL && is_sent_as_get(r);
 }
 
 static void

@@ -5,7 +5,7 @@ import unittest
 
 from lib import Nearside, wait_until
 from lib.caching import (CachingTest, FRESH, STALE, Said, cache_control)
-from lib.scripted import Steps, together
+from lib.scripted import Steps, conf, together
 
 TAG = ("ETag", '"v1"')
 
@@ -141,15 +141,21 @@ class Head(CachingTest):
 
 class Post(CachingTest):
     routes = ('route "/c/*" { ttl = 60s  store_post = on }\n'
+              'route "/nobody/*" { ttl = 60s  store_post = on'
+              '  cookie = ignore  authorization = ignore }\n'
+              'route "/pq/*" { ttl = 60s  store_post = on'
+              '  query = { "currency" } }\n'
+              'route "/p0/*" { ttl = 60s  store_post = on  query = none }\n'
               'route "/off/*" { ttl = 60s }\n')
 
-    def post(self, target, *fields, location=None, **more):
+    def post(self, target, *fields, location=None, request=None, host="test",
+             **more):
         """A POST whose answer names its own target, unless told otherwise."""
         said = [f for f in fields]
         if location != "":
             said.append(("Content-Location", location or target))
         self.says(*said, **more)
-        return self.get(target, method="POST", body=b"x")
+        return self.get(target, request, method="POST", body=b"x", host=host)
 
     def assert_no_lease(self, target):
         wait_until(lambda: self.redis("KEYS", f"ns:l:*{target}}}*") == [],
@@ -188,6 +194,37 @@ class Post(CachingTest):
                 self.assertEqual(got.cache_status, "nearside; fwd=method")
                 self.assert_no_lease(target)
                 self.assertIsNone(self.value(target))
+
+    def test_what_a_get_of_its_key_would_not_have_told_the_origin(self):
+        """The answer may be made of it, and is for everybody."""
+        for base, query, request, host in (
+                ("/nobody", "", {"Authorization": "Basic YTph"}, "test"),
+                ("/nobody", "", {"Cookie": "u=alice"}, "test"),
+                ("/pq", "?currency=EUR&debug=1", None, "test"),
+                ("/pq", "?debug=1", None, "test"),
+                ("/p0", "?debug=1", None, "test"),
+                ("/c", "/%61", None, "test"),
+                ("/c", "/%c3%a9", None, "test"),
+                ("/c", "", {"If-None-Match": '"x"'}, "test"),
+                ("/c", "", {"Range": "bytes=0-1"}, "test"),
+                ("/c", "", None, "test.")):
+            target = self.target(base)
+            with self.subTest(target=target + query, request=request):
+                got = self.post(target + query, FRESH, request=request,
+                                host=host)
+                self.assertEqual(got.cache_status, "nearside; fwd=method")
+                for name, value in (request or {}).items():
+                    self.assertEqual(
+                        self.origin.requests[-1].fields[name], value)
+                self.assert_no_lease(target)
+                self.assertEqual(self.redis("KEYS", f"ns:*{target}*"), [])
+        for target in (self.target("/nobody"), self.target("/p0"),
+                       self.target("/pq") + "?currency=EUR"):
+            first = self.post(target, FRESH)
+            self.assertEqual(first.cache_status,
+                             "nearside; fwd=method; stored")
+            self.wait_stored(target)
+            self.assert_hit(self.get(target), first)
 
     def test_without_the_option_none_is(self):
         target = self.target("/off")
@@ -319,6 +356,27 @@ class Post(CachingTest):
         bodies = {got.body for got in together(6, ask)}
         self.assertEqual(bodies, {b"POST"})
         self.assert_asked(target, 1)
+
+
+class PostElsewhere(CachingTest):
+    """A GET of the key goes to the API, some POSTs to another origin."""
+
+    @classmethod
+    def make_conf(cls):
+        return conf(cls.origin.url, f"""
+            origin other {{ servers = {{ "{cls.origin.url}" }} }}
+            defaults {{ origin = api  ttl = 60s  store_post = on }}
+            route "POST /two/*" {{ origin = other }}
+            route "POST /one/*" {{ }}
+            route "/*" {{ }}
+            """, redis=cls.redis)
+
+    def test_what_another_origin_has_answered_is_not_stored(self):
+        for base, is_stored in (("/two", False), ("/one", True)):
+            target = self.target(base)
+            self.says(FRESH, ("Content-Location", target))
+            got = self.get(target, method="POST", body=b"x")
+            self.assertEqual("; stored" in got.cache_status, is_stored)
 
 
 if __name__ == "__main__":
