@@ -19,7 +19,7 @@
 #include "proxy/fetch.h"
 #include "proxy/flight_table.h"
 #include "proxy/invalidate.h"
-#include "proxy/keys.h"
+#include "nearside/rules/keys.h"
 #include "nearside/rules/policy.h"
 #include "proxy/requests.h"
 #include "proxy/source.h"

@@ -2,7 +2,7 @@
  * What a request is keyed by, and what of it is sent: tables of heads, parsed
  * from text.
  */
-#include "proxy/keys.h"
+#include "nearside/rules/keys.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,8 +5,8 @@
  * a moment in, a verdict out. Where a verdict is no, it says why in a word
  * for Cache-Status.
  */
-#ifndef PROXY_POLICY_H
-#define PROXY_POLICY_H
+#ifndef NEARSIDE_RULES_POLICY_H
+#define NEARSIDE_RULES_POLICY_H
 
 #include "nearside/http/head.h"
 #include "nearside/http/reuse.h"

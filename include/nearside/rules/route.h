@@ -2,8 +2,8 @@
  * Routes: which requests are ours to answer, and how. The first route that
  * matches a request counts; what none matches passes through.
  */
-#ifndef NEARSIDE_PROXY_ROUTE_H
-#define NEARSIDE_PROXY_ROUTE_H
+#ifndef NEARSIDE_RULES_ROUTE_H
+#define NEARSIDE_RULES_ROUTE_H
 
 #include <stdbool.h>
 #include <stdint.h>

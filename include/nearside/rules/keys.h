@@ -3,11 +3,11 @@
  * head and who sent it in, slices in an arena out. Every function that takes
  * an arena gives RC_NOMEM.
  */
-#ifndef PROXY_KEYS_H
-#define PROXY_KEYS_H
+#ifndef NEARSIDE_RULES_KEYS_H
+#define NEARSIDE_RULES_KEYS_H
 
 #include "nearside/base/arena.h"
-#include "proxy/sending.h"
+#include "nearside/rules/sending.h"
 
 /* What they are made from. Loans. */
 struct keys_from {

@@ -3,7 +3,7 @@
  * ourselves, and of what a client says of hosts, addresses and schemes only a
  * trusted proxy's word.
  */
-#include "proxy/sending.h"
+#include "nearside/rules/sending.h"
 
 #include "nearside/base/check.h"
 #include "nearside/http/hearsay.h"

@@ -2,8 +2,8 @@
  * Which of a request's fields the origin gets to see (RFC 9110 7.6). Pure: a
  * head, a route and who sent it in, a verdict on each field out.
  */
-#ifndef PROXY_SENDING_H
-#define PROXY_SENDING_H
+#ifndef NEARSIDE_RULES_SENDING_H
+#define NEARSIDE_RULES_SENDING_H
 
 #include "nearside/http/head.h"
 #include "nearside/rules/route.h"

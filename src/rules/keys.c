@@ -10,7 +10,7 @@
  * a trusted proxy says of the client's view, by which the target is another one
  * to the client, and the credentials that the route keys.
  */
-#include "proxy/keys.h"
+#include "nearside/rules/keys.h"
 
 #include "nearside/base/check.h"
 #include "nearside/http/hearsay.h"
