@@ -36,7 +36,7 @@ static void
 account_metrics(struct request *r, int64_t took_us)
 {
     const struct requests *requests = r->worker->request->requests;
-    size_t row = r->route >= 0 ? (size_t)r->route : requests->routes_len;
+    size_t row = r->q->row >= 0 ? (size_t)r->q->row : requests->routes_len;
 
     metric_inc(
         r->worker->block, requests->by_result[row * RESULT_COUNT + r->result]);
@@ -59,16 +59,16 @@ account_access(struct request *r, int64_t took_us)
     const struct proxy_access access = {
         .wall_ms = worker_wall_ms(r->worker) - took_us / 1000,
         .took_us = took_us,
-        .peer = r->client.peer,
-        .method = r->head->method_text,
-        .target = r->head->target,
-        .minor = r->head->minor,
-        .host = r->head->host,
-        .referer = value_of(r->head, FIELD_REFERER),
-        .user_agent = value_of(r->head, FIELD_USER_AGENT),
+        .peer = r->q->client.peer,
+        .method = r->q->head->method_text,
+        .target = r->q->head->target,
+        .minor = r->q->head->minor,
+        .host = r->q->head->host,
+        .referer = value_of(r->q->head, FIELD_REFERER),
+        .user_agent = value_of(r->q->head, FIELD_USER_AGENT),
         .status = r->status,
         .bytes = r->sent,
-        .route = r->route >= 0 ? r->route_opts->title : slice_of(NULL, 0),
+        .route = r->q->row >= 0 ? r->q->route->title : slice_of(NULL, 0),
         .result = result_text(r->result),
         .tier = tier_text(r->tier),
         .detail = r->detail,

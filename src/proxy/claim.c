@@ -29,24 +29,11 @@ struct claim {
     struct policy_verdict verdict;
 };
 
-/* Is it sent as a GET with its key is, but for method and content? What the
-   origin is told beyond that may be in the answer, and is not in the key. */
-static bool
-is_sent_as_get(const struct request *r)
-{
-    const struct sending post = request_sending(r, false);
-    struct sending get = request_sending(r, true);
-
-    get.route = r->reads;
-    return !r->policy.is_odd && !request_is_keyed(r) &&
-           r->group == r->reads->group && !sending_is_more(&post, &get);
-}
-
 bool
 claim_is_due(const struct request *r)
 {
-    return r->reads->stores_post && r->head->method == METHOD_POST &&
-           r->worker->redis != NULL && is_sent_as_get(r);
+    return r->q->reads->stores_post && r->q->head->method == METHOD_POST &&
+           r->worker->redis != NULL && question_is_sent_as_get(r->q);
 }
 
 static void
@@ -63,13 +50,13 @@ static const struct step *
 run_claim(struct request *r)
 {
     struct claim *claim = arena_zalloc(&r->arena, sizeof(*claim));
-    char *lease = arena_alloc(&r->arena, r->entry_key.len);
+    char *lease = arena_alloc(&r->arena, r->q->entry_key.len);
 
     if (claim == NULL || lease == NULL) {
         return &step_forward;
     }
-    key_lease_of(r->entry_key, r->conf->prefix, lease);
-    claim->lease_key = slice_of(lease, r->entry_key.len);
+    key_lease_of(r->q->entry_key, r->q->conf->prefix, lease);
+    claim->lease_key = slice_of(lease, r->q->entry_key.len);
     claim->guard =
         slice_of(claim->token, tier_make_token(r->worker->tier, claim->token));
     snprintf(claim->px, sizeof(claim->px), "%d", LEASE_MS);
@@ -82,7 +69,7 @@ run_claim(struct request *r)
     claim->is_held = true; /* until the reply says that it is not */
     r->claim = claim;
     r->call = (struct redis_call){.on_reply = on_claimed, .ctx = r};
-    redis_send(r->worker->redis, &r->call, r->entry_key, 6, claim->argv);
+    redis_send(r->worker->redis, &r->call, r->q->entry_key, 6, claim->argv);
     return NULL;
 }
 
@@ -90,10 +77,10 @@ run_claim(struct request *r)
 static void
 read_policy(struct request *r, struct policy_request *out)
 {
-    policy_read(r->reads, r->head, false, out);
+    policy_read(r->q->reads, r->q->head, false, out);
     out->storable.method = METHOD_POST;
-    out->storable.scheme = r->client.scheme;
-    out->storable.target = r->target;
+    out->storable.scheme = r->q->client.scheme;
+    out->storable.target = r->q->target;
 }
 
 struct fetch_plan
@@ -103,7 +90,7 @@ claim_on_head(struct request *r, const struct head *response)
     struct policy_request policy;
     struct judging judging = {
         .worker = r->worker,
-        .route = r->reads,
+        .route = r->q->reads,
         .request = &policy,
         .arena = &r->arena,
     };
@@ -152,7 +139,7 @@ claim_on_end(struct request *r, enum fill_state state)
 {
     struct claim *claim = r->claim;
     int64_t now_ms = worker_wall_ms(r->worker);
-    struct encoding encoding = {.key = r->key};
+    struct encoding encoding = {.key = r->q->key};
     struct entry *entry;
     int64_t px_ms;
 
@@ -169,7 +156,7 @@ claim_on_end(struct request *r, enum fill_state state)
     put_start(r->worker,
         &(struct put_opts){
             .script = &r->worker->tier->scripts->fill,
-            .keys = {r->entry_key, claim->lease_key},
+            .keys = {r->q->entry_key, claim->lease_key},
             .guard = claim->guard,
             .px_ms = px_ms,
         },

@@ -23,8 +23,8 @@ enum {
 static enum route_cache_status
 wanted(const struct request *r)
 {
-    return r->route_opts == NULL ? ROUTE_CACHE_STATUS_ON
-                                 : r->route_opts->cache_status;
+    return r->q->route == NULL ? ROUTE_CACHE_STATUS_ON
+                               : r->q->route->cache_status;
 }
 
 static int64_t
@@ -41,7 +41,7 @@ static void
 write_hit_status(struct writer *w, struct request *r)
 {
     write_slice(w, SLICE("cache-status: "));
-    write_slice(w, r->conf->member);
+    write_slice(w, r->q->conf->member);
     write_slice(w, SLICE("; hit; ttl="));
     write_u64(w, (uint64_t)ttl_s_of(r));
     write_slice(w, SLICE("; detail="));
@@ -64,7 +64,7 @@ write_cache_status(struct writer *w, struct request *r)
         return;
     }
     status = (struct cache_status){
-        .name = r->conf->name,
+        .name = r->q->conf->name,
         .is_hit = r->hit != NULL && r->fwd == CACHE_FWD_NONE,
         .fwd = r->fwd,
         .fwd_status = r->fwd_status != r->response.status ? r->fwd_status : 0,
@@ -73,7 +73,7 @@ write_cache_status(struct writer *w, struct request *r)
         .is_stored = r->is_stored,
         .collapsed =
             r->is_collapsed ? CACHE_COLLAPSED_YES : CACHE_COLLAPSED_NONE,
-        .key = how == ROUTE_CACHE_STATUS_KEY ? r->key : slice_of(NULL, 0),
+        .key = how == ROUTE_CACHE_STATUS_KEY ? r->q->key : slice_of(NULL, 0),
         .detail = slice_of_str(r->detail),
     };
     cache_status_write_line(w, &status);
@@ -100,7 +100,7 @@ open_extra(struct request *r, struct writer *w)
 {
     /* In a string, a quote of the key is escaped. */
     size_t size = wanted(r) == ROUTE_CACHE_STATUS_KEY
-                      ? EXTRA_MAX + 2 * r->key.len
+                      ? EXTRA_MAX + 2 * r->q->key.len
                       : EXTRA_MAX;
     char *text = arena_alloc(&r->arena, size);
 
@@ -165,13 +165,13 @@ make_range(struct request *r, struct writer *extra, struct slice *body)
 {
     struct range range;
 
-    switch (range_evaluate(r->head, body->len, &range)) {
+    switch (range_evaluate(r->q->head, body->len, &range)) {
     case RANGE_WHOLE:
         break;
     case RANGE_PART:
         r->response.status = 206;
         /* Who has the other part has the fields (RFC 9110 15.3.7). */
-        if (head_has(r->head, FIELD_IF_RANGE)) {
+        if (head_has(r->q->head, FIELD_IF_RANGE)) {
             r->response.fields = not_modified_fields(r);
         }
         range_write(extra, &range, body->len);
@@ -202,7 +202,7 @@ answer_condition(struct request *r, struct writer *extra, struct slice *body)
         .received_s = r->hit->created_ms / 1000,
     };
 
-    switch (condition_evaluate(r->head, &stored, now_ms / 1000)) {
+    switch (condition_evaluate(r->q->head, &stored, now_ms / 1000)) {
     case CONDITION_NOT_MODIFIED:
         make_not_modified(r);
         break;
@@ -241,17 +241,17 @@ run_deliver_entry(struct request *r)
         .has_length = true,
         .length = entry->body.len,
         .has_body =
-            status_has_body(entry->status) && r->head->method != METHOD_HEAD,
+            status_has_body(entry->status) && r->q->head->method != METHOD_HEAD,
         .source = &r->source,
     };
-    if (has_condition(r->head)) {
+    if (has_condition(r->q->head)) {
         answer_condition(r, &w, &body);
     }
     source_of_bytes(&r->source, r->response.has_body ? body : SLICE(""));
     if (r->response.status != 416) {
         write_age(&w, age_s_of(r, entry->created_ms));
     }
-    write_field(&w, SLICE("via"), r->conf->via);
+    write_field(&w, SLICE("via"), r->q->conf->via);
     write_cache_status(&w, r);
     close_extra(r, &w);
     respond(r);
@@ -275,14 +275,14 @@ run_deliver_fill(struct request *r)
         .fields = message->fields,
         .has_length = message->has_length,
         .length = message->length,
-        .has_body =
-            status_has_body(message->status) && r->head->method != METHOD_HEAD,
+        .has_body = status_has_body(message->status) &&
+                    r->q->head->method != METHOD_HEAD,
         .end = r->response.end,
         .source = &r->source,
     };
     write_age(
         &w, r->created_ms > 0 ? age_s_of(r, r->created_ms) : message->age_s);
-    write_field(&w, SLICE("via"), r->conf->via);
+    write_field(&w, SLICE("via"), r->q->conf->via);
     write_cache_status(&w, r);
     close_extra(r, &w);
     respond(r);
@@ -312,7 +312,7 @@ static void
 write_proxy_status(struct writer *w, struct request *r)
 {
     const struct proxy_status status = {
-        .name = r->conf->name,
+        .name = r->q->conf->name,
         .error = slice_of_str(r->error != ORIGIN_ERROR_NONE
                                   ? origin_error_type(r->error)
                                   : own_error_type(r)),
@@ -379,7 +379,7 @@ run_deliver_error(struct request *r)
                         "cache-control: no-store\r\n"),
         .has_length = true,
         .length = body.len,
-        .has_body = r->head->method != METHOD_HEAD,
+        .has_body = r->q->head->method != METHOD_HEAD,
         .source = &r->source,
         .end = refuses(status) ? RESPONSE_REFUSES : RESPONSE_KEEPS,
     };
@@ -390,7 +390,7 @@ run_deliver_error(struct request *r)
             write_field(&w, SLICE("retry-after"), SLICE("1"));
         }
         if (status == 405) {
-            request_write_allow(&w, r->route_opts);
+            request_write_allow(&w, r->q->route);
         }
         write_proxy_status(&w, r);
         close_extra(r, &w);

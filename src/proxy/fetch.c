@@ -286,22 +286,34 @@ static const struct exchange_callbacks exchange_callbacks = {
 };
 
 enum rc
-fetch_start(struct fetch *fetch, struct worker *worker, size_t group,
-    const struct exchange_request *request,
-    const struct fetch_callbacks *callbacks, void *ctx)
+fetch_start(
+    struct fetch *fetch, struct worker *worker, const struct fetch_opts *opts)
 {
+    const struct question *q = opts->q;
+    struct exchange_request request = {
+        .method = q->head->method,
+        .framing = q->has_body ? q->head->framing : FRAMING_NONE,
+        .content_length = q->head->content_length,
+        .is_idempotent = policy_is_idempotent(q->head->method),
+    };
+
     MUST_OBJ(worker, WORKER_MAGIC);
-    MUST(group < worker->conf->opts.groups_len);
+    MUST_OBJ(q, QUESTION_MAGIC);
+    MUST(q->group < worker->conf->opts.groups_len);
+    if (origin_head_write(q, &opts->head, opts->arena, &request.head) !=
+        RC_OK) {
+        return RC_NOMEM;
+    }
     *fetch = (struct fetch){
         .magic = FETCH_MAGIC,
         .worker = worker,
-        .callbacks = callbacks,
-        .ctx = ctx,
-        .method = request->method,
+        .callbacks = opts->callbacks,
+        .ctx = opts->ctx,
+        .method = request.method,
         .start_us = worker_now_us(worker),
     };
     fetch->exchange = exchange_start(
-        worker->pools[group], request, &exchange_callbacks, fetch);
+        worker->pools[q->group], &request, &exchange_callbacks, fetch);
     return fetch->exchange == NULL ? RC_NOMEM : RC_OK;
 }
 

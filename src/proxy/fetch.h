@@ -8,6 +8,7 @@
 
 #include "nearside/http/targeted.h"
 #include "nearside/origin/exchange.h"
+#include "nearside/rules/origin_head.h"
 #include "proxy/fill.h"
 
 struct worker;
@@ -47,11 +48,19 @@ struct fetch {
     int64_t head_us; /* 0: no head yet */
 };
 
-/* RC_NOMEM: nothing has begun and no callback comes. request->head is
-   borrowed until on_fill or on_error. */
-enum rc fetch_start(struct fetch *fetch, struct worker *worker, size_t group,
-    const struct exchange_request *request,
-    const struct fetch_callbacks *callbacks, void *ctx) RC_MUST_CHECK;
+struct fetch_opts {
+    const struct question *q;     /* borrowed for the call */
+    struct origin_head_opts head; /* borrowed for the call */
+    struct arena
+        *arena; /* takes the origin's head; until on_fill or on_error */
+    const struct fetch_callbacks *callbacks;
+    void *ctx;
+};
+
+/* Asks the question's origin. RC_NOMEM: nothing has begun and no callback
+   comes. */
+enum rc fetch_start(struct fetch *fetch, struct worker *worker,
+    const struct fetch_opts *opts) RC_MUST_CHECK;
 
 /* Gives up what is under way and the reference to the fill; readers see it
    fail. Harmless on a fetch that never began. */

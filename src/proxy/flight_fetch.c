@@ -18,7 +18,7 @@ on_interim(void *ctx, const struct head *head)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
-    request_interim(run->leader, head);
+    flight_interim(run->flight, head);
 }
 
 static struct judging
@@ -26,8 +26,8 @@ judging_of(struct flight_run *run)
 {
     return (struct judging){
         .worker = run->worker,
-        .route = run->route,
-        .request = &run->policy,
+        .route = run->q->reads,
+        .request = &run->q->policy,
         .arena = &run->arena,
         .is_delivered = true,
         .request_ms = run->request_ms,
@@ -76,7 +76,7 @@ encode_validated(struct flight_run *run)
         .status = run->stale->status,
         .origin_cost_ms =
             (uint32_t)((run->fetch.head_us - run->fetch.start_us) / 1000),
-        .key = run->key,
+        .key = run->q->key,
     };
 
     return encode_renewed(&encoding, run->renewal, run->stale, &run->entry);
@@ -134,8 +134,8 @@ on_head(void *ctx, const struct head *head)
         return (struct fetch_plan){0};
     }
     verdict_of_response(&judging, head, run->verdict);
-    if (run->verdict->is_storable && run->record == NULL &&
-        (run->verdict->vary.count > 0 || run->is_keyed) &&
+    if (run->verdict->is_storable && run->q->record == NULL &&
+        (run->verdict->vary.count > 0 || question_is_keyed(run->q)) &&
         flight_make_record(run) != RC_OK) {
         run->verdict->is_storable = false;
         run->verdict->detail = "memory";
@@ -144,7 +144,7 @@ on_head(void *ctx, const struct head *head)
         .is_kept = run->verdict->is_storable,
         .drops_set_cookie =
             run->verdict->is_storable && run->verdict->drops_set_cookie,
-        .withheld = policy_withheld(run->route),
+        .withheld = policy_withheld(run->q->reads),
     };
 }
 
@@ -162,8 +162,8 @@ tell_stale(struct flight_run *run)
     };
 
     if (run->stale == NULL ||
-        !policy_allows_on_error(run->route, run->stale,
-            run->wants_since_ms > 0 ? &run->policy.reuse : NULL, now_ms)) {
+        !policy_allows_on_error(run->q->reads, run->stale,
+            run->wants_since_ms > 0 ? &run->q->policy.reuse : NULL, now_ms)) {
         return false;
     }
     result.entry = run->stale;
@@ -220,10 +220,10 @@ tell_fill(struct flight_run *run, struct fill *fill)
         .detail = v->detail,
     };
 
-    if (run->variant_key.len > 0) {
+    if (run->variant != NULL) {
         result.record = entry_ref(run->entry);
         memcpy(result.variant,
-            run->variant_key.ptr + run->variant_key.len - DIGEST_LEN,
+            run->variant->key.ptr + run->variant->key.len - DIGEST_LEN,
             DIGEST_LEN);
     }
     flight_tell(run, &result, may_be_joined(run));
@@ -263,7 +263,6 @@ on_fill(void *ctx, struct fill *fill)
         return;
     }
     tell_fill(run, fill);
-    request_unref(&run->leader);
 }
 
 static void
@@ -350,33 +349,21 @@ validators_of(struct flight_run *run)
     return w.is_full ? slice_of(NULL, 0) : writer_slice(&w);
 }
 
-/* The leader's memory goes once the head is there; the store comes later. */
-static enum rc
-keep_keys(struct flight_run *run)
-{
-    struct slice *const keys[] = {
-        &run->key, &run->entry_key, &run->base_key, &run->base_entry_key};
-    enum rc rc = RC_OK;
-
-    for (size_t i = 0; i < ARRAY_LEN(keys) && rc == RC_OK; i++) {
-        rc = arena_copy(&run->arena, *keys[i], keys[i]);
-    }
-    return rc;
-}
-
 void
 flight_fetch(struct flight_run *run)
 {
-    struct request_head_opts opts = {
-        .is_for_cache = true, .lines = validators_of(run)};
-    struct exchange_request request;
+    const struct fetch_opts opts = {
+        .q = run->q,
+        .head = {.is_for_cache = true, .lines = validators_of(run)},
+        .arena = &run->arena,
+        .callbacks = &fetch_callbacks,
+        .ctx = run,
+    };
 
     run->request_ms = worker_wall_ms(run->worker);
     run->verdict = arena_zalloc(&run->arena, sizeof(*run->verdict));
-    if (run->verdict == NULL || keep_keys(run) != RC_OK ||
-        request_origin_head(run->leader, &opts, &request) != RC_OK ||
-        fetch_start(&run->fetch, run->worker, run->group, &request,
-            &fetch_callbacks, run) != RC_OK) {
+    if (run->verdict == NULL ||
+        fetch_start(&run->fetch, run->worker, &opts) != RC_OK) {
         loop_defer(run->worker->loop, &run->failed);
         return;
     }

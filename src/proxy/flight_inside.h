@@ -26,21 +26,11 @@ struct flight_run {
     uint32_t magic;
     struct list link; /* worker's */
     struct worker *worker;
-    struct flight *flight;  /* a reference */
-    struct request *leader; /* a reference, until the head has come */
-    const struct route *route;
-    struct policy_request policy;
-    size_t group;
-    struct arena arena; /* what the lease and the fetch need */
-    struct slice key;   /* the leader's, as are the others, until the fetch */
-    struct slice entry_key;
-    /* Of a variant: the record that names what varies, and where it is. */
-    struct entry *record;
-    struct slice base_key;
-    struct slice base_entry_key;
-    /* Of a response that turned out to vary: the leader's variant. */
-    struct slice variant_key;
-    struct slice variant_entry_key;
+    struct flight *flight;    /* a reference */
+    struct question *q;       /* a reference */
+    struct arena arena;       /* what the lease and the fetch need */
+    struct question *variant; /* of a response that turned out to vary; a
+                                 reference */
 
     struct redis_call get;
     struct flight_lease *lease; /* in the arena; NULL: none was wanted */
@@ -49,8 +39,6 @@ struct flight_run {
     int64_t wait_until_ms;
     int64_t wants_since_ms; /* wall: what was made before is not good enough;
                                0: anything fresh is */
-    bool is_keyed;          /* by credentials or a view: always a variant of a
-                               record */
     bool has_foreign;       /* what is there is for those who are not keyed */
     bool is_resolved;       /* whoever waits has been told */
     bool is_kept_out;       /* a new key that is not to be stored yet */

@@ -108,13 +108,13 @@ static bool
 make_lease(struct flight_run *run)
 {
     struct flight_lease *lease = arena_zalloc(&run->arena, sizeof(*lease));
-    char *key = arena_alloc(&run->arena, run->entry_key.len);
+    char *key = arena_alloc(&run->arena, run->q->entry_key.len);
 
     if (lease == NULL || key == NULL) {
         return false;
     }
-    key_lease_of(run->entry_key, run->worker->conf->prefix, key);
-    lease->key = slice_of(key, run->entry_key.len);
+    key_lease_of(run->q->entry_key, run->worker->conf->prefix, key);
+    lease->key = slice_of(key, run->q->entry_key.len);
     lease->token = slice_of(lease->token_text,
         tier_make_token(run->worker->tier, lease->token_text));
     run->lease = lease;
@@ -141,7 +141,7 @@ flight_lease(struct flight_run *run)
     argv[3] = SLICE("NX");
     argv[4] = SLICE("PX");
     argv[5] = lease_ms_text(lease);
-    redis_send(run->worker->redis, &lease->call, run->entry_key, 6, argv);
+    redis_send(run->worker->redis, &lease->call, run->q->entry_key, 6, argv);
     flight_send_get(run, on_get);
 }
 

@@ -51,9 +51,9 @@ flight_run_end(struct flight_run *run)
     entry_unref(&run->entry);
     entry_unref(&run->second);
     entry_unref(&run->stale);
-    entry_unref(&run->record);
     flight_close(run->worker->collapse->flights, run->flight);
-    request_unref(&run->leader);
+    question_unref(&run->variant);
+    question_unref(&run->q);
     flight_unref(&run->flight);
     list_remove(&run->link);
     arena_fini(&run->arena);
@@ -166,7 +166,7 @@ is_usable(struct flight_run *run, struct entry *entry, int64_t now_ms)
     /* Of the same millisecond it may have been made before. */
     return (run->wants_since_ms == 0 ||
                entry->created_ms > run->wants_since_ms) &&
-           policy_reuse(run->route, entry, NULL, now_ms) == REUSE_FRESH;
+           policy_reuse(run->q->reads, entry, NULL, now_ms) == REUSE_FRESH;
 }
 
 static void
@@ -178,8 +178,8 @@ keep_stale(struct flight_run *run, struct entry *own_entry, int64_t now_ms)
         return;
     }
     run->stale = own_entry;
-    if (!run->is_resolved &&
-        policy_reuse(run->route, own_entry, NULL, now_ms) == REUSE_BACKGROUND) {
+    if (!run->is_resolved && policy_reuse(run->q->reads, own_entry, NULL,
+                                 now_ms) == REUSE_BACKGROUND) {
         go_on_in_background(run);
     }
 }
@@ -197,11 +197,11 @@ flight_take_value(struct flight_run *run, enum rc rc, struct redis_reply *reply,
         return false;
     }
     value = redis_reply_take(reply, &len);
-    if (codec_decode(value, len, run->key, &entry) != RC_OK) {
+    if (codec_decode(value, len, run->q->key, &entry) != RC_OK) {
         worker_count(run->worker, COUNTER_VALUES_BAD);
         return false;
     }
-    if (request_is_foreign(entry, run->is_keyed, run->record)) {
+    if (request_is_foreign(run->q, entry)) {
         run->has_foreign = true;
         entry_unref(&entry);
         return false;
@@ -219,8 +219,8 @@ flight_send_get(struct flight_run *run, redis_reply_fn on_reply)
 {
     run->get =
         (struct redis_call){.on_reply = on_reply, .ctx = run, .retries = true};
-    redis_send(run->worker->redis, &run->get, run->entry_key, 2,
-        (const struct slice[]){SLICE("GET"), run->entry_key});
+    redis_send(run->worker->redis, &run->get, run->q->entry_key, 2,
+        (const struct slice[]){SLICE("GET"), run->q->entry_key});
 }
 
 /* In a flood of new keys this one may have come to be used once only: then
@@ -231,7 +231,7 @@ is_kept_out(struct flight_run *run)
     struct worker *w = run->worker;
 
     if (run->stale == NULL && !doorkeeper_admits(w->collapse->doorkeeper,
-                                  run->key, worker_now_ms(w))) {
+                                  run->q->key, worker_now_ms(w))) {
         worker_count_limit(w, LIMIT_NEW_KEYS);
         run->is_kept_out = true;
     }
@@ -262,7 +262,7 @@ on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
 /* --- start ------------------------------------------------------------- */
 
 static struct flight_run *
-run_new(struct request *leader)
+run_new(struct worker *worker, struct question *q, bool wants_validated)
 {
     struct flight_run *run = malloc(sizeof(*run));
 
@@ -271,49 +271,37 @@ run_new(struct request *leader)
     }
     *run = (struct flight_run){
         .magic = RUN_MAGIC,
-        .worker = leader->worker,
-        .route = leader->route_opts,
-        .policy = leader->policy,
-        .group = leader->group,
-        .key = leader->key,
-        .entry_key = leader->entry_key,
-        .base_key = leader->keys.full,
-        .base_entry_key = leader->base_entry_key,
-        .is_keyed = request_is_keyed(leader),
+        .worker = worker,
+        .q = question_ref(q),
     };
     arena_init(&run->arena, RUN_ARENA_MAX);
-    if (leader->wants_validated) {
-        run->wants_since_ms = worker_wall_ms(run->worker);
+    if (wants_validated) {
+        run->wants_since_ms = worker_wall_ms(worker);
     }
-    if (leader->record != NULL) {
-        run->record = entry_ref(leader->record);
-    }
-    loop_timer_init(&run->timer, run->worker->loop, on_failed, run);
+    loop_timer_init(&run->timer, worker->loop, on_failed, run);
     loop_task_init(&run->failed, on_failed, run);
     list_init(&run->link);
-    list_push_back(&run->worker->collapse->runs, &run->link);
+    list_push_back(&worker->collapse->runs, &run->link);
     return run;
 }
 
 void
-flight_run_start(struct request *leader, struct flight *flight)
+flight_run_start(struct worker *worker, struct question *q,
+    struct flight *own_flight, bool wants_validated)
 {
-    struct flight_run *run = run_new(leader);
+    struct flight_run *run = run_new(worker, q, wants_validated);
 
     if (run == NULL) {
-        struct flight *own = flight;
-        worker_count_limit(leader->worker, LIMIT_MEMORY);
-        flight_resolve(leader->worker->collapse->flights, flight,
+        worker_count_limit(worker, LIMIT_MEMORY);
+        flight_resolve(worker->collapse->flights, own_flight,
             &(struct flight_result){
                 .outcome = FLIGHT_ALONE, .detail = "memory"},
             false);
-        flight_unref(&own);
+        flight_unref(&own_flight);
         return;
     }
-    run->flight = flight;
-    request_ref(leader);
-    run->leader = leader;
-    if (run->worker->redis == NULL) {
+    run->flight = own_flight;
+    if (worker->redis == NULL) {
         flight_fetch(run);
     } else {
         flight_send_get(run, on_lookup);

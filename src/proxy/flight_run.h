@@ -1,19 +1,22 @@
-/* The owner's side of a flight: what it does until there is a result. */
+/* The owner's side of a flight: what it does until there is an answer. */
 #ifndef PROXY_FLIGHT_RUN_H
 #define PROXY_FLIGHT_RUN_H
 
+#include <stdbool.h>
+
 struct flight;
-struct request;
+struct question;
 struct worker;
 
 /*
- * Flies the flight that `leader` has just opened: shared tier, lease,
- * origin, store. Takes over the opener's reference of the flight; keeps the
- * leader's memory until the origin has been asked.
+ * Flies a flight that has just been opened for the question: shared tier,
+ * lease, origin, store. Takes over the opener's reference of the flight.
+ * wants_validated: what was stored before now is not good enough.
  */
-void flight_run_start(struct request *leader, struct flight *flight);
+void flight_run_start(struct worker *worker, struct question *q,
+    struct flight *own_flight, bool wants_validated);
 
-/* The worker ends: all its flights end with RC_CANCELLED. */
+/* The worker ends, and all its flights do: who waits for one goes on alone. */
 void flight_runs_free(struct worker *worker);
 
 #endif

@@ -75,7 +75,7 @@ px_text(struct flight_run *run, int64_t px_ms)
 static void
 send_fill(struct flight_run *run, int64_t px_ms)
 {
-    const struct slice argv[] = {run->entry_key, run->lease->key,
+    const struct slice argv[] = {run->q->entry_key, run->lease->key,
         run->lease->token, run->entry->blob, px_text(run, px_ms)};
 
     send_script(
@@ -86,8 +86,8 @@ send_fill(struct flight_run *run, int64_t px_ms)
 static void
 send_record(struct flight_run *run, int64_t px_ms)
 {
-    const struct slice argv[] = {run->entry_key, run->lease->key,
-        run->variant_entry_key, run->lease->token, run->entry->blob,
+    const struct slice argv[] = {run->q->entry_key, run->lease->key,
+        run->variant->entry_key, run->lease->token, run->entry->blob,
         px_text(run, px_ms), run->second->blob};
 
     send_script(run, &run->worker->tier->scripts->fill_record, argv, 3,
@@ -99,7 +99,8 @@ send_record(struct flight_run *run, int64_t px_ms)
 static struct slice
 names_key_of(struct flight_run *run)
 {
-    size_t size = run->base_entry_key.len + 7 + run->record->body.len;
+    size_t size =
+        question_base(run->q)->entry_key.len + 7 + run->q->record->body.len;
     char *text = arena_alloc(&run->arena, size);
     struct writer w;
 
@@ -107,9 +108,9 @@ names_key_of(struct flight_run *run)
         return slice_of(NULL, 0);
     }
     w = writer_of(text, size);
-    write_slice(&w, run->base_entry_key);
+    write_slice(&w, question_base(run->q)->entry_key);
     write_slice(&w, SLICE(":names:"));
-    write_slice(&w, run->record->body);
+    write_slice(&w, run->q->record->body);
     return writer_slice(&w);
 }
 
@@ -118,12 +119,11 @@ names_key_of(struct flight_run *run)
 static struct slice
 max_text(struct flight_run *run)
 {
-    const struct route *route = run->route;
+    const struct route *route = run->q->reads;
     bool is_per_client = route->cookie == ROUTE_CREDENTIAL_KEY ||
                          route->authorization == ROUTE_CREDENTIAL_KEY;
     struct flight_lease *lease = run->lease;
-    unsigned max =
-        is_per_client ? 0 : run->worker->conf->limits.variants_max;
+    unsigned max = is_per_client ? 0 : run->worker->conf->limits.variants_max;
     int n = snprintf(lease->max, sizeof(lease->max), "%u", max);
 
     return slice_of(lease->max, (size_t)n);
@@ -133,9 +133,9 @@ max_text(struct flight_run *run)
 static void
 send_variant(struct flight_run *run, int64_t px_ms)
 {
-    const struct slice argv[] = {run->entry_key, run->lease->key,
-        run->base_entry_key, names_key_of(run), run->lease->token,
-        run->entry->blob, px_text(run, px_ms), run->record->blob,
+    const struct slice argv[] = {run->q->entry_key, run->lease->key,
+        question_base(run->q)->entry_key, names_key_of(run), run->lease->token,
+        run->entry->blob, px_text(run, px_ms), run->q->record->blob,
         max_text(run)};
 
     if (argv[3].len == 0) {
@@ -171,11 +171,11 @@ may_store(struct flight_run *run)
 bool
 flight_fits_record(const struct flight_run *run)
 {
-    if (run->record == NULL) {
-        return run->verdict->vary.count == 0 || run->variant_key.len > 0;
+    if (run->q->record == NULL) {
+        return run->verdict->vary.count == 0 || run->variant != NULL;
     }
     return run->verdict->vary.count == 0 ||
-           slice_eq(vary_text(&run->verdict->vary), run->record->note);
+           slice_eq(vary_text(&run->verdict->vary), run->q->record->note);
 }
 
 /* The origin varies by something else now: the record goes, and with it all
@@ -183,8 +183,9 @@ flight_fits_record(const struct flight_run *run)
 static void
 drop_record(struct flight_run *run)
 {
-    struct invalidation *i = invalidation_start(run->worker, run->base_key,
-        run->base_entry_key, &(struct invalidation_opts){0});
+    struct invalidation *i =
+        invalidation_start(run->worker, question_base(run->q)->key,
+            question_base(run->q)->entry_key, &(struct invalidation_opts){0});
 
     (void)i;
     flight_run_end_released(run);
@@ -199,7 +200,7 @@ store(struct flight_run *run)
         flight_run_end_released(run);
     } else if (run->second != NULL) {
         send_record(run, px_ms);
-    } else if (run->record != NULL) {
+    } else if (run->q->record != NULL) {
         send_variant(run, px_ms);
     } else {
         send_fill(run, px_ms);
@@ -209,7 +210,7 @@ store(struct flight_run *run)
 void
 flight_store_fill(struct flight_run *run)
 {
-    bool is_new = run->variant_key.len > 0;
+    bool is_new = run->variant != NULL;
     enum rc rc;
 
     if (!may_store(run)) {
@@ -220,8 +221,8 @@ flight_store_fill(struct flight_run *run)
         drop_record(run);
         return;
     }
-    rc = is_new ? encode(run, run->variant_key, &run->second)
-                : encode(run, run->key, &run->entry);
+    rc = is_new ? encode(run, run->variant->key, &run->second)
+                : encode(run, run->q->key, &run->entry);
     if (rc != RC_OK) {
         worker_count_limit(run->worker, LIMIT_MEMORY);
         flight_run_end_released(run);
@@ -248,7 +249,7 @@ flight_store_entry(struct flight_run *run)
 static bool
 is_new_variant(const struct flight_run *run)
 {
-    return run->record != NULL && run->stale == NULL;
+    return run->q->record != NULL && run->stale == NULL;
 }
 
 void
@@ -260,7 +261,7 @@ flight_store_marker(struct flight_run *run)
         .created_ms = now_ms,
         .fresh_until_ms = now_ms + PASS_MARKER_MS,
         .stale_until_ms = now_ms + PASS_MARKER_MS,
-        .key = run->key,
+        .key = run->q->key,
     };
 
     entry_unref(&run->entry);
@@ -283,7 +284,7 @@ flight_make_record(struct flight_run *run)
         .created_ms = run->response_ms,
         .fresh_until_ms = run->response_ms + RECORD_MS,
         .stale_until_ms = run->response_ms + RECORD_MS,
-        .key = run->key,
+        .key = run->q->key,
         .note = vary_text(&run->verdict->vary),
         .body = slice_of(generation, GENERATION_LEN),
     };
@@ -294,17 +295,9 @@ flight_make_record(struct flight_run *run)
     }
     rc = codec_encode(&parts, &run->entry);
     if (rc == RC_OK) {
-        rc = request_choose_variant(run->leader, run->entry);
-    }
-    if (rc == RC_OK) {
-        rc = arena_copy(&run->arena, run->leader->key, &run->variant_key);
-    }
-    if (rc == RC_OK) {
-        rc = arena_copy(
-            &run->arena, run->leader->entry_key, &run->variant_entry_key);
+        rc = question_vary(run->q, run->entry, &run->variant);
     }
     if (rc != RC_OK) {
-        run->variant_key = slice_of(NULL, 0);
         entry_unref(&run->entry);
     }
     return rc;

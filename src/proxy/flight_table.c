@@ -140,9 +140,9 @@ on_waiter_message(void *ctx)
     waiter_tell(ctx);
 }
 
-/* With the lock held. One reference is the waiter's, one the owner's. */
+/* With the lock held. One reference is the owner's. */
 static struct flight *
-flight_open(struct flight_table *table, uint64_t hash, struct slice key,
+flight_add(struct flight_table *table, uint64_t hash, struct slice key,
     struct slice form)
 {
     struct flight *flight;
@@ -161,7 +161,7 @@ flight_open(struct flight_table *table, uint64_t hash, struct slice key,
     if (form.len > 0) {
         memcpy(flight->key_bytes + key.len, form.ptr, form.len);
     }
-    atomic_init(&flight->refs, 2);
+    atomic_init(&flight->refs, 1);
     list_init(&flight->waiters);
     list_push_front(bucket_of(shard_of(table, hash), hash), &flight->link);
     atomic_fetch_add_explicit(&table->len, 1, memory_order_relaxed);
@@ -201,16 +201,46 @@ flight_enter(struct flight_table *table, struct slice key, struct slice form,
             loop_post(waiter->loop, &waiter->message);
         }
     } else {
-        flight = flight_open(table, hash, key, form);
+        flight = flight_add(table, hash, key, form);
         entry = flight == NULL ? FLIGHT_REFUSED : FLIGHT_OPENED;
         if (flight != NULL) {
-            waiter_init(waiter, flight);
+            waiter_init(waiter, flight_ref(flight));
             waiter->is_leader = true;
+            flight->leader = waiter;
             list_push_back(&flight->waiters, &waiter->link);
         }
     }
     pthread_mutex_unlock(&shard->lock);
     return entry;
+}
+
+enum flight_entry
+flight_open(struct flight_table *table, struct slice key, struct slice form,
+    struct flight **out)
+{
+    uint64_t hash = hash_keyed(&table->key, key);
+    struct shard *shard = shard_of(table, hash);
+    enum flight_entry entry = FLIGHT_JOINED;
+
+    MUST_OBJ(table, TABLE_MAGIC);
+    pthread_mutex_lock(&shard->lock);
+    if (flight_find(shard, hash, key, form) == NULL) {
+        *out = flight_add(table, hash, key, form);
+        entry = *out == NULL ? FLIGHT_REFUSED : FLIGHT_OPENED;
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return entry;
+}
+
+void
+flight_interim(struct flight *flight, const struct head *head)
+{
+    struct flight_waiter *leader = flight->leader;
+
+    MUST_OBJ(flight, FLIGHT_MAGIC);
+    if (leader != NULL && leader->on_interim != NULL) {
+        leader->on_interim(leader->ctx, head);
+    }
 }
 
 static void
@@ -227,7 +257,7 @@ flight_resolve(struct flight_table *table, struct flight *flight,
     const struct flight_result *own_result, bool keeps_open)
 {
     struct shard *shard = shard_of(table, flight->hash);
-    struct flight_waiter *leader = NULL;
+    struct flight_waiter *leader = flight->leader;
     struct list *link;
 
     MUST_OBJ(flight, FLIGHT_MAGIC);
@@ -242,13 +272,12 @@ flight_resolve(struct flight_table *table, struct flight *flight,
         struct flight_waiter *waiter =
             CONTAINER_OF(link, struct flight_waiter, link);
         waiter->has_result = true;
-        if (waiter->is_leader) {
-            leader = waiter;
-        } else {
+        if (!waiter->is_leader) {
             loop_post(waiter->loop, &waiter->message);
         }
     }
     pthread_mutex_unlock(&shard->lock);
+    flight->leader = NULL;
     if (leader != NULL) {
         waiter_tell(leader);
     }
@@ -293,6 +322,9 @@ flight_leave(struct flight_table *table, struct flight_waiter *waiter)
     is_waiting = !waiter->has_result;
     list_remove(&waiter->link);
     pthread_mutex_unlock(&shard->lock);
+    if (is_waiting && waiter->is_leader) {
+        waiter->flight->leader = NULL;
+    }
     if (is_waiting) {
         flight_unref(&waiter->flight);
     }

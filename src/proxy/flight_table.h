@@ -16,6 +16,7 @@
 struct entry;
 struct fill;
 struct flight_table;
+struct head;
 
 /* What a flight came to. */
 enum flight_outcome {
@@ -57,6 +58,7 @@ struct flight {
     _Atomic uint32_t refs;
     struct list link; /* table's bucket; unlinked: nobody joins any more */
     struct list waiters;
+    struct flight_waiter *leader; /* while it waits; its own loop's alone */
     atomic_bool is_doomed; /* a write came: what it brings is not stored */
     uint64_t hash;
     struct slice key;
@@ -74,6 +76,8 @@ struct flight_waiter {
     bool is_leader;  /* it opened the flight, on its owner's loop */
     bool is_late;    /* what it joined had been resolved before it came */
     bool has_result; /* resolved, on_result is due; guarded by the lock */
+    /* A 1xx response for the leader, before its result; NULL: not wanted. */
+    void (*on_interim)(void *ctx, const struct head *head);
     /* On the waiter's loop, once, unless it left before. The result stays
        until flight_unref(&waiter->flight). */
     void (*on_result)(void *ctx, const struct flight_result *result);
@@ -97,6 +101,15 @@ enum flight_entry {
  */
 enum flight_entry flight_enter(struct flight_table *table, struct slice key,
     struct slice form, struct flight_waiter *waiter);
+
+/* Opens one that nobody waits for; *out is the owner's reference. JOINED:
+   there is one under way. */
+enum flight_entry flight_open(struct flight_table *table, struct slice key,
+    struct slice form, struct flight **out);
+
+/* Passes a 1xx response of the origin on to the leader, if it still waits. On
+   the owner's loop. */
+void flight_interim(struct flight *flight, const struct head *head);
 
 /*
  * The owner says what it came to; *result's references pass over. Waiters

@@ -21,7 +21,7 @@ static void
 drop(struct request *r)
 {
     struct invalidation *i = invalidation_start(
-        r->worker, r->key, r->entry_key, &(struct invalidation_opts){0});
+        r->worker, r->q->key, r->q->entry_key, &(struct invalidation_opts){0});
 
     invalidation_forget(&i);
 }
@@ -31,8 +31,8 @@ static bool
 varies_alike(const struct request *r, const struct policy_verdict *verdict)
 {
     return verdict->vary.count == 0 ||
-           (r->record != NULL &&
-               slice_eq(vary_text(&verdict->vary), r->record->note));
+           (r->q->record != NULL &&
+               slice_eq(vary_text(&verdict->vary), r->q->record->note));
 }
 
 static void
@@ -41,7 +41,7 @@ replace(struct request *r, const struct renewal *renewal, int64_t now_ms)
     const struct encoding encoding = {
         .verdict = &renewal->verdict,
         .status = r->stale->status,
-        .key = r->key,
+        .key = r->q->key,
     };
     struct slice old = r->stale->blob;
     struct entry *entry;
@@ -53,7 +53,7 @@ replace(struct request *r, const struct renewal *renewal, int64_t now_ms)
     put_start(r->worker,
         &(struct put_opts){
             .script = &r->worker->tier->scripts->replace,
-            .keys = {r->entry_key},
+            .keys = {r->q->entry_key},
             .guard = slice_of(old.ptr + old.len - SUM_LEN, SUM_LEN),
             .px_ms = renewal->verdict.stale_until_ms - now_ms,
         },
@@ -64,11 +64,11 @@ replace(struct request *r, const struct renewal *renewal, int64_t now_ms)
 static void
 freshen(struct request *r, const struct head *response)
 {
-    struct policy_request as_get = r->policy;
+    struct policy_request as_get = r->q->policy;
     int64_t now_ms = worker_wall_ms(r->worker);
     const struct judging judging = {
         .worker = r->worker,
-        .route = r->route_opts,
+        .route = r->q->route,
         .request = &as_get,
         .arena = &r->arena,
         .request_ms = now_ms - (r->fetch.head_us - r->fetch.start_us) / 1000,

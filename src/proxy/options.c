@@ -7,30 +7,11 @@
 #include "proxy/options.h"
 
 #include "nearside/http/write.h"
+#include "nearside/rules/hops.h"
 
 enum {
     OWN_LINES_MAX = 512,
 };
-
-enum rc
-options_hops(const struct head *head, uint64_t *out_hops)
-{
-    const struct field *field = head_find(head, FIELD_MAX_FORWARDS);
-    enum rc rc;
-
-    if (head->method != METHOD_OPTIONS || field == NULL) {
-        return RC_MISS;
-    }
-    if (head_find_next(head, field) != NULL) {
-        return RC_BAD;
-    }
-    rc = slice_to_u64(field->value, UINT32_MAX, out_hops);
-    if (rc == RC_LIMIT) {
-        *out_hops = UINT32_MAX; /* as far as we can count (7.6.2) */
-        return RC_OK;
-    }
-    return rc;
-}
 
 /* We are the last: there is nothing to say but what a route lets through. */
 static const struct step *
@@ -39,11 +20,11 @@ run_options(struct request *r)
     char *text = arena_alloc(&r->arena, OWN_LINES_MAX);
     struct writer w = writer_of(text, OWN_LINES_MAX);
 
-    MUST(r->head->method == METHOD_OPTIONS);
+    MUST(r->q->head->method == METHOD_OPTIONS);
     if (text == NULL) {
         return request_fail(r, 503, "memory");
     }
-    request_write_allow(&w, r->route_opts);
+    request_write_allow(&w, r->q->route);
     if (w.is_full) {
         w = writer_of(text, OWN_LINES_MAX);
     }
@@ -66,7 +47,7 @@ const struct step *
 options_route(struct request *r)
 {
     uint64_t hops;
-    enum rc rc = options_hops(r->head, &hops);
+    enum rc rc = hops_of(r->q->head, &hops);
 
     r->result = RESULT_PASS;
     if (rc == RC_OK && hops == 0) {

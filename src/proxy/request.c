@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "nearside/base/log.h"
+#include "nearside/http/write.h"
 #include "proxy/claim.h"
 #include "proxy/collapse.h"
 
@@ -57,53 +57,35 @@ to_free_list(struct request_worker *q, struct request *r)
     q->free_len++;
 }
 
-/* A head that could not be read says nothing. */
-static const struct head *
-copy_head(struct arena *arena, const struct request_opts *opts)
-{
-    static const struct head nothing = {.minor = 1};
-    struct head *head;
-
-    if (opts->head == NULL) {
-        return &nothing;
-    }
-    return head_copy(opts->head, opts->raw, arena, &head) == RC_OK ? head
-                                                                   : NULL;
-}
-
 struct request *
 request_new(struct worker *worker, struct stream *stream,
     const struct request_opts *opts)
 {
-    struct request *r = from_free_list(worker->request);
+    struct request_worker *all = worker->request;
+    struct request *r = from_free_list(all);
     struct arena arena;
-    const struct head *head;
 
     MUST_OBJ(worker, WORKER_MAGIC);
+    MUST_OBJ(all, REQUEST_WORKER_MAGIC);
     if (r == NULL) {
         return NULL;
     }
     arena = r->arena;
-    head = copy_head(&arena, opts);
     *r = (struct request){
         .magic = REQUEST_MAGIC,
         .refs = 1,
         .worker = worker,
         .stream = stream,
         .arena = arena,
-        .head = head,
-        .client.peer = opts->peer,
-        .has_body = opts->has_body,
-        .route = -1,
+        .q = question_new(&all->questions, worker->conf, &opts->question),
         .result = RESULT_ERROR,
         .start_us = opts->start_us,
     };
     list_init(&r->holder);
-    if (head == NULL) {
-        to_free_list(worker->request, r);
+    if (r->q == NULL) {
+        to_free_list(all, r);
         return NULL;
     }
-    r->conf = proxy_conf_ref(worker->conf);
     return r;
 }
 
@@ -128,11 +110,9 @@ request_unref(struct request **pr)
         return;
     }
     MUST(r->stream == NULL);
-    /* A flight may have chosen a variant for a leader that had gone. */
-    entry_unref(&r->record);
     MUST(r->stale == NULL);
     MUST(r->hit == NULL);
-    proxy_conf_unref(&r->conf);
+    question_unref(&r->q);
     to_free_list(r->worker->request, r);
 }
 
@@ -153,7 +133,6 @@ request_drop(struct request *r)
     claim_drop(r);
     entry_unref(&r->hit);
     entry_unref(&r->stale);
-    entry_unref(&r->record);
 }
 
 /* --- running ----------------------------------------------------------- */
@@ -179,6 +158,48 @@ request_fail(struct request *r, unsigned status, const char *detail)
     return &step_deliver_error;
 }
 
+enum rc
+request_choose_variant(struct request *r, struct entry *record)
+{
+    struct question *variant;
+    enum rc rc = question_vary(r->q, record, &variant);
+
+    if (rc == RC_OK) {
+        question_unref(&r->q);
+        r->q = variant;
+    }
+    return rc;
+}
+
+void
+request_interim(struct request *r, const struct head *head)
+{
+    size_t size = 0;
+    struct writer w;
+    char *text;
+
+    if (r->stream == NULL || r->status != 0) {
+        return;
+    }
+    for (size_t i = 0; i < head->field_count; i++) {
+        size += head->fields[i].name.len + head->fields[i].value.len + 4;
+    }
+    text = arena_alloc(&r->arena, size + 1);
+    if (text == NULL) {
+        return; /* a hint less, and the answer all the same */
+    }
+    w = writer_of(text, size);
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct field *field = &head->fields[i];
+        /* A length there would be none of ours (RFC 9110 8.6). */
+        if (field->id != FIELD_CONTENT_LENGTH &&
+            !head_is_hop_by_hop(head, field)) {
+            write_field_lower(&w, field->name, field->value);
+        }
+    }
+    r->stream->ops->interim(r->stream, head->status, writer_slice(&w));
+}
+
 /* --- what the stream tells --------------------------------------------- */
 
 void
@@ -186,7 +207,7 @@ request_start(struct request *r)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->step == NULL);
-    request_run(r, &step_receive);
+    request_run(r, &step_ask);
 }
 
 void
@@ -256,8 +277,8 @@ request_invalidate_unheard(struct request *r)
 {
     struct invalidation *i;
 
-    if (r->result != RESULT_WRITE || r->key.len == 0 || r->fwd_status != 0 ||
-        (r->has_body && !r->is_body_done) || !fetch_is_active(&r->fetch)) {
+    if (r->result != RESULT_WRITE || r->q->key.len == 0 || r->fwd_status != 0 ||
+        (r->q->has_body && !r->is_body_done) || !fetch_is_active(&r->fetch)) {
         return;
     }
     i = request_invalidate(r, NULL);
@@ -287,6 +308,7 @@ request_worker_new(const struct requests *requests, struct worker *worker)
     q->magic = REQUEST_WORKER_MAGIC;
     q->requests = requests;
     list_init(&q->free);
+    question_pool_init(&q->questions);
     list_init(&q->holders);
     worker->request = q;
     return q;
@@ -309,6 +331,7 @@ request_worker_free(struct request_worker **pq)
         arena_fini(&r->arena);
         free(r);
     }
+    question_pool_fini(&q->questions);
     q->magic = 0;
     free(q);
 }

@@ -19,8 +19,7 @@
 #include "proxy/fetch.h"
 #include "proxy/flight_table.h"
 #include "proxy/invalidate.h"
-#include "nearside/rules/keys.h"
-#include "nearside/rules/policy.h"
+#include "nearside/rules/question.h"
 #include "proxy/requests.h"
 #include "proxy/source.h"
 #include "proxy/stream.h"
@@ -29,21 +28,6 @@
 
 struct request;
 struct step;
-
-struct request_head_opts {
-    bool is_for_cache;  /* the response is for everybody: this client's
-                           conditions stay behind */
-    bool is_for_stored; /* or says something of what is stored: what chooses a
-                           variant is sent as it was chosen by */
-    struct slice lines; /* further field lines */
-};
-
-/* Whom the request comes from, after trusted proxies have been heard. */
-struct request_client {
-    struct address peer;
-    bool is_trusted;     /* the peer is one of trusted_proxies */
-    struct slice scheme; /* "http" or "https" */
-};
 
 struct request {
     uint32_t magic;
@@ -54,36 +38,14 @@ struct request {
     const struct step *step;
     struct arena arena;
 
-    struct proxy_conf *conf; /* the snapshot it is served by; a reference */
-    const struct head *head; /* a copy, in the arena */
-    struct request_client client;
-    bool has_body;
+    struct question *q; /* what is asked; a reference */
     bool is_body_done;
 
-    /* What is asked for. */
-    ptrdiff_t route; /* index, or -1 */
-    const struct route *route_opts;
-    const struct route *reads; /* by which readers of the target are answered:
-                                  route_opts, but for a write */
-    size_t group;
-    struct slice host;           /* in its one spelling, as is the next */
-    struct slice normal;         /* the target */
-    struct slice sent_host;      /* as it is sent */
-    struct slice target;         /* as it is sent */
-    struct keys keys;            /* keys.full is the base key */
-    struct slice base_entry_key; /* in Redis */
-    struct entry *record;        /* what a response varies by; a reference */
-    struct entry *stale;         /* found, and not good enough; a reference */
-    bool wants_validated;        /* a fresh one is not good enough either */
-    struct slice key;            /* of the variant by it, or the base's */
-    struct slice entry_key;
+    struct entry *stale;      /* found, and not good enough; a reference */
+    bool wants_validated;     /* a fresh one is not good enough either */
     bool is_invalidation_due; /* a write has succeeded */
-    unsigned more_len;        /* what else it has made stale */
-    struct {
-        struct slice key;
-        struct slice entry_key;
-    } more[INVALIDATE_MORE_MAX];
-    struct policy_request policy;
+    struct stale_targets *made_stale; /* what else it has made stale; in the
+                                         arena; NULL: nothing */
 
     /* What it waits for, or has got. */
     struct flight_waiter waiter;
@@ -117,10 +79,7 @@ struct request {
 
 /* What a stream knows of a request. */
 struct request_opts {
-    const struct head *head; /* copied; NULL: it could not be read */
-    struct slice raw;        /* the bytes that the head's slices lie in */
-    bool has_body;           /* content follows */
-    struct address peer;
+    struct question_opts question;
     int64_t start_us; /* when its first byte came */
 };
 
@@ -164,9 +123,7 @@ struct step {
     const struct step *(*run)(struct request *r);
 };
 
-extern const struct step step_receive;
-extern const struct step step_route;
-extern const struct step step_key;
+extern const struct step step_ask;
 extern const struct step step_lookup;
 extern const struct step step_flight;
 extern const struct step step_forward;
@@ -185,24 +142,6 @@ const struct step *request_fail(
 /* Lets go of whatever is waited for. */
 void request_drop(struct request *r);
 
-/*
- * The origin's request head (request line and fields, RFC 9110 7.6), in the
- * request's arena. RC_NOMEM.
- */
-enum rc request_origin_head(struct request *r,
-    const struct request_head_opts *opts,
-    struct exchange_request *out) RC_MUST_CHECK;
-
-/* How its fields are sent. for_cache: its answer may be stored. */
-struct sending request_sending(const struct request *r, bool for_cache);
-
-/*
- * Key and entry key of the variant that this request chooses by a Vary
- * record, which it keeps a reference of. RC_NOMEM; RC_BAD: no such record.
- */
-enum rc request_choose_variant(
-    struct request *r, struct entry *record) RC_MUST_CHECK;
-
 /* Deletes all that is stored for the target, and what else the write has made
    stale (RFC 9111 4.4). on_done as invalidation_start tells it, for the
    target. */
@@ -219,34 +158,21 @@ void request_write_allow(struct writer *w, const struct route *route);
 /* Passes a 1xx response of the origin on to a client that knows them. */
 void request_interim(struct request *r, const struct head *head);
 
-/* Who the client is, and by which scheme it came (request_client.c). */
-void request_find_client(struct request *r);
-
-/* The route by which a GET of that target is answered from what is stored;
-   NULL: by none. */
-const struct route *request_read_route(struct request *r, struct slice target);
-
-/* Is it always a variant: of its own view, or by credentials that are keyed? */
-static inline bool
-request_is_keyed(const struct request *r)
-{
-    return r->keys.view.len > 0 || r->keys.credentials.len > 0;
-}
-
 /* Is that stored without regard to what such a request is keyed by? Then it
    is not for it. */
 static inline bool
-request_is_foreign(
-    const struct entry *entry, bool is_keyed, const struct entry *record)
+request_is_foreign(const struct question *q, const struct entry *entry)
 {
-    return is_keyed && record == NULL &&
+    return question_is_keyed(q) && q->record == NULL &&
            (entry->flags & (ENTRY_PASS | ENTRY_VARY_RECORD)) == 0;
 }
 
-/* Keys by r->reads, the target as it is sent, and whether that is the one that
-   is keyed (policy.is_odd). RC_NOMEM. */
-enum rc request_make_keys(struct request *r) RC_MUST_CHECK;
+/* From now on it asks for the variant that it chooses by a record. RC_NOMEM;
+   RC_BAD: no such record. */
+enum rc request_choose_variant(
+    struct request *r, struct entry *record) RC_MUST_CHECK;
 
+/* Lets go of what its client holds. */
 void request_hold_end(struct request *r);
 
 /* Metrics and the access line, once, when the request is over. */
@@ -261,6 +187,7 @@ struct request_worker {
     const struct requests *requests;
     struct list free;
     unsigned free_len;
+    struct question_pool questions;
     struct list holders; /* requests whose clients hold much, longest first */
     uint64_t held;       /* bytes, by them */
 };

@@ -24,7 +24,7 @@ weight_of(const struct request *r)
     } else if (reader->fill != NULL) {
         weight = fill_due(reader) / fill_sharers(reader->fill);
     }
-    return weight > r->conf->limits.buffer_max ? weight : 0;
+    return weight > r->q->conf->limits.buffer_max ? weight : 0;
 }
 
 void
@@ -52,7 +52,7 @@ void
 request_on_blocked(struct request *r)
 {
     struct request_worker *q = r->worker->request;
-    uint64_t share = r->conf->limits.held_max / r->worker->workers_len;
+    uint64_t share = r->q->conf->limits.held_max / r->worker->workers_len;
     uint64_t weight = weight_of(r);
 
     MUST_OBJ(r, REQUEST_MAGIC);

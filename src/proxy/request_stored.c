@@ -8,11 +8,11 @@
 bool
 request_may_use(struct request *r, uint16_t flags)
 {
-    if (policy_may_use(r->route_opts, &r->policy.reuse, flags)) {
+    if (policy_may_use(r->q->route, &r->q->policy.reuse, flags)) {
         return true;
     }
     r->fwd = CACHE_FWD_BYPASS;
-    r->detail = r->policy.credential;
+    r->detail = r->q->policy.credential;
     r->result = RESULT_BYPASS;
     return false;
 }
@@ -20,7 +20,7 @@ request_may_use(struct request *r, uint16_t flags)
 const struct step *
 request_go_forward(struct request *r)
 {
-    return r->policy.reuse.only_if_cached
+    return r->q->policy.reuse.only_if_cached
                ? request_fail(r, 504, "only-if-cached")
                : &step_forward;
 }
@@ -29,7 +29,7 @@ const struct step *
 request_use_record(
     struct request *r, struct entry *record, const struct step *next)
 {
-    if (r->record != NULL || request_choose_variant(r, record) != RC_OK) {
+    if (r->q->record != NULL || request_choose_variant(r, record) != RC_OK) {
         return request_go_forward(r);
     }
     r->fwd = CACHE_FWD_VARY_MISS;
@@ -63,8 +63,8 @@ request_has_substitute(struct request *r)
 {
     int64_t now_ms = worker_wall_ms(r->worker);
 
-    return r->stale != NULL && policy_allows_on_error(r->route_opts, r->stale,
-                                   &r->policy.reuse, now_ms);
+    return r->stale != NULL && policy_allows_on_error(r->q->route, r->stale,
+                                   &r->q->policy.reuse, now_ms);
 }
 
 const struct step *

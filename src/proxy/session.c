@@ -370,8 +370,11 @@ drop_turn(struct session *s, const struct address *peer)
     gone = s->turn->request;
     s->turn->request = NULL;
     if (gone == NULL) {
+        static const struct head nothing = {.minor = 1};
         const struct request_opts opts = {
-            .peer = *peer, .start_us = s->turn->start_us};
+            .question = {.head = &nothing, .peer = *peer},
+            .start_us = s->turn->start_us,
+        };
         gone = request_new(session_worker(s), &s->stream, &opts);
     }
     if (gone != NULL) {

@@ -70,14 +70,16 @@ make_request(struct session *s, const struct request_opts *opts)
 void
 session_refuse(struct session *s, unsigned status, const char *detail)
 {
-    struct request_opts opts = {.start_us = s->turn->start_us};
+    static const struct head nothing = {.minor = 1};
+    struct request_opts opts = {
+        .question.head = &nothing, .start_us = s->turn->start_us};
     struct request *r;
 
     MUST(s->state == SESSION_HEAD);
     s->state = SESSION_BUSY;
     s->must_close = true;
     s->turn->in = (struct turn_in){.state = BODY_WAITING};
-    conn_peer(s->conn, &opts.peer);
+    conn_peer(s->conn, &opts.question.peer);
     session_wants(s);
     r = make_request(s, &opts);
     if (r != NULL) {
@@ -122,9 +124,9 @@ session_begin(struct session *s, const struct head *head, size_t head_len)
 {
     struct turn *turn = s->turn;
     struct request_opts opts = {
-        .head = head,
-        .raw = slice_of(buf_slice(&turn->buf).ptr, head_len),
-        .has_body = has_content(head),
+        .question.head = head,
+        .question.raw = slice_of(buf_slice(&turn->buf).ptr, head_len),
+        .question.has_body = has_content(head),
         .start_us = turn->start_us,
     };
 
@@ -132,14 +134,14 @@ session_begin(struct session *s, const struct head *head, size_t head_len)
     s->must_close = s->must_close || !head->is_keep_alive;
     count_request(s);
     turn->in = (struct turn_in){
-        .state = opts.has_body ? BODY_WAITING : BODY_NONE,
+        .state = opts.question.has_body ? BODY_WAITING : BODY_NONE,
         .framing = head->framing,
         .left = head->content_length,
     };
     chunk_start(&turn->in.chunk);
     turn->is_http10 = head->minor == 0;
     turn->expects_100 = head->expects_100;
-    conn_peer(s->conn, &opts.peer);
+    conn_peer(s->conn, &opts.question.peer);
     loop_timer_cancel(&s->timer);
     if (make_request(s, &opts) != NULL) {
         buf_consume(&turn->buf, head_len);

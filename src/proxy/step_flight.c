@@ -17,8 +17,8 @@ waits_again(struct request *r, const struct flight_result *result)
     int64_t waited_us = worker_now_us(r->worker) - r->start_us;
 
     return !r->waiter.is_leader && result->is_personal &&
-           r->policy.credential == NULL &&
-           waited_us < r->conf->limits.flight_wait_ms * 1000;
+           r->q->policy.credential == NULL &&
+           waited_us < r->q->conf->limits.flight_wait_ms * 1000;
 }
 
 /* Is it what the request's own directives ask for, and still usable? While an
@@ -27,17 +27,17 @@ static bool
 is_good_enough(struct request *r, const struct flight_result *result)
 {
     int64_t now_ms = worker_wall_ms(r->worker);
-    const struct reuse_request *asked = &r->policy.reuse;
+    const struct reuse_request *asked = &r->q->policy.reuse;
     enum reuse verdict;
 
     if (result->is_validated ||
-        (!r->policy.has_directives && !r->waiter.is_late)) {
+        (!r->q->policy.has_directives && !r->waiter.is_late)) {
         return true;
     }
-    verdict = policy_reuse(r->route_opts, result->entry, asked, now_ms);
+    verdict = policy_reuse(r->q->route, result->entry, asked, now_ms);
     return verdict == REUSE_FRESH || verdict == REUSE_STALE ||
            verdict == REUSE_BACKGROUND ||
-           (result->is_substitute && policy_allows_on_error(r->route_opts,
+           (result->is_substitute && policy_allows_on_error(r->q->route,
                                          result->entry, asked, now_ms));
 }
 
@@ -59,7 +59,7 @@ deliver_validated(struct request *r, const struct flight_result *result)
 static const struct step *
 use_none(struct request *r)
 {
-    if (r->policy.has_directives || !r->waiter.is_late) {
+    if (r->q->policy.has_directives || !r->waiter.is_late) {
         return &step_forward;
     }
     flight_close(r->worker->collapse->flights, r->waiter.flight);
@@ -110,7 +110,8 @@ is_own_variant(struct request *r, const struct flight_result *result)
         return true;
     }
     return request_choose_variant(r, result->record) == RC_OK &&
-           slice_eq(slice_of(r->key.ptr + r->key.len - DIGEST_LEN, DIGEST_LEN),
+           slice_eq(
+               slice_of(r->q->key.ptr + r->q->key.len - DIGEST_LEN, DIGEST_LEN),
                slice_of(result->variant, DIGEST_LEN));
 }
 
@@ -119,7 +120,7 @@ static bool
 is_over(struct request *r, const struct flight_result *result)
 {
     return r->waiter.is_late &&
-           (r->policy.has_directives ||
+           (r->q->policy.has_directives ||
                worker_wall_ms(r->worker) >= result->fresh_until_ms);
 }
 
@@ -142,7 +143,7 @@ use_fill(struct request *r, const struct flight_result *result)
     }
     if (!is_own_variant(r, result)) {
         r->fwd = CACHE_FWD_VARY_MISS;
-        return r->record != NULL ? &step_flight : &step_forward;
+        return r->q->record != NULL ? &step_flight : &step_forward;
     }
     if (source_of_fill(&r->source, result->fill, r->worker->loop) != RC_OK) {
         return &step_forward;
@@ -223,33 +224,35 @@ on_patience_over(void *ctx)
     request_unref(&waiting);
 }
 
+static void
+on_flight_interim(void *ctx, const struct head *head)
+{
+    request_interim(OBJ_OF(struct request, ctx, REQUEST_MAGIC), head);
+}
+
 static enum flight_entry
 enter(struct request *r)
 {
     r->waiter.loop = r->worker->loop;
+    r->waiter.on_interim = on_flight_interim;
     r->waiter.on_result = on_flight;
     r->waiter.ctx = r;
-    /* Who has a view waits for no answer that was fetched without it. */
-    return flight_enter(r->worker->collapse->flights, r->key,
-        r->record == NULL ? r->keys.view : slice_of(NULL, 0), &r->waiter);
+    return flight_enter(r->worker->collapse->flights, r->q->key,
+        question_form(r->q), &r->waiter);
 }
 
-/* on_flight will find the request answered, and do no more. */
+/* A flight that nobody waits for: it holds the question, not the request. */
 void
 request_renew(struct request *r)
 {
-    struct request *waiting = r;
+    struct flight *flight;
 
-    switch (enter(r)) {
+    switch (flight_open(r->worker->collapse->flights, r->q->key,
+        question_form(r->q), &flight)) {
     case FLIGHT_OPENED:
-        request_ref(r);
-        flight_run_start(r, r->waiter.flight);
+        flight_run_start(r->worker, r->q, flight, false);
         break;
     case FLIGHT_JOINED: /* somebody sees to it */
-        request_ref(r);
-        if (flight_leave(r->worker->collapse->flights, &r->waiter)) {
-            request_unref(&waiting);
-        }
         break;
     case FLIGHT_REFUSED:
         worker_count_limit(r->worker, LIMIT_FLIGHTS);
@@ -263,13 +266,13 @@ run_flight(struct request *r)
     switch (enter(r)) {
     case FLIGHT_OPENED:
         request_ref(r); /* the waiter's, until on_flight or flight_leave */
-        flight_run_start(r, r->waiter.flight);
+        flight_run_start(r->worker, r->q, r->waiter.flight, r->wants_validated);
         return NULL;
     case FLIGHT_JOINED:
         request_ref(r);
         loop_timer_init(&r->patience, r->worker->loop, on_patience_over, r);
         loop_timer_arm(&r->patience,
-            worker_now_ms(r->worker) + r->conf->limits.flight_wait_ms);
+            worker_now_ms(r->worker) + r->q->conf->limits.flight_wait_ms);
         return NULL;
     case FLIGHT_REFUSED:
         break;

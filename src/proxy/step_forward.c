@@ -25,16 +25,16 @@ on_forward_head(void *ctx, const struct head *head)
     struct fetch_plan plan = {0};
 
     r->fwd_status = head->status;
-    if (r->stale != NULL && r->head->method == METHOD_HEAD &&
-        !r->policy.is_odd) {
+    if (r->stale != NULL && r->q->head->method == METHOD_HEAD &&
+        !r->q->policy.is_odd) {
         head_update(r, head);
     }
-    if (r->result == RESULT_WRITE && r->key.len > 0) {
+    if (r->result == RESULT_WRITE && r->q->key.len > 0) {
         request_find_stale(r, head);
         plan = claim_on_head(r, head);
     }
-    if (r->route_opts != NULL) {
-        plan.withheld = policy_withheld(r->route_opts);
+    if (r->q->route != NULL) {
+        plan.withheld = policy_withheld(r->q->route);
     }
     return plan;
 }
@@ -113,10 +113,10 @@ on_forward_error(void *ctx, enum origin_error error)
     r->response.status = r->stale != NULL && policy_forbids_stale(r->stale)
                              ? 504
                              : origin_error_status(error);
-    request_run(r,
-        r->result == RESULT_WRITE && r->key.len > 0 && may_have_been_done(error)
-            ? &step_invalidate
-            : &step_deliver_error);
+    request_run(r, r->result == RESULT_WRITE && r->q->key.len > 0 &&
+                           may_have_been_done(error)
+                       ? &step_invalidate
+                       : &step_deliver_error);
 }
 
 static void
@@ -142,16 +142,19 @@ static const struct fetch_callbacks forward_callbacks = {
 static const struct step *
 run_forward(struct request *r)
 {
-    const struct request_head_opts opts = {.is_for_stored = r->stale != NULL};
-    struct exchange_request request;
+    const struct fetch_opts opts = {
+        .q = r->q,
+        .head.is_for_stored = r->stale != NULL,
+        .arena = &r->arena,
+        .callbacks = &forward_callbacks,
+        .ctx = r,
+    };
 
-    if (request_origin_head(r, &opts, &request) != RC_OK ||
-        fetch_start(&r->fetch, r->worker, r->group, &request,
-            &forward_callbacks, r) != RC_OK) {
+    if (fetch_start(&r->fetch, r->worker, &opts) != RC_OK) {
         worker_count_limit(r->worker, LIMIT_MEMORY);
         return request_fail(r, 503, "memory");
     }
-    if (r->has_body) {
+    if (r->q->has_body) {
         r->stream->ops->want_body(r->stream);
     }
     return NULL;

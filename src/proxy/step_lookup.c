@@ -10,11 +10,11 @@
 static const struct step *
 go_on(struct request *r)
 {
-    if (r->policy.is_odd) {
+    if (r->q->policy.is_odd) {
         r->detail = "spelling";
     }
-    if (r->policy.is_alone || r->policy.is_odd ||
-        r->head->method != METHOD_GET) {
+    if (r->q->policy.is_alone || r->q->policy.is_odd ||
+        r->q->head->method != METHOD_GET) {
         return request_go_forward(r);
     }
     return &step_flight;
@@ -35,8 +35,9 @@ pass_over(struct request *r, struct entry *own_entry, enum cache_fwd fwd)
 static bool
 may_renew(const struct request *r)
 {
-    return r->head->method == METHOD_GET && !r->policy.reuse.only_if_cached &&
-           !r->policy.storable.no_store && !r->policy.is_odd;
+    return r->q->head->method == METHOD_GET &&
+           !r->q->policy.reuse.only_if_cached &&
+           !r->q->policy.storable.no_store && !r->q->policy.is_odd;
 }
 
 /* Its own directives count. */
@@ -45,7 +46,7 @@ use_response(struct request *r, struct entry *own_entry)
 {
     int64_t now_ms = worker_wall_ms(r->worker);
 
-    switch (policy_reuse(r->route_opts, own_entry, &r->policy.reuse, now_ms)) {
+    switch (policy_reuse(r->q->route, own_entry, &r->q->policy.reuse, now_ms)) {
     case REUSE_FRESH:
         return request_deliver_hit(r, own_entry);
     case REUSE_STALE:
@@ -74,7 +75,7 @@ use_looked_up(struct request *r, struct entry *own_entry)
 {
     const struct step *next;
 
-    if (request_is_foreign(own_entry, request_is_keyed(r), r->record)) {
+    if (request_is_foreign(r->q, own_entry)) {
         next = go_on(r);
     } else if ((own_entry->flags & ENTRY_VARY_RECORD) != 0) {
         next = request_use_record(r, own_entry, &step_lookup);
@@ -101,7 +102,7 @@ on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
         return;
     }
     value = redis_reply_take(reply, &len);
-    if (codec_decode(value, len, r->key, &entry) != RC_OK) {
+    if (codec_decode(value, len, r->q->key, &entry) != RC_OK) {
         worker_count(r->worker, COUNTER_VALUES_BAD);
         request_run(r, go_on(r));
         return;
@@ -118,8 +119,8 @@ run_lookup(struct request *r)
     r->call =
         (struct redis_call){.on_reply = on_lookup, .ctx = r, .retries = true};
     r->call_argv[0] = SLICE("GET");
-    r->call_argv[1] = r->entry_key;
-    redis_send(r->worker->redis, &r->call, r->entry_key, 2, r->call_argv);
+    r->call_argv[1] = r->q->entry_key;
+    redis_send(r->worker->redis, &r->call, r->q->entry_key, 2, r->call_argv);
     return NULL;
 }
 

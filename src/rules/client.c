@@ -2,7 +2,9 @@
  * Who is asking? The peer, unless it is a proxy we trust: then X-Forwarded-
  * Proto says by which scheme the client came, and that is part of the key.
  */
-#include "proxy/request.h"
+#include "nearside/rules/client.h"
+
+#include "nearside/base/check.h"
 
 static bool
 net_has(const struct proxy_net *net, const unsigned char *address)
@@ -48,17 +50,23 @@ is_https(struct slice value)
 }
 
 void
-request_find_client(struct request *r)
+client_read(const struct proxy_conf *conf, const struct head *head,
+    const struct address *peer, struct client *out)
 {
     const struct field *proto;
 
-    r->client.is_trusted = is_trusted(&r->conf->opts, &r->client.peer);
-    r->client.scheme = SLICE("http");
-    if (!r->client.is_trusted) {
+    MUST_OBJ(conf, PROXY_CONF_MAGIC);
+    *out = (struct client){
+        .peer = *peer,
+        .is_trusted = is_trusted(&conf->opts, peer),
+        .scheme = SLICE("http"),
+        .version = head->minor == 0 ? SLICE("1.0") : SLICE("1.1"),
+    };
+    if (!out->is_trusted) {
         return;
     }
-    proto = head_find(r->head, FIELD_X_FORWARDED_PROTO);
+    proto = head_find(head, FIELD_X_FORWARDED_PROTO);
     if (proto != NULL && is_https(proto->value)) {
-        r->client.scheme = SLICE("https");
+        out->scheme = SLICE("https");
     }
 }

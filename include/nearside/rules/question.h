@@ -1,0 +1,139 @@
+/*
+ * A question: what is asked, and all that decides the answer but the time and
+ * what is stored. It is the client's head, who asks, the route, the policy and
+ * the keys. A request, a lookup, a renewal in the background and a write each
+ * hold a question; none of them holds another.
+ *
+ * It is made by one worker, counted on that worker's thread, and immutable
+ * once question_read has been called. It owns all of its memory.
+ */
+#ifndef NEARSIDE_RULES_QUESTION_H
+#define NEARSIDE_RULES_QUESTION_H
+
+#include "nearside/base/arena.h"
+#include "nearside/base/list.h"
+#include "nearside/memory/entry.h"
+#include "nearside/rules/client.h"
+#include "nearside/rules/conf.h"
+#include "nearside/rules/keys.h"
+#include "nearside/rules/policy.h"
+
+#define QUESTION_MAGIC UINT32_C(0x6e717565)
+
+enum question_kind {
+    QUESTION_READ,    /* a route's: the cache may answer */
+    QUESTION_WRITE,   /* of an unsafe method */
+    QUESTION_OPTIONS, /* of the server or of the target */
+    QUESTION_PASS,    /* a read that no route has */
+};
+
+/* Questions that were given back, of one worker. */
+struct question_pool {
+    struct list free;
+    unsigned len;
+};
+
+struct question {
+    uint32_t magic;
+    unsigned refs;
+    struct list link; /* the pool's */
+    struct question_pool *pool;
+    struct arena arena;
+    struct proxy_conf *conf; /* a reference */
+
+    const struct head *head; /* a copy, in the arena */
+    bool has_body;
+    struct client client;
+    enum question_kind kind;
+    ptrdiff_t row;             /* of the route among conf's, or -1 */
+    const struct route *route; /* NULL: none matches */
+    const struct route *reads; /* by which readers of the target are answered:
+                                  route, but for a write; NULL: by none */
+    size_t group;              /* the origin's index */
+
+    struct slice host;      /* in its one spelling, as is the next */
+    struct slice normal;    /* the target */
+    struct slice sent_host; /* as it is sent */
+    struct slice target;    /* as it is sent */
+    struct policy_request policy;
+    struct keys keys;       /* keys.full is the base key; empty: not keyed */
+    struct slice key;       /* of the variant by `record`, or the base's */
+    struct slice entry_key; /* in Redis */
+    struct question *base;  /* of a variant: the question that it is one of; a
+                               reference */
+    struct entry *record;   /* the Vary record that chose it; a reference */
+};
+
+struct question_opts {
+    const struct head *head; /* copied */
+    struct slice raw;        /* the bytes that the head's slices lie in */
+    bool has_body;           /* content follows */
+    struct address peer;
+};
+
+void question_pool_init(struct question_pool *pool);
+void question_pool_fini(struct question_pool *pool);
+
+/* One reference. The pool outlives it. NULL: no memory. */
+struct question *question_new(struct question_pool *pool,
+    struct proxy_conf *conf, const struct question_opts *opts);
+struct question *question_ref(struct question *q);
+void question_unref(struct question **q);
+
+/* Why a question is refused; status 0: it is not. */
+struct question_refusal {
+    unsigned status;
+    const char *detail; /* for Cache-Status and the log; static */
+};
+
+/* Finds client, host, route, policy and keys, once. */
+struct question_refusal question_read(struct question *q);
+
+/*
+ * The same question for the variant that it chooses by a Vary record. RC_NOMEM;
+ * RC_BAD: no such record. Not of a variant.
+ */
+enum rc question_vary(struct question *q, struct entry *record,
+    struct question **out) RC_MUST_CHECK;
+
+/* The question of the base key: itself, or the one that a variant has. */
+static inline struct question *
+question_base(struct question *q)
+{
+    return q->base == NULL ? q : q->base;
+}
+
+/* How its fields are sent. for_cache: the answer may be stored. */
+struct sending question_sending(const struct question *q, bool for_cache);
+
+/* Is it always a variant: of its own view, or by credentials that are keyed? */
+static inline bool
+question_is_keyed(const struct question *q)
+{
+    return q->keys.view.len > 0 || q->keys.credentials.len > 0;
+}
+
+/* Among the flights of one key, which are its own: who has a view waits for no
+   answer that was fetched without it. */
+static inline struct slice
+question_form(const struct question *q)
+{
+    return q->record == NULL ? q->keys.view : slice_of(NULL, 0);
+}
+
+/* Would a GET of its key be sent the same, but for method and content? */
+bool question_is_sent_as_get(const struct question *q);
+
+/* The route by which a GET of that target is answered; NULL: by none. */
+const struct route *question_read_route(
+    const struct question *q, struct slice target);
+
+/*
+ * Another target's base key and its key in Redis, as a GET for it by this
+ * client would have them. RC_NOMEM.
+ */
+enum rc question_keys_of(const struct question *q, struct slice target,
+    struct arena *arena, struct slice *out_key,
+    struct slice *out_entry_key) RC_MUST_CHECK;
+
+#endif

@@ -1,0 +1,452 @@
+/*
+ * Making questions. Each part is found once and in this order: who asks, which
+ * host and target in their one spelling, which route, what its policy says,
+ * which keys.
+ */
+#include "nearside/rules/question.h"
+
+#include <stdlib.h>
+
+#include "nearside/base/check.h"
+#include "nearside/http/uri.h"
+#include "nearside/http/write.h"
+#include "nearside/memory/key.h"
+
+enum {
+    /* The head's copy, its keys and the head for the origin: a head of 32 KiB
+       takes some 150 KiB. */
+    QUESTION_ARENA_MAX = 512 * 1024,
+    /* Kept for reuse by a worker: more than this many at once is a burst. */
+    QUESTIONS_FREE_MAX = 128,
+};
+
+/* --- life -------------------------------------------------------------- */
+
+void
+question_pool_init(struct question_pool *pool)
+{
+    *pool = (struct question_pool){0};
+    list_init(&pool->free);
+}
+
+static void
+question_free(struct question *q)
+{
+    arena_fini(&q->arena);
+    free(q);
+}
+
+void
+question_pool_fini(struct question_pool *pool)
+{
+    struct list *link;
+
+    while ((link = list_pop(&pool->free)) != NULL) {
+        question_free(CONTAINER_OF(link, struct question, link));
+    }
+    pool->len = 0;
+}
+
+static struct question *
+take(struct question_pool *pool)
+{
+    struct list *link = list_pop(&pool->free);
+    struct question *q;
+
+    if (link != NULL) {
+        pool->len--;
+        q = CONTAINER_OF(link, struct question, link);
+        MUST(q->magic == 0);
+        return q;
+    }
+    q = malloc(sizeof(*q));
+    if (q != NULL) {
+        q->magic = 0;
+        arena_init(&q->arena, QUESTION_ARENA_MAX);
+    }
+    return q;
+}
+
+static void
+give_back(struct question_pool *pool, struct question *q)
+{
+    q->magic = 0;
+    if (pool->len >= QUESTIONS_FREE_MAX) {
+        question_free(q);
+        return;
+    }
+    arena_reset(&q->arena);
+    list_init(&q->link);
+    list_push_front(&pool->free, &q->link);
+    pool->len++;
+}
+
+struct question *
+question_new(struct question_pool *pool, struct proxy_conf *conf,
+    const struct question_opts *opts)
+{
+    struct question *q = take(pool);
+    struct head *head;
+    struct arena arena;
+
+    MUST_OBJ(conf, PROXY_CONF_MAGIC);
+    if (q == NULL) {
+        return NULL;
+    }
+    if (head_copy(opts->head, opts->raw, &q->arena, &head) != RC_OK) {
+        give_back(pool, q);
+        return NULL;
+    }
+    arena = q->arena;
+    *q = (struct question){
+        .magic = QUESTION_MAGIC,
+        .refs = 1,
+        .pool = pool,
+        .arena = arena,
+        .conf = proxy_conf_ref(conf),
+        .head = head,
+        .has_body = opts->has_body,
+        .client = {.peer = opts->peer,
+            .version = opts->head->minor == 0 ? SLICE("1.0") : SLICE("1.1")},
+        .row = -1,
+        .group = conf->opts.default_group,
+    };
+    return q;
+}
+
+struct question *
+question_ref(struct question *q)
+{
+    MUST_OBJ(q, QUESTION_MAGIC);
+    q->refs++;
+    return q;
+}
+
+void
+question_unref(struct question **pq)
+{
+    struct question *q = *pq;
+
+    if (q == NULL) {
+        return;
+    }
+    MUST_OBJ(q, QUESTION_MAGIC);
+    MUST(q->refs > 0);
+    *pq = NULL;
+    if (--q->refs > 0) {
+        return;
+    }
+    entry_unref(&q->record);
+    proxy_conf_unref(&q->conf);
+    question_unref(&q->base);
+    give_back(q->pool, q);
+}
+
+/* --- host and target --------------------------------------------------- */
+
+static bool
+is_host_allowed(const struct question *q)
+{
+    const struct proxy_conf_opts *opts = &q->conf->opts;
+
+    for (size_t i = 0; i < opts->hosts_len; i++) {
+        if (route_host_matches(slice_of_str(opts->hosts[i]), q->host)) {
+            return true;
+        }
+    }
+    return opts->hosts_len == 0;
+}
+
+/* Host and target, as they are found and as they are sent. RC_NOMEM. */
+static enum rc
+read_target(struct question *q)
+{
+    struct slice host = q->head->host;
+    char *text = arena_alloc(&q->arena, host.len + 1);
+
+    if (text == NULL) {
+        return RC_NOMEM;
+    }
+    q->host =
+        slice_of(text, uri_authority_normalise(host, q->client.scheme, text));
+    q->sent_host = uri_is_absolute_name(host) ? host : q->host;
+    q->target = q->head->target;
+    return keys_normalise(&q->arena, q->target, &q->normal);
+}
+
+/* --- route and policy -------------------------------------------------- */
+
+static void
+find_route(struct question *q)
+{
+    const struct proxy_conf_opts *opts = &q->conf->opts;
+
+    q->row = route_match(opts->routes, opts->routes_len, q->head->method_text,
+        q->host, uri_path(q->normal));
+    if (q->row >= 0) {
+        q->route = &opts->routes[q->row];
+        q->group = q->route->group;
+    }
+}
+
+const struct route *
+question_read_route(const struct question *q, struct slice target)
+{
+    const struct proxy_conf_opts *opts = &q->conf->opts;
+    ptrdiff_t at = route_match(opts->routes, opts->routes_len, SLICE("GET"),
+        q->host, uri_path(target));
+
+    return at >= 0 && opts->routes[at].read != ROUTE_READ_PASS
+               ? &opts->routes[at]
+               : NULL;
+}
+
+static enum question_kind
+kind_of(const struct question *q)
+{
+    if (!policy_is_safe(q->head->method)) {
+        return QUESTION_WRITE;
+    }
+    if (q->head->method == METHOD_OPTIONS) {
+        return QUESTION_OPTIONS;
+    }
+    return q->route == NULL ? QUESTION_PASS : QUESTION_READ;
+}
+
+static void
+read_policy(struct question *q)
+{
+    switch (q->kind) {
+    case QUESTION_READ:
+        q->reads = q->route;
+        policy_read(q->route, q->head, q->has_body, &q->policy);
+        break;
+    case QUESTION_WRITE:
+        if (q->route == NULL || q->route->write != ROUTE_WRITE_PASS) {
+            q->reads = question_read_route(q, q->normal);
+        }
+        break;
+    case QUESTION_PASS:
+        reuse_read_request(q->head, false, &q->policy.reuse);
+        break;
+    case QUESTION_OPTIONS:
+        break;
+    }
+}
+
+/* --- keys -------------------------------------------------------------- */
+
+static struct keys_from
+from_of(
+    const struct question *q, const struct route *reads, struct slice target)
+{
+    return (struct keys_from){
+        .route = reads,
+        .head = q->head,
+        .is_trusted = q->client.is_trusted,
+        .scheme = q->client.scheme,
+        .host = q->host,
+        .target = target,
+    };
+}
+
+/* A write is sent as it came. */
+static enum rc
+make_sent_target(struct question *q)
+{
+    if (q->kind == QUESTION_WRITE) {
+        return RC_OK;
+    }
+    if (q->normal.ptr == q->head->target.ptr) {
+        q->target = q->keys.target;
+        return RC_OK;
+    }
+    return keys_keep(
+        &q->arena, q->reads, q->normal, q->head->target, &q->target);
+}
+
+static enum rc
+make_entry_key(struct question *q, struct slice full, struct slice variant)
+{
+    return key_redis(
+        &q->arena, q->conf->prefix, KEY_ENTRY, full, variant, &q->entry_key);
+}
+
+static enum rc
+make_keys(struct question *q)
+{
+    const struct keys_from from = from_of(q, q->reads, q->normal);
+    enum rc rc = keys_make(&q->arena, &from, &q->keys);
+
+    if (rc == RC_OK) {
+        rc = make_sent_target(q);
+    }
+    if (rc == RC_OK) {
+        rc = make_entry_key(q, q->keys.full, slice_of(NULL, 0));
+    }
+    q->policy.is_odd =
+        !slice_eq(q->target, q->keys.target) || q->sent_host.ptr != q->host.ptr;
+    q->key = q->keys.full;
+    return rc;
+}
+
+enum rc
+question_keys_of(const struct question *q, struct slice target,
+    struct arena *arena, struct slice *out_key, struct slice *out_entry_key)
+{
+    static const struct route none; /* of no route: all of the target */
+    const struct route *reads = question_read_route(q, target);
+    const struct keys_from from =
+        from_of(q, reads == NULL ? &none : reads, target);
+    struct keys keys;
+    enum rc rc = keys_make(arena, &from, &keys);
+
+    if (rc == RC_OK) {
+        rc = key_redis(arena, q->conf->prefix, KEY_ENTRY, keys.full,
+            slice_of(NULL, 0), out_entry_key);
+    }
+    if (rc == RC_OK) {
+        *out_key = keys.full;
+    }
+    return rc;
+}
+
+/* --- reading ----------------------------------------------------------- */
+
+static struct question_refusal
+refuse(unsigned status, const char *detail)
+{
+    return (struct question_refusal){status, detail};
+}
+
+static struct question_refusal
+find_host(struct question *q)
+{
+    uint64_t body_max = q->conf->limits.body_max;
+
+    if (q->head->framing == FRAMING_LENGTH && body_max > 0 &&
+        q->head->content_length > body_max) {
+        return refuse(413, "body_max");
+    }
+    client_read(q->conf, q->head, &q->client.peer, &q->client);
+    if (read_target(q) != RC_OK) {
+        return refuse(503, "memory");
+    }
+    return is_host_allowed(q) ? refuse(0, NULL) : refuse(421, "host");
+}
+
+struct question_refusal
+question_read(struct question *q)
+{
+    struct question_refusal refusal = find_host(q);
+
+    MUST_OBJ(q, QUESTION_MAGIC);
+    MUST(q->refs == 1);
+    if (refusal.status != 0) {
+        return refusal;
+    }
+    find_route(q);
+    if (q->route != NULL && !route_allows(q->route, q->head->method_text)) {
+        return refuse(405, "method");
+    }
+    q->kind = kind_of(q);
+    read_policy(q);
+    if (q->reads != NULL && make_keys(q) != RC_OK) {
+        return refuse(503, "memory");
+    }
+    return refuse(0, NULL);
+}
+
+/* --- variants ---------------------------------------------------------- */
+
+struct sending
+question_sending(const struct question *q, bool for_cache)
+{
+    return (struct sending){
+        .head = q->head,
+        .route = q->kind == QUESTION_WRITE ? NULL : q->route,
+        .is_trusted = q->client.is_trusted,
+        .for_cache = for_cache,
+    };
+}
+
+bool
+question_is_sent_as_get(const struct question *q)
+{
+    const struct sending own = question_sending(q, false);
+    struct sending get = question_sending(q, true);
+
+    MUST(q->reads != NULL);
+    get.route = q->reads;
+    return !q->policy.is_odd && !question_is_keyed(q) &&
+           q->group == q->reads->group && !sending_is_more(&own, &get);
+}
+
+/* The full key as flights and entries compare it: the variant behind it. */
+static enum rc
+add_variant(struct question *q, struct slice full, struct slice variant)
+{
+    char *text = arena_alloc(&q->arena, full.len + 1 + variant.len);
+    struct writer w;
+
+    if (text == NULL) {
+        return RC_NOMEM;
+    }
+    w = writer_of(text, full.len + 1 + variant.len);
+    write_slice(&w, full);
+    write_slice(&w, SLICE(" "));
+    write_slice(&w, variant);
+    q->key = writer_slice(&w);
+    return RC_OK;
+}
+
+/* A copy that borrows all its slices from the question it is made of. */
+static struct question *
+narrow(struct question *q)
+{
+    struct question *v = take(q->pool);
+    struct arena arena;
+
+    if (v == NULL) {
+        return NULL;
+    }
+    arena = v->arena;
+    *v = *q;
+    v->refs = 1;
+    v->arena = arena;
+    v->base = question_ref(q);
+    v->record = NULL;
+    proxy_conf_ref(v->conf);
+    return v;
+}
+
+enum rc
+question_vary(struct question *q, struct entry *record, struct question **out)
+{
+    const struct sending sending = question_sending(q, true);
+    const struct keys_record names = {record->note, record->body};
+    struct question *v;
+    struct slice variant;
+    enum rc rc;
+
+    MUST_OBJ(q, QUESTION_MAGIC);
+    MUST(q->base == NULL);
+    v = narrow(q);
+    if (v == NULL) {
+        return RC_NOMEM;
+    }
+    rc = keys_choose(&v->arena, &q->keys, &sending, &names, &variant);
+    if (rc == RC_OK) {
+        rc = add_variant(v, q->keys.full, variant);
+    }
+    if (rc == RC_OK) {
+        rc = make_entry_key(v, q->keys.full, variant);
+    }
+    if (rc != RC_OK) {
+        question_unref(&v);
+        return rc;
+    }
+    v->record = entry_ref(record);
+    *out = v;
+    return RC_OK;
+}
