@@ -5,6 +5,7 @@
 #include "nearside/base/check.h"
 
 struct error_row {
+    bool was_sent;
     unsigned status;
     const char *name;
     const char *type;
@@ -12,9 +13,9 @@ struct error_row {
 };
 
 static const struct error_row rows[] = {
-    [ORIGIN_ERROR_NONE] = {0, "NONE", "", "no error"},
-#define ORIGIN_ERROR(name, status, type, text)                                 \
-    [ORIGIN_ERROR_##name] = {status, #name, type, text},
+    [ORIGIN_ERROR_NONE] = {true, 0, "NONE", "", "no error"},
+#define ORIGIN_ERROR(name, sent, status, type, text)                           \
+    [ORIGIN_ERROR_##name] = {sent, status, #name, type, text},
 #include "nearside/origin/error.def"
 #undef ORIGIN_ERROR
 };
@@ -26,6 +27,12 @@ row_of(enum origin_error error)
 {
     MUST(error < ORIGIN_ERROR_COUNT);
     return &rows[error];
+}
+
+bool
+origin_error_was_sent(enum origin_error error)
+{
+    return row_of(error)->was_sent;
 }
 
 unsigned

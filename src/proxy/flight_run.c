@@ -15,7 +15,9 @@
  *     |304: ENTRY, the stale one with its fields renewed
  *     |not: FILL for the leader, ALONE for the others, and a marker so
  *     |     that nobody in the fleet queues up for the next seconds
- *     |failed: ENTRY, the stale one where that is allowed, or ERROR
+ *     |failed: ENTRY, the stale one where that is allowed, or ERROR: for all
+ *     |     if the origin cannot be reached, else for the leader, whose doing
+ *     |     it may be; the others fly again, one of them as the leader
  *   store: a script, only while the token still holds
  *
  * Laws. The lease is renewed while the fetch lasts; when it turns out lost
@@ -254,15 +256,18 @@ on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
         flight_fetch(run);
         return;
     }
-    run->wait_until_ms =
-        worker_now_ms(run->worker) + run->worker->conf->limits.flight_wait_ms;
+    if (run->wait_until_ms == 0) {
+        run->wait_until_ms = worker_now_ms(run->worker) +
+                             run->worker->conf->limits.flight_wait_ms;
+    }
     flight_lease(run);
 }
 
 /* --- start ------------------------------------------------------------- */
 
 static struct flight_run *
-run_new(struct worker *worker, struct question *q, bool wants_validated)
+run_new(struct worker *worker, struct question *q,
+    const struct flight_run_opts *opts)
 {
     struct flight_run *run = malloc(sizeof(*run));
 
@@ -273,9 +278,10 @@ run_new(struct worker *worker, struct question *q, bool wants_validated)
         .magic = RUN_MAGIC,
         .worker = worker,
         .q = question_ref(q),
+        .wait_until_ms = opts->wait_until_ms,
     };
     arena_init(&run->arena, RUN_ARENA_MAX);
-    if (wants_validated) {
+    if (opts->wants_validated) {
         run->wants_since_ms = worker_wall_ms(worker);
     }
     loop_timer_init(&run->timer, worker->loop, on_failed, run);
@@ -287,9 +293,9 @@ run_new(struct worker *worker, struct question *q, bool wants_validated)
 
 void
 flight_run_start(struct worker *worker, struct question *q,
-    struct flight *own_flight, bool wants_validated)
+    struct flight *own_flight, const struct flight_run_opts *opts)
 {
-    struct flight_run *run = run_new(worker, q, wants_validated);
+    struct flight_run *run = run_new(worker, q, opts);
 
     if (run == NULL) {
         worker_count_limit(worker, LIMIT_MEMORY);

@@ -3,18 +3,23 @@
 #define PROXY_FLIGHT_RUN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct flight;
 struct question;
 struct worker;
 
+struct flight_run_opts {
+    bool wants_validated;  /* what was stored before now is not good enough */
+    int64_t wait_until_ms; /* for those elsewhere who fetch; 0: flight_wait */
+};
+
 /*
  * Flies a flight that has just been opened for the question: shared tier,
  * lease, origin, store. Takes over the opener's reference of the flight.
- * wants_validated: what was stored before now is not good enough.
  */
 void flight_run_start(struct worker *worker, struct question *q,
-    struct flight *own_flight, bool wants_validated);
+    struct flight *own_flight, const struct flight_run_opts *opts);
 
 /* The worker ends, and all its flights do: who waits for one goes on alone. */
 void flight_runs_free(struct worker *worker);

@@ -38,8 +38,9 @@ struct flight_result {
     struct fill *fill;        /* FILL: a reference */
     enum origin_error error;  /* ERROR */
     bool is_stale_forbidden;  /* ERROR: a stale entry may not stand in */
-    bool is_private;          /* FILL, or ENTRY that a 304 made so: for the
-                                 leader alone; for the others it is ALONE */
+    bool is_private;          /* for the leader alone: FILL, or ENTRY that a
+                                 304 made so: for the others it is ALONE;
+                                 ERROR: the others fly again */
     bool is_personal;         /* private because of the leader's credentials,
                                  not of the response alone */
     uint16_t flags;           /* FILL: ENTRY_* of the response */

@@ -50,6 +50,7 @@ struct request {
     /* What it waits for, or has got. */
     struct flight_waiter waiter;
     struct loop_timer patience; /* while it waits for another's flight */
+    int64_t wait_until_ms;      /* for others, in all; 0: not yet waited */
     struct redis_call call;     /* a lookup without a flight */
     struct slice call_argv[2];
     struct fetch fetch;

@@ -7,19 +7,42 @@
 #include "proxy/collapse.h"
 #include "proxy/flight_run.h"
 
-/* --- an entry ---------------------------------------------------------- */
+/* --- waiting ----------------------------------------------------------- */
+
+static bool
+is_patient(struct request *r)
+{
+    return worker_now_ms(r->worker) < r->wait_until_ms;
+}
+
+static const struct step *
+stop_waiting(struct request *r)
+{
+    worker_count_limit(r->worker, LIMIT_FLIGHT_WAIT);
+    r->detail = "flight_wait";
+    return &step_forward;
+}
+
+/* What the leader has got may be its own doing. Whoever waited for it asks
+   with its own question: the first of them for all others, so that an origin
+   that fails is asked once at a time, and by nobody for longer than it would
+   have waited anyway. */
+static const struct step *
+fly_again(struct request *r)
+{
+    return is_patient(r) ? &step_flight : stop_waiting(r);
+}
 
 /* The leader's credentials were to blame: the next leader, who has none
    either, may have better luck. Whoever brings some goes alone. */
 static bool
 waits_again(struct request *r, const struct flight_result *result)
 {
-    int64_t waited_us = worker_now_us(r->worker) - r->start_us;
-
     return !r->waiter.is_leader && result->is_personal &&
-           r->q->policy.credential == NULL &&
-           waited_us < r->q->conf->limits.flight_wait_ms * 1000;
+           r->q->policy.credential == NULL && is_patient(r);
 }
+
+/* --- an entry ---------------------------------------------------------- */
 
 /* Is it what the request's own directives ask for, and still usable? While an
    entry is renewed in the background, its window may end. */
@@ -136,6 +159,9 @@ use_fill(struct request *r, const struct flight_result *result)
         r->fwd_status = status;
         return request_deliver_substitute(r);
     }
+    if (!r->waiter.is_leader && fill_state(result->fill) == FILL_FAILED) {
+        return fly_again(r);
+    }
     if (!r->waiter.is_leader &&
         (result->is_private || !request_may_use(r, result->flags) ||
             is_over(r, result))) {
@@ -161,6 +187,23 @@ use_fill(struct request *r, const struct flight_result *result)
     return &step_deliver_fill;
 }
 
+/* --- an error ---------------------------------------------------------- */
+
+static const struct step *
+use_error(struct request *r, const struct flight_result *result)
+{
+    if (request_has_substitute(r)) {
+        return request_deliver_substitute(r);
+    }
+    if (result->is_private && !r->waiter.is_leader) {
+        return fly_again(r);
+    }
+    r->error = result->error;
+    r->response.status =
+        result->is_stale_forbidden ? 504 : origin_error_status(result->error);
+    return &step_deliver_error;
+}
+
 /* --- the flight -------------------------------------------------------- */
 
 static const struct step *
@@ -172,14 +215,7 @@ after_flight(struct request *r, const struct flight_result *result)
     case FLIGHT_FILL:
         return use_fill(r, result);
     case FLIGHT_ERROR:
-        if (request_has_substitute(r)) {
-            return request_deliver_substitute(r);
-        }
-        r->error = result->error;
-        r->response.status = result->is_stale_forbidden
-                                 ? 504
-                                 : origin_error_status(result->error);
-        return &step_deliver_error;
+        return use_error(r, result);
     case FLIGHT_PENDING:
     case FLIGHT_ALONE:
         break;
@@ -218,9 +254,7 @@ on_patience_over(void *ctx)
         !flight_leave(r->worker->collapse->flights, &r->waiter)) {
         return;
     }
-    worker_count_limit(r->worker, LIMIT_FLIGHT_WAIT);
-    r->detail = "flight_wait";
-    request_run(r, &step_forward);
+    request_run(r, stop_waiting(r));
     request_unref(&waiting);
 }
 
@@ -250,7 +284,8 @@ request_renew(struct request *r)
     switch (flight_open(r->worker->collapse->flights, r->q->key,
         question_form(r->q), &flight)) {
     case FLIGHT_OPENED:
-        flight_run_start(r->worker, r->q, flight, false);
+        flight_run_start(
+            r->worker, r->q, flight, &(struct flight_run_opts){0});
         break;
     case FLIGHT_JOINED: /* somebody sees to it */
         break;
@@ -263,16 +298,21 @@ request_renew(struct request *r)
 static const struct step *
 run_flight(struct request *r)
 {
+    if (r->wait_until_ms == 0) {
+        r->wait_until_ms =
+            worker_now_ms(r->worker) + r->q->conf->limits.flight_wait_ms;
+    }
     switch (enter(r)) {
     case FLIGHT_OPENED:
         request_ref(r); /* the waiter's, until on_flight or flight_leave */
-        flight_run_start(r->worker, r->q, r->waiter.flight, r->wants_validated);
+        flight_run_start(r->worker, r->q, r->waiter.flight,
+            &(struct flight_run_opts){.wants_validated = r->wants_validated,
+                .wait_until_ms = r->wait_until_ms});
         return NULL;
     case FLIGHT_JOINED:
         request_ref(r);
         loop_timer_init(&r->patience, r->worker->loop, on_patience_over, r);
-        loop_timer_arm(&r->patience,
-            worker_now_ms(r->worker) + r->q->conf->limits.flight_wait_ms);
+        loop_timer_arm(&r->patience, r->wait_until_ms);
         return NULL;
     case FLIGHT_REFUSED:
         break;

@@ -80,23 +80,6 @@ on_forward_end(void *ctx, enum fill_state state, bool is_doubtful)
     }
 }
 
-/* Of a write that failed: nobody knows, unless it was never sent. */
-static bool
-may_have_been_done(enum origin_error error)
-{
-    switch ((int)error) {
-    case ORIGIN_ERROR_DNS:
-    case ORIGIN_ERROR_DNS_TIMEOUT:
-    case ORIGIN_ERROR_REFUSED:
-    case ORIGIN_ERROR_CONNECT_TIMEOUT:
-    case ORIGIN_ERROR_CONNECT:
-    case ORIGIN_ERROR_LIMIT:
-        return false;
-    default:
-        return true;
-    }
-}
-
 static void
 on_forward_error(void *ctx, enum origin_error error)
 {
@@ -113,8 +96,9 @@ on_forward_error(void *ctx, enum origin_error error)
     r->response.status = r->stale != NULL && policy_forbids_stale(r->stale)
                              ? 504
                              : origin_error_status(error);
+    /* Whether a write was done nobody knows, unless it was never sent. */
     request_run(r, r->result == RESULT_WRITE && r->q->key.len > 0 &&
-                           may_have_been_done(error)
+                           origin_error_was_sent(error)
                        ? &step_invalidate
                        : &step_deliver_error);
 }

@@ -316,18 +316,6 @@ class Collapse(FlowTest):
         # Those without one still share one fetch among themselves.
         self.assertEqual(len(self.origin.requests), 2)
 
-    def test_waiters_learn_at_once_that_the_origin_is_gone(self):
-        def script(connection, request, n):
-            self.steps.wait("end")
-            return False
-
-        self.start(script)
-        clients = self.clients(30, "/kept/1")
-        self.wait_all_ask(30)
-        self.steps.go("end")
-        self.assertEqual({c.read_response().status for c in clients}, {502})
-        self.assertEqual(len(self.origin.requests), 1)
-
     def test_a_reader_far_behind_does_not_hold_back_the_others(self):
         """And is never given a wrong byte."""
         origin = self.use(SampleOrigin())

@@ -17,12 +17,15 @@ struct origin_pool;
 
 enum origin_error {
     ORIGIN_ERROR_NONE,
-#define ORIGIN_ERROR(name, status, type, text) ORIGIN_ERROR_##name,
+#define ORIGIN_ERROR(name, sent, status, type, text) ORIGIN_ERROR_##name,
 #include "nearside/origin/error.def"
 #undef ORIGIN_ERROR
     ORIGIN_ERROR_COUNT
 };
 
+/* May the request have reached the origin? Then a write may have been done,
+   and the failure may be of this request's making. */
+bool origin_error_was_sent(enum origin_error error);
 unsigned origin_error_status(enum origin_error error);
 const char *origin_error_type(enum origin_error error); /* RFC 9209 */
 const char *origin_error_text(enum origin_error error);

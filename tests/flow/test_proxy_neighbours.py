@@ -1,0 +1,266 @@
+"""What one request may do to the others that ask for the same: nothing. A
+failure that the leader may have caused is the leader's."""
+
+import socket
+import threading
+import time
+import unittest
+
+from lib import FlowTest, Nearside, RedisServer, ScriptedOrigin, wait_until
+from lib.scripted import Steps, answer, conf, together
+
+ROUTES = ('route "/kept/*" { ttl = 60s  keep = 10m }\n'
+          'route "/bare/*" { ttl = 0  keep = 10m  store_post = on }\n')
+TAG = ("ETag", '"v"')
+
+
+def same(connection, *fields):
+    """A 304."""
+    lines = [f"{name}: {value}" for name, value in fields]
+    connection.send("\r\n".join(
+        ["HTTP/1.1 304 Same", *lines, "", ""]).encode())
+    return True
+
+
+def is_conditional(request):
+    return "If-None-Match" in request.fields
+
+
+class Neighbours(FlowTest):
+    def start(self, script, limits="", with_redis=True, origin_more="",
+              workers=2):
+        self.steps = Steps()
+        self.addCleanup(lambda: self.steps.go("head", "end"))
+        self.requests = []
+
+        def ask(connection, request, n):
+            if request.target == "/probe":
+                answer(connection, fields=[("Connection", "close")])
+                return False  # kept, it would be used again
+            self.requests.append(request)
+            return script(connection, request, len(self.requests) - 1)
+
+        self.origin = self.use(ScriptedOrigin(ask))
+        self.redis = self.use(RedisServer()) if with_redis else None
+        self.limits = limits
+        self.more = {"origin_more": origin_more, "workers": workers}
+        self.daemon = self.another("nearside")
+
+    def another(self, name):
+        return self.use(Nearside(conf(
+            self.origin.url, ROUTES, self.limits, self.redis,
+            **self.more), name=name))
+
+    def ask(self, target, fields=None, daemon=None, **more):
+        client = self.use((daemon or self.daemon).connect(timeout=20, **more))
+        client.request("GET", target, fields)
+        return client
+
+    def crowd(self, target, count, fields=None):
+        """A leader that the origin has heard of, and count who wait."""
+        before = len(self.requests)
+        leader = self.ask(target, fields)
+        self.wait_asked(before + 1)
+        others = [self.ask(target, {"X-User": i}) for i in range(count)]
+        self.wait_read(count + 1)
+        return leader, others
+
+    def wait_read(self, count, daemon=None):
+        """Until each worker has read what came to it: what has come later,
+        by several connections, is answered."""
+        daemon = daemon or self.daemon
+        wait_until(lambda: daemon.metric("nearside_connections") >= count,
+                   what="all are connected")
+        together(16, lambda i: daemon.get("/probe"))
+
+    def wait_asked(self, count):
+        wait_until(lambda: len(self.requests) >= count,
+                   what=f"the origin is asked {count} times", every=0.002)
+
+    def keys(self, target, kind="e"):
+        return self.redis("KEYS", f"ns:{kind}:*{target}*")
+
+    def wait_keys(self, target):
+        wait_until(lambda: self.keys(target), what="it is stored",
+                   every=0.002)
+
+    def fill(self, target):
+        body = self.daemon.get(target).body
+        self.wait_keys(target)
+        return body
+
+    def release(self, *clients):
+        """The answers; each client has its connection closed."""
+        self.steps.go("head")
+        answers = []
+        for client in clients:
+            answers.append(client.read_response())
+            client.close()
+        wait_until(lambda: self.daemon.metric("nearside_connections") == 0,
+                   what="all have left")
+        return answers
+
+
+class BadLeader(Neighbours):
+    def poisoned(self, fail):
+        """A leader with a bad field waits until all have come, then fails."""
+        def script(connection, request, n):
+            if "X-Bad" in request.fields:
+                self.steps.wait("head")
+                return fail(connection)
+            return answer(connection, b"good")
+
+        return script
+
+    def test_a_field_that_closes_the_connection_hurts_nobody_else(self):
+        """39 of 40 got the 502 once."""
+        for with_redis in (True, False):
+            with self.subTest(redis=with_redis):
+                self.start(self.poisoned(lambda c: False),
+                           with_redis=with_redis)
+                leader, others = self.crowd("/kept/1", 39, {"X-Bad": 1})
+                answers = self.release(leader, *others)
+                self.assertEqual([a.status for a in answers],
+                                 [502] + 39 * [200])
+                self.assertEqual(len(self.requests), 2)
+
+    def test_a_bad_validation_hurts_nobody_else(self):
+        def script(connection, request, n):
+            if "X-Bad" in request.fields:
+                self.steps.wait("head")
+                return False
+            if is_conditional(request):
+                return same(connection, *self.says)
+            return answer(connection, b"good", self.says)
+
+        for value, status in (("max-age=0", 502), ("no-cache", 504)):
+            self.says = [("Cache-Control", value), TAG]
+            with self.subTest(value=value):
+                self.start(script)
+                self.fill("/bare/1")
+                for i in range(3):
+                    leader, others = self.crowd("/bare/1", 9, {"X-Bad": 1})
+                    answers = self.release(leader, *others)
+                    self.assertEqual([a.status for a in answers],
+                                     [status] + 9 * [200])
+
+    def test_no_way_to_fail_once_it_was_sent_is_everybodys(self):
+        def send(data):
+            def fail(connection):
+                connection.send(data)
+                return False
+
+            return fail
+
+        def hang(connection):
+            self.steps.wait("end")
+            return False
+
+        for why, fail, status in (
+                ("malformed", send(b"HTTP/1.1 2000 OK\r\n\r\n"), 502),
+                ("large", send(b"HTTP/1.1 200 OK\r\nX: " + 40_000 * b"x"),
+                 502),
+                ("cut", send(b"HTTP/1.1 200 OK\r\nX"), 502),
+                ("upgrade", send(b"HTTP/1.1 101 Up\r\nUpgrade: x\r\n\r\n"),
+                 502),
+                ("unasked", lambda c: same(c, TAG), 502),
+                ("interim", send(200 * b"HTTP/1.1 103 Hint\r\n\r\n"), 502),
+                ("late", hang, 504)):
+            with self.subTest(why=why):
+                self.start(self.poisoned(fail),
+                           origin_more="first_byte_timeout = 700ms")
+                leader, others = self.crowd("/kept/1", 9, {"X-Bad": 1})
+                answers = self.release(leader, *others)
+                self.assertEqual([a.status for a in answers],
+                                 [status] + 9 * [200])
+                self.assertEqual(len(self.requests), 2)
+
+    def test_a_body_bad_from_its_first_byte_is_the_leaders(self):
+        """Whoever has been told nothing yet asks again: all, on one worker,
+        where the fill has failed before they hear of it."""
+        def fail(connection):
+            connection.send(b"HTTP/1.1 200 OK\r\n"
+                            b"Transfer-Encoding: chunked\r\n\r\nno\r\n")
+            return False
+
+        self.start(self.poisoned(fail), workers=1)
+        leader, others = self.crowd("/kept/1", 20, {"X-Bad": 1})
+        self.steps.go("head")
+        for client in others:
+            self.assertEqual(client.read_response().body, b"good")
+        leader.close()
+
+    def test_those_who_fly_again_ask_one_at_a_time(self):
+        lock = threading.Lock()
+        under_way = [0, 0]
+
+        def script(connection, request, n):
+            if n == 0:
+                self.steps.wait("head")
+            with lock:
+                under_way[0] += 1
+                under_way[1] = max(under_way)
+            time.sleep(0.02)  # for the others to come, if they would
+            with lock:
+                under_way[0] -= 1
+            return False
+
+        self.start(script)
+        leader, others = self.crowd("/kept/1", 20)
+        answers = self.release(leader, *others)
+        self.assertEqual({a.status for a in answers}, {502})
+        self.assertEqual(len(self.requests), 21)
+        self.assertEqual(under_way[1], 1)
+
+    def test_flight_wait_bounds_all_the_flights_of_one_request(self):
+        def script(connection, request, n):
+            if n < 2:
+                self.steps.wait("end")
+            return answer(connection, b"good")
+
+        self.start(script, "flight_wait = 1s",
+                   origin_more="first_byte_timeout = 800ms")
+        leader, others = self.crowd("/kept/1", 2)
+        answers = [c.read_response() for c in (leader, *others)]
+        self.assertEqual(sorted(a.status for a in answers), [200, 504, 504])
+        good = [a for a in answers if a.status == 200][0]
+        self.assertIn("detail=flight_wait", good.cache_status)
+
+    def test_waiters_learn_at_once_that_the_origin_cannot_be_reached(self):
+        """Its connects time out: the backlog of its listener is full."""
+        full = socket.socket()
+        self.addCleanup(full.close)
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):
+            filler = socket.socket()
+            self.addCleanup(filler.close)
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        daemon = self.use(Nearside(conf(
+            "http://127.0.0.1:%d" % full.getsockname()[1], ROUTES,
+            origin_more="connect_timeout = 1s")))
+        answers = together(30, lambda i: daemon.get("/kept/1"))
+        self.assertEqual({a.status for a in answers}, {504})
+        self.assertEqual(daemon.metric("nearside_origin_errors_total"), 1)
+
+    def test_a_stale_one_stands_in_for_all(self):
+        def script(connection, request, n):
+            if n > 0:
+                self.steps.wait("head")
+                return False
+            answer(connection, b"stale", [
+                ("Cache-Control", "max-age=9, stale-if-error=60"),
+                ("Age", "9"), TAG, ("Connection", "close")])
+            return False  # a connection that was used is tried once more
+
+        self.start(script)
+        self.fill("/bare/1")
+        leader, others = self.crowd("/bare/1", 9)
+        answers = self.release(leader, *others)
+        self.assertEqual({a.body for a in answers}, {b"stale"})
+        self.assertEqual(len(self.requests), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
