@@ -127,14 +127,6 @@ claim_token(const struct request *r)
 }
 
 void
-claim_give_up(struct request *r)
-{
-    if (r->claim != NULL) {
-        r->claim->is_storable = false;
-    }
-}
-
-void
 claim_on_end(struct request *r, enum fill_state state)
 {
     struct claim *claim = r->claim;

@@ -27,14 +27,12 @@ struct fetch_plan claim_on_head(struct request *r, const struct head *response);
    empty. */
 struct slice claim_token(const struct request *r);
 
-/* It has outgrown object_max. */
-void claim_give_up(struct request *r);
-
 /* The answer has ended; it is stored if it is whole. */
 void claim_on_end(struct request *r, enum fill_state state);
 
-/* The request ends: gives back a lease that nothing was stored under.
-   Harmless on a request without claim. */
+/* The answer is not stored, as its head says or its size, or the request
+   ends: gives back a lease that nothing was stored under. Harmless on a
+   request without claim. */
 void claim_drop(struct request *r);
 
 #endif

@@ -85,7 +85,7 @@ encode_validated(struct flight_run *run)
 /* Those who wait chose by what was known to vary: a response that varies by
    something else now has been chosen by the leader alone (RFC 9111 4.1). */
 static bool
-is_for_all(struct flight_run *run)
+is_for_all(const struct flight_run *run)
 {
     return run->verdict->is_storable && flight_fits_record(run);
 }
@@ -114,7 +114,7 @@ end_validated(struct flight_run *run)
     } else if (run->verdict->is_personal) {
         flight_run_end_released(run);
     } else {
-        flight_store_marker(run);
+        flight_store_refusal(run);
     }
 }
 
@@ -141,7 +141,7 @@ on_head(void *ctx, const struct head *head)
         run->verdict->detail = "memory";
     }
     return (struct fetch_plan){
-        .is_kept = run->verdict->is_storable,
+        .is_kept = is_for_all(run),
         .drops_set_cookie =
             run->verdict->is_storable && run->verdict->drops_set_cookie,
         .withheld = policy_withheld(run->q->reads),
@@ -192,6 +192,34 @@ fail(struct flight_run *run, enum origin_error error)
     flight_run_end_released(run);
 }
 
+/* Errors about the request or about who asks, not about the target: fields
+   too large for the origin, or too many requests, must not keep others from
+   storing. */
+static bool
+is_of_request(unsigned status)
+{
+    return status == 400 || status == 413 || status == 414 || status == 429 ||
+           status == 431;
+}
+
+/* Is the answer no word on whether the target can be stored? An error while
+   something is stored is none: that may still be renewed, or stand in. */
+static bool
+says_nothing(const struct flight_run *run)
+{
+    return run->verdict->is_personal || run->status == 304 ||
+           (is_of_request(run->status) && !run->verdict->is_storable) ||
+           (policy_is_failure(run->status) && run->stale != NULL);
+}
+
+/* Its head says so: what does not fit is for the leader alone, and errors
+   displace nothing. */
+static bool
+is_to_be_stored(const struct flight_run *run)
+{
+    return is_for_all(run) && !says_nothing(run);
+}
+
 /* By those who come while it is under way? For them it is a stored response:
    fresh, and for all. What no lease guards is for those who wait already:
    whoever comes later must see what was written meanwhile, and his coming
@@ -216,7 +244,7 @@ tell_fill(struct flight_run *run, struct fill *fill)
         .flags = v->flags,
         .created_ms = v->created_ms,
         .fresh_until_ms = v->fresh_until_ms,
-        .is_stored = is_for_all(run) && run->has_lease,
+        .is_stored = is_to_be_stored(run) && run->has_lease,
         .is_stale_fetch = run->stale != NULL,
         .detail = v->detail,
     };
@@ -228,6 +256,21 @@ tell_fill(struct flight_run *run, struct fill *fill)
             DIGEST_LEN);
     }
     flight_tell(run, &result, may_be_joined(run));
+}
+
+/* Nobody in the fleet is to wait for a body that will not be stored, however
+   slowly it is read. It comes on for those who have it. */
+static void
+settle(struct flight_run *run)
+{
+    MUST(!run->is_settled);
+    run->is_settled = true;
+    flight_close(run->worker->collapse->flights, run->flight);
+    if (says_nothing(run)) {
+        flight_run_end_released(run);
+    } else {
+        flight_store_refusal(run);
+    }
 }
 
 /* A 304 that identifies nothing stored is of no use to anybody (RFC 9111
@@ -264,6 +307,9 @@ on_fill(void *ctx, struct fill *fill)
         return;
     }
     tell_fill(run, fill);
+    if (!is_to_be_stored(run)) {
+        settle(run);
+    }
 }
 
 static void
@@ -272,27 +318,9 @@ on_outgrown(void *ctx)
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
     run->verdict->is_storable = false;
-    flight_close(run->worker->collapse->flights, run->flight);
-}
-
-/* Errors about the request or about who asks, not about the target: fields
-   too large for the origin, or too many requests, must not keep others from
-   storing. */
-static bool
-is_of_request(unsigned status)
-{
-    return status == 400 || status == 413 || status == 414 || status == 429 ||
-           status == 431;
-}
-
-/* Is the answer no word on whether the target can be stored? An error while
-   something is stored is none: that may still be renewed, or stand in. */
-static bool
-says_nothing(const struct flight_run *run)
-{
-    return run->verdict->is_personal || run->status == 304 ||
-           (is_of_request(run->status) && !run->verdict->is_storable) ||
-           (policy_is_failure(run->status) && run->stale != NULL);
+    if (!run->is_settled) {
+        settle(run);
+    }
 }
 
 static void
@@ -301,15 +329,16 @@ on_end(void *ctx, enum fill_state state, bool is_doubtful)
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
     flight_close(run->worker->collapse->flights, run->flight);
+    if (run->is_settled) {
+        if (run->is_over) {
+            flight_run_end(run);
+        }
+        return;
+    }
     run->has_lease = run->has_lease && !is_doubtful;
     if (run->is_validated) {
         end_validated(run);
-    } else if (is_doubtful || says_nothing(run)) {
-        flight_run_end_released(run);
-    } else if (!run->verdict->is_storable) {
-        /* Its head has said so: the rest may have been wanted by nobody. */
-        flight_store_marker(run);
-    } else if (state == FILL_COMPLETE) {
+    } else if (state == FILL_COMPLETE && !is_doubtful) {
         flight_store_fill(run);
     } else {
         flight_run_end_released(run);

@@ -47,6 +47,8 @@ struct flight_run {
     bool is_get_failed;
     bool has_lease;
     bool may_have_lease;
+    bool is_settled; /* it stores no body: its lease went at the head */
+    bool is_over;    /* but for a body that still comes for its readers */
 
     struct fetch fetch;
     struct policy_verdict *verdict; /* in the arena, from the fetch on: a hit
@@ -69,7 +71,8 @@ void flight_tell(struct flight_run *run, const struct flight_result *own_result,
     bool keeps_open);
 void flight_tell_entry(struct flight_run *run, struct entry *own_entry);
 
-/* The end; with the lease given back if there is one, or may be. */
+/* The end, once no body comes any more; with the lease given back at once if
+   there is one, or may be. */
 void flight_run_end(struct flight_run *run);
 void flight_run_end_released(struct flight_run *run);
 
@@ -96,7 +99,7 @@ void flight_renew_later(struct flight_run *run);
 
 void flight_fetch(struct flight_run *run);
 
-/* --- flight_store.c: each of them ends the run --- */
+/* --- flight_store.c: each of them ends the run, as flight_run_end does --- */
 
 /* The fill that is complete. */
 void flight_store_fill(struct flight_run *run);
@@ -104,8 +107,8 @@ void flight_store_fill(struct flight_run *run);
 /* run->entry, made from a validated one. */
 void flight_store_entry(struct flight_run *run);
 
-/* That it is not storable. */
-void flight_store_marker(struct flight_run *run);
+/* That it is not storable, or by what it varies now. */
+void flight_store_refusal(struct flight_run *run);
 
 /* Does the response vary by what the record says, and by nothing else? */
 bool flight_fits_record(const struct flight_run *run);

@@ -13,8 +13,9 @@
  *   fetch, with the validators of a stale entry: the origin's head decides
  *     |storable: FILL, the flight stays open to join while it fills
  *     |304: ENTRY, the stale one with its fields renewed
- *     |not: FILL for the leader, ALONE for the others, and a marker so
- *     |     that nobody in the fleet queues up for the next seconds
+ *     |not: FILL for the leader, ALONE for the others, and at once a marker
+ *     |     so that nobody in the fleet queues up for the next seconds, while
+ *     |     the body still comes for who reads it
  *     |failed: ENTRY, the stale one where that is allowed, or ERROR: for all
  *     |     if the origin cannot be reached, else for the leader, whose doing
  *     |     it may be; the others fly again, one of them as the leader
@@ -39,8 +40,9 @@ enum {
 
 /* --- ends -------------------------------------------------------------- */
 
-void
-flight_run_end(struct flight_run *run)
+/* With whatever is still under way. */
+static void
+run_free(struct flight_run *run)
 {
     MUST_OBJ(run, RUN_MAGIC);
     loop_timer_cancel(&run->timer);
@@ -61,6 +63,16 @@ flight_run_end(struct flight_run *run)
     arena_fini(&run->arena);
     run->magic = 0;
     free(run);
+}
+
+void
+flight_run_end(struct flight_run *run)
+{
+    MUST_OBJ(run, RUN_MAGIC);
+    run->is_over = true;
+    if (!fetch_is_active(&run->fetch)) {
+        run_free(run);
+    }
 }
 
 static void
@@ -323,6 +335,6 @@ flight_runs_free(struct worker *worker)
         struct flight_run *run = CONTAINER_OF(link, struct flight_run, link);
         flight_tell(
             run, &(struct flight_result){.outcome = FLIGHT_ALONE}, false);
-        flight_run_end(run);
+        run_free(run);
     }
 }

@@ -217,10 +217,7 @@ flight_store_fill(struct flight_run *run)
         flight_run_end_released(run);
         return;
     }
-    if (!flight_fits_record(run)) {
-        drop_record(run);
-        return;
-    }
+    MUST(flight_fits_record(run));
     rc = is_new ? encode(run, run->variant->key, &run->second)
                 : encode(run, run->q->key, &run->entry);
     if (rc != RC_OK) {
@@ -252,8 +249,8 @@ is_new_variant(const struct flight_run *run)
     return run->q->record != NULL && run->stale == NULL;
 }
 
-void
-flight_store_marker(struct flight_run *run)
+static void
+store_marker(struct flight_run *run)
 {
     int64_t now_ms = worker_wall_ms(run->worker);
     const struct codec_parts parts = {
@@ -265,12 +262,24 @@ flight_store_marker(struct flight_run *run)
     };
 
     entry_unref(&run->entry);
-    if (!may_store(run) || is_new_variant(run) || run->has_foreign ||
+    if (is_new_variant(run) || run->has_foreign ||
         codec_encode(&parts, &run->entry) != RC_OK) {
         flight_run_end_released(run);
         return;
     }
     send_fill(run, PASS_MARKER_MS);
+}
+
+void
+flight_store_refusal(struct flight_run *run)
+{
+    if (!may_store(run)) {
+        flight_run_end_released(run);
+    } else if (run->verdict->is_storable) { /* and fits no record */
+        drop_record(run);
+    } else {
+        store_marker(run);
+    }
 }
 
 enum rc

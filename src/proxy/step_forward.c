@@ -32,6 +32,9 @@ on_forward_head(void *ctx, const struct head *head)
     if (r->result == RESULT_WRITE && r->q->key.len > 0) {
         request_find_stale(r, head);
         plan = claim_on_head(r, head);
+        if (!plan.is_kept) {
+            claim_drop(r);
+        }
     }
     if (r->q->route != NULL) {
         plan.withheld = policy_withheld(r->q->route);
@@ -66,7 +69,7 @@ on_forward_fill(void *ctx, struct fill *fill)
 static void
 on_forward_outgrown(void *ctx)
 {
-    claim_give_up(OBJ_OF(struct request, ctx, REQUEST_MAGIC));
+    claim_drop(OBJ_OF(struct request, ctx, REQUEST_MAGIC));
 }
 
 static void

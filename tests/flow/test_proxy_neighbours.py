@@ -1,5 +1,6 @@
 """What one request may do to the others that ask for the same: nothing. A
-failure that the leader may have caused is the leader's."""
+failure that the leader may have caused is the leader's, and nobody waits for a
+slow client whose answer is not stored."""
 
 import socket
 import threading
@@ -260,6 +261,157 @@ class BadLeader(Neighbours):
         answers = self.release(leader, *others)
         self.assertEqual({a.body for a in answers}, {b"stale"})
         self.assertEqual(len(self.requests), 2)
+
+
+class SlowReader(Neighbours):
+    """flight_wait is longer than any client of these waits."""
+
+    size = 4_000_000  # more than what sockets and buffers take
+    limits_wait = "flight_wait = 60s "
+
+    def script(self, connection, request, n):
+        head = "".join(f"{name}: {value}\r\n" for name, value in self.fields)
+        if n > 0:
+            return answer(connection, b"own %d" % n, self.fields)
+        if not self.is_chunked:
+            connection.send(b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n"
+                            % (head.encode(), self.size))
+            connection.send(self.size * b"x")
+            return True
+        connection.send(b"HTTP/1.1 200 OK\r\n%sTransfer-Encoding: chunked"
+                        b"\r\n\r\n" % head.encode())
+        for _ in range(self.size // 50_000):
+            connection.send(b"c350\r\n%s\r\n" % (50_000 * b"x"))
+        connection.send(b"0\r\n\r\n")
+        return True
+
+    def check(self, target, fields=None, has_marker=True, read=0):
+        """Others are answered while the slow one reads."""
+        slow = self.ask(target, fields, receive_buffer=4096)
+        head = slow.read_head()
+        pieces = slow.body_pieces(head)
+        got = 0
+        while got < read:
+            got += len(next(pieces))
+        wait_until(lambda: not self.keys(target, "l"),
+                   what="the lease is given back")
+        self.assertEqual(len(self.keys(target)), 1 if has_marker else 0)
+        for daemon in (self.other, self.daemon):
+            answers = together(3, lambda i, d=daemon: d.get(target))
+            told = sum("detail=not-storable" in a.cache_status
+                       for a in answers)
+            self.assertEqual((len({a.body for a in answers}), told),
+                             (3, 3) if has_marker else (1, 0))
+        got += sum(map(len, pieces))
+        self.assertEqual(got, self.size)
+
+    def begin(self, limits=""):
+        self.start(self.script, self.limits_wait + limits)
+        self.other = self.another("other")
+
+    def test_nobody_waits_for_an_answer_that_is_not_stored(self):
+        for self.is_chunked in (False, True):
+            for self.fields in (
+                    [("Cache-Control", "no-store")],
+                    [("Cache-Control", "private")],
+                    [("Set-Cookie", "a=1")],
+                    [("Vary", "*")],
+                    [("Cache-Control", "no-cache")],
+                    [("Cache-Control", "max-age=0")]):
+                with self.subTest(fields=self.fields,
+                                  is_chunked=self.is_chunked):
+                    self.begin()
+                    self.check("/kept/1")
+
+    def test_nobody_waits_for_an_answer_without_freshness(self):
+        self.is_chunked = False
+        self.fields = ()
+        self.begin()
+        self.check("/bare/1")
+
+    def test_nobody_waits_for_one_that_says_it_is_too_large(self):
+        self.is_chunked = False
+        self.fields = ()
+        self.begin("object_max = 1MB")
+        self.check("/kept/1")
+
+    def test_nobody_waits_for_one_that_turns_out_too_large(self):
+        self.is_chunked = True
+        self.fields = ()
+        self.begin("object_max = 500KB")
+        self.check("/kept/1", read=600_000)
+
+    def test_nobody_waits_for_an_answer_to_someones_cookie(self):
+        self.is_chunked = False
+        self.fields = ()
+        self.begin()
+        self.check("/kept/1", {"Cookie": "user=1"}, has_marker=False)
+
+    def test_nobody_waits_for_an_answer_that_varies_anew(self):
+        """It fits no record: the record goes when the head says so."""
+        def script(connection, request, n):
+            if n == 0:
+                return answer(connection, b"first", [("Vary", "X-A")])
+            return self.script(connection, request, n - 1)
+
+        self.is_chunked = True
+        self.fields = [("Vary", "X-B")]
+        self.start(script, self.limits_wait)
+        self.other = self.another("other")
+        self.daemon.get("/kept/1", fields={"X-A": "1"})
+        self.wait_keys("/kept/1")
+        slow = self.ask("/kept/1", {"X-A": "2"}, receive_buffer=4096)
+        slow.read_head()
+        wait_until(lambda: not self.keys("/kept/1", "l"),
+                   what="the lease is given back")
+        wait_until(lambda: not any(b"}:" not in key for key in map(
+            lambda k: k if isinstance(k, bytes) else k.encode(),
+            self.keys("/kept/1"))), what="the record is gone")
+        self.assertEqual(self.other.get("/kept/1").body, b"own 1")
+
+    def test_nobody_waits_for_the_answer_to_a_post_that_is_not_stored(self):
+        """One that is refused: nothing is deleted, no lease either."""
+        def script(connection, request, n):
+            if request.method == "POST":
+                connection.send(b"HTTP/1.1 403 No\r\nContent-Length: %d"
+                                b"\r\n\r\n" % self.size)
+                connection.send(self.size * b"x")
+                return True
+            return answer(connection, b"own")
+
+        self.start(script, self.limits_wait)
+        slow = self.use(self.daemon.connect(receive_buffer=4096))
+        slow.request("POST", "/bare/1", body=b"x")
+        slow.read_head()
+        wait_until(lambda: not self.keys("/bare/1", "l"), timeout=1,
+                   what="the lease is given back")
+        self.assertEqual(self.daemon.get("/bare/1").body, b"own")
+
+    def test_a_run_that_is_over_before_its_answer_leaves_nothing(self):
+        """The client leaves, or the origin fails, after the marker."""
+        for why in ("client", "origin"):
+            with self.subTest(why=why):
+                def script(connection, request, n):
+                    connection.send(b"HTTP/1.1 200 OK\r\n"
+                                    b"Cache-Control: no-store\r\n"
+                                    b"Content-Length: 500000\r\n\r\n"
+                                    + 250_000 * b"x")
+                    self.steps.wait("end")
+                    if why == "origin":
+                        return False
+                    connection.send(250_000 * b"x")
+                    return True
+
+                self.start(script)
+                client = self.ask("/kept/1")
+                client.read_head()
+                self.wait_keys("/kept/1")
+                if why == "client":
+                    client.reset()
+                self.steps.go("end")
+                wait_until(lambda: self.daemon.metric(
+                    "nearside_origin_in_flight") == 0, what="it is over")
+                self.assertEqual(self.keys("/kept/1", "l"), [])
 
 
 if __name__ == "__main__":
