@@ -239,7 +239,7 @@ tell_fill(struct flight_run *run, struct fill *fill)
     struct flight_result result = {
         .outcome = FLIGHT_FILL,
         .fill = fill_ref(fill),
-        .is_private = !is_for_all(run),
+        .is_private = !is_for_all(run) || (v->flags & ENTRY_MUST_VALIDATE) != 0,
         .is_personal = v->is_personal,
         .flags = v->flags,
         .created_ms = v->created_ms,

@@ -43,6 +43,7 @@ struct flight_run {
     bool is_resolved;       /* whoever waits has been told */
     bool is_kept_out;       /* a new key that is not to be stored yet */
     bool is_background;     /* told of a stale entry; the run renews it */
+    bool is_alone;          /* validates `stale` for its leader and no other */
     bool is_lease_asked;
     bool is_get_failed;
     bool has_lease;

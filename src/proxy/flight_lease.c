@@ -48,6 +48,10 @@ lease_taken(struct flight_run *run, int64_t now_ms)
         flight_run_end(run);
         return;
     }
+    if (run->is_alone) {
+        flight_fetch(run);
+        return;
+    }
     if (now_ms >= run->wait_until_ms) {
         worker_count_limit(run->worker, LIMIT_FLIGHT_WAIT);
         flight_fetch(run);

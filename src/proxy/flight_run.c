@@ -4,6 +4,8 @@
  *   lookup --fresh--> ENTRY
  *     |     --stale, may be used meanwhile--> ENTRY, and on in the background
  *     |     --a Vary record--> ENTRY: each waiter looks for its own variant
+ *     |     --each use must be validated--> ENTRY: each waiter does so, by a
+ *     |       flight of its own; the leader's tries for the lease
  *     |none, or stale
  *     |a new key among too many --> fetch, store nothing
  *   lease: SET <lease> <token> NX PX, GET <entry>, in one go
@@ -220,7 +222,8 @@ flight_take_value(struct flight_run *run, enum rc rc, struct redis_reply *reply,
         entry_unref(&entry);
         return false;
     }
-    if (is_usable(run, entry, now_ms)) {
+    if (is_usable(run, entry, now_ms) ||
+        (!run->is_alone && (entry->flags & ENTRY_MUST_VALIDATE) != 0)) {
         *out_entry = entry;
         return true;
     }
@@ -303,9 +306,10 @@ run_new(struct worker *worker, struct question *q,
     return run;
 }
 
-void
-flight_run_start(struct worker *worker, struct question *q,
-    struct flight *own_flight, const struct flight_run_opts *opts)
+/* NULL: no memory, which whoever waits has been told. */
+static struct flight_run *
+run_begin(struct worker *worker, struct question *q, struct flight *own_flight,
+    const struct flight_run_opts *opts)
 {
     struct flight_run *run = run_new(worker, q, opts);
 
@@ -316,13 +320,45 @@ flight_run_start(struct worker *worker, struct question *q,
                 .outcome = FLIGHT_ALONE, .detail = "memory"},
             false);
         flight_unref(&own_flight);
-        return;
+        return NULL;
     }
     run->flight = own_flight;
+    return run;
+}
+
+void
+flight_run_start(struct worker *worker, struct question *q,
+    struct flight *own_flight, const struct flight_run_opts *opts)
+{
+    struct flight_run *run = run_begin(worker, q, own_flight, opts);
+
+    if (run == NULL) {
+        return;
+    }
     if (worker->redis == NULL) {
         flight_fetch(run);
     } else {
         flight_send_get(run, on_lookup);
+    }
+}
+
+void
+flight_run_validate(struct worker *worker, struct question *q,
+    struct flight *own_flight, struct entry *stale, bool takes_lease)
+{
+    const struct flight_run_opts none = {0};
+    struct flight_run *run = run_begin(worker, q, own_flight, &none);
+
+    MUST_OBJ(stale, ENTRY_MAGIC);
+    if (run == NULL) {
+        return;
+    }
+    run->is_alone = true;
+    run->stale = entry_ref(stale);
+    if (takes_lease && worker->redis != NULL) {
+        flight_lease(run);
+    } else {
+        flight_fetch(run);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct entry;
 struct flight;
 struct question;
 struct worker;
@@ -20,6 +21,14 @@ struct flight_run_opts {
  */
 void flight_run_start(struct worker *worker, struct question *q,
     struct flight *own_flight, const struct flight_run_opts *opts);
+
+/*
+ * The same for a flight of the leader's own, which validates `stale`. For that
+ * it waits for nobody: whether with takes_lease or without, it fetches at
+ * once, and what becomes of the entry is stored if the lease could be had.
+ */
+void flight_run_validate(struct worker *worker, struct question *q,
+    struct flight *own_flight, struct entry *stale, bool takes_lease);
 
 /* The worker ends, and all its flights do: who waits for one goes on alone. */
 void flight_runs_free(struct worker *worker);

@@ -140,17 +140,12 @@ on_waiter_message(void *ctx)
     waiter_tell(ctx);
 }
 
-/* With the lock held. One reference is the owner's. */
+/* On no list; one reference is the owner's. NULL: no memory. */
 static struct flight *
-flight_add(struct flight_table *table, uint64_t hash, struct slice key,
-    struct slice form)
+flight_new(uint64_t hash, struct slice key, struct slice form)
 {
-    struct flight *flight;
+    struct flight *flight = malloc(sizeof(*flight) + key.len + form.len);
 
-    if (atomic_load_explicit(&table->len, memory_order_relaxed) >= table->max) {
-        return NULL;
-    }
-    flight = malloc(sizeof(*flight) + key.len + form.len);
     if (flight == NULL) {
         return NULL;
     }
@@ -162,9 +157,26 @@ flight_add(struct flight_table *table, uint64_t hash, struct slice key,
         memcpy(flight->key_bytes + key.len, form.ptr, form.len);
     }
     atomic_init(&flight->refs, 1);
+    list_init(&flight->link);
     list_init(&flight->waiters);
-    list_push_front(bucket_of(shard_of(table, hash), hash), &flight->link);
-    atomic_fetch_add_explicit(&table->len, 1, memory_order_relaxed);
+    return flight;
+}
+
+/* With the lock held. */
+static struct flight *
+flight_add(struct flight_table *table, uint64_t hash, struct slice key,
+    struct slice form)
+{
+    struct flight *flight;
+
+    if (atomic_load_explicit(&table->len, memory_order_relaxed) >= table->max) {
+        return NULL;
+    }
+    flight = flight_new(hash, key, form);
+    if (flight != NULL) {
+        list_push_front(bucket_of(shard_of(table, hash), hash), &flight->link);
+        atomic_fetch_add_explicit(&table->len, 1, memory_order_relaxed);
+    }
     return flight;
 }
 
@@ -177,6 +189,15 @@ waiter_init(struct flight_waiter *waiter, struct flight *flight)
     waiter->has_result = false;
     list_init(&waiter->link);
     loop_message_init(&waiter->message, on_waiter_message, waiter);
+}
+
+static void
+waiter_lead(struct flight_waiter *waiter, struct flight *flight)
+{
+    waiter_init(waiter, flight_ref(flight));
+    waiter->is_leader = true;
+    flight->leader = waiter;
+    list_push_back(&flight->waiters, &waiter->link);
 }
 
 enum flight_entry
@@ -204,10 +225,7 @@ flight_enter(struct flight_table *table, struct slice key, struct slice form,
         flight = flight_add(table, hash, key, form);
         entry = flight == NULL ? FLIGHT_REFUSED : FLIGHT_OPENED;
         if (flight != NULL) {
-            waiter_init(waiter, flight_ref(flight));
-            waiter->is_leader = true;
-            flight->leader = waiter;
-            list_push_back(&flight->waiters, &waiter->link);
+            waiter_lead(waiter, flight);
         }
     }
     pthread_mutex_unlock(&shard->lock);
@@ -230,6 +248,21 @@ flight_open(struct flight_table *table, struct slice key, struct slice form,
     }
     pthread_mutex_unlock(&shard->lock);
     return entry;
+}
+
+bool
+flight_enter_alone(
+    struct flight_table *table, struct slice key, struct flight_waiter *waiter)
+{
+    struct flight *flight =
+        flight_new(hash_keyed(&table->key, key), key, slice_of(NULL, 0));
+
+    MUST_OBJ(table, TABLE_MAGIC);
+    if (flight == NULL) {
+        return false;
+    }
+    waiter_lead(waiter, flight);
+    return true;
 }
 
 void

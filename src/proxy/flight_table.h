@@ -112,6 +112,10 @@ enum flight_entry flight_open(struct flight_table *table, struct slice key,
    the owner's loop. */
 void flight_interim(struct flight *flight, const struct head *head);
 
+/* Opens one that nobody joins, on_result as above. False: no memory. */
+bool flight_enter_alone(
+    struct flight_table *table, struct slice key, struct flight_waiter *waiter);
+
 /*
  * The owner says what it came to; *result's references pass over. Waiters
  * are told: the leader before this returns, the others on their loops.

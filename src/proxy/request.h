@@ -127,6 +127,7 @@ struct step {
 extern const struct step step_ask;
 extern const struct step step_lookup;
 extern const struct step step_flight;
+extern const struct step step_validate;
 extern const struct step step_forward;
 extern const struct step step_invalidate;
 extern const struct step step_deliver_entry;

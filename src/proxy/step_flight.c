@@ -89,6 +89,16 @@ use_none(struct request *r)
     return &step_flight;
 }
 
+/* A response that each use must validate is answered with by the one alone
+   who has asked (RFC 9111 5.2.2.4): whoever waited, or found it, asks too. */
+static const struct step *
+validate(struct request *r, struct entry *entry)
+{
+    entry_unref(&r->stale);
+    r->stale = entry_ref(entry);
+    return &step_validate;
+}
+
 /* What a flight has found or renewed. */
 static const struct step *
 use_entry(struct request *r, const struct flight_result *result)
@@ -108,6 +118,10 @@ use_entry(struct request *r, const struct flight_result *result)
     if ((!r->waiter.is_leader && result->is_private) ||
         !request_may_use(r, entry->flags)) {
         return &step_forward;
+    }
+    if ((entry->flags & ENTRY_MUST_VALIDATE) != 0 &&
+        !(result->is_validated && r->waiter.is_leader)) {
+        return validate(r, entry);
     }
     if (!is_good_enough(r, result)) {
         return use_none(r);
@@ -264,13 +278,19 @@ on_flight_interim(void *ctx, const struct head *head)
     request_interim(OBJ_OF(struct request, ctx, REQUEST_MAGIC), head);
 }
 
-static enum flight_entry
-enter(struct request *r)
+static void
+set_waiter(struct request *r)
 {
     r->waiter.loop = r->worker->loop;
     r->waiter.on_interim = on_flight_interim;
     r->waiter.on_result = on_flight;
     r->waiter.ctx = r;
+}
+
+static enum flight_entry
+enter(struct request *r)
+{
+    set_waiter(r);
     return flight_enter(r->worker->collapse->flights, r->q->key,
         question_form(r->q), &r->waiter);
 }
@@ -284,8 +304,7 @@ request_renew(struct request *r)
     switch (flight_open(r->worker->collapse->flights, r->q->key,
         question_form(r->q), &flight)) {
     case FLIGHT_OPENED:
-        flight_run_start(
-            r->worker, r->q, flight, &(struct flight_run_opts){0});
+        flight_run_start(r->worker, r->q, flight, &(struct flight_run_opts){0});
         break;
     case FLIGHT_JOINED: /* somebody sees to it */
         break;
@@ -321,4 +340,24 @@ run_flight(struct request *r)
     return &step_forward;
 }
 
+/* Nobody waits for another here. Who led the flight that found the entry is
+   the one who may store what becomes of it. */
+static const struct step *
+run_validate(struct request *r)
+{
+    bool was_leader = r->waiter.is_leader;
+
+    set_waiter(r);
+    if (!flight_enter_alone(
+            r->worker->collapse->flights, r->q->key, &r->waiter)) {
+        worker_count_limit(r->worker, LIMIT_MEMORY);
+        return &step_forward;
+    }
+    request_ref(r); /* the waiter's, as above */
+    flight_run_validate(
+        r->worker, r->q, r->waiter.flight, r->stale, was_leader);
+    return NULL;
+}
+
 const struct step step_flight = {"flight", run_flight};
+const struct step step_validate = {"validate", run_validate};

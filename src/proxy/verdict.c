@@ -22,6 +22,12 @@ verdict_of_response(const struct judging *j, const struct head *head,
     };
 
     policy_store(j->route, j->request, head, &times, out);
+    /* Over when it came, and not to be used past its time (RFC 9111 5.2.2.2):
+       what no-cache says in one word. */
+    if ((out->flags & ENTRY_NEVER_STALE) != 0 &&
+        out->fresh_until_ms <= j->response_ms) {
+        out->flags |= ENTRY_MUST_VALIDATE;
+    }
     if (out->is_storable && head->framing == FRAMING_LENGTH &&
         head->content_length > j->worker->conf->limits.object_max) {
         out->is_storable = false;

@@ -176,6 +176,33 @@ keys_are_compared_to_the_last_byte(void **state)
 }
 
 static void
+one_flown_alone_is_found_by_nobody(void **state)
+{
+    struct rig *rig = *state;
+    struct waiting alone = {.waiter = {.loop = rig->own}};
+    struct waiting w;
+    struct flight *flight;
+
+    alone.waiter.on_result = on_result;
+    alone.waiter.ctx = &alone;
+    assert_true(flight_enter_alone(rig->table, SLICE("k"), &alone.waiter));
+    assert_true(alone.waiter.is_leader);
+    assert_int_equal(flight_table_len(rig->table), 0);
+    assert_int_equal(enter(rig, "k", rig->own, &w), FLIGHT_OPENED);
+    flight = alone.waiter.flight;
+    resolve_alone(rig, flight, true);
+    assert_int_equal(alone.results, 1);
+    assert_int_equal(w.results, 0);
+    flight_unref(&alone.waiter.flight);
+    owner_ends(rig, flight);
+    assert_int_equal(flight_table_len(rig->table), 1);
+    flight = w.waiter.flight;
+    assert_true(flight_leave(rig->table, &w.waiter));
+    resolve_alone(rig, flight, false);
+    owner_ends(rig, flight);
+}
+
+static void
 after_a_resolution_that_closes_the_next_one_opens(void **state)
 {
     struct rig *rig = *state;
@@ -503,6 +530,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_first_opens_and_the_others_join),
         TEST(keys_are_compared_to_the_last_byte),
+        TEST(one_flown_alone_is_found_by_nobody),
         TEST(after_a_resolution_that_closes_the_next_one_opens),
         TEST(a_late_one_joins_an_open_fill),
         TEST(one_that_left_is_not_told),

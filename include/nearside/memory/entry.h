@@ -38,13 +38,14 @@ struct entry {
 };
 
 enum {
-    ENTRY_SHAREABLE = 1 << 0,       /* the origin said public or s-maxage */
-    ENTRY_NEVER_STALE = 1 << 1,     /* must-revalidate and its like */
-    ENTRY_VARY_RECORD = 1 << 2,     /* no response: names the Vary fields */
-    ENTRY_PASS = 1 << 3,            /* no response: "not storable", a marker */
-    ENTRY_MUST_VALIDATE = 1 << 4,   /* no-cache: each use is validated */
-    ENTRY_IMMUTABLE = 1 << 5,       /* RFC 8246 */
-    ENTRY_AUTHORIZED = 1 << 6,      /* that, or must-revalidate */
+    ENTRY_SHAREABLE = 1 << 0,     /* the origin said public or s-maxage */
+    ENTRY_NEVER_STALE = 1 << 1,   /* must-revalidate and its like */
+    ENTRY_VARY_RECORD = 1 << 2,   /* no response: names the Vary fields */
+    ENTRY_PASS = 1 << 3,          /* no response: "not storable", a marker */
+    ENTRY_MUST_VALIDATE = 1 << 4, /* each use: no-cache, or NEVER_STALE and not
+                                     fresh when it came */
+    ENTRY_IMMUTABLE = 1 << 5,     /* RFC 8246 */
+    ENTRY_AUTHORIZED = 1 << 6,    /* that, or must-revalidate */
     ENTRY_FLAGS_ALL = (1 << 7) - 1, /* a value with others is refused */
 };
 
