@@ -2,7 +2,7 @@
  * A worker's connections and its copy of the map.
  *
  * The snapshot that all workers share says which node owns a slot; here
- * that becomes the index of this worker's peer, so that a command costs one
+ * that becomes the index of this worker's contact, so that a command costs one
  * look-up. A MOVED patches the copy alone: the other workers learn by their
  * own MOVED or by the next map. A patch lives until the refresh that each
  * MOVED asks for, also when that finds the map unchanged: a node that was
@@ -18,25 +18,25 @@
 
 enum {
     SWEEP_MS = 10000,
-    PEER_IDLE_MS = 30000,
-    PEERS_MIN = 8,
+    CONTACT_IDLE_MS = 30000,
+    CONTACTS_MIN = 8,
 };
 
 static void
-peer_free(struct pool *pool, unsigned index)
+contact_free(struct pool *pool, unsigned index)
 {
-    struct peer *peer = pool->peers[index];
+    struct contact *contact = pool->contacts[index];
 
-    MUST_OBJ(peer, PEER_MAGIC);
-    if (wire_is_up(peer->wire)) {
+    MUST_OBJ(contact, CONTACT_MAGIC);
+    if (wire_is_up(contact->wire)) {
         metric_add_to(pool->block, pool->redis->metrics.connections, -1);
     }
     /* Out of the table only when its calls have ended: they look it up. */
-    wire_free(&peer->wire);
-    pool->peers[index] = NULL;
-    redis_node_unref(pool->redis, &peer->node);
-    peer->magic = 0;
-    free(peer);
+    wire_free(&contact->wire);
+    pool->contacts[index] = NULL;
+    redis_node_unref(pool->redis, &contact->node);
+    contact->magic = 0;
+    free(contact);
 }
 
 static void
@@ -45,12 +45,13 @@ on_sweep(void *ctx)
     struct pool *pool = ctx;
     int64_t now_ms = loop_now_ms(pool->loop);
 
-    for (unsigned i = 0; i < pool->peers_len; i++) {
-        struct peer *peer = pool->peers[i];
+    for (unsigned i = 0; i < pool->contacts_len; i++) {
+        struct contact *contact = pool->contacts[i];
 
-        if (peer != NULL && !peer->is_mapped && wire_is_idle(peer->wire) &&
-            now_ms - wire_used_ms(peer->wire) >= PEER_IDLE_MS) {
-            peer_free(pool, i);
+        if (contact != NULL && !contact->is_mapped &&
+            wire_is_idle(contact->wire) &&
+            now_ms - wire_used_ms(contact->wire) >= CONTACT_IDLE_MS) {
+            contact_free(pool, i);
         }
     }
     loop_timer_arm(&pool->sweep, now_ms + SWEEP_MS);
@@ -61,7 +62,7 @@ pool_init(struct pool *pool)
 {
     MUST(pool->callbacks != NULL);
     for (unsigned i = 0; i < SLOT_COUNT; i++) {
-        pool->slots[i] = VIEW_NONE;
+        pool->slots[i] = SLOT_NONE;
     }
     loop_timer_init(&pool->sweep, pool->loop, on_sweep, pool);
     loop_timer_arm(&pool->sweep, loop_now_ms(pool->loop) + SWEEP_MS);
@@ -71,116 +72,117 @@ void
 pool_fini(struct pool *pool)
 {
     loop_timer_cancel(&pool->sweep);
-    for (unsigned i = 0; i < pool->peers_len; i++) {
-        if (pool->peers[i] != NULL) {
-            peer_free(pool, i);
+    for (unsigned i = 0; i < pool->contacts_len; i++) {
+        if (pool->contacts[i] != NULL) {
+            contact_free(pool, i);
         }
     }
-    free(pool->peers);
-    pool->peers = NULL;
-    pool->peers_len = 0;
+    free(pool->contacts);
+    pool->contacts = NULL;
+    pool->contacts_len = 0;
 }
 
-/* A free index, or VIEW_NONE. */
+/* A free index, or SLOT_NONE. */
 static uint16_t
 pool_free_index(struct pool *pool)
 {
-    unsigned cap = pool->peers_cap == 0 ? PEERS_MIN : pool->peers_cap * 2;
-    struct peer **peers;
+    unsigned cap =
+        pool->contacts_cap == 0 ? CONTACTS_MIN : pool->contacts_cap * 2;
+    struct contact **contacts;
 
-    for (unsigned i = 0; i < pool->peers_len; i++) {
-        if (pool->peers[i] == NULL) {
+    for (unsigned i = 0; i < pool->contacts_len; i++) {
+        if (pool->contacts[i] == NULL) {
             return (uint16_t)i;
         }
     }
-    if (pool->peers_len == pool->peers_cap) {
+    if (pool->contacts_len == pool->contacts_cap) {
         /* Twice the nodes of a map: a map and the one it replaces. */
-        if (cap > 2 * VIEW_NODES_MAX) {
-            return VIEW_NONE;
+        if (cap > 2 * TOPOLOGY_NODES_MAX) {
+            return SLOT_NONE;
         }
-        peers = realloc(pool->peers, cap * sizeof(struct peer *));
-        if (peers == NULL) {
-            return VIEW_NONE;
+        contacts = realloc(pool->contacts, cap * sizeof(struct contact *));
+        if (contacts == NULL) {
+            return SLOT_NONE;
         }
-        pool->peers = peers;
-        pool->peers_cap = cap;
+        pool->contacts = contacts;
+        pool->contacts_cap = cap;
     }
-    pool->peers[pool->peers_len] = NULL;
-    return (uint16_t)pool->peers_len++;
+    pool->contacts[pool->contacts_len] = NULL;
+    return (uint16_t)pool->contacts_len++;
 }
 
-/* A peer for a node. NULL: no memory, or too many. */
-static struct peer *
-peer_new(struct pool *pool, struct node *node)
+/* A contact for a node. NULL: no memory, or too many. */
+static struct contact *
+contact_new(struct pool *pool, struct node *node)
 {
     uint16_t index = pool_free_index(pool);
-    struct peer *peer = calloc(1, sizeof(*peer));
+    struct contact *contact = calloc(1, sizeof(*contact));
     const struct wire_setup setup = {
         .loop = pool->loop,
         .resolver = pool->redis->resolver,
         .node = node,
         .opts = &pool->redis->opts,
         .callbacks = pool->callbacks,
-        .ctx = peer,
+        .ctx = contact,
     };
 
-    if (index == VIEW_NONE || peer == NULL) {
-        free(peer);
+    if (index == SLOT_NONE || contact == NULL) {
+        free(contact);
         return NULL;
     }
-    peer->wire = wire_new(&setup);
-    if (peer->wire == NULL) {
-        free(peer);
+    contact->wire = wire_new(&setup);
+    if (contact->wire == NULL) {
+        free(contact);
         return NULL;
     }
-    peer->magic = PEER_MAGIC;
-    peer->pool = pool;
-    peer->node = redis_node_ref(pool->redis, node);
-    peer->index = index;
-    pool->peers[index] = peer;
-    return peer;
+    contact->magic = CONTACT_MAGIC;
+    contact->pool = pool;
+    contact->node = redis_node_ref(pool->redis, node);
+    contact->index = index;
+    pool->contacts[index] = contact;
+    return contact;
 }
 
-/* The peer of a node, made when new. NULL as above. */
-static struct peer *
-pool_peer_of(struct pool *pool, struct node *node)
+/* The contact of a node, made when new. NULL as above. */
+static struct contact *
+pool_contact_of(struct pool *pool, struct node *node)
 {
-    for (unsigned i = 0; i < pool->peers_len; i++) {
-        if (pool->peers[i] != NULL && pool->peers[i]->node == node) {
-            return pool->peers[i];
+    for (unsigned i = 0; i < pool->contacts_len; i++) {
+        if (pool->contacts[i] != NULL && pool->contacts[i]->node == node) {
+            return pool->contacts[i];
         }
     }
-    return peer_new(pool, node);
+    return contact_new(pool, node);
 }
 
-struct peer *
+struct contact *
 pool_at(struct pool *pool, struct slice host, uint16_t port)
 {
     struct node *node;
-    struct peer *peer;
+    struct contact *contact;
 
-    for (unsigned i = 0; i < pool->peers_len; i++) {
-        if (pool->peers[i] != NULL &&
-            node_is_at(pool->peers[i]->node, host, port)) {
-            return pool->peers[i];
+    for (unsigned i = 0; i < pool->contacts_len; i++) {
+        if (pool->contacts[i] != NULL &&
+            node_is_at(pool->contacts[i]->node, host, port)) {
+            return pool->contacts[i];
         }
     }
     node = redis_node_take(pool->redis, host, port);
     if (node == NULL) {
         return NULL;
     }
-    peer = peer_new(pool, node);
+    contact = contact_new(pool, node);
     redis_node_unref(pool->redis, &node);
-    return peer;
+    return contact;
 }
 
 void
-pool_patch(struct pool *pool, uint16_t slot, struct peer *peer)
+pool_patch(struct pool *pool, uint16_t slot, struct contact *contact)
 {
     MUST(slot < SLOT_COUNT);
-    MUST_OBJ(peer, PEER_MAGIC);
-    pool->slots[slot] = peer->index;
-    peer->is_mapped = true;
+    MUST_OBJ(contact, CONTACT_MAGIC);
+    pool->slots[slot] = contact->index;
+    contact->is_mapped = true;
     pool->is_patched = true;
     atomic_store(&pool->redis->is_patched, true);
 }
@@ -188,27 +190,27 @@ pool_patch(struct pool *pool, uint16_t slot, struct peer *peer)
 static void
 pool_copy(struct pool *pool, const struct map *map)
 {
-    uint16_t index[VIEW_NODES_MAX];
+    uint16_t index[TOPOLOGY_NODES_MAX];
 
-    MUST(map->nodes_len <= VIEW_NODES_MAX);
-    for (unsigned i = 0; i < pool->peers_len; i++) {
-        if (pool->peers[i] != NULL) {
-            pool->peers[i]->is_mapped = false;
+    MUST(map->nodes_len <= TOPOLOGY_NODES_MAX);
+    for (unsigned i = 0; i < pool->contacts_len; i++) {
+        if (pool->contacts[i] != NULL) {
+            pool->contacts[i]->is_mapped = false;
         }
     }
     for (unsigned i = 0; i < map->nodes_len; i++) {
-        struct peer *peer = pool_peer_of(pool, map->nodes[i].node);
+        struct contact *contact = pool_contact_of(pool, map->nodes[i].node);
 
-        index[i] = VIEW_NONE;
-        if (peer != NULL) {
-            peer->is_mapped = true;
-            index[i] = peer->index;
+        index[i] = SLOT_NONE;
+        if (contact != NULL) {
+            contact->is_mapped = true;
+            index[i] = contact->index;
         }
     }
     for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
         uint16_t owner = map->owner[slot];
 
-        pool->slots[slot] = owner == VIEW_NONE ? VIEW_NONE : index[owner];
+        pool->slots[slot] = owner == SLOT_NONE ? SLOT_NONE : index[owner];
     }
 }
 

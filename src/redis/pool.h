@@ -11,7 +11,7 @@
 
 struct pool;
 
-struct peer {
+struct contact {
     uint32_t magic;
     struct pool *pool;
     struct node *node; /* a counted reference */
@@ -22,7 +22,7 @@ struct peer {
 };
 
 enum {
-    PEER_MAGIC = 0x50454552,
+    CONTACT_MAGIC = 0x50454552,
 };
 
 struct pool {
@@ -30,13 +30,13 @@ struct pool {
     struct loop *loop;
     struct log_ring *ring;
     struct metric_block *block;
-    void *owner; /* the client, for the callbacks of its peers */
-    const struct wire_callbacks *callbacks; /* their ctx is the peer */
-    struct peer **peers;                    /* NULL: a free index */
-    unsigned peers_len;
-    unsigned peers_cap;
+    void *owner; /* the client, for the callbacks of its contacts */
+    const struct wire_callbacks *callbacks; /* their ctx is the contact */
+    struct contact **contacts;              /* NULL: a free index */
+    unsigned contacts_len;
+    unsigned contacts_cap;
     uint64_t version;           /* of the map that was adopted; 0: none yet */
-    uint16_t slots[SLOT_COUNT]; /* index of the owner, or VIEW_NONE */
+    uint16_t slots[SLOT_COUNT]; /* index of the owner, or SLOT_NONE */
     bool is_patched;            /* since it was adopted */
     struct loop_timer sweep;
 };
@@ -49,18 +49,18 @@ void pool_fini(struct pool *pool);
 void pool_adopt(struct pool *pool);
 
 /* The owner of a slot; NULL: none is known. */
-static inline struct peer *
+static inline struct contact *
 pool_owner(const struct pool *pool, uint16_t slot)
 {
     uint16_t index = pool->slots[slot];
 
-    return index == VIEW_NONE ? NULL : pool->peers[index];
+    return index == SLOT_NONE ? NULL : pool->contacts[index];
 }
 
-/* The peer at an address, made when new. NULL: no memory, or too many. */
-struct peer *pool_at(struct pool *pool, struct slice host, uint16_t port);
+/* The contact at an address, made when new. NULL: no memory, or too many. */
+struct contact *pool_at(struct pool *pool, struct slice host, uint16_t port);
 
-/* Until the next refresh, the slot is this peer's (MOVED). */
-void pool_patch(struct pool *pool, uint16_t slot, struct peer *peer);
+/* Until the next refresh, the slot is this contact's (MOVED). */
+void pool_patch(struct pool *pool, uint16_t slot, struct contact *contact);
 
 #endif

@@ -156,21 +156,21 @@ redis_map_unref(struct redis *redis, struct map **map)
 }
 
 static bool
-map_node_is(const struct map_node *a, const struct view_node *b)
+map_node_is(const struct map_node *a, const struct topology_node *b)
 {
     return node_is_at(a->node, slice_of_str(b->host), b->port) &&
            strcmp(a->id, b->id) == 0;
 }
 
 static bool
-map_is(const struct map *map, const struct view *view)
+map_is(const struct map *map, const struct topology *topology)
 {
-    if (map == NULL || map->nodes_len != view->nodes_len ||
-        memcmp(map->owner, view->owner, sizeof(map->owner)) != 0) {
+    if (map == NULL || map->nodes_len != topology->nodes_len ||
+        memcmp(map->owner, topology->owner, sizeof(map->owner)) != 0) {
         return false;
     }
     for (unsigned i = 0; i < map->nodes_len; i++) {
-        if (!map_node_is(&map->nodes[i], &view->nodes[i])) {
+        if (!map_node_is(&map->nodes[i], &topology->nodes[i])) {
             return false;
         }
     }
@@ -179,19 +179,19 @@ map_is(const struct map *map, const struct view *view)
 
 /* NULL: no memory. */
 static struct map *
-map_new_locked(struct redis *redis, const struct view *view)
+map_new_locked(struct redis *redis, const struct topology *topology)
 {
     struct map *map =
-        calloc(1, sizeof(*map) + view->nodes_len * sizeof(map->nodes[0]));
+        calloc(1, sizeof(*map) + topology->nodes_len * sizeof(map->nodes[0]));
 
     if (map == NULL) {
         return NULL;
     }
     map->refs = 1;
-    map->covered = view->covered;
-    memcpy(map->owner, view->owner, sizeof(map->owner));
-    for (unsigned i = 0; i < view->nodes_len; i++) {
-        const struct view_node *from = &view->nodes[i];
+    map->covered = topology->covered;
+    memcpy(map->owner, topology->owner, sizeof(map->owner));
+    for (unsigned i = 0; i < topology->nodes_len; i++) {
+        const struct topology_node *from = &topology->nodes[i];
         struct map_node *to = &map->nodes[i];
 
         to->node =
@@ -216,18 +216,19 @@ tell_members_locked(struct redis *redis)
 }
 
 static enum rc
-publish_locked(struct redis *redis, const struct view *view, bool *out_changed)
+publish_locked(
+    struct redis *redis, const struct topology *topology, bool *out_changed)
 {
     struct map *map;
 
     *out_changed = false;
-    if (map_is(redis->map, view)) {
+    if (map_is(redis->map, topology)) {
         if (atomic_exchange(&redis->is_patched, false)) {
             tell_members_locked(redis);
         }
         return RC_OK;
     }
-    map = map_new_locked(redis, view);
+    map = map_new_locked(redis, topology);
     if (map == NULL) {
         return RC_NOMEM;
     }
@@ -241,13 +242,14 @@ publish_locked(struct redis *redis, const struct view *view, bool *out_changed)
 }
 
 enum rc
-redis_publish(struct redis *redis, const struct view *view, bool *out_changed)
+redis_publish(
+    struct redis *redis, const struct topology *topology, bool *out_changed)
 {
     enum rc rc;
 
     MUST_OBJ(redis, REDIS_MAGIC);
     lock(redis);
-    rc = publish_locked(redis, view, out_changed);
+    rc = publish_locked(redis, topology, out_changed);
     unlock(redis);
     return rc;
 }
@@ -346,25 +348,25 @@ opts_complete(struct redis_opts *o)
 static enum rc
 publish_standalone(struct redis *redis)
 {
-    struct view *view = view_new();
+    struct topology *topology = topology_new();
     struct slice host;
     uint16_t port;
     uint16_t index;
     bool changed;
     enum rc rc = RC_NOMEM;
 
-    if (view == NULL) {
+    if (topology == NULL) {
         return rc;
     }
     rc = host_port_parse(slice_of_str(redis->opts.seeds[0]), &host, &port);
     if (rc == RC_OK) {
-        rc = view_add_node(view, slice_of(NULL, 0), host, port, &index);
+        rc = topology_add_node(topology, slice_of(NULL, 0), host, port, &index);
     }
     if (rc == RC_OK) {
-        view_give(view, 0, SLOT_COUNT - 1, index);
-        rc = redis_publish(redis, view, &changed);
+        topology_give(topology, 0, SLOT_COUNT - 1, index);
+        rc = redis_publish(redis, topology, &changed);
     }
-    view_free(&view);
+    topology_free(&topology);
     return rc;
 }
 

@@ -2,7 +2,7 @@
  * Discovery, on the control thread: who owns which slot.
  *
  *     wanted --(jitter, 1 s apart)--> ASKING --> settled --> published
- *                                        \--(views differ)--> NODES --^
+ *                                        \--(topologies differ)--> NODES --^
  *
  * Laws.
  * - One refresh at a time, its starts at least SPACING_MS apart. After an
@@ -11,7 +11,7 @@
  * - Three nodes are asked: one that workers are connected to, one at
  *   random, and a seed, its name resolved anew. A node cut off from its
  *   cluster, or new to it, shows an old or an empty map.
- * - Views that cover all slots are preferred; if these differ, the config
+ * - Topologies that cover all slots are preferred; if these differ, the config
  *   epochs of CLUSTER NODES decide slot by slot.
  * - Seeds are kept for ever: an answer never replaces them.
  * - A standalone server needs no map: the same question is a PING, and of
@@ -45,8 +45,8 @@ struct ask {
     struct wire *wire; /* owned */
     struct redis_call map;
     struct redis_call info;
-    struct view *view; /* owned; NULL: no answer */
-    bool is_answered;  /* standalone: the PING */
+    struct topology *topology; /* owned; NULL: no answer */
+    bool is_answered;          /* standalone: the PING */
 };
 
 struct refresh {
@@ -224,16 +224,17 @@ ask_ended(struct ask *ask)
 static void
 take_slots(struct ask *ask, const struct redis_reply *reply)
 {
-    struct view *view = view_new();
+    struct topology *topology = topology_new();
 
-    if (view == NULL) {
+    if (topology == NULL) {
         return;
     }
-    if (view_read_slots(view, reply, slice_of_str(ask->node->host)) != RC_OK ||
-        view->covered == 0) {
-        view_free(&view);
+    if (topology_read_slots(topology, reply, slice_of_str(ask->node->host)) !=
+            RC_OK ||
+        topology->covered == 0) {
+        topology_free(&topology);
     }
-    ask->view = view;
+    ask->topology = topology;
 }
 
 /* A server that is no cluster's owns all slots: it was meant to be one. */
@@ -247,20 +248,20 @@ is_single(const struct redis_reply *reply)
 }
 
 /* All slots at one node. NULL: no memory. */
-static struct view *
-single_view(const struct node *node)
+static struct topology *
+single_topology(const struct node *node)
 {
-    struct view *view = view_new();
+    struct topology *topology = topology_new();
     uint16_t index;
 
-    if (view == NULL ||
-        view_add_node(view, slice_of(NULL, 0), slice_of_str(node->host),
+    if (topology == NULL ||
+        topology_add_node(topology, slice_of(NULL, 0), slice_of_str(node->host),
             node->port, &index) != RC_OK) {
-        view_free(&view);
+        topology_free(&topology);
         return NULL;
     }
-    view_give(view, 0, SLOT_COUNT - 1, index);
-    return view;
+    topology_give(topology, 0, SLOT_COUNT - 1, index);
+    return topology;
 }
 
 static void
@@ -269,7 +270,7 @@ on_map_reply(struct ask *ask, const struct redis_reply *reply)
     struct refresh *r = ask->refresh;
 
     if (r->phase != PHASE_NODES && is_single(reply)) {
-        ask->view = single_view(ask->node);
+        ask->topology = single_topology(ask->node);
         return;
     }
     if (reply->type == REDIS_ERROR && r->was_failing) {
@@ -283,8 +284,9 @@ on_map_reply(struct ask *ask, const struct redis_reply *reply)
             log_escape(
                 slice_of(reply->str, reply->len), escaped, sizeof(escaped)));
     } else if (r->phase == PHASE_NODES) {
-        if (reply->type == REDIS_STRING && ask->view != NULL) {
-            view_read_epochs(ask->view, slice_of(reply->str, reply->len));
+        if (reply->type == REDIS_STRING && ask->topology != NULL) {
+            topology_read_epochs(
+                ask->topology, slice_of(reply->str, reply->len));
         }
     } else if (r->opts.mode == REDIS_MODE_STANDALONE) {
         ask->is_answered = true;
@@ -433,7 +435,7 @@ asks_end(struct refresh *r)
         struct ask *ask = &r->asks[i];
 
         wire_free(&ask->wire);
-        view_free(&ask->view);
+        topology_free(&ask->topology);
         redis_node_unref(r->redis, &ask->node);
     }
     r->asks_len = 0;
@@ -477,66 +479,67 @@ has_node_down(struct refresh *r)
 }
 
 static void
-refresh_end(struct refresh *r, const struct view *view)
+refresh_end(struct refresh *r, const struct topology *topology)
 {
-    bool is_whole = view != NULL && view->covered == SLOT_COUNT;
+    bool is_whole = topology != NULL && topology->covered == SLOT_COUNT;
     bool changed = false;
-    enum rc rc =
-        view == NULL ? RC_MISS : redis_publish(r->redis, view, &changed);
+    enum rc rc = topology == NULL ? RC_MISS
+                                  : redis_publish(r->redis, topology, &changed);
 
     if (rc == RC_OK && changed) {
         metric_inc(r->block, r->redis->metrics.map_changes);
         log_event(r->ring, LOG_LEVEL_INFO, "redis_map",
-            "slots=\"%u\" nodes=\"%u\"", view->covered, view->nodes_len);
+            "slots=\"%u\" nodes=\"%u\"", topology->covered,
+            topology->nodes_len);
     }
     if (rc != RC_OK) {
         metric_inc(r->block, r->redis->metrics.refresh_failures);
         if (!r->was_failing) {
             log_event(r->ring, LOG_LEVEL_WARN, "redis_no_map", "cause=\"%s\"",
-                view == NULL ? "no node has an answer" : rc_text(rc));
+                topology == NULL ? "no node has an answer" : rc_text(rc));
         }
     }
     r->was_failing = rc != RC_OK;
-    asks_end(r); /* the view perhaps included */
+    asks_end(r); /* the topology perhaps included */
     refresh_rest(r, rc == RC_OK && is_whole && !has_node_down(r));
 }
 
-/* The views worth having: all that are whole, or all if none is. */
+/* The topologies worth having: all that are whole, or all if none is. */
 static unsigned
-good_views(struct refresh *r, struct view *out[ASKS_MAX])
+good_topologies(struct refresh *r, struct topology *out[ASKS_MAX])
 {
     unsigned most = 0;
     unsigned len = 0;
 
     for (unsigned i = 0; i < r->asks_len; i++) {
-        const struct view *view = r->asks[i].view;
+        const struct topology *topology = r->asks[i].topology;
 
-        if (view != NULL && view->covered == SLOT_COUNT) {
+        if (topology != NULL && topology->covered == SLOT_COUNT) {
             most = SLOT_COUNT;
         }
     }
     for (unsigned i = 0; i < r->asks_len; i++) {
-        struct view *view = r->asks[i].view;
+        struct topology *topology = r->asks[i].topology;
 
-        if (view != NULL && view->covered >= most) {
-            out[len++] = view;
+        if (topology != NULL && topology->covered >= most) {
+            out[len++] = topology;
         }
     }
     return len;
 }
 
 static bool
-views_differ(struct view *const views[], unsigned len)
+topologies_differ(struct topology *const topologies[], unsigned len)
 {
     for (unsigned i = 1; i < len; i++) {
-        if (!view_eq(views[0], views[i])) {
+        if (!topology_eq(topologies[0], topologies[i])) {
             return true;
         }
     }
     return false;
 }
 
-/* Asks those with a view for the config epochs. */
+/* Asks those with a topology for the config epochs. */
 static void
 begin_nodes(struct refresh *r)
 {
@@ -546,7 +549,7 @@ begin_nodes(struct refresh *r)
     for (unsigned i = 0; i < r->asks_len; i++) {
         struct ask *ask = &r->asks[i];
 
-        if (ask->view != NULL && !redis_call_is_active(&ask->map)) {
+        if (ask->topology != NULL && !redis_call_is_active(&ask->map)) {
             ask_send(ask, &ask->map, 2, nodes);
         }
     }
@@ -557,31 +560,32 @@ begin_nodes(struct refresh *r)
 }
 
 static void
-settle(struct refresh *r, struct view *const views[], unsigned len)
+settle(struct refresh *r, struct topology *const topologies[], unsigned len)
 {
-    struct view *view = view_new();
+    struct topology *topology = topology_new();
 
-    if (view == NULL || view_settle(view, views, len) != RC_OK) {
-        refresh_end(r, views[0]);
+    if (topology == NULL ||
+        topology_settle(topology, topologies, len) != RC_OK) {
+        refresh_end(r, topologies[0]);
     } else {
-        refresh_end(r, view);
+        refresh_end(r, topology);
     }
-    view_free(&view);
+    topology_free(&topology);
 }
 
 /* A standalone server's "map": that of the first seed that answers. */
 static void
 end_standalone(struct refresh *r)
 {
-    struct view *view = NULL;
+    struct topology *topology = NULL;
 
-    for (unsigned i = 0; view == NULL && i < r->asks_len; i++) {
+    for (unsigned i = 0; topology == NULL && i < r->asks_len; i++) {
         if (r->asks[i].is_answered) {
-            view = single_view(r->asks[i].node);
+            topology = single_topology(r->asks[i].node);
         }
     }
-    refresh_end(r, view);
-    view_free(&view);
+    refresh_end(r, topology);
+    topology_free(&topology);
 }
 
 /* A phase is over: all have answered, or its time is up. */
@@ -589,7 +593,7 @@ static void
 on_next(void *ctx)
 {
     struct refresh *r = OBJ_OF(struct refresh, ctx, REFRESH_MAGIC);
-    struct view *views[ASKS_MAX];
+    struct topology *topologies[ASKS_MAX];
     unsigned len;
 
     MUST(r->phase != PHASE_RESTING);
@@ -598,15 +602,15 @@ on_next(void *ctx)
         end_standalone(r);
         return;
     }
-    len = good_views(r, views);
+    len = good_topologies(r, topologies);
     if (len == 0) {
         refresh_end(r, NULL);
     } else if (r->phase == PHASE_NODES) {
-        settle(r, views, len);
-    } else if (views_differ(views, len)) {
+        settle(r, topologies, len);
+    } else if (topologies_differ(topologies, len)) {
         begin_nodes(r);
     } else {
-        refresh_end(r, views[0]);
+        refresh_end(r, topologies[0]);
     }
 }
 

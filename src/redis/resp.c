@@ -59,8 +59,8 @@ struct resp {
     redisReplyObjectFunctions functions; /* the reader's door is not const */
     struct slice in; /* of the caller's scratch; not yet looked at */
     char *scratch;
-    size_t place_cap;
-    bool is_direct;  /* the place given last was big's */
+    size_t space_cap;
+    bool is_direct;  /* the space given last was big's */
     bool is_line;    /* the reply under way is a single line */
     size_t spent;    /* bytes of the reply under way */
     enum rc refusal; /* why a reply function said NULL */
@@ -357,34 +357,34 @@ resp_free(struct resp **resp)
 
 /* ---- bytes in ----------------------------------------------------------- */
 
-struct resp_place
-resp_place(struct resp *r, char *scratch, size_t cap)
+struct resp_space
+resp_space(struct resp *r, char *scratch, size_t cap)
 {
-    struct resp_place place = {scratch, cap};
+    struct resp_space space = {scratch, cap};
 
     MUST_OBJ(r, RESP_MAGIC);
     MUST(r->in.len == 0);
     r->is_direct = r->big.ptr != NULL && r->big.at < r->big.len;
     if (r->is_direct) {
-        place.ptr = r->big.ptr + r->big.at;
-        place.cap = r->big.len - r->big.at;
+        space.ptr = r->big.ptr + r->big.at;
+        space.cap = r->big.len - r->big.at;
     }
-    r->scratch = place.ptr;
-    r->place_cap = place.cap;
-    return place;
+    r->scratch = space.ptr;
+    r->space_cap = space.cap;
+    return space;
 }
 
 void
 resp_put(struct resp *r, size_t n)
 {
     MUST_OBJ(r, RESP_MAGIC);
-    MUST(n <= r->place_cap);
+    MUST(n <= r->space_cap);
     if (r->is_direct) {
         r->big.at += n;
     } else {
         r->in = slice_of(r->scratch, n);
     }
-    r->place_cap = 0;
+    r->space_cap = 0;
 }
 
 /* No reply is half read: what comes next begins one. */

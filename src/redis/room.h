@@ -11,7 +11,7 @@
 
 #include "nearside/base/metric.h"
 #include "nearside/redis/redis.h"
-#include "nearside/redis/view.h"
+#include "nearside/redis/topology.h"
 #include "redis/mailbox.h"
 #include "redis/node.h"
 
@@ -84,7 +84,7 @@ struct map {
     uint64_t version;
     unsigned covered;
     unsigned nodes_len;
-    uint16_t owner[SLOT_COUNT]; /* index into nodes, or VIEW_NONE */
+    uint16_t owner[SLOT_COUNT]; /* index into nodes, or SLOT_NONE */
     struct map_node nodes[];
 };
 
@@ -122,10 +122,10 @@ void redis_node_unref(struct redis *redis, struct node **node);
 struct map *redis_map_take(struct redis *redis);
 void redis_map_unref(struct redis *redis, struct map **map);
 
-/* Makes a view the newest map and tells all workers; no new version when
+/* Makes a topology the newest map and tells all workers; no new version when
    nothing has changed (*out_changed says so), but who has patched his copy
    takes it over again. RC_NOMEM. */
-enum rc redis_publish(struct redis *redis, const struct view *view,
+enum rc redis_publish(struct redis *redis, const struct topology *topology,
     bool *out_changed) RC_MUST_CHECK;
 
 void redis_join(struct redis *redis, struct member *member);

@@ -23,7 +23,7 @@
 
 #include "nearside/base/hash.h"
 #include "nearside/net/dial.h"
-#include "nearside/redis/out.h"
+#include "redis/unsent.h"
 #include "nearside/redis/resp.h"
 
 #include <stdlib.h>
@@ -77,7 +77,7 @@ struct wire {
     struct resolve_answer found;
     unsigned found_next; /* address to try next */
     struct resp *resp;   /* owned; with conn */
-    struct out out;
+    struct unsent unsent;
     struct place *queue; /* a ring; owned */
     size_t queue_cap;    /* a power of two */
     uint64_t first;      /* oldest place */
@@ -203,13 +203,13 @@ static enum rc
 queue_push(struct wire *w, enum place_kind kind, unsigned argc,
     const struct slice *argv, struct redis_call *call)
 {
-    uint64_t begins = w->out.queued;
+    uint64_t begins = w->unsent.queued;
     enum rc rc = queue_grow(w);
 
     if (rc != RC_OK) {
         return rc;
     }
-    rc = out_command(&w->out, argc, argv);
+    rc = unsent_add(&w->unsent, argc, argv);
     if (rc != RC_OK) {
         return rc;
     }
@@ -217,10 +217,10 @@ queue_push(struct wire *w, enum place_kind kind, unsigned argc,
         .call = call,
         .sent_us = clock_now_us(loop_clock(w->setup.loop)),
         .begins = begins,
-        .bytes = (size_t)(w->out.queued - begins),
+        .bytes = (size_t)(w->unsent.queued - begins),
         .kind = kind,
     };
-    w->bytes += (size_t)(w->out.queued - begins);
+    w->bytes += (size_t)(w->unsent.queued - begins);
     if (call != NULL) {
         call->impl.place = w->behind;
     }
@@ -289,7 +289,7 @@ lose(struct wire *w, struct redis_call *call, enum rc rc)
 static void
 lose_all(struct wire *w, enum rc rc)
 {
-    uint64_t written = out_position(&w->out);
+    uint64_t written = unsent_position(&w->unsent);
     struct list *link;
 
     for (; w->first < w->behind; w->first++) {
@@ -398,7 +398,7 @@ wire_fail(struct wire *w, enum rc rc, const char *why)
     }
     wire_close(w);
     lose_all(w, rc);
-    out_fini(&w->out);
+    unsent_fini(&w->unsent);
     w->last_rc = rc;
     /* What we gave up ourselves, or an idle one that was closed, says
        nothing about the node. */
@@ -451,11 +451,11 @@ wire_drop(struct wire *w, enum rc rc)
 static void
 wire_flush(struct wire *w)
 {
-    struct iovec iov[OUT_IOV_MAX];
+    struct iovec iov[UNSENT_IOV_MAX];
 
-    while (w->out.len > 0) {
+    while (w->unsent.len > 0) {
         size_t n = 0;
-        int count = out_iov(&w->out, iov);
+        int count = unsent_iov(&w->unsent, iov);
         enum rc rc = conn_writev(w->conn, iov, count, &n);
 
         if (rc == RC_AGAIN) {
@@ -465,9 +465,9 @@ wire_flush(struct wire *w)
             wire_fail(w, rc, "write failed");
             return;
         }
-        out_written(&w->out, n);
+        unsent_written(&w->unsent, n);
     }
-    conn_want_write(w->conn, w->out.len > 0);
+    conn_want_write(w->conn, w->unsent.len > 0);
     count_in_flight(w);
 }
 
@@ -563,7 +563,7 @@ wire_reply(struct wire *w, struct redis_reply *reply)
     struct place place;
 
     if (w->first == w->behind ||
-        place_at(w, w->first)->begins >= out_position(&w->out)) {
+        place_at(w, w->first)->begins >= unsent_position(&w->unsent)) {
         /* Nobody asked, or not yet. "-ERR max number of clients reached"
          * perhaps. */
         return reply->type == REDIS_ERROR ? refused_by(w, reply) : RC_BAD;
@@ -608,7 +608,7 @@ wire_read(struct wire *w)
     char scratch[RESP_SCRATCH];
 
     for (unsigned i = 0; i < READS_MAX; i++) {
-        struct resp_place to = resp_place(w->resp, scratch, sizeof(scratch));
+        struct resp_space to = resp_space(w->resp, scratch, sizeof(scratch));
         size_t n = 0;
         enum rc rc = conn_read(w->conn, to.ptr, to.cap, &n);
 
@@ -775,7 +775,7 @@ wire_new(const struct wire_setup *setup)
     w->dial.on_done = on_dialed;
     w->dial.ctx = w;
     w->used_ms = loop_now_ms(setup->loop);
-    out_init(&w->out);
+    unsent_init(&w->unsent);
     list_init(&w->waiting);
     list_init(&w->lost);
     loop_task_init(&w->flush_task, on_flush, w);
@@ -805,7 +805,7 @@ wire_free(struct wire **pw)
     count_in_flight(w);
     loop_task_cancel(&w->lost_task);
     on_lost(w);
-    out_fini(&w->out);
+    unsent_fini(&w->unsent);
     free(w->queue);
     w->magic = 0;
     free(w);
@@ -826,7 +826,7 @@ wire_has_room(const struct wire *w, size_t n)
 enum rc
 wire_send(struct wire *w, struct redis_call *call)
 {
-    size_t n = out_command_len(call->impl.argc, call->impl.argv);
+    size_t n = command_len(call->impl.argc, call->impl.argv);
 
     MUST_OBJ(w, WIRE_MAGIC);
     MUST(call->impl.wire == NULL);
@@ -866,7 +866,7 @@ wire_forget(struct wire *w, struct redis_call *call)
     } else if (call->impl.state == CALL_WAITING) {
         list_remove(&call->impl.link);
         w->waiting_len--;
-        w->waiting_bytes -= out_command_len(call->impl.argc, call->impl.argv);
+        w->waiting_bytes -= command_len(call->impl.argc, call->impl.argv);
     } else {
         list_remove(&call->impl.link); /* CALL_LOST */
     }

@@ -32,7 +32,7 @@ decode(struct slice in, size_t step, enum rc *out_rc)
 
     MUST(resp != NULL);
     while (in.len > 0 && rc == RC_AGAIN) {
-        struct resp_place to = resp_place(resp, scratch, sizeof(scratch));
+        struct resp_space to = resp_space(resp, scratch, sizeof(scratch));
         size_t n = step < in.len ? step : in.len;
 
         n = n < to.cap ? n : to.cap;

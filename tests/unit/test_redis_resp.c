@@ -60,7 +60,7 @@ decode(struct slice in, size_t first, size_t step, struct buf *out)
 
     assert_non_null(resp);
     while (in.len > 0 && rc == RC_AGAIN) {
-        struct resp_place to = resp_place(resp, scratch, sizeof(scratch));
+        struct resp_space to = resp_space(resp, scratch, sizeof(scratch));
         size_t n = first > 0 ? first : step;
 
         first = 0;
@@ -318,7 +318,7 @@ taken_string_outlives_its_reply(void **state)
     struct resp *resp = resp_new(&opts);
     char scratch[64];
     struct redis_reply *reply;
-    struct resp_place to = resp_place(resp, scratch, sizeof(scratch));
+    struct resp_space to = resp_space(resp, scratch, sizeof(scratch));
     size_t len = 0;
     char *str;
 

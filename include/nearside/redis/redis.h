@@ -103,7 +103,7 @@ char *redis_reply_take(struct redis_reply *reply, size_t *out_len);
  * RC_OK: reply is there (nil and errors included), a loan until the
  * callback returns. Otherwise reply is NULL: RC_TIMEOUT the deadline
  * passed; RC_CLOSED, RC_REFUSED, RC_IO no connection; RC_MISS no node is
- * known for the slot; RC_LIMIT too much in flight; RC_BAD the peer
+ * known for the slot; RC_LIMIT too much in flight; RC_BAD the contact
  * does not speak RESP; RC_NOMEM; RC_CANCELLED. What happened to the command
  * is then unknown, unless was_sent is false.
  * Never called from inside redis_send or redis_eval.

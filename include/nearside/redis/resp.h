@@ -3,8 +3,8 @@
  * with reply functions of our own; large top-level bulk strings bypass it,
  * so that their bytes go from the socket straight to where they stay.
  *
- *     place = resp_place(resp, scratch, sizeof(scratch));
- *     ... read n bytes to place.ptr ...
+ *     space = resp_space(resp, scratch, sizeof(scratch));
+ *     ... read n bytes to space.ptr ...
  *     resp_put(resp, n);
  *     while ((rc = resp_next(resp, &reply)) == RC_OK) { use reply }
  */
@@ -27,7 +27,7 @@ struct resp_opts {
 struct resp *resp_new(const struct resp_opts *opts); /* NULL: no memory */
 void resp_free(struct resp **resp);
 
-struct resp_place {
+struct resp_space {
     char *ptr;
     size_t cap;
 };
@@ -36,9 +36,9 @@ struct resp_place {
  * Where to read the next bytes to: scratch, or a large body's own memory.
  * scratch is borrowed until resp_next said RC_AGAIN. Only after it said so.
  */
-struct resp_place resp_place(struct resp *resp, char *scratch, size_t cap);
+struct resp_space resp_space(struct resp *resp, char *scratch, size_t cap);
 
-/* n bytes (<= cap) were read to the place given last. */
+/* n bytes (<= cap) were read to the space given last. */
 void resp_put(struct resp *resp, size_t n);
 
 /*

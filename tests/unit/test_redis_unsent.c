@@ -11,14 +11,14 @@
 
 #include "nearside/base/buf.h"
 #include "nearside/base/check.h"
-#include "nearside/redis/out.h"
+#include "redis/unsent.h"
 
 /* Takes n bytes out, appending them to `to`; fewer when there are fewer. */
 static void
-drain(struct out *out, size_t n, struct buf *to)
+drain(struct unsent *unsent, size_t n, struct buf *to)
 {
-    struct iovec iov[OUT_IOV_MAX];
-    int count = out_iov(out, iov);
+    struct iovec iov[UNSENT_IOV_MAX];
+    int count = unsent_iov(unsent, iov);
     size_t taken = 0;
 
     for (int i = 0; i < count && taken < n; i++) {
@@ -28,7 +28,7 @@ drain(struct out *out, size_t n, struct buf *to)
             buf_append(to, slice_of(iov[i].iov_base, part)), RC_OK);
         taken += part;
     }
-    out_written(out, taken);
+    unsent_written(unsent, taken);
 }
 
 static void
@@ -40,7 +40,7 @@ command_is_what_hiredis_would_write(void **state)
         {SLICE("SET"), SLICE(""), SLICE("a\r\nb")},
         {SLICE("SET"), SLICE("0123456789"), {large, sizeof(large)}},
     };
-    struct out out;
+    struct unsent unsent;
     struct buf got;
 
     (void)state;
@@ -57,16 +57,16 @@ command_is_what_hiredis_would_write(void **state)
             lens[j] = commands[i][j].len;
         }
         len = (int)redisFormatCommandArgv(&expected, 3, argv, lens);
-        out_init(&out);
-        assert_int_equal(out_command(&out, 3, commands[i]), RC_OK);
-        assert_int_equal(out.len, len);
-        assert_int_equal(out_command_len(3, commands[i]), len);
+        unsent_init(&unsent);
+        assert_int_equal(unsent_add(&unsent, 3, commands[i]), RC_OK);
+        assert_int_equal(unsent.len, len);
+        assert_int_equal(command_len(3, commands[i]), len);
         buf_clear(&got);
-        drain(&out, SIZE_MAX, &got);
+        drain(&unsent, SIZE_MAX, &got);
         assert_int_equal(buf_len(&got), len);
         assert_memory_equal(buf_slice(&got).ptr, expected, (size_t)len);
-        assert_int_equal(out.len, 0);
-        out_fini(&out);
+        assert_int_equal(unsent.len, 0);
+        unsent_fini(&unsent);
         free(expected);
     }
     buf_fini(&got);
@@ -83,35 +83,35 @@ bytes_leave_in_order_however_many_at_a_time(void **state)
         value[i] = (char)(i % 251);
     }
     for (size_t s = 0; s < ARRAY_LEN(steps); s++) {
-        struct out out;
+        struct unsent unsent;
         struct buf once;
         struct buf got;
 
-        out_init(&out);
+        unsent_init(&unsent);
         buf_init(&once, 10000000);
         buf_init(&got, 10000000);
         for (size_t i = 0; i < 60; i++) {
             const struct slice argv[] = {
                 SLICE("SET"), slice_of(value, i * 500)};
-            struct out one;
+            struct unsent one;
 
-            assert_int_equal(out_command(&out, 2, argv), RC_OK);
-            out_init(&one);
-            assert_int_equal(out_command(&one, 2, argv), RC_OK);
+            assert_int_equal(unsent_add(&unsent, 2, argv), RC_OK);
+            unsent_init(&one);
+            assert_int_equal(unsent_add(&one, 2, argv), RC_OK);
             drain(&one, SIZE_MAX, &once);
-            out_fini(&one);
+            unsent_fini(&one);
             if (i % 7 == 0) {
-                drain(&out, steps[s], &got);
+                drain(&unsent, steps[s], &got);
             }
         }
-        while (out.len > 0) {
-            drain(&out, steps[s], &got);
+        while (unsent.len > 0) {
+            drain(&unsent, steps[s], &got);
         }
         assert_int_equal(buf_len(&got), buf_len(&once));
         assert_memory_equal(
             buf_slice(&got).ptr, buf_slice(&once).ptr, buf_len(&once));
-        assert_int_equal(out_position(&out), buf_len(&once));
-        out_fini(&out);
+        assert_int_equal(unsent_position(&unsent), buf_len(&once));
+        unsent_fini(&unsent);
         buf_fini(&once);
         buf_fini(&got);
     }

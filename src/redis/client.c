@@ -212,14 +212,15 @@ on_timer(void *ctx)
 /* ---- ways --------------------------------------------------------------- */
 
 static void
-call_send_to(struct redis_client *c, struct redis_call *call, struct peer *peer)
+call_send_to(
+    struct redis_client *c, struct redis_call *call, struct contact *contact)
 {
     enum rc rc = RC_NOMEM;
 
-    if (peer != NULL) {
-        MUST_OBJ(peer, PEER_MAGIC);
-        rc = node_admits(peer->node, client_now_ms(c))
-                 ? wire_send(peer->wire, call)
+    if (contact != NULL) {
+        MUST_OBJ(contact, CONTACT_MAGIC);
+        rc = node_admits(contact->node, client_now_ms(c))
+                 ? wire_send(contact->wire, call)
                  : RC_REFUSED;
     }
     if (rc != RC_OK) {
@@ -232,10 +233,10 @@ call_send_to(struct redis_client *c, struct redis_call *call, struct peer *peer)
 static void
 call_route(struct redis_client *c, struct redis_call *call)
 {
-    struct peer *peer = pool_owner(&c->pool, call->impl.hash_slot);
+    struct contact *contact = pool_owner(&c->pool, call->impl.hash_slot);
 
-    if (peer != NULL) {
-        call_send_to(c, call, peer);
+    if (contact != NULL) {
+        call_send_to(c, call, contact);
         return;
     }
     redis_want_refresh(c->redis, REFRESH_UNSERVED);
@@ -288,11 +289,11 @@ call_hop(struct redis_client *c, struct redis_call *call)
     return true;
 }
 
-/* Where a redirection leads, for a call that peer has refused. NULL: none
+/* Where a redirection leads, for a call that contact has refused. NULL: none
    to follow. */
-static struct peer *
+static struct contact *
 redirect_target(struct redis_client *c, struct redis_call *call,
-    struct peer *peer, struct slice text)
+    struct contact *contact, struct slice text)
 {
     struct redirect to;
 
@@ -301,26 +302,26 @@ redirect_target(struct redis_client *c, struct redis_call *call,
         return NULL;
     }
     if (to.host.len == 0) {
-        to.host = slice_of_str(peer->node->host);
+        to.host = slice_of_str(contact->node->host);
     }
     return pool_at(&c->pool, to.host, to.port);
 }
 
 static enum verdict
-on_moved(struct redis_client *c, struct redis_call *call, struct peer *peer,
-    struct slice text)
+on_moved(struct redis_client *c, struct redis_call *call,
+    struct contact *contact, struct slice text)
 {
-    struct peer *target = redirect_target(c, call, peer, text);
-    bool is_pause = call->impl.hops > HOPS_FREE || target == peer;
+    struct contact *target = redirect_target(c, call, contact, text);
+    bool is_pause = call->impl.hops > HOPS_FREE || target == contact;
 
     redis_want_refresh(c->redis, REFRESH_MOVED);
     if (target == NULL) {
         return VERDICT_TELL;
     }
-    if (target == peer) {
+    if (target == contact) {
         /* It sends us to where we are: another server answers to its
            name, perhaps. A new connection looks the name up again. */
-        wire_drop(peer->wire, RC_CLOSED);
+        wire_drop(contact->wire, RC_CLOSED);
     }
     pool_patch(&c->pool, call->impl.hash_slot, target);
     if (is_pause) {
@@ -331,10 +332,10 @@ on_moved(struct redis_client *c, struct redis_call *call, struct peer *peer,
 }
 
 static enum verdict
-on_ask(struct redis_client *c, struct redis_call *call, struct peer *peer,
+on_ask(struct redis_client *c, struct redis_call *call, struct contact *contact,
     struct slice text)
 {
-    struct peer *target = redirect_target(c, call, peer, text);
+    struct contact *target = redirect_target(c, call, contact, text);
 
     if (target == NULL) {
         return VERDICT_TELL;
@@ -346,8 +347,8 @@ on_ask(struct redis_client *c, struct redis_call *call, struct peer *peer,
 
 /* The script is new to the server: its body, on the same connection. */
 static enum verdict
-on_noscript(struct redis_client *c, struct redis_call *call, struct peer *peer,
-    bool was_asking)
+on_noscript(struct redis_client *c, struct redis_call *call,
+    struct contact *contact, bool was_asking)
 {
     if (call->impl.script == NULL) {
         return VERDICT_TELL;
@@ -356,7 +357,7 @@ on_noscript(struct redis_client *c, struct redis_call *call, struct peer *peer,
     call->impl.argv[1] = slice_of_str(call->impl.script->body);
     call->impl.script = NULL;
     call->impl.is_asking = was_asking;
-    call_send_to(c, call, peer);
+    call_send_to(c, call, contact);
     return VERDICT_HELD;
 }
 
@@ -380,19 +381,20 @@ call_back_off(struct redis_client *c, struct redis_call *call, int64_t base_ms)
 
 static enum verdict
 on_down_reply(
-    struct redis_client *c, struct redis_call *call, struct peer *peer)
+    struct redis_client *c, struct redis_call *call, struct contact *contact)
 {
     redis_want_refresh(c->redis, REFRESH_CLUSTERDOWN);
-    node_rest(peer->node, client_now_ms(c));
+    node_rest(contact->node, client_now_ms(c));
     return call_back_off(c, call, DOWN_MS);
 }
 
 /* A demoted primary: its connection is of no more use to us. */
 static enum verdict
-on_readonly(struct redis_client *c, struct redis_call *call, struct peer *peer)
+on_readonly(
+    struct redis_client *c, struct redis_call *call, struct contact *contact)
 {
     redis_want_refresh(c->redis, REFRESH_READONLY);
-    wire_drop(peer->wire, RC_CLOSED);
+    wire_drop(contact->wire, RC_CLOSED);
     if (!call_hop(c, call)) {
         return VERDICT_TELL;
     }
@@ -400,21 +402,23 @@ on_readonly(struct redis_client *c, struct redis_call *call, struct peer *peer)
 }
 
 static enum verdict
-on_denied(struct redis_client *c, struct peer *peer, enum redis_error error)
+on_denied(
+    struct redis_client *c, struct contact *contact, enum redis_error error)
 {
     if (error != REDIS_ERROR_NOPERM) {
         /* NOPERM may concern one command; these two concern all. */
-        node_rest(peer->node, client_now_ms(c));
-        wire_drop(peer->wire, RC_REFUSED);
+        node_rest(contact->node, client_now_ms(c));
+        wire_drop(contact->wire, RC_REFUSED);
     }
     log_event(c->pool.ring, LOG_LEVEL_ERROR, "redis_denied",
-        "node=\"%s\" cause=\"%s\"", peer->node->text, redis_error_name(error));
+        "node=\"%s\" cause=\"%s\"", contact->node->text,
+        redis_error_name(error));
     return VERDICT_TELL;
 }
 
 static enum verdict
-on_error(struct redis_client *c, struct redis_call *call, struct peer *peer,
-    struct slice text)
+on_error(struct redis_client *c, struct redis_call *call,
+    struct contact *contact, struct slice text)
 {
     enum redis_error error = redis_error_of(text);
     bool was_asking = call->impl.is_asking;
@@ -423,25 +427,25 @@ on_error(struct redis_client *c, struct redis_call *call, struct peer *peer,
     metric_inc(c->pool.block, metrics_of(c)->errors[error]);
     switch (error) {
     case REDIS_ERROR_MOVED:
-        return on_moved(c, call, peer, text);
+        return on_moved(c, call, contact, text);
     case REDIS_ERROR_ASK:
-        return on_ask(c, call, peer, text);
+        return on_ask(c, call, contact, text);
     case REDIS_ERROR_TRYAGAIN:
         return call_back_off(c, call, TRYAGAIN_MS);
     case REDIS_ERROR_CLUSTERDOWN:
     case REDIS_ERROR_MASTERDOWN:
-        return on_down_reply(c, call, peer);
+        return on_down_reply(c, call, contact);
     case REDIS_ERROR_LOADING:
-        node_rest(peer->node, client_now_ms(c));
+        node_rest(contact->node, client_now_ms(c));
         return VERDICT_TELL;
     case REDIS_ERROR_READONLY:
-        return on_readonly(c, call, peer);
+        return on_readonly(c, call, contact);
     case REDIS_ERROR_NOSCRIPT:
-        return on_noscript(c, call, peer, was_asking);
+        return on_noscript(c, call, contact, was_asking);
     case REDIS_ERROR_NOAUTH:
     case REDIS_ERROR_WRONGPASS:
     case REDIS_ERROR_NOPERM:
-        return on_denied(c, peer, error);
+        return on_denied(c, contact, error);
     case REDIS_ERROR_OOM:
     case REDIS_ERROR_MISCONF:
     case REDIS_ERROR_NOREPLICAS:
@@ -476,19 +480,20 @@ static void
 on_end(
     void *ctx, struct redis_call *call, enum rc rc, struct redis_reply *reply)
 {
-    struct peer *peer = OBJ_OF(struct peer, ctx, PEER_MAGIC);
+    struct contact *contact = OBJ_OF(struct contact, ctx, CONTACT_MAGIC);
     struct redis_client *c =
-        OBJ_OF(struct redis_client, peer->pool->owner, CLIENT_MAGIC);
+        OBJ_OF(struct redis_client, contact->pool->owner, CLIENT_MAGIC);
 
     if (rc != RC_OK) {
         on_loss(c, call, rc);
         return;
     }
     metric_observe_us(
-        c->pool.block, metrics_of(c)->latency, wire_latency_us(peer->wire));
-    node_succeeded(peer->node); /* it answers; on_error may think otherwise */
+        c->pool.block, metrics_of(c)->latency, wire_latency_us(contact->wire));
+    node_succeeded(
+        contact->node); /* it answers; on_error may think otherwise */
     if (reply->type == REDIS_ERROR &&
-        on_error(c, call, peer, slice_of(reply->str, reply->len)) ==
+        on_error(c, call, contact, slice_of(reply->str, reply->len)) ==
             VERDICT_HELD) {
         return;
     }
@@ -498,23 +503,23 @@ on_end(
 static void
 on_up(void *ctx)
 {
-    struct peer *peer = OBJ_OF(struct peer, ctx, PEER_MAGIC);
+    struct contact *contact = OBJ_OF(struct contact, ctx, CONTACT_MAGIC);
     struct redis_client *c =
-        OBJ_OF(struct redis_client, peer->pool->owner, CLIENT_MAGIC);
+        OBJ_OF(struct redis_client, contact->pool->owner, CLIENT_MAGIC);
 
     metric_inc(c->pool.block, metrics_of(c)->connects);
     metric_inc(c->pool.block, metrics_of(c)->connections);
-    peer->is_loss_told = false;
+    contact->is_loss_told = false;
     log_event(c->pool.ring, LOG_LEVEL_INFO, "redis_node_up", "node=\"%s\"",
-        peer->node->text);
+        contact->node->text);
 }
 
 static void
 on_down(void *ctx, enum rc rc, bool was_up)
 {
-    struct peer *peer = OBJ_OF(struct peer, ctx, PEER_MAGIC);
+    struct contact *contact = OBJ_OF(struct contact, ctx, CONTACT_MAGIC);
     struct redis_client *c =
-        OBJ_OF(struct redis_client, peer->pool->owner, CLIENT_MAGIC);
+        OBJ_OF(struct redis_client, contact->pool->owner, CLIENT_MAGIC);
     char escaped[256];
 
     metric_inc(c->pool.block, metrics_of(c)->disconnects);
@@ -523,12 +528,12 @@ on_down(void *ctx, enum rc rc, bool was_up)
     }
     redis_want_refresh(c->redis, REFRESH_UNREACHABLE);
     log_event(c->pool.ring,
-        peer->is_loss_told ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+        contact->is_loss_told ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
         "redis_node_down", "node=\"%s\" cause=\"%s\" detail=\"%s\"",
-        peer->node->text, rc_text(rc),
+        contact->node->text, rc_text(rc),
         log_escape(
-            slice_of_str(wire_why(peer->wire)), escaped, sizeof(escaped)));
-    peer->is_loss_told = true;
+            slice_of_str(wire_why(contact->wire)), escaped, sizeof(escaped)));
+    contact->is_loss_told = true;
 }
 
 static const struct wire_callbacks client_wire_callbacks = {

@@ -1,5 +1,5 @@
-/* Views of the cluster: CLUSTER SLOTS in all its shapes, and how views that
-   differ become one. */
+/* Topologies of the cluster: CLUSTER SLOTS in all its shapes, and how
+   topologies that differ become one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include "nearside/base/check.h"
 #include "nearside/redis/redis.h"
 #include "nearside/redis/resp.h"
-#include "nearside/redis/view.h"
+#include "nearside/redis/topology.h"
 
 #define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define ID_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -29,20 +29,20 @@
 #define NODE_B    "*3\r\n" HOST_2 PORT BULK_ID_B
 
 static enum rc
-read_view(const char *bytes, struct view **out)
+read_topology(const char *bytes, struct topology **out)
 {
     const struct resp_opts opts = {0};
     struct resp *resp = resp_new(&opts);
     static char scratch[64 * 1024];
     struct redis_reply *reply;
-    struct resp_place to = resp_place(resp, scratch, sizeof(scratch));
+    struct resp_space to = resp_space(resp, scratch, sizeof(scratch));
     enum rc rc;
 
     memcpy(to.ptr, bytes, strlen(bytes));
     resp_put(resp, strlen(bytes));
     assert_int_equal(resp_next(resp, &reply), RC_OK);
-    *out = view_new();
-    rc = view_read_slots(*out, reply, SLICE("asked.example"));
+    *out = topology_new();
+    rc = topology_read_slots(*out, reply, SLICE("asked.example"));
     resp_free(&resp);
     return rc;
 }
@@ -122,92 +122,92 @@ slots_are_read_in_every_shape(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
-        struct view *view;
+        struct topology *topology;
         uint16_t owner;
 
-        assert_int_equal(read_view(shapes[i].bytes, &view), RC_OK);
-        owner = view->owner[shapes[i].slot];
-        if (view->covered != shapes[i].covered ||
-            view->nodes_len != shapes[i].nodes || owner == VIEW_NONE ||
-            strcmp(view->nodes[owner].host, shapes[i].host) != 0) {
-            fail_msg("%s: %u slots, %u nodes", shapes[i].what, view->covered,
-                view->nodes_len);
+        assert_int_equal(read_topology(shapes[i].bytes, &topology), RC_OK);
+        owner = topology->owner[shapes[i].slot];
+        if (topology->covered != shapes[i].covered ||
+            topology->nodes_len != shapes[i].nodes || owner == SLOT_NONE ||
+            strcmp(topology->nodes[owner].host, shapes[i].host) != 0) {
+            fail_msg("%s: %u slots, %u nodes", shapes[i].what,
+                topology->covered, topology->nodes_len);
         }
-        view_free(&view);
+        topology_free(&topology);
     }
 }
 
 static void
 reply_that_is_no_list_is_bad_and_an_empty_one_covers_nothing(void **state)
 {
-    struct view *view;
+    struct topology *topology;
 
     (void)state;
-    assert_int_equal(read_view("+OK\r\n", &view), RC_BAD);
-    view_free(&view);
-    assert_int_equal(read_view("$-1\r\n", &view), RC_BAD);
-    view_free(&view);
-    assert_int_equal(read_view("*0\r\n", &view), RC_OK);
-    assert_int_equal(view->covered, 0);
-    view_free(&view);
+    assert_int_equal(read_topology("+OK\r\n", &topology), RC_BAD);
+    topology_free(&topology);
+    assert_int_equal(read_topology("$-1\r\n", &topology), RC_BAD);
+    topology_free(&topology);
+    assert_int_equal(read_topology("*0\r\n", &topology), RC_OK);
+    assert_int_equal(topology->covered, 0);
+    topology_free(&topology);
 }
 
 static void
 nodes_beyond_the_limit_are_refused(void **state)
 {
-    struct view *view = view_new();
+    struct topology *topology = topology_new();
     uint16_t index;
     char host[16];
 
     (void)state;
-    for (int i = 0; i < VIEW_NODES_MAX; i++) {
+    for (int i = 0; i < TOPOLOGY_NODES_MAX; i++) {
         (void)snprintf(host, sizeof(host), "h%d", i);
-        assert_int_equal(view_add_node(view, slice_of(NULL, 0),
+        assert_int_equal(topology_add_node(topology, slice_of(NULL, 0),
                              slice_of_str(host), 1, &index),
             RC_OK);
     }
-    assert_int_equal(
-        view_add_node(view, slice_of(NULL, 0), SLICE("one-more"), 1, &index),
+    assert_int_equal(topology_add_node(topology, slice_of(NULL, 0),
+                         SLICE("one-more"), 1, &index),
         RC_LIMIT);
-    view_free(&view);
+    topology_free(&topology);
 }
 
 /* All slots below `split` to a node, the rest to another. */
-static struct view *
-make_view(unsigned split, const char *low, const char *high)
+static struct topology *
+make_topology(unsigned split, const char *low, const char *high)
 {
-    struct view *view = view_new();
+    struct topology *topology = topology_new();
     uint16_t index;
 
-    assert_int_equal(
-        view_add_node(view, slice_of_str(low), slice_of(low, 1), 1, &index),
+    assert_int_equal(topology_add_node(topology, slice_of_str(low),
+                         slice_of(low, 1), 1, &index),
         RC_OK);
     if (split > 0) {
-        view_give(view, 0, split - 1, index);
+        topology_give(topology, 0, split - 1, index);
     }
-    assert_int_equal(
-        view_add_node(view, slice_of_str(high), slice_of(high, 1), 1, &index),
+    assert_int_equal(topology_add_node(topology, slice_of_str(high),
+                         slice_of(high, 1), 1, &index),
         RC_OK);
-    view_give(view, split, SLOT_COUNT - 1, index);
-    return view;
+    topology_give(topology, split, SLOT_COUNT - 1, index);
+    return topology;
 }
 
 static void
-views_are_equal_only_slot_by_slot(void **state)
+topologies_are_equal_only_slot_by_slot(void **state)
 {
-    struct view *a = make_view(100, ID_A, ID_B);
-    struct view *same = make_view(100, ID_A, ID_B);
-    struct view *shifted = make_view(101, ID_A, ID_B);
-    struct view *other = make_view(100, ID_A, ID_C);
+    struct topology *a = make_topology(100, ID_A, ID_B);
+    struct topology *same = make_topology(100, ID_A, ID_B);
+    struct topology *shifted = make_topology(101, ID_A, ID_B);
+    struct topology *other = make_topology(100, ID_A, ID_C);
 
     (void)state;
-    assert_true(view_eq(a, same));
-    assert_false(view_eq(a, shifted));
-    assert_false(view_eq(a, other));
-    view_free(&a);
-    view_free(&same);
-    view_free(&shifted);
-    view_free(&other);
+    assert_true(topology_eq(a, same));
+    assert_false(topology_eq(a, shifted));
+    assert_false(topology_eq(a, other));
+    topology_free(&a);
+    topology_free(&same);
+    topology_free(&shifted);
+    topology_free(&other);
 }
 
 static void
@@ -215,56 +215,56 @@ higher_config_epoch_wins_slot_by_slot(void **state)
 {
     /* An isolated node still believes that A owns all but the last slot; C
        has replaced A since. */
-    struct view *old = make_view(SLOT_COUNT - 1, ID_A, ID_B);
-    struct view *new = make_view(SLOT_COUNT - 1, ID_C, ID_B);
-    struct view *const views[] = {old, new};
-    struct view *out = view_new();
+    struct topology *old = make_topology(SLOT_COUNT - 1, ID_A, ID_B);
+    struct topology *new = make_topology(SLOT_COUNT - 1, ID_C, ID_B);
+    struct topology *const topologies[] = {old, new};
+    struct topology *out = topology_new();
 
     (void)state;
-    view_read_epochs(old,
+    topology_read_epochs(old,
         SLICE(ID_A " 10.0.0.1:6379@16379 myself,master - 0 0 5 connected "
                    "0-16382\n" ID_B
                    " 10.0.0.2:6379@16379,host master - 0 1 2 connected 16383\n"
                    "nonsense\n\n" ID_B " too short\n"));
-    view_read_epochs(new,
+    topology_read_epochs(new,
         SLICE(
             ID_C " 10.0.0.3:6379@16379 master - 0 0 6 connected 0-16382\n" ID_B
                  " 10.0.0.2:6379@16379 master - 0 1 2 connected 16383"));
     assert_int_equal(old->nodes[0].epoch, 5);
     assert_int_equal(old->nodes[1].epoch, 2);
-    assert_int_equal(view_settle(out, views, 2), RC_OK);
+    assert_int_equal(topology_settle(out, topologies, 2), RC_OK);
     assert_int_equal(out->covered, SLOT_COUNT);
     assert_string_equal(out->nodes[out->owner[0]].id, ID_C);
     assert_string_equal(out->nodes[out->owner[SLOT_COUNT - 1]].id, ID_B);
-    view_free(&old);
-    view_free(&new);
-    view_free(&out);
+    topology_free(&old);
+    topology_free(&new);
+    topology_free(&out);
 }
 
 static void
-settled_view_takes_what_only_one_knows(void **state)
+settled_topology_takes_what_only_one_knows(void **state)
 {
-    struct view *a = view_new();
-    struct view *b = view_new();
-    struct view *const views[] = {a, b};
-    struct view *out = view_new();
+    struct topology *a = topology_new();
+    struct topology *b = topology_new();
+    struct topology *const topologies[] = {a, b};
+    struct topology *out = topology_new();
     uint16_t index;
 
     (void)state;
     assert_int_equal(
-        view_add_node(a, SLICE(ID_A), SLICE("a"), 1, &index), RC_OK);
-    view_give(a, 0, 9, index);
+        topology_add_node(a, SLICE(ID_A), SLICE("a"), 1, &index), RC_OK);
+    topology_give(a, 0, 9, index);
     assert_int_equal(
-        view_add_node(b, SLICE(ID_B), SLICE("b"), 1, &index), RC_OK);
-    view_give(b, 5, 14, index);
-    assert_int_equal(view_settle(out, views, 2), RC_OK);
+        topology_add_node(b, SLICE(ID_B), SLICE("b"), 1, &index), RC_OK);
+    topology_give(b, 5, 14, index);
+    assert_int_equal(topology_settle(out, topologies, 2), RC_OK);
     assert_int_equal(out->covered, 15);
-    /* Equal epochs: the earlier view's. */
+    /* Equal epochs: the earlier topology's. */
     assert_string_equal(out->nodes[out->owner[5]].id, ID_A);
     assert_string_equal(out->nodes[out->owner[14]].id, ID_B);
-    view_free(&a);
-    view_free(&b);
-    view_free(&out);
+    topology_free(&a);
+    topology_free(&b);
+    topology_free(&out);
 }
 
 int
@@ -275,9 +275,9 @@ main(void)
         cmocka_unit_test(
             reply_that_is_no_list_is_bad_and_an_empty_one_covers_nothing),
         cmocka_unit_test(nodes_beyond_the_limit_are_refused),
-        cmocka_unit_test(views_are_equal_only_slot_by_slot),
+        cmocka_unit_test(topologies_are_equal_only_slot_by_slot),
         cmocka_unit_test(higher_config_epoch_wins_slot_by_slot),
-        cmocka_unit_test(settled_view_takes_what_only_one_knows),
+        cmocka_unit_test(settled_topology_takes_what_only_one_knows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,43 +1,44 @@
 /*
- * Views of the cluster: CLUSTER SLOTS and CLUSTER NODES read with suspicion.
+ * Topologies of the cluster: CLUSTER SLOTS and CLUSTER NODES read with
+ * suspicion.
  *
  * Nodes are told apart by their id, or by address where a server gives none
- * (before Redis 4). A view holds primaries only: replicas are never read.
+ * (before Redis 4). A topology holds primaries only: replicas are never read.
  */
-#include "nearside/redis/view.h"
+#include "nearside/redis/topology.h"
 
 #include "nearside/base/check.h"
 #include "nearside/redis/redis.h"
 
 #include <stdlib.h>
 
-struct view *
-view_new(void)
+struct topology *
+topology_new(void)
 {
-    struct view *view = calloc(1, sizeof(*view));
+    struct topology *topology = calloc(1, sizeof(*topology));
 
-    if (view == NULL) {
+    if (topology == NULL) {
         return NULL;
     }
     for (unsigned i = 0; i < SLOT_COUNT; i++) {
-        view->owner[i] = VIEW_NONE;
+        topology->owner[i] = SLOT_NONE;
     }
-    return view;
+    return topology;
 }
 
 void
-view_free(struct view **view)
+topology_free(struct topology **topology)
 {
-    if (*view == NULL) {
+    if (*topology == NULL) {
         return;
     }
-    free((*view)->nodes);
-    free(*view);
-    *view = NULL;
+    free((*topology)->nodes);
+    free(*topology);
+    *topology = NULL;
 }
 
 static bool
-node_is(const struct view_node *node, struct slice id, struct slice host,
+node_is(const struct topology_node *node, struct slice id, struct slice host,
     uint16_t port)
 {
     if (id.len > 0 && node->id[0] != '\0') {
@@ -47,49 +48,49 @@ node_is(const struct view_node *node, struct slice id, struct slice host,
 }
 
 static enum rc
-view_grow(struct view *view)
+topology_grow(struct topology *topology)
 {
-    unsigned cap = view->nodes_cap == 0 ? 8 : view->nodes_cap * 2;
-    struct view_node *nodes;
+    unsigned cap = topology->nodes_cap == 0 ? 8 : topology->nodes_cap * 2;
+    struct topology_node *nodes;
 
-    if (view->nodes_len < view->nodes_cap) {
+    if (topology->nodes_len < topology->nodes_cap) {
         return RC_OK;
     }
-    if (view->nodes_len == VIEW_NODES_MAX) {
+    if (topology->nodes_len == TOPOLOGY_NODES_MAX) {
         return RC_LIMIT;
     }
-    nodes = realloc(view->nodes, cap * sizeof(*nodes));
+    nodes = realloc(topology->nodes, cap * sizeof(*nodes));
     if (nodes == NULL) {
         return RC_NOMEM;
     }
-    view->nodes = nodes;
-    view->nodes_cap = cap;
+    topology->nodes = nodes;
+    topology->nodes_cap = cap;
     return RC_OK;
 }
 
 enum rc
-view_add_node(struct view *view, struct slice id, struct slice host,
+topology_add_node(struct topology *topology, struct slice id, struct slice host,
     uint16_t port, uint16_t *out_index)
 {
-    struct view_node *node;
+    struct topology_node *node;
     enum rc rc;
 
     if (!host_is_sane(host) || port == 0 || id.len > NODE_ID_LEN) {
         return RC_BAD;
     }
-    for (unsigned i = 0; i < view->nodes_len; i++) {
-        if (node_is(&view->nodes[i], id, host, port)) {
+    for (unsigned i = 0; i < topology->nodes_len; i++) {
+        if (node_is(&topology->nodes[i], id, host, port)) {
             *out_index = (uint16_t)i;
             return RC_OK;
         }
     }
-    rc = view_grow(view);
+    rc = topology_grow(topology);
     if (rc != RC_OK) {
         return rc;
     }
-    *out_index = (uint16_t)view->nodes_len;
-    node = &view->nodes[view->nodes_len++];
-    *node = (struct view_node){.port = port};
+    *out_index = (uint16_t)topology->nodes_len;
+    node = &topology->nodes[topology->nodes_len++];
+    *node = (struct topology_node){.port = port};
     if (id.len > 0) {
         memcpy(node->id, id.ptr, id.len);
     }
@@ -98,15 +99,16 @@ view_add_node(struct view *view, struct slice id, struct slice host,
 }
 
 void
-view_give(struct view *view, unsigned first, unsigned last, uint16_t index)
+topology_give(
+    struct topology *topology, unsigned first, unsigned last, uint16_t index)
 {
     MUST(last < SLOT_COUNT);
-    MUST(index < view->nodes_len);
+    MUST(index < topology->nodes_len);
     for (unsigned slot = first; slot <= last; slot++) {
-        if (view->owner[slot] == VIEW_NONE) {
-            view->owner[slot] = index;
-            view->nodes[index].slots++;
-            view->covered++;
+        if (topology->owner[slot] == SLOT_NONE) {
+            topology->owner[slot] = index;
+            topology->nodes[index].slots++;
+            topology->covered++;
         }
     }
 }
@@ -122,7 +124,7 @@ is_text(const struct redis_reply *reply)
 /* The primary of a row: endpoint, port, id, and whatever newer servers add.
    RC_MISS: no use to us. */
 static enum rc
-read_primary(struct view *view, const struct redis_reply *reply,
+read_primary(struct topology *topology, const struct redis_reply *reply,
     struct slice sender, uint16_t *out_index)
 {
     struct slice host = sender;
@@ -146,13 +148,15 @@ read_primary(struct view *view, const struct redis_reply *reply,
     if (reply->elements_len > 2 && is_text(e[2])) {
         id = slice_of(e[2]->str, e[2]->len);
     }
-    rc = view_add_node(view, id, host, (uint16_t)e[1]->integer, out_index);
+    rc = topology_add_node(
+        topology, id, host, (uint16_t)e[1]->integer, out_index);
     return rc == RC_BAD ? RC_MISS : rc;
 }
 
 /* [first, last, primary, replicas...]. RC_MISS: no use to us. */
 static enum rc
-read_row(struct view *view, const struct redis_reply *row, struct slice sender)
+read_row(struct topology *topology, const struct redis_reply *row,
+    struct slice sender)
 {
     const struct redis_reply *const *e;
     uint16_t index;
@@ -169,25 +173,25 @@ read_row(struct view *view, const struct redis_reply *row, struct slice sender)
         e[0]->integer > e[1]->integer) {
         return RC_MISS;
     }
-    rc = read_primary(view, e[2], sender, &index);
+    rc = read_primary(topology, e[2], sender, &index);
     if (rc == RC_OK) {
-        view_give(
-            view, (unsigned)e[0]->integer, (unsigned)e[1]->integer, index);
+        topology_give(
+            topology, (unsigned)e[0]->integer, (unsigned)e[1]->integer, index);
     }
     return rc;
 }
 
 enum rc
-view_read_slots(
-    struct view *view, const struct redis_reply *reply, struct slice sender)
+topology_read_slots(struct topology *topology, const struct redis_reply *reply,
+    struct slice sender)
 {
-    MUST(view->nodes_len == 0);
+    MUST(topology->nodes_len == 0);
     MUST(reply != NULL);
     if (reply->type != REDIS_ARRAY) {
         return RC_BAD;
     }
     for (size_t i = 0; i < reply->elements_len; i++) {
-        enum rc rc = read_row(view, reply->elements[i], sender);
+        enum rc rc = read_row(topology, reply->elements[i], sender);
 
         if (rc != RC_OK && rc != RC_MISS) {
             return rc;
@@ -199,11 +203,11 @@ view_read_slots(
 /* ---- CLUSTER NODES ------------------------------------------------------ */
 
 static void
-set_epoch(struct view *view, struct slice id, uint64_t epoch)
+set_epoch(struct topology *topology, struct slice id, uint64_t epoch)
 {
-    for (unsigned i = 0; i < view->nodes_len; i++) {
-        if (slice_eq(slice_of_str(view->nodes[i].id), id)) {
-            view->nodes[i].epoch = epoch;
+    for (unsigned i = 0; i < topology->nodes_len; i++) {
+        if (slice_eq(slice_of_str(topology->nodes[i].id), id)) {
+            topology->nodes[i].epoch = epoch;
             return;
         }
     }
@@ -211,7 +215,7 @@ set_epoch(struct view *view, struct slice id, uint64_t epoch)
 
 /* <id> <address> <flags> <primary> <ping> <pong> <config-epoch> ... */
 static void
-read_node_line(struct view *view, struct slice line)
+read_node_line(struct topology *topology, struct slice line)
 {
     struct slice id = {NULL, 0};
     struct slice field = {NULL, 0};
@@ -226,42 +230,42 @@ read_node_line(struct view *view, struct slice line)
         }
     }
     if (slice_to_u64(field, UINT64_MAX, &epoch) == RC_OK) {
-        set_epoch(view, id, epoch);
+        set_epoch(topology, id, epoch);
     }
 }
 
 void
-view_read_epochs(struct view *view, struct slice nodes_text)
+topology_read_epochs(struct topology *topology, struct slice nodes_text)
 {
     struct slice line;
 
-    MUST(view != NULL);
+    MUST(topology != NULL);
     while (slice_split(&nodes_text, '\n', &line)) {
-        read_node_line(view, line);
+        read_node_line(topology, line);
     }
 }
 
 /* ---- several ------------------------------------------------------------ */
 
 static bool
-node_eq(const struct view_node *a, const struct view_node *b)
+node_eq(const struct topology_node *a, const struct topology_node *b)
 {
     return a->port == b->port && strcmp(a->host, b->host) == 0 &&
            strcmp(a->id, b->id) == 0;
 }
 
 bool
-view_eq(const struct view *a, const struct view *b)
+topology_eq(const struct topology *a, const struct topology *b)
 {
     for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
         uint16_t i = a->owner[slot];
         uint16_t j = b->owner[slot];
 
-        if ((i == VIEW_NONE) != (j == VIEW_NONE)) {
+        if ((i == SLOT_NONE) != (j == SLOT_NONE)) {
             return false;
         }
         /* Owners change seldom along the slots: compare them once a run. */
-        if (i != VIEW_NONE &&
+        if (i != SLOT_NONE &&
             (slot == 0 || i != a->owner[slot - 1] || j != b->owner[slot - 1]) &&
             !node_eq(&a->nodes[i], &b->nodes[j])) {
             return false;
@@ -270,20 +274,22 @@ view_eq(const struct view *a, const struct view *b)
     return true;
 }
 
-/* The view whose owner of the slot has the highest epoch; NULL: no owner. */
-static const struct view_node *
-slot_winner(struct view *const views[], unsigned views_len, unsigned slot)
+/* The topology whose owner of the slot has the highest epoch; NULL: no owner.
+ */
+static const struct topology_node *
+slot_winner(
+    struct topology *const topologies[], unsigned topologies_len, unsigned slot)
 {
-    const struct view_node *best = NULL;
+    const struct topology_node *best = NULL;
 
-    for (unsigned i = 0; i < views_len; i++) {
-        uint16_t index = views[i]->owner[slot];
-        const struct view_node *node;
+    for (unsigned i = 0; i < topologies_len; i++) {
+        uint16_t index = topologies[i]->owner[slot];
+        const struct topology_node *node;
 
-        if (index == VIEW_NONE) {
+        if (index == SLOT_NONE) {
             continue;
         }
-        node = &views[i]->nodes[index];
+        node = &topologies[i]->nodes[index];
         if (best == NULL || node->epoch > best->epoch) {
             best = node;
         }
@@ -292,20 +298,22 @@ slot_winner(struct view *const views[], unsigned views_len, unsigned slot)
 }
 
 enum rc
-view_settle(struct view *out, struct view *const views[], unsigned views_len)
+topology_settle(struct topology *out, struct topology *const topologies[],
+    unsigned topologies_len)
 {
-    const struct view_node *last = NULL;
-    uint16_t index = VIEW_NONE;
+    const struct topology_node *last = NULL;
+    uint16_t index = SLOT_NONE;
 
     MUST(out->nodes_len == 0);
     for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-        const struct view_node *node = slot_winner(views, views_len, slot);
+        const struct topology_node *node =
+            slot_winner(topologies, topologies_len, slot);
 
         if (node == NULL) {
             continue;
         }
         if (node != last) {
-            enum rc rc = view_add_node(out, slice_of_str(node->id),
+            enum rc rc = topology_add_node(out, slice_of_str(node->id),
                 slice_of_str(node->host), node->port, &index);
             if (rc != RC_OK) {
                 return rc;
@@ -315,7 +323,7 @@ view_settle(struct view *out, struct view *const views[], unsigned views_len)
             }
             last = node;
         }
-        view_give(out, slot, slot, index);
+        topology_give(out, slot, slot, index);
     }
     return RC_OK;
 }

@@ -3,7 +3,7 @@
  * that nothing is half there when memory runs out: chunks of one size for
  * what is small, one of the exact size for what does not fit.
  */
-#include "nearside/redis/out.h"
+#include "redis/unsent.h"
 
 #include "nearside/base/check.h"
 
@@ -14,8 +14,8 @@ enum {
     CHUNK_CAP = 16 * 1024 - 64,
 };
 
-struct out_chunk {
-    struct out_chunk *next;
+struct unsent_chunk {
+    struct unsent_chunk *next;
     size_t start; /* first byte not yet written */
     size_t end;
     size_t cap;
@@ -23,23 +23,23 @@ struct out_chunk {
 };
 
 void
-out_init(struct out *out)
+unsent_init(struct unsent *unsent)
 {
-    MUST(out != NULL);
-    *out = (struct out){0};
+    MUST(unsent != NULL);
+    *unsent = (struct unsent){0};
 }
 
 void
-out_fini(struct out *out)
+unsent_fini(struct unsent *unsent)
 {
-    struct out_chunk *next;
+    struct unsent_chunk *next;
 
-    for (struct out_chunk *c = out->head; c != NULL; c = next) {
+    for (struct unsent_chunk *c = unsent->head; c != NULL; c = next) {
         next = c->next;
         free(c);
     }
-    free(out->spare);
-    *out = (struct out){.queued = out->queued};
+    free(unsent->spare);
+    *unsent = (struct unsent){.queued = unsent->queued};
 }
 
 static size_t
@@ -54,7 +54,7 @@ digits_of(size_t n)
 }
 
 size_t
-out_command_len(unsigned argc, const struct slice *argv)
+command_len(unsigned argc, const struct slice *argv)
 {
     size_t len = 1 + digits_of(argc) + 2;
 
@@ -98,18 +98,18 @@ put_command(char *at, unsigned argc, const struct slice *argv)
 }
 
 /* A chunk with room for n bytes, at the queue's end. NULL: no memory. */
-static struct out_chunk *
-out_room(struct out *out, size_t n)
+static struct unsent_chunk *
+unsent_room(struct unsent *unsent, size_t n)
 {
-    struct out_chunk *c = out->tail;
+    struct unsent_chunk *c = unsent->tail;
     size_t cap = n > CHUNK_CAP ? n : CHUNK_CAP;
 
     if (c != NULL && c->cap - c->end >= n) {
         return c;
     }
-    if (cap == CHUNK_CAP && out->spare != NULL) {
-        c = out->spare;
-        out->spare = NULL;
+    if (cap == CHUNK_CAP && unsent->spare != NULL) {
+        c = unsent->spare;
+        unsent->spare = NULL;
     } else {
         c = malloc(sizeof(*c) + cap);
         if (c == NULL) {
@@ -120,20 +120,20 @@ out_room(struct out *out, size_t n)
     c->start = 0;
     c->end = 0;
     c->next = NULL;
-    if (out->tail == NULL) {
-        out->head = c;
+    if (unsent->tail == NULL) {
+        unsent->head = c;
     } else {
-        out->tail->next = c;
+        unsent->tail->next = c;
     }
-    out->tail = c;
+    unsent->tail = c;
     return c;
 }
 
 enum rc
-out_command(struct out *out, unsigned argc, const struct slice *argv)
+unsent_add(struct unsent *unsent, unsigned argc, const struct slice *argv)
 {
-    size_t n = out_command_len(argc, argv);
-    struct out_chunk *c = out_room(out, n);
+    size_t n = command_len(argc, argv);
+    struct unsent_chunk *c = unsent_room(unsent, n);
     char *end;
 
     if (c == NULL) {
@@ -142,18 +142,18 @@ out_command(struct out *out, unsigned argc, const struct slice *argv)
     end = put_command(c->data + c->end, argc, argv);
     MUST(end == c->data + c->end + n);
     c->end += n;
-    out->len += n;
-    out->queued += n;
+    unsent->len += n;
+    unsent->queued += n;
     return RC_OK;
 }
 
 int
-out_iov(const struct out *out, struct iovec iov[OUT_IOV_MAX])
+unsent_iov(const struct unsent *unsent, struct iovec iov[UNSENT_IOV_MAX])
 {
     int count = 0;
 
-    for (struct out_chunk *c = out->head; c != NULL && count < OUT_IOV_MAX;
-         c = c->next) {
+    for (struct unsent_chunk *c = unsent->head;
+         c != NULL && count < UNSENT_IOV_MAX; c = c->next) {
         iov[count].iov_base = c->data + c->start;
         iov[count].iov_len = c->end - c->start;
         count++;
@@ -163,28 +163,28 @@ out_iov(const struct out *out, struct iovec iov[OUT_IOV_MAX])
 
 /* Takes the oldest chunk off, written through. */
 static void
-out_pop(struct out *out)
+unsent_pop(struct unsent *unsent)
 {
-    struct out_chunk *c = out->head;
+    struct unsent_chunk *c = unsent->head;
 
-    out->head = c->next;
-    if (out->head == NULL) {
-        out->tail = NULL;
+    unsent->head = c->next;
+    if (unsent->head == NULL) {
+        unsent->tail = NULL;
     }
-    if (c->cap == CHUNK_CAP && out->spare == NULL) {
-        out->spare = c;
+    if (c->cap == CHUNK_CAP && unsent->spare == NULL) {
+        unsent->spare = c;
     } else {
         free(c);
     }
 }
 
 void
-out_written(struct out *out, size_t n)
+unsent_written(struct unsent *unsent, size_t n)
 {
-    MUST(n <= out->len);
-    out->len -= n;
+    MUST(n <= unsent->len);
+    unsent->len -= n;
     while (n > 0) {
-        struct out_chunk *c = out->head;
+        struct unsent_chunk *c = unsent->head;
         size_t held = c->end - c->start;
 
         if (n < held) {
@@ -192,6 +192,6 @@ out_written(struct out *out, size_t n)
             return;
         }
         n -= held;
-        out_pop(out);
+        unsent_pop(unsent);
     }
 }
