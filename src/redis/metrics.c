@@ -1,17 +1,19 @@
-/* The room's metrics: one list, so that names and texts stand together. */
-#include "redis/room.h"
+/* The names and texts of what the room counts. */
+#include "redis/metrics.h"
+
+#include "nearside/base/check.h"
 
 #include <stdio.h>
 
-static const char *const failure_names[FAILURE_COUNT] = {
-    [FAILURE_TIMEOUT] = "timeout",
-    [FAILURE_CLOSED] = "closed",
-    [FAILURE_REFUSED] = "refused",
-    [FAILURE_IO] = "io",
-    [FAILURE_MISS] = "no_node",
-    [FAILURE_LIMIT] = "limit",
-    [FAILURE_BAD] = "protocol",
-    [FAILURE_NOMEM] = "no_memory",
+static const char *const failure_names[RC_CANCELLED] = {
+    [RC_TIMEOUT] = "timeout",
+    [RC_CLOSED] = "closed",
+    [RC_REFUSED] = "refused",
+    [RC_IO] = "io",
+    [RC_MISS] = "no_node",
+    [RC_LIMIT] = "limit",
+    [RC_BAD] = "protocol",
+    [RC_NOMEM] = "no_memory",
 };
 
 static const char *const cause_names[REFRESH_CAUSE_COUNT] = {
@@ -33,6 +35,9 @@ add_rows(struct metric_registry *registry, const char *name,
     for (unsigned i = 0; i < len; i++) {
         char labels[64];
 
+        if (texts[i] == NULL) {
+            continue;
+        }
         (void)snprintf(labels, sizeof(labels), "cause=\"%s\"", texts[i]);
         out[i] = metric_add(registry, METRIC_COUNTER, name,
             "Redis events of this kind, by cause.", labels);
@@ -53,7 +58,7 @@ redis_metrics_init(struct redis_metrics *m, struct metric_registry *registry)
         metric_add(registry, METRIC_HISTOGRAM, "nearside_redis_latency_seconds",
             "From a command's writing to its reply.", NULL);
     add_rows(registry, "nearside_redis_failures_total", failure_names,
-        FAILURE_COUNT, m->failures);
+        RC_CANCELLED, m->failures);
     add_rows(registry, "nearside_redis_error_replies_total", errors,
         REDIS_ERROR_COUNT, m->errors);
     add_rows(registry, "nearside_redis_refreshes_total", cause_names,
@@ -77,27 +82,7 @@ redis_metrics_init(struct redis_metrics *m, struct metric_registry *registry)
 metric_id
 redis_metric_of_failure(const struct redis_metrics *m, enum rc rc)
 {
-    switch (rc) {
-    case RC_TIMEOUT:
-        return m->failures[FAILURE_TIMEOUT];
-    case RC_CLOSED:
-        return m->failures[FAILURE_CLOSED];
-    case RC_REFUSED:
-        return m->failures[FAILURE_REFUSED];
-    case RC_MISS:
-        return m->failures[FAILURE_MISS];
-    case RC_LIMIT:
-        return m->failures[FAILURE_LIMIT];
-    case RC_BAD:
-        return m->failures[FAILURE_BAD];
-    case RC_NOMEM:
-        return m->failures[FAILURE_NOMEM];
-    case RC_IO:
-    case RC_OK:
-    case RC_AGAIN:
-    case RC_UNSUPPORTED:
-    case RC_CANCELLED:
-        return m->failures[FAILURE_IO];
-    }
-    return m->failures[FAILURE_IO];
+    MUST(rc < RC_CANCELLED);
+    MUST(failure_names[rc] != NULL);
+    return m->failures[rc];
 }

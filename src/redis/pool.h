@@ -6,7 +6,7 @@
 #define REDIS_POOL_H
 
 #include "nearside/redis/slot.h"
-#include "redis/room.h"
+#include "redis/map.h"
 #include "redis/wire.h"
 
 struct pool;

@@ -1,12 +1,9 @@
 /*
- * The process-wide object: nodes, the newest map, and the way from a worker
- * that saw trouble to the control thread and back.
- *
- * One lock guards all of it. It is held for a few stores, or, when a map
- * changes, for a walk over the nodes; never on the way of a command, which
- * uses its worker's own copy.
+ * The process's part of the client: how it begins and ends. What the threads
+ * share meanwhile, the nodes and the map, is in map.c.
  */
-#include "redis/room.h"
+#include "redis/map.h"
+#include "redis/refresh.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,323 +18,20 @@ enum {
     REPLY_BYTES_MAX = 8 * 1024 * 1024 + 64 * 1024,
 };
 
-static void
-lock(struct redis *redis)
+static int64_t
+or_ms(int64_t ms, int64_t otherwise)
 {
-    MUST(pthread_mutex_lock(&redis->lock) == 0);
+    return ms > 0 ? ms : otherwise;
 }
-
-static void
-unlock(struct redis *redis)
-{
-    MUST(pthread_mutex_unlock(&redis->lock) == 0);
-}
-
-/* ---- nodes -------------------------------------------------------------- */
-
-static struct node *
-node_find_locked(struct redis *redis, struct slice host, uint16_t port)
-{
-    LIST_EACH (it, &redis->nodes) {
-        struct node *node = CONTAINER_OF(it, struct node, link);
-
-        if (node_is_at(node, host, port)) {
-            return node;
-        }
-    }
-    return NULL;
-}
-
-static struct node *
-node_take_locked(struct redis *redis, struct slice host, uint16_t port)
-{
-    struct node *node = node_find_locked(redis, host, port);
-
-    if (node == NULL) {
-        node = node_new(host, port);
-        if (node == NULL) {
-            return NULL;
-        }
-        list_push_back(&redis->nodes, &node->link);
-    }
-    node->refs++;
-    return node;
-}
-
-static void
-node_unref_locked(struct node **pnode)
-{
-    struct node *node = *pnode;
-
-    *pnode = NULL;
-    MUST_OBJ(node, NODE_MAGIC);
-    MUST(node->refs > 0);
-    node->refs--;
-    if (node->refs == 0) {
-        list_remove(&node->link);
-        node_free(&node);
-    }
-}
-
-struct node *
-redis_node_take(struct redis *redis, struct slice host, uint16_t port)
-{
-    struct node *node;
-
-    MUST_OBJ(redis, REDIS_MAGIC);
-    lock(redis);
-    node = node_take_locked(redis, host, port);
-    unlock(redis);
-    return node;
-}
-
-struct node *
-redis_node_ref(struct redis *redis, struct node *node)
-{
-    lock(redis);
-    node->refs++;
-    unlock(redis);
-    return node;
-}
-
-void
-redis_node_unref(struct redis *redis, struct node **node)
-{
-    if (*node == NULL) {
-        return;
-    }
-    lock(redis);
-    node_unref_locked(node);
-    unlock(redis);
-}
-
-/* ---- maps --------------------------------------------------------------- */
-
-static void
-map_unref_locked(struct map **pmap)
-{
-    struct map *map = *pmap;
-
-    *pmap = NULL;
-    if (map == NULL) {
-        return;
-    }
-    map->refs--;
-    if (map->refs > 0) {
-        return;
-    }
-    for (unsigned i = 0; i < map->nodes_len; i++) {
-        node_unref_locked(&map->nodes[i].node);
-    }
-    free(map);
-}
-
-struct map *
-redis_map_take(struct redis *redis)
-{
-    struct map *map;
-
-    MUST_OBJ(redis, REDIS_MAGIC);
-    lock(redis);
-    map = redis->map;
-    if (map != NULL) {
-        map->refs++;
-    }
-    unlock(redis);
-    return map;
-}
-
-void
-redis_map_unref(struct redis *redis, struct map **map)
-{
-    lock(redis);
-    map_unref_locked(map);
-    unlock(redis);
-}
-
-static bool
-map_node_is(const struct map_node *a, const struct topology_node *b)
-{
-    return node_is_at(a->node, slice_of_str(b->host), b->port) &&
-           strcmp(a->id, b->id) == 0;
-}
-
-static bool
-map_is(const struct map *map, const struct topology *topology)
-{
-    if (map == NULL || map->nodes_len != topology->nodes_len ||
-        memcmp(map->owner, topology->owner, sizeof(map->owner)) != 0) {
-        return false;
-    }
-    for (unsigned i = 0; i < map->nodes_len; i++) {
-        if (!map_node_is(&map->nodes[i], &topology->nodes[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* NULL: no memory. */
-static struct map *
-map_new_locked(struct redis *redis, const struct topology *topology)
-{
-    struct map *map =
-        calloc(1, sizeof(*map) + topology->nodes_len * sizeof(map->nodes[0]));
-
-    if (map == NULL) {
-        return NULL;
-    }
-    map->refs = 1;
-    map->covered = topology->covered;
-    memcpy(map->owner, topology->owner, sizeof(map->owner));
-    for (unsigned i = 0; i < topology->nodes_len; i++) {
-        const struct topology_node *from = &topology->nodes[i];
-        struct map_node *to = &map->nodes[i];
-
-        to->node =
-            node_take_locked(redis, slice_of_str(from->host), from->port);
-        if (to->node == NULL) {
-            map_unref_locked(&map);
-            return NULL;
-        }
-        memcpy(to->id, from->id, sizeof(to->id));
-        to->slots = from->slots;
-        map->nodes_len++;
-    }
-    return map;
-}
-
-static void
-tell_members_locked(struct redis *redis)
-{
-    LIST_EACH (it, &redis->members) {
-        mailbox_post(CONTAINER_OF(it, struct member, link)->mailbox);
-    }
-}
-
-static enum rc
-publish_locked(
-    struct redis *redis, const struct topology *topology, bool *out_changed)
-{
-    struct map *map;
-
-    *out_changed = false;
-    if (map_is(redis->map, topology)) {
-        if (atomic_exchange(&redis->is_patched, false)) {
-            tell_members_locked(redis);
-        }
-        return RC_OK;
-    }
-    map = map_new_locked(redis, topology);
-    if (map == NULL) {
-        return RC_NOMEM;
-    }
-    map->version = ++redis->version;
-    map_unref_locked(&redis->map);
-    redis->map = map;
-    *out_changed = true;
-    atomic_store(&redis->is_patched, false);
-    tell_members_locked(redis);
-    return RC_OK;
-}
-
-enum rc
-redis_publish(
-    struct redis *redis, const struct topology *topology, bool *out_changed)
-{
-    enum rc rc;
-
-    MUST_OBJ(redis, REDIS_MAGIC);
-    lock(redis);
-    rc = publish_locked(redis, topology, out_changed);
-    unlock(redis);
-    return rc;
-}
-
-void
-redis_join(struct redis *redis, struct member *member)
-{
-    MUST_OBJ(redis, REDIS_MAGIC);
-    lock(redis);
-    list_push_back(&redis->members, &member->link);
-    unlock(redis);
-}
-
-void
-redis_leave(struct redis *redis, struct member *member)
-{
-    lock(redis);
-    list_remove(&member->link);
-    unlock(redis);
-}
-
-/* ---- the control thread ------------------------------------------------- */
-
-void
-redis_want_refresh(struct redis *redis, enum refresh_cause cause)
-{
-    MUST_OBJ(redis, REDIS_MAGIC);
-    if (atomic_load_explicit(&redis->is_wanted, memory_order_relaxed) ||
-        atomic_exchange(&redis->is_wanted, true)) {
-        return;
-    }
-    atomic_store(&redis->wanted_cause, (int)cause);
-    lock(redis);
-    if (redis->control != NULL) {
-        mailbox_post(redis->control);
-    }
-    unlock(redis);
-}
-
-void
-redis_start(struct redis *redis, struct loop *control, struct log_ring *ring,
-    struct metric_block *block)
-{
-    struct mailbox *mailbox;
-
-    MUST_OBJ(redis, REDIS_MAGIC);
-    MUST(redis->refresh == NULL);
-    redis->refresh =
-        refresh_new(redis, control, ring, redis->has_metrics ? block : NULL);
-    mailbox = mailbox_new(control, refresh_on_wanted, redis->refresh);
-    if (redis->refresh == NULL || mailbox == NULL) {
-        (void)fprintf(stderr, "nearside: out of memory\n");
-        exit(1); /* at start-up, where that is the way */
-    }
-    lock(redis);
-    redis->control = mailbox;
-    unlock(redis);
-    atomic_store(&redis->is_wanted, false);
-    redis_want_refresh(redis, REFRESH_START);
-}
-
-void
-redis_stop(struct redis *redis)
-{
-    struct mailbox *mailbox;
-
-    MUST_OBJ(redis, REDIS_MAGIC);
-    lock(redis);
-    mailbox = redis->control;
-    redis->control = NULL;
-    unlock(redis);
-    mailbox_close(&mailbox);
-    refresh_free(&redis->refresh);
-}
-
-/* ---- life --------------------------------------------------------------- */
 
 static void
 opts_complete(struct redis_opts *o)
 {
     o->client_name = o->client_name != NULL ? o->client_name : "nearside";
-    o->command_timeout_ms =
-        o->command_timeout_ms > 0 ? o->command_timeout_ms : COMMAND_TIMEOUT_MS;
-    o->connect_timeout_ms =
-        o->connect_timeout_ms > 0 ? o->connect_timeout_ms : CONNECT_TIMEOUT_MS;
-    o->hang_ms = o->hang_ms > 0 ? o->hang_ms : HANG_MS;
-    o->refresh_interval_ms = o->refresh_interval_ms > 0 ? o->refresh_interval_ms
-                                                        : REFRESH_INTERVAL_MS;
+    o->command_timeout_ms = or_ms(o->command_timeout_ms, COMMAND_TIMEOUT_MS);
+    o->connect_timeout_ms = or_ms(o->connect_timeout_ms, CONNECT_TIMEOUT_MS);
+    o->hang_ms = or_ms(o->hang_ms, HANG_MS);
+    o->refresh_interval_ms = or_ms(o->refresh_interval_ms, REFRESH_INTERVAL_MS);
     o->in_flight_max = o->in_flight_max > 0 ? o->in_flight_max : IN_FLIGHT_MAX;
     o->in_flight_bytes_max = o->in_flight_bytes_max > 0 ? o->in_flight_bytes_max
                                                         : IN_FLIGHT_BYTES_MAX;
@@ -413,50 +107,40 @@ redis_free(struct redis **predis)
     MUST(list_is_empty(&redis->members));
     MUST(redis->refresh == NULL);
     *predis = NULL;
-    map_unref_locked(&redis->map);
+    redis_map_unref(redis, &redis->map);
     MUST(list_is_empty(&redis->nodes));
     MUST(pthread_mutex_destroy(&redis->lock) == 0);
     redis->magic = 0;
     free(redis);
 }
 
-/* ---- status ------------------------------------------------------------- */
-
-static void
-status_of_node(struct redis_node_status *out, const struct map_node *from)
+void
+redis_start(struct redis *redis, struct loop *control, struct log_ring *ring,
+    struct metric_block *block)
 {
-    int64_t in_flight = atomic_load(&from->node->in_flight);
+    struct mailbox *mailbox;
 
-    memcpy(out->id, from->id, sizeof(out->id));
-    (void)snprintf(
-        out->address, sizeof(out->address), "%.79s", from->node->text);
-    out->is_reachable = !atomic_load(&from->node->is_down);
-    out->slots = from->slots;
-    out->in_flight = in_flight > 0 ? (uint64_t)in_flight : 0;
+    MUST_OBJ(redis, REDIS_MAGIC);
+    MUST(redis->refresh == NULL);
+    redis->refresh =
+        refresh_new(redis, control, ring, redis->has_metrics ? block : NULL);
+    mailbox = mailbox_new(control, refresh_on_wanted, redis->refresh);
+    if (redis->refresh == NULL || mailbox == NULL) {
+        (void)fprintf(stderr, "nearside: out of memory\n");
+        exit(1); /* at start-up, where that is the way */
+    }
+    (void)redis_set_control(redis, mailbox);
+    atomic_store(&redis->is_wanted, false);
+    redis_want_refresh(redis, REFRESH_START);
 }
 
 void
-redis_status(struct redis *redis, struct redis_status *out)
+redis_stop(struct redis *redis)
 {
-    struct map *map;
+    struct mailbox *mailbox;
 
     MUST_OBJ(redis, REDIS_MAGIC);
-    MUST(out != NULL);
-    *out = (struct redis_status){0};
-    lock(redis);
-    map = redis->map;
-    if (map != NULL) {
-        out->slots_known = map->covered;
-        out->map_version = map->version;
-    }
-    for (unsigned i = 0; map != NULL && i < map->nodes_len; i++) {
-        const struct node *node = map->nodes[i].node;
-
-        out->is_up |=
-            atomic_load(&node->is_heard) && !atomic_load(&node->is_down);
-        if (i < ARRAY_LEN(out->nodes)) {
-            status_of_node(&out->nodes[out->nodes_len++], &map->nodes[i]);
-        }
-    }
-    unlock(redis);
+    mailbox = redis_set_control(redis, NULL);
+    mailbox_close(&mailbox);
+    refresh_free(&redis->refresh);
 }

@@ -19,7 +19,7 @@
  */
 #include "nearside/base/hash.h"
 #include "nearside/base/log.h"
-#include "redis/room.h"
+#include "redis/refresh.h"
 #include "redis/wire.h"
 
 #include <stdlib.h>

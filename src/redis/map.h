@@ -1,0 +1,109 @@
+/*
+ * What the workers and the control thread share: the nodes, the newest map
+ * of who owns which slot, and the wish for a newer one.
+ *
+ * The floors inside this room. A file includes and calls lower floors only;
+ * a lower floor tells a higher one by a callback that was handed down.
+ *
+ *     7  redis                      the process's part: life and status
+ *     6  client      refresh        a worker's door; the control thread
+ *     5  error_reply inquiry        what a reply leads to
+ *     4  dispatch                   a call on its way to a node
+ *     3  pool                       a worker's connections
+ *     2  wire                       one connection, kept up
+ *     1  map  reach  channel        what these are made of
+ *        awaited
+ *     0  call  node  topology       no file of these knows another, but:
+ *        metrics  mailbox  resp     resp stands on reply, topology and
+ *        unsent  script  slot       metrics on redirect
+ */
+#ifndef REDIS_MAP_H
+#define REDIS_MAP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "nearside/redis/redis.h"
+#include "nearside/redis/topology.h"
+#include "redis/mailbox.h"
+#include "redis/metrics.h"
+#include "redis/node.h"
+
+struct refresh;
+
+enum {
+    MAP_MAGIC = 0x4d415020,
+    REDIS_MAGIC = 0x52444953,
+};
+
+struct map_node {
+    char id[NODE_ID_LEN + 1];
+    struct node *node; /* a counted reference */
+    unsigned slots;
+};
+
+/* Who owns which slot; immutable once published, counted under the lock. */
+struct map {
+    uint32_t magic;
+    unsigned refs;
+    uint64_t version;
+    unsigned covered;
+    unsigned nodes_len;
+    uint16_t owner[SLOT_COUNT]; /* index into nodes, or SLOT_NONE */
+    struct map_node nodes[];
+};
+
+/* A worker's seat among those who hear of a new map. */
+struct member {
+    struct list link;
+    struct mailbox *mailbox;
+};
+
+/* Everything below `lock` is guarded by it; the rest is constant after
+   redis_new, atomic, or belongs to the control thread. */
+struct redis {
+    uint32_t magic;
+    struct redis_opts opts; /* defaults filled in */
+    struct resolver *resolver;
+    struct redis_metrics metrics;
+    bool has_metrics;
+    atomic_bool is_wanted;    /* a refresh was asked for, not yet taken up */
+    _Atomic int wanted_cause; /* enum refresh_cause */
+    atomic_bool is_patched;   /* a worker's copy of the map differs from it */
+    struct refresh *refresh;  /* control thread's */
+    pthread_mutex_t lock;
+    struct list nodes;
+    struct list members;
+    struct map *map;         /* NULL: none yet */
+    struct mailbox *control; /* NULL: not started, or stopped */
+    uint64_t version;
+};
+
+/* The node at an address, counted for the caller. NULL: no memory. */
+struct node *redis_node_take(
+    struct redis *redis, struct slice host, uint16_t port);
+struct node *redis_node_ref(struct redis *redis, struct node *node);
+void redis_node_unref(struct redis *redis, struct node **node);
+
+/* The newest map, counted; NULL: there is none. */
+struct map *redis_map_take(struct redis *redis);
+void redis_map_unref(struct redis *redis, struct map **map);
+
+/* Makes a topology the newest map and tells all workers. When nothing has
+   changed (*out_changed says so) there is no new version, but workers that
+   have patched their copies take the map over again. RC_NOMEM. */
+enum rc redis_publish(struct redis *redis, const struct topology *topology,
+    bool *out_changed) RC_MUST_CHECK;
+
+void redis_join(struct redis *redis, struct member *member);
+void redis_leave(struct redis *redis, struct member *member);
+
+/* Whose owner is told when a new map is wanted; NULL: nobody any more.
+   Gives the last one back. */
+struct mailbox *redis_set_control(struct redis *redis, struct mailbox *control);
+
+/* Asks the control thread for a refresh. Any thread; cheap when one is
+   wanted already. */
+void redis_want_refresh(struct redis *redis, enum refresh_cause cause);
+
+#endif
