@@ -49,8 +49,8 @@ on_sweep(void *ctx)
         struct contact *contact = pool->contacts[i];
 
         if (contact != NULL && !contact->is_mapped &&
-            wire_is_idle(contact->wire) &&
-            now_ms - wire_used_ms(contact->wire) >= CONTACT_IDLE_MS) {
+
+            wire_idle_ms(contact->wire) >= CONTACT_IDLE_MS) {
             contact_free(pool, i);
         }
     }

@@ -364,7 +364,7 @@ on_ask_up(void *ctx)
 }
 
 static void
-on_ask_down(void *ctx, enum rc rc, bool was_up)
+on_ask_down(void *ctx, enum rc rc, bool was_up, struct slice why)
 {
     struct ask *ask = ctx;
     char escaped[256];
@@ -375,8 +375,7 @@ on_ask_down(void *ctx, enum rc rc, bool was_up)
     }
     log_event(ask->refresh->ring, LOG_LEVEL_INFO, "redis_refresh_failed",
         "node=\"%s\" cause=\"%s\" detail=\"%s\"", ask->node->text, rc_text(rc),
-        log_escape(
-            slice_of_str(wire_why(ask->wire)), escaped, sizeof(escaped)));
+        log_escape(why, escaped, sizeof(escaped)));
 }
 
 static const struct wire_callbacks ask_callbacks = {
@@ -389,8 +388,8 @@ static void
 ask_send(struct ask *ask, struct redis_call *call, unsigned argc,
     const struct slice *argv)
 {
-    memcpy(call->impl.argv, argv, argc * sizeof(argv[0]));
-    call->impl.argc = (uint8_t)argc;
+    call_init(call);
+    call_set_words(call, argc, argv);
     if (wire_send(ask->wire, call) == RC_OK && call == &ask->map) {
         ask->refresh->pending++;
     }

@@ -1,13 +1,13 @@
 /*
- * One connection to one node, kept up by itself: resolve, dial, greet (AUTH,
- * CLIENT SETNAME), then commands and replies in order; after a failure a
- * rest with jittered backoff and the same again. It belongs to one loop.
+ * One connection to one node, which keeps itself up: it reaches the node,
+ * greets it, then sends commands and tells of their ends; after a failure it
+ * waits and begins again. It belongs to one loop.
  */
 #ifndef REDIS_WIRE_H
 #define REDIS_WIRE_H
 
 #include "nearside/net/resolve.h"
-#include "nearside/redis/redis.h"
+#include "redis/call.h"
 #include "redis/node.h"
 
 struct wire;
@@ -21,9 +21,9 @@ struct wire_callbacks {
         struct redis_reply *reply);
     /* It is ready for commands. */
     void (*on_up)(void *ctx);
-    /* It was lost, or (was_up is false) could not be had; wire_why says
-       more. Its calls end after this. */
-    void (*on_down)(void *ctx, enum rc rc, bool was_up);
+    /* It was lost, or (was_up is false) could not be had; why says more, in
+       outside text that is not escaped. Its calls end after this. */
+    void (*on_down)(void *ctx, enum rc rc, bool was_up, struct slice why);
 };
 
 struct wire_setup {
@@ -33,7 +33,7 @@ struct wire_setup {
     const struct redis_opts *opts; /* complete; borrowed as well */
     const struct wire_callbacks *callbacks;
     void *ctx;
-    bool is_once; /* no second attempt: for one question on the control
+    bool is_once; /* no second try: for one inquiry on the control
                      thread */
 };
 
@@ -46,7 +46,7 @@ void wire_free(struct wire **wire);
 /*
  * Sends a call, behind an ASKING when it asks so, at the end of the turn or
  * once the wire is up. RC_LIMIT: too much in flight. RC_REFUSED, RC_TIMEOUT,
- * RC_CLOSED, RC_IO, RC_BAD, RC_MISS: it is failing and rests, this is why.
+ * RC_CLOSED, RC_IO, RC_BAD, RC_MISS: it fails, and this is why.
  * RC_NOMEM.
  */
 enum rc wire_send(struct wire *wire, struct redis_call *call) RC_MUST_CHECK;
@@ -58,30 +58,10 @@ void wire_forget(struct wire *wire, struct redis_call *call);
    resolution included. Calls on it end with rc. */
 void wire_drop(struct wire *wire, enum rc rc);
 
-/* Nothing waits or is unanswered. */
-bool wire_is_idle(const struct wire *wire);
-
-/* Since when (loop time) it has had nothing to do. */
-int64_t wire_used_ms(const struct wire *wire);
-
-/* Microseconds the reply under way took; good in on_end with RC_OK. */
-int64_t wire_latency_us(const struct wire *wire);
+/* For how long it has had nothing to do; 0: it has. */
+int64_t wire_idle_ms(const struct wire *wire);
 
 struct node *wire_node(const struct wire *wire);
 bool wire_is_up(const struct wire *wire);
-
-/* Why it went down last, for the log: outside text, not escaped. */
-const char *wire_why(const struct wire *wire);
-
-/* States of a redis_call that the wire sets; the client has more. */
-enum call_state {
-    CALL_IDLE,    /* not under way */
-    CALL_PARKED,  /* client: until there is a map */
-    CALL_PAUSED,  /* client: until its pause ends */
-    CALL_ENDING,  /* client: its end is told at the turn's end */
-    CALL_WAITING, /* wire: until it is up */
-    CALL_SENT,    /* wire: has a place in the queue of replies */
-    CALL_LOST,    /* wire: its end is told at the turn's end */
-};
 
 #endif

@@ -113,6 +113,7 @@ typedef void (*redis_reply_fn)(
 
 enum {
     REDIS_ARGS_MAX = 12,
+    REDIS_SCRIPT_ARGS_MAX = REDIS_ARGS_MAX - 3,
 };
 
 struct redis_call {
@@ -124,6 +125,7 @@ struct redis_call {
 
     /* Private to the room; zero before the first use. */
     struct {
+        uint32_t magic;
         struct loop_timer timer; /* the deadline, or a pause's end */
         struct list link;
         struct redis_client *client;
@@ -131,8 +133,9 @@ struct redis_call {
         const struct redis_script *script;
         struct slice argv[REDIS_ARGS_MAX];
         int64_t deadline_ms;
-        uint64_t place; /* in the wire's queue of replies */
-        enum rc rc;     /* how it ended, until told */
+        int64_t sent_us; /* loop time */
+        uint64_t place;  /* in the wire's queue of replies */
+        enum rc rc;      /* how it ended, until told */
         uint16_t hash_slot;
         uint8_t argc;
         uint8_t hops;
@@ -159,11 +162,13 @@ struct redis_script {
 void redis_script_init(struct redis_script *script, const char *body);
 
 /*
- * EVALSHA with one key and up to 8 arguments; on NOSCRIPT, EVAL with the
- * body on the same connection. script stays until on_reply.
+ * EVALSHA with count words (1 to REDIS_SCRIPT_ARGS_MAX): first `keys` keys
+ * (at least one) of one slot, which the first of them decides, then the
+ * arguments. On NOSCRIPT, EVAL with the body on the same connection. script
+ * and the words' bytes stay until on_reply.
  */
 void redis_eval(struct redis_client *client, struct redis_call *call,
-    const struct redis_script *script, const struct slice *key_and_args,
+    const struct redis_script *script, const struct slice *keys_and_args,
     unsigned keys, unsigned count);
 
 /* on_reply will not come; the late reply is dropped. Harmless on a call

@@ -1,0 +1,94 @@
+/*
+ * Commands as words, and scripts: EVALSHA asks for a script by the SHA-1 of
+ * its body, and EVAL brings the body along. That is not a matter of security.
+ */
+#include "redis/call.h"
+
+#include <sha1.h>
+
+#include <assert.h>
+#include <sys/types.h>
+
+enum {
+    /* Of REDIS_ARGS_MAX: EVALSHA, the hash, the number of keys. */
+    SCRIPT_WORDS = 3,
+};
+
+void
+redis_script_init(struct redis_script *script, const char *body)
+{
+    SHA1_CTX sha1;
+
+    static_assert(
+        sizeof(script->sha1) == SHA1_DIGEST_STRING_LENGTH, "hex and NUL");
+    MUST(script != NULL);
+    MUST(body != NULL);
+    script->body = body;
+    SHA1Init(&sha1);
+    SHA1Update(&sha1, (const uint8_t *)body, strlen(body));
+    (void)SHA1End(&sha1, script->sha1);
+}
+
+void
+call_init(struct redis_call *call)
+{
+    MUST(call_state(call) == CALL_IDLE);
+    call->was_sent = false;
+    call->impl.magic = CALL_MAGIC;
+    call->impl.wire = NULL;
+    call->impl.script = NULL;
+    call->impl.argc = 0;
+    call->impl.hops = 0;
+    call->impl.attempts = 0;
+    call->impl.is_asking = false;
+    list_init(&call->impl.link);
+}
+
+void
+call_set_words(struct redis_call *call, unsigned argc, const struct slice *argv)
+{
+    MUST(argc > 0);
+    MUST(argc <= REDIS_ARGS_MAX);
+    call->impl.argc = (uint8_t)argc;
+    memcpy(call->impl.argv, argv, argc * sizeof(argv[0]));
+}
+
+void
+call_set_script(struct redis_call *call, const struct redis_script *script,
+    const struct slice *words, unsigned keys, unsigned count)
+{
+    static const char digits[] = "0123456789";
+
+    static_assert(REDIS_SCRIPT_ARGS_MAX == REDIS_ARGS_MAX - SCRIPT_WORDS,
+        "all of them fit");
+    static_assert(
+        REDIS_SCRIPT_ARGS_MAX < sizeof(digits), "one digit is enough");
+    MUST(keys > 0);
+    MUST(keys <= count);
+    MUST(count <= REDIS_SCRIPT_ARGS_MAX);
+    call->impl.script = script;
+    call->impl.argv[0] = SLICE("EVALSHA");
+    call->impl.argv[1] = slice_of(script->sha1, sizeof(script->sha1) - 1);
+    call->impl.argv[2] = slice_of(&digits[keys], 1);
+    memcpy(&call->impl.argv[SCRIPT_WORDS], words, count * sizeof(words[0]));
+    call->impl.argc = (uint8_t)(SCRIPT_WORDS + count);
+}
+
+bool
+call_use_body(struct redis_call *call)
+{
+    if (call->impl.script == NULL) {
+        return false;
+    }
+    MUST(call->impl.argc > SCRIPT_WORDS);
+    call->impl.argv[0] = SLICE("EVAL");
+    call->impl.argv[1] = slice_of_str(call->impl.script->body);
+    call->impl.script = NULL;
+    return true;
+}
+
+bool
+redis_call_is_active(const struct redis_call *call)
+{
+    return call_state(call) != CALL_IDLE;
+}

@@ -1,0 +1,276 @@
+/*
+ * Laws.
+ * - A call is in exactly one place (enum call_state), and its timer is armed
+ *   for as long as it is under way: it ends at its deadline at the latest.
+ * - A call ends once, never from inside redis_send: ends known at once wait
+ *   for the end of the turn.
+ * - A pause that would outlast the deadline is not begun: the caller has
+ *   better things to do than to wait.
+ */
+#include "redis/dispatch.h"
+
+#include "nearside/base/log.h"
+
+enum {
+    /* How long a call may wait for the very first map. */
+    BOOT_MS = 1000,
+    HELD_MAX = 1024,
+};
+
+/* ---- ends --------------------------------------------------------------- */
+
+void
+call_done(struct redis_client *c, struct redis_call *call, enum rc rc,
+    struct redis_reply *reply)
+{
+    MUST(call_state(call) == CALL_IDLE);
+    MUST((rc == RC_OK) == (reply != NULL));
+    loop_timer_cancel(&call->impl.timer);
+    if (rc != RC_OK && rc != RC_CANCELLED) {
+        client_count(c, redis_metric_of_failure(&c->redis->metrics, rc));
+    }
+    call->on_reply(call->ctx, rc, reply);
+}
+
+static void
+on_ending(void *ctx)
+{
+    struct redis_client *c = OBJ_OF(struct redis_client, ctx, CLIENT_MAGIC);
+    struct redis_call *call;
+    struct list now;
+
+    /* Only those there are: who is told of a failure may try again and fail
+       again, and must not keep the loop from its sockets. */
+    list_init(&now);
+    list_splice(&now, &c->ending);
+    while ((call = call_pop(&now)) != NULL) {
+        MUST(call_state(call) == CALL_ENDING);
+        call->impl.state = CALL_IDLE;
+        call_done(c, call, call->impl.rc, NULL);
+    }
+}
+
+void
+call_end(struct redis_client *c, struct redis_call *call, enum rc rc)
+{
+    MUST(call_state(call) == CALL_IDLE);
+    MUST(rc != RC_OK);
+    call->impl.state = CALL_ENDING;
+    call->impl.rc = rc;
+    list_push_back(&c->ending, &call->impl.link);
+    loop_defer(c->pool.loop, &c->ending_task);
+}
+
+/* Takes the call off whatever it waits for. */
+static void
+call_detach(struct redis_client *c, struct redis_call *call)
+{
+    switch (call_state(call)) {
+    case CALL_IDLE:
+        break;
+    case CALL_PARKED:
+    case CALL_PAUSED:
+        MUST(c->held > 0);
+        c->held--;
+        list_remove(&call->impl.link);
+        break;
+    case CALL_ENDING:
+        list_remove(&call->impl.link);
+        break;
+    case CALL_WAITING:
+    case CALL_SENT:
+    case CALL_LOST:
+        wire_forget(call->impl.wire, call);
+        break;
+    }
+    call->impl.state = CALL_IDLE;
+}
+
+void
+redis_call_cancel(struct redis_call *call)
+{
+    if (!redis_call_is_active(call)) {
+        return;
+    }
+    MUST_OBJ(call->impl.client, CLIENT_MAGIC);
+    call_detach(call->impl.client, call);
+    loop_timer_cancel(&call->impl.timer);
+}
+
+/* ---- waiting ------------------------------------------------------------ */
+
+static bool
+call_hold(struct redis_client *c, struct redis_call *call,
+    enum call_state state, struct list *where)
+{
+    if (c->held >= HELD_MAX) {
+        return false;
+    }
+    MUST(call_state(call) == CALL_IDLE);
+    call->impl.state = (uint8_t)state;
+    list_push_back(where, &call->impl.link);
+    c->held++;
+    return true;
+}
+
+bool
+call_pause(struct redis_client *c, struct redis_call *call, int64_t base_ms)
+{
+    int64_t until_ms = client_now_ms(c) + base_ms +
+                       (int64_t)random_below(&c->random, (uint64_t)base_ms);
+
+    if (until_ms >= call->impl.deadline_ms ||
+        !call_hold(c, call, CALL_PAUSED, &c->paused)) {
+        return false;
+    }
+    loop_timer_arm(&call->impl.timer, until_ms);
+    return true;
+}
+
+static void
+count_failure(struct redis_client *c, struct node *node)
+{
+    if (node_failed(node, client_now_ms(c))) {
+        client_count(c, c->redis->metrics.breaker_opens);
+        redis_want_refresh(c->redis, REFRESH_UNREACHABLE);
+        log_event(c->pool.ring, LOG_LEVEL_WARN, "redis_node_rests",
+            "node=\"%s\"", node->text);
+    }
+}
+
+static void
+on_timer(void *ctx)
+{
+    struct redis_call *call = ctx;
+    struct redis_client *c = call->impl.client;
+    enum call_state state = call_state(call);
+
+    MUST(call->impl.magic == CALL_MAGIC);
+    MUST_OBJ(c, CLIENT_MAGIC);
+    MUST(state != CALL_IDLE);
+    if (state == CALL_ENDING) {
+        return; /* its end comes with this turn's */
+    }
+    if (call->impl.wire != NULL) {
+        count_failure(c, wire_node(call->impl.wire));
+    }
+    call_detach(c, call);
+    if (state == CALL_PAUSED && client_now_ms(c) < call->impl.deadline_ms) {
+        loop_timer_arm(&call->impl.timer, call->impl.deadline_ms);
+        call_dispatch(c, call);
+        return;
+    }
+    call_done(c, call, state == CALL_PARKED ? RC_MISS : RC_TIMEOUT, NULL);
+}
+
+/* ---- ways --------------------------------------------------------------- */
+
+void
+call_send_to(
+    struct redis_client *c, struct redis_call *call, struct contact *contact)
+{
+    enum rc rc = RC_NOMEM;
+
+    if (contact != NULL) {
+        MUST_OBJ(contact, CONTACT_MAGIC);
+        rc = node_admits(contact->node, client_now_ms(c))
+                 ? wire_send(contact->wire, call)
+                 : RC_REFUSED;
+    }
+    if (rc != RC_OK) {
+        call_end(c, call, rc);
+    }
+}
+
+void
+call_dispatch(struct redis_client *c, struct redis_call *call)
+{
+    struct contact *contact = pool_owner(&c->pool, call->impl.hash_slot);
+
+    if (contact != NULL) {
+        call_send_to(c, call, contact);
+        return;
+    }
+    redis_want_refresh(c->redis, REFRESH_UNSERVED);
+    if (c->pool.version != 0 || client_now_ms(c) - c->born_ms >= BOOT_MS ||
+        !call_hold(c, call, CALL_PARKED, &c->parked)) {
+        call_end(c, call, RC_MISS);
+    }
+}
+
+void
+call_begin(struct redis_client *c, struct redis_call *call, uint16_t slot)
+{
+    int64_t deadline_ms = call->deadline_ms;
+
+    MUST_OBJ(c, CLIENT_MAGIC);
+    if (deadline_ms == 0) {
+        deadline_ms = client_now_ms(c) + c->redis->opts.command_timeout_ms;
+    }
+    call_init(call);
+    call->impl.client = c;
+    call->impl.hash_slot = slot;
+    call->impl.deadline_ms = deadline_ms;
+    loop_timer_init(&call->impl.timer, c->pool.loop, on_timer, call);
+    loop_timer_arm(&call->impl.timer, deadline_ms);
+    client_count(c, c->redis->metrics.commands);
+}
+
+/* ---- all of them -------------------------------------------------------- */
+
+void
+dispatch_init(struct redis_client *c)
+{
+    list_init(&c->parked);
+    list_init(&c->paused);
+    list_init(&c->ending);
+    loop_task_init(&c->ending_task, on_ending, c);
+    random_seed(&c->random);
+}
+
+void
+dispatch_parked(struct redis_client *c)
+{
+    struct redis_call *call;
+    struct list parked;
+
+    MUST(c->pool.version != 0);
+    list_init(&parked);
+    list_splice(&parked, &c->parked);
+    while ((call = call_pop(&parked)) != NULL) {
+        MUST(call_state(call) == CALL_PARKED);
+        call->impl.state = CALL_IDLE;
+        c->held--;
+        call_dispatch(c, call);
+    }
+}
+
+static void
+cancel_all(struct redis_client *c, struct list *calls)
+{
+    struct list *link;
+
+    while ((link = list_first(calls)) != NULL) {
+        struct redis_call *call =
+            CONTAINER_OF(link, struct redis_call, impl.link);
+
+        call_detach(c, call);
+        call_done(c, call, RC_CANCELLED, NULL);
+    }
+}
+
+void
+dispatch_cancel_held(struct redis_client *c)
+{
+    cancel_all(c, &c->parked);
+    cancel_all(c, &c->paused);
+    MUST(c->held == 0);
+}
+
+void
+dispatch_fini(struct redis_client *c)
+{
+    MUST(c->is_closing);
+    cancel_all(c, &c->ending);
+    loop_task_cancel(&c->ending_task);
+}

@@ -1,0 +1,82 @@
+/*
+ * A worker's calls on their way to the nodes, and back to their callers.
+ *
+ *     redis_send --> dispatch --+--> wire --> reply --> done
+ *                       ^       |      \--> MOVED, ASK, TRYAGAIN ... -+
+ *                       |       +--> parked, paused <----------------+
+ *                       +-------------------/
+ */
+#ifndef REDIS_DISPATCH_H
+#define REDIS_DISPATCH_H
+
+#include "nearside/base/hash.h"
+#include "redis/call.h"
+#include "redis/pool.h"
+
+enum {
+    CLIENT_MAGIC = 0x52434c49,
+};
+
+struct redis_client {
+    uint32_t magic;
+    bool is_closing;
+    struct redis *redis;
+    struct pool pool;
+    struct member member;
+    struct list parked; /* until there is a map */
+    struct list paused; /* until their pause ends */
+    struct list ending; /* until the turn's end */
+    unsigned held;      /* parked and paused */
+    struct loop_task ending_task;
+    struct random random;
+    int64_t born_ms;
+};
+
+static inline int64_t
+client_now_ms(const struct redis_client *c)
+{
+    return loop_now_ms(c->pool.loop);
+}
+
+static inline void
+client_count(struct redis_client *c, metric_id id)
+{
+    metric_inc(c->pool.block, id);
+}
+
+/* The lists and the task; the rest of the client is its owner's. */
+void dispatch_init(struct redis_client *c);
+
+/* All that wait for a map or a pause's end are told RC_CANCELLED. */
+void dispatch_cancel_held(struct redis_client *c);
+
+/* All whose end was to be told at the turn's end are told now. */
+void dispatch_fini(struct redis_client *c);
+
+/* There is a map: those that were waiting for it go on. */
+void dispatch_parked(struct redis_client *c);
+
+/* A call begins, for a key of this slot; its timer is armed. */
+void call_begin(struct redis_client *c, struct redis_call *call, uint16_t slot);
+
+/* To the slot's owner. Without one: before the first map the call waits a
+   little for it, later it is a miss. */
+void call_dispatch(struct redis_client *c, struct redis_call *call);
+
+/* To this contact; NULL: there was no memory for one. */
+void call_send_to(
+    struct redis_client *c, struct redis_call *call, struct contact *contact);
+
+/* Holds the call back for base to 2 * base ms, then dispatches it; false:
+   it has no such time, or too many are held. */
+bool call_pause(
+    struct redis_client *c, struct redis_call *call, int64_t base_ms);
+
+/* Ends the call at the turn's end. */
+void call_end(struct redis_client *c, struct redis_call *call, enum rc rc);
+
+/* Ends the call now. */
+void call_done(struct redis_client *c, struct redis_call *call, enum rc rc,
+    struct redis_reply *reply);
+
+#endif

@@ -1,0 +1,138 @@
+/*
+ * Reaching a node. Each try looks the name up anew, since another server may
+ * answer to it by now. The waits between tries double and are jittered from
+ * their whole length, so that a fleet does not come back as one.
+ */
+#include "redis/reach.h"
+
+enum {
+    WAIT_MIN_MS = 50,
+    WAIT_MAX_MS = 5000,
+    USER_TIMEOUT_MS = 3000,
+};
+
+static void
+reach_end(struct reach *r, enum rc rc, struct conn *own_conn, const char *why)
+{
+    MUST(r->state != REACH_IDLE);
+    MUST((rc == RC_OK) == (own_conn != NULL));
+    r->state = REACH_IDLE;
+    r->on_end(r->ctx, rc, own_conn, why);
+}
+
+static void
+dial_next(struct reach *r)
+{
+    const struct dial_opts opts = {
+        .timeout_ms = r->timeout_ms,
+        .user_timeout_ms = USER_TIMEOUT_MS,
+        .keepalive = true,
+    };
+
+    MUST(r->found_next < r->found.count);
+    r->state = REACH_DIALING;
+    dial_start(&r->dial, r->loop, &r->found.addresses[r->found_next++], &opts);
+}
+
+static void
+on_dialed(void *ctx, enum rc rc, struct conn *own_conn)
+{
+    struct reach *r = OBJ_OF(struct reach, ctx, REACH_MAGIC);
+
+    MUST(r->state == REACH_DIALING);
+    if (rc != RC_OK && r->found_next < r->found.count) {
+        dial_next(r);
+        return;
+    }
+    reach_end(r, rc, own_conn, "connect failed");
+}
+
+static void
+on_resolved(void *ctx, const struct resolve_answer *answer)
+{
+    struct reach *r = OBJ_OF(struct reach, ctx, REACH_MAGIC);
+
+    MUST(r->state == REACH_RESOLVING);
+    r->resolve = NULL;
+    if (answer->rc != RC_OK || answer->count == 0) {
+        reach_end(r, answer->rc == RC_OK ? RC_MISS : answer->rc, NULL,
+            "name resolution failed");
+        return;
+    }
+    r->found = *answer;
+    dial_next(r);
+}
+
+/* Numbers need no resolver. */
+void
+reach_begin(struct reach *r)
+{
+    struct slice host = slice_of_str(r->node->host);
+    uint16_t port = r->node->port;
+
+    MUST_OBJ(r, REACH_MAGIC);
+    MUST(r->state == REACH_IDLE);
+    r->found.count = 1;
+    r->found_next = 0;
+    if (address_of(host, port, &r->found.addresses[0]) == RC_OK) {
+        dial_next(r);
+        return;
+    }
+    r->state = REACH_RESOLVING;
+    r->resolve =
+        resolve_start(r->resolver, r->loop, host, port, on_resolved, r);
+    if (r->resolve == NULL) {
+        reach_end(r, RC_NOMEM, NULL, rc_text(RC_NOMEM));
+    }
+}
+
+static void
+on_waited(void *ctx)
+{
+    struct reach *r = OBJ_OF(struct reach, ctx, REACH_MAGIC);
+
+    MUST(r->state == REACH_WAITING);
+    r->state = REACH_IDLE;
+    reach_begin(r);
+}
+
+void
+reach_begin_later(struct reach *r)
+{
+    unsigned shift = ++r->failures < 7 ? r->failures : 7;
+    int64_t most_ms = (int64_t)WAIT_MIN_MS << shift;
+
+    MUST_OBJ(r, REACH_MAGIC);
+    MUST(r->state == REACH_IDLE);
+    most_ms = most_ms > WAIT_MAX_MS ? WAIT_MAX_MS : most_ms;
+    r->state = REACH_WAITING;
+    /* A millisecond at least, so that it is a wait. */
+    loop_timer_arm(
+        &r->wait, loop_now_ms(r->loop) + 1 +
+                      (int64_t)random_below(&r->random, (uint64_t)most_ms));
+}
+
+void
+reach_cancel(struct reach *r)
+{
+    MUST_OBJ(r, REACH_MAGIC);
+    if (r->resolve != NULL) {
+        resolve_cancel(&r->resolve);
+    }
+    dial_cancel(&r->dial);
+    loop_timer_cancel(&r->wait);
+    r->state = REACH_IDLE;
+}
+
+void
+reach_init(struct reach *r)
+{
+    MUST(r->node != NULL);
+    MUST(r->on_end != NULL);
+    r->magic = REACH_MAGIC;
+    r->state = REACH_IDLE;
+    r->dial.on_done = on_dialed;
+    r->dial.ctx = r;
+    loop_timer_init(&r->wait, r->loop, on_waited, r);
+    random_seed(&r->random);
+}
