@@ -45,7 +45,6 @@ publish_standalone(struct redis *redis)
     struct topology *topology = topology_new();
     struct slice host;
     uint16_t port;
-    uint16_t index;
     bool changed;
     enum rc rc = RC_NOMEM;
 
@@ -54,10 +53,9 @@ publish_standalone(struct redis *redis)
     }
     rc = host_port_parse(slice_of_str(redis->opts.seeds[0]), &host, &port);
     if (rc == RC_OK) {
-        rc = topology_add_node(topology, slice_of(NULL, 0), host, port, &index);
+        rc = topology_fill(topology, host, port);
     }
     if (rc == RC_OK) {
-        topology_give(topology, 0, SLOT_COUNT - 1, index);
         rc = redis_publish(redis, topology, &changed);
     }
     topology_free(&topology);

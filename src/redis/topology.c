@@ -113,6 +113,19 @@ topology_give(
     }
 }
 
+enum rc
+topology_fill(struct topology *topology, struct slice host, uint16_t port)
+{
+    uint16_t index;
+    enum rc rc =
+        topology_add_node(topology, slice_of(NULL, 0), host, port, &index);
+
+    if (rc == RC_OK) {
+        topology_give(topology, 0, SLOT_COUNT - 1, index);
+    }
+    return rc;
+}
+
 /* ---- CLUSTER SLOTS ------------------------------------------------------ */
 
 static bool

@@ -59,6 +59,10 @@ enum rc topology_add_node(struct topology *topology, struct slice id,
 void topology_give(
     struct topology *topology, unsigned first, unsigned last, uint16_t index);
 
+/* All slots of an empty topology to one node. As topology_add_node. */
+enum rc topology_fill(
+    struct topology *topology, struct slice host, uint16_t port) RC_MUST_CHECK;
+
 /* Every slot at the same address, by the same node? */
 bool topology_eq(const struct topology *a, const struct topology *b);
 

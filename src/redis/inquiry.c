@@ -1,0 +1,336 @@
+/*
+ * What a node is asked: CLUSTER SLOTS (PING, if there is no cluster), CLUSTER
+ * NODES when topologies differ, and once for all INFO, whether it can run
+ * full. A server that is not a cluster's owns all slots: it was meant to be
+ * one.
+ */
+#include "redis/inquiry.h"
+
+#include "nearside/base/log.h"
+
+/* ---- answers ------------------------------------------------------------ */
+
+static void
+inquiry_ended(struct inquiries *q)
+{
+    MUST(q->pending > 0);
+    q->pending--;
+    if (q->pending == 0) {
+        loop_defer(q->loop, &q->over);
+    }
+}
+
+/* All slots at one node. NULL: no memory. */
+static struct topology *
+single_topology(const struct node *node)
+{
+    struct topology *topology = topology_new();
+
+    if (topology != NULL && topology_fill(topology, slice_of_str(node->host),
+                                node->port) != RC_OK) {
+        topology_free(&topology);
+    }
+    return topology;
+}
+
+/* NULL: no memory, or nothing to go by. */
+static struct topology *
+slots_topology(const struct node *node, const struct redis_reply *reply)
+{
+    struct topology *topology = topology_new();
+
+    if (topology != NULL && (topology_read_slots(topology, reply,
+                                 slice_of_str(node->host)) != RC_OK ||
+                                topology->covered == 0)) {
+        topology_free(&topology);
+    }
+    return topology;
+}
+
+static bool
+is_of_no_cluster(const struct redis_reply *reply)
+{
+    static const char text[] = "cluster support disabled";
+
+    return reply->type == REDIS_ERROR &&
+           memmem(reply->str, reply->len, text, sizeof(text) - 1) != NULL;
+}
+
+static void
+on_map_reply(struct inquiry *i, const struct redis_reply *reply)
+{
+    struct inquiries *q = i->set;
+    bool is_error = reply->type == REDIS_ERROR;
+    bool is_single = is_of_no_cluster(reply) ||
+                     (q->opts.mode == REDIS_MODE_STANDALONE && !is_error);
+    char escaped[128];
+
+    if (is_single && !q->is_about_epochs) {
+        i->topology = single_topology(i->node);
+    } else if (!is_error && !q->is_about_epochs) {
+        i->topology = slots_topology(i->node, reply);
+    } else if (reply->type == REDIS_STRING) {
+        topology_read_epochs(i->topology, slice_of(reply->str, reply->len));
+    } else if (is_error && !q->is_quiet) {
+        log_event(q->ring, LOG_LEVEL_WARN, "redis_refresh_refused",
+            "node=\"%s\" reply=\"%s\"", i->node->text,
+            log_escape(
+                slice_of(reply->str, reply->len), escaped, sizeof(escaped)));
+    }
+}
+
+/* The value of a line "name:value\r\n" of INFO. */
+static struct slice
+info_value(struct slice info, struct slice name)
+{
+    struct slice line;
+
+    while (slice_split(&info, '\n', &line)) {
+        line = slice_trim(line);
+        if (line.len > 0 && line.ptr[line.len - 1] == '\r') {
+            line.len--;
+        }
+        if (slice_starts(line, name) && line.len > name.len &&
+            line.ptr[name.len] == ':') {
+            return slice_skip(line, name.len + 1);
+        }
+    }
+    return slice_of("", 0);
+}
+
+/* A full server that evicts nothing refuses to store, for ever. */
+static void
+on_info_reply(struct inquiry *i, const struct redis_reply *reply)
+{
+    struct inquiries *q = i->set;
+    struct slice info = slice_of(reply->str, reply->len);
+    uint64_t maxmemory;
+
+    if (reply->type != REDIS_STRING || q->is_eviction_known) {
+        return; /* forbidden to us, which is fine */
+    }
+    q->is_eviction_known = true;
+    if (slice_to_u64(info_value(info, SLICE("maxmemory")), UINT64_MAX,
+            &maxmemory) == RC_OK &&
+        maxmemory > 0 &&
+        slice_eq(
+            info_value(info, SLICE("maxmemory_policy")), SLICE("noeviction"))) {
+        log_event(q->ring, LOG_LEVEL_WARN, "redis_never_evicts",
+            "node=\"%s\" maxmemory=\"%llu\" detail=\"maxmemory-policy is "
+            "noeviction: once full, it stores nothing more\"",
+            i->node->text, (unsigned long long)maxmemory);
+    }
+}
+
+static void
+on_end(
+    void *ctx, struct redis_call *call, enum rc rc, struct redis_reply *reply)
+{
+    struct inquiry *i = OBJ_OF(struct inquiry, ctx, INQUIRY_MAGIC);
+
+    if (rc == RC_OK) {
+        node_greeted(i->node); /* INFO is answered while LOADING too */
+        if (call == &i->info) {
+            on_info_reply(i, reply);
+        } else {
+            on_map_reply(i, reply);
+        }
+    }
+    if (rc != RC_CANCELLED && call == &i->map) {
+        inquiry_ended(i->set);
+    }
+}
+
+static void
+on_up(void *ctx)
+{
+    (void)OBJ_OF(struct inquiry, ctx, INQUIRY_MAGIC);
+}
+
+static void
+on_down(void *ctx, enum rc rc, bool was_up, struct slice why)
+{
+    struct inquiry *i = OBJ_OF(struct inquiry, ctx, INQUIRY_MAGIC);
+    char escaped[256];
+
+    (void)was_up;
+    if (i->set->is_quiet) {
+        return; /* it is asked again every other second */
+    }
+    log_event(i->set->ring, LOG_LEVEL_INFO, "redis_refresh_failed",
+        "node=\"%s\" cause=\"%s\" detail=\"%s\"", i->node->text, rc_text(rc),
+        log_escape(why, escaped, sizeof(escaped)));
+}
+
+static const struct wire_callbacks inquiry_wire_callbacks = {
+    .on_end = on_end,
+    .on_up = on_up,
+    .on_down = on_down,
+};
+
+/* ---- questions ---------------------------------------------------------- */
+
+static void
+inquiry_send(struct inquiry *i, struct redis_call *call, unsigned argc,
+    const struct slice *argv)
+{
+    call_init(call);
+    call_set_words(call, argc, argv);
+    if (wire_send(i->wire, call) == RC_OK && call == &i->map) {
+        i->set->pending++;
+    }
+}
+
+static void
+inquiry_begin(struct inquiry *i)
+{
+    static const struct slice slots[] = {{"CLUSTER", 7}, {"SLOTS", 5}};
+    static const struct slice ping[] = {{"PING", 4}};
+    static const struct slice info[] = {{"INFO", 4}, {"memory", 6}};
+    struct inquiries *q = i->set;
+    const struct wire_setup setup = {
+        .loop = q->loop,
+        .resolver = q->redis->resolver,
+        .node = i->node,
+        .opts = &q->opts,
+        .callbacks = &inquiry_wire_callbacks,
+        .ctx = i,
+        .is_once = true,
+    };
+
+    MUST(i->wire == NULL);
+    i->wire = wire_new(&setup);
+    if (i->wire == NULL) {
+        return;
+    }
+    if (!q->is_eviction_known) {
+        /* Before the other: its reply is there when that one's is. */
+        inquiry_send(i, &i->info, 2, info);
+    }
+    if (q->opts.mode == REDIS_MODE_STANDALONE) {
+        inquiry_send(i, &i->map, 1, ping);
+    } else {
+        inquiry_send(i, &i->map, 2, slots);
+    }
+}
+
+void
+inquiries_add(struct inquiries *q, struct node *own_node)
+{
+    bool is_wanted = own_node != NULL && q->len < INQUIRIES_MAX;
+
+    for (unsigned i = 0; i < q->len; i++) {
+        is_wanted &= q->all[i].node != own_node;
+    }
+    if (!is_wanted) {
+        redis_node_unref(q->redis, &own_node);
+        return;
+    }
+    q->all[q->len++] =
+        (struct inquiry){.magic = INQUIRY_MAGIC, .set = q, .node = own_node};
+}
+
+/* Waits for what was asked, if anything was. */
+static void
+inquiries_wait(struct inquiries *q)
+{
+    if (q->pending == 0) {
+        loop_defer(q->loop, &q->over);
+    }
+}
+
+void
+inquiries_begin(struct inquiries *q)
+{
+    MUST(q->pending == 0);
+    q->is_about_epochs = false;
+    for (unsigned i = 0; i < q->len; i++) {
+        inquiry_begin(&q->all[i]);
+    }
+    inquiries_wait(q);
+}
+
+void
+inquiries_ask_epochs(struct inquiries *q)
+{
+    static const struct slice nodes[] = {{"CLUSTER", 7}, {"NODES", 5}};
+
+    MUST(q->pending == 0);
+    q->is_about_epochs = true;
+    for (unsigned i = 0; i < q->len; i++) {
+        struct inquiry *one = &q->all[i];
+
+        if (one->topology != NULL && !redis_call_is_active(&one->map)) {
+            inquiry_send(one, &one->map, 2, nodes);
+        }
+    }
+    inquiries_wait(q);
+}
+
+void
+inquiries_give_up(struct inquiries *q)
+{
+    for (unsigned i = 0; i < q->len; i++) {
+        struct redis_call *call = &q->all[i].map;
+
+        if (redis_call_is_active(call)) {
+            wire_forget(call->impl.wire, call);
+        }
+    }
+    q->pending = 0;
+    inquiries_wait(q);
+}
+
+unsigned
+inquiries_topologies(struct inquiries *q, struct topology *out[INQUIRIES_MAX])
+{
+    unsigned most = 0;
+    unsigned len = 0;
+
+    for (unsigned i = 0; i < q->len; i++) {
+        const struct topology *one = q->all[i].topology;
+
+        most = one != NULL && one->covered == SLOT_COUNT ? SLOT_COUNT : most;
+    }
+    for (unsigned i = 0; i < q->len; i++) {
+        struct topology *one = q->all[i].topology;
+
+        if (one != NULL && one->covered >= most) {
+            out[len++] = one;
+        }
+    }
+    return len;
+}
+
+void
+inquiries_clear(struct inquiries *q)
+{
+    for (unsigned i = 0; i < q->len; i++) {
+        struct inquiry *one = &q->all[i];
+
+        wire_free(&one->wire);
+        topology_free(&one->topology);
+        redis_node_unref(q->redis, &one->node);
+        one->magic = 0;
+    }
+    q->len = 0;
+    q->pending = 0;
+    loop_task_cancel(&q->over);
+}
+
+static void
+on_over(void *ctx)
+{
+    struct inquiries *q = ctx;
+
+    MUST(q->pending == 0);
+    q->on_over(q->ctx);
+}
+
+void
+inquiries_init(struct inquiries *q)
+{
+    MUST_OBJ(q->redis, REDIS_MAGIC);
+    MUST(q->on_over != NULL);
+    loop_task_init(&q->over, on_over, q);
+}

@@ -1,0 +1,68 @@
+/*
+ * A few nodes are asked at once what they know of the cluster, each over a
+ * connection that is used for this alone.
+ */
+#ifndef REDIS_INQUIRY_H
+#define REDIS_INQUIRY_H
+
+#include "redis/map.h"
+#include "redis/wire.h"
+
+enum {
+    INQUIRY_MAGIC = 0x494e5155,
+    INQUIRIES_MAX = 3,
+};
+
+struct inquiry {
+    uint32_t magic;
+    struct inquiries *set;
+    struct node *node; /* counted */
+    struct wire *wire; /* owned */
+    struct redis_call map;
+    struct redis_call info;
+    struct topology *topology; /* owned; NULL: no answer */
+};
+
+struct inquiries {
+    struct redis *redis;
+    struct redis_opts opts; /* redis's, with a larger reply_max */
+    struct loop *loop;
+    struct log_ring *ring;
+    /* All that were asked have answered, failed, or been given up; at the
+       turn's end. */
+    void (*on_over)(void *ctx);
+    void *ctx;
+    bool is_quiet; /* what may be wrong was said already */
+    bool is_eviction_known;
+    bool is_about_epochs; /* asked by inquiries_ask_epochs */
+    struct inquiry all[INQUIRIES_MAX];
+    unsigned len;
+    unsigned pending; /* answers awaited */
+    struct loop_task over;
+};
+
+/* Fields up to is_quiet are set by the caller before. */
+void inquiries_init(struct inquiries *q);
+
+/* Adds a node to those asked, unless it is one of them or there are enough.
+   Takes over the reference; NULL: no node. */
+void inquiries_add(struct inquiries *q, struct node *own_node);
+
+/* Asks all of them who owns which slot. */
+void inquiries_begin(struct inquiries *q);
+
+/* Asks those that knew for the config epochs. */
+void inquiries_ask_epochs(struct inquiries *q);
+
+/* The answers that are still awaited are given up. */
+void inquiries_give_up(struct inquiries *q);
+
+/* Those with an answer worth having: all whose topologies are whole, or all
+   that have one if none is. How many they are. */
+unsigned inquiries_topologies(
+    struct inquiries *q, struct topology *out[INQUIRIES_MAX]);
+
+/* Ends them all and forgets the nodes; on_over will not come. */
+void inquiries_clear(struct inquiries *q);
+
+#endif
