@@ -1,10 +1,7 @@
 /*
- * redisReader does the grammar; what it builds is ours:
- *
- * - The root of a reply is one object inside struct reader, used again and
- *   again. Short status and error texts need no malloc.
- * - Everything is bounded: bytes of a reply (objects included), elements of
- *   an array, depth. A limit ends the stream; there is no way to resume.
+ * redisReader does the grammar. What it builds is ours:
+ * a struct redis_reply, bounded in its bytes (objects included), elements and
+ * depth. A limit ends the stream; there is no way to resume.
  *
  * Works with hiredis 0.14 (where the reader has neither limits nor RESP3)
  * and 1.x (where nesting is unlimited).
@@ -29,136 +26,98 @@ enum {
 #define ARRAY_LEN_TYPE int
 #endif
 
-static_assert(offsetof(struct item, reply) == 0, "items are their replies");
-
 /* ---- reply functions ---------------------------------------------------- */
-
-static void
-item_clear(struct item *item)
-{
-    struct redis_reply *reply = &item->reply;
-
-    for (size_t i = 0; i < reply->elements_len; i++) {
-        if (reply->elements[i] != NULL) {
-            /* As deep as DEPTH_MAX, no deeper. */
-            item_clear((struct item *)(void *)reply->elements[i]);
-            free(reply->elements[i]);
-        }
-    }
-    free(reply->elements);
-    if (reply->str != item->text) {
-        free(reply->str);
-    }
-    *reply = (struct redis_reply){.type = REDIS_NIL};
-}
 
 static void
 on_free(void *object)
 {
-    struct item *item = object;
+    struct redis_reply *reply = object;
 
-    if (item == NULL) {
+    if (reply == NULL) {
         return;
     }
-    item_clear(item);
-    if (!item->is_root) {
-        free(item);
+    for (size_t i = 0; i < reply->elements_len; i++) {
+        on_free(reply->elements[i]); /* as deep as DEPTH_MAX, no deeper */
     }
+    free(reply->elements);
+    free(reply->str);
+    free(reply);
 }
 
 static void *
 refuse(struct reader *r, enum rc why)
 {
+    MUST(why != RC_OK);
     r->refusal = why;
     return NULL;
 }
 
-/* Charges a reply's bytes to its budget. */
-static bool
-reader_spend(struct reader *r, size_t bytes)
+/* An object for a task, of which `bytes` more will be asked for, hung into
+   its parent. NULL: refused. */
+static struct redis_reply *
+reply_for(const redisReadTask *task, enum redis_type type, size_t bytes)
 {
-    if (bytes > r->reply_max - r->spent) {
-        r->refusal = RC_LIMIT;
-        return false;
-    }
-    r->spent += bytes;
-    return true;
-}
-
-/* The object for a task: the root, or a new one hung into its parent. */
-static struct item *
-item_for(struct reader *r, const redisReadTask *task)
-{
+    struct reader *r = OBJ_OF(struct reader, task->privdata, READER_MAGIC);
     struct redis_reply *parent;
-    struct item *item;
+    struct redis_reply *reply;
 
-    if (task->parent == NULL) {
-        return &r->root;
+    bytes += task->parent != NULL ? sizeof(*reply) : 0;
+    if (bytes > r->reply_max - r->spent) {
+        return refuse(r, RC_LIMIT);
     }
-    if (!reader_spend(r, sizeof(*item))) {
-        return NULL;
-    }
-    item = calloc(1, sizeof(*item));
-    if (item == NULL) {
+    reply = calloc(1, sizeof(*reply));
+    if (reply == NULL) {
         return refuse(r, RC_NOMEM);
     }
-    parent = task->parent->obj;
-    MUST((size_t)task->idx < parent->elements_len);
-    parent->elements[task->idx] = &item->reply;
-    return item;
+    r->spent += bytes;
+    reply->type = type;
+    if (task->parent != NULL) {
+        parent = task->parent->obj;
+        MUST((size_t)task->idx < parent->elements_len);
+        parent->elements[task->idx] = reply;
+    }
+    return reply;
 }
 
-static bool
-type_of(int type, enum redis_type *out)
+/* As on_free, for an object whose memory could not be had: its parent, if it
+   has one, still owns it. */
+static void *
+no_memory(const redisReadTask *task, struct redis_reply *reply)
 {
-    switch (type) {
-    case REDIS_REPLY_STRING:
-        *out = REDIS_STRING;
-        return true;
-    case REDIS_REPLY_STATUS:
-        *out = REDIS_STATUS;
-        return true;
-    case REDIS_REPLY_ERROR:
-        *out = REDIS_ERROR;
-        return true;
-    default: /* an int of the library's: RESP3, which nobody asked for */
-        return false;
+    if (task->parent == NULL) {
+        on_free(reply);
     }
+    return refuse(
+        OBJ_OF(struct reader, task->privdata, READER_MAGIC), RC_NOMEM);
 }
 
 static void *
 on_string(const redisReadTask *task, char *str, size_t len)
 {
-    struct reader *r = OBJ_OF(struct reader, task->privdata, READER_MAGIC);
-    enum redis_type type;
-    struct item *item;
-    char *copy;
+    static const enum redis_type types[] = {
+        [REDIS_REPLY_STRING] = REDIS_STRING,
+        [REDIS_REPLY_STATUS] = REDIS_STATUS,
+        [REDIS_REPLY_ERROR] = REDIS_ERROR,
+    };
+    size_t type = (size_t)task->type;
+    struct redis_reply *reply;
 
-    if (!type_of(task->type, &type)) {
-        return refuse(r, RC_BAD);
+    if (type >= ARRAY_LEN(types) || types[type] == REDIS_NIL) {
+        /* RESP3, which nobody asked for. */
+        return refuse(
+            OBJ_OF(struct reader, task->privdata, READER_MAGIC), RC_BAD);
     }
-    if (!reader_spend(r, len)) {
+    reply = reply_for(task, types[type], len);
+    if (reply == NULL) {
         return NULL;
     }
-    item = item_for(r, task);
-    if (item == NULL) {
-        return NULL;
+    reply->str = malloc(len > 0 ? len : 1);
+    if (reply->str == NULL) {
+        return no_memory(task, reply);
     }
-    if (item->is_root && type != REDIS_STRING && len <= READER_TEXT_MAX) {
-        copy = item->text;
-    } else {
-        copy = malloc(len > 0 ? len : 1);
-    }
-    if (copy == NULL) {
-        return refuse(r, RC_NOMEM);
-    }
-    if (len > 0) {
-        memcpy(copy, str, len);
-    }
-    item->reply.type = type;
-    item->reply.str = copy;
-    item->reply.len = len;
-    return item;
+    memcpy(reply->str, str, len);
+    reply->len = len;
+    return reply;
 }
 
 static unsigned
@@ -177,7 +136,7 @@ on_array(const redisReadTask *task, ARRAY_LEN_TYPE elements)
 {
     struct reader *r = OBJ_OF(struct reader, task->privdata, READER_MAGIC);
     size_t len = (size_t)elements;
-    struct item *item;
+    struct redis_reply *reply;
 
     if (task->type != REDIS_REPLY_ARRAY) {
         return refuse(r, RC_BAD);
@@ -185,51 +144,38 @@ on_array(const redisReadTask *task, ARRAY_LEN_TYPE elements)
     if (len > r->elements_max || depth_of(task) > DEPTH_MAX) {
         return refuse(r, RC_LIMIT);
     }
-    if (!reader_spend(r, len * sizeof(item->reply.elements[0]))) {
-        return NULL;
+    reply = reply_for(task, REDIS_ARRAY, len * sizeof(reply->elements[0]));
+    if (reply == NULL || len == 0) {
+        return reply;
     }
-    item = item_for(r, task);
-    if (item == NULL) {
-        return NULL;
+    reply->elements = calloc(len, sizeof(reply->elements[0]));
+    if (reply->elements == NULL) {
+        return no_memory(task, reply);
     }
-    item->reply.type = REDIS_ARRAY;
-    if (len > 0) {
-        item->reply.elements = calloc(len, sizeof(item->reply.elements[0]));
-        if (item->reply.elements == NULL) {
-            return refuse(r, RC_NOMEM);
-        }
-        item->reply.elements_len = len;
-    }
-    return item;
+    reply->elements_len = len;
+    return reply;
 }
 
 static void *
 on_integer(const redisReadTask *task, long long value)
 {
-    struct reader *r = OBJ_OF(struct reader, task->privdata, READER_MAGIC);
-    struct item *item = item_for(r, task);
+    struct redis_reply *reply = reply_for(task, REDIS_INTEGER, 0);
 
-    if (item != NULL) {
-        item->reply.type = REDIS_INTEGER;
-        item->reply.integer = value;
+    if (reply != NULL) {
+        reply->integer = value;
     }
-    return item;
+    return reply;
 }
 
 static void *
 on_nil(const redisReadTask *task)
 {
-    struct reader *r = OBJ_OF(struct reader, task->privdata, READER_MAGIC);
-    struct item *item;
-
     if (task->type == REDIS_REPLY_NIL) {
-        return refuse(r, RC_BAD); /* RESP3's "_"; ours is "$-1" or "*-1" */
+        /* RESP3's "_"; ours is "$-1" or "*-1". */
+        return refuse(
+            OBJ_OF(struct reader, task->privdata, READER_MAGIC), RC_BAD);
     }
-    item = item_for(r, task);
-    if (item != NULL) {
-        item->reply.type = REDIS_NIL;
-    }
-    return item;
+    return reply_for(task, REDIS_NIL, 0);
 }
 
 #if HIREDIS_MAJOR >= 1
@@ -276,8 +222,6 @@ reader_init(struct reader *r)
     }
     r->magic = READER_MAGIC;
     r->hiredis->privdata = r;
-    r->root.is_root = true;
-    r->root.text = r->text;
     return RC_OK;
 }
 
@@ -285,8 +229,8 @@ void
 reader_fini(struct reader *r)
 {
     MUST_OBJ(r, READER_MAGIC);
-    redisReaderFree(r->hiredis);
-    item_clear(&r->root);
+    redisReaderFree(r->hiredis); /* with what is half read */
+    on_free(r->reply);
     r->magic = 0;
 }
 
@@ -321,6 +265,7 @@ reader_next(struct reader *r, struct redis_reply **out_reply)
     void *object = NULL;
 
     MUST_OBJ(r, READER_MAGIC);
+    MUST(r->reply == NULL);
     if (redisReaderGetReply(r->hiredis, &object) != REDIS_OK) {
         if (r->refusal != RC_OK) {
             return r->refusal;
@@ -330,50 +275,20 @@ reader_next(struct reader *r, struct redis_reply **out_reply)
     if (object == NULL) {
         return RC_AGAIN;
     }
-    MUST(object == &r->root);
+    r->reply = object;
     r->spent = 0;
     if (r->hiredis->pos < r->hiredis->len) {
         reader_note_kind(r, r->hiredis->buf[r->hiredis->pos]);
     }
-    *out_reply = &r->root.reply;
+    *out_reply = r->reply;
     return RC_OK;
 }
 
 void
 reader_clear(struct reader *r)
 {
-    MUST_OBJ(r, READER_MAGIC);
-    if (r->hiredis->ridx == -1) {
-        item_clear(&r->root);
+    if (r->reply != NULL) {
+        on_free(r->reply);
+        r->reply = NULL;
     }
-}
-
-struct redis_reply *
-reader_string(struct reader *r, char *own_str, size_t len)
-{
-    struct redis_reply *reply = &r->root.reply;
-
-    MUST(reply->str == NULL);
-    MUST(reply->elements == NULL);
-    reply->type = REDIS_STRING;
-    reply->str = own_str;
-    reply->len = len;
-    return reply;
-}
-
-char *
-redis_reply_take(struct redis_reply *reply, size_t *out_len)
-{
-    char *str;
-
-    MUST(reply != NULL);
-    MUST(out_len != NULL);
-    if (reply->type != REDIS_STRING) {
-        return NULL;
-    }
-    str = reply->str;
-    *out_len = reply->len;
-    reply->str = NULL;
-    reply->len = 0;
-    return str;
 }

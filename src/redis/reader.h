@@ -11,16 +11,6 @@
 
 enum {
     READER_MAGIC = 0x52454144,
-    /* A status or error of up to this length needs no malloc. */
-    READER_TEXT_MAX = 256,
-};
-
-/* A reply object and whether it is the one that lives in struct reader, which
-   freeObject must know and has no other way to learn. */
-struct item {
-    struct redis_reply reply; /* first: the library's void * points here */
-    bool is_root;
-    char *text; /* root: the inline text, never freed */
 };
 
 struct reader {
@@ -30,10 +20,9 @@ struct reader {
     redisReplyObjectFunctions functions; /* the library's door is not const */
     size_t reply_max;
     size_t elements_max;
-    size_t spent; /* bytes of the reply under way */
-    bool is_line; /* the reply under way is a single line */
-    struct item root;
-    char text[READER_TEXT_MAX];
+    size_t spent;              /* bytes of the reply under way */
+    bool is_line;              /* the reply under way is a single line */
+    struct redis_reply *reply; /* owned; the one on loan */
 };
 
 /* Fields reply_max and elements_max are set by the caller before. */
@@ -51,16 +40,11 @@ reader_is_at_boundary(const struct reader *reader)
 /* The next bytes, copied. RC_LIMIT, RC_NOMEM. */
 enum rc reader_feed(struct reader *reader, struct slice bytes) RC_MUST_CHECK;
 
-/* As resp_next. */
+/* As resp_next; the last loan has ended before. */
 enum rc reader_next(
     struct reader *reader, struct redis_reply **out_reply) RC_MUST_CHECK;
 
-/* The loan of the last reply ends, unless one is half read. */
+/* The loan of the last reply ends. */
 void reader_clear(struct reader *reader);
-
-/* Makes a string of the root, which was cleared: a reply that did not come
-   through the library. */
-struct redis_reply *reader_string(
-    struct reader *reader, char *own_str, size_t len);
 
 #endif

@@ -28,7 +28,8 @@ struct resp {
     uint32_t magic;
     enum rc dead; /* RC_OK while the stream is good */
     struct reader reader;
-    struct slice in; /* of the caller's scratch; not yet looked at */
+    struct redis_reply string; /* on loan, when it did not come by reader */
+    struct slice in;           /* of the caller's scratch; not yet looked at */
     char *scratch;
     size_t space_cap;
     bool is_direct; /* the space given last was big's */
@@ -73,6 +74,7 @@ resp_free(struct resp **resp)
     MUST_OBJ(r, RESP_MAGIC);
     *resp = NULL;
     reader_fini(&r->reader);
+    free(r->string.str);
     free(r->big.ptr);
     r->magic = 0;
     free(r);
@@ -151,6 +153,17 @@ bulk_line(struct slice in, size_t *out_line_len, size_t *out_len)
     return true;
 }
 
+/* Passes a string of our own out, a loan. */
+static enum rc
+string_lend(struct resp *r, char *own_str, size_t len, struct redis_reply **out)
+{
+    MUST(r->string.str == NULL);
+    r->string =
+        (struct redis_reply){.type = REDIS_STRING, .str = own_str, .len = len};
+    *out = &r->string;
+    return RC_OK;
+}
+
 /* A string all of which is there: bytes `from` to `from + len`, then CRLF. */
 static enum rc
 bulk_take(struct resp *r, size_t from, size_t len, struct redis_reply **out)
@@ -162,8 +175,7 @@ bulk_take(struct resp *r, size_t from, size_t len, struct redis_reply **out)
     }
     memcpy(str, r->in.ptr + from, len);
     r->in = slice_skip(r->in, from + len + 2);
-    *out = reader_string(&r->reader, str, len);
-    return RC_OK;
+    return string_lend(r, str, len, out);
 }
 
 /* Begins a large body of our own behind its first line. */
@@ -189,6 +201,7 @@ static enum rc
 big_next(struct resp *r, struct redis_reply **out_reply)
 {
     size_t n = r->big.len - r->big.at;
+    char *str;
 
     MUST(r->big.ptr != NULL);
     MUST(r->big.at <= r->big.len);
@@ -210,9 +223,9 @@ big_next(struct resp *r, struct redis_reply **out_reply)
     if (r->big.tail < 2) {
         return RC_AGAIN;
     }
-    *out_reply = reader_string(&r->reader, r->big.ptr, r->big.len);
+    str = r->big.ptr;
     r->big.ptr = NULL;
-    return RC_OK;
+    return string_lend(r, str, r->big.len, out_reply);
 }
 
 /*
@@ -304,10 +317,29 @@ resp_next(struct resp *r, struct redis_reply **out_reply)
     if (r->dead != RC_OK) {
         return r->dead;
     }
-    reader_clear(&r->reader);
+    reader_clear(&r->reader); /* the loan of the last one ends */
+    free(r->string.str);
+    r->string.str = NULL;
     rc = resp_step(r, out_reply);
     if (rc != RC_OK && rc != RC_AGAIN) {
         r->dead = rc;
     }
     return rc;
+}
+
+char *
+redis_reply_take(struct redis_reply *reply, size_t *out_len)
+{
+    char *str;
+
+    MUST(reply != NULL);
+    MUST(out_len != NULL);
+    if (reply->type != REDIS_STRING) {
+        return NULL;
+    }
+    str = reply->str;
+    *out_len = reply->len;
+    reply->str = NULL;
+    reply->len = 0;
+    return str;
 }
