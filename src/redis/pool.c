@@ -2,13 +2,13 @@
  * A worker's connections and its copy of the map.
  *
  * The snapshot that all workers share says which node owns a slot; here
- * that becomes the index of this worker's contact, so that a command costs one
- * look-up. A MOVED patches the copy alone: the other workers learn by their
- * own MOVED or by the next map. A patch lives until the refresh that each
- * MOVED asks for, also when that finds the map unchanged: a node that was
- * wrong must not keep a slot from us for ever.
+ * that becomes this worker's contact, so that a command costs one look-up.
+ * A MOVED patches the copy alone: the other workers learn by their own MOVED
+ * or by the next map. A patch lives until the refresh that each MOVED asks
+ * for, also when that finds the map unchanged: a node that was wrong must
+ * not keep a slot from us for ever.
  *
- * Peers that neither map nor patch names any more are buried by a sweep
+ * Contacts that neither map nor patch names any more are buried by a sweep
  * once they have been idle for a while: an importing node owns no slot yet
  * and is asked again and again during a migration.
  */
@@ -19,21 +19,64 @@
 enum {
     SWEEP_MS = 10000,
     CONTACT_IDLE_MS = 30000,
-    CONTACTS_MIN = 8,
+    /* Twice the nodes of a map: a map and the one it replaces. */
+    CONTACTS_MAX = 2 * TOPOLOGY_NODES_MAX,
 };
 
-static void
-contact_free(struct pool *pool, unsigned index)
+static struct contact *
+contact_of(struct list *link)
 {
-    struct contact *contact = pool->contacts[index];
+    struct contact *contact = CONTAINER_OF(link, struct contact, link);
 
     MUST_OBJ(contact, CONTACT_MAGIC);
+    return contact;
+}
+
+/* A contact with a node, whose reference it takes over. NULL: no memory, or
+   too many. */
+static struct contact *
+contact_new(struct pool *pool, struct node *own_node)
+{
+    struct contact *contact = calloc(1, sizeof(*contact));
+    const struct wire_setup setup = {
+        .loop = pool->loop,
+        .resolver = pool->redis->resolver,
+        .node = own_node,
+        .opts = &pool->redis->opts,
+        .callbacks = pool->callbacks,
+        .ctx = contact,
+    };
+
+    if (contact != NULL && pool->contacts_len < CONTACTS_MAX) {
+        contact->wire = wire_new(&setup);
+    }
+    if (contact == NULL || contact->wire == NULL) {
+        redis_node_unref(pool->redis, &own_node);
+        free(contact);
+        return NULL;
+    }
+    contact->magic = CONTACT_MAGIC;
+    contact->pool = pool;
+    contact->node = own_node;
+    list_push_back(&pool->contacts, &contact->link);
+    pool->contacts_len++;
+    return contact;
+}
+
+/* No slot points to it any more. */
+static void
+contact_free(struct contact *contact)
+{
+    struct pool *pool = contact->pool;
+
+    MUST_OBJ(pool, POOL_MAGIC);
     if (wire_is_up(contact->wire)) {
         metric_add_to(pool->block, pool->redis->metrics.connections, -1);
     }
-    /* Out of the table only when its calls have ended: they look it up. */
+    /* Off the list only when its calls have ended: they look it up. */
     wire_free(&contact->wire);
-    pool->contacts[index] = NULL;
+    list_remove(&contact->link);
+    pool->contacts_len--;
     redis_node_unref(pool->redis, &contact->node);
     contact->magic = 0;
     free(contact);
@@ -42,28 +85,26 @@ contact_free(struct pool *pool, unsigned index)
 static void
 on_sweep(void *ctx)
 {
-    struct pool *pool = ctx;
-    int64_t now_ms = loop_now_ms(pool->loop);
+    struct pool *pool = OBJ_OF(struct pool, ctx, POOL_MAGIC);
 
-    for (unsigned i = 0; i < pool->contacts_len; i++) {
-        struct contact *contact = pool->contacts[i];
+    LIST_EACH (it, &pool->contacts) {
+        struct contact *contact = contact_of(it);
 
-        if (contact != NULL && !contact->is_mapped &&
-
+        if (!contact->is_mapped &&
             wire_idle_ms(contact->wire) >= CONTACT_IDLE_MS) {
-            contact_free(pool, i);
+            contact_free(contact);
         }
     }
-    loop_timer_arm(&pool->sweep, now_ms + SWEEP_MS);
+    loop_timer_arm(&pool->sweep, loop_now_ms(pool->loop) + SWEEP_MS);
 }
 
 void
 pool_init(struct pool *pool)
 {
+    MUST_OBJ(pool->redis, REDIS_MAGIC);
     MUST(pool->callbacks != NULL);
-    for (unsigned i = 0; i < SLOT_COUNT; i++) {
-        pool->slots[i] = SLOT_NONE;
-    }
+    pool->magic = POOL_MAGIC;
+    list_init(&pool->contacts);
     loop_timer_init(&pool->sweep, pool->loop, on_sweep, pool);
     loop_timer_arm(&pool->sweep, loop_now_ms(pool->loop) + SWEEP_MS);
 }
@@ -71,117 +112,36 @@ pool_init(struct pool *pool)
 void
 pool_fini(struct pool *pool)
 {
+    MUST_OBJ(pool, POOL_MAGIC);
     loop_timer_cancel(&pool->sweep);
-    for (unsigned i = 0; i < pool->contacts_len; i++) {
-        if (pool->contacts[i] != NULL) {
-            contact_free(pool, i);
-        }
+    LIST_EACH (it, &pool->contacts) {
+        contact_free(contact_of(it));
     }
-    free(pool->contacts);
-    pool->contacts = NULL;
-    pool->contacts_len = 0;
-}
-
-/* A free index, or SLOT_NONE. */
-static uint16_t
-pool_free_index(struct pool *pool)
-{
-    unsigned cap =
-        pool->contacts_cap == 0 ? CONTACTS_MIN : pool->contacts_cap * 2;
-    struct contact **contacts;
-
-    for (unsigned i = 0; i < pool->contacts_len; i++) {
-        if (pool->contacts[i] == NULL) {
-            return (uint16_t)i;
-        }
-    }
-    if (pool->contacts_len == pool->contacts_cap) {
-        /* Twice the nodes of a map: a map and the one it replaces. */
-        if (cap > 2 * TOPOLOGY_NODES_MAX) {
-            return SLOT_NONE;
-        }
-        contacts = realloc(pool->contacts, cap * sizeof(struct contact *));
-        if (contacts == NULL) {
-            return SLOT_NONE;
-        }
-        pool->contacts = contacts;
-        pool->contacts_cap = cap;
-    }
-    pool->contacts[pool->contacts_len] = NULL;
-    return (uint16_t)pool->contacts_len++;
-}
-
-/* A contact for a node. NULL: no memory, or too many. */
-static struct contact *
-contact_new(struct pool *pool, struct node *node)
-{
-    uint16_t index = pool_free_index(pool);
-    struct contact *contact = calloc(1, sizeof(*contact));
-    const struct wire_setup setup = {
-        .loop = pool->loop,
-        .resolver = pool->redis->resolver,
-        .node = node,
-        .opts = &pool->redis->opts,
-        .callbacks = pool->callbacks,
-        .ctx = contact,
-    };
-
-    if (index == SLOT_NONE || contact == NULL) {
-        free(contact);
-        return NULL;
-    }
-    contact->wire = wire_new(&setup);
-    if (contact->wire == NULL) {
-        free(contact);
-        return NULL;
-    }
-    contact->magic = CONTACT_MAGIC;
-    contact->pool = pool;
-    contact->node = redis_node_ref(pool->redis, node);
-    contact->index = index;
-    pool->contacts[index] = contact;
-    return contact;
-}
-
-/* The contact of a node, made when new. NULL as above. */
-static struct contact *
-pool_contact_of(struct pool *pool, struct node *node)
-{
-    for (unsigned i = 0; i < pool->contacts_len; i++) {
-        if (pool->contacts[i] != NULL && pool->contacts[i]->node == node) {
-            return pool->contacts[i];
-        }
-    }
-    return contact_new(pool, node);
+    MUST(pool->contacts_len == 0);
 }
 
 struct contact *
 pool_at(struct pool *pool, struct slice host, uint16_t port)
 {
     struct node *node;
-    struct contact *contact;
 
-    for (unsigned i = 0; i < pool->contacts_len; i++) {
-        if (pool->contacts[i] != NULL &&
-            node_is_at(pool->contacts[i]->node, host, port)) {
-            return pool->contacts[i];
+    LIST_EACH (it, &pool->contacts) {
+        struct contact *contact = contact_of(it);
+
+        if (node_is_at(contact->node, host, port)) {
+            return contact;
         }
     }
     node = redis_node_take(pool->redis, host, port);
-    if (node == NULL) {
-        return NULL;
-    }
-    contact = contact_new(pool, node);
-    redis_node_unref(pool->redis, &node);
-    return contact;
+    return node == NULL ? NULL : contact_new(pool, node);
 }
 
 void
 pool_patch(struct pool *pool, uint16_t slot, struct contact *contact)
 {
     MUST(slot < SLOT_COUNT);
-    MUST_OBJ(contact, CONTACT_MAGIC);
-    pool->slots[slot] = contact->index;
+    MUST(contact->pool == pool);
+    pool->slots[slot] = contact;
     contact->is_mapped = true;
     pool->is_patched = true;
     atomic_store(&pool->redis->is_patched, true);
@@ -190,27 +150,24 @@ pool_patch(struct pool *pool, uint16_t slot, struct contact *contact)
 static void
 pool_copy(struct pool *pool, const struct map *map)
 {
-    uint16_t index[TOPOLOGY_NODES_MAX];
+    struct contact *contacts[TOPOLOGY_NODES_MAX];
 
     MUST(map->nodes_len <= TOPOLOGY_NODES_MAX);
-    for (unsigned i = 0; i < pool->contacts_len; i++) {
-        if (pool->contacts[i] != NULL) {
-            pool->contacts[i]->is_mapped = false;
-        }
+    LIST_EACH (it, &pool->contacts) {
+        contact_of(it)->is_mapped = false;
     }
     for (unsigned i = 0; i < map->nodes_len; i++) {
-        struct contact *contact = pool_contact_of(pool, map->nodes[i].node);
+        const struct node *node = map->nodes[i].node;
 
-        index[i] = SLOT_NONE;
-        if (contact != NULL) {
-            contact->is_mapped = true;
-            index[i] = contact->index;
+        contacts[i] = pool_at(pool, slice_of_str(node->host), node->port);
+        if (contacts[i] != NULL) {
+            contacts[i]->is_mapped = true;
         }
     }
     for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
         uint16_t owner = map->owner[slot];
 
-        pool->slots[slot] = owner == SLOT_NONE ? SLOT_NONE : index[owner];
+        pool->slots[slot] = owner == SLOT_NONE ? NULL : contacts[owner];
     }
 }
 
@@ -219,6 +176,7 @@ pool_adopt(struct pool *pool)
 {
     struct map *map = redis_map_take(pool->redis);
 
+    MUST_OBJ(pool, POOL_MAGIC);
     if (map == NULL) {
         return;
     }

@@ -5,43 +5,44 @@
 #ifndef REDIS_POOL_H
 #define REDIS_POOL_H
 
-#include "nearside/redis/slot.h"
 #include "redis/map.h"
 #include "redis/wire.h"
 
 struct pool;
 
+enum {
+    CONTACT_MAGIC = 0x434f4e54,
+    POOL_MAGIC = 0x504f4f4c,
+};
+
+/* A node and this worker's connection to it. */
 struct contact {
     uint32_t magic;
+    struct list link; /* the pool's contacts */
     struct pool *pool;
     struct node *node; /* a counted reference */
     struct wire *wire; /* owned */
-    uint16_t index;    /* in the pool */
     bool is_mapped;    /* by the newest map, or by a MOVED since */
     bool is_loss_told; /* in the log; once until it is up again */
 };
 
-enum {
-    CONTACT_MAGIC = 0x50454552,
-};
-
 struct pool {
+    uint32_t magic;
     struct redis *redis;
     struct loop *loop;
     struct log_ring *ring;
     struct metric_block *block;
     void *owner; /* the client, for the callbacks of its contacts */
     const struct wire_callbacks *callbacks; /* their ctx is the contact */
-    struct contact **contacts;              /* NULL: a free index */
+    struct list contacts;
     unsigned contacts_len;
-    unsigned contacts_cap;
-    uint64_t version;           /* of the map that was adopted; 0: none yet */
-    uint16_t slots[SLOT_COUNT]; /* index of the owner, or SLOT_NONE */
-    bool is_patched;            /* since it was adopted */
+    uint64_t version; /* of the map that was adopted; 0: none yet */
+    bool is_patched;  /* since it was adopted */
     struct loop_timer sweep;
+    struct contact *slots[SLOT_COUNT]; /* the owners; NULL: none is known */
 };
 
-/* Fields up to callbacks are set by the caller before. */
+/* Fields up to callbacks are set by the caller before, the rest is zero. */
 void pool_init(struct pool *pool);
 void pool_fini(struct pool *pool);
 
@@ -52,9 +53,8 @@ void pool_adopt(struct pool *pool);
 static inline struct contact *
 pool_owner(const struct pool *pool, uint16_t slot)
 {
-    uint16_t index = pool->slots[slot];
-
-    return index == SLOT_NONE ? NULL : pool->contacts[index];
+    MUST_OBJ(pool, POOL_MAGIC);
+    return pool->slots[slot];
 }
 
 /* The contact at an address, made when new. NULL: no memory, or too many. */
