@@ -26,31 +26,23 @@ unlock(struct redis *redis)
 /* ---- nodes -------------------------------------------------------------- */
 
 static struct node *
-node_find_locked(struct redis *redis, struct slice host, uint16_t port)
+node_take_locked(struct redis *redis, struct slice host, uint16_t port)
 {
-    LIST_EACH (it, &redis->nodes) {
-        struct node *node = CONTAINER_OF(it, struct node, link);
+    struct node *node;
 
+    LIST_EACH (it, &redis->nodes) {
+        node = CONTAINER_OF(it, struct node, link);
+        MUST_OBJ(node, NODE_MAGIC);
         if (node_is_at(node, host, port)) {
+            node->refs++;
             return node;
         }
     }
-    return NULL;
-}
-
-static struct node *
-node_take_locked(struct redis *redis, struct slice host, uint16_t port)
-{
-    struct node *node = node_find_locked(redis, host, port);
-
-    if (node == NULL) {
-        node = node_new(host, port);
-        if (node == NULL) {
-            return NULL;
-        }
+    node = node_new(host, port);
+    if (node != NULL) {
+        node->refs = 1;
         list_push_back(&redis->nodes, &node->link);
     }
-    node->refs++;
     return node;
 }
 
@@ -77,18 +69,6 @@ redis_node_take(struct redis *redis, struct slice host, uint16_t port)
     MUST_OBJ(redis, REDIS_MAGIC);
     lock(redis);
     node = node_take_locked(redis, host, port);
-    unlock(redis);
-    return node;
-}
-
-struct node *
-redis_node_ref(struct redis *redis, struct node *node)
-{
-    MUST_OBJ(redis, REDIS_MAGIC);
-    MUST_OBJ(node, NODE_MAGIC);
-    lock(redis);
-    MUST(node->refs > 0);
-    node->refs++;
     unlock(redis);
     return node;
 }
@@ -214,41 +194,29 @@ tell_members_locked(struct redis *redis)
     }
 }
 
-static enum rc
-publish_locked(
-    struct redis *redis, const struct topology *topology, bool *out_changed)
-{
-    struct map *map;
-
-    *out_changed = false;
-    if (map_is(redis->map, topology)) {
-        if (atomic_exchange(&redis->is_patched, false)) {
-            tell_members_locked(redis);
-        }
-        return RC_OK;
-    }
-    map = map_new_locked(redis, topology);
-    if (map == NULL) {
-        return RC_NOMEM;
-    }
-    map->version = ++redis->version;
-    map_unref_locked(&redis->map);
-    redis->map = map;
-    *out_changed = true;
-    atomic_store(&redis->is_patched, false);
-    tell_members_locked(redis);
-    return RC_OK;
-}
-
 enum rc
 redis_publish(
     struct redis *redis, const struct topology *topology, bool *out_changed)
 {
-    enum rc rc;
+    struct map *map = NULL;
+    enum rc rc = RC_OK;
 
     MUST_OBJ(redis, REDIS_MAGIC);
     lock(redis);
-    rc = publish_locked(redis, topology, out_changed);
+    if (!map_is(redis->map, topology)) {
+        map = map_new_locked(redis, topology);
+        rc = map == NULL ? RC_NOMEM : RC_OK;
+    } else if (atomic_exchange(&redis->is_patched, false)) {
+        tell_members_locked(redis);
+    }
+    if (map != NULL) {
+        map->version = ++redis->version;
+        map_unref_locked(&redis->map);
+        redis->map = map;
+        atomic_store(&redis->is_patched, false);
+        tell_members_locked(redis);
+    }
+    *out_changed = map != NULL;
     unlock(redis);
     return rc;
 }
@@ -308,8 +276,7 @@ redis_want_refresh(struct redis *redis, enum refresh_cause cause)
     unlock(redis);
 }
 
-/* ---- what is known
- * ----------------------------------------------------------- */
+/* ---- what is known ------------------------------------------------------ */
 
 static void
 status_of_node(struct redis_node_status *out, const struct map_node *from)

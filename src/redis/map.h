@@ -82,7 +82,6 @@ struct redis {
 /* The node at an address, counted for the caller. NULL: no memory. */
 struct node *redis_node_take(
     struct redis *redis, struct slice host, uint16_t port);
-struct node *redis_node_ref(struct redis *redis, struct node *node);
 void redis_node_unref(struct redis *redis, struct node **node);
 
 /* The newest map, counted; NULL: there is none. */

@@ -8,35 +8,14 @@
 #include "nearside/base/check.h"
 #include "nearside/redis/slot.h"
 
-#include <assert.h>
-
-static const struct slice words[] = {
-#define REDIS_ERROR_WORD(name, word)                                           \
-    [REDIS_ERROR_##name] = {word, sizeof(word) - 1},
+static const struct {
+    struct slice word;
+    const char *name;
+} errors[REDIS_ERROR_COUNT] = {
+#define REDIS_ERROR_WORD(WORD, name) {{#WORD, sizeof(#WORD) - 1}, name},
 #include "nearside/redis/error.def"
 #undef REDIS_ERROR_WORD
 };
-
-static const char *const names[] = {
-    [REDIS_ERROR_MOVED] = "moved",
-    [REDIS_ERROR_ASK] = "ask",
-    [REDIS_ERROR_TRYAGAIN] = "tryagain",
-    [REDIS_ERROR_CLUSTERDOWN] = "clusterdown",
-    [REDIS_ERROR_MASTERDOWN] = "masterdown",
-    [REDIS_ERROR_LOADING] = "loading",
-    [REDIS_ERROR_READONLY] = "readonly",
-    [REDIS_ERROR_OOM] = "oom",
-    [REDIS_ERROR_MISCONF] = "misconf",
-    [REDIS_ERROR_NOREPLICAS] = "noreplicas",
-    [REDIS_ERROR_NOSCRIPT] = "noscript",
-    [REDIS_ERROR_NOAUTH] = "noauth",
-    [REDIS_ERROR_WRONGPASS] = "wrongpass",
-    [REDIS_ERROR_NOPERM] = "noperm",
-    [REDIS_ERROR_OTHER] = "other",
-};
-
-static_assert(ARRAY_LEN(words) == REDIS_ERROR_COUNT, "a word for each");
-static_assert(ARRAY_LEN(names) == REDIS_ERROR_COUNT, "a name for each");
 
 enum redis_error
 redis_error_of(struct slice text)
@@ -45,7 +24,7 @@ redis_error_of(struct slice text)
 
     (void)slice_split(&text, ' ', &word);
     for (unsigned i = 0; i < REDIS_ERROR_OTHER; i++) {
-        if (slice_eq(word, words[i])) {
+        if (slice_eq(word, errors[i].word)) {
             return (enum redis_error)i;
         }
     }
@@ -56,7 +35,7 @@ const char *
 redis_error_name(enum redis_error error)
 {
     MUST(error < REDIS_ERROR_COUNT);
-    return names[error];
+    return errors[error].name;
 }
 
 bool

@@ -123,29 +123,31 @@ add_seed(struct refresh *r)
     inquiries_add(&r->inquiries, redis_node_take(r->redis, host, port));
 }
 
+static void
+add_mapped(struct refresh *r, const struct node *node)
+{
+    inquiries_add(&r->inquiries,
+        redis_node_take(r->redis, slice_of_str(node->host), node->port));
+}
+
 /* One that is connected and one at random, out of the map. */
 static void
-add_mapped(struct refresh *r)
+choose_mapped(struct refresh *r)
 {
     struct map *map = redis_map_take(r->redis);
-    unsigned start;
+    unsigned len = map == NULL ? 0 : map->nodes_len;
+    unsigned start = (unsigned)random_below(&r->random, len + 1);
 
-    if (map == NULL) {
-        return;
-    }
-    start = (unsigned)random_below(&r->random, map->nodes_len);
-    for (unsigned i = 0; i < map->nodes_len; i++) {
-        struct node *node = map->nodes[(start + i) % map->nodes_len].node;
+    for (unsigned i = 0; i < len; i++) {
+        const struct node *node = map->nodes[(start + i) % len].node;
 
         if (atomic_load(&node->wires) > 0 && !atomic_load(&node->is_down)) {
-            inquiries_add(&r->inquiries, redis_node_ref(r->redis, node));
+            add_mapped(r, node);
             break;
         }
     }
-    if (map->nodes_len > 0) {
-        start = (unsigned)random_below(&r->random, map->nodes_len);
-        inquiries_add(
-            &r->inquiries, redis_node_ref(r->redis, map->nodes[start].node));
+    if (len > 0) {
+        add_mapped(r, map->nodes[random_below(&r->random, len)].node);
     }
     redis_map_unref(r->redis, &map);
 }
@@ -155,7 +157,7 @@ choose(struct refresh *r)
 {
     MUST(r->inquiries.len == 0);
     if (r->redis->opts.mode == REDIS_MODE_CLUSTER) {
-        add_mapped(r);
+        choose_mapped(r);
     } else {
         /* Always in their order: which one is "the" server must not turn
            with the refreshes. */

@@ -81,6 +81,40 @@ bytes_above_127_and_nul_are_bytes_like_any_other(void **state)
         slot_of(slice_of("a\0b", 3)), slot_of(slice_of("a\0c", 3)));
 }
 
+/* The checksum by its definition, a bit at a time. */
+static unsigned
+crc16_of_bits(const char *at, size_t len)
+{
+    unsigned crc = 0;
+
+    for (size_t i = 0; i < len * 8; i++) {
+        unsigned bit = (unsigned char)at[i / 8] >> (7 - i % 8) & 1;
+
+        crc = (crc << 1) ^ ((crc >> 15 & 1) != bit ? 0x1021 : 0);
+    }
+    return crc & 0xffff;
+}
+
+static void
+keys_of_every_length_have_the_checksum_by_its_definition(void **state)
+{
+    char key[64];
+    unsigned seed = 1;
+
+    (void)state;
+    for (unsigned i = 0; i < 20000; i++) {
+        size_t len = i % sizeof(key);
+
+        for (size_t j = 0; j < len; j++) {
+            seed = seed * 1103515245u + 12345u;
+            key[j] = (char)(seed >> 16);
+            key[j] = key[j] == '{' ? '}' : key[j]; /* no tag */
+        }
+        assert_int_equal(
+            slot_of(slice_of(key, len)), crc16_of_bits(key, len) & 0x3fff);
+    }
+}
+
 int
 main(void)
 {
@@ -88,6 +122,8 @@ main(void)
         cmocka_unit_test(slot_is_the_specifications_crc16),
         cmocka_unit_test(only_the_first_tag_that_is_not_empty_is_hashed),
         cmocka_unit_test(bytes_above_127_and_nul_are_bytes_like_any_other),
+        cmocka_unit_test(
+            keys_of_every_length_have_the_checksum_by_its_definition),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
 #include "nearside/base/slice.h"
 
 enum redis_error {
-#define REDIS_ERROR_WORD(name, word) REDIS_ERROR_##name,
+#define REDIS_ERROR_WORD(WORD, name) REDIS_ERROR_##WORD,
 #include "nearside/redis/error.def"
 #undef REDIS_ERROR_WORD
     REDIS_ERROR_COUNT,
