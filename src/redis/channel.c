@@ -3,8 +3,8 @@
  * - One place in the queue for each command written, in order; a reply
  *   belongs to the oldest place. A place whose call was given up stays and
  *   swallows its reply.
- * - The queue is a ring that doubles and never shrinks: what one burst
- *   needed, the next will need again.
+ * - The queue is a ring that only grows: what one burst needed, the next
+ *   will need again.
  * - All commands of a turn leave in one write at its end.
  */
 #include "redis/channel.h"
@@ -251,8 +251,6 @@ channel_open(struct channel *ch, struct conn *own_conn,
     ch->conn = own_conn;
     ch->resp = resp_new(&resp_opts);
     ch->out.max = SIZE_MAX; /* the owner limits what it puts there */
-    ch->is_greeted = false;
-    ch->why = slice_of(NULL, 0);
     if (ch->resp == NULL || greet(ch, opts, now_us) != RC_OK) {
         return RC_NOMEM;
     }
@@ -267,11 +265,6 @@ channel_close(struct channel *ch)
     conn_close(&ch->conn);
     resp_free(&ch->resp);
     buf_fini(&ch->out);
-}
-
-void
-channel_fini(struct channel *ch)
-{
-    channel_close(ch);
     free(ch->ring);
+    *ch = (struct channel){0};
 }

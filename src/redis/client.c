@@ -159,9 +159,10 @@ redis_client_free(struct redis_client **pclient)
     c->is_closing = true;
     redis_leave(c->redis, &c->member);
     mailbox_close(&c->member.mailbox);
-    dispatch_cancel_held(c);
+    dispatch_cancel(c, &c->held);
     pool_fini(&c->pool);
-    dispatch_fini(c);
+    dispatch_cancel(c, &c->ending);
+    loop_task_cancel(&c->ending_task);
     c->magic = 0;
     free(c);
 }

@@ -70,8 +70,8 @@ call_detach(struct redis_client *c, struct redis_call *call)
         break;
     case CALL_PARKED:
     case CALL_PAUSED:
-        MUST(c->held > 0);
-        c->held--;
+        MUST(c->held_len > 0);
+        c->held_len--;
         list_remove(&call->impl.link);
         break;
     case CALL_ENDING:
@@ -100,16 +100,16 @@ redis_call_cancel(struct redis_call *call)
 /* ---- waiting ------------------------------------------------------------ */
 
 static bool
-call_hold(struct redis_client *c, struct redis_call *call,
-    enum call_state state, struct list *where)
+call_hold(
+    struct redis_client *c, struct redis_call *call, enum call_state state)
 {
-    if (c->held >= HELD_MAX) {
+    if (c->held_len >= HELD_MAX) {
         return false;
     }
     MUST(call_state(call) == CALL_IDLE);
     call->impl.state = (uint8_t)state;
-    list_push_back(where, &call->impl.link);
-    c->held++;
+    list_push_back(&c->held, &call->impl.link);
+    c->held_len++;
     return true;
 }
 
@@ -120,7 +120,7 @@ call_pause(struct redis_client *c, struct redis_call *call, int64_t base_ms)
                        (int64_t)random_below(&c->random, (uint64_t)base_ms);
 
     if (until_ms >= call->impl.deadline_ms ||
-        !call_hold(c, call, CALL_PAUSED, &c->paused)) {
+        !call_hold(c, call, CALL_PAUSED)) {
         return false;
     }
     loop_timer_arm(&call->impl.timer, until_ms);
@@ -193,7 +193,7 @@ call_dispatch(struct redis_client *c, struct redis_call *call)
     }
     redis_want_refresh(c->redis, REFRESH_UNSERVED);
     if (c->pool.version != 0 || client_now_ms(c) - c->born_ms >= BOOT_MS ||
-        !call_hold(c, call, CALL_PARKED, &c->parked)) {
+        !call_hold(c, call, CALL_PARKED)) {
         call_end(c, call, RC_MISS);
     }
 }
@@ -221,8 +221,7 @@ call_begin(struct redis_client *c, struct redis_call *call, uint16_t slot)
 void
 dispatch_init(struct redis_client *c)
 {
-    list_init(&c->parked);
-    list_init(&c->paused);
+    list_init(&c->held);
     list_init(&c->ending);
     loop_task_init(&c->ending_task, on_ending, c);
     random_seed(&c->random);
@@ -231,25 +230,24 @@ dispatch_init(struct redis_client *c)
 void
 dispatch_parked(struct redis_client *c)
 {
-    struct redis_call *call;
-    struct list parked;
-
     MUST(c->pool.version != 0);
-    list_init(&parked);
-    list_splice(&parked, &c->parked);
-    while ((call = call_pop(&parked)) != NULL) {
-        MUST(call_state(call) == CALL_PARKED);
-        call->impl.state = CALL_IDLE;
-        c->held--;
-        call_dispatch(c, call);
+    LIST_EACH (it, &c->held) {
+        struct redis_call *call =
+            CONTAINER_OF(it, struct redis_call, impl.link);
+
+        if (call_state(call) == CALL_PARKED) {
+            call_detach(c, call);
+            call_dispatch(c, call);
+        }
     }
 }
 
-static void
-cancel_all(struct redis_client *c, struct list *calls)
+void
+dispatch_cancel(struct redis_client *c, struct list *calls)
 {
     struct list *link;
 
+    MUST(c->is_closing);
     while ((link = list_first(calls)) != NULL) {
         struct redis_call *call =
             CONTAINER_OF(link, struct redis_call, impl.link);
@@ -257,20 +255,4 @@ cancel_all(struct redis_client *c, struct list *calls)
         call_detach(c, call);
         call_done(c, call, RC_CANCELLED, NULL);
     }
-}
-
-void
-dispatch_cancel_held(struct redis_client *c)
-{
-    cancel_all(c, &c->parked);
-    cancel_all(c, &c->paused);
-    MUST(c->held == 0);
-}
-
-void
-dispatch_fini(struct redis_client *c)
-{
-    MUST(c->is_closing);
-    cancel_all(c, &c->ending);
-    loop_task_cancel(&c->ending_task);
 }

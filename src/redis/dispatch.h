@@ -23,10 +23,9 @@ struct redis_client {
     struct redis *redis;
     struct pool pool;
     struct member member;
-    struct list parked; /* until there is a map */
-    struct list paused; /* until their pause ends */
+    struct list held; /* until there is a map, or their pause ends */
+    unsigned held_len;
     struct list ending; /* until the turn's end */
-    unsigned held;      /* parked and paused */
     struct loop_task ending_task;
     struct random random;
     int64_t born_ms;
@@ -47,11 +46,8 @@ client_count(struct redis_client *c, metric_id id)
 /* The lists and the task; the rest of the client is its owner's. */
 void dispatch_init(struct redis_client *c);
 
-/* All that wait for a map or a pause's end are told RC_CANCELLED. */
-void dispatch_cancel_held(struct redis_client *c);
-
-/* All whose end was to be told at the turn's end are told now. */
-void dispatch_fini(struct redis_client *c);
+/* All calls of a list of the client's are told RC_CANCELLED. */
+void dispatch_cancel(struct redis_client *c, struct list *calls);
 
 /* There is a map: those that were waiting for it go on. */
 void dispatch_parked(struct redis_client *c);

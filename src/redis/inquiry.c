@@ -10,6 +10,7 @@
 
 /* ---- answers ------------------------------------------------------------ */
 
+/* One answer less to wait for. */
 static void
 inquiry_ended(struct inquiries *q)
 {
@@ -142,12 +143,6 @@ on_end(
 }
 
 static void
-on_up(void *ctx)
-{
-    (void)OBJ_OF(struct inquiry, ctx, INQUIRY_MAGIC);
-}
-
-static void
 on_down(void *ctx, enum rc rc, bool was_up, struct slice why)
 {
     struct inquiry *i = OBJ_OF(struct inquiry, ctx, INQUIRY_MAGIC);
@@ -164,7 +159,6 @@ on_down(void *ctx, enum rc rc, bool was_up, struct slice why)
 
 static const struct wire_callbacks inquiry_wire_callbacks = {
     .on_end = on_end,
-    .on_up = on_up,
     .on_down = on_down,
 };
 
@@ -230,24 +224,16 @@ inquiries_add(struct inquiries *q, struct node *own_node)
         (struct inquiry){.magic = INQUIRY_MAGIC, .set = q, .node = own_node};
 }
 
-/* Waits for what was asked, if anything was. */
-static void
-inquiries_wait(struct inquiries *q)
-{
-    if (q->pending == 0) {
-        loop_defer(q->loop, &q->over);
-    }
-}
-
 void
 inquiries_begin(struct inquiries *q)
 {
     MUST(q->pending == 0);
+    q->pending = 1; /* ours, so that it is over if nobody can be asked */
     q->is_about_epochs = false;
     for (unsigned i = 0; i < q->len; i++) {
         inquiry_begin(&q->all[i]);
     }
-    inquiries_wait(q);
+    inquiry_ended(q);
 }
 
 void
@@ -256,6 +242,7 @@ inquiries_ask_epochs(struct inquiries *q)
     static const struct slice nodes[] = {{"CLUSTER", 7}, {"NODES", 5}};
 
     MUST(q->pending == 0);
+    q->pending = 1;
     q->is_about_epochs = true;
     for (unsigned i = 0; i < q->len; i++) {
         struct inquiry *one = &q->all[i];
@@ -264,7 +251,7 @@ inquiries_ask_epochs(struct inquiries *q)
             inquiry_send(one, &one->map, 2, nodes);
         }
     }
-    inquiries_wait(q);
+    inquiry_ended(q);
 }
 
 void
@@ -277,8 +264,8 @@ inquiries_give_up(struct inquiries *q)
             wire_forget(call->impl.wire, call);
         }
     }
-    q->pending = 0;
-    inquiries_wait(q);
+    q->pending = 1;
+    inquiry_ended(q);
 }
 
 unsigned
@@ -318,19 +305,10 @@ inquiries_clear(struct inquiries *q)
     loop_task_cancel(&q->over);
 }
 
-static void
-on_over(void *ctx)
-{
-    struct inquiries *q = ctx;
-
-    MUST(q->pending == 0);
-    q->on_over(q->ctx);
-}
-
 void
 inquiries_init(struct inquiries *q)
 {
     MUST_OBJ(q->redis, REDIS_MAGIC);
     MUST(q->on_over != NULL);
-    loop_task_init(&q->over, on_over, q);
+    loop_task_init(&q->over, q->on_over, q->ctx);
 }

@@ -310,9 +310,12 @@ call_write(struct wire *w, struct redis_call *call, size_t len)
     return rc;
 }
 
+/* The end of a turn in which something was queued, or the socket has room
+   again. */
 static void
-wire_flush(struct wire *w)
+on_flush(void *ctx)
 {
+    struct wire *w = OBJ_OF(struct wire, ctx, WIRE_MAGIC);
     enum rc rc = channel_flush(&w->channel);
 
     if (rc != RC_OK) {
@@ -320,12 +323,6 @@ wire_flush(struct wire *w)
         return;
     }
     count_in_flight(w);
-}
-
-static void
-on_flush(void *ctx)
-{
-    wire_flush(OBJ_OF(struct wire, ctx, WIRE_MAGIC));
 }
 
 /* ---- replies ------------------------------------------------------------ */
@@ -355,7 +352,9 @@ on_greeted(void *ctx)
             lose(w, call, rc);
         }
     }
-    w->setup.callbacks->on_up(w->setup.ctx);
+    if (w->setup.callbacks->on_up != NULL) {
+        w->setup.callbacks->on_up(w->setup.ctx);
+    }
 }
 
 /* RC_TIMEOUT: too many in a row came after their deadline. */
@@ -412,15 +411,9 @@ on_readable(void *ctx)
     count_in_flight(w);
 }
 
-static void
-on_writable(void *ctx)
-{
-    wire_flush(OBJ_OF(struct wire, ctx, WIRE_MAGIC));
-}
-
 static const struct conn_callbacks conn_callbacks = {
     .on_readable = on_readable,
-    .on_writable = on_writable,
+    .on_writable = on_flush,
 };
 
 static void
@@ -490,7 +483,6 @@ wire_free(struct wire **pw)
     count_in_flight(w);
     loop_task_cancel(&w->lost_task);
     on_lost(w);
-    channel_fini(&w->channel);
     w->magic = 0;
     free(w);
 }

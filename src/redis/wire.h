@@ -19,7 +19,7 @@ struct wire_callbacks {
      */
     void (*on_end)(void *ctx, struct redis_call *call, enum rc rc,
         struct redis_reply *reply);
-    /* It is ready for commands. */
+    /* It is ready for commands; may be NULL. */
     void (*on_up)(void *ctx);
     /* It was lost, or (was_up is false) could not be had; why says more, in
        outside text that is not escaped. Its calls end after this. */
