@@ -2,6 +2,7 @@
 #include "redis_fixture.h"
 
 #include "nearside/base/log.h"
+#include "redis/dispatch.h"
 
 static int
 teardown(void **state)
@@ -49,6 +50,34 @@ get_set_and_eval_work_on_one_server(void **state)
 }
 
 /* ---- a server that hangs, dies, comes back ------------------------------ */
+
+static void
+script_is_given_its_keys_and_arguments_apart(void **state)
+{
+    struct slice words[REDIS_SCRIPT_ARGS_MAX] = {SLICE("{k}1"), SLICE("{k}2")};
+    struct redis_script script;
+    struct rig rig = {0};
+    struct told t = {0};
+
+    (void)state;
+    server_new(NULL);
+    rig_open(&rig, standalone);
+    redis_script_init(&script, "return KEYS[2] .. #KEYS .. #ARGV .. ARGV[7]");
+    for (unsigned i = 2; i < REDIS_SCRIPT_ARGS_MAX; i++) {
+        words[i] = slice_of(&"abcdefg"[i - 2], 1);
+    }
+    for (unsigned i = 1; i <= 2; i++) {
+        t.call.on_reply = on_told;
+        t.call.ctx = &t;
+        t.call.deadline_ms = loop_now_ms(rig.loop) + 5000;
+        redis_eval(
+            rig.client, &t.call, &script, words, 2, REDIS_SCRIPT_ARGS_MAX);
+        AWAIT(&rig, t.times == i);
+        assert_int_equal(t.rc, RC_OK);
+        assert_string_equal(t.text, "{k}227g");
+    }
+    rig_close(&rig);
+}
 
 static void
 hung_server_costs_the_deadline_and_its_connection_goes_after_hang(void **state)
@@ -112,6 +141,144 @@ late_reply_is_dropped_and_the_next_call_gets_its_own(void **state)
     assert_int_equal(run(&rig, &t, "GET b", 5000), RC_OK);
     assert_string_equal(t.text, "2");
     assert_int_equal(late.times, 1);
+    rig_close(&rig);
+}
+
+static void
+await_no_reply(struct rig *rig)
+{
+    struct redis_status status;
+
+    AWAIT(rig,
+        (redis_status(rig->redis, &status), status.nodes[0].in_flight == 0));
+}
+
+/* So many calls whose replies come after their deadline. */
+static void
+run_late(struct rig *rig, struct server *s, struct told *t, int n)
+{
+    kill(s->pid, SIGSTOP);
+    memset(t, 0, (size_t)n * sizeof(*t));
+    loop_turn(rig->loop, 0);
+    for (int i = 0; i < n; i++) {
+        send_words(rig, &t[i], "GET k"); /* with the default deadline */
+    }
+    for (int i = 0; i < n; i++) {
+        AWAIT(rig, t[i].times > 0);
+        assert_int_equal(t[i].rc, RC_TIMEOUT);
+    }
+    kill(s->pid, SIGCONT);
+    await_no_reply(rig);
+}
+
+static void
+late_replies_end_the_connection_only_in_a_row(void **state)
+{
+    struct server *s = server_new(NULL);
+    struct redis_opts opts = standalone;
+    struct rig rig = {0};
+    struct told many[16];
+    struct told t;
+
+    (void)state;
+    opts.hang_ms = PATIENCE_MS;
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    for (int i = 0; i < 3; i++) {
+        run_late(&rig, s, many, 15);
+        /* Told of a late reply, the breaker lets the next one try. */
+        assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+        assert_string_equal(t.text, "v");
+    }
+    assert_int_equal(rig_metric(&rig, "disconnects_total"), 0);
+    run_late(&rig, s, many, 16);
+    assert_int_equal(rig_metric(&rig, "disconnects_total"), 1);
+    rig_close(&rig);
+}
+
+static void
+replies_to_calls_that_were_given_up_in_time_are_not_late(void **state)
+{
+    struct rig rig = {0};
+    struct told many[40] = {0};
+    struct told t;
+
+    (void)state;
+    server_new(NULL);
+    rig_open(&rig, standalone);
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    for (int i = 0; i < 40; i++) {
+        many[i].call.deadline_ms = loop_now_ms(rig.loop) + 5000;
+        send_words(&rig, &many[i], "GET k");
+    }
+    for (int i = 0; i < 40; i++) {
+        redis_call_cancel(&many[i].call);
+    }
+    await_no_reply(&rig);
+    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+    assert_int_equal(rig_metric(&rig, "disconnects_total"), 0);
+    rig_close(&rig);
+}
+
+static void
+timeouts_in_a_row_open_the_breaker(void **state)
+{
+    struct server *s = server_new(NULL);
+    struct redis_opts opts = standalone;
+    struct rig rig = {0};
+    struct told t;
+
+    (void)state;
+    opts.hang_ms = PATIENCE_MS; /* the connection stays */
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    kill(s->pid, SIGSTOP);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(rig_metric(&rig, "breaker_opens_total"), 0);
+        assert_int_equal(run(&rig, &t, "GET k", 20), RC_TIMEOUT);
+    }
+    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_REFUSED);
+    assert_int_equal(rig_metric(&rig, "breaker_opens_total"), 1);
+    assert_int_equal(rig_metric(&rig, "disconnects_total"), 0);
+    kill(s->pid, SIGCONT);
+    AWAIT(&rig, run(&rig, &t, "GET k", 500) == RC_OK);
+    rig_close(&rig);
+}
+
+/* The first commands fill the socket, the last does not leave. */
+static void
+command_that_never_left_is_known_as_unsent(void **state)
+{
+    static char value[4 * 1024 * 1024];
+    struct slice set[] = {SLICE("SET"), SLICE("k"), {value, sizeof(value)}};
+    struct server *s = server_new(NULL);
+    struct redis_opts opts = standalone;
+    struct rig rig = {0};
+    struct told big[3] = {0};
+    struct told last = {0};
+    struct told t;
+
+    (void)state;
+    memset(value, 'x', sizeof(value));
+    opts.in_flight_bytes_max = 64 * 1024 * 1024;
+    opts.hang_ms = PATIENCE_MS;
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    kill(s->pid, SIGSTOP);
+    for (int i = 0; i < 3; i++) {
+        big[i].call.on_reply = on_told;
+        big[i].call.ctx = &big[i];
+        big[i].call.deadline_ms = loop_now_ms(rig.loop) + PATIENCE_MS;
+        redis_send(rig.client, &big[i].call, set[1], 3, set);
+    }
+    last.call.deadline_ms = loop_now_ms(rig.loop) + PATIENCE_MS;
+    send_words(&rig, &last, "INCR n");
+    loop_turn(rig.loop, 0);
+    server_kill(s);
+    AWAIT(&rig, last.times > 0 && big[0].times > 0);
+    assert_true(big[0].call.was_sent);
+    assert_int_not_equal(last.rc, RC_OK);
+    assert_false(last.call.was_sent);
     rig_close(&rig);
 }
 
@@ -427,6 +594,46 @@ server_that_can_never_evict_is_warned_of_and_no_secret_is_logged(void **state)
     assert_false(file_has(path, "s3cret"));
 }
 
+static void
+server_that_evicts_or_has_no_limit_is_not_warned_of(void **state)
+{
+    static const char *const evicting[] = {
+        "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru", NULL};
+    static const char *const unlimited[] = {
+        "--maxmemory", "0", "--maxmemory-policy", "noeviction", NULL};
+    static const char *const *const args[] = {evicting, unlimited};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct server *s = server_new(args[i]);
+        struct log_opts log_opts = {
+            .events = {.target = LOG_TARGET_FILE}, .level = LOG_LEVEL_DEBUG};
+        struct redis_opts opts = standalone;
+        struct rig rig = {0};
+        char path[128];
+        char why[256];
+        struct log *log;
+        struct told t;
+
+        snprintf(path, sizeof(path), "%s/log", s->dir);
+        log_opts.events.path = path;
+        log_opts.access.target = LOG_TARGET_NONE;
+        assert_int_equal(log_open(&log_opts, &log, why), RC_OK);
+        rig.ring = log_ring_new(log);
+        opts.refresh_interval_ms = 100;
+        rig_open(&rig, opts);
+        assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+        /* The first refresh is over, and what it asked was answered. */
+        AWAIT(
+            &rig, rig_metric(&rig, "refreshes_total{cause=\"periodic\"}") > 0);
+        rig_close(&rig);
+        log_close(&log);
+        assert_true(file_has(path, "redis_node_up"));
+        assert_false(file_has(path, "redis_never_evicts"));
+        servers_end();
+    }
+}
+
 /* ---- limits ------------------------------------------------------------- */
 
 static void
@@ -455,6 +662,106 @@ too_many_commands_in_flight_are_refused_at_once(void **state)
     kill(s->pid, SIGCONT);
     AWAIT(&rig, t[0].times && t[1].times && t[2].times && t[3].times);
     assert_int_equal(t[3].rc, RC_OK);
+    rig_close(&rig);
+}
+
+/* Nothing was sent yet: the connection is not up. */
+static void
+commands_that_wait_for_their_connection_count_as_in_flight(void **state)
+{
+    static char value[6000];
+    struct slice set[] = {SLICE("SET"), SLICE("k"), {value, sizeof(value)}};
+    struct redis_opts opts = standalone;
+
+    (void)state;
+    server_new(NULL);
+    memset(value, 'x', sizeof(value));
+    for (unsigned of_bytes = 0; of_bytes < 2; of_bytes++) {
+        unsigned allowed = of_bytes ? 2 : 4;
+        struct rig rig = {0};
+        struct told t[5] = {0};
+
+        opts.in_flight_max = of_bytes ? 1024 : 4;
+        opts.in_flight_bytes_max = 15000;
+        rig_open(&rig, opts);
+        for (unsigned i = 0; i <= allowed; i++) {
+            t[i].call.on_reply = on_told;
+            t[i].call.ctx = &t[i];
+            t[i].call.deadline_ms = loop_now_ms(rig.loop) + 5000;
+            set[2].len = of_bytes ? sizeof(value) : 1;
+            redis_send(rig.client, &t[i].call, set[1], 3, set);
+        }
+        AWAIT(&rig, t[allowed].times > 0);
+        assert_int_equal(t[allowed].rc, RC_LIMIT);
+        assert_int_equal(t[0].times, 0);
+        for (unsigned i = 0; i < allowed; i++) {
+            AWAIT(&rig, t[i].times > 0);
+            assert_int_equal(t[i].rc, RC_OK);
+        }
+        rig_close(&rig);
+    }
+}
+
+static void
+too_many_calls_that_wait_for_a_map_miss_at_once(void **state)
+{
+    enum {
+        COUNT = 1025
+    };
+    static const char *const seeds[] = {"127.0.0.1:1"};
+    const struct redis_opts opts = {.seeds = seeds, .seeds_len = 1};
+    static struct told t[COUNT];
+    struct rig rig = {0};
+
+    (void)state;
+    rig_open(&rig, opts);
+    memset(t, 0, sizeof(t));
+    for (int i = 0; i < COUNT; i++) {
+        t[i].call.deadline_ms = loop_now_ms(rig.loop) + 300;
+        send_words(&rig, &t[i], "GET k");
+    }
+    loop_turn(rig.loop, 0);
+    assert_int_equal(t[COUNT - 1].times, 1);
+    assert_int_equal(t[COUNT - 1].rc, RC_MISS);
+    assert_int_equal(t[COUNT - 2].times, 0);
+    redis_call_cancel(&t[0].call); /* makes room */
+    t[0].call.deadline_ms = loop_now_ms(rig.loop) + 300;
+    send_words(&rig, &t[0], "GET k");
+    loop_turn(rig.loop, 0);
+    assert_int_equal(t[0].times, 0);
+    AWAIT(&rig, t[0].times > 0);
+    assert_int_equal(t[0].rc, RC_MISS);
+    rig_close(&rig);
+}
+
+static void
+connection_to_a_node_of_no_map_is_buried_when_idle(void **state)
+{
+    struct rig rig = {0};
+    struct clock *clock;
+    struct pool *pool;
+    struct told t;
+
+    (void)state;
+    server_new(NULL);
+    server_new(NULL);
+    rig_open(&rig, standalone);
+    pool = &rig.client->pool;
+    assert_non_null(pool_at(pool, SLICE("127.0.0.1"), fixture.servers[1].port));
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(pool->contacts_len, 2);
+    clock = (struct clock *)(uintptr_t)loop_clock(rig.loop);
+    clock->is_manual = true;
+    clock_advance(clock, 29000);
+    pool->sweep.fire(pool->sweep.ctx);
+    assert_int_equal(pool->contacts_len, 2);
+    clock_advance(clock, 2000);
+    pool->sweep.fire(pool->sweep.ctx);
+    assert_int_equal(pool->contacts_len, 1);
+    assert_true(loop_timer_is_armed(&pool->sweep));
+    assert_ptr_equal(pool_owner(pool, 0),
+        pool_at(pool, SLICE("127.0.0.1"), fixture.servers[0].port));
+    clock->is_manual = false;
     rig_close(&rig);
 }
 
@@ -604,6 +911,8 @@ main(void)
         cmocka_unit_test_teardown(
             get_set_and_eval_work_on_one_server, teardown),
         cmocka_unit_test_teardown(
+            script_is_given_its_keys_and_arguments_apart, teardown),
+        cmocka_unit_test_teardown(
             hung_server_costs_the_deadline_and_its_connection_goes_after_hang,
             teardown),
         cmocka_unit_test_teardown(
@@ -644,6 +953,22 @@ main(void)
             reply_over_the_limit_costs_the_connection_and_no_more, teardown),
         cmocka_unit_test_teardown(
             ten_thousand_commands_keep_their_order, teardown),
+        cmocka_unit_test_teardown(
+            late_replies_end_the_connection_only_in_a_row, teardown),
+        cmocka_unit_test_teardown(
+            replies_to_calls_that_were_given_up_in_time_are_not_late, teardown),
+        cmocka_unit_test_teardown(timeouts_in_a_row_open_the_breaker, teardown),
+        cmocka_unit_test_teardown(
+            command_that_never_left_is_known_as_unsent, teardown),
+        cmocka_unit_test_teardown(
+            server_that_evicts_or_has_no_limit_is_not_warned_of, teardown),
+        cmocka_unit_test_teardown(
+            commands_that_wait_for_their_connection_count_as_in_flight,
+            teardown),
+        cmocka_unit_test_teardown(
+            too_many_calls_that_wait_for_a_map_miss_at_once, teardown),
+        cmocka_unit_test_teardown(
+            connection_to_a_node_of_no_map_is_buried_when_idle, teardown),
     };
 
     servers_guard();

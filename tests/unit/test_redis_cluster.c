@@ -382,6 +382,32 @@ calls_end_in_time_while_the_cluster_is_down(void **state)
     rig_close(&rig);
 }
 
+/* Its replica may take over any moment, and nobody but a map would tell. */
+static void
+map_is_asked_for_often_while_a_node_is_down(void **state)
+{
+    static const char row[] = "refreshes_total{cause=\"periodic\"}";
+    struct rig rig = {0};
+    struct server *down;
+    struct told t;
+    long long before;
+
+    (void)state;
+    open_whole(&rig, cluster);
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    down = owner_of("k", 3);
+    server_kill(down);
+    AWAIT(&rig, run(&rig, &t, "GET k", 500) != RC_OK);
+    /* Without a client nothing but the map's own state asks for another. */
+    redis_client_free(&rig.client);
+    before = rig_metric(&rig, row);
+    AWAIT(&rig, rig_metric(&rig, row) >= before + 2);
+    assert_true(rig_map_is_whole(&rig));
+    rig_close(&rig);
+    server_up(down, cluster_args);
+    await_cluster_ok();
+}
+
 static void
 all_of_a_cluster_down_and_back_is_found_again(void **state)
 {
@@ -417,6 +443,7 @@ main(void)
     const struct CMUnitTest rough[] = {
         cmocka_unit_test(target_of_an_ask_that_is_dead_ends_the_call_in_time),
         cmocka_unit_test(calls_end_in_time_while_the_cluster_is_down),
+        cmocka_unit_test(map_is_asked_for_often_while_a_node_is_down),
         cmocka_unit_test(all_of_a_cluster_down_and_back_is_found_again),
     };
     const struct CMUnitTest failover[] = {

@@ -1,7 +1,7 @@
 /*
  * What no real server can be brought to say: a scripted one, a process of its
- * own, says it. Each of its connections greets well and answers the first
- * command after that by its line of the script.
+ * own, says it. Each of its connections greets well and answers the commands
+ * after that by its line of the script.
  */
 #include "redis_fixture.h"
 
@@ -16,6 +16,9 @@ struct line {
     bool is_reset;      /* and then a reset */
     bool is_dripped;    /* a byte at a time */
     bool is_unasked;    /* once more, right behind the greeting */
+    const char *later;  /* answers all but the first command; "": nothing */
+    const char *slots;  /* a cluster's node: answers CLUSTER SLOTS, */
+    const char *nodes;  /* CLUSTER NODES; and `answer` every GET */
 };
 
 static void
@@ -58,11 +61,44 @@ serve(int fd, const struct line *line)
         if (read(fd, buffer, sizeof(buffer)) > 0) {
             say(fd, line);
             while (!line->is_reset && read(fd, buffer, sizeof(buffer)) > 0) {
-                say(fd, line);
+                struct line later = {.answer = line->later};
+
+                say(fd, line->later != NULL ? &later : line);
             }
         }
     }
     close(fd);
+}
+
+/* A cluster's node, which has several connections at a time. */
+static void
+serve_cluster(int fd, const struct line *line)
+{
+    char buffer[4096];
+    ssize_t n;
+
+    if (fork() != 0) {
+        close(fd);
+        return;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while ((n = read(fd, buffer, sizeof(buffer))) > 0) {
+        struct slice rest = slice_of(buffer, (size_t)n);
+        struct slice word;
+
+        while (slice_split(&rest, '\n', &word)) {
+            struct line says = {
+                .answer = slice_eq(word, SLICE("SLOTS\r"))     ? line->slots
+                          : slice_eq(word, SLICE("NODES\r"))   ? line->nodes
+                          : slice_eq(word, SLICE("GET\r"))     ? line->answer
+                          : slice_eq(word, SLICE("SETNAME\r")) ? "+OK\r\n"
+                          : slice_eq(word, SLICE("INFO\r"))    ? "$-1\r\n"
+                                                               : ""};
+
+            say(fd, &says);
+        }
+    }
+    _exit(0);
 }
 
 /* A server with a script; the last line serves all further connections. */
@@ -86,8 +122,15 @@ scripted_server(uint16_t port, const struct line script[LINES_MAX])
         const struct line *line = script;
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGCHLD, SIG_IGN);
         for (;;) {
-            serve(accept(listener, NULL, NULL), line);
+            int fd = accept(listener, NULL, NULL);
+
+            if (line->slots != NULL) {
+                serve_cluster(fd, line);
+            } else {
+                serve(fd, line);
+            }
             line += line[1].answer != NULL;
         }
     }
@@ -171,6 +214,120 @@ hostile_redirection_is_told_and_not_followed(void **state)
         assert_int_equal(t.call.impl.hops, 0);
     }
     close_client(&rig);
+}
+
+static void
+redirection_for_another_slot_is_told_and_not_followed(void **state)
+{
+    static const struct line evil[LINES_MAX] = {{.answer = "$4\r\nevil\r\n"}};
+    static const char *const words[] = {"MOVED", "ASK"};
+    static char text[64];
+    static const struct line script[LINES_MAX] = {{.answer = text}};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        uint16_t port = port_pick();
+        struct rig rig = {0};
+        struct told t;
+
+        snprintf(text, sizeof(text), "-%s %u 127.0.0.1:%u\r\n", words[i],
+            slot_of(SLICE("k")) ^ 1u, port);
+        scripted_server(port_pick(), script);
+        scripted_server(port, evil);
+        open_client(&rig);
+        assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+        assert_int_equal(t.type, REDIS_ERROR);
+        assert_int_equal(t.call.impl.hops, 0);
+        close_client(&rig);
+        servers_end();
+    }
+}
+
+static void
+command_to_try_again_is_sent_again_after_a_pause(void **state)
+{
+    static const struct line script[LINES_MAX] = {
+        {.answer = "-TRYAGAIN later\r\n", .later = "$2\r\nok\r\n"}};
+    struct rig rig = {0};
+    struct told t;
+    int64_t began = real_ms();
+
+    (void)state;
+    scripted_server(port_pick(), script);
+    open_client(&rig);
+    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+    assert_string_equal(t.text, "ok");
+    assert_true(real_ms() - began >= 5);
+    assert_int_equal(t.call.impl.attempts, 1);
+    assert_int_equal(t.call.impl.hops, 0);
+    close_client(&rig);
+}
+
+static void
+call_that_has_paused_still_ends_at_its_deadline(void **state)
+{
+    static const struct line script[LINES_MAX] = {
+        {.answer = "-TRYAGAIN later\r\n", .later = ""}};
+    struct rig rig = {0};
+    struct told t;
+    int64_t began = real_ms();
+
+    (void)state;
+    scripted_server(port_pick(), script);
+    open_client(&rig);
+    assert_int_equal(run(&rig, &t, "GET k", 300), RC_TIMEOUT);
+    assert_int_equal(t.call.impl.attempts, 1);
+    assert_in_range(real_ms() - began, 295, 1500); /* hang is 2 s */
+    close_client(&rig);
+}
+
+/* What a node says that believes itself to own all slots. */
+static void
+boast(struct line *line, char id, uint16_t port, unsigned epoch)
+{
+    static char texts[2][3][512];
+    char(*own)[512] = texts[id == 'a'];
+    char full_id[41] = {0};
+
+    memset(full_id, id, 40);
+    snprintf(own[0], sizeof(own[0]), "$1\r\n%c\r\n", id);
+    snprintf(own[1], sizeof(own[1]),
+        "*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:%u\r\n"
+        "$40\r\n%s\r\n",
+        port, full_id);
+    snprintf(own[2], sizeof(own[2]),
+        "$%zu\r\n%s 127.0.0.1:12345@12346 master - 0 0 %u connected 0-16383"
+        "\n\r\n",
+        40 + strlen(" 127.0.0.1:12345@12346 master - 0 0 9 connected 0-16383") +
+            1,
+        full_id, epoch);
+    *line = (struct line){.answer = own[0], .slots = own[1], .nodes = own[2]};
+}
+
+static void
+nodes_that_disagree_are_settled_by_their_config_epochs(void **state)
+{
+    (void)state;
+    for (unsigned a_is_newer = 0; a_is_newer < 2; a_is_newer++) {
+        struct line a[LINES_MAX] = {{0}};
+        struct line b[LINES_MAX] = {{0}};
+        const struct redis_opts opts = {.mode = REDIS_MODE_CLUSTER};
+        uint16_t ports[] = {port_pick(), port_pick()};
+        struct rig rig = {0};
+        struct told t;
+
+        boast(&a[0], 'a', ports[0], 5 + a_is_newer);
+        boast(&b[0], 'b', ports[1], 6 - a_is_newer);
+        scripted_server(ports[0], a);
+        scripted_server(ports[1], b);
+        rig_open(&rig, opts);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+            assert_string_equal(t.text, a_is_newer ? "a" : "b");
+        }
+        rig_close(&rig);
+        servers_end();
+    }
 }
 
 static void
@@ -267,6 +424,14 @@ main(void)
             moved_to_where_we_are_makes_a_new_connection, teardown),
         cmocka_unit_test_teardown(
             hostile_redirection_is_told_and_not_followed, teardown),
+        cmocka_unit_test_teardown(
+            redirection_for_another_slot_is_told_and_not_followed, teardown),
+        cmocka_unit_test_teardown(
+            command_to_try_again_is_sent_again_after_a_pause, teardown),
+        cmocka_unit_test_teardown(
+            call_that_has_paused_still_ends_at_its_deadline, teardown),
+        cmocka_unit_test_teardown(
+            nodes_that_disagree_are_settled_by_their_config_epochs, teardown),
         cmocka_unit_test_teardown(
             reset_in_the_middle_of_a_value_is_not_its_end, teardown),
         cmocka_unit_test_teardown(

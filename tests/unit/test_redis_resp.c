@@ -237,6 +237,27 @@ missing_line_end_after_a_large_body_ends_the_stream(void **state)
 }
 
 static void
+missing_line_end_after_a_small_body_is_alike_however_it_is_cut(void **state)
+{
+    struct slice in = SLICE("$3\r\nabcXY+OK\r\n");
+    struct buf whole;
+    enum rc whole_rc;
+
+    (void)state;
+    buf_init(&whole, 1000);
+    whole_rc = decode(in, 0, in.len, &whole);
+    for (size_t cut = 1; cut < in.len; cut++) {
+        struct buf out;
+
+        buf_init(&out, 1000);
+        assert_int_equal(decode(in, cut, in.len, &out), whole_rc);
+        assert_int_equal(buf_len(&out), buf_len(&whole));
+        buf_fini(&out);
+    }
+    buf_fini(&whole);
+}
+
+static void
 nesting_is_allowed_to_seven_and_no_deeper(void **state)
 {
     char in[100001 * 4];
@@ -344,6 +365,8 @@ main(void)
         cmocka_unit_test(bulks_around_the_direct_way_are_whole),
         cmocka_unit_test(what_is_no_resp2_ends_the_stream),
         cmocka_unit_test(missing_line_end_after_a_large_body_ends_the_stream),
+        cmocka_unit_test(
+            missing_line_end_after_a_small_body_is_alike_however_it_is_cut),
         cmocka_unit_test(nesting_is_allowed_to_seven_and_no_deeper),
         cmocka_unit_test(one_reply_never_holds_more_than_its_limit),
         cmocka_unit_test(limit_of_one_reply_is_not_used_up_by_many),

@@ -210,6 +210,51 @@ topologies_are_equal_only_slot_by_slot(void **state)
     topology_free(&other);
 }
 
+/* One slot to one node, described in full; SLOT_NONE: no slot at all. */
+static struct topology *
+make_small(uint16_t slot, const char *id, const char *host, uint16_t port)
+{
+    struct topology *topology = topology_new();
+    uint16_t index;
+
+    assert_int_equal(topology_add_node(topology, slice_of_str(id),
+                         slice_of_str(host), port, &index),
+        RC_OK);
+    if (slot != SLOT_NONE) {
+        topology_give(topology, slot, slot, index);
+    }
+    return topology;
+}
+
+static void
+topologies_that_differ_one_way_only_differ(void **state)
+{
+    static const struct {
+        uint16_t slot;
+        const char *id;
+        const char *host;
+        uint16_t port;
+    } others[] = {
+        {SLOT_NONE, ID_A, "a", 1}, /* the slot has no owner */
+        {8, ID_A, "a", 1},
+        {7, ID_B, "a", 1},
+        {7, ID_A, "b", 1},
+        {7, ID_A, "a", 2},
+    };
+    struct topology *a = make_small(7, ID_A, "a", 1);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        struct topology *b = make_small(
+            others[i].slot, others[i].id, others[i].host, others[i].port);
+
+        assert_false(topology_eq(a, b));
+        assert_false(topology_eq(b, a));
+        topology_free(&b);
+    }
+    topology_free(&a);
+}
+
 static void
 higher_config_epoch_wins_slot_by_slot(void **state)
 {
@@ -276,6 +321,7 @@ main(void)
             reply_that_is_no_list_is_bad_and_an_empty_one_covers_nothing),
         cmocka_unit_test(nodes_beyond_the_limit_are_refused),
         cmocka_unit_test(topologies_are_equal_only_slot_by_slot),
+        cmocka_unit_test(topologies_that_differ_one_way_only_differ),
         cmocka_unit_test(higher_config_epoch_wins_slot_by_slot),
         cmocka_unit_test(settled_topology_takes_what_only_one_knows),
     };

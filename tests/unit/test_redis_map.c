@@ -1,0 +1,143 @@
+/* The map that threads share: when it is new, and who hears of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "redis/map.h"
+
+static const char *const seeds[] = {"127.0.0.1:1"};
+
+struct rig {
+    struct loop *loop;
+    struct redis *redis;
+    struct member member;
+    unsigned told;
+};
+
+static void
+on_map(void *ctx)
+{
+    struct rig *rig = ctx;
+
+    rig->told++;
+}
+
+static void
+rig_open(struct rig *rig)
+{
+    const struct redis_opts opts = {.seeds = seeds, .seeds_len = 1};
+
+    *rig = (struct rig){.loop = loop_new()};
+    rig->redis = redis_new(&opts, NULL, NULL);
+    rig->member.mailbox = mailbox_new(rig->loop, on_map, rig);
+    redis_join(rig->redis, &rig->member);
+}
+
+static void
+rig_close(struct rig *rig)
+{
+    redis_leave(rig->redis, &rig->member);
+    mailbox_close(&rig->member.mailbox);
+    redis_free(&rig->redis);
+    loop_free(&rig->loop);
+}
+
+/* Publishes `slots` slots of one node; was the map a new one? */
+static bool
+publish(struct rig *rig, const char *id, const char *host, uint16_t port,
+    unsigned slots)
+{
+    struct topology *topology = topology_new();
+    bool changed;
+    uint16_t index;
+
+    assert_int_equal(topology_add_node(topology, slice_of_str(id),
+                         slice_of_str(host), port, &index),
+        RC_OK);
+    topology_give(topology, 0, slots - 1, index);
+    assert_int_equal(redis_publish(rig->redis, topology, &changed), RC_OK);
+    topology_free(&topology);
+    loop_turn(rig->loop, 0);
+    return changed;
+}
+
+static void
+whatever_differs_makes_a_new_map_and_is_told(void **state)
+{
+    struct redis_status status;
+    struct rig rig;
+
+    (void)state;
+    rig_open(&rig);
+    assert_true(publish(&rig, "id", "h", 1, 9));
+    assert_int_equal(rig.told, 1);
+    assert_false(publish(&rig, "id", "h", 1, 9));
+    assert_int_equal(rig.told, 1);
+    assert_true(publish(&rig, "id", "h", 1, 8));
+    assert_true(publish(&rig, "id", "h", 2, 8));
+    assert_true(publish(&rig, "id", "i", 2, 8));
+    assert_true(publish(&rig, "ie", "i", 2, 8));
+    assert_int_equal(rig.told, 5);
+    redis_status(rig.redis, &status);
+    assert_int_equal(status.map_version, 5);
+    assert_int_equal(status.slots_known, 8);
+    assert_int_equal(status.nodes_len, 1);
+    assert_string_equal(status.nodes[0].id, "ie");
+    assert_string_equal(status.nodes[0].address, "i:2");
+    assert_int_equal(status.nodes[0].slots, 8);
+    assert_false(status.is_up); /* nobody has heard of it */
+    rig_close(&rig);
+}
+
+static void
+same_map_is_told_once_to_who_has_patched_it(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_open(&rig);
+    assert_true(publish(&rig, "id", "h", 1, 9));
+    atomic_store(&rig.redis->is_patched, true);
+    assert_false(publish(&rig, "id", "h", 1, 9));
+    assert_int_equal(rig.told, 2);
+    assert_false(publish(&rig, "id", "h", 1, 9));
+    assert_int_equal(rig.told, 2);
+    rig_close(&rig);
+}
+
+static void
+map_in_use_outlives_its_successor(void **state)
+{
+    struct rig rig;
+    struct map *map;
+    struct node *node;
+
+    (void)state;
+    rig_open(&rig);
+    assert_true(publish(&rig, "id", "h", 1, 9));
+    map = redis_map_take(rig.redis);
+    assert_true(publish(&rig, "id", "i", 1, 9));
+    assert_string_equal(map->nodes[0].node->host, "h");
+    node = redis_node_take(rig.redis, SLICE("h"), 1);
+    assert_ptr_equal(node, map->nodes[0].node);
+    redis_map_unref(rig.redis, &map);
+    assert_null(map);
+    assert_string_equal(node->host, "h");
+    redis_node_unref(rig.redis, &node);
+    rig_close(&rig);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whatever_differs_makes_a_new_map_and_is_told),
+        cmocka_unit_test(same_map_is_told_once_to_who_has_patched_it),
+        cmocka_unit_test(map_in_use_outlives_its_successor),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
