@@ -73,6 +73,22 @@ class Head(CachingTest):
         self.get(target, {"Cookie": "u=1"}, method="HEAD")
         self.assertEqual(self.value(target), old)
 
+    def test_nor_is_what_is_for_everybody_deleted_for_it(self):
+        target = self.target()
+        shared = "public, max-age=9"
+        self.fill(target, cache_control(shared), ("Age", "9"), TAG)
+        old = self.value(target)
+        invalidations = self.daemon.metric("nearside_invalidations_total")
+        for said in ("max-age=60", "max-age=9", "no-cache"):
+            for name in ("Cookie", "Authorization", "X-Api-Key"):
+                with self.subTest(said=said, name=name):
+                    self.says(cache_control(said), TAG)
+                    got = self.get(target, {name: "u=1"}, method="HEAD")
+                    self.assertIn("fwd=stale", got.cache_status)
+                    self.assertEqual(self.daemon.metric(
+                        "nearside_invalidations_total"), invalidations)
+                    self.assertEqual(self.value(target), old)
+
     def test_its_own_variant_alone_is_renewed(self):
         target = self.target()
         self.says(*STALE, TAG, ("Vary", "X-Foo"))

@@ -14,13 +14,26 @@ from lib.scripted import Steps, together
 OLD = http_date(1_000_000_000)
 
 
-class Validation(CachingTest):
-    routes = 'route "/c/*" { ttl = 0  keep = 10m }\n'
+class Bytes:
+    """An answer byte by byte, after which the connection stays open."""
 
-    def validate(self, target, *fields, **more):
+    def __init__(self, data):
+        self.data = data
+
+    def send(self, connection, request, n):
+        del request, n
+        connection.send(self.data)
+        return True
+
+
+class Validation(CachingTest):
+    routes = ('route "/c/*" { ttl = 0  keep = 10m }\n'
+              'route "/given/*" { ttl = 60s  keep = 10m }\n')
+
+    def validate(self, target, *fields, request=None, **more):
         """Asks when the origin says that; the answer."""
         self.says(*fields, **more)
-        return self.get(target)
+        return self.get(target, request)
 
     def test_all_stored_validators_are_sent(self):
         target = self.target()
@@ -106,6 +119,28 @@ class Validation(CachingTest):
                 wait_until(lambda t=target: "; hit" in
                            self.get(t).cache_status, what="it is renewed")
 
+    def test_an_answer_with_bytes_behind_it_is_not_stored(self):
+        """They may be a smuggled answer's: whatever came so may not have
+        been meant for this request. It is delivered, and that is all."""
+        renews = self.target()
+        first = self.fill(renews, *STALE, ("ETag", '"v1"'))
+        for target, head in (
+                (renews, b"304 Same\r\nETag: \"v1\""),
+                (self.target(), b"200 OK\r\nContent-Length: 0"),
+                (self.target(), b"204 No")):
+            with self.subTest(head=head):
+                self.says(lambda request, n, h=head: Bytes(
+                    b"HTTP/1.1 " + h + b"\r\nCache-Control: max-age=60"
+                    b"\r\n\r\nHTTP/1.1 200 OK\r\n"))
+                old = self.value(target)
+                self.assertNotIn("; hit", self.get(target).cache_status)
+                # Nobody is to wait for a fetch that is over.
+                wait_until(lambda t=target: not self.redis(
+                    "KEYS", f"ns:l:*{t}}}"), 2, "the lease is given back")
+                self.assertEqual(self.value(target), old)
+        self.says(FRESH, ("ETag", '"v1"'), status="304 Same")
+        self.assertEqual(self.get(renews).body, first.body)
+
     def test_a_304_without_freshness_leaves_it_stale(self):
         target = self.target()
         first = self.fill(target, cache_control("max-age=0"),
@@ -115,6 +150,25 @@ class Validation(CachingTest):
             self.assertIn("fwd=stale; fwd-status=304", got.cache_status)
             self.assertEqual(got.body, first.body)
             self.assert_asked(target, times)
+
+    def test_the_lifetime_of_a_route_is_not_for_answers_to_credentials(self):
+        """One that may be shared, and states none, is kept to be asked about,
+        also when the answer to that brings no lifetime either."""
+        public = (cache_control("public"), ("ETag", '"v1"'))
+        target = self.target("/given")
+        self.fill(target, *public)
+        self.assert_hit(self.get(target))
+        for name in ("Cookie", "Authorization", "X-Api-Key"):
+            with self.subTest(name=name):
+                target = self.target("/given")
+                first = self.fill(target, *public, request={name: "a=1"})
+                got = self.validate(target, *public, status="304 Same",
+                                    request={name: "a=1"})
+                self.assertIn("fwd-status=304", got.cache_status)
+                self.assertEqual(got.body, first.body)
+                got = self.validate(target, *public, status="304 Same")
+                self.assertIn("fwd-status=304", got.cache_status)
+                self.assert_asked(target, 3)
 
     def test_no_cache_is_validated_at_each_use(self):
         target = self.target()

@@ -161,6 +161,23 @@ class Vary(CachingTest):
             self.miss(target, {"X-Foo": "1"})
         self.assertLessEqual(len(self.keys(target)), 4)
 
+    def test_variants_that_are_not_stored_leave_nothing_behind(self):
+        """That one is not storable is remembered for 5 s, but not of each
+        variant that a client may think of."""
+        self.vary("X-Foo")
+        target = self.target()
+        self.first(target, {"X-Foo": "0"})
+        before = self.keys(target)
+        stores = self.daemon.metric("nearside_stores_total")
+        self.vary("X-Foo", more=(cache_control("no-store"),))
+        for i in range(1, 9):
+            self.get(target, {"X-Foo": str(i)})
+        self.vary("X-Foo")
+        self.miss(target, {"X-Foo": "9"})
+        self.assertEqual(self.daemon.metric("nearside_stores_total"),
+                         stores + 1)
+        self.assertLessEqual(len(self.keys(target)), len(before) + 2)
+
     def test_all_of_a_target_lie_in_one_slot_and_expire(self):
         self.vary("X-Foo")
         target = self.target()

@@ -692,9 +692,15 @@ class Races(FlowTest):
                 self.value = b"new"
             elif n == 0:
                 self.steps.go("came")
+                if request.target == "/kept/half":
+                    connection.send(b"HTTP/1.1 200 OK\r\nX-N: 0\r\n"
+                                    b"Content-Length: 3\r\n\r\n")
+                    self.steps.wait("read")
+                    connection.send(value)
+                    return True
                 self.steps.wait("read")
-            return answer(connection, value,
-                          [("Cache-Control", "max-age=60")])
+            return answer(connection, value, [
+                ("Cache-Control", "max-age=60"), ("X-N", n)])
 
         self.origin = self.use(ScriptedOrigin(script))
 
@@ -739,6 +745,31 @@ class Races(FlowTest):
             self.steps.go("read")
             self.assertEqual(client.read_response().body, b"old")
         self.assertEqual(daemon.get("/kept/1").body, b"new")
+
+    def test_nobody_joins_a_fetch_whose_lease_another_daemon_ended(self):
+        """A daemon looks at its lease twice a second. Once it has seen that
+        the lease is gone, the fetch is for those alone who have joined."""
+        reader, writer = self.start(), self.start()
+
+        def asks_anew():
+            late = self.use(reader.connect())
+            late.request("GET", self.held)
+            return (late.has_bytes(0.2)
+                    and late.read_head().fields["X-N"] != "0")
+
+        for self.held in ("/kept/1", "/kept/half"):
+            with self.subTest(target=self.held):
+                self.steps = Steps()
+                self.origin.requests.clear()
+                self.value = b"old"
+                with reader.connect() as client:
+                    client.request("GET", self.held)
+                    self.steps.wait("came")
+                    writer.get(self.held, method="PUT", body=b"new")
+                    wait_until(asks_anew, what="one who comes asks anew")
+                    self.steps.go("read")
+                    self.assertEqual(client.read_response().body, b"old")
+                self.assertEqual(reader.get(self.held).body, b"new")
 
 
 class BrokenValues(Cache):

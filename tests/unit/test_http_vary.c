@@ -240,6 +240,10 @@ accept_encoding_is_what_of_br_and_gzip_is_welcome(void **state)
         {"gzip ; Q=1.", "gzip"},
         {"gzip, gzip;q=0", "identity"},
         {"identity;q=1, gzip;q=0.5", "identity"},
+        {"gzip, identity", "gzip"},
+        {"identity, br, gzip", "br, gzip"},
+        {"gzip;q=0.5, identity;q=0.5", "gzip"},
+        {"gzip;q=0.500, identity;q=0.501", "identity"},
         {"identity;q=0.5, gzip;q=0.6, br;q=0.4", "gzip"},
         {"identity;q=0.5, gzip;q=1.0, *;q=0", "gzip"},
         /* Without identity, or malformed: as it stands. */
