@@ -87,11 +87,16 @@ on_retry(void *ctx)
     invalidation_send(OBJ_OF(struct invalidation, ctx, INVALIDATION_MAGIC));
 }
 
+/* By the new owner too, to whom ASK leads each try again: the client gives up
+   at an ASK then, after as many redirections as it follows. */
 static bool
 is_refused_for_now(const struct redis_reply *reply)
 {
+    struct slice text = slice_of(reply->str, reply->len);
+
     return reply->type == REDIS_ERROR &&
-           slice_starts(slice_of(reply->str, reply->len), SLICE("TRYAGAIN"));
+           (slice_starts(text, SLICE("TRYAGAIN")) ||
+               slice_starts(text, SLICE("ASK ")));
 }
 
 /* True: a DEL was executed or refused such that the next can go at once. */

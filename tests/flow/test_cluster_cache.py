@@ -351,6 +351,10 @@ class Migration(OnACluster):
             self.cluster.move_slot(slot, to)
         self.cluster.wait_ok()
 
+    @staticmethod
+    def keys_in(slot, node):
+        return node("CLUSTER", "GETKEYSINSLOT", slot, 10)
+
     def asks(self, daemon):
         return daemon.metric("nearside_redis_error_replies_total", cause="ask")
 
@@ -414,6 +418,33 @@ class Migration(OnACluster):
         for daemon in (b, a):
             self.assertEqual(daemon.get("/products/44").body,
                              product(44, "Moved"))
+
+    def test_a_fetch_whose_lease_alone_has_moved_stores_nothing_old(self):
+        """The write cannot delete entry and lease together: neither owner has
+        both. The lease must go all the same, or the fetch would store what
+        was before, as soon as the slot has moved."""
+        a, b = self.daemon("a"), self.daemon("b")
+        slot = slot_of(key_of("/products/45"))
+        lease = lease_of("/products/45").encode()
+        owner, other = self.two_primaries("/products/45")
+        self.origin.control(hold="GET")
+        with a.connect() as client:
+            client.request("GET", "/products/45")
+            wait_until(lambda: self.origin.stats()["held"] == 1,
+                       what="the origin holds what was before")
+            self.cluster.migration_start(slot, other)
+            self.addCleanup(self.migrate_back, slot, owner)
+            self.assertEqual(
+                self.cluster.migration_move_keys(slot, owner, other), 1)
+            self.assertEqual(self.keys_in(slot, other), [lease])
+            self.put(b, 45, "Newer")
+            self.assertEqual(self.keys_in(slot, other), [])
+            self.cluster.migration_end(slot, other)
+            self.origin.control(hold="")
+            self.assertEqual(client.read_response().body, product(45))
+        a.stop()  # what it still does in Redis is done then
+        self.assertEqual(self.keys_in(slot, other), [])
+        self.assertEqual(b.get("/products/45").body, product(45, "Newer"))
 
     def test_a_reshard_under_load_costs_no_request_and_no_wrong_byte(self):
         fleet = [self.daemon(f"fleet-{i}") for i in range(2)]
