@@ -255,6 +255,53 @@ class Collapse(FlowTest):
         self.assertIn("; hit", got.cache_status)
         self.assertEqual(digest(got.body), digest(whole))
 
+    def test_a_fill_whose_readers_left_while_it_waited_for_them_goes_on(self):
+        """The origin had stopped, a window ahead of the fastest of them."""
+        piece = pattern(65521)
+        body = piece * 96  # more than sockets and window hold
+        sent = []
+
+        def script(connection, request, n):
+            connection.send(b"HTTP/1.1 200 OK\r\n"
+                            b"Transfer-Encoding: chunked\r\n\r\n")
+            for _ in range(96):
+                connection.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+                sent.append(n)
+            connection.send(b"0\r\n\r\n")
+            return True
+
+        for workers in (1, 2):
+            with self.subTest(workers=workers):
+                sent.clear()
+                self.start(script, workers=workers)
+                readers = []
+                for _ in range(3):
+                    reader = self.use(self.daemon.connect(
+                        receive_buffer=4096))
+                    reader.request("GET", "/kept/1")
+                    reader.read_head()
+                    readers.append(reader)
+                self.wait_still(sent)
+                self.assertLess(len(sent), 96)
+                for reader in readers:
+                    reader.reset()
+                wait_until(lambda: self.redis("KEYS", "ns:e:*"),
+                           what="it is stored")
+                got = self.daemon.get("/kept/1")
+                self.assertIn("; hit", got.cache_status)
+                self.assertEqual(digest(got.body), digest(body))
+                self.assertEqual(len(self.origin.requests), 1)
+
+    @staticmethod
+    def wait_still(growing):
+        seen = []
+
+        def is_still():
+            seen.append(len(growing))
+            return len(seen) > 10 and len(set(seen[-10:])) == 1
+
+        wait_until(is_still, what="nothing more comes")
+
     def test_a_body_that_is_cut_is_cut_for_all_of_its_readers(self):
         def script(connection, request, n):
             if n > 0:

@@ -125,7 +125,10 @@ class OwnAnswers(Limits):
     def test_what_we_refuse_says_so_in_proxy_status(self):
         """RFC 9209: the client's mistake, or an answer that needed no
         origin; Cache-Status is not for these (RFC 9211 2)."""
-        self.start("", routes='route "/c/*" { ttl = 60s }')
+        self.start("body_max = 10B  head_max = 1MB  field_max = 1MB",
+                   routes='route "/c/*" { ttl = 60s }\n'
+                   'route "/m/*" { methods = { "GET" } }',
+                   more='hosts = { "a" }')
         for head, status, error in (
                 (b"GET / HTTP/1.1\r\n\r\n", 400, "http_request_error"),
                 (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -134,7 +137,16 @@ class OwnAnswers(Limits):
                  "http_request_error"),
                 (b"GET /c/x HTTP/1.1\r\nHost: a\r\n"
                  b"Cache-Control: only-if-cached\r\n\r\n", 504,
-                 "proxy_internal_response")):
+                 "proxy_internal_response"),
+                (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11"
+                 b"\r\n\r\n", 413, "http_request_error"),
+                (b"PUT /m/x HTTP/1.1\r\nHost: a\r\n\r\n", 405,
+                 "proxy_internal_response"),
+                (b"GET / HTTP/1.1\r\nHost: b\r\n\r\n", 421,
+                 "proxy_internal_response"),
+                # A request has 512 KB for all that is made of its head.
+                (b"GET / HTTP/1.1\r\nHost: a\r\nA: " + b"a" * 600_000
+                 + b"\r\n\r\n", 503, "proxy_internal_error")):
             with self.subTest(status=status), self.daemon.connect() as client:
                 client.send(head)
                 got = client.read_response()

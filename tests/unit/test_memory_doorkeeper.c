@@ -93,6 +93,41 @@ a_key_is_remembered_through_a_flood_and_forgotten_at_last(void **state)
     doorkeeper_free(&d);
 }
 
+/* Wherever in a filter's time a key came: it outlives that filter's end, and
+   the end of the next one it does not. */
+static void
+a_key_outlives_one_change_of_filters_and_not_two(void **state)
+{
+    enum {
+        STEP = 10000,
+        STEPS = 120,
+        KEPT = 20,      /* 200,000 others; a filter takes 262,144 */
+        FORGOTTEN = 60, /* 600,000 others are more than two filters' */
+    };
+    struct doorkeeper *d = doorkeeper_new(1);
+    unsigned remembered = 0;
+    unsigned kept_too_long = 0;
+
+    (void)state;
+    assert_true(asks(d, "first", 0, 1000));
+    for (unsigned i = 0; i < STEPS; i++) {
+        (void)asks(d, "early", i, 1000);
+        (void)asks(d, "late", i, 1000);
+        for (unsigned n = 0; n < STEP; n++) {
+            (void)asks(d, "x", i * STEP + n, 1000);
+        }
+        if (i >= KEPT) {
+            remembered += asks(d, "early", i - KEPT, 1000);
+        }
+        if (i >= FORGOTTEN) {
+            kept_too_long += asks(d, "late", i - FORGOTTEN, 1000);
+        }
+    }
+    assert_int_equal(remembered, STEPS - KEPT);
+    assert_in_range(kept_too_long, 0, 3); /* taken for others */
+    doorkeeper_free(&d);
+}
+
 static void
 no_limit_lets_all_pass(void **state)
 {
@@ -151,6 +186,7 @@ main(void)
         cmocka_unit_test(what_comes_again_does_not_use_up_the_limit),
         cmocka_unit_test(
             a_key_is_remembered_through_a_flood_and_forgotten_at_last),
+        cmocka_unit_test(a_key_outlives_one_change_of_filters_and_not_two),
         cmocka_unit_test(no_limit_lets_all_pass),
         cmocka_unit_test(the_limit_holds_for_all_threads_together),
     };
