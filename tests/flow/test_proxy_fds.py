@@ -50,44 +50,48 @@ class Files(FlowTest):
                          (count, FDS))
 
     def allow_no_more(self):
-        """Not one file more than are open, once none is about to go."""
-        fds = []
-
-        def is_still():
-            fds.append(self.daemon.process.fds())
-            return len(fds) > 3 and fds[-1] == fds[-2] == fds[-3]
-
-        wait_until(is_still, what="its files are always the same")
-        fds = fds[-1]
-        free = next(n for n in range(len(fds) + 1) if n not in fds)
-        self.allow(free)
+        """No new file, whichever closes: those that are open stay open, and
+        the lowest number that could become free is above this."""
+        self.allow(4)
+        self.assertGreater(len(self.daemon.process.fds()), 8)
 
     def assert_does_not_spin(self):
-        start, cpu = time.monotonic(), self.daemon.process.cpu_seconds()
-        time.sleep(0.5)  # the CPU time of a while is what is asserted
-        share = ((self.daemon.process.cpu_seconds() - cpu)
-                 / (time.monotonic() - start))
-        self.assertLess(share, 0.2)
+        self.daemon.process.assert_does_not_spin()
 
 
 class KeptBack(Files):
     """Clients never take the last files: origins and Redis need them."""
 
     def fill(self):
-        """Half-open heads until one is turned away; those that were not."""
-        held = []
-        for _ in range(FDS):
-            client = self.client()
-            try:
-                client.send(HALF)
-                if client.has_bytes(0.02):
-                    break
-            except OSError:
-                break
-            held.append(client)
+        """More half-open heads than there are files; those that got in. One
+        that was let in and not read at once may have gone for the next."""
+        before = self.daemon.metric("nearside_connections_total")
+        clients = [self.client(HALF) for _ in range(FDS)]
+
+        def turned_away():
+            return self.daemon.metric(HIT, limit="fds")
+
+        wait_until(lambda: turned_away() + self.daemon.metric(
+            "nearside_connections_total") >= before + FDS,
+            what="each got in or was turned away")
+        held = clients
+
+        def are_held():
+            nonlocal held
+            held = [client for client in held if self.is_held(client)]
+            return len(held) <= self.daemon.metric("nearside_connections")
+
+        wait_until(are_held, what="who was turned away has been told")
         self.assertLess(len(held), FDS - KEPT_BACK)
-        self.daemon.wait_metric(HIT, 1, limit="fds")
+        self.assertGreater(len(held), FDS / 4)
         return held
+
+    @staticmethod
+    def is_held(client):
+        try:
+            return not client.has_bytes(0.001) and not client.is_at_end
+        except OSError:
+            return False
 
     def test_the_last_ones_are_not_for_clients(self):
         self.start()
@@ -107,8 +111,8 @@ class KeptBack(Files):
         # Room again as soon as clients leave.
         for client in held[20:30]:
             client.close()
-        wait_until(lambda: self.daemon.get("/again").status == 200, 2,
-                   "there is room again")
+        wait_until(lambda: self.daemon.get("/again").status == 200,
+                   what="there is room again")
 
     def test_the_longest_idle_one_goes_first(self):
         self.start()
@@ -131,7 +135,8 @@ class Starved(Files):
         self.assertEqual(served.read_response().status, 200)
         served.send(HALF)  # else it would be shed, being idle
         wait_until(lambda: self.daemon.metric("nearside_connections") == 2,
-                   what="the metrics connection is gone")
+                   what="both are in")
+        start = time.monotonic()
         self.allow_no_more()
         waiting = [self.client(HALF + REST) for _ in range(5)]
         self.daemon.process.wait_log("accept_failed")
@@ -144,9 +149,10 @@ class Starved(Files):
             self.assertEqual(client.read_response().status, 200)
         self.steps.go("end")
         self.assertEqual(busy.read_response().status, 200)
-        self.assertGreaterEqual(self.daemon.metric(HIT, limit="fds"), 5)
-        # Some rests of 100 ms on two workers; a spin would say thousands.
-        self.assertLess(self.daemon.metric(HIT, limit="fds"), 60)
+        rests = self.daemon.metric(HIT, limit="fds")
+        self.assertGreaterEqual(rests, 1)
+        # Each of two workers may rest that often, for 100 ms each time.
+        self.assertLess(rests, 2 * (10 * (time.monotonic() - start) + 2))
 
     def test_no_file_for_an_origin_is_503(self):
         self.start()
@@ -185,7 +191,7 @@ class Starved(Files):
         wait_until(lambda: "; hit" not in ask_again(), what="a miss")
         self.assert_does_not_spin()
         for _ in range(20):
-            ask_again()
+            self.assertNotIn("; hit", ask_again())
         self.allow(FDS)
         wait_until(lambda: "; hit" in ask_again(), 15, "a hit again")
 

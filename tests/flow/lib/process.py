@@ -156,6 +156,15 @@ class Process:
             words = f.read().rsplit(")", 1)[1].split()
         return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
+    def assert_does_not_spin(self):
+        """With nothing to do it does next to nothing. Others on the machine
+        can only lessen its share of the time."""
+        start, cpu = time.monotonic(), self.cpu_seconds()
+        time.sleep(0.5)  # the CPU time of a while is what is asserted
+        share = (self.cpu_seconds() - cpu) / (time.monotonic() - start)
+        if share >= 0.2:
+            raise AssertionError(f"{self.name} is busy: {share:.0%}")
+
     def fds(self):
         """The numbers of its open files."""
         return sorted(map(int, os.listdir(f"/proc/{self.pid}/fd")))
