@@ -289,9 +289,15 @@ class Bodies(FlowTest):
                b"hello")
         two = (b"POST /b HTTP/1.1\r\nHost: test\r\n"
                b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n")
-        for cut in range(0, len(one + two), 7):
-            with self.daemon.connect() as client:
+        daemon = self.use(Nearside(conf(self.origin.url, workers=1)))
+        other = self.use(daemon.connect())
+        for cut in range(len(one + two) + 1):
+            with self.subTest(cut=cut), daemon.connect() as client:
                 client.send((one + two)[:cut])
+                # It accepts, and it reads, before it answers these.
+                for _ in range(2):
+                    other.request("OPTIONS", "*", {"Max-Forwards": "0"})
+                    self.assertEqual(other.read_response().status, 200)
                 client.send((one + two)[cut:])
                 self.assertEqual(client.read_response().body.decode(),
                                  f"POST /a {digest(b'hello')}")

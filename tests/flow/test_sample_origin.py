@@ -192,9 +192,21 @@ class TestPaths(FlowTest):
                             self.api.get("/header").body)
 
     def test_a_status_is_answered(self):
-        for status in (200, 204, 304, 404, 503):
-            self.assertEqual(
-                self.api.get(f"/status/{status}").status, status)
+        seen = set()
+        with Connection(self.api.port) as client:
+            for status in range(200, 600):
+                client.request("GET", f"/status/{status}")
+                answer = client.read_response()
+                self.assertEqual(answer.status, status)
+                if status in (204, 304):
+                    self.assertEqual(answer.body, b"")
+                else:
+                    seen.add(json.loads(answer.body)["answer"])
+            self.assertEqual(len(seen), 398)  # each its own
+            for what, status in (("100", 400), ("199", 400), ("600", 400),
+                                 ("", 404), ("20x", 404), ("-200", 404)):
+                client.request("GET", f"/status/{what}")
+                self.assertEqual(client.read_response().status, status)
 
     def test_sleep_takes_its_time(self):
         self.assertGreaterEqual(self.api.get("/sleep/200").seconds, 0.2)

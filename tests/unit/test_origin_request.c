@@ -1,6 +1,10 @@
 /* Requests with content, and responses that come before it was sent. */
 #include "test_origin_peer.h"
 
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+
 #include "nearside/http/chunk.h"
 
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -329,6 +333,43 @@ skip_head(int fd)
         recv(fd, head, (size_t)(end + 4 - head), 0), end + 4 - head);
 }
 
+/* The pool's end of the connection whose other end is fd. */
+static int
+own_end_of(int fd)
+{
+    struct sockaddr_in wanted;
+    struct sockaddr_in name;
+    socklen_t len = sizeof(wanted);
+
+    assert_int_equal(getpeername(fd, (struct sockaddr *)&wanted, &len), 0);
+    for (int own = 3; own < 256; own++) {
+        len = sizeof(name);
+        if (getsockname(own, (struct sockaddr *)&name, &len) == 0 &&
+            name.sin_family == AF_INET && name.sin_port == wanted.sin_port) {
+            return own;
+        }
+    }
+    fail_msg("no socket has port %u", ntohs(wanted.sin_port));
+    return -1;
+}
+
+static bool
+takes_more(int fd)
+{
+    struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+
+    return poll(&pfd, 1, 0) > 0;
+}
+
+static uint64_t
+queue_len(int fd, unsigned long which)
+{
+    int n = 0;
+
+    assert_int_equal(ioctl(fd, which, &n), 0);
+    return (uint64_t)n;
+}
+
 static void
 large_upload_waits_for_its_origin_and_arrives_whole(void **state)
 {
@@ -336,7 +377,9 @@ large_upload_waits_for_its_origin_and_arrives_whole(void **state)
     struct got got;
     struct upload up = {.total = LARGE};
     uint64_t stalled_at;
+    uint64_t in_kernel;
     int fd;
+    int own;
 
     (void)state;
     setup(&rig, &got, request_post(FRAMING_LENGTH, LARGE));
@@ -346,11 +389,17 @@ large_upload_waits_for_its_origin_and_arrives_whole(void **state)
     /* Not connected yet: 64 KiB wait at most. */
     assert_true(up.sent > 60000 && up.sent <= 65536);
     fd = peer_accept(&rig);
-    rig_turns(&rig, 200);
+    own = own_end_of(fd);
+    rig_until(&rig, got.drains > 0 && !takes_more(own));
+    /* What the kernel does not hold, it has not been given: the same at most.
+       What has come and is not acknowledged is in both of its queues. */
+    in_kernel = queue_len(fd, FIONREAD) + queue_len(own, SIOCOUTQ);
+    assert_true(up.sent <= in_kernel + 65536);
     stalled_at = up.sent;
     assert_true(stalled_at < LARGE);
-    rig_turns(&rig, 50);
+    rig_turns(&rig, 50); /* which change nothing */
     assert_int_equal(up.sent, stalled_at);
+    assert_false(takes_more(own));
     skip_head(fd);
     upload_read(&rig, fd, &up);
     assert_int_equal(up.received, LARGE);
