@@ -225,6 +225,37 @@ class Bodies(Limits):
         self.assertEqual(got.status, 200)
         self.assertIn(b'"bytes":12000000', got.body)
 
+    def test_body_min_rate_counts_again_when_the_origin_has_read(self):
+        """Once it had kept the client waiting, no rate was too low."""
+        steps = Steps()
+        self.addCleanup(steps.go, "read")
+        read = []
+
+        def script(connection, request, n):
+            steps.wait("read")
+            try:
+                read.extend(connection.request_pieces(request))
+            except (WireError, OSError):
+                pass  # the daemon gives up
+            return False
+
+        origin = self.use(ScriptedOrigin(script, with_body=False))
+        self.daemon = self.use(Nearside(conf(
+            origin.url, limits="body_max = 0  body_min_rate = 30MB"
+            "  body_min_rate_after = 1500ms")))
+        client = self.upload(b"", b"Content-Length: 100000000")
+        client.sock.settimeout(0.3)  # as long as nothing is taken
+        sent = 0
+        with self.assertRaises(socket.timeout):
+            while True:
+                sent += client.sock.send(bytes(65536))
+        steps.go("read")
+        wait_until(lambda: sum(map(len, read)) == sent,
+                   what="all that was sent has come to the origin")
+        client.sock.settimeout(10)
+        self.assertEqual(client.read_response().status, 408)
+        self.assert_counted("body_min_rate")
+
     def test_body_max_with_a_length_is_refused_at_once(self):
         self.start("body_max = 1KB")
         self.assertEqual(self.daemon.get("/x", method="POST",
