@@ -228,7 +228,7 @@ class Validation(CachingTest):
         def ask(i):
             if i == 0:
                 self.wait_asked(target, 2)
-                time.sleep(0.1)  # for the others to have come; not needed
+                self.daemon.wait_metric("nearside_connections", 8)
                 steps.go("end")
                 return None
             return self.get(target)

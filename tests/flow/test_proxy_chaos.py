@@ -60,6 +60,7 @@ class Origin:
         is_chunked = self.rng.random() < 0.3
         head = b"HTTP/1.1 200 OK\r\n"
         if fault in ("reset", "silent"):
+            # Past first_byte_timeout; a stall is past between_bytes_timeout.
             time.sleep(1 if fault == "silent" else 0)
             connection.reset()
             return False
@@ -98,7 +99,7 @@ class Origin:
                 time.sleep(1 if fault == "stall" else 0)
                 return
             if fault == "slow":
-                time.sleep(0.01)
+                time.sleep(0.01)  # a slow origin is one of the faults
         connection.send(end + (b"spare" if fault == "spare" else b""))
 
 
@@ -188,17 +189,17 @@ class Chaos(FlowTest):
         """Redis hangs, is emptied, dies and comes back."""
         rng = random.Random(5)
         while time.monotonic() < self.until - 1:
-            time.sleep(0.4)
+            time.sleep(0.4)  # all is well in between
             what = rng.choice(("pause", "flush", "kill"))
             if what == "pause":
                 self.redis.pause()
-                time.sleep(0.3)
+                time.sleep(0.3)  # beyond command_timeout
                 self.redis.resume()
             elif what == "flush":
                 self.redis("FLUSHALL")
             else:
                 self.redis.kill()
-                time.sleep(0.2)
+                time.sleep(0.2)  # requests without Redis are what is tested
                 self.redis.start()
 
     def test_never_a_wrong_byte_and_nothing_is_left(self):

@@ -154,7 +154,7 @@ class Drain(FlowTest):
             daemon.get("/a", method="PUT", body=b"x").status, 200)
         daemon.signal(signal.SIGTERM)
         wait_until(lambda: self.is_refused(daemon), what="it drains")
-        time.sleep(0.3)
+        time.sleep(0.3)  # what it would have ended in, if it did not wait
         self.assertTrue(daemon.process.is_running())
         redis.resume()
         self.assertEqual(daemon.process.wait(10), 0)

@@ -500,7 +500,7 @@ class SlowReaders(FlowTest):
         with self.assertRaises(OSError):
             while time.monotonic() < start + 5:
                 client.send(b"x" * 100)
-                time.sleep(0.02)
+                time.sleep(0.02)  # the pace of the content
         self.assertEqual(self.daemon.metric(HIT, limit="send_timeout"), 1)
 
     def test_a_reader_slower_than_the_pipe_is_not_cut(self):
@@ -511,7 +511,7 @@ class SlowReaders(FlowTest):
         left = int(got.fields["Content-Length"])
         while left > 0:
             left -= len(client.read_some(20000))
-            time.sleep(0.005)
+            time.sleep(0.005)  # a slow reader is what is tested
         self.assertEqual(self.daemon.metric(HIT, limit="send_timeout"), 0)
 
     def test_send_total_ends_what_trickles(self):
@@ -524,7 +524,7 @@ class SlowReaders(FlowTest):
             while time.monotonic() < end:
                 if not client.read_some(200000):
                     raise WireError("closed")
-                time.sleep(0.01)
+                time.sleep(0.01)  # a slow reader is what is tested
         self.assertEqual(self.daemon.metric(HIT, limit="send_total"), 1)
 
     def test_send_total_does_not_count_how_long_the_origin_takes(self):
@@ -626,7 +626,7 @@ class Origins(FlowTest):
             connection.send(head + b"\r\n")
             for _ in range(100):
                 connection.send(b"x")
-                time.sleep(0.05)
+                time.sleep(0.05)  # the pace at which it trickles
         elif request.target == "/long":
             connection.send(head + b"A: " + b"a" * 2000 + b"\r\n\r\n")
         else:

@@ -71,7 +71,7 @@ class Faults(FlowTest):
             connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
             while True:
                 connection.send(b"x")
-                time.sleep(0.02)
+                time.sleep(0.02)  # the pace at which it trickles
 
         daemon = self.start(script, "total_timeout = 300ms")
         start = time.monotonic()
@@ -104,7 +104,7 @@ class Faults(FlowTest):
             connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
             for byte in b"hello!":
                 connection.send(bytes([byte]))
-                time.sleep(0.1)
+                time.sleep(0.1)  # the pauses are what is tested
             return True
 
         daemon = self.start(script, "between_bytes_timeout = 400ms")
