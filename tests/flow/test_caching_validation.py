@@ -402,6 +402,24 @@ class WhileRevalidate(CachingTest):
         self.assert_hit(self.get(target))
         self.assert_asked(target, 2)
 
+    def leases_asked(self):
+        stats = self.redis.info("commandstats")["cmdstat_set"]
+        return int(stats.split("calls=")[1].split(",")[0])
+
+    def test_who_comes_meanwhile_is_answered_by_the_same_refresh(self):
+        """It knows what is stored: nobody looks, or takes a lease, anew."""
+        target = self.target()
+        first = self.fill(target, *self.stale)
+        self.says_slowly(Said(FRESH, ("ETag", '"v2"')))
+        self.get(target)
+        self.wait_asked(target, 2)
+        before = self.leases_asked()
+        for _ in range(10):
+            got = self.get(target)
+            self.assertIn("detail=stale-while-revalidate", got.cache_status)
+            self.assertEqual(got.body, first.body)
+        self.assertEqual(self.leases_asked(), before)
+
     def test_a_range_has_it_renewed_too(self):
         target = self.target()
         first = self.fill(target, *self.stale)
