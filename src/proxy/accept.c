@@ -80,11 +80,12 @@ front_connections(const struct front *front)
 }
 
 void
-front_release(struct front *front, const struct address *peer)
+front_release(struct front_worker *f, const struct address *peer)
 {
-    MUST_OBJ(front, FRONT_MAGIC);
-    peers_put(front->peers, peer);
-    atomic_fetch_sub(&front->connections, 1);
+    MUST_OBJ(f, FRONT_WORKER_MAGIC);
+    peers_put(f->front->peers, peer);
+    atomic_fetch_sub(&f->front->connections, 1);
+    atomic_fetch_sub(&f->sessions_len, 1);
 }
 
 /* --- handing over ------------------------------------------------------ */
@@ -123,6 +124,8 @@ hand_over(struct front_worker *to, int fd, const struct address *peer)
     }
     h->fd = fd;
     h->peer = *peer;
+    /* Now, not when it arrives: the next one to choose has to know. */
+    atomic_fetch_add(&to->sessions_len, 1);
     h->next = atomic_load(&to->handoffs);
     while (!atomic_compare_exchange_weak(&to->handoffs, &h->next, h)) {
     }
@@ -258,6 +261,7 @@ on_accept(void *ctx, int own_fd, const struct address *peer)
     }
     to = least_loaded(f);
     if (to == f || !hand_over(to, own_fd, peer)) {
+        atomic_fetch_add(&f->sessions_len, 1);
         session_start(f, own_fd, peer);
     }
 }

@@ -26,7 +26,7 @@ struct front_worker {
     struct list acceptors;
     struct list idle;         /* sessions without a turn, longest idle first */
     struct list sessions;     /* all others */
-    atomic_uint sessions_len; /* of both */
+    atomic_uint sessions_len; /* of both, and those handed over to it */
     struct list turns;        /* given back, to be borrowed again */
     unsigned turns_len;
     struct head head; /* room to parse in; its request takes a copy */
@@ -38,8 +38,8 @@ struct front_worker {
     void *ctx;
 };
 
-/* One connection less, counted for its worker or not yet. */
-void front_release(struct front *front, const struct address *peer);
+/* One connection less, of those that are counted for the worker. */
+void front_release(struct front_worker *f, const struct address *peer);
 
 /* Tells whoever waits for it that no session is left. */
 void front_check_empty(struct front_worker *f);

@@ -322,7 +322,7 @@ session_start(struct front_worker *f, int own_fd, const struct address *peer)
         worker_count_limit(w, LIMIT_MEMORY);
         conn_close(&conn);
         free(s);
-        front_release(f->front, peer);
+        front_release(f, peer);
         return;
     }
     s->stream.ops = &session_stream_ops;
@@ -334,7 +334,6 @@ session_start(struct front_worker *f, int own_fd, const struct address *peer)
     loop_timer_init(&s->timer, w->loop, on_timer, s);
     list_init(&s->link);
     list_push_back(&f->idle, &s->link);
-    atomic_fetch_add(&f->sessions_len, 1);
     worker_count(w, COUNTER_CONNECTIONS);
     worker_count(w, COUNTER_CONNECTIONS_TOTAL);
     session_wants(s);
@@ -401,8 +400,7 @@ session_free(struct session *s)
     loop_task_cancel(&s->flush);
     loop_timer_cancel(&s->timer);
     list_remove(&s->link);
-    front_release(f->front, &peer);
-    atomic_fetch_sub(&f->sessions_len, 1);
+    front_release(f, &peer);
     worker_count_by(f->worker, COUNTER_CONNECTIONS, -1);
     s->magic = 0;
     free(s);

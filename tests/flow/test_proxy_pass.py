@@ -442,6 +442,18 @@ class Listeners(FlowTest):
         daemon.stop()
         self.assertFalse(os.path.exists(path))
 
+    def test_connections_are_spread_over_the_workers(self):
+        """Whoever accepts them. Each loop watches its own."""
+        for workers in (2, 3):
+            with self.subTest(workers=workers):
+                daemon = self.use(Nearside(conf(
+                    "http://127.0.0.1:1", workers=workers)))
+                for _ in range(10 * workers):
+                    self.use(daemon.connect())
+                daemon.wait_metric("nearside_connections", 10 * workers)
+                watched = sorted(daemon.process.watched())[-workers:]
+                self.assertGreaterEqual(watched[0], 8, watched)
+
     def test_many_clients_of_both_workers_get_their_own_answers(self):
         origin = self.use(EchoOrigin())
         daemon = self.use(Nearside(conf(origin.url)))

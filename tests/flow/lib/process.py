@@ -169,6 +169,17 @@ class Process:
         """The numbers of its open files."""
         return sorted(map(int, os.listdir(f"/proc/{self.pid}/fd")))
 
+    def watched(self):
+        """How many files each of its epoll instances watches."""
+        counts = []
+        for fd in self.fds():
+            try:
+                with open(f"/proc/{self.pid}/fdinfo/{fd}") as f:
+                    counts.append(f.read().count("tfd:"))
+            except FileNotFoundError:
+                pass  # it has been closed meanwhile
+        return counts
+
     def wait(self, timeout=10.0):
         return self.popen.wait(timeout)
 
