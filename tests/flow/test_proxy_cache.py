@@ -816,6 +816,21 @@ class BrokenValues(Cache):
                       b"HTTP/1.1 200 OK\r\n\r\nhello"):
             self.break_it(target, None, value)
 
+    def test_who_looks_for_himself_counts_it_too(self):
+        """And gets what the origin says; what is there stays."""
+        target = self.target()
+        self.redis("SET", self.key(target), b"hello", "PX", 60000)
+        for method, fields in (
+                ("HEAD", {}), ("GET", {"Range": "bytes=0-3"}),
+                ("HEAD", {"If-None-Match": '"a"'})):
+            with self.subTest(method=method, fields=fields):
+                before = self.daemon.metric("nearside_values_bad_total")
+                got = self.get(target, fields, method=method)
+                self.assertEqual(got.cache_status, "nearside; fwd=uri-miss")
+                self.assertEqual(self.daemon.metric(
+                    "nearside_values_bad_total"), before + 1)
+        self.assertEqual(self.redis("GET", self.key(target)), b"hello")
+
     def test_a_value_of_another_type_is_answered_by_the_origin(self):
         target = self.target()
         self.redis("LPUSH", self.key(target), "x")

@@ -174,6 +174,20 @@ class Drain(FlowTest):
         daemon.process.wait(10)
         self.assertIn("invalidation_lost", daemon.log())
 
+    @unittest.skipUnless(os.environ.get("NEARSIDE_LONG") == "1",
+                         "it takes more than a minute")
+    def test_what_is_given_up_after_a_minute_is_told_and_counted(self):
+        redis = self.use(RedisServer())
+        origin = self.use(ScriptedOrigin(lambda c, r, n: answer(c, b"a")))
+        daemon = self.use(Nearside(conf(
+            origin.url, 'route "/*" { ttl = 60s }', redis=redis)))
+        redis.kill()
+        daemon.get("/a", method="PUT", body=b"x")
+        daemon.wait_metric("nearside_invalidations_failed_total", 1, 90)
+        self.assertEqual(
+            daemon.metric("nearside_invalidations_failed_total"), 1)
+        daemon.wait_log("invalidation_lost")
+
     def test_sigint_does_not_wait_for_a_balancer(self):
         daemon = self.start("drain_delay = 20s")
         daemon.signal(signal.SIGINT)
