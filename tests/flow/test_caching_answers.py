@@ -83,6 +83,23 @@ class Conditions(CachingTest):
         for name in ("X-Big", "Content-Length", "Transfer-Encoding"):
             self.assertNotIn(name, got.fields)
 
+    def test_a_304_repeats_long_fields_whole(self):
+        fields = (("ETag", '"' + "e" * 2000 + '"'),
+                  ("Cache-Control", "max-age=60"),
+                  ("Cache-Control", "x-long=" + "c" * 2000),
+                  ("Content-Location", "/" + "l" * 2000), ("Vary", "X-Foo"),
+                  ("Expires", http_date(4_000_000_000)))
+        target = self.target()
+        self.says(*fields)
+        self.get(target)
+        wait_until(lambda: "; hit" in self.get(target).cache_status,
+                   what="it is stored")
+        got = self.get(target, {"If-None-Match": fields[0][1]})
+        self.assertEqual(got.status, 304)
+        for name in {name for name, _ in fields}:
+            self.assertEqual(got.fields.all(name),
+                             [v for n, v in fields if n == name])
+
     def test_what_the_origin_is_to_judge_is_passed_on(self):
         target = self.stored(("ETag", '"v1"'), ("Last-Modified", CHANGED))
         self.says(status="412 No")
