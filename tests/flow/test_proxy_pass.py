@@ -316,12 +316,15 @@ class Bodies(FlowTest):
 
 class Connections(Pass):
     def test_a_connection_stays_for_many_requests(self):
+        before = self.daemon.metric("nearside_connections_total")
         with self.daemon.connect() as client:
             for i in range(50):
                 client.request("GET", f"/k/{i}")
                 got = client.read_response()
                 self.assertEqual(got.body.decode(), f"GET /k/{i} {EMPTY}")
                 self.assertNotIn("Connection", got.fields)
+        self.assertEqual(self.daemon.metric("nearside_connections_total"),
+                         before + 1)
 
     def test_connection_close_is_obeyed(self):
         with self.daemon.connect() as client:
