@@ -1,21 +1,15 @@
 #!/usr/bin/env python3
 """A room includes lower floors only, never sideways, never upward; and a
-library is named only in the room that it belongs to."""
+library is named only in the room that it belongs to. The rooms of
+CMakeLists.txt are those of house.py, linked with lower floors only."""
 
 import os
 import re
 
+import house
 import tree
 
-FLOORS = {"base": 0, "http": 1, "memory": 1, "net": 2, "rules": 2, "origin": 3,
-          "redis": 3, "work": 3,
-          "proxy": 4, "app": 5}
-LIBRARIES = {"memory": ("xxhash.h", "zstd.h", "sha2.h"),
-             "net": ("event2/", "openssl/"),
-             "redis": ("hiredis/", "sha1.h"),
-             "app": ("confuse.h", "jansson.h")}
-# Rooms that touch no socket: bytes and `now` in, results out.
-PURE = ("http", "memory")
+FLOORS = house.FLOORS
 SOCKETS = ("sys/socket.h", "netinet/", "poll.h", "sys/epoll.h", "netdb.h",
            "sys/un.h")
 SYSTEM = re.compile(
@@ -28,47 +22,58 @@ SYSTEM = re.compile(
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 
 
-def room_of(path):
-    part = path.split(os.sep)
-    return part[1] if part[0] == "src" else part[2]
-
-
-def judge_own(path, room, target):
-    """What is wrong with #include "target", or None."""
-    if not target.startswith("nearside/"):
-        if path.startswith("include"):
-            return "a public header includes nothing private"
-        if "/" not in target:
-            target = f"{room}/{target}"
-        if not target.startswith(room + "/"):
-            return f"{room} looks into another room"
-        inside = os.path.join(tree.ROOT, "src", target)
-        return None if os.path.exists(inside) else f"not in src/{room}"
-    other = target.split("/")[1]
-    if other not in FLOORS:
-        return f"there is no room {other}"
+def judge_floor(room, other):
     if other == room or FLOORS[other] < FLOORS[room]:
         return None
     way = "sideways" if FLOORS[other] == FLOORS[room] else "upward"
     return f"{room} (floor {FLOORS[room]}) looks {way} at {other}"
 
 
+def judge_inside(path, room, target):
+    """What is wrong with an #include "target" of src, or None."""
+    if path.startswith("include"):
+        return "a public header includes nothing private"
+    if "/" not in target:
+        target = os.path.join(os.path.dirname(path), target)[len("src/"):]
+    other = house.room_of("src/" + target)
+    # A room in a room's folder has its doors in that folder.
+    is_nested = other is not None and house.FOLDERS[other].startswith(
+        house.FOLDERS[room] + "/")
+    if other != room and not is_nested:
+        return f"{room} looks into another room"
+    if not os.path.exists(os.path.join(tree.ROOT, "src", target)):
+        return f"there is no src/{target}"
+    return None
+
+
+def judge_own(path, room, target):
+    """What is wrong with #include "target", or None."""
+    if not target.startswith("nearside/"):
+        return judge_inside(path, room, target)
+    other = house.room_of("include/" + target)
+    if other is None:
+        return f"{target} lies in no room"
+    if not os.path.exists(os.path.join(tree.ROOT, "include", target)):
+        return f"there is no include/{target}"
+    return judge_floor(room, other)
+
+
 def judge_foreign(room, target):
     """What is wrong with #include <target>, or None."""
-    if target.startswith(LIBRARIES.get(room, ("/",))):
+    if target.startswith(house.LIBRARIES.get(room, ("/",))):
         return None
     if not SYSTEM.match(target):
         return f"not a library of {room}"
-    if room in PURE and target.startswith(SOCKETS):
+    if room in house.PURE and target.startswith(SOCKETS):
         return f"{room} is pure: it knows no sockets"
     return None
 
 
 def judge(path):
-    room = room_of(path)
+    room = house.room_of(path)
     text = tree.read(path)
-    if room not in FLOORS:
-        yield f"{path}: there is no room {room}"
+    if room is None:
+        yield f"{path} lies in no room of house.py"
         return
     for match in INCLUDE.finditer(text):
         if match[1] == '"':
@@ -80,10 +85,28 @@ def judge(path):
             yield f"{path}:{line}: {match[2]}: {wrong}"
 
 
+def judge_cmake():
+    """What is wrong with the rooms that CMake builds."""
+    rooms = house.cmake_rooms()
+    for room, uses in rooms.items():
+        if room not in FLOORS:
+            yield f"CMakeLists.txt: house.py has no room {room}"
+            continue
+        for other in sorted(uses):
+            wrong = (judge_floor(room, other) if other in FLOORS
+                     else f"house.py has no room {other}")
+            if wrong is not None:
+                yield f"CMakeLists.txt: room({room}): {wrong}"
+    for room in house.built():
+        if room not in rooms:
+            yield f"CMakeLists.txt builds no room {room}"
+
+
 def main():
-    paths = [p for p in tree.files("src", "include", ends=(".c", ".h", ".def"))
-             if len(p.split(os.sep)) > 2]
-    tree.finish([m for path in paths for m in judge(path)], len(paths))
+    paths = [path for path in tree.files("src", "include", ends=house.SOURCES)
+             if path.count(os.sep) > 1]
+    mistakes = [m for path in paths for m in judge(path)]
+    tree.finish([*mistakes, *judge_cmake()], len(paths))
 
 
 if __name__ == "__main__":
