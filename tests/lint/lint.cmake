@@ -20,7 +20,7 @@ if(NOT NEARSIDE_SANITIZE)
     lint_test(text)
     lint_test(format)
     lint_test(shell)
-    lint_test(headers ${CMAKE_C_COMPILER})
+    lint_test(headers ${CMAKE_C_COMPILER} ${werror})
 
     set(libraries "")
     get_property(rooms GLOBAL PROPERTY NEARSIDE_ROOMS)

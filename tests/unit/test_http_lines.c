@@ -19,7 +19,7 @@ lines_come_one_after_the_other(void **state)
     struct slice rest = SLICE(LINES);
     const char *const want[][2] = {
         {"a", "1"}, {"b-c", "2"}, {"empty", ""}, {"d", "x: y"}, {"a", "3"}};
-    struct slice name, value;
+    struct slice name = {NULL, 0}, value = {NULL, 0};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {

@@ -948,6 +948,8 @@ a_kept_body_is_held_whole(void **state)
         rig->feeder.memory_max - before, total, total + total / 10 + 65536);
 }
 
+/* Of one fill alone malloc might have all in store from what was freed before,
+   and count nothing; how much it stores differs between its versions. */
 static void
 a_small_body_of_stated_length_takes_little_memory(void **state)
 {
@@ -955,13 +957,21 @@ a_small_body_of_stated_length_takes_little_memory(void **state)
     const struct message message = {
         .status = 200, .has_length = true, .length = 200};
     const struct fill_opts opts = {.window = WINDOW, .held_max = HELD_MAX};
+    struct fill *fills[1000];
     size_t before = mallinfo2().uordblks;
+    size_t taken;
     char body[200] = {0};
 
-    rig->feeder.fill = fill_new(rig->own, &message, &opts);
-    assert_int_equal(
-        fill_append(rig->feeder.fill, slice_of(body, sizeof(body))), 200);
-    assert_in_range(mallinfo2().uordblks - before, 200, 1200);
+    for (size_t i = 0; i < ARRAY_LEN(fills); i++) {
+        fills[i] = fill_new(rig->own, &message, &opts);
+        assert_int_equal(
+            fill_append(fills[i], slice_of(body, sizeof(body))), 200);
+    }
+    taken = mallinfo2().uordblks - before;
+    for (size_t i = 0; i < ARRAY_LEN(fills); i++) {
+        fill_unref(&fills[i]);
+    }
+    assert_in_range(taken / ARRAY_LEN(fills), 200, 1200);
 }
 #endif
 
