@@ -1,15 +1,15 @@
 /*
  * A single-producer, single-consumer ring of records.
  *
- * Laws: `head` is written by the producer alone, `tail` by the consumer
- * alone; both only grow, and their difference is what the ring holds. The
- * ring never waits: what does not fit is dropped and counted.
+ * Laws: only the producer moves `written`, only the consumer moves `taken`;
+ * both only grow, and their difference is what the ring holds. The ring never
+ * waits: a line that does not fit is dropped and counted.
  *
- *     tail (consumer)              head (producer)
- *      v                            v
- *      | head line | head line | ...|      free      |
+ *     taken (consumer)                 written (producer)
+ *      v                                v
+ *      | record line | record line | ...|      free      |
  *
- * `head` is published in one total order with the writer's sleep flag
+ * `written` is published in one total order with the writer's sleep flag
  * (both seq_cst): either the producer sees the writer asleep and wakes it,
  * or the writer sees the record before it goes to sleep.
  */
@@ -39,12 +39,12 @@ struct log_ring {
     size_t line_max;
 
     /* The producer's line. */
-    alignas(CACHE_LINE) _Atomic uint64_t head;
-    uint64_t tail_seen; /* spares a look at the consumer's line */
+    alignas(CACHE_LINE) _Atomic uint64_t written;
+    uint64_t taken_seen; /* spares a look at the consumer's line */
     _Atomic uint64_t dropped;
 
     /* The consumer's line. */
-    alignas(CACHE_LINE) _Atomic uint64_t tail;
+    alignas(CACHE_LINE) _Atomic uint64_t taken;
 };
 
 static uint64_t
@@ -136,36 +136,36 @@ count_drop(struct log_ring *r)
 }
 
 bool
-log_ring_put(struct log_ring *ring, struct log_record head, struct slice line,
+log_ring_put(struct log_ring *ring, struct log_record record, struct slice line,
     bool *out_is_pressing)
 {
     uint64_t at;
     size_t need;
 
     MUST_OBJ(ring, RING_MAGIC);
-    at = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    at = atomic_load_explicit(&ring->written, memory_order_relaxed);
     line.len = line.len > ring->line_max ? ring->line_max : line.len;
-    need = sizeof(head) + line.len;
-    if (at + need - ring->tail_seen > ring->size / 2) {
-        ring->tail_seen =
-            atomic_load_explicit(&ring->tail, memory_order_acquire);
+    need = sizeof(record) + line.len;
+    if (at + need - ring->taken_seen > ring->size / 2) {
+        ring->taken_seen =
+            atomic_load_explicit(&ring->taken, memory_order_acquire);
     }
-    *out_is_pressing = at + need - ring->tail_seen > ring->size / 2;
-    if (at + need - ring->tail_seen > ring->size) {
+    *out_is_pressing = at + need - ring->taken_seen > ring->size / 2;
+    if (at + need - ring->taken_seen > ring->size) {
         count_drop(ring);
         return false;
     }
-    head.line_len = (uint32_t)line.len;
-    copy_in(ring, at, &head, sizeof(head));
+    record.line_len = (uint32_t)line.len;
+    copy_in(ring, at, &record, sizeof(record));
     if (line.len > 0) {
-        copy_in(ring, at + sizeof(head), line.ptr, line.len);
+        copy_in(ring, at + sizeof(record), line.ptr, line.len);
     }
-    atomic_store_explicit(&ring->head, at + need, memory_order_seq_cst);
+    atomic_store_explicit(&ring->written, at + need, memory_order_seq_cst);
     return true;
 }
 
 bool
-log_ring_take(struct log_ring *ring, struct log_record *out_head, char *line)
+log_ring_take(struct log_ring *ring, struct log_record *out_record, char *line)
 {
     uint64_t at;
 
@@ -173,21 +173,21 @@ log_ring_take(struct log_ring *ring, struct log_record *out_head, char *line)
     if (log_ring_is_empty(ring)) {
         return false;
     }
-    at = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-    copy_out(ring, at, out_head, sizeof(*out_head));
-    MUST(out_head->line_len <= LOG_LINE_MAX);
-    MUST(out_head->stream < LOG_STREAMS);
-    copy_out(ring, at + sizeof(*out_head), line, out_head->line_len);
-    atomic_store_explicit(&ring->tail,
-        at + sizeof(*out_head) + out_head->line_len, memory_order_release);
+    at = atomic_load_explicit(&ring->taken, memory_order_relaxed);
+    copy_out(ring, at, out_record, sizeof(*out_record));
+    MUST(out_record->line_len <= LOG_LINE_MAX);
+    MUST(out_record->stream < LOG_STREAMS);
+    copy_out(ring, at + sizeof(*out_record), line, out_record->line_len);
+    atomic_store_explicit(&ring->taken,
+        at + sizeof(*out_record) + out_record->line_len, memory_order_release);
     return true;
 }
 
 bool
 log_ring_is_empty(struct log_ring *ring)
 {
-    return atomic_load_explicit(&ring->head, memory_order_seq_cst) ==
-           atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    return atomic_load_explicit(&ring->written, memory_order_seq_cst) ==
+           atomic_load_explicit(&ring->taken, memory_order_relaxed);
 }
 
 uint64_t

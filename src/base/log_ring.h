@@ -1,6 +1,7 @@
 /*
  * The way from a thread to the log writer: a ring of bytes with one
- * producer and one consumer, holding records of a head and a line.
+ * producer and one consumer, whose records say what a line is, and then the
+ * line.
  */
 #ifndef NEARSIDE_BASE_LOG_RING_H
 #define NEARSIDE_BASE_LOG_RING_H
@@ -41,7 +42,7 @@ struct log_ring **log_ring_next(struct log_ring *ring);
  * no room, the line is counted as dropped. *out_is_pressing: the ring has
  * just become more than half full.
  */
-bool log_ring_put(struct log_ring *ring, struct log_record head,
+bool log_ring_put(struct log_ring *ring, struct log_record record,
     struct slice line, bool *out_is_pressing);
 
 /*
@@ -49,7 +50,7 @@ bool log_ring_put(struct log_ring *ring, struct log_record head,
  * False: nothing there.
  */
 bool log_ring_take(
-    struct log_ring *ring, struct log_record *out_head, char *line);
+    struct log_ring *ring, struct log_record *out_record, char *line);
 
 bool log_ring_is_empty(struct log_ring *ring);
 uint64_t log_ring_dropped(const struct log_ring *ring);

@@ -268,7 +268,7 @@ copy_line(char *to, struct slice line)
 }
 
 static void
-syslog_head(char *out, size_t cap, enum log_level level)
+syslog_start(char *out, size_t cap, enum log_level level)
 {
     static const int severities[] = {
         [LOG_LEVEL_ERROR] = LOG_ERR,
@@ -333,7 +333,7 @@ syslog_line(struct log_sink *s, enum log_level level, struct slice line)
     char text[SYSLOG_TEXT_MAX + 1];
     size_t len;
 
-    syslog_head(text, sizeof(text), level);
+    syslog_start(text, sizeof(text), level);
     len = strlen(text);
     if (line.len > SYSLOG_TEXT_MAX - len) {
         line.len = SYSLOG_TEXT_MAX - len;

@@ -315,7 +315,7 @@ render_help(const struct metric *m, struct buf *out)
 }
 
 static enum rc
-render_head(const struct metric *m, struct buf *out)
+render_name(const struct metric *m, struct buf *out)
 {
     static const char *const kinds[] = {
         [METRIC_COUNTER] = "counter",
@@ -391,7 +391,7 @@ metric_render(struct metric_registry *registry, struct buf *out)
         const struct metric *m = &registry->metrics[i];
 
         if (name == NULL || strcmp(name, m->name) != 0) {
-            rc = render_head(m, out);
+            rc = render_name(m, out);
             name = m->name;
         }
         if (rc == RC_OK) {

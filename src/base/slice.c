@@ -37,7 +37,7 @@ slice_find(struct slice s, char c)
 }
 
 bool
-slice_split(struct slice *rest, char sep, struct slice *out_head)
+slice_split(struct slice *rest, char sep, struct slice *out_first)
 {
     ptrdiff_t at;
 
@@ -46,11 +46,11 @@ slice_split(struct slice *rest, char sep, struct slice *out_head)
     }
     at = slice_find(*rest, sep);
     if (at < 0) {
-        *out_head = *rest;
+        *out_first = *rest;
         *rest = (struct slice){NULL, 0};
         return true;
     }
-    *out_head = slice_of(rest->ptr, (size_t)at);
+    *out_first = slice_of(rest->ptr, (size_t)at);
     *rest = slice_of(rest->ptr + at + 1, rest->len - (size_t)at - 1);
     return true;
 }

@@ -1,12 +1,10 @@
 /*
- * Structured fields (RFC 9651 4.2), the algorithms of the RFC as they stand:
- * each take_ eats its text off *rest, or returns false and the whole field
- * is invalid. Nothing is repaired and nothing is copied; only sf_write_text
- * decodes, what the walk has found to be decodable.
+ * Parsing structured fields (RFC 9651 4.2), by the algorithms of the RFC as
+ * they stand: each take_ eats its text off *rest, or returns false and the
+ * whole field is invalid. Nothing is repaired and nothing is copied.
  */
-#include "nearside/http/structured.h"
+#include "http/structured_inside.h"
 
-#include "class.h"
 #include "nearside/base/check.h"
 
 enum {
@@ -14,15 +12,6 @@ enum {
     DECIMAL_DIGITS_MAX = 12, /* before the point */
     FRACTION_DIGITS_MAX = 3,
 };
-
-#define INTEGER_MAX INT64_C(999999999999999)
-
-/* The first byte, or NUL, which is part of nothing. */
-static inline char
-peek(struct slice s)
-{
-    return s.len == 0 ? '\0' : *s.ptr;
-}
 
 static bool
 take_char(struct slice *rest, char c)
@@ -50,25 +39,6 @@ skip_blanks(struct slice s)
         s = slice_skip(s, 1);
     }
     return s;
-}
-
-static bool
-is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool
-is_alpha(char c)
-{
-    return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
-}
-
-/* VCHAR or SP. */
-static bool
-is_printable(char c)
-{
-    return c >= 0x20 && c <= 0x7e;
 }
 
 static struct slice
@@ -192,12 +162,6 @@ take_string(struct slice *rest, struct sf_item *out)
 }
 
 static bool
-is_token_part(char c)
-{
-    return byte_is(c, CLASS_TOKEN) || c == ':' || c == '/';
-}
-
-static bool
 take_token(struct slice *rest, struct sf_item *out)
 {
     out->type = SF_TOKEN;
@@ -206,22 +170,6 @@ take_token(struct slice *rest, struct sf_item *out)
 }
 
 /* --- byte sequences (4.2.7) ---------------------------------------------- */
-
-/* 0 to 63, or -1. */
-static int
-base64_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (is_digit(c)) {
-        return c - '0' + 52;
-    }
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
 
 static bool
 is_base64_part(char c)
@@ -291,9 +239,8 @@ low_hex(char c)
     return c >= 'A' && c <= 'F' ? -1 : hex_digit(c);
 }
 
-/* One byte of the text as it is meant: itself, or "%c3". */
-static bool
-take_octet(struct slice *rest, unsigned *out)
+bool
+sf_take_octet(struct slice *rest, unsigned *out)
 {
     int high, low;
 
@@ -328,7 +275,7 @@ take_display(struct slice *rest, struct sf_item *out)
     }
     start = at.ptr;
     while (at.len > 0 && *at.ptr != '"') {
-        if (!take_octet(&at, &octet) || !feed_utf8(&utf8, octet)) {
+        if (!sf_take_octet(&at, &octet) || !feed_utf8(&utf8, octet)) {
             return false;
         }
     }
@@ -600,121 +547,4 @@ sf_is_list(struct slice value)
         rc = sf_next_item(&s, &item);
     } while (rc == RC_OK);
     return rc == RC_MISS;
-}
-
-/* --- writing (4.1) and decoding ------------------------------------------ */
-
-static void
-write_char(struct writer *w, char c)
-{
-    write_slice(w, slice_of(&c, 1));
-}
-
-static void
-write_unescaped(struct writer *w, struct slice text)
-{
-    for (; text.len > 0; text = slice_skip(text, 1)) {
-        if (*text.ptr == '\\') {
-            text = slice_skip(text, 1);
-        }
-        write_char(w, *text.ptr);
-    }
-}
-
-static void
-write_base64_decoded(struct writer *w, struct slice text)
-{
-    unsigned bits = 0, held = 0;
-    int digit;
-
-    for (; (digit = base64_digit(peek(text))) >= 0;
-         text = slice_skip(text, 1)) {
-        bits = (bits << 6 | (unsigned)digit) & 0xffff;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            write_char(w, (char)(bits >> held & 0xff));
-        }
-    }
-}
-
-static void
-write_percent_decoded(struct writer *w, struct slice text)
-{
-    unsigned octet;
-
-    while (text.len > 0 && take_octet(&text, &octet)) {
-        write_char(w, (char)octet);
-    }
-}
-
-void
-sf_write_text(struct writer *w, const struct sf_item *item)
-{
-    switch (item->type) {
-    case SF_STRING:
-        write_unescaped(w, item->text);
-        return;
-    case SF_TOKEN:
-        write_slice(w, item->text);
-        return;
-    case SF_BYTES:
-        write_base64_decoded(w, item->text);
-        return;
-    case SF_DISPLAY:
-        write_percent_decoded(w, item->text);
-        return;
-    case SF_INTEGER:
-    case SF_DECIMAL:
-    case SF_BOOLEAN:
-    case SF_DATE:
-    case SF_INNER_LIST:
-        return;
-    }
-}
-
-bool
-sf_is_token(struct slice s)
-{
-    struct slice rest = s;
-
-    if (peek(s) != '*' && !is_alpha(peek(s))) {
-        return false;
-    }
-    take_while(&rest, is_token_part);
-    return rest.len == 0;
-}
-
-void
-sf_write_string(struct writer *w, struct slice s)
-{
-    write_char(w, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        char c = is_printable(s.ptr[i]) ? s.ptr[i] : '?';
-        if (c == '"' || c == '\\') {
-            write_char(w, '\\');
-        }
-        write_char(w, c);
-    }
-    write_char(w, '"');
-}
-
-void
-sf_write_token_or_string(struct writer *w, struct slice s)
-{
-    if (sf_is_token(s)) {
-        write_slice(w, s);
-    } else {
-        sf_write_string(w, s);
-    }
-}
-
-void
-sf_write_integer(struct writer *w, int64_t value)
-{
-    if (value < 0) {
-        write_slice(w, SLICE("-"));
-        value = value < -INTEGER_MAX ? INTEGER_MAX : -value;
-    }
-    write_u64(w, (uint64_t)(value > INTEGER_MAX ? INTEGER_MAX : value));
 }

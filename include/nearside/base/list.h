@@ -14,7 +14,7 @@ struct list {
     struct list *prev;
 };
 
-/* A list head, or a link that is on no list. */
+/* An empty list, or a link that is on no list. */
 static inline void
 list_init(struct list *l)
 {
@@ -36,19 +36,19 @@ list_is_linked(const struct list *link)
 }
 
 static inline void
-list_push_back(struct list *head, struct list *link)
+list_push_back(struct list *list, struct list *link)
 {
     MUST(!list_is_linked(link));
-    link->prev = head->prev;
-    link->next = head;
-    head->prev->next = link;
-    head->prev = link;
+    link->prev = list->prev;
+    link->next = list;
+    list->prev->next = link;
+    list->prev = link;
 }
 
 static inline void
-list_push_front(struct list *head, struct list *link)
+list_push_front(struct list *list, struct list *link)
 {
-    list_push_back(head->next, link);
+    list_push_back(list->next, link);
 }
 
 /* Harmless on a link that is on no list. */
@@ -65,16 +65,16 @@ list_remove(struct list *link)
 
 /* First link, or NULL. */
 static inline struct list *
-list_first(const struct list *head)
+list_first(const struct list *list)
 {
-    return list_is_empty(head) ? NULL : head->next;
+    return list_is_empty(list) ? NULL : list->next;
 }
 
 /* Takes the first link off, or gives NULL. */
 static inline struct list *
-list_pop(struct list *head)
+list_pop(struct list *list)
 {
-    struct list *link = list_first(head);
+    struct list *link = list_first(list);
 
     if (link != NULL) {
         list_remove(link);
@@ -97,8 +97,8 @@ list_splice(struct list *to, struct list *from)
 }
 
 /* Walks; the current link may be removed, the next one may not. */
-#define LIST_EACH(it, head)                                                    \
-    for (struct list *it = (head)->next, *it##_next = it->next; it != (head);  \
+#define LIST_EACH(it, of)                                                      \
+    for (struct list *it = (of)->next, *it##_next = it->next; it != (of);      \
          it = it##_next, it##_next = it->next)
 
 #endif

@@ -74,10 +74,10 @@ struct slice slice_trim(struct slice s);
 ptrdiff_t slice_find(struct slice s, char c);
 
 /*
- * Cuts s at the first sep: *out_head is what stands before it, *rest what
+ * Cuts s at the first sep: *out_first is what stands before it, *rest what
  * stands behind. False when s was empty and done. For "a,b": a, b, false.
  */
-bool slice_split(struct slice *rest, char sep, struct slice *out_head);
+bool slice_split(struct slice *rest, char sep, struct slice *out_first);
 
 /*
  * Decimal digits only, the whole slice, no sign, no space.
