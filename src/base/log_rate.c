@@ -4,7 +4,7 @@
  * All of it is relaxed atomics: around the turn of a second one line more
  * or less may pass, but none goes uncounted.
  */
-#include "log_rate.h"
+#include "base/log_rate.h"
 
 #include "nearside/base/check.h"
 

@@ -13,7 +13,7 @@
  * (both seq_cst): either the producer sees the writer asleep and wakes it,
  * or the writer sees the record before it goes to sleep.
  */
-#include "log_ring.h"
+#include "base/log_ring.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>

@@ -11,7 +11,7 @@
  *   in the middle of one, the next successful write begins a new line.
  * - The writer thread has SIGPIPE blocked, so a closed pipe is only EPIPE.
  */
-#include "log_sink.h"
+#include "base/log_sink.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "log_ring.h"
+#include "base/log_ring.h"
 #include "nearside/base/check.h"
 #include "nearside/base/clock.h"
 

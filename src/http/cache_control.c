@@ -7,7 +7,7 @@
  */
 #include "nearside/http/cache_control.h"
 
-#include "class.h"
+#include "http/class.h"
 
 void
 cache_control_init(struct cache_control *out)

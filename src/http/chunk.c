@@ -13,7 +13,7 @@
  */
 #include "nearside/http/chunk.h"
 
-#include "class.h"
+#include "http/class.h"
 #include "nearside/base/check.h"
 
 enum {

@@ -7,7 +7,7 @@
  * leaves out six more, but browsers send '^', '`', '{', '|' and '}' as they
  * are, '[' and ']' in queries too, and no two readers differ about them.
  */
-#include "class.h"
+#include "http/class.h"
 
 /* Else every byte would get a line of its own. */
 /* clang-format off */

@@ -9,7 +9,7 @@
 #include "nearside/base/check.h"
 #include "nearside/http/date.h"
 #include "nearside/http/lines.h"
-#include "validator.h"
+#include "http/validator.h"
 
 /* --- entity tags (RFC 9110 8.8.3) ---------------------------------------- */
 

@@ -10,10 +10,10 @@
  * the client must not be taken out.
  * `Connection: TE` beside a TE field is what RFC 9110 10.1.4 asks for.
  */
-#include "connection.h"
+#include "http/connection.h"
 
-#include "class.h"
-#include "field_bit.h"
+#include "http/class.h"
+#include "http/field_bit.h"
 #include "nearside/http/hearsay.h"
 
 enum {
@@ -69,7 +69,7 @@ names(const struct head *h, struct slice name)
 bool
 head_is_hop_by_hop(const struct head *h, const struct field *f)
 {
-    if (f->id != FIELD_OTHER && (field_bit(f->id) & fields_hop) != 0) {
+    if (field_is_in(f->id, fields_hop)) {
         return true;
     }
     return head_has(h, FIELD_CONNECTION) && names(h, f->name);

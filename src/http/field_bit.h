@@ -1,4 +1,4 @@
-/* A head's field_set: which bit says that a known field is there. */
+/* Sets of known fields, as a head's field_set: a bit for each of field.def. */
 #ifndef NEARSIDE_HTTP_FIELD_BIT_H
 #define NEARSIDE_HTTP_FIELD_BIT_H
 
@@ -13,5 +13,12 @@ field_bit(enum field_id id)
 
 /* The same for a name of field.def, as a constant. */
 #define FIELD_BIT(id) (UINT64_C(1) << (FIELD_##id - 1))
+
+/* Is the field one of a set of known ones? */
+static inline bool
+field_is_in(enum field_id id, uint64_t set)
+{
+    return id != FIELD_OTHER && (field_bit(id) & set) != 0;
+}
 
 #endif

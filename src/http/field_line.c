@@ -6,10 +6,10 @@
  * Plain lines are taken in one go; whatever is not one, is the machine's,
  * which eats byte by byte and can stop and go on anywhere.
  */
-#include "class.h"
-#include "field_bit.h"
-#include "known.h"
-#include "scan.h"
+#include "http/class.h"
+#include "http/field_bit.h"
+#include "http/known.h"
+#include "http/scan.h"
 
 /* RC_OK: the head is whole, or a name begins. */
 static inline enum rc

@@ -8,7 +8,7 @@
  */
 #include "nearside/http/head.h"
 
-#include "known.h"
+#include "http/known.h"
 #include "nearside/base/check.h"
 
 enum {

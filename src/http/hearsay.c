@@ -6,7 +6,7 @@
  */
 #include "nearside/http/hearsay.h"
 
-#include "field_bit.h"
+#include "http/field_bit.h"
 
 enum {
     LEN_MIN = 3,

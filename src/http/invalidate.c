@@ -5,7 +5,7 @@
  */
 #include "nearside/http/invalidate.h"
 
-#include "class.h"
+#include "http/class.h"
 #include "nearside/base/check.h"
 #include "nearside/http/uri.h"
 

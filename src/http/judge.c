@@ -8,11 +8,11 @@
  * refused, never weighed against each other. That is what closes CL.TE,
  * TE.CL and TE.TE; what is left is decided here and nowhere else.
  */
-#include "judge.h"
+#include "http/judge.h"
 
-#include "class.h"
-#include "connection.h"
-#include "field_bit.h"
+#include "http/class.h"
+#include "http/connection.h"
+#include "http/field_bit.h"
 #include "nearside/base/check.h"
 #include "nearside/http/uri.h"
 

@@ -5,7 +5,7 @@
  */
 #include "nearside/http/lines.h"
 
-#include "field_bit.h"
+#include "http/field_bit.h"
 
 size_t
 lines_count(struct slice lines, struct slice name)

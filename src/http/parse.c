@@ -22,9 +22,9 @@
  */
 #include "nearside/http/parse.h"
 
-#include "judge.h"
+#include "http/judge.h"
 #include "nearside/base/check.h"
-#include "scan.h"
+#include "http/scan.h"
 
 enum {
     /* Below what origins take (Apache: 8,190), so that a request too large

@@ -6,9 +6,9 @@
  * The plain line of a GET is taken in one go; whatever is not one, is the
  * machine's, which eats byte by byte and can stop and go on anywhere.
  */
-#include "class.h"
+#include "http/class.h"
 #include "nearside/base/check.h"
-#include "scan.h"
+#include "http/scan.h"
 
 enum {
     /* The longest registered method has 17 bytes (UPDATEREDIRECTREF). */

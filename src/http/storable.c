@@ -7,6 +7,7 @@
  */
 #include "nearside/http/storable.h"
 
+#include "http/field_bit.h"
 #include "nearside/base/check.h"
 #include "nearside/http/uri.h"
 
@@ -315,12 +316,8 @@ storable_decide(const struct storable_opts *opts,
 bool
 storable_has_field(const struct head *response, const struct field *f)
 {
-    switch ((int)f->id) {
-    case FIELD_PROXY_AUTHENTICATION_INFO:
-    case FIELD_CONTENT_LENGTH:
-    case FIELD_AGE:
-        return false;
-    default: /* the others, known or not */
-        return !head_is_hop_by_hop(response, f);
-    }
+    return !field_is_in(f->id, FIELD_BIT(PROXY_AUTHENTICATION_INFO) |
+                                   FIELD_BIT(CONTENT_LENGTH) |
+                                   FIELD_BIT(AGE)) &&
+           !head_is_hop_by_hop(response, f);
 }

@@ -5,10 +5,11 @@
  */
 #include "nearside/http/update.h"
 
+#include "http/field_bit.h"
 #include "nearside/http/date.h"
 #include "nearside/http/lines.h"
 #include "nearside/http/storable.h"
-#include "validator.h"
+#include "http/validator.h"
 
 /* --- which response is meant --------------------------------------------- */
 
@@ -147,15 +148,12 @@ bool
 update_has_field(const struct head *response, const struct field *f,
     const struct update_opts *opts)
 {
-    switch ((int)f->id) {
-    case FIELD_CONTENT_ENCODING:
-    case FIELD_CONTENT_RANGE:
-        return false;
-    case FIELD_SET_COOKIE:
+    if (f->id == FIELD_SET_COOKIE) {
         return opts->set_cookie;
-    default: /* the others, known or not */
-        return storable_has_field(response, f);
     }
+    return !field_is_in(
+               f->id, FIELD_BIT(CONTENT_ENCODING) | FIELD_BIT(CONTENT_RANGE)) &&
+           storable_has_field(response, f);
 }
 
 static bool

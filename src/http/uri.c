@@ -9,7 +9,7 @@
 
 #include <arpa/inet.h>
 
-#include "class.h"
+#include "http/class.h"
 
 enum {
     HOST_MAX = 255,

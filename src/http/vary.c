@@ -11,7 +11,8 @@
  */
 #include "nearside/http/vary.h"
 
-#include "class.h"
+#include "http/class.h"
+#include "http/field_bit.h"
 #include "nearside/base/check.h"
 
 /* --- the names ----------------------------------------------------------- */
@@ -63,19 +64,14 @@ insert(struct names *names, struct slice name)
 static bool
 is_refused(struct slice name, const struct vary_opts *opts)
 {
-    switch ((int)field_id_of(name)) {
-    case FIELD_COOKIE:
-        return !opts->allows_cookie;
-    case FIELD_AUTHORIZATION:
-        return !opts->allows_authorization;
-    case FIELD_USER_AGENT:
-        return !opts->allows_user_agent;
-    case FIELD_FORWARDED:
-    case FIELD_X_FORWARDED_FOR:
-        return true; /* we write them, with each client's own address */
-    default:         /* any other of the known fields */
-        return slice_eq(name, SLICE("*"));
-    }
+    /* These two we write ourselves, with each client's own address. */
+    uint64_t refused = FIELD_BIT(FORWARDED) | FIELD_BIT(X_FORWARDED_FOR);
+
+    refused |= opts->allows_cookie ? 0 : FIELD_BIT(COOKIE);
+    refused |= opts->allows_authorization ? 0 : FIELD_BIT(AUTHORIZATION);
+    refused |= opts->allows_user_agent ? 0 : FIELD_BIT(USER_AGENT);
+    return field_is_in(field_id_of(name), refused) ||
+           slice_eq(name, SLICE("*"));
 }
 
 static enum rc
@@ -455,16 +451,12 @@ write_value(struct writer *w, const struct head *request, const struct field *f)
 {
     enum rc rc = RC_OK;
 
-    switch ((int)f->id) {
-    case FIELD_ACCEPT_ENCODING:
+    if (f->id == FIELD_ACCEPT_ENCODING) {
         rc = vary_write_accept_encoding(request, w);
-        break;
-    case FIELD_ACCEPT_LANGUAGE:
+    } else if (f->id == FIELD_ACCEPT_LANGUAGE) {
         rc = vary_write_accept_language(request, w);
-        break;
-    default: /* compared as it stands */
-        write_joined(request, f, w);
-        break;
+    } else {
+        write_joined(request, f, w); /* compared as it stands */
     }
     MUST(rc != RC_MISS);
 }

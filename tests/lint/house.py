@@ -63,7 +63,7 @@ LARGE_FILES = (
 )
 
 # Rooms where a switch still casts its enum to int.
-CASTING_ROOMS = ("http", "proxy")
+CASTING_ROOMS = ("proxy",)
 
 SOURCES = (".c", ".h", ".def")
 
