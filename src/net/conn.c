@@ -69,6 +69,8 @@ conn_new(struct loop *loop, int own_fd, const struct conn_callbacks *callbacks,
     struct conn *conn = calloc(1, sizeof(*conn));
 
     MUST_OBJ(loop, LOOP_MAGIC);
+    MUST(own_fd >= 0);
+    MUST(callbacks != NULL);
     if (conn == NULL) {
         close(own_fd);
         return NULL;
@@ -87,6 +89,7 @@ conn_set_owner(
     struct conn *conn, const struct conn_callbacks *callbacks, void *ctx)
 {
     MUST_OBJ(conn, CONN_MAGIC);
+    MUST(callbacks != NULL);
     conn->callbacks = callbacks;
     conn->ctx = ctx;
 }
@@ -115,6 +118,7 @@ conn_abort(struct conn **pconn)
     static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
 
     if (*pconn != NULL) {
+        MUST_OBJ(*pconn, CONN_MAGIC);
         /* Refused on a unix socket, where there is no reset. */
         (void)setsockopt(
             (*pconn)->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
@@ -148,6 +152,7 @@ conn_want_read(struct conn *conn, bool is_wanted)
 {
     bool was_waiting = conn->is_read_wanted || conn->is_write_wanted;
 
+    MUST_OBJ(conn, CONN_MAGIC);
     if (conn->is_read_wanted != is_wanted) {
         conn->is_read_wanted = is_wanted;
         wants_changed(conn, was_waiting);
@@ -159,6 +164,7 @@ conn_want_write(struct conn *conn, bool is_wanted)
 {
     bool was_waiting = conn->is_read_wanted || conn->is_write_wanted;
 
+    MUST_OBJ(conn, CONN_MAGIC);
     if (conn->is_write_wanted != is_wanted) {
         conn->is_write_wanted = is_wanted;
         wants_changed(conn, was_waiting);
@@ -176,6 +182,8 @@ conn_read(struct conn *conn, void *to, size_t cap, size_t *out_n)
 {
     ssize_t n;
 
+    MUST_OBJ(conn, CONN_MAGIC);
+    MUST(cap > 0); /* else nothing read would look like the end */
     if (conn->is_broken) {
         return RC_IO;
     }
@@ -218,14 +226,17 @@ enum rc
 conn_writev(
     struct conn *conn, const struct iovec *iov, int count, size_t *out_n)
 {
-    const struct msghdr message = {
+    const struct msghdr all = {
         .msg_iov = (struct iovec *)(uintptr_t)iov,
         .msg_iovlen = (size_t)count,
     };
     char text[GATHER_MAX];
     size_t len = gather(iov, count, text);
-    ssize_t n = len > 0 ? send(conn->fd, text, len, MSG_NOSIGNAL)
-                        : sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+    ssize_t n;
+
+    MUST_OBJ(conn, CONN_MAGIC);
+    n = len > 0 ? send(conn->fd, text, len, MSG_NOSIGNAL)
+                : sendmsg(conn->fd, &all, MSG_NOSIGNAL);
 
     if (n > 0) {
         *out_n = (size_t)n;
@@ -240,6 +251,7 @@ conn_writev(
 void
 conn_shutdown_write(struct conn *conn)
 {
+    MUST_OBJ(conn, CONN_MAGIC);
     (void)shutdown(conn->fd, SHUT_WR);
 }
 
@@ -249,6 +261,7 @@ conn_connect_result(struct conn *conn)
     int error = 0;
     socklen_t len = sizeof(error);
 
+    MUST_OBJ(conn, CONN_MAGIC);
     if (conn->is_broken ||
         getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0) {
         return RC_IO;
@@ -269,14 +282,17 @@ bool
 conn_is_quiet(struct conn *conn)
 {
     char byte;
-    ssize_t n = recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t n;
 
+    MUST_OBJ(conn, CONN_MAGIC);
+    n = recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return n < 0 && is_passing(errno);
 }
 
 void
 conn_peer(const struct conn *conn, struct address *out)
 {
+    MUST_OBJ(conn, CONN_MAGIC);
     memset(out, 0, sizeof(*out));
     switch (conn->peer.sin6_family) {
     case AF_INET:
@@ -296,6 +312,7 @@ conn_peer(const struct conn *conn, struct address *out)
 void
 conn_set_peer(struct conn *conn, const struct address *peer)
 {
+    MUST_OBJ(conn, CONN_MAGIC);
     memset(&conn->peer, 0, sizeof(conn->peer));
     if (peer->len != 0 && peer->u.any.sa_family != AF_UNIX) {
         memcpy(&conn->peer, &peer->u, peer->len);
@@ -305,5 +322,6 @@ conn_set_peer(struct conn *conn, const struct address *peer)
 struct loop *
 conn_loop(const struct conn *conn)
 {
+    MUST_OBJ(conn, CONN_MAGIC);
     return conn->loop;
 }

@@ -10,6 +10,8 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+#define DIAL_MAGIC UINT32_C(0x6e646961)
+
 enum {
     DIAL_TIMEOUT_MS = 3000,
     DIAL_KEEPALIVE_S = 15,
@@ -24,6 +26,7 @@ dial_end(struct dial *dial, enum rc rc)
     loop_task_cancel(&dial->failed);
     dial->conn = NULL;
     dial->loop = NULL;
+    dial->magic = 0;
     if (rc != RC_OK && conn != NULL) {
         conn_close(&conn);
     }
@@ -36,7 +39,7 @@ dial_end(struct dial *dial, enum rc rc)
 static void
 on_connected(void *ctx)
 {
-    struct dial *dial = ctx;
+    struct dial *dial = OBJ_OF(struct dial, ctx, DIAL_MAGIC);
 
     dial_end(dial, conn_connect_result(dial->conn));
 }
@@ -44,14 +47,15 @@ on_connected(void *ctx)
 static void
 on_timeout(void *ctx)
 {
-    dial_end(ctx, RC_TIMEOUT);
+    dial_end(OBJ_OF(struct dial, ctx, DIAL_MAGIC), RC_TIMEOUT);
 }
 
 static void
 on_failed(void *ctx)
 {
-    struct dial *dial = ctx;
+    struct dial *dial = OBJ_OF(struct dial, ctx, DIAL_MAGIC);
 
+    MUST(dial->rc != RC_OK);
     dial_end(dial, dial->rc);
 }
 
@@ -138,6 +142,8 @@ dial_start(struct dial *dial, struct loop *loop, const struct address *to,
 
     MUST(dial->on_done != NULL);
     MUST(to->len != 0);
+    MUST(dial->magic != DIAL_MAGIC); /* one at a time */
+    dial->magic = DIAL_MAGIC;
     dial->loop = loop;
     dial->conn = NULL;
     loop_timer_init(&dial->timer, loop, on_timeout, dial);
@@ -156,8 +162,10 @@ dial_cancel(struct dial *dial)
     if (dial->loop == NULL) {
         return;
     }
+    MUST(dial->magic == DIAL_MAGIC);
     loop_timer_cancel(&dial->timer);
     loop_task_cancel(&dial->failed);
     conn_close(&dial->conn);
     dial->loop = NULL;
+    dial->magic = 0;
 }

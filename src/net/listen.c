@@ -68,6 +68,7 @@ listen_open(const struct address *at, unsigned mode, int *out_fd,
         at->u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int error;
 
+    MUST(at->len != 0);
     if (fd < 0) {
         return RC_IO;
     }
@@ -169,6 +170,8 @@ acceptor_new(struct loop *loop, int fd,
     struct acceptor *a = calloc(1, sizeof(*a));
 
     MUST_OBJ(loop, LOOP_MAGIC);
+    MUST(fd >= 0);
+    MUST(callbacks != NULL);
     if (a == NULL) {
         return NULL;
     }

@@ -28,15 +28,6 @@ loop_clock(const struct loop *loop)
     return &loop->clock;
 }
 
-void
-loop_enter(struct loop *loop)
-{
-    if (!loop->is_clock_fresh) {
-        clock_update(&loop->clock);
-        loop->is_clock_fresh = true;
-    }
-}
-
 /* --- messages ---------------------------------------------------------- */
 
 void
@@ -65,6 +56,7 @@ loop_post(struct loop *loop, struct loop_message *message)
     struct loop_message *head;
 
     MUST_OBJ(loop, LOOP_MAGIC);
+    MUST(message->deliver != NULL);
     if (atomic_exchange(&message->is_posted, true)) {
         return false;
     }
@@ -138,6 +130,7 @@ void
 loop_defer(struct loop *loop, struct loop_task *task)
 {
     MUST_OBJ(loop, LOOP_MAGIC);
+    MUST(task->run != NULL);
     if (!list_is_linked(&task->link)) {
         list_push_back(&loop->tasks, &task->link);
     }

@@ -38,6 +38,14 @@ struct loop {
 void wheel_init(struct loop *loop);
 
 /* Every callback that libevent calls begins with this. */
-void loop_enter(struct loop *loop);
+static inline void
+loop_enter(struct loop *loop)
+{
+    MUST_OBJ(loop, LOOP_MAGIC);
+    if (!loop->is_clock_fresh) {
+        clock_update(&loop->clock);
+        loop->is_clock_fresh = true;
+    }
+}
 
 #endif

@@ -87,6 +87,7 @@ resolver_main(void *ctx)
         }
         pthread_mutex_unlock(&resolver->lock);
         r = CONTAINER_OF(link, struct resolve, link);
+        MUST_OBJ(r, RESOLVE_MAGIC);
         resolve_run(r);
         loop_post(r->loop, &r->answered);
         pthread_mutex_lock(&resolver->lock);
@@ -178,6 +179,7 @@ resolve_start(struct resolver *resolver, struct loop *loop, struct slice host,
     struct resolve *r = resolve_new(loop, host, port);
 
     MUST_OBJ(resolver, RESOLVER_MAGIC);
+    MUST(on_done != NULL);
     if (r == NULL) {
         return NULL;
     }

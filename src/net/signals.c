@@ -63,6 +63,7 @@ signals_new(
     sigset_t set;
 
     MUST_OBJ(loop, LOOP_MAGIC);
+    MUST(on_signal != NULL);
     if (s == NULL) {
         return NULL;
     }

@@ -86,6 +86,7 @@ wheel_run_slot(struct loop *loop, int64_t tick, unsigned *budget)
             wheel_place(loop, timer);
             continue;
         }
+        MUST(timer->deadline_ms != 0);
         timer->deadline_ms = 0;
         timer->fire(timer->ctx);
         (*budget)--;
@@ -173,6 +174,7 @@ loop_timer_arm(struct loop_timer *timer, int64_t deadline_ms)
     int64_t tick = tick_after(deadline_ms);
     bool is_placed = timer->deadline_ms != 0;
 
+    MUST_OBJ(timer->loop, LOOP_MAGIC);
     MUST(deadline_ms > 0);
     timer->deadline_ms = deadline_ms;
     if (is_placed && tick >= timer->tick) {
