@@ -24,8 +24,11 @@ may_be_repeated(const struct exchange *x)
 static void
 attach(struct exchange *x, struct origin_conn *c)
 {
+    MUST(x->conn == NULL);
+    MUST(c->conn != NULL);
+    MUST(!list_is_linked(&c->link));
     x->conn = c;
-    c->exchange = x;
+    conn_set_owner(c->conn, x->events, x);
     x->state = EXCHANGE_HEAD;
     x->moved_ms = loop_now_ms(x->pool->loop);
     parse_start(&x->parse);
@@ -65,6 +68,7 @@ dial_next(struct exchange *x)
     };
 
     MUST(answer->count > 0);
+    MUST(x->conn == NULL);
     if (!origin_group_reserve(pool->group)) {
         exchange_fail_later(x, ORIGIN_ERROR_LIMIT);
         return;
@@ -115,8 +119,11 @@ connect_fresh(struct exchange *x)
 void
 exchange_connect(struct exchange *x)
 {
-    struct origin_conn *c = take_quiet(x);
+    struct origin_conn *c;
 
+    MUST_OBJ(x, EXCHANGE_MAGIC);
+    MUST(x->state == EXCHANGE_NEW);
+    c = take_quiet(x);
     if (c == NULL) {
         connect_fresh(x);
         return;
@@ -137,6 +144,8 @@ exchange_reconnect(struct exchange *x, enum origin_error error)
 {
     bool is_unsent = x->sent_us == 0;
 
+    MUST_OBJ(x, EXCHANGE_MAGIC);
+    MUST(x->conn != NULL);
     MUST(!x->has_answered);
     if (x->is_retried ||
         (!is_unsent && !(x->conn->is_reused && may_be_repeated(x)))) {
@@ -151,8 +160,10 @@ exchange_reconnect(struct exchange *x, enum origin_error error)
 }
 
 void
-exchange_on_names(struct exchange *x, enum rc rc)
+exchange_on_names(struct list *link, enum rc rc)
 {
+    struct exchange *x = CONTAINER_OF(link, struct exchange, link);
+
     MUST_OBJ(x, EXCHANGE_MAGIC);
     MUST(x->state == EXCHANGE_NAMES);
     if (rc == RC_OK || x->pool->names.answer.count > 0) {
@@ -183,6 +194,7 @@ dial_failed(struct exchange *x, enum rc rc)
 {
     struct origin_pool *pool = x->pool;
 
+    MUST(x->conn == NULL);
     origin_group_release(pool->group);
     x->state = EXCHANGE_FAILING;
     origin_names_failed(pool, x->address);

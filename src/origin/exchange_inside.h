@@ -1,7 +1,11 @@
 /*
- * An exchange's inside. It is made of four files: exchange.c its life and
- * deadlines, connect.c how it comes by a connection, send.c the request's
- * way out, receive.c the response's way in.
+ * An exchange's inside, for its files, which know each other downwards:
+ *
+ *     exchange.c   its life; what wakes it
+ *     receive.c    the response's way in
+ *     connect.c    how it comes by a connection
+ *     send.c       the request's way out
+ *     end.c        its end; deadline.c, buffer.c
  */
 #ifndef ORIGIN_EXCHANGE_INSIDE_H
 #define ORIGIN_EXCHANGE_INSIDE_H
@@ -26,6 +30,8 @@ enum {
 #define NEVER_MS INT64_MAX
 
 enum exchange_state {
+    /* Just started: takes a connection, or NAMES, DIAL, FAILING. */
+    EXCHANGE_NEW,
     /* Told what to fail with at the turn's end; then OVER. */
     EXCHANGE_FAILING,
     /* On names->waiting; then DIAL. */
@@ -48,6 +54,7 @@ struct exchange {
     struct loop_timer timer; /* stays armed over reuse; see deadline_ms */
     struct loop_task task;
     struct dial dial;
+    const struct conn_callbacks *events; /* how its connection calls it */
     struct buf in;  /* lent by the pool while something is read or kept */
     struct buf out; /* framed content not yet written */
 
@@ -97,10 +104,16 @@ struct exchange {
 
 /* --- exchange.c -------------------------------------------------------- */
 
-void exchange_free(struct exchange *x);
-
 /* The largest run of bytes an exchange keeps of its response. */
 size_t exchange_in_max(const struct origin_group *group);
+
+/* Those that are over become spare ones, or are freed. */
+void exchanges_bury(struct origin_pool *pool);
+
+/* Frees the spare ones, too. */
+void exchanges_free(struct origin_pool *pool);
+
+/* --- end.c ------------------------------------------------------------- */
 
 /* Ends it well: the connection is pooled or closed, on_end is called. */
 void exchange_finish(struct exchange *x);
@@ -111,14 +124,19 @@ void exchange_fail(struct exchange *x, enum origin_error error);
 /* The same at the turn's end, for those who must not call back. */
 void exchange_fail_later(struct exchange *x, enum origin_error error);
 
-/* What is waited for has changed, or something moved. */
-void exchange_touch(struct exchange *x);
-
 static inline bool
 exchange_is_over(const struct exchange *x)
 {
     return x->state == EXCHANGE_OVER;
 }
+
+/* --- deadline.c -------------------------------------------------------- */
+
+/* What is waited for has changed, or something moved. */
+void exchange_touch(struct exchange *x);
+
+/* Which deadline has passed. */
+enum origin_error exchange_timeout(const struct exchange *x);
 
 /* --- connect.c --------------------------------------------------------- */
 
@@ -130,7 +148,7 @@ void exchange_connect(struct exchange *x);
 void exchange_reconnect(struct exchange *x, enum origin_error error);
 
 /* names->waiting has come to an end. */
-void exchange_on_names(struct exchange *x, enum rc rc);
+void exchange_on_names(struct list *link, enum rc rc);
 
 void exchange_on_dialled(void *ctx, enum rc rc, struct conn *own_conn);
 
@@ -148,7 +166,7 @@ void exchange_write(struct exchange *x);
 /* Tells of room, when somebody waits for it. May end the exchange. */
 void exchange_drained(struct exchange *x);
 
-void exchange_on_writable(struct exchange *x);
+void exchange_on_writable(void *ctx);
 
 /* Is the whole request written? */
 static inline bool
@@ -159,12 +177,19 @@ exchange_is_sent(const struct exchange *x)
 
 /* --- receive.c --------------------------------------------------------- */
 
-void exchange_on_readable(struct exchange *x);
+void exchange_on_readable(void *ctx);
 
 /* Goes on with content kept by a pause. */
 void exchange_unpause(struct exchange *x);
 
-/* Gives the lent buffer back, whatever it holds. */
+/* --- buffer.c ---------------------------------------------------------- */
+
+/* Where the next *out_cap bytes may be read to. NULL: no memory, or paused with
+   a full buffer. */
+char *exchange_in_place(struct exchange *x, size_t *out_cap);
+
+/* Gives the lent buffer back if it is empty; drop: whatever it holds. */
+void exchange_in_return(struct exchange *x);
 void exchange_in_drop(struct exchange *x);
 
 #endif

@@ -222,14 +222,16 @@ origin_groups_measure(struct origin_group *const *groups, unsigned groups_len,
     struct metric_registry *registry)
 {
     MUST(registry != NULL);
+    for (unsigned g = 0; g < groups_len; g++) {
+        MUST_OBJ(groups[g], GROUP_MAGIC);
+        MUST(!groups[g]->is_measured);
+    }
     for (size_t r = 0; r < ARRAY_LEN(metric_rows); r++) {
         for (unsigned g = 0; g < groups_len; g++) {
             row_measure(groups[g], registry, &metric_rows[r]);
         }
     }
     for (unsigned g = 0; g < groups_len; g++) {
-        MUST_OBJ(groups[g], GROUP_MAGIC);
-        MUST(!groups[g]->is_measured);
         for (unsigned e = ORIGIN_ERROR_NONE + 1; e < ORIGIN_ERROR_COUNT; e++) {
             error_measure(groups[g], registry, (enum origin_error)e);
         }
@@ -271,8 +273,10 @@ origin_group_in_flight(const struct origin_group *group)
 bool
 origin_group_reserve(struct origin_group *group)
 {
-    unsigned before = atomic_fetch_add(&group->connections, 1);
+    unsigned before;
 
+    MUST_OBJ(group, GROUP_MAGIC);
+    before = atomic_fetch_add(&group->connections, 1);
     if (group->opts.connections_max != 0 &&
         before >= group->opts.connections_max) {
         atomic_fetch_sub(&group->connections, 1);

@@ -6,15 +6,16 @@
  * used while the next lookup runs, and when that fails: an origin does not
  * go away because a name server did.
  */
-#include "origin/exchange_inside.h"
-#include "nearside/base/check.h"
 #include "origin/pool_inside.h"
+#include "nearside/base/check.h"
 
 void
-origin_names_init(struct origin_pool *pool)
+origin_names_init(struct origin_pool *pool,
+    void (*on_names)(struct list *waiting, enum rc rc))
 {
     struct origin_names *names = &pool->names;
 
+    names->on_names = on_names;
     list_init(&names->waiting);
     if (pool->group->is_fixed) {
         names->answer.rc = RC_OK;
@@ -41,6 +42,8 @@ on_answer(void *ctx, const struct resolve_answer *answer)
     struct list waiting;
     struct list *link;
 
+    MUST(names->lookup != NULL);
+    MUST(answer->count <= RESOLVE_MAX);
     names->lookup = NULL;
     if (rc == RC_OK && answer->count > 0) {
         names->answer = *answer;
@@ -52,7 +55,7 @@ on_answer(void *ctx, const struct resolve_answer *answer)
     list_init(&waiting);
     list_splice(&waiting, &names->waiting);
     while ((link = list_pop(&waiting)) != NULL) {
-        exchange_on_names(CONTAINER_OF(link, struct exchange, link), rc);
+        names->on_names(link, rc);
     }
 }
 
@@ -63,6 +66,7 @@ lookup_start(struct origin_pool *pool)
     struct origin_names *names = &pool->names;
 
     MUST(pool->resolver != NULL);
+    MUST(names->lookup == NULL);
     names->lookup = resolve_start(pool->resolver, pool->loop, server->host,
         server->port, on_answer, pool);
     names->asked_ms = loop_now_ms(pool->loop);

@@ -20,15 +20,15 @@ enum {
     SPARE_MAX = 64,
 };
 
-/* A connection to an origin: idle in the pool, or of one exchange. */
+/* A connection to an origin: idle in the pool, or of one exchange, which is
+   then its conn's owner. */
 struct origin_conn {
     uint32_t magic;
     bool is_reused;   /* has answered before: the other side may have ended
                          it meanwhile, which is nobody's fault */
     struct list link; /* pool->idle, or pool->dead_conns */
     struct origin_pool *pool;
-    struct conn *conn;         /* owned; NULL: closed, waits for burial */
-    struct exchange *exchange; /* NULL: idle */
+    struct conn *conn; /* owned; NULL: closed, waits for burial */
     int64_t idle_since_ms;
 };
 
@@ -38,7 +38,8 @@ struct origin_names {
     struct resolve_answer answer; /* count 0: never known */
     int64_t asked_ms;             /* when the answer's lookup began */
     unsigned first;               /* the address that worked last */
-    struct list waiting;          /* of exchanges */
+    struct list waiting;          /* for a lookup's end; then on_names */
+    void (*on_names)(struct list *waiting, enum rc rc);
 };
 
 struct origin_pool {
@@ -63,7 +64,20 @@ struct origin_pool {
 };
 
 /* The turn's end will bury the dead. */
-void origin_pool_turn(struct origin_pool *pool);
+static inline void
+origin_pool_turn(struct origin_pool *pool)
+{
+    loop_defer(pool->loop, &pool->turn_end);
+}
+
+/* --- conns.c ----------------------------------------------------------- */
+
+void origin_conns_init(struct origin_pool *pool);
+
+/* Closes the idle ones. */
+void origin_conns_fini(struct origin_pool *pool);
+
+void origin_conns_bury(struct origin_pool *pool);
 
 /* The idle connection used last, or NULL. */
 struct origin_conn *origin_pool_take(struct origin_pool *pool);
@@ -82,13 +96,16 @@ struct origin_conn *origin_pool_adopt(
 /* Closes it, with a reset if is_abrupt; clears the caller's pointer. */
 void origin_pool_close(struct origin_conn **c, bool is_abrupt);
 
+/* --- names.c ----------------------------------------------------------- */
+
 /*
  * RC_OK: names->answer holds addresses. RC_AGAIN: a lookup is under way;
- * exchange_on_names follows for all that are on names->waiting. RC_NOMEM.
+ * on_names follows for all that are on names->waiting. RC_NOMEM.
  */
 enum rc origin_names_get(struct origin_pool *pool) RC_MUST_CHECK;
 
-void origin_names_init(struct origin_pool *pool);
+void origin_names_init(struct origin_pool *pool,
+    void (*on_names)(struct list *waiting, enum rc rc));
 void origin_names_fini(struct origin_pool *pool);
 
 /* The address at index i (any number) did not work. */

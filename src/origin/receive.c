@@ -1,11 +1,9 @@
 /*
  * The response's way in.
  *
- * Laws. The pool lends the buffer that is read into; what is not used up at
- * once (half a head, content that a pause keeps back) keeps the loan, so
- * that an exchange that waits holds no memory. One read a turn and
- * connection: a fast origin does not starve the others. After every
- * callback the exchange may be over, and then nothing of it is touched.
+ * Laws. One read a turn and connection: a fast origin does not starve the
+ * others. After every callback the exchange may be over, and then nothing of
+ * it is touched.
  *
  * A pause in chunked content: the decoder had eaten more than the reader
  * took. It is set back to before the run and fed again up to the last byte
@@ -18,50 +16,6 @@ enum {
     /* parse.h: limits of the parser answer with this. */
     STATUS_TOO_LARGE = 431,
 };
-
-/* --- the buffer -------------------------------------------------------- */
-
-static char *
-in_place(struct exchange *x, size_t *out_cap)
-{
-    struct origin_pool *pool = x->pool;
-    size_t cap;
-
-    if (x->in.data == NULL) {
-        x->in = pool->in;
-        buf_init(&pool->in, x->in.max);
-    }
-    /* Half a head may be in it: the parser refuses one above head_max, and
-       max is larger. Content is used up before more is read. */
-    cap = x->in.max - buf_len(&x->in);
-    if (cap == 0) {
-        return NULL; /* paused, and called for a connection that has broken */
-    }
-    *out_cap = cap < READ_MAX ? cap : READ_MAX;
-    return buf_reserve(&x->in, *out_cap);
-}
-
-/* Back to the pool once empty; a second one is freed. */
-static void
-in_return(struct exchange *x)
-{
-    if (x->in.data == NULL || buf_len(&x->in) > 0) {
-        return;
-    }
-    if (x->pool->in.data != NULL) {
-        buf_trim(&x->in);
-        return;
-    }
-    x->pool->in = x->in;
-    buf_init(&x->in, x->pool->in.max);
-}
-
-void
-exchange_in_drop(struct exchange *x)
-{
-    buf_clear(&x->in);
-    in_return(x);
-}
 
 /* --- heads ------------------------------------------------------------- */
 
@@ -90,6 +44,8 @@ interim(struct exchange *x, const struct head *head, size_t head_len)
 static void
 final(struct exchange *x, const struct head *head, size_t head_len)
 {
+    MUST(x->state == EXCHANGE_HEAD);
+    MUST(x->conn != NULL);
     x->state = EXCHANGE_BODY;
     x->framing = head->framing;
     x->body_left = head->content_length;
@@ -137,6 +93,8 @@ receive_heads(struct exchange *x)
 static void
 hold(struct exchange *x)
 {
+    MUST(x->state == EXCHANGE_BODY);
+    MUST(!x->is_paused);
     x->is_paused = true;
     conn_want_read(x->conn->conn, false);
 }
@@ -258,7 +216,7 @@ receive(struct exchange *x)
     receive_heads(x);
     receive_body(x);
     if (!exchange_is_over(x)) {
-        in_return(x);
+        exchange_in_return(x);
         exchange_touch(x);
     }
 }
@@ -313,27 +271,27 @@ is_untimely(const struct exchange *x)
 }
 
 void
-exchange_on_readable(struct exchange *x)
+exchange_on_readable(void *ctx)
 {
+    struct exchange *x = OBJ_OF(struct exchange, ctx, EXCHANGE_MAGIC);
     char *place;
     size_t cap;
     size_t n = 0;
     enum rc rc;
 
-    MUST_OBJ(x, EXCHANGE_MAGIC);
     MUST(x->state == EXCHANGE_HEAD || x->state == EXCHANGE_BODY);
     if (is_untimely(x)) {
         exchange_reconnect(x, ORIGIN_ERROR_CLOSED);
         return;
     }
-    place = in_place(x, &cap);
+    place = exchange_in_place(x, &cap);
     if (place == NULL) {
         exchange_fail(x, ORIGIN_ERROR_NOMEM);
         return;
     }
     rc = conn_read(x->conn->conn, place, cap, &n);
     if (rc == RC_AGAIN) {
-        in_return(x);
+        exchange_in_return(x);
         return;
     }
     if (rc != RC_OK) {
@@ -350,6 +308,8 @@ exchange_on_readable(struct exchange *x)
 void
 exchange_unpause(struct exchange *x)
 {
+    MUST_OBJ(x, EXCHANGE_MAGIC);
+    MUST(x->is_resumed);
     x->is_resumed = false;
     if (!x->is_paused) {
         return;

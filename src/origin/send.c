@@ -85,6 +85,7 @@ exchange_frame(struct exchange *x)
     const struct exchange_request *request = &x->request;
     struct writer w = writer_of(x->tail, sizeof(x->tail));
 
+    MUST(x->lead_done == 0);
     x->content_left = 0;
     x->is_content_over = true;
     switch (request->framing) {
@@ -117,6 +118,7 @@ exchange_frame(struct exchange *x)
 void
 exchange_rewind(struct exchange *x)
 {
+    MUST(x->conn == NULL);
     x->lead_done = 0;
     x->sent_us = 0;
     x->complete_us = 0;
@@ -258,9 +260,10 @@ exchange_drained(struct exchange *x)
 }
 
 void
-exchange_on_writable(struct exchange *x)
+exchange_on_writable(void *ctx)
 {
-    MUST_OBJ(x, EXCHANGE_MAGIC);
+    struct exchange *x = OBJ_OF(struct exchange, ctx, EXCHANGE_MAGIC);
+
     exchange_write(x);
     exchange_drained(x);
 }

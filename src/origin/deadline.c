@@ -1,0 +1,74 @@
+/*
+ * An exchange's deadlines.
+ *
+ * Laws. Looking up and connecting share connect_timeout. first_byte counts from
+ * the request's last byte to the final head's last, interim responses included.
+ * between_bytes counts while content is awaited, or while the socket takes none
+ * of ours. While the other side waits for us, nothing but total counts.
+ */
+#include "origin/exchange_inside.h"
+#include "nearside/base/check.h"
+
+static int64_t
+head_until_ms(const struct exchange *x)
+{
+    const struct origin_opts *opts = &x->pool->group->opts;
+
+    if (exchange_is_sent(x)) {
+        return x->complete_us / 1000 + opts->first_byte_timeout_ms;
+    }
+    /* Without anything to write it is the client who is waited for. */
+    return x->is_blocked || x->is_broken
+               ? x->moved_ms + opts->between_bytes_timeout_ms
+               : NEVER_MS;
+}
+
+static int64_t
+phase_until_ms(const struct exchange *x)
+{
+    switch (x->state) {
+    case EXCHANGE_NAMES:
+        return x->connect_until_ms;
+    case EXCHANGE_HEAD:
+        return head_until_ms(x);
+    case EXCHANGE_BODY:
+        return x->is_paused ? NEVER_MS
+                            : x->moved_ms +
+                                  x->pool->group->opts.between_bytes_timeout_ms;
+    case EXCHANGE_DIAL: /* the dial has a timer of its own */
+    case EXCHANGE_NEW:
+    case EXCHANGE_FAILING:
+    case EXCHANGE_OVER:
+        return NEVER_MS;
+    }
+    return NEVER_MS;
+}
+
+void
+exchange_touch(struct exchange *x)
+{
+    int64_t until_ms = phase_until_ms(x);
+
+    MUST_OBJ(x, EXCHANGE_MAGIC);
+    if (until_ms > x->total_until_ms) {
+        until_ms = x->total_until_ms;
+    }
+    x->deadline_ms = until_ms;
+    if (until_ms != NEVER_MS) {
+        loop_timer_arm(&x->timer, until_ms);
+    }
+}
+
+enum origin_error
+exchange_timeout(const struct exchange *x)
+{
+    if (loop_now_ms(x->pool->loop) >= x->total_until_ms) {
+        return ORIGIN_ERROR_TOTAL;
+    }
+    if (x->state == EXCHANGE_NAMES) {
+        return ORIGIN_ERROR_DNS_TIMEOUT;
+    }
+    return x->state == EXCHANGE_HEAD && exchange_is_sent(x)
+               ? ORIGIN_ERROR_FIRST_BYTE
+               : ORIGIN_ERROR_BETWEEN_BYTES;
+}

@@ -1,0 +1,148 @@
+/*
+ * The end of an exchange.
+ *
+ * Laws. An exchange ends exactly once, by finish, fail or cancel. Its state is
+ * OVER before the last callback runs, and its memory stays until the end of the
+ * turn, so that every frame below can ask whether it is over.
+ */
+#include "origin/exchange_inside.h"
+#include "nearside/base/check.h"
+
+enum {
+    /* A spare exchange keeps an output buffer up to this. */
+    OUT_KEPT_MAX = 4096,
+};
+
+static void
+out_forget(struct exchange *x)
+{
+    buf_clear(&x->out);
+    if (x->out.cap > OUT_KEPT_MAX) {
+        buf_trim(&x->out);
+    }
+}
+
+/* Leaves whatever the state holds on to; the connection is gone before. */
+static void
+enter_end(struct exchange *x, enum exchange_state state)
+{
+    MUST(x->conn == NULL);
+    MUST(!exchange_is_over(x));
+    if (x->state == EXCHANGE_NAMES) {
+        list_remove(&x->link);
+    }
+    if (x->state == EXCHANGE_DIAL) {
+        dial_cancel(&x->dial);
+        origin_group_release(x->pool->group);
+    }
+    x->state = state;
+}
+
+static void
+over(struct exchange *x)
+{
+    struct origin_pool *pool = x->pool;
+
+    enter_end(x, EXCHANGE_OVER);
+    loop_task_cancel(&x->task);
+    exchange_in_drop(x);
+    out_forget(x);
+    atomic_fetch_sub_explicit(&pool->group->in_flight, 1, memory_order_relaxed);
+    MUST(pool->live > 0);
+    pool->live--;
+    list_push_back(&pool->dead_exchanges, &x->link);
+    origin_pool_turn(pool);
+}
+
+/* A request that was cut short ends with a reset: no origin shall take the
+   cut for an end. So does one that was the last by our own wish: whoever
+   closes first holds the port for a minute, and many writes would use up all
+   there are. */
+static void
+conn_drop(struct exchange *x)
+{
+    if (x->conn != NULL) {
+        origin_pool_close(&x->conn, !exchange_is_sent(x) || x->is_last);
+    }
+}
+
+/* Are both directions provably finished, with nothing behind? */
+static bool
+is_reusable(struct exchange *x)
+{
+    if (!exchange_is_sent(x) || x->is_last || x->is_early ||
+        !x->is_keep_alive || x->framing == FRAMING_CLOSE ||
+        buf_len(&x->in) > 0) {
+        return false;
+    }
+    return !x->is_read_full || conn_is_quiet(x->conn->conn);
+}
+
+void
+exchange_finish(struct exchange *x)
+{
+    const struct exchange_callbacks *callbacks = x->callbacks;
+    bool is_doubtful = x->is_early || buf_len(&x->in) > 0;
+
+    MUST_OBJ(x, EXCHANGE_MAGIC);
+    MUST(x->state == EXCHANGE_BODY);
+    MUST(x->conn != NULL);
+    if (is_reusable(x)) {
+        /* A pause may have ended with the content still held back. */
+        conn_want_read(x->conn->conn, true);
+        origin_pool_put(x->pool, x->conn);
+        x->conn = NULL;
+    } else {
+        conn_drop(x);
+    }
+    over(x);
+    callbacks->on_end(x->ctx, is_doubtful);
+}
+
+void
+exchange_fail(struct exchange *x, enum origin_error error)
+{
+    const struct exchange_callbacks *callbacks = x->callbacks;
+    struct origin_pool *pool = x->pool;
+
+    MUST_OBJ(x, EXCHANGE_MAGIC);
+    MUST(!exchange_is_over(x));
+    MUST(error != ORIGIN_ERROR_NONE);
+    metric_inc(pool->block, pool->group->metrics.errors[error]);
+    log_event(pool->ring, LOG_LEVEL_WARN, "origin_error",
+        "origin=\"%s\" server=\"%s\" cause=\"%s%s%s\"", pool->group->own_name,
+        pool->group->server_text, origin_error_text(error),
+        error == ORIGIN_ERROR_HEAD ? ": " : "",
+        error == ORIGIN_ERROR_HEAD ? fault_text(x->parse.fault) : "");
+    conn_drop(x);
+    over(x);
+    callbacks->on_error(x->ctx, error);
+}
+
+void
+exchange_fail_later(struct exchange *x, enum origin_error error)
+{
+    MUST_OBJ(x, EXCHANGE_MAGIC);
+    MUST(error != ORIGIN_ERROR_NONE);
+    conn_drop(x);
+    enter_end(x, EXCHANGE_FAILING);
+    x->error = error;
+    loop_defer(x->pool->loop, &x->task);
+}
+
+void
+exchange_cancel(struct exchange **px)
+{
+    struct exchange *x = *px;
+
+    if (x == NULL) {
+        return;
+    }
+    MUST_OBJ(x, EXCHANGE_MAGIC);
+    *px = NULL;
+    if (exchange_is_over(x)) {
+        return;
+    }
+    conn_drop(x);
+    over(x);
+}
