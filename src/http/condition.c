@@ -8,7 +8,7 @@
 
 #include "nearside/base/check.h"
 #include "nearside/http/date.h"
-#include "nearside/http/lines.h"
+#include "nearside/http/stored_lines.h"
 #include "http/validator.h"
 
 /* --- entity tags (RFC 9110 8.8.3) ---------------------------------------- */
@@ -77,7 +77,7 @@ validator_tag(struct slice lines, struct entity_tag *out)
 {
     struct slice value;
 
-    return lines_find_single(lines, SLICE("etag"), &value) == RC_OK &&
+    return stored_find_single(lines, SLICE("etag"), &value) == RC_OK &&
            entity_tag_parse(value, out) == RC_OK;
 }
 
@@ -87,7 +87,7 @@ validator_date(
 {
     struct slice value;
 
-    return lines_find_single(lines, name, &value) == RC_OK &&
+    return stored_find_single(lines, name, &value) == RC_OK &&
            date_parse(value, now_s, out_s) == RC_OK;
 }
 
@@ -254,7 +254,7 @@ condition_evaluate(const struct head *request,
     if (request->method == METHOD_GET && stored->status == 200 &&
         head_has(request, FIELD_RANGE) &&
         is_range_wanted(request, stored, now_s) &&
-        lines_count(stored->lines, SLICE("content-range")) == 0) {
+        stored_count(stored->lines, SLICE("content-range")) == 0) {
         return CONDITION_RANGE;
     }
     return CONDITION_FULL;
@@ -269,7 +269,7 @@ find_tag_text(struct slice lines, struct slice *out)
     struct entity_tag ignored;
     struct slice value;
 
-    if (lines_find_single(lines, SLICE("etag"), &value) != RC_OK ||
+    if (stored_find_single(lines, SLICE("etag"), &value) != RC_OK ||
         entity_tag_parse(value, &ignored) != RC_OK) {
         return false;
     }
@@ -283,7 +283,7 @@ find_modified_text(struct slice lines, struct slice *out)
     struct slice value;
     int64_t ignored;
 
-    if (lines_find_single(lines, SLICE("last-modified"), &value) != RC_OK ||
+    if (stored_find_single(lines, SLICE("last-modified"), &value) != RC_OK ||
         date_parse(value, 0, &ignored) != RC_OK) {
         return false;
     }
@@ -342,9 +342,9 @@ void
 condition_write_not_modified(struct writer *w, struct slice lines)
 {
     struct slice name, value;
-    bool has_tag = lines_find(lines, SLICE("etag"), &value);
+    bool has_tag = stored_find(lines, SLICE("etag"), &value);
 
-    while (lines_next(&lines, &name, &value)) {
+    while (stored_next(&lines, &name, &value)) {
         if (is_in_not_modified(name, has_tag)) {
             write_field(w, name, value);
         }

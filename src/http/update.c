@@ -7,7 +7,7 @@
 
 #include "http/field_bit.h"
 #include "nearside/http/date.h"
-#include "nearside/http/lines.h"
+#include "nearside/http/stored_lines.h"
 #include "nearside/http/storable.h"
 #include "http/validator.h"
 
@@ -171,7 +171,7 @@ update_merge(const struct head *response, struct slice stored_lines,
 {
     struct slice name, value;
 
-    while (lines_next(&stored_lines, &name, &value)) {
+    while (stored_next(&stored_lines, &name, &value)) {
         if (!is_replaced(response, name, opts)) {
             write_field(w, name, value);
         }

@@ -4,7 +4,7 @@
  */
 #include "proxy/verdict.h"
 
-#include "nearside/http/lines.h"
+#include "nearside/http/stored_lines.h"
 #include "nearside/http/update.h"
 #include "nearside/http/write.h"
 #include "nearside/memory/codec.h"
@@ -109,7 +109,7 @@ part(const struct judging *j, struct slice lines, struct renewal *out)
     if (text == NULL) {
         return false;
     }
-    while (lines_next(&lines, &name, &value)) {
+    while (stored_next(&lines, &name, &value)) {
         write_field(
             targeted_has(&withheld, name) ? &note : &fields, name, value);
     }
@@ -140,7 +140,7 @@ verdict_of_renewed(const struct judging *j, const struct entry *stored,
 
     if (dated == NULL || head == NULL || !merge(j, stored, dated, &lines) ||
         !part(j, lines, out) ||
-        lines_to_head(lines, stored->status, head) != RC_OK) {
+        stored_to_head(lines, stored->status, head) != RC_OK) {
         return false;
     }
     add_age(head, update);

@@ -9,7 +9,7 @@
  */
 #include "fuzz_http_fields.h"
 #include "nearside/http/condition.h"
-#include "nearside/http/lines.h"
+#include "nearside/http/stored_lines.h"
 
 enum {
     NOW_S = 784111777,
@@ -81,7 +81,7 @@ must_be_unmodified(struct slice stored)
          condition_has_validator(stored));
     MUST(!w.is_full);
     if (w.len > 0) {
-        MUST(lines_to_head(writer_slice(&w), 200, &request) == RC_OK);
+        MUST(stored_to_head(writer_slice(&w), 200, &request) == RC_OK);
         request.method = METHOD_GET;
         MUST(
             condition_evaluate(&request, &is, NOW_S) == CONDITION_NOT_MODIFIED);

@@ -8,7 +8,7 @@
 #include "fuzz.h"
 #include "nearside/http/condition.h"
 #include "nearside/http/date.h"
-#include "nearside/http/lines.h"
+#include "nearside/http/stored_lines.h"
 #include "nearside/http/parse.h"
 #include "nearside/http/storable.h"
 #include "nearside/http/update.h"
@@ -44,12 +44,12 @@ is_same_field(struct slice a, struct slice b, struct slice name)
 {
     struct slice value, other;
 
-    while (lines_next_of(&a, name, &value)) {
-        if (!lines_next_of(&b, name, &other) || !slice_eq(value, other)) {
+    while (stored_next_of(&a, name, &value)) {
+        if (!stored_next_of(&b, name, &other) || !slice_eq(value, other)) {
             return false;
         }
     }
-    return !lines_next_of(&b, name, &other);
+    return !stored_next_of(&b, name, &other);
 }
 
 static void
@@ -77,7 +77,7 @@ must_parse(struct slice lines)
     struct parse p;
     size_t len;
 
-    if (lines_to_head(lines, 200, &stored) == RC_OK) {
+    if (stored_to_head(lines, 200, &stored) == RC_OK) {
         write_status_line(&w, 200);
         write_slice(&w, lines);
         write_end(&w);
@@ -100,7 +100,7 @@ must_have_new(struct slice lines, const struct head *response,
         struct slice rest = lines, name, value;
         bool is_there = false;
 
-        while (lines_next(&rest, &name, &value)) {
+        while (stored_next(&rest, &name, &value)) {
             is_there = is_there ||
                        (slice_ieq(name, f->name) && slice_eq(value, f->value));
         }
@@ -117,7 +117,7 @@ must_merge(const struct head *response, struct slice stored, size_t room,
 
     MUST(update_merge(response, stored, opts, &once) == RC_OK);
     rest = writer_slice(&once);
-    while (lines_next(&rest, &name, &value)) {
+    while (stored_next(&rest, &name, &value)) {
         MUST(name.len > 0);
     }
     MUST(rest.len == 0);
@@ -137,13 +137,13 @@ has_good_validators(struct slice lines)
     struct entity_tag tag;
     struct slice value;
     int64_t at_s;
-    enum rc rc = lines_find_single(lines, SLICE("etag"), &value);
+    enum rc rc = stored_find_single(lines, SLICE("etag"), &value);
 
     if (rc == RC_BAD ||
         (rc == RC_OK && entity_tag_parse(value, &tag) != RC_OK)) {
         return false;
     }
-    rc = lines_find_single(lines, SLICE("last-modified"), &value);
+    rc = stored_find_single(lines, SLICE("last-modified"), &value);
     return rc == RC_MISS ||
            (rc == RC_OK && date_parse(value, NOW_S, &at_s) == RC_OK);
 }
@@ -154,7 +154,7 @@ must_identify_itself(struct slice stored)
 {
     static struct head head;
 
-    if (lines_to_head(stored, 304, &head) == RC_OK &&
+    if (stored_to_head(stored, 304, &head) == RC_OK &&
         has_good_validators(stored)) {
         MUST(update_is_identified(&head, stored, NOW_S) ==
              condition_has_validator(stored));

@@ -1,5 +1,5 @@
 /* Field lines as entries hold them. */
-#include "nearside/http/lines.h"
+#include "nearside/http/stored_lines.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,11 +23,11 @@ lines_come_one_after_the_other(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
-        assert_true(lines_next(&rest, &name, &value));
+        assert_true(stored_next(&rest, &name, &value));
         assert_slice(name, want[i][0]);
         assert_slice(value, want[i][1]);
     }
-    assert_false(lines_next(&rest, &name, &value));
+    assert_false(stored_next(&rest, &name, &value));
     assert_int_equal(rest.len, 0);
 }
 
@@ -46,12 +46,12 @@ a_line_that_is_cut_short_is_none(void **state)
         struct slice rest = slice_of(copy, len);
         assert_non_null(copy);
         memcpy(copy, rows[i], len);
-        if (lines_next(&rest, &name, &value)) {
+        if (stored_next(&rest, &name, &value)) {
             fail_msg("row %zu is taken for a line", i);
         }
         free(copy);
     }
-    assert_false(lines_find(slice_of(NULL, 0), SLICE("a"), &value));
+    assert_false(stored_find(slice_of(NULL, 0), SLICE("a"), &value));
 }
 
 static void
@@ -60,19 +60,19 @@ a_value_is_found_by_its_whole_name(void **state)
     struct slice rest = SLICE(LINES), value = SLICE("untouched");
 
     (void)state;
-    assert_false(lines_find(rest, SLICE("b"), &value));
-    assert_false(lines_find(rest, SLICE("b-c:"), &value));
+    assert_false(stored_find(rest, SLICE("b"), &value));
+    assert_false(stored_find(rest, SLICE("b-c:"), &value));
     assert_slice(value, "untouched");
-    assert_true(lines_find(rest, SLICE("b-c"), &value));
+    assert_true(stored_find(rest, SLICE("b-c"), &value));
     assert_slice(value, "2");
-    assert_true(lines_next_of(&rest, SLICE("a"), &value));
+    assert_true(stored_next_of(&rest, SLICE("a"), &value));
     assert_slice(value, "1");
-    assert_true(lines_next_of(&rest, SLICE("a"), &value));
+    assert_true(stored_next_of(&rest, SLICE("a"), &value));
     assert_slice(value, "3");
-    assert_false(lines_next_of(&rest, SLICE("a"), &value));
-    assert_int_equal(lines_count(SLICE(LINES), SLICE("a")), 2);
-    assert_int_equal(lines_count(SLICE(LINES), SLICE("empty")), 1);
-    assert_int_equal(lines_count(SLICE(LINES), SLICE("x")), 0);
+    assert_false(stored_next_of(&rest, SLICE("a"), &value));
+    assert_int_equal(stored_count(SLICE(LINES), SLICE("a")), 2);
+    assert_int_equal(stored_count(SLICE(LINES), SLICE("empty")), 1);
+    assert_int_equal(stored_count(SLICE(LINES), SLICE("x")), 0);
 }
 
 static void
@@ -82,12 +82,12 @@ what_may_stand_once_and_stands_twice_has_no_value(void **state)
 
     (void)state;
     assert_int_equal(
-        lines_find_single(SLICE(LINES), SLICE("a"), &value), RC_BAD);
+        stored_find_single(SLICE(LINES), SLICE("a"), &value), RC_BAD);
     assert_int_equal(
-        lines_find_single(SLICE(LINES), SLICE("x"), &value), RC_MISS);
+        stored_find_single(SLICE(LINES), SLICE("x"), &value), RC_MISS);
     assert_slice(value, "untouched");
     assert_int_equal(
-        lines_find_single(SLICE(LINES), SLICE("d"), &value), RC_OK);
+        stored_find_single(SLICE(LINES), SLICE("d"), &value), RC_OK);
     assert_slice(value, "x: y");
 }
 
@@ -99,14 +99,14 @@ lines_of_a_list_are_joined_in_their_order(void **state)
     struct writer w = writer_of(text, sizeof(text));
 
     (void)state;
-    assert_int_equal(lines_join(SLICE(LINES), SLICE("a"), &w), RC_OK);
+    assert_int_equal(stored_join(SLICE(LINES), SLICE("a"), &w), RC_OK);
     assert_slice(writer_slice(&w), "1, 3");
     w = writer_of(text, sizeof(text));
-    assert_int_equal(lines_join(SLICE(LINES), SLICE("empty"), &w), RC_OK);
+    assert_int_equal(stored_join(SLICE(LINES), SLICE("empty"), &w), RC_OK);
     assert_slice(writer_slice(&w), "");
-    assert_int_equal(lines_join(SLICE(LINES), SLICE("x"), &w), RC_MISS);
+    assert_int_equal(stored_join(SLICE(LINES), SLICE("x"), &w), RC_MISS);
     w = writer_of(text, 3);
-    assert_int_equal(lines_join(SLICE(LINES), SLICE("a"), &w), RC_OK);
+    assert_int_equal(stored_join(SLICE(LINES), SLICE("a"), &w), RC_OK);
     assert_true(w.is_full);
 }
 
@@ -118,7 +118,7 @@ stored_lines_read_as_a_head(void **state)
 
     (void)state;
     assert_int_equal(
-        lines_to_head(
+        stored_to_head(
             SLICE("etag: \"1\"\r\nx-own: a\r\nvary: b\r\nvary: c\r\n"), 203,
             &head),
         RC_OK);
@@ -133,10 +133,10 @@ stored_lines_read_as_a_head(void **state)
         memcpy(many + i * 6, "a: 1\r\n", 6);
     }
     assert_int_equal(
-        lines_to_head(slice_of(many, HEAD_FIELDS_MAX * 6), 200, &head), RC_OK);
+        stored_to_head(slice_of(many, HEAD_FIELDS_MAX * 6), 200, &head), RC_OK);
     assert_int_equal(head.field_count, HEAD_FIELDS_MAX);
     assert_int_equal(
-        lines_to_head(slice_of(many, HEAD_FIELDS_MAX * 6 + 6), 200, &head),
+        stored_to_head(slice_of(many, HEAD_FIELDS_MAX * 6 + 6), 200, &head),
         RC_LIMIT);
 }
 
@@ -152,5 +152,5 @@ main(void)
         cmocka_unit_test(stored_lines_read_as_a_head),
     };
 
-    return cmocka_run_group_tests_name("http lines", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("http stored lines", tests, NULL, NULL);
 }

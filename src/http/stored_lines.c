@@ -3,32 +3,32 @@
  * once only and stands twice has no value, since two readers would take two
  * different ones.
  */
-#include "nearside/http/lines.h"
+#include "nearside/http/stored_lines.h"
 
 #include "http/field_bit.h"
 
 size_t
-lines_count(struct slice lines, struct slice name)
+stored_count(struct slice lines, struct slice name)
 {
     struct slice value;
     size_t count = 0;
 
-    while (lines_next_of(&lines, name, &value)) {
+    while (stored_next_of(&lines, name, &value)) {
         count++;
     }
     return count;
 }
 
 enum rc
-lines_find_single(
+stored_find_single(
     struct slice lines, struct slice name, struct slice *out_value)
 {
     struct slice value, other;
 
-    if (!lines_next_of(&lines, name, &value)) {
+    if (!stored_next_of(&lines, name, &value)) {
         return RC_MISS;
     }
-    if (lines_next_of(&lines, name, &other)) {
+    if (stored_next_of(&lines, name, &other)) {
         return RC_BAD;
     }
     *out_value = value;
@@ -36,12 +36,12 @@ lines_find_single(
 }
 
 enum rc
-lines_join(struct slice lines, struct slice name, struct writer *w)
+stored_join(struct slice lines, struct slice name, struct writer *w)
 {
     struct slice value;
     enum rc rc = RC_MISS;
 
-    while (lines_next_of(&lines, name, &value)) {
+    while (stored_next_of(&lines, name, &value)) {
         if (rc == RC_OK) {
             write_slice(w, SLICE(", "));
         }
@@ -52,14 +52,14 @@ lines_join(struct slice lines, struct slice name, struct writer *w)
 }
 
 enum rc
-lines_to_head(struct slice lines, unsigned status, struct head *out)
+stored_to_head(struct slice lines, unsigned status, struct head *out)
 {
     struct slice name, value;
 
     /* Not the whole of it: the array of fields is large. */
     memset(out, 0, offsetof(struct head, fields));
     out->status = (uint16_t)status;
-    while (lines_next(&lines, &name, &value)) {
+    while (stored_next(&lines, &name, &value)) {
         enum field_id id = field_id_of(name);
         if (out->field_count == HEAD_FIELDS_MAX) {
             return RC_LIMIT;

@@ -4,7 +4,7 @@
  * Input: a name, a line end, the lines.
  */
 #include "fuzz.h"
-#include "nearside/http/lines.h"
+#include "nearside/http/stored_lines.h"
 
 static size_t
 walk(struct slice lines, bool *out_has_nameless)
@@ -13,7 +13,7 @@ walk(struct slice lines, bool *out_has_nameless)
     size_t count = 0;
 
     *out_has_nameless = false;
-    for (; lines_next(&rest, &name, &value); count++) {
+    for (; stored_next(&rest, &name, &value); count++) {
         *out_has_nameless = *out_has_nameless || name.len == 0;
         MUST(fuzz_is_within(name, lines) && fuzz_is_within(value, lines));
         MUST(slice_find(name, ':') < 0 && slice_find(name, '\r') < 0);
@@ -28,14 +28,14 @@ static void
 must_agree(struct slice lines, struct slice name)
 {
     struct slice value = {NULL, 0}, first = {NULL, 0};
-    size_t count = lines_count(lines, name), cap = lines.len * 2 + 1;
-    enum rc single = lines_find_single(lines, name, &value);
+    size_t count = stored_count(lines, name), cap = lines.len * 2 + 1;
+    enum rc single = stored_find_single(lines, name, &value);
     char *text = malloc(cap);
     struct writer w = writer_of(text, cap);
-    enum rc joined = lines_join(lines, name, &w);
+    enum rc joined = stored_join(lines, name, &w);
 
     MUST(text != NULL && !w.is_full);
-    MUST(lines_find(lines, name, &first) == (count > 0));
+    MUST(stored_find(lines, name, &first) == (count > 0));
     MUST((single == RC_MISS) == (count == 0));
     MUST((single == RC_OK) == (count == 1));
     MUST(joined == (count > 0 ? RC_OK : RC_MISS));
@@ -57,7 +57,7 @@ must_survive_writing(struct slice lines, size_t count)
     size_t cap = lines.len * 2 + 1;
     char *text = malloc(cap);
     struct writer w = writer_of(text, cap);
-    enum rc rc = lines_to_head(lines, 200, &head);
+    enum rc rc = stored_to_head(lines, 200, &head);
 
     MUST(text != NULL);
     MUST((rc == RC_OK) == (count <= HEAD_FIELDS_MAX));
@@ -67,7 +67,7 @@ must_survive_writing(struct slice lines, size_t count)
             write_field(&w, head.fields[i].name, head.fields[i].value);
         }
         MUST(!w.is_full);
-        MUST(lines_to_head(writer_slice(&w), 200, &again) == RC_OK);
+        MUST(stored_to_head(writer_slice(&w), 200, &again) == RC_OK);
         MUST(again.field_count == count);
         MUST(again.field_set == head.field_set);
         for (size_t i = 0; i < count; i++) {

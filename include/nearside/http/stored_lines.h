@@ -4,14 +4,14 @@
  * cut short or hold no colon end the walk: they are ours, so nothing is
  * there to be repaired.
  */
-#ifndef NEARSIDE_HTTP_LINES_H
-#define NEARSIDE_HTTP_LINES_H
+#ifndef NEARSIDE_HTTP_STORED_LINES_H
+#define NEARSIDE_HTTP_STORED_LINES_H
 
 #include "nearside/http/write.h"
 
 /* Takes the next line off *rest. False when there is none. */
 static inline bool
-lines_next(struct slice *rest, struct slice *out_name, struct slice *out_value)
+stored_next(struct slice *rest, struct slice *out_name, struct slice *out_value)
 {
     const char *end, *colon;
     size_t len;
@@ -39,11 +39,11 @@ lines_next(struct slice *rest, struct slice *out_name, struct slice *out_value)
  * False: there is none any more.
  */
 static inline bool
-lines_next_of(struct slice *rest, struct slice name, struct slice *out_value)
+stored_next_of(struct slice *rest, struct slice name, struct slice *out_value)
 {
     struct slice at, value;
 
-    while (lines_next(rest, &at, &value)) {
+    while (stored_next(rest, &at, &value)) {
         if (slice_eq(at, name)) {
             *out_value = value;
             return true;
@@ -54,19 +54,19 @@ lines_next_of(struct slice *rest, struct slice name, struct slice *out_value)
 
 /* The first value of that (lower-case) name. False: there is none. */
 static inline bool
-lines_find(struct slice lines, struct slice name, struct slice *out_value)
+stored_find(struct slice lines, struct slice name, struct slice *out_value)
 {
-    return lines_next_of(&lines, name, out_value);
+    return stored_next_of(&lines, name, out_value);
 }
 
 /* How many lines have that name. */
-size_t lines_count(struct slice lines, struct slice name);
+size_t stored_count(struct slice lines, struct slice name);
 
 /*
  * The one value of a field that may stand once only. RC_MISS: none.
  * RC_BAD: several; *out_value is then untouched.
  */
-enum rc lines_find_single(struct slice lines, struct slice name,
+enum rc stored_find_single(struct slice lines, struct slice name,
     struct slice *out_value) RC_MUST_CHECK;
 
 /*
@@ -75,14 +75,14 @@ enum rc lines_find_single(struct slice lines, struct slice name,
  * and fields are filled, as loans into the lines. RC_LIMIT: more than
  * HEAD_FIELDS_MAX lines.
  */
-enum rc lines_to_head(
+enum rc stored_to_head(
     struct slice lines, unsigned status, struct head *out) RC_MUST_CHECK;
 
 /*
  * Writes the values of a list-valued field as one, "a, b" (RFC 9110 5.3);
  * a writer that is too small is left full. RC_MISS: no such line.
  */
-enum rc lines_join(
+enum rc stored_join(
     struct slice lines, struct slice name, struct writer *w) RC_MUST_CHECK;
 
 #endif
