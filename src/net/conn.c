@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "net/loop_private.h"
+#include "net/loop_inside.h"
 
 #define CONN_MAGIC UINT32_C(0x6e636f6e)
 

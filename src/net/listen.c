@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "net/loop_private.h"
+#include "net/loop_inside.h"
 
 #define ACCEPTOR_MAGIC UINT32_C(0x6e616363)
 

@@ -9,7 +9,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "net/loop_private.h"
+#include "net/loop_inside.h"
 
 #define SIGNALS_MAGIC UINT32_C(0x6e736967)
 

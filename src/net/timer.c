@@ -14,7 +14,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
-#include "net/loop_private.h"
+#include "net/loop_inside.h"
 
 enum {
     /* Cutting off a client costs some 50 us: 2 ms or so. */

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "net/loop_private.h"
+#include "net/loop_inside.h"
 #include "nearside/net/listen.h"
 
 /* What they are to fail with next; 0: nothing, ask the kernel. */

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "net/loop_private.h"
+#include "net/loop_inside.h"
 
 struct rig {
     struct loop *loop;
@@ -621,7 +621,7 @@ enum {
 };
 
 struct letter {
-    struct loop_message message;
+    struct loop_letter message;
     struct mail *mail;
     unsigned delivered;
     unsigned written; /* before the post, by the sender */
@@ -661,7 +661,7 @@ mail_init(struct mail *mail, struct loop *loop, unsigned count)
     mail->letters = calloc(count, sizeof(*mail->letters));
     for (unsigned i = 0; i < count; i++) {
         mail->letters[i].mail = mail;
-        loop_message_init(
+        loop_letter_init(
             &mail->letters[i].message, on_letter, &mail->letters[i]);
     }
 }
@@ -770,12 +770,12 @@ messages_come_in_the_order_posted(void **state)
 {
     struct rig *rig = *state;
     struct probe p[4];
-    struct loop_message m[4];
+    struct loop_letter m[4];
 
     order_len = 0;
     for (size_t i = 0; i < 4; i++) {
         p[i] = (struct probe){.name = (unsigned)i};
-        loop_message_init(&m[i], on_ordered, &p[i]);
+        loop_letter_init(&m[i], on_ordered, &p[i]);
         loop_post(rig->loop, &m[i]);
     }
     loop_turn(rig->loop, 1000);
@@ -786,7 +786,7 @@ messages_come_in_the_order_posted(void **state)
 }
 
 struct echo {
-    struct loop_message message;
+    struct loop_letter message;
     struct loop *loop;
     struct job job;
     unsigned left;
@@ -819,7 +819,7 @@ a_loop_that_is_freed_delivers_what_its_tasks_still_post(void **state)
     struct echo echo = {.loop = loop, .left = 3};
 
     (void)state;
-    loop_message_init(&echo.message, on_echo, &echo);
+    loop_letter_init(&echo.message, on_echo, &echo);
     loop_task_init(&echo.job.task, echo_back, &echo);
     loop_post(loop, &echo.message);
     loop_free(&loop);

@@ -1,6 +1,6 @@
 /* The inside of a loop, for the files of this room. */
-#ifndef NET_LOOP_PRIVATE_H
-#define NET_LOOP_PRIVATE_H
+#ifndef NET_LOOP_INSIDE_H
+#define NET_LOOP_INSIDE_H
 
 #include <event2/event_struct.h>
 
@@ -29,7 +29,7 @@ struct loop {
     struct event_base *base;
     struct clock clock;
     struct list tasks;
-    _Atomic(struct loop_message *) messages; /* newest first */
+    _Atomic(struct loop_letter *) letters; /* newest first */
     int wake_fd;
     struct event wake_event;
     struct wheel wheel;
