@@ -6,15 +6,15 @@
  * know, and never a field that everybody on the way has to see. Naming
  * Content-Length, Host or Cache-Control there is how a request is made to
  * mean one thing to us and another to the origin. So every known end-to-end
- * field is refused, and all of hearsay.def: what a proxy before us has said of
- * the client must not be taken out.
+ * field is refused, and all of forwarding.def: what a proxy before us has said
+ * of the client must not be taken out.
  * `Connection: TE` beside a TE field is what RFC 9110 10.1.4 asks for.
  */
 #include "http/connection.h"
 
 #include "http/class.h"
 #include "http/field_bit.h"
-#include "nearside/http/hearsay.h"
+#include "nearside/http/forwarding.h"
 
 enum {
     /* Each field of the head is held against all of them. */
@@ -81,7 +81,7 @@ is_protected(const struct head *h, struct slice option)
     enum field_id id = field_id_of(option);
 
     if (id == FIELD_OTHER) {
-        return hearsay_of_name(option) != HEARSAY_NONE;
+        return forwarding_of_name(option) != FORWARDING_NONE;
     }
     if (id == FIELD_TE) {
         return !head_has(h, FIELD_TE);

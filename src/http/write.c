@@ -13,7 +13,7 @@
 
 /* Room for n more bytes, already counted; NULL: full, now and from now on. */
 static inline char *
-claim(struct writer *w, size_t n)
+reserve(struct writer *w, size_t n)
 {
     char *at = w->ptr + w->len;
 
@@ -54,7 +54,7 @@ render_u64(char out[U64_DIGITS_MAX], uint64_t value)
 void
 write_slice(struct writer *w, struct slice s)
 {
-    char *at = claim(w, s.len);
+    char *at = reserve(w, s.len);
 
     if (at != NULL) {
         put(at, s);
@@ -105,7 +105,7 @@ void
 write_request_line(struct writer *w, struct slice method, struct slice target)
 {
     const struct slice end = SLICE(" HTTP/1.1\r\n");
-    char *at = claim(w, method.len + 1 + target.len + end.len);
+    char *at = reserve(w, method.len + 1 + target.len + end.len);
 
     MUST(method.len > 0 && target.len > 0);
     if (at == NULL) {
@@ -121,7 +121,7 @@ write_request_line(struct writer *w, struct slice method, struct slice target)
 static inline char *
 put_field(struct writer *w, struct slice name, struct slice value)
 {
-    char *start = claim(w, name.len + 2 + value.len + 2);
+    char *start = reserve(w, name.len + 2 + value.len + 2);
     char *at;
 
     MUST(name.len > 0);

@@ -13,7 +13,7 @@
 #include "nearside/rules/keys.h"
 
 #include "nearside/base/check.h"
-#include "nearside/http/hearsay.h"
+#include "nearside/http/forwarding.h"
 #include "nearside/http/uri.h"
 #include "nearside/http/vary.h"
 #include "nearside/memory/digest.h"
@@ -110,7 +110,7 @@ static bool
 is_view(const struct keys_from *from, const struct field *field)
 {
     return from->is_trusted && field->id != FIELD_X_FORWARDED_PROTO &&
-           hearsay_of(field) == HEARSAY_VIEW;
+           forwarding_of(field) == FORWARDING_SITE;
 }
 
 static bool

@@ -6,7 +6,7 @@
 #include "nearside/rules/sending.h"
 
 #include "nearside/base/check.h"
-#include "nearside/http/hearsay.h"
+#include "nearside/http/forwarding.h"
 
 /* Has the client a say in that? A trusted proxy's word counts, but for what
    we write ourselves, and nobody's for another method or target. A Forwarded
@@ -15,14 +15,14 @@
 static bool
 is_believed(const struct sending *s, const struct field *field)
 {
-    switch (hearsay_of(field)) {
-    case HEARSAY_NONE:
+    switch (forwarding_of(field)) {
+    case FORWARDING_NONE:
         return true;
-    case HEARSAY_OVERRIDE:
+    case FORWARDING_OVERRIDE:
         return false;
-    case HEARSAY_VIEW:
+    case FORWARDING_SITE:
         return s->is_trusted && field->id != FIELD_X_FORWARDED_PROTO;
-    case HEARSAY_ADDRESS:
+    case FORWARDING_ADDRESS:
         return s->is_trusted && field->id != FIELD_X_FORWARDED_FOR &&
                !(s->for_cache && field->id == FIELD_FORWARDED);
     }

@@ -53,7 +53,7 @@ class Nominated(Hops):
             self.assertEqual(
                 daemon.get(target, fields=nominated).body, b"nothing")
 
-    def test_a_strangers_hearsay_chooses_no_variant(self):
+    def test_a_strangers_forwarding_chooses_no_variant(self):
         daemon = self.vary("X-Real-IP")
         self.assertEqual(daemon.get("/kept/1", fields={
             "X-Real-IP": "192.0.2.1"}).body, b"nothing")

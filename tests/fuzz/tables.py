@@ -8,8 +8,8 @@ FUZZ = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(FUZZ))
 ROWS = {"app": ["src/app/conf.def"],
         "http": ["include/nearside/http/field.def",
-                 "include/nearside/http/hearsay.def"]}
-ROW = re.compile(r'^(?:OPTION\(\w+, (\w+),|(?:FIELD|HEARSAY)\(\w+, "(.+)"\))',
+                 "include/nearside/http/forwarding.def"]}
+ROW = re.compile(r'^(?:OPTION\(\w+, (\w+),|(?:FIELD|FORWARDING)\(\w+, "(.+)"\))',
                  re.MULTILINE)
 STATUSES = "src/http/status.def"
 STATUS = re.compile(r"^STATUS\((\d{3}),", re.MULTILINE)

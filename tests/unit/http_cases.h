@@ -123,7 +123,7 @@ static const struct head_case request_cases[] = {
         WITH("Connection: X-Forwarded-For\r\n"), CONNECTION_NAMES),
     REFUSED("14", "Connection names an X-Forwarded-* we do not know",
         WITH("Connection: x-forwarded-prefix\r\n"), CONNECTION_NAMES),
-    REFUSED("14", "Connection names other hearsay",
+    REFUSED("14", "Connection names another forwarding field",
         WITH("Connection: close, X-Real-IP\r\n"), CONNECTION_NAMES),
     TAKEN("14", "Connection names a field of its own",
         WITH("Connection: x-hop, ,\r\nX-Hop: 1\r\n"), NONE, 0),

@@ -1,5 +1,6 @@
-/* Hearsay: every name of the table in any case, and nothing that is near. */
-#include "nearside/http/hearsay.h"
+/* Forwarding fields: every name of the table in any case, and nothing that is
+ * near. */
+#include "nearside/http/forwarding.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,23 +12,23 @@
 
 struct row {
     const char *name;
-    enum hearsay hearsay;
+    enum forwarding kind;
 };
 
 static const struct row rows[] = {
-#define HEARSAY(kind, name) {name, HEARSAY_##kind},
-#include "nearside/http/hearsay.def"
-#undef HEARSAY
+#define FORWARDING(kind, name) {name, FORWARDING_##kind},
+#include "nearside/http/forwarding.def"
+#undef FORWARDING
 };
 
 /* As the parser gives it: with its id. */
-static enum hearsay
-hearsay_parsed(const char *name)
+static enum forwarding
+forwarding_parsed(const char *name)
 {
     struct field field = {.name = slice_of_str(name)};
 
     field.id = field_id_of(field.name);
-    return hearsay_of(&field);
+    return forwarding_of(&field);
 }
 
 static void
@@ -43,8 +44,8 @@ every_listed_name_is_found_in_any_case(void **state)
             assert_int_not_equal(byte, '_');
             upper[c] = (char)(byte >= 'a' && byte <= 'z' ? byte - 32 : byte);
         }
-        assert_int_equal(hearsay_parsed(rows[i].name), rows[i].hearsay);
-        assert_int_equal(hearsay_parsed(upper), rows[i].hearsay);
+        assert_int_equal(forwarding_parsed(rows[i].name), rows[i].kind);
+        assert_int_equal(forwarding_parsed(upper), rows[i].kind);
     }
 }
 
@@ -60,23 +61,23 @@ no_name_is_listed_twice(void **state)
 }
 
 static void
-all_of_x_forwarded_is_hearsay(void **state)
+all_of_x_forwarded_is_forwarding(void **state)
 {
     static const struct row more[] = {
-        {"X-Forwarded-For", HEARSAY_ADDRESS},
-        {"X-Forwarded-Host", HEARSAY_VIEW},
-        {"X-Forwarded-Proto", HEARSAY_VIEW},
-        {"X-Forwarded-Port", HEARSAY_VIEW},
-        {"X-Forwarded-Scheme", HEARSAY_VIEW},
-        {"X-Forwarded-Server", HEARSAY_VIEW},
-        {"X-Forwarded-Prefix", HEARSAY_VIEW},
-        {"x-forwarded-anything-that-is-longer-than-any", HEARSAY_VIEW},
-        {"x-forwarded-", HEARSAY_VIEW},
+        {"X-Forwarded-For", FORWARDING_ADDRESS},
+        {"X-Forwarded-Host", FORWARDING_SITE},
+        {"X-Forwarded-Proto", FORWARDING_SITE},
+        {"X-Forwarded-Port", FORWARDING_SITE},
+        {"X-Forwarded-Scheme", FORWARDING_SITE},
+        {"X-Forwarded-Server", FORWARDING_SITE},
+        {"X-Forwarded-Prefix", FORWARDING_SITE},
+        {"x-forwarded-anything-that-is-longer-than-any", FORWARDING_SITE},
+        {"x-forwarded-", FORWARDING_SITE},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(more); i++) {
-        assert_int_equal(hearsay_parsed(more[i].name), more[i].hearsay);
+        assert_int_equal(forwarding_parsed(more[i].name), more[i].kind);
     }
 }
 
@@ -91,7 +92,7 @@ what_is_only_like_one_is_none(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (hearsay_parsed(names[i]) != HEARSAY_NONE) {
+        if (forwarding_parsed(names[i]) != FORWARDING_NONE) {
             fail_msg("%s", names[i]);
         }
     }
@@ -103,7 +104,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_listed_name_is_found_in_any_case),
         cmocka_unit_test(no_name_is_listed_twice),
-        cmocka_unit_test(all_of_x_forwarded_is_hearsay),
+        cmocka_unit_test(all_of_x_forwarded_is_forwarding),
         cmocka_unit_test(what_is_only_like_one_is_none),
     };
 

@@ -1,10 +1,11 @@
 /*
- * Looking hearsay up. Law: most fields are none, and that has to be cheap. A
+ * Looking forwarding fields up. Law: most fields are none, and that has to be
+ * cheap. A
  * known field is judged by its id; of the others, a switch by length leaves
  * few names to be compared, since with a constant length all rows of another
  * length fold away.
  */
-#include "nearside/http/hearsay.h"
+#include "nearside/http/forwarding.h"
 
 #include "http/field_bit.h"
 
@@ -13,14 +14,14 @@ enum {
     LEN_MAX = 28,
 };
 
-#define HEARSAY(kind, text)                                                    \
+#define FORWARDING(kind, text)                                                 \
     static_assert(sizeof(text) - 1 >= LEN_MIN && sizeof(text) - 1 <= LEN_MAX,  \
         "every length has its case");
-#include "nearside/http/hearsay.def"
-#undef HEARSAY
+#include "nearside/http/forwarding.def"
+#undef FORWARDING
 
-/* Known fields that are hearsay. */
-#define FIELDS_HEARSAY                                                         \
+/* Known fields that are such. */
+#define FIELDS_FORWARDING                                                      \
     (FIELD_BIT(FORWARDED) | FIELD_BIT(X_FORWARDED_FOR) |                       \
         FIELD_BIT(X_FORWARDED_HOST) | FIELD_BIT(X_FORWARDED_PORT) |            \
         FIELD_BIT(X_FORWARDED_PROTO) | FIELD_BIT(X_FORWARDED_SCHEME) |         \
@@ -40,24 +41,24 @@ is_name(const char *at, const char *name, size_t len)
     return true;
 }
 
-static inline __attribute__((always_inline)) enum hearsay
-hearsay_with(const char *name, size_t len)
+static inline __attribute__((always_inline)) enum forwarding
+forwarding_with(const char *name, size_t len)
 {
-#define HEARSAY(kind, text)                                                    \
+#define FORWARDING(kind, text)                                                 \
     if (sizeof(text) - 1 == len && is_name(name, text, len)) {                 \
-        return HEARSAY_##kind;                                                 \
+        return FORWARDING_##kind;                                              \
     }
-#include "nearside/http/hearsay.def"
-#undef HEARSAY
-    return HEARSAY_NONE;
+#include "nearside/http/forwarding.def"
+#undef FORWARDING
+    return FORWARDING_NONE;
 }
 
 #define WITH(len)                                                              \
     case len:                                                                  \
-        return hearsay_with(name.ptr, len)
+        return forwarding_with(name.ptr, len)
 
-static enum hearsay
-hearsay_listed(struct slice name)
+static enum forwarding
+forwarding_listed(struct slice name)
 {
     switch (name.len) {
         WITH(3);
@@ -87,7 +88,7 @@ hearsay_listed(struct slice name)
         WITH(27);
         WITH(28);
     default: /* a length, not an enum */
-        return HEARSAY_NONE;
+        return FORWARDING_NONE;
     }
 }
 
@@ -102,21 +103,21 @@ is_forwarded(struct slice name)
     return name.len >= prefix.len && is_name(name.ptr, prefix.ptr, prefix.len);
 }
 
-enum hearsay
-hearsay_of_name(struct slice name)
+enum forwarding
+forwarding_of_name(struct slice name)
 {
     if (is_forwarded(name)) {
-        return slice_ieq(name, SLICE("x-forwarded-for")) ? HEARSAY_ADDRESS
-                                                         : HEARSAY_VIEW;
+        return slice_ieq(name, SLICE("x-forwarded-for")) ? FORWARDING_ADDRESS
+                                                         : FORWARDING_SITE;
     }
-    return hearsay_listed(name);
+    return forwarding_listed(name);
 }
 
-enum hearsay
-hearsay_of(const struct field *f)
+enum forwarding
+forwarding_of(const struct field *f)
 {
-    if (f->id != FIELD_OTHER && (field_bit(f->id) & FIELDS_HEARSAY) == 0) {
-        return HEARSAY_NONE;
+    if (f->id != FIELD_OTHER && (field_bit(f->id) & FIELDS_FORWARDING) == 0) {
+        return FORWARDING_NONE;
     }
-    return hearsay_of_name(f->name);
+    return forwarding_of_name(f->name);
 }

@@ -1,8 +1,8 @@
 """Fields that nobody keys and servers believe: the scanners' whole list.
 
-A stranger's hearsay about host, scheme, port, path, method or address never
-reach the origin; so no answer made of them can be stored for others. What a
-trusted proxy says does, and is part of the key.
+A stranger's forwarding fields never reach the origin, be they about host,
+scheme, port, path, method or address; so no answer made of them can be stored
+for others. A trusted proxy's do, and are part of the key.
 """
 
 import os
@@ -74,8 +74,8 @@ HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding",
        "upgrade", "proxy-authenticate", "proxy-authorization",
        "proxy-connection", "expect"}
 
-# What looks like hearsay and is none that anybody is known to believe.
-NO_HEARSAY = re.compile(
+# What looks like a forwarding field and is none that anybody believes.
+NO_FORWARDING = re.compile(
     r"(meth|msg|url|version|status|download|server-(?!name|port|prot)|client-"
     r"(?!ip|addr)|error|redirect|params|bae|request-(error|method-|uri-too)"
     r"|https-(key|sec|server)|cert|sec-|shib|e-|test|header|content|access|"
@@ -123,7 +123,7 @@ class BelievingOrigin(ScriptedOrigin):
         return answer(connection, body, fields, length=len(text))
 
 
-class Hearsay(FlowTest):
+class Forwarding(FlowTest):
     more = ""
 
     @classmethod
@@ -155,7 +155,7 @@ class Hearsay(FlowTest):
         return found
 
 
-class Stranger(Hearsay):
+class Stranger(Forwarding):
     def test_the_list_is_whole(self):
         """Not a name is lost, added or misread: who changes the list changes
         the two figures."""
@@ -169,15 +169,15 @@ class Stranger(Hearsay):
         for name in names:
             self.assertRegex(name, r"\A[0-9a-z_.-]+\Z")
 
-    def test_no_hearsay_reaches_the_origin(self):
+    def test_no_forwarding_reaches_the_origin(self):
         self.assertEqual(self.arrives(sorted(BELIEVED)), set())
 
-    def test_of_the_whole_list_only_what_is_no_hearsay_arrives(self):
+    def test_of_the_whole_list_only_what_is_no_forwarding_arrives(self):
         names = [n for n in listed() if "_" not in n]
         found = self.arrives(names)
-        hearsay = {name for name in names if UNMISTAKABLE.search(name)
-                  and not NO_HEARSAY.match(name)}
-        self.assertEqual(hearsay & found, PASSED)
+        believed = {name for name in names if UNMISTAKABLE.search(name)
+                  and not NO_FORWARDING.match(name)}
+        self.assertEqual(believed & found, PASSED)
         lost = set(names) - found - BELIEVED - HOP - OWN
         for name in ("accept", "authorization", "cookie", "origin",
                      "user-agent", "x-api-key", "x-requested-with",
@@ -191,7 +191,7 @@ class Stranger(Hearsay):
                        | {"__requestUri", "X_FORWARDED_HOST"})
         self.assertEqual(self.arrives(names), set())
 
-    def test_no_hearsay_poisons_what_is_stored(self):
+    def test_no_forwarding_poisons_what_is_stored(self):
         for i, name in enumerate(sorted(BELIEVED)):
             with self.subTest(name=name):
                 target = f"/kept/poison-{i}"
@@ -201,12 +201,12 @@ class Stranger(Hearsay):
                 self.assertIn("hit", second.cache_status)
                 self.assertEqual(second.body, first.body)
 
-    def test_much_hearsay_at_once_and_twice_are_no_better(self):
+    def test_much_forwarding_at_once_and_twice_are_no_better(self):
         names = sorted(BELIEVED)[:45]
         self.ask("/kept/all", [(n, "evil") for n in names + names])
         self.assertNotIn(b"evil", self.ask("/kept/all").body)
 
-    def test_connection_takes_no_hearsay_out(self):
+    def test_connection_takes_no_forwarding_out(self):
         """What a proxy before us has said must not be nominated away."""
         for name in sorted(BELIEVED):
             with self.subTest(name=name), self.daemon.connect() as client:
@@ -232,7 +232,7 @@ class Stranger(Hearsay):
         self.assertNotIn(b"8080", self.ask("/kept/other").body)
 
 
-class TrustedProxy(Hearsay):
+class TrustedProxy(Forwarding):
     more = 'trusted_proxies = { "127.0.0.0/8" }'
 
     def test_it_is_believed_but_for_method_and_target(self):
@@ -270,7 +270,7 @@ class TrustedProxy(Hearsay):
                 self.assertIn(f"proto={sent}", fields["Forwarded"])
 
 
-del Hearsay
+del Forwarding
 
 if __name__ == "__main__":
     unittest.main()
