@@ -65,6 +65,7 @@ buf_room(struct buf *b, size_t n)
     }
     if (b->start > 0 &&
         (b->start >= len || b->cap >= b->max || n > b->max - b->end)) {
+        MUST(b->data != NULL);
         memmove(b->data, b->data + b->start, len);
         b->start = 0;
         b->end = len;
@@ -120,7 +121,7 @@ buf_printf(struct buf *b, const char *fmt, ...)
         return RC_NOMEM;
     }
     va_start(ap, fmt);
-    vsnprintf(text, (size_t)n + 1, fmt, ap);
+    MUST(vsnprintf(text, (size_t)n + 1, fmt, ap) == n);
     va_end(ap);
     memcpy(b->data + b->end, text, (size_t)n);
     b->end += (size_t)n;

@@ -101,13 +101,13 @@ hash_keyed(const struct hash_key *key, struct slice s)
         key->k0 ^ UINT64_C(0x6c7967656e657261),
         key->k1 ^ UINT64_C(0x7465646279746573),
     };
-    size_t whole = s.len & ~(size_t)7;
+    size_t left = s.len % 8;
+    size_t whole = s.len - left;
 
     for (size_t i = 0; i < whole; i += 8) {
         sip_word(&sip, word_at(s.ptr + i));
     }
-    sip_word(&sip,
-        last_word(s.len == whole ? NULL : s.ptr + whole, s.len - whole, s.len));
+    sip_word(&sip, last_word(left == 0 ? NULL : s.ptr + whole, left, s.len));
     sip.v2 ^= 0xff;
     sip_round(&sip);
     sip_round(&sip);

@@ -284,7 +284,7 @@ syslog_start(char *out, size_t cap, enum log_level level)
     clock_init(&clock);
     now = (time_t)(clock_wall_ms(&clock) / 1000);
     localtime_r(&now, &tm);
-    strftime(stamp, sizeof(stamp), "%b %e %H:%M:%S", &tm);
+    MUST(strftime(stamp, sizeof(stamp), "%b %e %H:%M:%S", &tm) > 0);
     snprintf(out, cap, "<%d>%s nearside[%d]: ", LOG_DAEMON | severities[level],
         stamp, (int)getpid());
 }
@@ -331,6 +331,7 @@ static void
 syslog_line(struct log_sink *s, enum log_level level, struct slice line)
 {
     char text[SYSLOG_TEXT_MAX + 1];
+    bool is_sent;
     size_t len;
 
     syslog_start(text, sizeof(text), level);
@@ -340,10 +341,12 @@ syslog_line(struct log_sink *s, enum log_level level, struct slice line)
     }
     copy_line(text + len, line);
     len += line.len;
-    /* Once more: the first may only have found the old daemon gone. */
-    if (!syslog_send(s, text, len) && !syslog_send(s, text, len)) {
-        s->dropped++;
+    is_sent = syslog_send(s, text, len);
+    if (!is_sent) {
+        /* Once more: the first may only have found the old daemon gone. */
+        is_sent = syslog_send(s, text, len);
     }
+    s->dropped += is_sent ? 0 : 1;
 }
 
 void

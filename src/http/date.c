@@ -226,8 +226,8 @@ is_possible(const struct civil *c)
 static int64_t
 seconds_of(const struct civil *c)
 {
-    return days_of(c) * DAY_S + c->hour * INT64_C(3600) + c->minute * 60 +
-           c->second;
+    return days_of(c) * DAY_S + c->hour * INT64_C(3600) +
+           c->minute * INT64_C(60) + c->second;
 }
 
 /* The latest year of those two digits not more than 50 years ahead. */

@@ -34,6 +34,11 @@ if(NOT NEARSIDE_SANITIZE)
         set_tests_properties(lint.docker PROPERTIES TIMEOUT 400)
     endif()
 
+    if(NEARSIDE_LONG)
+        lint_test(tidy ${CMAKE_BINARY_DIR})
+        set_tests_properties(lint.tidy PROPERTIES TIMEOUT 900 RUN_SERIAL ON)
+    endif()
+
     if(NOT NEARSIDE_LINT_ROOMS)
         add_test(NAME lint.rooms
             COMMAND ${lint}/rooms.sh ${CMAKE_BINARY_DIR}/lint-rooms)

@@ -38,6 +38,7 @@ TEST_PACKAGES=(
 # For --long, with the fuzzers'.
 # shellcheck disable=SC2034
 LONG_PACKAGES=(
+    clang-tidy:clang-tidy
     slowhttptest:slowhttptest
     nodejs:node
     npm:npm

@@ -77,7 +77,9 @@ list_pop(struct list *list)
     struct list *link = list_first(list);
 
     if (link != NULL) {
-        list_remove(link);
+        list->next = link->next;
+        link->next->prev = list;
+        list_init(link);
     }
     return link;
 }

@@ -59,7 +59,7 @@ static inline struct slice
 slice_skip(struct slice s, size_t n)
 {
     if (n >= s.len) {
-        return (struct slice){s.ptr == NULL ? NULL : s.ptr + s.len, 0};
+        return (struct slice){s.len == 0 ? s.ptr : s.ptr + s.len, 0};
     }
     return (struct slice){s.ptr + n, s.len - n};
 }
