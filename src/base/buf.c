@@ -48,9 +48,9 @@ buf_grow(struct buf *b, size_t need)
 }
 
 /*
- * Room for n bytes behind the end. What was consumed is won back by sliding
- * once it is half of the buffer, so that each byte is moved once on average;
- * before that the buffer grows, if it may.
+ * Makes room for n bytes behind the end. Consumed bytes are won back by
+ * sliding once they are half of the buffer, so that each byte moves once on
+ * average; before that the buffer grows, if it may.
  */
 static enum rc
 buf_room(struct buf *b, size_t n)

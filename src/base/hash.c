@@ -21,8 +21,8 @@ struct sip {
     uint64_t v3;
 };
 
-/* Short asks of getrandom are whole or nothing; only a signal before the
-   pool is ready makes it start again. */
+/* getrandom fills a short buffer whole or not at all. It is interrupted only
+   while the kernel's pool is not ready. */
 static void
 kernel_random(void *out, size_t len)
 {
@@ -142,7 +142,8 @@ random_below(struct random *r, uint64_t below)
     if (below == 0) {
         return 0;
     }
-    /* Of the 2^64 numbers the first (2^64 mod below) would weigh double. */
+    /* The first (2^64 mod below) numbers are drawn again: they would make some
+       results likelier. */
     uneven = (0 - below) % below;
     do {
         x = random_next(r);

@@ -1,5 +1,4 @@
-/* How a line of the log looks: its beginning, and how outside text is escaped.
- */
+/* How a line of the log begins, and how outside text in it is escaped. */
 #include <stdio.h>
 #include <time.h>
 

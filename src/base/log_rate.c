@@ -1,8 +1,8 @@
 /*
- * The rate limit of events. Slots are claimed by name, never given back:
- * names are literals of the program, so the table is as good as static.
- * All of it is relaxed atomics: around the turn of a second one line more
- * or less may pass, but none goes uncounted.
+ * The rate limit of events. A name takes a slot and keeps it: names are
+ * literals of the program, so the table is as good as static. All of it is
+ * relaxed atomics: around the turn of a second one line more or less may pass,
+ * but each is counted.
  */
 #include "base/log_rate.h"
 
@@ -21,7 +21,7 @@ name_hash(const char *name)
 
 /* Is the slot this name's, or free and now this name's? */
 static bool
-slot_claim(struct log_rate_slot *slot, const char *name)
+slot_take(struct log_rate_slot *slot, const char *name)
 {
     const char *holder = NULL;
 
@@ -39,7 +39,7 @@ slot_of(struct log_rate *rate, const char *name)
     for (unsigned i = 0; i < LOG_RATE_SLOTS; i++) {
         struct log_rate_slot *slot =
             &rate->slots[(at + i) & (LOG_RATE_SLOTS - 1)];
-        if (slot_claim(slot, name)) {
+        if (slot_take(slot, name)) {
             return slot;
         }
     }

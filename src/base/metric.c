@@ -128,7 +128,8 @@ is_name(const char *name)
            name[strspn(name, legal)] == '\0';
 }
 
-/* One name stands in one run of one kind: a scraper refuses anything else. */
+/* Metrics of one name are of one kind and stand together, or scrapers refuse
+   them. */
 static bool
 is_in_order(
     const struct metric_registry *r, enum metric_kind kind, const char *name)
@@ -244,7 +245,7 @@ metric_observe_us(struct metric_block *b, metric_id id, int64_t us)
 {
     metric_id i = 0;
 
-    /* A clock that stepped back made no negative wait. */
+    /* If the clock stepped back, nobody waited a negative time. */
     us = us < 0 ? 0 : us;
     while (i < BUCKET_INF && us > buckets[i].le_us) {
         i++;

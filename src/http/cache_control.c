@@ -105,7 +105,7 @@ keep_smaller(int64_t *delta, const struct directive *d)
     }
 }
 
-/* Of min-fresh the larger one is the stricter, and no number is none. */
+/* The larger min-fresh is the stricter; one that is no number cannot be met. */
 static void
 keep_larger(int64_t *delta, const struct directive *d)
 {

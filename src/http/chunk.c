@@ -6,10 +6,10 @@
  *   chunk-ext = *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted ) ] )
  *   last    = 1*"0" [ chunk-ext ] CRLF *( field-line CRLF ) CRLF
  *
- * Laws: one state eats one byte, so a cut anywhere changes nothing. Nothing
- * of a line is kept: extensions and trailer fields are checked and dropped,
- * what goes on is chunked anew. Everything that is not content is counted
- * against a limit, so that a peer cannot keep us busy without sending any.
+ * Laws: one state eats one byte, so it does not matter where reads cut the
+ * coding. Extensions and trailer fields are checked and dropped; whoever sends
+ * the content on writes chunks of its own. Bytes that are not content count
+ * against a limit, so that no peer keeps us busy without sending content.
  */
 #include "nearside/http/chunk.h"
 
@@ -70,7 +70,7 @@ after_element(char byte)
                           : AT_FAULT;
 }
 
-/* Beyond 2^63 - 1 no length is meant, but an overflow. */
+/* Nobody means a larger length: it is there to overflow somebody. */
 static unsigned
 eat_size(struct chunk *c, char byte)
 {

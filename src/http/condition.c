@@ -1,8 +1,7 @@
 /*
- * Conditional requests (RFC 9110 13, RFC 9111 4.3). Law: "not modified" and
- * a part are said only where everything that leads to them is well-formed
- * and certain; in every doubt the whole response goes out, which is never
- * wrong.
+ * Conditional requests (RFC 9110 13, RFC 9111 4.3). Law: we answer "not
+ * modified", or a part, only where all that leads to it is well-formed and
+ * certain. In doubt the whole response goes out, which is never wrong.
  */
 #include "nearside/http/condition.h"
 

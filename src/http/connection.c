@@ -2,13 +2,12 @@
  * Connection: whether this side lets the connection live on, and which
  * fields end at this hop.
  *
- * Law: it may name what it likes of its own kind and of kinds we do not
- * know, and never a field that everybody on the way has to see. Naming
- * Content-Length, Host or Cache-Control there is how a request is made to
- * mean one thing to us and another to the origin. So every known end-to-end
- * field is refused, and all of forwarding.def: what a proxy before us has said
- * of the client must not be taken out.
- * `Connection: TE` beside a TE field is what RFC 9110 10.1.4 asks for.
+ * Law: it may name fields of one hop and fields that we do not know, but never
+ * a field that everybody on the way has to see. By naming Content-Length, Host
+ * or Cache-Control an attacker makes a request mean one thing to us and
+ * another to the origin. So we refuse every known end-to-end field, and all of
+ * forwarding.def: nobody may take out what a proxy before us has said of the
+ * client. `Connection: TE` beside a TE field is what RFC 9110 10.1.4 asks for.
  */
 #include "http/connection.h"
 

@@ -5,8 +5,8 @@
 #include "nearside/http/parse.h"
 
 /*
- * Decides h->is_keep_alive by a Connection that is there; minor, fields and
- * field_set are filled. repeated: there is more than one.
+ * Decides h->is_keep_alive of a head that has a Connection (repeated: several
+ * of them); its minor, fields and field_set are filled.
  */
 enum parse_fault connection_judge(struct head *h, bool is_repeated);
 

@@ -3,8 +3,8 @@
  * arithmetic of Howard Hinnant's "chrono-compatible low-level date
  * algorithms": years begin in March, so that the leap day comes last.
  *
- * A date is either wholly right or no date. Only the name of the weekday
- * goes unchecked against the day: nothing is derived from it.
+ * A date that is not wholly right is none. Only its weekday may be another
+ * day's: nothing is derived from it.
  */
 #include "nearside/http/date.h"
 
@@ -91,7 +91,7 @@ date_write(char out[DATE_LEN], int64_t seconds)
 
 /* --- Reading: each take_ eats its text off *rest or returns false -------- */
 
-/* In any case: RFC 9111 4.2 asks it of caches, and who else reads dates? */
+/* Letters in any case, as RFC 9111 4.2 asks of caches. */
 static bool
 take_text(struct slice *rest, struct slice text)
 {

@@ -3,8 +3,8 @@
  * empty line behind the last. No folding, no space around a name, no byte
  * that is not of its class.
  *
- * Plain lines are taken in one go; whatever is not one, is the machine's,
- * which eats byte by byte and can stop and go on anywhere.
+ * A plain line is taken in one go. Any other is left to the machine, which
+ * eats byte by byte and can stop and go on anywhere.
  */
 #include "http/class.h"
 #include "http/field_bit.h"
@@ -122,9 +122,9 @@ fill_field(struct field *f, struct slice name, struct slice text)
 }
 
 /*
- * The hot path: a whole line from at on with nothing out of the ordinary is
- * put into *f, and its end returned. NULL: not such a line, the machine says
- * what it is. A name known by heart needs no look at its bytes.
+ * The hot path: puts a whole line without anything unusual into *f and returns
+ * its end. NULL: no such line; the machine says what it is. The bytes of a
+ * known name need no look.
  */
 static inline const char *
 eat_plain_field(
@@ -169,8 +169,8 @@ note_field(const struct field *f, uint64_t *set, uint64_t *repeated)
 }
 
 /*
- * As many plain fields as there are; all in locals, so in registers. True:
- * and the head's end behind them.
+ * Takes all plain fields in a row, by locals, which stay in registers. True:
+ * the head's end stood behind them.
  */
 static inline bool
 eat_plain_fields(struct scan *s)

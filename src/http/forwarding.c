@@ -1,9 +1,8 @@
 /*
- * Looking forwarding fields up. Law: most fields are none, and that has to be
- * cheap. A
- * known field is judged by its id; of the others, a switch by length leaves
- * few names to be compared, since with a constant length all rows of another
- * length fold away.
+ * Looking forwarding fields up. Law: a field that is none, as most are, must
+ * cost little. A known field is judged by its id. For the others a switch by
+ * length leaves few names to compare: with a constant length the compiler
+ * drops the rows of all others.
  */
 #include "nearside/http/forwarding.h"
 
@@ -94,7 +93,7 @@ forwarding_listed(struct slice name)
 
 #undef WITH
 
-/* There are more of these than anybody has listed. */
+/* X-Forwarded-*: nobody has listed them all. */
 static bool
 is_forwarded(struct slice name)
 {

@@ -1,9 +1,9 @@
 /*
  * Freshness lifetime (RFC 9111 4.2.1, 4.2.2) and corrected initial age
- * (4.2.3). What is said twice counts as what makes the response older or
- * live shorter. All values are clamped to 0 .. 2^31 seconds, so that sums of
- * them never overflow and a clock that jumps cannot make an answer younger than
- * new.
+ * (4.2.3). Where a head says a thing twice, the value counts that makes the
+ * response older or its life shorter. All values are clamped to 0 .. 2^31
+ * seconds: their sums never overflow, and no jump of a clock makes a response
+ * younger than new.
  */
 #include "nearside/http/fresh.h"
 

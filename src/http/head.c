@@ -1,10 +1,10 @@
 /*
  * Heads: known names, and looking fields up.
  *
- * Law: a name is recognised exactly or not at all. Words of eight bytes are
- * compared, lower-cased by setting 0x20 where 0x40 is set: that makes a
- * letter of nothing but a letter and leaves '-' and digits alone, so a match
- * of the words is a match of the name.
+ * Law: a name is recognised exactly or not at all. It is compared in words of
+ * eight bytes, lower-cased by setting 0x20 where 0x40 is set. That turns
+ * nothing but letters into letters, and leaves '-' and digits alone; so equal
+ * words mean equal names.
  */
 #include "nearside/http/head.h"
 

@@ -1,12 +1,13 @@
 /*
- * The verdict on a whole head: how the content ends (RFC 9112 6.3), which
- * host is meant (RFC 9112 3.2, RFC 9110 7.2), what is expected, and whether
- * the connection lives on.
+ * Judging a whole head: how the content ends (RFC 9112 6.3), which host is
+ * meant (RFC 9112 3.2, RFC 9110 7.2), what is expected, and whether the
+ * connection lives on.
  *
- * Law: two answers to one question are one too many. Content-Length beside
- * Transfer-Encoding, either of them twice, any coding but `chunked` alone:
- * refused, never weighed against each other. That is what closes CL.TE,
- * TE.CL and TE.TE; what is left is decided here and nowhere else.
+ * Law: a head that answers one question twice is refused; we never weigh one
+ * answer against the other. So we refuse Content-Length beside
+ * Transfer-Encoding, either of them twice, and any coding but `chunked` alone.
+ * That closes CL.TE, TE.CL and TE.TE; what is left is decided here and nowhere
+ * else.
  */
 #include "http/judge.h"
 
@@ -173,8 +174,8 @@ judge_host(struct head *h, const struct parse_opts *opts, uint64_t repeated)
 }
 
 /*
- * HTTP/1.0 clients that ask for 100-continue are to be ignored (RFC 9110
- * 10.1.1); any other expectation is refused of whatever version.
+ * A 100-continue of an HTTP/1.0 client is to be ignored (RFC 9110 10.1.1). Any
+ * other expectation is refused, whatever the version.
  */
 static enum parse_fault
 judge_expect(struct head *h, uint64_t repeated)
@@ -256,9 +257,9 @@ judge_response(struct head *h, uint64_t repeated)
             (h->status < 200 || h->status == 204)) {
             return FAULT_CODING_NO_CONTENT;
         }
-        /* It speaks of content where none may follow. A 304 states what the
-           GET would have had; nobody knows whether it follows all the same.
-           For HEAD see exchange. */
+        /* The head speaks of content where none may follow. A 304 states what
+           the GET would have had, and nobody knows whether it follows all the
+           same. For HEAD see exchange. */
         if (h->method != METHOD_HEAD && h->status >= 200 &&
             (h->content_length > 0 || h->framing == FRAMING_CHUNKED)) {
             h->is_keep_alive = false;

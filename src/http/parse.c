@@ -8,11 +8,11 @@
  *                                                  `--> AT_VALUE -+
  *
  * Laws.
- * - Each byte is judged in its order, by the state that eats it, and only by
- *   bytes before it: hence the verdict on a head cannot depend on how the
- *   bytes were cut, and comes with the offending byte.
- * - A limit is compared when its run of bytes ends, by either its last byte
- *   or the end of what has come; both give the same answer.
+ * - The state that eats a byte judges it, and looks at nothing but the bytes
+ *   before it. So it does not matter where reads cut a head, and a head is
+ *   refused as soon as the offending byte is there.
+ * - A limit is checked when its run of bytes ends, and when the bytes that
+ *   have come end; both give the same answer.
  * - The hot path is a head that comes whole: one pass, fields stored as they
  *   are found, nothing zeroed that is not read. A head that comes in pieces
  *   is scanned as it grows, without storing (the bytes may move between two

@@ -1,6 +1,6 @@
 /*
- * Proxy-Status (RFC 9209), written as RFC 9651 has it: what is no token
- * becomes a string, and a line is there whole or not at all.
+ * Proxy-Status (RFC 9209), in the syntax of RFC 9651. Laws: a name that is no
+ * token is written as a string; a line is written whole or not at all.
  */
 #include "nearside/http/proxy_status.h"
 

@@ -1,8 +1,8 @@
 /*
- * May a stored response be used now (RFC 9111 4)? Law: what the origin
- * forbids (must-revalidate, proxy-revalidate, s-maxage, no-cache) no window
- * of a client, a route or RFC 5861 allows; the client can only ask for
- * less than what is allowed, but for max-stale.
+ * May a stored response be used now (RFC 9111 4)? Law: no window of a client,
+ * a route or RFC 5861 allows what the origin forbids (must-revalidate,
+ * proxy-revalidate, s-maxage, no-cache). A client can only ask for less than
+ * is allowed, but for max-stale.
  */
 #include "nearside/http/reuse.h"
 
@@ -117,8 +117,8 @@ decide_fresh(const struct reuse_stored *stored,
     if (request->no_cache) {
         return REUSE_REQUEST;
     }
-    /* A reload says max-age=0; "immutable" is there to spare it (RFC 8246
-       2.1). Who means it says no-cache. */
+    /* A reload says max-age=0, which "immutable" is there to spare the origin
+       (RFC 8246 2.1). A forced reload says no-cache. */
     if (exceeds_max_age(stored, request, now_ms) && !stored->is_immutable) {
         return REUSE_REQUEST;
     }

@@ -3,8 +3,8 @@
  * between its parts, one spelling of a version, a target in a form that the
  * method takes.
  *
- * The plain line of a GET is taken in one go; whatever is not one, is the
- * machine's, which eats byte by byte and can stop and go on anywhere.
+ * The plain line of a GET is taken in one go. Any other is left to the
+ * machine, which eats byte by byte and can stop and go on anywhere.
  */
 #include "http/class.h"
 #include "nearside/base/check.h"
@@ -353,8 +353,8 @@ eat_status(struct scan *s)
     status = (unsigned)(line[9] - '0') * 100 + (unsigned)(line[10] - '0') * 10 +
              (unsigned)(line[11] - '0');
     s->at = line + STATUS_LINE_MIN;
-    /* Beyond 599 stands nothing that is registered, but it is heard and
-       passed on as an error of the server (RFC 9110 15). */
+    /* No status above 599 is registered. It is taken all the same, as an error
+       of the server (RFC 9110 15). */
     if (status < 100) {
         return refuse(s, FAULT_STATUS);
     }

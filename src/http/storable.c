@@ -1,9 +1,9 @@
 /*
- * May a response be stored (RFC 9111 3)? Laws: the MUST NOTs hold under any
- * opts; a part (206, 416) or the answer to a condition (304, 412) is never
- * stored, since what made it so is in the request and not in the key; what
- * opts leave out is what poisoning a cache needs: answers to what only the
- * attacker would ask, or that differ by what the key leaves out.
+ * May a response be stored (RFC 9111 3)? Laws: no opts lift a MUST NOT. A part
+ * (206, 416) or the answer to a condition (304, 412) is never stored: the
+ * request made it so, and the key does not show that. What opts leave out by
+ * default is what a poisoner of caches needs: answers to requests that only an
+ * attacker sends, or that differ by what the key leaves out.
  */
 #include "nearside/http/storable.h"
 

@@ -1,6 +1,6 @@
 /*
- * Stored field lines beyond the walk itself. Law: a field that may stand
- * once only and stands twice has no value, since two readers would take two
+ * Stored field lines beyond the walk itself. Law: a field that may stand only
+ * once has no value when it stands twice, since two readers would take two
  * different ones.
  */
 #include "nearside/http/stored_lines.h"

@@ -1,8 +1,8 @@
 /*
  * Targeted cache control (RFC 9213). Laws: the first valid field of the list
- * decides alone; an invalid one is not there. Within a valid one the house's
- * law of Cache-Control holds: a restriction holds with whatever value, a
- * permission only if it is true, and a duration that is no integer is over.
+ * decides alone; an invalid one counts as absent. A valid one is read as
+ * Cache-Control is: a restriction holds whatever its value, a permission only
+ * if it is true, and a duration that is no integer is over.
  */
 #include "nearside/http/targeted.h"
 

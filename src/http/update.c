@@ -1,7 +1,7 @@
 /*
- * Freshening (RFC 9111 3.2, 4.3.4, 4.3.5). Law: a head is updated only by
- * what has shown by its validators that it speaks of this very response;
- * and nothing that tells how to read the stored content is ever changed.
+ * Freshening (RFC 9111 3.2, 4.3.4, 4.3.5). Law: only a response whose
+ * validators show that it speaks of the stored one updates it. It never
+ * changes a field that tells how to read the stored content.
  */
 #include "nearside/http/update.h"
 
@@ -136,7 +136,7 @@ update_by_head(const struct head *response, struct slice stored_lines,
             response->content_length != stored_length)) {
         return UPDATE_HEAD_STALE;
     }
-    /* Nothing that differs, but also nothing that tells: no freshening. */
+    /* Nothing differs; but where nothing could have, that proves nothing. */
     return new.has_tag || new.has_modified || response->has_content_length
                ? UPDATE_HEAD_FRESHEN
                : UPDATE_HEAD_STALE;

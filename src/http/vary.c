@@ -1,9 +1,10 @@
 /*
- * Vary (RFC 9110 12.5.5, RFC 9111 4.1). Laws: what varies without bound, or
- * by what we cannot see, is not stored; two requests choose alike only if
- * all that the response names is there in both or in neither, and equal.
- * The two fields that nobody writes alike have a normal form, and what is
- * compared in that form is also what the origin gets to see.
+ * Vary (RFC 9110 12.5.5, RFC 9111 4.1). Laws: a response that varies without
+ * bound, or by what we cannot see, is not stored. Two requests choose alike
+ * only if each field that the response names is in both and equal, or in
+ * neither. Accept-Encoding and Accept-Language, which every client writes its
+ * own way, are compared in a normal form, and in that form the origin gets to
+ * see them.
  *
  * Accept-Encoding keeps both br and gzip where both are welcome, rather than
  * the better one alone: an origin that has only gzip would then send nothing

@@ -1,9 +1,8 @@
 /*
- * Heads to bytes. Laws: a write fits whole or leaves nothing behind, and
- * after one that did not fit nothing is written any more; so what stands in
- * a writer is always a whole number of lines as far as it goes. Writers copy
- * what they are given: that names are tokens and values hold no CR, LF or
- * NUL is the parser's promise and the caller's duty.
+ * Heads to bytes. Laws: a write that does not fit leaves nothing behind, and
+ * none after it is tried; so what a writer holds is whole as far as it goes.
+ * Writers copy what they are given: the parser has seen to it, or the caller
+ * has to, that names are tokens and that values hold no CR, LF or NUL.
  */
 #include "nearside/http/write.h"
 

@@ -6,8 +6,9 @@
  * When both are ready the writer and the reader take turns.
  * Nothing is touched after a callback, which may have closed the connection.
  *
- * Waiting may fail for want of kernel memory. The connection is broken then,
- * and its owner is told as of any other: it is called, and reading fails.
+ * The kernel may have no memory for waiting. Then the connection is broken,
+ * and its owner learns of it as of any other end: it is called, and reading
+ * fails.
  */
 #include "nearside/net/conn.h"
 

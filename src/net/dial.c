@@ -1,7 +1,7 @@
 /*
- * Connecting: a non-blocking connect, a deadline, one answer. A failure the
- * kernel tells at once is handed on at the end of the turn, so that no
- * caller is called back from inside its own call.
+ * Connecting: a non-blocking connect, a deadline, one answer. A failure that
+ * the kernel tells at once is handed on at the end of the turn, so that
+ * dial_start never calls its caller back.
  */
 #include "nearside/net/dial.h"
 

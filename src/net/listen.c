@@ -103,7 +103,7 @@ struct acceptor {
     struct event event;
 };
 
-/* Where the kernel has no memory for that either, it rests once more. */
+/* If the kernel has no memory for watching either, it rests once more. */
 static void
 acceptor_watch(struct acceptor *a)
 {

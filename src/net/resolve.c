@@ -1,8 +1,8 @@
 /*
- * getaddrinfo blocks, so it has a thread of its own. A lookup is one object:
- * queued by its loop, answered by the thread, posted back, freed by its
- * loop. Cancelling only forgets the callback; the object goes the rest of
- * its way.
+ * Looking names up in a thread, since getaddrinfo blocks. A lookup is one
+ * object: its loop queues it, the thread answers it and posts it back, its
+ * loop frees it. Cancelling only forgets the callback; the object goes the
+ * rest of its way.
  */
 #include "nearside/net/resolve.h"
 

@@ -1,4 +1,5 @@
-/* A signalfd: no handler runs anywhere, so nothing has to be reentrant. */
+/* Signals by a signalfd: no handler runs anywhere, so nothing has to be
+   reentrant. */
 #include "nearside/net/signals.h"
 
 #include <event2/event.h>

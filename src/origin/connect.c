@@ -1,13 +1,12 @@
 /*
  * How an exchange comes by a connection.
  *
- * A connection of the pool may have been ended by the other side while it
- * was idle. For a request that may be sent twice that shows by itself, and
- * costs the one silent retry; any other request has the connection looked
- * at first. Bytes that were there before the request was sent are nobody's
- * response: the connection is dropped (RFC 9112 9.2). For a pooled one that
- * is seen without asking the kernel: what turns readable within the very
- * turn of the sending was readable before it.
+ * The other side may have ended a connection while it was idle in the pool. A
+ * request that may be sent twice finds that out by itself, which costs the one
+ * silent retry; before any other request we look at the connection. Bytes that
+ * were there before the request was sent are nobody's response: the connection
+ * is dropped (RFC 9112 9.2). On a pooled one we see that without asking the
+ * kernel: what is readable in the turn of the sending was readable before it.
  *
  * The retry takes a fresh connection: where one idle connection was dead,
  * the others may be too.
@@ -90,29 +89,19 @@ dial_first(struct exchange *x)
 static void
 connect_fresh(struct exchange *x)
 {
+    enum rc rc;
+
     x->connect_until_ms =
         loop_now_ms(x->pool->loop) + x->pool->group->opts.connect_timeout_ms;
-    switch (origin_names_get(x->pool)) {
-    case RC_OK:
+    rc = origin_names_get(x->pool);
+    if (rc == RC_OK) {
         dial_first(x);
-        return;
-    case RC_AGAIN:
+    } else if (rc == RC_AGAIN) {
         x->state = EXCHANGE_NAMES;
         list_push_back(&x->pool->names.waiting, &x->link);
         exchange_touch(x);
-        return;
-    case RC_BAD:
-    case RC_MISS:
-    case RC_LIMIT:
-    case RC_NOMEM:
-    case RC_TIMEOUT:
-    case RC_CLOSED:
-    case RC_IO:
-    case RC_REFUSED:
-    case RC_UNSUPPORTED:
-    case RC_CANCELLED:
+    } else {
         exchange_fail_later(x, ORIGIN_ERROR_NOMEM);
-        return;
     }
 }
 

@@ -17,7 +17,7 @@ head_until_ms(const struct exchange *x)
     if (exchange_is_sent(x)) {
         return x->complete_us / 1000 + opts->first_byte_timeout_ms;
     }
-    /* Without anything to write it is the client who is waited for. */
+    /* With nothing to write we wait for our client. */
     return x->is_blocked || x->is_broken
                ? x->moved_ms + opts->between_bytes_timeout_ms
                : NEVER_MS;

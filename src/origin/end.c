@@ -22,7 +22,7 @@ out_forget(struct exchange *x)
     }
 }
 
-/* Leaves whatever the state holds on to; the connection is gone before. */
+/* Lets go of what the state holds; the connection is gone before. */
 static void
 enter_end(struct exchange *x, enum exchange_state state)
 {
@@ -54,10 +54,10 @@ over(struct exchange *x)
     origin_pool_turn(pool);
 }
 
-/* A request that was cut short ends with a reset: no origin shall take the
-   cut for an end. So does one that was the last by our own wish: whoever
-   closes first holds the port for a minute, and many writes would use up all
-   there are. */
+/* A request that was cut short ends with a reset, so that no origin takes the
+   cut for an end. So does a connection that we do not want to use again:
+   whoever closes first holds the port for a minute, and many writes would use
+   up all ports. */
 static void
 conn_drop(struct exchange *x)
 {

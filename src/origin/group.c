@@ -1,7 +1,6 @@
 /*
- * A group: what is one for the process of an origin. Its server's address,
- * its limits, and the two counters that all workers share; everything else
- * belongs to a worker's pool.
+ * A group: what all workers share of an origin. That is its server's address,
+ * its limits and two counters; everything else belongs to a worker's pool.
  *
  * Laws: constant once pools use it, but for the atomics. A connection is
  * counted before it is dialled and given back when it is closed, so
@@ -60,9 +59,8 @@ opts_complete(struct origin_opts *opts)
 static struct parse_opts
 parsing_of(const struct origin_opts *opts)
 {
-    /* An origin's field may fill the whole head (a long policy, say), and
-       its names with '_' are its own business: what such names can hide is
-       framing in requests. */
+    /* An origin's field may fill the whole head (a long policy, say). Its names
+       with '_' are its own business: they can hide framing in requests only. */
     return (struct parse_opts){
         .head_max = opts->head_max,
         .field_max = opts->head_max,

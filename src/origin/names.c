@@ -51,7 +51,7 @@ on_answer(void *ctx, const struct resolve_answer *answer)
     } else if (rc == RC_OK) {
         rc = RC_MISS;
     }
-    /* Whoever comes to wait inside these callbacks waits for the next. */
+    /* Who starts waiting inside these callbacks waits for the next lookup. */
     list_init(&waiting);
     list_splice(&waiting, &names->waiting);
     while ((link = list_pop(&waiting)) != NULL) {
@@ -88,7 +88,7 @@ origin_names_get(struct origin_pool *pool)
     }
     if (names->lookup == NULL &&
         age_ms >= pool->group->opts.resolve_interval_ms) {
-        /* Without memory the old answer does until the next interval. */
+        /* Without memory the old answer serves until the next interval. */
         (void)lookup_start(pool);
     }
     return RC_OK;

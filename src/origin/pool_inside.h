@@ -12,9 +12,9 @@
 #define ORIGIN_CONN_MAGIC UINT32_C(0x6f636f6e)
 
 enum {
-    /* One read takes at most this, heads and content alike: more would not
-       save system calls that matter, and it is what waits for a client that
-       pauses (the 64 KiB each way of the limits). */
+    /* One read takes at most this, heads and content alike. More would hardly
+       save system calls, and so much waits for a client that pauses (the 64 KiB
+       each way of the limits). */
     READ_MAX = 64 * 1024,
     /* Exchange objects kept for the next requests; about 1 KiB each. */
     SPARE_MAX = 64,

@@ -5,15 +5,15 @@
  * others. After every callback the exchange may be over, and then nothing of
  * it is touched.
  *
- * A pause in chunked content: the decoder had eaten more than the reader
- * took. It is set back to before the run and fed again up to the last byte
- * that was taken; what follows stays in the buffer as it came.
+ * When a pause comes in chunked content, the decoder has eaten more than the
+ * reader took. It is set back to before the run and fed again up to the last
+ * byte taken; what follows stays in the buffer as it came.
  */
 #include "origin/exchange_inside.h"
 #include "nearside/base/check.h"
 
 enum {
-    /* parse.h: limits of the parser answer with this. */
+    /* What parse.h has as the status for what is beyond its limits. */
     STATUS_TOO_LARGE = 431,
 };
 

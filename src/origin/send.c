@@ -9,9 +9,9 @@
  * and the last chunk; large content is written from where it lies, and only
  * what the socket does not take is copied.
  *
- * A write that fails ends nothing: what the other side said before it
- * closed is still to be read, and the read that follows tells the truth.
- * From then on nothing is taken or written.
+ * A write that fails does not end the exchange: the other side may have
+ * answered before it closed, and the next read shows that. From then on
+ * nothing is taken or written.
  */
 #include "origin/exchange_inside.h"
 #include "nearside/base/check.h"
@@ -46,7 +46,8 @@ load_add(struct load *load, struct slice s)
 
 /* --- framing ----------------------------------------------------------- */
 
-/* Methods whose content means something say that there is none. */
+/* With these methods content has a meaning: its absence is stated, too (RFC
+   9110 8.6). */
 static bool
 is_empty_stated(enum method method)
 {
@@ -62,11 +63,11 @@ has_content(const struct exchange_request *request)
 }
 
 /*
- * May the connection be used again, as far as the request goes? An origin
- * that answers without reading the content takes it for its next request,
- * and with some methods hardly any reads it. One that sends content with HEAD
- * does so when the next request is on its way. That next one may be another
- * client's; so the operator has to vouch for it.
+ * May the connection be used again, as far as the request goes? An origin that
+ * answers without reading the content takes it for its next request, and with
+ * some methods hardly any origin reads it. An origin that sends content with
+ * HEAD does so when the next request is on its way. That request may be
+ * another client's; so the operator has to vouch for the origin.
  */
 static bool
 is_last(const struct exchange *x)
@@ -202,31 +203,15 @@ load_write(struct exchange *x, const struct load *load)
 {
     size_t written = 0;
     size_t beyond = 0;
+    enum rc rc = conn_writev(x->conn->conn, load->iov, load->count, &written);
 
-    switch (conn_writev(x->conn->conn, load->iov, load->count, &written)) {
-    case RC_OK:
+    if (rc == RC_OK) {
         beyond = count_written(x, written);
         note_sent(x);
-        note_state(x, written < load->total);
-        return beyond;
-    case RC_AGAIN:
-        note_state(x, true);
-        return 0;
-    case RC_BAD:
-    case RC_MISS:
-    case RC_LIMIT:
-    case RC_NOMEM:
-    case RC_TIMEOUT:
-    case RC_CLOSED:
-    case RC_IO:
-    case RC_REFUSED:
-    case RC_UNSUPPORTED:
-    case RC_CANCELLED:
-        x->is_broken = true;
-        note_state(x, false);
-        return 0;
     }
-    return 0;
+    x->is_broken = rc != RC_OK && rc != RC_AGAIN;
+    note_state(x, rc == RC_AGAIN || (rc == RC_OK && written < load->total));
+    return beyond;
 }
 
 void

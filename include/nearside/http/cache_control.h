@@ -15,10 +15,10 @@ enum {
 };
 
 /*
- * Durations in seconds, DELTA_ABSENT when not stated; what is stated but
- * malformed reads as 0 (already stale). Duplicates: the smaller counts. Of
- * min_fresh, where more is stricter, the larger one counts, and malformed
- * reads as DELTA_MAX. A value with an open quote sets no_store and private_.
+ * Durations in seconds; DELTA_ABSENT when not stated. A malformed one reads as
+ * 0 (already stale), and of two the smaller counts. For min_fresh more is
+ * stricter: of two the larger counts, and a malformed one reads as DELTA_MAX.
+ * A value with an open quote sets no_store and private_.
  */
 struct cache_control {
     bool no_store;

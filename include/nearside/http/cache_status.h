@@ -23,7 +23,7 @@ enum cache_collapsed {
     CACHE_COLLAPSED_FAILED, /* tried, and had to go alone */
 };
 
-/* Zero: not said. What means nothing without fwd is left out without it. */
+/* A zero is not written, and without fwd neither is what only qualifies it. */
 struct cache_status {
     struct slice name; /* of this cache; not empty */
     bool is_hit;

@@ -24,11 +24,11 @@ struct fresh {
 };
 
 /*
- * request_s: when the request was sent; response_s: when the head came;
- * both wall-clock seconds. cc is h's Cache-Control. A malformed Age makes
- * the response stale, a list of Ages counts as its first; a malformed or
- * repeated Expires is in the past; of several Dates each counts where it is
- * the stricter one.
+ * request_s: when the request was sent; response_s: when the head came; both
+ * wall-clock seconds. cc is h's Cache-Control. A malformed Age makes the
+ * response stale; of a list of Ages the first counts. A malformed or repeated
+ * Expires is in the past. Of several Dates, age and lifetime each take the
+ * stricter one.
  */
 void fresh_compute(const struct head *h, const struct cache_control *cc,
     int64_t request_s, int64_t response_s, struct fresh *out);
@@ -64,9 +64,8 @@ void fresh_compute_with(const struct head *h, const struct cache_control *cc,
     struct fresh *out);
 
 /*
- * Is the status one that a cache may give a lifetime of its own (RFC 9110
- * 15.1, heuristically cacheable), 206 apart? errors: those of 4xx and 5xx
- * too.
+ * May a cache give that status a lifetime of its own (RFC 9110 15.1,
+ * heuristically cacheable)? Never a 206; a 4xx or 5xx only with errors.
  */
 bool fresh_is_heuristic(unsigned status, bool errors);
 

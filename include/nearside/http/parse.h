@@ -1,8 +1,8 @@
 /*
- * The head parser of HTTP/1.1, strict (RFC 9112 2 to 6, RFC 9110 5): what
- * is ambiguous is refused, nothing is repaired. It is fed a growing run of
- * bytes and remembers how far it has looked, so that a head costs the same
- * whether it comes whole or byte by byte, and gets the same verdict.
+ * The head parser of HTTP/1.1, strict (RFC 9112 2 to 6, RFC 9110 5): what is
+ * ambiguous is refused, nothing is repaired. It is fed a growing run of bytes
+ * and remembers how far it has looked, so that a head costs the same whether
+ * it comes whole or byte by byte, and is judged alike.
  */
 #ifndef NEARSIDE_HTTP_PARSE_H
 #define NEARSIDE_HTTP_PARSE_H

@@ -1,7 +1,7 @@
 /*
- * Byte ranges (RFC 9110 14), answered from a representation of known
- * length: one range in any of its three forms. What asks for more than one
- * range, for other units, or is malformed, gets the whole.
+ * Byte ranges (RFC 9110 14), answered from a representation of known length:
+ * one range in any of its three forms. A request for several ranges or for
+ * other units, or a malformed one, gets the whole.
  */
 #ifndef NEARSIDE_HTTP_RANGE_H
 #define NEARSIDE_HTTP_RANGE_H

@@ -70,9 +70,9 @@ enum rc stored_find_single(struct slice lines, struct slice name,
     struct slice *out_value) RC_MUST_CHECK;
 
 /*
- * A response head made of its stored lines, for all that reads heads: after
- * an update it is the stored fields that count, not the 304's. Only status
- * and fields are filled, as loans into the lines. RC_LIMIT: more than
+ * Makes a response head of its stored lines, for functions that read heads:
+ * after an update the stored fields count, not the 304's. Only status and
+ * fields are filled, as loans into the lines. RC_LIMIT: more than
  * HEAD_FIELDS_MAX lines.
  */
 enum rc stored_to_head(

@@ -1,7 +1,7 @@
 /*
  * Structured fields (RFC 9651), parsed strictly and without allocation: one
- * member after the other. A value is valid only as a whole, so nothing that
- * was given out may be relied on before the end was reached with RC_MISS
+ * member after the other. A value is valid only as a whole: rely on nothing
+ * that was given out before RC_MISS has said that the end is reached
  * (sf_is_dictionary and sf_is_list look first). All slices are loans.
  */
 #ifndef NEARSIDE_HTTP_STRUCTURED_H

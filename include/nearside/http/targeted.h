@@ -1,6 +1,6 @@
 /*
- * Targeted cache control (RFC 9213): fields that speak to this cache alone,
- * and then alone decide.
+ * Targeted cache control (RFC 9213): fields that speak to this cache. Where
+ * one is valid, it decides alone.
  */
 #ifndef NEARSIDE_HTTP_TARGETED_H
 #define NEARSIDE_HTTP_TARGETED_H
@@ -17,10 +17,10 @@ struct targeted_list {
 };
 
 /*
- * The response's cache control into *out. True: a targeted field gave it,
- * the first of the list that is valid and not empty, and the response's
- * Cache-Control and Expires mean nothing here (see fresh_opts). False: none
- * did, and *out is Cache-Control's.
+ * Puts the response's cache control into *out. True: it comes from the first
+ * field of the list that is valid and not empty, and the response's
+ * Cache-Control and Expires mean nothing here (see fresh_opts). False: there
+ * is no such field, and it comes from Cache-Control.
  *
  * A field that is no structured dictionary (RFC 9651) is ignored as a whole.
  * In a valid one a restriction holds whatever its value, a permission only
