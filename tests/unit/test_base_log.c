@@ -1,5 +1,6 @@
 /* The log: what arrives, in which form, and that nothing a file, pipe or
-   reader does can hold up or end the process. */
+   reader does can hold up or end the process: log_line.c, log_rate.c,
+   log_ring.c, log_sink.c, log_writer.c. */
 #include "nearside/base/log.h"
 
 #include <fcntl.h>

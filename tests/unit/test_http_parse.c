@@ -1,7 +1,8 @@
 /*
- * The head parser against the table of cases: each whole, byte by byte, and
+ * The head parser (class.c, start_line.c, field_line.c, judge.c, connection.c)
+ * against the table of cases: each whole, byte by byte, and
  * cut in two at every offset, the bytes moved to another place (of exactly
- * their size) before each call. The verdict is the same each time.
+ * their size) before each call. It is judged alike each time.
  */
 #include "nearside/http/parse.h"
 

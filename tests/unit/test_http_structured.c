@@ -1,4 +1,5 @@
-/* Structured fields (RFC 9651): what is valid, and what it says. */
+/* Structured fields (RFC 9651): what is valid, what it says,
+   and how it is written (structured_write.c). */
 #include "nearside/http/structured.h"
 
 #include <setjmp.h>

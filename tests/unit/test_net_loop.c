@@ -1,6 +1,6 @@
 /*
- * The loop: timers on a clock that the test moves (the wheel's event is set
- * off as libevent would do it), tasks, messages from other threads, stop.
+ * The loop: timers (timer.c) on a clock that the test moves (the wheel's event
+ * is set off as libevent would do it), tasks, letters from other threads, stop.
  */
 #include "nearside/net/loop.h"
 
@@ -613,7 +613,7 @@ a_cancelled_task_does_not_run(void **state)
     assert_int_equal(second.runs, 0);
 }
 
-/* --- messages ---------------------------------------------------------- */
+/* --- letters ----------------------------------------------------------- */
 
 enum {
     POSTS = 50000, /* of each of two threads */

@@ -1,6 +1,7 @@
 /*
  * What happens while a response flows: back-pressure in flat memory,
- * deadlines, and exchanges that end or start inside callbacks.
+ * deadlines (deadline.c), and exchanges that end or start inside callbacks
+ * (end.c).
  */
 #include "test_origin_peer.h"
 

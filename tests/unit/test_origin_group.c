@@ -1,4 +1,5 @@
-/* Groups: which servers are taken, metrics of several, and the errors. */
+/* Groups: which servers are taken, metrics of several, and the errors
+   (error.c). */
 #include "test_origin_peer.h"
 
 #include "nearside/base/log.h"

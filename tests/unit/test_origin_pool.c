@@ -1,4 +1,5 @@
-/* Connections: reuse, death while idle, the one retry, limits, addresses. */
+/* Connections (conns.c, connect.c, names.c): reuse, death while idle, the one
+   retry, limits, addresses. */
 #include "test_origin_peer.h"
 
 #include <arpa/inet.h>

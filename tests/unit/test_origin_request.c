@@ -1,4 +1,5 @@
-/* Requests with content, and responses that come before it was sent. */
+/* Requests with content (send.c), and responses that come before it was
+   sent. */
 #include "test_origin_peer.h"
 
 #include <linux/sockios.h>

@@ -1,8 +1,8 @@
 /*
- * What an origin may answer and what it may not: rows 94 to 106 of the
- * table of malformed input, and their well-formed neighbours. Each answer
- * comes whole, byte by byte, and split at every offset, and has the same
- * outcome each time. The last tests do the same with a client that takes
+ * What an origin may answer and what it may not (receive.c, buffer.c): rows 94
+ * to 106 of the table of malformed input, and their well-formed neighbours.
+ * Each answer comes whole, byte by byte, and split at every offset, and has the
+ * same outcome each time. The last tests do the same with a client that takes
  * content in small bites.
  */
 #include "test_origin_peer.h"
