@@ -303,7 +303,7 @@ start_control(struct server *s)
         .status = server_status,
         .ctx = s,
     };
-    loop_letter_init(&s->drained, on_all_drained, s);
+    loop_message_init(&s->drained, on_all_drained, s);
     s->signals = signals_new(s->control, on_signal, s);
     if (s->metrics_fd >= 0) {
         s->metrics = admin_new(

@@ -56,7 +56,7 @@ struct server {
     bool is_ending;
     struct loop_timer drain_timer;
     atomic_uint undrained; /* workers with connections */
-    struct loop_letter drained;
+    struct loop_message drained;
 };
 
 /* Opens all listening sockets and says where they are. */

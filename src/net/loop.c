@@ -1,7 +1,7 @@
 /*
  * The loop: libevent waits, this file decides what a turn is.
  *
- * Laws. One thread owns a loop. Only the letter queue and the stop flag
+ * Laws. One thread owns a loop. Only the message queue and the stop flag
  * are touched by others; they are lock-free, and an eventfd wakes the
  * owner when the queue was empty. Callbacks that come from libevent enter
  * by loop_enter, which reads the clock once a turn.
@@ -28,16 +28,17 @@ loop_clock(const struct loop *loop)
     return &loop->clock;
 }
 
-/* --- letters ----------------------------------------------------------- */
+/* --- messages ----------------------------------------------------------- */
 
 void
-loop_letter_init(struct loop_letter *letter, void (*deliver)(void *), void *ctx)
+loop_message_init(
+    struct loop_message *message, void (*deliver)(void *), void *ctx)
 {
     MUST(deliver != NULL);
-    atomic_init(&letter->next, NULL);
-    atomic_init(&letter->is_posted, false);
-    letter->deliver = deliver;
-    letter->ctx = ctx;
+    atomic_init(&message->next, NULL);
+    atomic_init(&message->is_posted, false);
+    message->deliver = deliver;
+    message->ctx = ctx;
 }
 
 static void
@@ -51,34 +52,34 @@ loop_wake(struct loop *loop)
 }
 
 bool
-loop_post(struct loop *loop, struct loop_letter *letter)
+loop_post(struct loop *loop, struct loop_message *message)
 {
-    struct loop_letter *newest;
+    struct loop_message *newest;
 
     MUST_OBJ(loop, LOOP_MAGIC);
-    MUST(letter->deliver != NULL);
-    if (atomic_exchange(&letter->is_posted, true)) {
+    MUST(message->deliver != NULL);
+    if (atomic_exchange(&message->is_posted, true)) {
         return false;
     }
-    newest = atomic_load(&loop->letters);
+    newest = atomic_load(&loop->messages);
     do {
-        atomic_store_explicit(&letter->next, newest, memory_order_relaxed);
-    } while (!atomic_compare_exchange_weak(&loop->letters, &newest, letter));
+        atomic_store_explicit(&message->next, newest, memory_order_relaxed);
+    } while (!atomic_compare_exchange_weak(&loop->messages, &newest, message));
     if (newest == NULL) {
         loop_wake(loop);
     }
     return true;
 }
 
-/* The queue is a stack; turned over, the oldest letter comes first. */
-static struct loop_letter *
-letters_take(struct loop *loop)
+/* The queue is a stack; turned over, the oldest message comes first. */
+static struct loop_message *
+messages_take(struct loop *loop)
 {
-    struct loop_letter *stack = atomic_exchange(&loop->letters, NULL);
-    struct loop_letter *oldest = NULL;
+    struct loop_message *stack = atomic_exchange(&loop->messages, NULL);
+    struct loop_message *oldest = NULL;
 
     while (stack != NULL) {
-        struct loop_letter *next =
+        struct loop_message *next =
             atomic_load_explicit(&stack->next, memory_order_relaxed);
         atomic_store_explicit(&stack->next, oldest, memory_order_relaxed);
         oldest = stack;
@@ -88,17 +89,17 @@ letters_take(struct loop *loop)
 }
 
 static void
-letters_deliver(struct loop *loop)
+messages_deliver(struct loop *loop)
 {
-    struct loop_letter *letter = letters_take(loop);
+    struct loop_message *message = messages_take(loop);
 
-    while (letter != NULL) {
-        struct loop_letter *next =
-            atomic_load_explicit(&letter->next, memory_order_relaxed);
-        /* From here the letter may be posted again, or freed by deliver. */
-        atomic_exchange(&letter->is_posted, false);
-        letter->deliver(letter->ctx);
-        letter = next;
+    while (message != NULL) {
+        struct loop_message *next =
+            atomic_load_explicit(&message->next, memory_order_relaxed);
+        /* From here the message may be posted again, or freed by deliver. */
+        atomic_exchange(&message->is_posted, false);
+        message->deliver(message->ctx);
+        message = next;
     }
 }
 
@@ -112,7 +113,7 @@ on_wake(evutil_socket_t fd, short what, void *ctx)
     (void)n;
     (void)what;
     loop_enter(loop);
-    letters_deliver(loop);
+    messages_deliver(loop);
 }
 
 /* --- tasks ------------------------------------------------------------- */
@@ -215,10 +216,10 @@ loop_free(struct loop **ploop)
         return;
     }
     MUST_OBJ(loop, LOOP_MAGIC);
-    /* Whoever sent a letter waits for it to be delivered, and tasks may
+    /* Whoever sent a message waits for it to be delivered, and tasks may
        send some. They find the loop where it was. */
     for (int i = 0; i < TASK_ROUNDS_MAX; i++) {
-        letters_deliver(loop);
+        messages_deliver(loop);
         tasks_run(loop);
     }
     *ploop = NULL;

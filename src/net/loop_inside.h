@@ -29,7 +29,7 @@ struct loop {
     struct event_base *base;
     struct clock clock;
     struct list tasks;
-    _Atomic(struct loop_letter *) letters; /* newest first */
+    _Atomic(struct loop_message *) messages; /* newest first */
     int wake_fd;
     struct event wake_event;
     struct wheel wheel;

@@ -18,7 +18,7 @@ struct resolve {
     uint32_t magic;
     struct list link; /* resolver's queue */
     struct loop *loop;
-    struct loop_letter answered;
+    struct loop_message answered;
     void (*on_done)(void *ctx, const struct resolve_answer *answer);
     void *ctx;
     struct resolve_answer answer;
@@ -164,7 +164,7 @@ resolve_new(struct loop *loop, struct slice host, uint16_t port)
     }
     r->magic = RESOLVE_MAGIC;
     r->loop = loop;
-    loop_letter_init(&r->answered, on_answered, r);
+    loop_message_init(&r->answered, on_answered, r);
     list_init(&r->link);
     memcpy(r->host, host.ptr, host.len);
     snprintf(r->port, sizeof(r->port), "%u", (unsigned)port);

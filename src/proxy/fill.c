@@ -43,7 +43,7 @@ struct fill_side {
     _Atomic uint64_t slowest;   /* UINT64_MAX: no reader here */
     _Atomic uint64_t fastest;   /* 0: no reader here */
     struct loop_task task;      /* the pass over the readers */
-    struct loop_letter message; /* another loop asks for that pass */
+    struct loop_message message; /* another loop asks for that pass */
 };
 
 struct fill {
@@ -57,7 +57,7 @@ struct fill {
     _Atomic int state;
     atomic_bool is_stalled; /* the owner waits for room */
     atomic_bool is_kept;
-    struct loop_letter room;
+    struct loop_message room;
 
     pthread_mutex_t lock; /* guards what follows */
     struct list sides;
@@ -105,7 +105,7 @@ fill_new(struct loop *owner, const struct message *message,
     atomic_init(&fill->state, FILL_OPEN);
     pthread_mutex_init(&fill->lock, NULL);
     list_init(&fill->sides);
-    loop_letter_init(&fill->room, on_room_message, fill);
+    loop_message_init(&fill->room, on_room_message, fill);
     return fill;
 }
 
@@ -624,7 +624,7 @@ side_of(struct fill *fill, struct loop *loop)
     list_init(&side->readers);
     atomic_init(&side->slowest, UINT64_MAX);
     loop_task_init(&side->task, on_side_task, side);
-    loop_letter_init(&side->message, on_side_message, side);
+    loop_message_init(&side->message, on_side_message, side);
     list_push_back(&fill->sides, &side->link);
     return side;
 }

@@ -188,7 +188,7 @@ waiter_init(struct flight_waiter *waiter, struct flight *flight)
     waiter->is_late = false;
     waiter->has_result = false;
     list_init(&waiter->link);
-    loop_letter_init(&waiter->message, on_waiter_message, waiter);
+    loop_message_init(&waiter->message, on_waiter_message, waiter);
 }
 
 static void

@@ -73,7 +73,7 @@ struct flight_waiter {
     struct list link;
     struct flight *flight; /* a reference while waiting */
     struct loop *loop;
-    struct loop_letter message;
+    struct loop_message message;
     bool is_leader;  /* it opened the flight, on its owner's loop */
     bool is_late;    /* what it joined had been resolved before it came */
     bool has_result; /* resolved, on_result is due; guarded by the lock */

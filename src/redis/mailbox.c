@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 struct mailbox {
-    struct loop_letter message;
+    struct loop_message message;
     struct loop *loop;
     void (*deliver)(void *ctx); /* NULL: closed */
     void *ctx;
@@ -35,7 +35,7 @@ mailbox_new(struct loop *loop, void (*deliver)(void *), void *ctx)
     if (mailbox == NULL) {
         return NULL;
     }
-    loop_letter_init(&mailbox->message, on_deliver, mailbox);
+    loop_message_init(&mailbox->message, on_deliver, mailbox);
     mailbox->loop = loop;
     mailbox->deliver = deliver;
     mailbox->ctx = ctx;

@@ -1,6 +1,7 @@
 /*
  * The loop: timers (timer.c) on a clock that the test moves (the wheel's event
- * is set off as libevent would do it), tasks, letters from other threads, stop.
+ * is set off as libevent would do it), tasks, messages from other threads,
+ * stop.
  */
 #include "nearside/net/loop.h"
 
@@ -613,15 +614,15 @@ a_cancelled_task_does_not_run(void **state)
     assert_int_equal(second.runs, 0);
 }
 
-/* --- letters ----------------------------------------------------------- */
+/* --- messages ----------------------------------------------------------- */
 
 enum {
     POSTS = 50000, /* of each of two threads */
     REPOSTED = 16,
 };
 
-struct letter {
-    struct loop_letter message;
+struct message {
+    struct loop_message message;
     struct mail *mail;
     unsigned delivered;
     unsigned written; /* before the post, by the sender */
@@ -630,27 +631,27 @@ struct letter {
 
 struct mail {
     struct loop *loop;
-    struct letter *letters;
+    struct message *messages;
     unsigned count;
     unsigned expected; /* deliveries after which the loop stops */
     unsigned delivered;
     atomic_uint posted;
     atomic_uint senders;
-    bool is_repeated; /* each letter is posted over and over */
+    bool is_repeated; /* each message is posted over and over */
 };
 
 static void
-on_letter(void *ctx)
+on_message(void *ctx)
 {
-    struct letter *letter = ctx;
+    struct message *message = ctx;
 
-    letter->delivered++;
-    letter->mail->delivered++;
-    if (!letter->mail->is_repeated) {
-        letter->read = letter->written;
+    message->delivered++;
+    message->mail->delivered++;
+    if (!message->mail->is_repeated) {
+        message->read = message->written;
     }
-    if (letter->mail->delivered == letter->mail->expected) {
-        loop_stop(letter->mail->loop);
+    if (message->mail->delivered == message->mail->expected) {
+        loop_stop(message->mail->loop);
     }
 }
 
@@ -658,11 +659,11 @@ static void
 mail_init(struct mail *mail, struct loop *loop, unsigned count)
 {
     *mail = (struct mail){.loop = loop, .count = count};
-    mail->letters = calloc(count, sizeof(*mail->letters));
+    mail->messages = calloc(count, sizeof(*mail->messages));
     for (unsigned i = 0; i < count; i++) {
-        mail->letters[i].mail = mail;
-        loop_letter_init(
-            &mail->letters[i].message, on_letter, &mail->letters[i]);
+        mail->messages[i].mail = mail;
+        loop_message_init(
+            &mail->messages[i].message, on_message, &mail->messages[i]);
     }
 }
 
@@ -673,8 +674,8 @@ send_each_once(void *ctx)
     unsigned sender = atomic_fetch_add(&mail->senders, 1);
 
     for (unsigned i = sender; i < mail->count; i += 2) {
-        mail->letters[i].written = i + 1;
-        MUST(loop_post(mail->loop, &mail->letters[i].message));
+        mail->messages[i].written = i + 1;
+        MUST(loop_post(mail->loop, &mail->messages[i].message));
     }
     return NULL;
 }
@@ -696,10 +697,10 @@ no_message_of_two_threads_is_lost(void **state)
         pthread_join(threads[i], NULL);
     }
     for (unsigned i = 0; i < mail.count; i++) {
-        assert_int_equal(mail.letters[i].delivered, 1);
-        assert_int_equal(mail.letters[i].read, i + 1);
+        assert_int_equal(mail.messages[i].delivered, 1);
+        assert_int_equal(mail.messages[i].read, i + 1);
     }
-    free(mail.letters);
+    free(mail.messages);
 }
 
 static void *
@@ -708,7 +709,7 @@ send_over_and_over(void *ctx)
     struct mail *mail = ctx;
 
     for (unsigned i = 0; i < POSTS; i++) {
-        if (loop_post(mail->loop, &mail->letters[i % REPOSTED].message)) {
+        if (loop_post(mail->loop, &mail->messages[i % REPOSTED].message)) {
             atomic_fetch_add(&mail->posted, 1);
         }
     }
@@ -737,7 +738,7 @@ each_post_that_says_true_is_one_delivery(void **state)
     loop_turn(rig->loop, 0);
     assert_true(mail.delivered > 0);
     assert_int_equal(mail.delivered, atomic_load(&mail.posted));
-    free(mail.letters);
+    free(mail.messages);
 }
 
 static void
@@ -747,16 +748,16 @@ a_message_posted_twice_is_delivered_once(void **state)
     struct mail mail;
 
     mail_init(&mail, rig->loop, 2);
-    assert_true(loop_post(rig->loop, &mail.letters[0].message));
-    assert_true(loop_post(rig->loop, &mail.letters[1].message));
-    assert_false(loop_post(rig->loop, &mail.letters[0].message));
+    assert_true(loop_post(rig->loop, &mail.messages[0].message));
+    assert_true(loop_post(rig->loop, &mail.messages[1].message));
+    assert_false(loop_post(rig->loop, &mail.messages[0].message));
     loop_turn(rig->loop, 1000);
-    assert_int_equal(mail.letters[0].delivered, 1);
-    assert_int_equal(mail.letters[1].delivered, 1);
-    assert_true(loop_post(rig->loop, &mail.letters[0].message));
+    assert_int_equal(mail.messages[0].delivered, 1);
+    assert_int_equal(mail.messages[1].delivered, 1);
+    assert_true(loop_post(rig->loop, &mail.messages[0].message));
     loop_turn(rig->loop, 1000);
-    assert_int_equal(mail.letters[0].delivered, 2);
-    free(mail.letters);
+    assert_int_equal(mail.messages[0].delivered, 2);
+    free(mail.messages);
 }
 
 static void
@@ -770,12 +771,12 @@ messages_come_in_the_order_posted(void **state)
 {
     struct rig *rig = *state;
     struct probe p[4];
-    struct loop_letter m[4];
+    struct loop_message m[4];
 
     order_len = 0;
     for (size_t i = 0; i < 4; i++) {
         p[i] = (struct probe){.name = (unsigned)i};
-        loop_letter_init(&m[i], on_ordered, &p[i]);
+        loop_message_init(&m[i], on_ordered, &p[i]);
         loop_post(rig->loop, &m[i]);
     }
     loop_turn(rig->loop, 1000);
@@ -786,7 +787,7 @@ messages_come_in_the_order_posted(void **state)
 }
 
 struct echo {
-    struct loop_letter message;
+    struct loop_message message;
     struct loop *loop;
     struct job job;
     unsigned left;
@@ -819,7 +820,7 @@ a_loop_that_is_freed_delivers_what_its_tasks_still_post(void **state)
     struct echo echo = {.loop = loop, .left = 3};
 
     (void)state;
-    loop_letter_init(&echo.message, on_echo, &echo);
+    loop_message_init(&echo.message, on_echo, &echo);
     loop_task_init(&echo.job.task, echo_back, &echo);
     loop_post(loop, &echo.message);
     loop_free(&loop);

@@ -81,7 +81,7 @@ end_of_idle_connection_closes_it(void **state)
 /* A task that starts a request inside a turn, before the connection's own
    event of that turn is looked at. */
 struct starter {
-    struct loop_letter message;
+    struct loop_message message;
     struct rig *rig;
     struct got *got;
     struct exchange_request request;
@@ -103,7 +103,7 @@ start_before_event(struct rig *rig, struct starter *s, struct got *got)
     rig_turns(rig, 2);
     s->rig = rig;
     s->got = got;
-    loop_letter_init(&s->message, on_starter, s);
+    loop_message_init(&s->message, on_starter, s);
     assert_true(loop_post(rig->loop, &s->message));
 }
 

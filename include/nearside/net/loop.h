@@ -2,7 +2,7 @@
  * The event loop of one thread. Everything here belongs to that thread,
  * except loop_post and loop_stop, which any thread may call.
  *
- * A turn: the kernel says what is ready, callbacks run, posted letters are
+ * A turn: the kernel says what is ready, callbacks run, posted messages are
  * delivered, then the tasks deferred during the turn run (writes batched
  * per turn, burials of dead objects), until none is left. The clock is read
  * once a turn.
@@ -56,23 +56,23 @@ void loop_defer(struct loop *loop, struct loop_task *task);
 void loop_task_cancel(struct loop_task *task);
 
 /*
- * A letter to another thread's loop. It lives inside its sender's object,
- * which must stay until the letter was delivered. Posting a letter that
+ * A message to another thread's loop. It lives inside its sender's object,
+ * which must stay until the message was delivered. Posting a message that
  * is under way already does nothing: it will be delivered once, and what was
  * written before the post is visible to deliver.
  */
-struct loop_letter {
-    _Atomic(struct loop_letter *) next;
+struct loop_message {
+    _Atomic(struct loop_message *) next;
     atomic_bool is_posted;
     void (*deliver)(void *ctx);
     void *ctx;
 };
 
-void loop_letter_init(
-    struct loop_letter *letter, void (*deliver)(void *), void *ctx);
+void loop_message_init(
+    struct loop_message *message, void (*deliver)(void *), void *ctx);
 
 /* False when it was under way already. Any thread. */
-bool loop_post(struct loop *loop, struct loop_letter *letter);
+bool loop_post(struct loop *loop, struct loop_message *message);
 
 /*
  * Timers: a wheel, 4 ms fine; O(1) to arm and to cancel. Moving a deadline
