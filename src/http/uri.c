@@ -69,6 +69,14 @@ is_dot_segment(const char *at, const char *end)
     return (dots == 1 || dots == 2) && (at == end || *at == '/' || *at == '?');
 }
 
+/* One that is empty is odd, too. at < end. */
+static inline bool
+is_odd_segment(const char *at, const char *end)
+{
+    return *at == '/' ||
+           ((*at == '.' || *at == '%') && is_dot_segment(at, end));
+}
+
 /* One of '%', '/', ';' and '?', which is all that most bytes are asked. */
 static inline bool
 needs_a_look(char c)
@@ -92,9 +100,8 @@ uri_is_ambiguous(struct slice target)
         if (*at == '?') {
             return false;
         }
-        if (*at == ';' || is_encoded_trap(at, end) ||
-            (*at == '/' && end - at > 1 &&
-                (at[1] == '/' || is_dot_segment(at + 1, end)))) {
+        if (*at == '/' ? at + 1 < end && is_odd_segment(at + 1, end)
+                       : *at == ';' || is_encoded_trap(at, end)) {
             return true;
         }
     }
@@ -291,6 +298,38 @@ uri_is_absolute_name(struct slice s)
     return stop != NULL && has_root_dot(s, stop);
 }
 
+/* Eight bytes in lower case. */
+static inline void
+lower_eight(const char *at, char *out)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t eight, low, is_upper;
+
+    memcpy(&eight, at, sizeof(eight));
+    low = eight & ones * 0x7f;
+    is_upper = (low + ones * (0x80 - 'A')) ^ (low + ones * (0x7f - 'Z'));
+    eight |= (is_upper & ~eight & ones * 0x80) >> 2;
+    memcpy(out, &eight, sizeof(eight));
+}
+
+/* Eight at a time; the last eight may be some of those before, once more. */
+static void
+lower(const char *at, size_t len, char *out)
+{
+    size_t i = 0;
+
+    for (; i + 8 <= len; i += 8) {
+        lower_eight(at + i, out + i);
+    }
+    if (i < len && len > 8) {
+        lower_eight(at + len - 8, out + len - 8);
+        return;
+    }
+    for (; i < len; i++) {
+        out[i] = ascii_lower(at[i]);
+    }
+}
+
 size_t
 uri_authority_normalise(struct slice s, struct slice scheme, char *out)
 {
@@ -302,9 +341,7 @@ uri_authority_normalise(struct slice s, struct slice scheme, char *out)
         (port == 0 || port == default_port(scheme))) {
         len = (size_t)(stop - s.ptr);
     }
-    for (size_t i = 0; i < len; i++) {
-        out[i] = ascii_lower(s.ptr[i]);
-    }
+    lower(s.ptr, len, out);
     if (stop != NULL && has_root_dot(s, stop)) {
         size_t at = (size_t)(stop - s.ptr);
         memmove(out + at - 1, out + at, len-- - at);

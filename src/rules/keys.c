@@ -109,7 +109,8 @@ typedef bool (*is_digested_fn)(
 static bool
 is_view(const struct keys_from *from, const struct field *field)
 {
-    return from->is_trusted && field->id != FIELD_X_FORWARDED_PROTO &&
+    (void)from;
+    return field->id != FIELD_X_FORWARDED_PROTO &&
            forwarding_of(field) == FORWARDING_SITE;
 }
 
@@ -163,7 +164,7 @@ make_digest(struct arena *arena, const struct keys_from *from,
 static enum rc
 make_view(struct arena *arena, const struct keys_from *from, struct slice *out)
 {
-    size_t size = from->is_trusted ? digested_size(from, is_view) : 0;
+    size_t size = digested_size(from, is_view);
 
     return size == 0 ? RC_OK : make_digest(arena, from, is_view, size, out);
 }
@@ -185,25 +186,23 @@ make_credentials(
 enum rc
 keys_make(struct arena *arena, const struct keys_from *from, struct keys *out)
 {
-    struct keys keys = {.target = from->target};
-    enum rc rc;
+    enum rc rc = RC_OK;
 
     MUST(from->route != NULL);
-    rc =
-        keys_keep(arena, from->route, from->target, from->target, &keys.target);
-    if (rc == RC_OK) {
-        rc = make_view(arena, from, &keys.view);
+    *out = (struct keys){.target = from->target};
+    if (from->route->query != ROUTE_QUERY_ALL) {
+        rc = keys_keep(
+            arena, from->route, from->target, from->target, &out->target);
+    }
+    if (rc == RC_OK && from->is_trusted) {
+        rc = make_view(arena, from, &out->view);
     }
     if (rc == RC_OK) {
-        rc = make_credentials(arena, from, &keys.credentials);
+        rc = make_credentials(arena, from, &out->credentials);
     }
-    if (rc == RC_OK) {
-        rc = key_full(arena, from->scheme, from->host, keys.target, &keys.full);
-    }
-    if (rc == RC_OK) {
-        *out = keys;
-    }
-    return rc;
+    return rc != RC_OK ? rc
+                       : key_full(arena, from->scheme, from->host, out->target,
+                             &out->full);
 }
 
 /* --- variants by Vary (RFC 9111 4.1) ----------------------------------- */

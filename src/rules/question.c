@@ -169,7 +169,10 @@ read_target(struct question *q)
     }
     q->host =
         slice_of(text, uri_authority_normalise(host, q->client.scheme, text));
-    q->sent_host = uri_is_absolute_name(host) ? host : q->host;
+    /* The normal form of an absolute name is shorter. */
+    q->sent_host = q->host.len < host.len && uri_is_absolute_name(host)
+                       ? host
+                       : q->host;
     q->target = q->head->target;
     return keys_normalise(&q->arena, q->target, &q->normal);
 }
@@ -284,8 +287,9 @@ make_keys(struct question *q)
     if (rc == RC_OK) {
         rc = make_entry_key(q, q->keys.full, slice_of(NULL, 0));
     }
-    q->policy.is_odd =
-        !slice_eq(q->target, q->keys.target) || q->sent_host.ptr != q->host.ptr;
+    q->policy.is_odd = (q->target.ptr != q->keys.target.ptr &&
+                           !slice_eq(q->target, q->keys.target)) ||
+                       q->sent_host.ptr != q->host.ptr;
     q->key = q->keys.full;
     return rc;
 }

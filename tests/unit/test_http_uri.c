@@ -210,6 +210,12 @@ an_authority_has_one_spelling(void **state)
         {"a.example:443", "http", "a.example:443"},
         {"a.example:", "http", "a.example"},
         {"a.example:8080", "http", "a.example:8080"},
+        {"@AZ[`az{.example", "http", "@az[`az{.example"},
+        {"SHOP.EXAMPLE", "http", "shop.example"},
+        {"\xc1\xda.EXAMPLE", "http", "\xc1\xda.example"},
+        {"AN.Example", "http", "an.example"},
+        {"ABCDEFGHIJKLMNOPQRSTUVWXYZ.EXAMPLE:81", "http",
+            "abcdefghijklmnopqrstuvwxyz.example:81"},
         /* An absolute name, and so the same host. */
         {"A.example.", "http", "a.example"},
         {"a.example.:80", "http", "a.example"},

@@ -1,7 +1,7 @@
 /*
  * Keys: under which name a response is stored and looked for. Pure: a route, a
  * head and who sent it in, slices in an arena out. Every function that takes
- * an arena gives RC_NOMEM.
+ * an arena gives RC_NOMEM, and then what it was to fill is of no use.
  */
 #ifndef NEARSIDE_RULES_KEYS_H
 #define NEARSIDE_RULES_KEYS_H
