@@ -105,13 +105,23 @@ keys_keep(struct arena *arena, const struct route *route, struct slice normal,
 typedef bool (*is_digested_fn)(
     const struct keys_from *from, const struct field *field);
 
+/* Does it name the key's host, and alone? Then the origin is told the same
+   where no proxy has named one. */
+static bool
+names_host(const struct keys_from *from, const struct field *field)
+{
+    return field->id == FIELD_X_FORWARDED_HOST &&
+           slice_eq(field->value, from->host) &&
+           field == head_find(from->head, field->id) &&
+           head_find_next(from->head, field) == NULL;
+}
+
 /* X-Forwarded-Proto is in the key as the scheme. */
 static bool
 is_view(const struct keys_from *from, const struct field *field)
 {
-    (void)from;
     return field->id != FIELD_X_FORWARDED_PROTO &&
-           forwarding_of(field) == FORWARDING_SITE;
+           forwarding_of(field) == FORWARDING_SITE && !names_host(from, field);
 }
 
 static bool

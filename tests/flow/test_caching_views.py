@@ -50,6 +50,24 @@ class Views(CachingTest):
             self.assert_hit(self.ask(target, form), got[i])
         self.assert_asked(target, 4)
 
+    def test_to_name_the_host_once_more_is_no_view(self):
+        """It is what the origin is told in any case."""
+        target = self.target()
+        said = []
+
+        def tells(request, n):
+            del n
+            said.append([request.fields[name] for name in
+                         ("Host", "X-Forwarded-Host")])
+            return Said(FRESH)
+
+        self.says(tells)
+        first = self.kept(target, {"X-Forwarded-Host": "test"})
+        self.assert_hit(self.ask(target), first)
+        self.assertEqual(len(self.keys(target)), 1)
+        self.ask(self.target())
+        self.assertEqual(said[0], said[1])
+
     def test_a_write_by_whomever_reaches_every_form(self):
         writers = [None, {}, P80, P81, {"X-Forwarded-Port": "82"},
                    {"X-Forwarded-Host": "other"}]
