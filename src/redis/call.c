@@ -1,6 +1,8 @@
 /*
- * Commands as words, and scripts: EVALSHA asks for a script by the SHA-1 of
- * its body, and EVAL brings the body along. That is not a matter of security.
+ * Commands as words and as bytes. A script is asked for by the SHA-1 of its
+ * body (EVALSHA) or brings its body along (EVAL); that is not a matter of
+ * security. A command's size is known before a byte of it is written, so
+ * that it is queued whole or not at all.
  */
 #include "redis/call.h"
 
@@ -91,4 +93,62 @@ bool
 redis_call_is_active(const struct redis_call *call)
 {
     return call_state(call) != CALL_IDLE;
+}
+
+/* ---- bytes -------------------------------------------------------------- */
+
+static size_t
+digits_of(size_t n)
+{
+    size_t digits = 1;
+
+    for (; n >= 10; n /= 10) {
+        digits++;
+    }
+    return digits;
+}
+
+size_t
+command_len(unsigned argc, const struct slice *argv)
+{
+    size_t len = 1 + digits_of(argc) + 2;
+
+    for (unsigned i = 0; i < argc; i++) {
+        len += 1 + digits_of(argv[i].len) + 2 + argv[i].len + 2;
+    }
+    return len;
+}
+
+/* "$12\r\n"; the place behind it. */
+static char *
+put_number(char *at, char mark, size_t n)
+{
+    size_t digits = digits_of(n);
+
+    *at++ = mark;
+    for (size_t i = digits; i > 0; i--) {
+        at[i - 1] = (char)('0' + n % 10);
+        n /= 10;
+    }
+    at += digits;
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
+}
+
+char *
+command_put(char *at, unsigned argc, const struct slice *argv)
+{
+    MUST(argc > 0);
+    at = put_number(at, '*', argc);
+    for (unsigned i = 0; i < argc; i++) {
+        at = put_number(at, '$', argv[i].len);
+        if (argv[i].len > 0) {
+            memcpy(at, argv[i].ptr, argv[i].len);
+        }
+        at += argv[i].len;
+        *at++ = '\r';
+        *at++ = '\n';
+    }
+    return at;
 }

@@ -53,4 +53,10 @@ void call_set_script(struct redis_call *call, const struct redis_script *script,
    False: it was no EVALSHA. */
 bool call_use_body(struct redis_call *call);
 
+/* How many bytes a command has in RESP (an array of bulk strings). */
+size_t command_len(unsigned argc, const struct slice *argv);
+
+/* Writes them at a place with room for so many; the place behind them. */
+char *command_put(char *at, unsigned argc, const struct slice *argv);
+
 #endif

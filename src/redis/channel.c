@@ -11,7 +11,6 @@
 
 #include "nearside/redis/redirect.h"
 #include "nearside/redis/resp.h"
-#include "redis/command.h"
 
 #include <stdlib.h>
 
@@ -45,6 +44,7 @@ ring_reserve(struct channel *ch)
     if (ring == NULL) {
         return RC_NOMEM;
     }
+    MUST((cap & (cap - 1)) == 0);
     for (uint64_t i = ch->first; i < ch->behind; i++) {
         ring[i & (cap - 1)] = *place_at(ch, i);
     }
@@ -87,6 +87,9 @@ channel_put(struct channel *ch, struct place place, unsigned argc,
     MUST(ch->conn != NULL);
     if (rc != RC_OK) {
         return rc;
+    }
+    if (place.call != NULL) {
+        MUST(ch->is_greeted);
     }
     at = buf_reserve(&ch->out, place.bytes);
     if (at == NULL) {

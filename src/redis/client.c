@@ -167,16 +167,6 @@ redis_client_free(struct redis_client **pclient)
     free(c);
 }
 
-static void
-call_start(struct redis_client *c, struct redis_call *call)
-{
-    if (c->is_closing) {
-        call_end(c, call, RC_CANCELLED);
-    } else {
-        call_dispatch(c, call);
-    }
-}
-
 void
 redis_send(struct redis_client *c, struct redis_call *call, struct slice key,
     unsigned argc, const struct slice *argv)
@@ -184,7 +174,7 @@ redis_send(struct redis_client *c, struct redis_call *call, struct slice key,
     MUST_OBJ(c, CLIENT_MAGIC);
     call_begin(c, call, slot_of(key));
     call_set_words(call, argc, argv);
-    call_start(c, call);
+    call_dispatch(c, call);
 }
 
 void
@@ -195,5 +185,5 @@ redis_eval(struct redis_client *c, struct redis_call *call,
     MUST_OBJ(c, CLIENT_MAGIC);
     call_begin(c, call, slot_of(keys_and_args[0]));
     call_set_script(call, script, keys_and_args, keys, count);
-    call_start(c, call);
+    call_dispatch(c, call);
 }

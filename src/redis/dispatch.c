@@ -130,6 +130,7 @@ call_pause(struct redis_client *c, struct redis_call *call, int64_t base_ms)
 static void
 count_failure(struct redis_client *c, struct node *node)
 {
+    MUST_OBJ(node, NODE_MAGIC);
     if (node_failed(node, client_now_ms(c))) {
         client_count(c, c->redis->metrics.breaker_opens);
         redis_want_refresh(c->redis, REFRESH_UNREACHABLE);
@@ -171,6 +172,7 @@ call_send_to(
 {
     enum rc rc = RC_NOMEM;
 
+    MUST(call->impl.client == c);
     if (contact != NULL) {
         MUST_OBJ(contact, CONTACT_MAGIC);
         rc = node_admits(contact->node, client_now_ms(c))
@@ -187,6 +189,11 @@ call_dispatch(struct redis_client *c, struct redis_call *call)
 {
     struct contact *contact = pool_owner(&c->pool, call->impl.hash_slot);
 
+    MUST(call_state(call) == CALL_IDLE);
+    if (c->is_closing) {
+        call_end(c, call, RC_CANCELLED);
+        return;
+    }
     if (contact != NULL) {
         call_send_to(c, call, contact);
         return;
@@ -221,6 +228,7 @@ call_begin(struct redis_client *c, struct redis_call *call, uint16_t slot)
 void
 dispatch_init(struct redis_client *c)
 {
+    MUST_OBJ(c, CLIENT_MAGIC);
     list_init(&c->held);
     list_init(&c->ending);
     loop_task_init(&c->ending_task, on_ending, c);

@@ -23,6 +23,7 @@ enum {
 static bool
 call_hop(struct redis_client *c, struct redis_call *call)
 {
+    MUST(call_state(call) == CALL_IDLE);
     if (call->impl.hops >= HOPS_MAX) {
         return false;
     }

@@ -27,6 +27,7 @@ single_topology(const struct node *node)
 {
     struct topology *topology = topology_new();
 
+    MUST_OBJ(node, NODE_MAGIC);
     if (topology != NULL && topology_fill(topology, slice_of_str(node->host),
                                 node->port) != RC_OK) {
         topology_free(&topology);
@@ -192,6 +193,7 @@ inquiry_begin(struct inquiry *i)
         .is_once = true,
     };
 
+    MUST_OBJ(i, INQUIRY_MAGIC);
     MUST(i->wire == NULL);
     i->wire = wire_new(&setup);
     if (i->wire == NULL) {
@@ -295,6 +297,7 @@ inquiries_clear(struct inquiries *q)
     for (unsigned i = 0; i < q->len; i++) {
         struct inquiry *one = &q->all[i];
 
+        MUST_OBJ(one, INQUIRY_MAGIC);
         wire_free(&one->wire);
         topology_free(&one->topology);
         redis_node_unref(q->redis, &one->node);

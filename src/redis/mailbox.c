@@ -7,7 +7,12 @@
 
 #include <stdlib.h>
 
+enum {
+    MAILBOX_MAGIC = 0x4d41494c,
+};
+
 struct mailbox {
+    uint32_t magic;
     struct loop_message message;
     struct loop *loop;
     void (*deliver)(void *ctx); /* NULL: closed */
@@ -17,9 +22,10 @@ struct mailbox {
 static void
 on_deliver(void *ctx)
 {
-    struct mailbox *mailbox = ctx;
+    struct mailbox *mailbox = OBJ_OF(struct mailbox, ctx, MAILBOX_MAGIC);
 
     if (mailbox->deliver == NULL) {
+        mailbox->magic = 0;
         free(mailbox);
         return;
     }
@@ -35,6 +41,7 @@ mailbox_new(struct loop *loop, void (*deliver)(void *), void *ctx)
     if (mailbox == NULL) {
         return NULL;
     }
+    mailbox->magic = MAILBOX_MAGIC;
     loop_message_init(&mailbox->message, on_deliver, mailbox);
     mailbox->loop = loop;
     mailbox->deliver = deliver;
@@ -45,6 +52,8 @@ mailbox_new(struct loop *loop, void (*deliver)(void *), void *ctx)
 void
 mailbox_post(struct mailbox *mailbox)
 {
+    MUST_OBJ(mailbox, MAILBOX_MAGIC);
+    MUST(mailbox->deliver != NULL);
     (void)loop_post(mailbox->loop, &mailbox->message);
 }
 
@@ -56,10 +65,12 @@ mailbox_close(struct mailbox **pmailbox)
     if (mailbox == NULL) {
         return;
     }
+    MUST_OBJ(mailbox, MAILBOX_MAGIC);
     *pmailbox = NULL;
     if (atomic_load(&mailbox->message.is_posted)) {
         mailbox->deliver = NULL;
         return;
     }
+    mailbox->magic = 0;
     free(mailbox);
 }

@@ -50,6 +50,7 @@ node_free(struct node **node)
 bool
 node_is_at(const struct node *node, struct slice host, uint16_t port)
 {
+    MUST_OBJ(node, NODE_MAGIC);
     return node->port == port && slice_eq(slice_of_str(node->host), host);
 }
 
@@ -84,6 +85,7 @@ node_admits(struct node *node, int64_t now_ms)
 void
 node_succeeded(struct node *node)
 {
+    MUST_OBJ(node, NODE_MAGIC);
     if (atomic_load_explicit(&node->failures, memory_order_relaxed) != 0) {
         atomic_store(&node->failures, 0);
     }
@@ -104,6 +106,7 @@ node_succeeded(struct node *node)
 void
 node_greeted(struct node *node)
 {
+    MUST_OBJ(node, NODE_MAGIC);
     atomic_store(&node->is_heard, true);
     if (!atomic_load(&node->is_resting)) {
         node_succeeded(node);
@@ -113,6 +116,7 @@ node_greeted(struct node *node)
 void
 node_heard(struct node *node)
 {
+    MUST_OBJ(node, NODE_MAGIC);
     if (atomic_load(&node->breaker) == BREAKER_OPEN &&
         !atomic_load(&node->is_resting)) {
         atomic_store(&node->open_until_ms, 0);
@@ -125,6 +129,7 @@ node_open(struct node *node, int64_t now_ms)
     unsigned opens = atomic_fetch_add(&node->opens, 1);
     int64_t rest_ms = NODE_REST_MS << (opens < 5 ? opens : 5);
 
+    MUST(rest_ms >= NODE_REST_MS);
     rest_ms = rest_ms > NODE_REST_MAX_MS ? NODE_REST_MAX_MS : rest_ms;
     atomic_store(&node->open_until_ms, now_ms + rest_ms);
     atomic_store(&node->breaker, BREAKER_OPEN);

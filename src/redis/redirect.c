@@ -62,6 +62,8 @@ host_port_parse(struct slice text, struct slice *out_host, uint16_t *out_port)
     struct slice host;
     uint64_t port;
 
+    MUST(out_host != NULL);
+    MUST(out_port != NULL);
     if (colon == NULL) {
         return RC_BAD;
     }

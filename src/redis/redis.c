@@ -3,9 +3,7 @@
  * share meanwhile, the nodes and the map, is in map.c.
  */
 #include "redis/map.h"
-#include "redis/refresh.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -110,35 +108,4 @@ redis_free(struct redis **predis)
     MUST(pthread_mutex_destroy(&redis->lock) == 0);
     redis->magic = 0;
     free(redis);
-}
-
-void
-redis_start(struct redis *redis, struct loop *control, struct log_ring *ring,
-    struct metric_block *block)
-{
-    struct mailbox *mailbox;
-
-    MUST_OBJ(redis, REDIS_MAGIC);
-    MUST(redis->refresh == NULL);
-    redis->refresh =
-        refresh_new(redis, control, ring, redis->has_metrics ? block : NULL);
-    mailbox = mailbox_new(control, refresh_on_wanted, redis->refresh);
-    if (redis->refresh == NULL || mailbox == NULL) {
-        (void)fprintf(stderr, "nearside: out of memory\n");
-        exit(1); /* at start-up, where that is the way */
-    }
-    (void)redis_set_control(redis, mailbox);
-    atomic_store(&redis->is_wanted, false);
-    redis_want_refresh(redis, REFRESH_START);
-}
-
-void
-redis_stop(struct redis *redis)
-{
-    struct mailbox *mailbox;
-
-    MUST_OBJ(redis, REDIS_MAGIC);
-    mailbox = redis_set_control(redis, NULL);
-    mailbox_close(&mailbox);
-    refresh_free(&redis->refresh);
 }

@@ -17,12 +17,11 @@
  * - A standalone server needs no map: the same question is a PING, and of
  *   the first three seeds the first that answers is the server.
  */
-#include "redis/refresh.h"
-
 #include "nearside/base/hash.h"
 #include "nearside/base/log.h"
 #include "redis/inquiry.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -65,8 +64,9 @@ refresh_arm(struct refresh *r, int64_t at_ms)
     }
 }
 
-void
-refresh_on_wanted(void *ctx)
+/* Somebody wants a refresh. */
+static void
+on_wanted(void *ctx)
 {
     struct refresh *r = OBJ_OF(struct refresh, ctx, REFRESH_MAGIC);
     int64_t now_ms = loop_now_ms(r->loop);
@@ -97,11 +97,12 @@ refresh_sleep(struct refresh *r, bool is_good)
     if (!is_good) {
         wait_ms = SPACING_MS + (int64_t)random_below(&r->random, JITTER_MS);
     }
+    MUST(r->phase != PHASE_IDLE);
     r->phase = PHASE_IDLE;
     r->cause = REFRESH_PERIODIC;
     loop_timer_arm(&r->timer, loop_now_ms(r->loop) + wait_ms);
     if (atomic_load(&r->redis->is_wanted)) {
-        refresh_on_wanted(r);
+        on_wanted(r);
     }
 }
 
@@ -211,6 +212,7 @@ refresh_end(struct refresh *r, const struct topology *topology)
     enum rc rc = topology == NULL ? RC_MISS
                                   : redis_publish(r->redis, topology, &changed);
 
+    MUST(r->phase != PHASE_IDLE);
     if (rc == RC_OK && changed) {
         metric_inc(r->block, r->redis->metrics.map_changes);
         log_event(r->ring, LOG_LEVEL_INFO, "redis_map",
@@ -288,15 +290,14 @@ on_timer(void *ctx)
     }
 }
 
-/* ---- life --------------------------------------------------------------- */
+/* ---- the door ----------------------------------------------------------- */
 
-struct refresh *
+static struct refresh *
 refresh_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
     struct metric_block *block)
 {
     struct refresh *r = calloc(1, sizeof(*r));
 
-    MUST_OBJ(redis, REDIS_MAGIC);
     if (r == NULL) {
         return NULL;
     }
@@ -305,7 +306,6 @@ refresh_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
     r->loop = loop;
     r->ring = ring;
     r->block = block;
-    loop_timer_init(&r->timer, loop, on_timer, r);
     r->inquiries.redis = redis;
     r->inquiries.opts = redis->opts;
     r->inquiries.opts.reply_max = REPLY_MAX;
@@ -314,22 +314,48 @@ refresh_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
     r->inquiries.on_over = on_over;
     r->inquiries.ctx = r;
     inquiries_init(&r->inquiries);
+    loop_timer_init(&r->timer, loop, on_timer, r);
     random_seed(&r->random);
     return r;
 }
 
 void
-refresh_free(struct refresh **pr)
+redis_start(struct redis *redis, struct loop *control, struct log_ring *ring,
+    struct metric_block *block)
 {
-    struct refresh *r = *pr;
+    struct mailbox *mailbox;
 
+    MUST_OBJ(redis, REDIS_MAGIC);
+    MUST(redis->refresh == NULL);
+    redis->refresh =
+        refresh_new(redis, control, ring, redis->has_metrics ? block : NULL);
+    mailbox = mailbox_new(control, on_wanted, redis->refresh);
+    if (redis->refresh == NULL || mailbox == NULL) {
+        (void)fprintf(stderr, "nearside: out of memory\n");
+        exit(1); /* at start-up, where that is the way */
+    }
+    (void)redis_set_control(redis, mailbox);
+    atomic_store(&redis->is_wanted, false);
+    redis_want_refresh(redis, REFRESH_START);
+}
+
+void
+redis_stop(struct redis *redis)
+{
+    struct mailbox *mailbox;
+    struct refresh *r;
+
+    MUST_OBJ(redis, REDIS_MAGIC);
+    r = redis->refresh;
     if (r == NULL) {
         return;
     }
     MUST_OBJ(r, REFRESH_MAGIC);
-    *pr = NULL;
+    mailbox = redis_set_control(redis, NULL);
+    mailbox_close(&mailbox);
     loop_timer_cancel(&r->timer);
     inquiries_clear(&r->inquiries);
+    redis->refresh = NULL;
     r->magic = 0;
     free(r);
 }

@@ -20,6 +20,7 @@ topology_new(void)
     if (topology == NULL) {
         return NULL;
     }
+    topology->magic = TOPOLOGY_MAGIC;
     for (unsigned i = 0; i < SLOT_COUNT; i++) {
         topology->owner[i] = SLOT_NONE;
     }
@@ -32,7 +33,8 @@ topology_free(struct topology **topology)
     if (*topology == NULL) {
         return;
     }
-    free((*topology)->nodes);
+    MUST_OBJ(*topology, TOPOLOGY_MAGIC);
+    (*topology)->magic = 0;
     free(*topology);
     *topology = NULL;
 }
@@ -47,34 +49,13 @@ node_is(const struct topology_node *node, struct slice id, struct slice host,
     return node->port == port && slice_eq(slice_of_str(node->host), host);
 }
 
-static enum rc
-topology_grow(struct topology *topology)
-{
-    unsigned cap = topology->nodes_cap == 0 ? 8 : topology->nodes_cap * 2;
-    struct topology_node *nodes;
-
-    if (topology->nodes_len < topology->nodes_cap) {
-        return RC_OK;
-    }
-    if (topology->nodes_len == TOPOLOGY_NODES_MAX) {
-        return RC_LIMIT;
-    }
-    nodes = realloc(topology->nodes, cap * sizeof(*nodes));
-    if (nodes == NULL) {
-        return RC_NOMEM;
-    }
-    topology->nodes = nodes;
-    topology->nodes_cap = cap;
-    return RC_OK;
-}
-
 enum rc
 topology_add_node(struct topology *topology, struct slice id, struct slice host,
     uint16_t port, uint16_t *out_index)
 {
     struct topology_node *node;
-    enum rc rc;
 
+    MUST_OBJ(topology, TOPOLOGY_MAGIC);
     if (!host_is_sane(host) || port == 0 || id.len > NODE_ID_LEN) {
         return RC_BAD;
     }
@@ -84,9 +65,8 @@ topology_add_node(struct topology *topology, struct slice id, struct slice host,
             return RC_OK;
         }
     }
-    rc = topology_grow(topology);
-    if (rc != RC_OK) {
-        return rc;
+    if (topology->nodes_len == TOPOLOGY_NODES_MAX) {
+        return RC_LIMIT;
     }
     *out_index = (uint16_t)topology->nodes_len;
     node = &topology->nodes[topology->nodes_len++];
@@ -102,6 +82,7 @@ void
 topology_give(
     struct topology *topology, unsigned first, unsigned last, uint16_t index)
 {
+    MUST_OBJ(topology, TOPOLOGY_MAGIC);
     MUST(last < SLOT_COUNT);
     MUST(index < topology->nodes_len);
     for (unsigned slot = first; slot <= last; slot++) {
@@ -198,6 +179,7 @@ enum rc
 topology_read_slots(struct topology *topology, const struct redis_reply *reply,
     struct slice sender)
 {
+    MUST_OBJ(topology, TOPOLOGY_MAGIC);
     MUST(topology->nodes_len == 0);
     MUST(reply != NULL);
     if (reply->type != REDIS_ARRAY) {
@@ -252,7 +234,7 @@ topology_read_epochs(struct topology *topology, struct slice nodes_text)
 {
     struct slice line;
 
-    MUST(topology != NULL);
+    MUST_OBJ(topology, TOPOLOGY_MAGIC);
     while (slice_split(&nodes_text, '\n', &line)) {
         read_node_line(topology, line);
     }
@@ -270,6 +252,8 @@ node_eq(const struct topology_node *a, const struct topology_node *b)
 bool
 topology_eq(const struct topology *a, const struct topology *b)
 {
+    MUST_OBJ(a, TOPOLOGY_MAGIC);
+    MUST_OBJ(b, TOPOLOGY_MAGIC);
     for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
         uint16_t i = a->owner[slot];
         uint16_t j = b->owner[slot];
@@ -302,6 +286,7 @@ slot_winner(
         if (index == SLOT_NONE) {
             continue;
         }
+        MUST(index < topologies[i]->nodes_len);
         node = &topologies[i]->nodes[index];
         if (best == NULL || node->epoch > best->epoch) {
             best = node;
@@ -317,6 +302,7 @@ topology_settle(struct topology *out, struct topology *const topologies[],
     const struct topology_node *last = NULL;
     uint16_t index = SLOT_NONE;
 
+    MUST_OBJ(out, TOPOLOGY_MAGIC);
     MUST(out->nodes_len == 0);
     for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
         const struct topology_node *node =

@@ -17,7 +17,6 @@
 #include "redis/wire.h"
 
 #include "redis/channel.h"
-#include "redis/command.h"
 #include "redis/reach.h"
 
 #include <stdlib.h>

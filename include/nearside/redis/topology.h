@@ -12,6 +12,7 @@ struct redis_reply;
 
 enum {
     TOPOLOGY_NODES_MAX = 1024, /* the specification's own limit is 1,000 */
+    TOPOLOGY_MAGIC = 0x544f504f,
     SLOT_NONE = UINT16_MAX,
     NODE_ID_LEN = 40,
 };
@@ -24,12 +25,13 @@ struct topology_node {
     uint64_t epoch; /* config epoch; 0 until topology_read_epochs */
 };
 
+/* Large, but the pages of nodes that there are not are never touched. */
 struct topology {
-    struct topology_node *nodes; /* primaries that own slots; owned */
+    uint32_t magic;
     unsigned nodes_len;
-    unsigned nodes_cap;
     unsigned covered;           /* slots with an owner */
     uint16_t owner[SLOT_COUNT]; /* index into nodes, or SLOT_NONE */
+    struct topology_node nodes[TOPOLOGY_NODES_MAX]; /* primaries with slots */
 };
 
 struct topology *topology_new(void); /* NULL: no memory */

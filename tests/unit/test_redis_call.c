@@ -1,4 +1,4 @@
-/* Commands: exact bytes. */
+/* Calls: the exact bytes of their commands. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "nearside/base/check.h"
-#include "redis/command.h"
+#include "redis/call.h"
 
 static void
 command_is_what_hiredis_would_write(void **state)
