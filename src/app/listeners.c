@@ -40,16 +40,15 @@ server_open_listeners(struct server *s)
 {
     const struct conf *conf = s->conf;
 
-    s->fds = calloc(conf->listen.count, sizeof(*s->fds));
+    s->fds = calloc(conf->listen_len, sizeof(*s->fds));
     if (s->fds == NULL) {
         return false;
     }
-    for (size_t i = 0; i < conf->listen.count; i++) {
-        if (!open_one(
-                conf->listen.items[i], MODE_CLIENTS, "http", &s->fds[i])) {
+    for (size_t i = 0; i < conf->listen_len; i++) {
+        if (!open_one(conf->listen[i], MODE_CLIENTS, "http", &s->fds[i])) {
             return false;
         }
-        listen_limit_unsent(s->fds[i], conf->limits.buffer_max);
+        listen_limit_unsent(s->fds[i], conf->proxy.conf.limits.buffer_max);
         s->fds_len++;
     }
     if (conf->metrics != NULL &&

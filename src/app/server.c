@@ -16,11 +16,9 @@
 
 #include "app/cpus.h"
 #include "app/server_inside.h"
-#include "app/setup.h"
 #include "nearside/app/access.h"
 
 enum {
-    SETUP_ARENA_MAX = 16 * 1024 * 1024,
     /* Fds that are not connections: listeners, logs, Redis, epoll. */
     FDS_RESERVED = 256,
     /* With fewer than this there is no service. */
@@ -158,7 +156,7 @@ static unsigned
 connections_max(const struct server *s)
 {
     unsigned allowed = connections_allowed(s);
-    unsigned wanted = s->conf->limits.connections_max;
+    unsigned wanted = s->conf->proxy.conf.limits.connections_max;
 
     if (wanted > allowed) {
         log_event(s->ring, LOG_LEVEL_WARN, "open_files_few",
@@ -171,11 +169,9 @@ connections_max(const struct server *s)
 static bool
 start_log(struct server *s)
 {
-    struct log_opts opts;
     char why[256];
 
-    setup_log(s->conf, &opts);
-    if (log_open(&opts, &s->log, why) != RC_OK) {
+    if (log_open(&s->conf->log, &s->log, why) != RC_OK) {
         fprintf(stderr, "nearside: %s\n", why);
         return false;
     }
@@ -186,16 +182,16 @@ start_log(struct server *s)
 static bool
 start_origins(struct server *s)
 {
-    s->groups = calloc(s->conf->origins_count, sizeof(struct origin_group *));
+    s->groups = calloc(s->conf->origins_len, sizeof(struct origin_group *));
     if (s->groups == NULL) {
         return false;
     }
-    for (size_t i = 0; i < s->conf->origins_count; i++) {
-        struct origin_opts opts;
-        setup_origin(s->conf, &s->conf->origins[i], &opts);
-        if (origin_group_new(&opts, NULL, &s->groups[i]) != RC_OK) {
-            fprintf(
-                stderr, "nearside: origin %s: bad server address\n", opts.name);
+    for (size_t i = 0; i < s->conf->origins_len; i++) {
+        const struct origin_opts *opts = &s->conf->origins[i];
+
+        if (origin_group_new(opts, NULL, &s->groups[i]) != RC_OK) {
+            fprintf(stderr, "nearside: origin %s: bad server address\n",
+                opts->name);
             return false;
         }
         s->groups_len++;
@@ -207,32 +203,26 @@ start_origins(struct server *s)
 static bool
 start_redis(struct server *s)
 {
-    struct redis_opts opts;
-
-    if (s->conf->redis.mode == CONF_REDIS_OFF) {
+    if (!s->conf->has_redis) {
         return true;
     }
-    setup_redis(s->conf, &opts);
-    s->redis = redis_new(&opts, s->resolver, s->registry);
+    s->redis = redis_new(&s->conf->redis, s->resolver, s->registry);
     return s->redis != NULL;
 }
 
 static bool
 start_proxy(struct server *s)
 {
-    struct proxy_opts opts = {0};
+    struct proxy_opts opts = s->conf->proxy;
 
-    if (setup_proxy(s->conf, &s->arena, &opts.conf) != RC_OK) {
-        return false;
-    }
     opts.groups = s->groups;
     opts.conf.groups_len = s->groups_len;
     opts.redis = s->redis;
     opts.workers = s->threads_len;
     opts.fds_max = s->fds_max;
     opts.conf.limits.connections_max = connections_max(s);
-    if (s->conf->access_log.target.target != LOG_TARGET_NONE) {
-        opts.on_access = s->conf->access_log.format == CONF_ACCESS_JSON
+    if (s->conf->log.access.target != LOG_TARGET_NONE) {
+        opts.on_access = s->conf->access_format == CONF_ACCESS_JSON
                              ? access_json
                              : access_combined;
     }
@@ -417,7 +407,6 @@ server_stop(struct server *s)
         log_close(&s->log);
     }
     metric_registry_free(&s->registry);
-    arena_fini(&s->arena);
 }
 
 int
@@ -431,7 +420,6 @@ server_run(const struct conf *conf)
     };
     bool is_started;
 
-    arena_init(&s.arena, SETUP_ARENA_MAX);
     signals_block();
     is_started = server_start(&s);
     if (is_started) {

@@ -2,7 +2,7 @@
 #ifndef APP_SERVER_H
 #define APP_SERVER_H
 
-#include "nearside/app/conf.h"
+#include "nearside/app/conf/conf.h"
 
 /* Serves until told to end. Returns the exit status: 0, or 1 when it could
    not start, which was said on stderr. */

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #include "nearside/app/admin.h"
-#include "nearside/app/conf.h"
+#include "nearside/app/conf/conf.h"
 #include "nearside/base/metric.h"
 #include "nearside/net/listen.h"
 #include "nearside/net/resolve.h"
@@ -27,7 +27,6 @@ struct server_thread {
 struct server {
     uint32_t magic;
     const struct conf *conf;
-    struct arena arena; /* what the rooms' opts point to */
     struct log *log;
     struct log_ring *ring; /* the control thread's */
     struct metric_registry *registry;

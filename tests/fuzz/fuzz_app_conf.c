@@ -4,7 +4,7 @@
  * place: its file and line, or the file alone where it is about no line.
  */
 #include "fuzz.h"
-#include "nearside/app/conf.h"
+#include "nearside/app/conf/conf.h"
 
 /* It would be read, whatever it is. */
 static bool

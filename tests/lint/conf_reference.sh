@@ -2,7 +2,7 @@
 # conf_reference.sh SOURCE_DIR
 #
 # Holds conf/nearside.conf and src/app/nearside.conf.5 against the table of
-# options, src/app/conf.def: both name every option in its section with its
+# options, src/app/conf/conf.def: both name every option in its section with its
 # default, and no other.
 set -eu
 
@@ -16,7 +16,7 @@ awk '
     in_comment { if (/\*\//) in_comment = 0; next }
     { row = row $0 }
     /\)$/ {
-        sub(/^OPTION\(/, "", row)
+        sub(/^(OPTION|LIST)\( */, "", row)
         n = split(row, part, /, */)
         rest = row
         for (i = 1; i <= 4; i++) sub(/^[^,]*, */, "", rest)
@@ -31,7 +31,7 @@ awk '
         print part[1] "\t" part[2] "\t" value
         row = ""
     }
-' "$root/src/app/conf.def" >"$table"
+' "$root/src/app/conf/conf.def" >"$table"
 
 # Fewer would mean that the table is no longer understood.
 rows=$(wc -l <"$table")

@@ -13,7 +13,6 @@ BUILD_PACKAGES=(
     libevent-dev:pc=libevent
     libhiredis-dev:pc=hiredis
     libjansson-dev:pc=jansson
-    libconfuse-dev:pc=libconfuse
     libxxhash-dev:pc=libxxhash
     libmd-dev:pc=libmd
     libsqlite3-dev:pc=sqlite3

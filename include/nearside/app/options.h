@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "nearside/app/conf.h"
+#include "nearside/app/conf/conf.h"
 
 /* Where the conf file is when the command line names none. */
 #define OPTIONS_CONF_PATH "/etc/nearside/nearside.conf"

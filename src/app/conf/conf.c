@@ -1,31 +1,33 @@
 /*
- * The conf from first to last: scan, walk, libconfuse, flags, the check of
- * the whole. Each step adds its mistakes to the list and the next goes on
- * with what is left, so that one run tells all; only a broken grammar ends
- * the reading of the file. A conf is given out only when there was none.
+ * The conf from first to last. Each step adds its mistakes to the list and
+ * the next goes on with what is left, so that one run tells all; only a
+ * broken grammar ends the reading of the file. A conf is given out only when
+ * there was no mistake.
  */
-#include "nearside/app/conf.h"
+#include "nearside/app/conf/conf.h"
 
-#include "conf_inside.h"
+#include <errno.h>
 
+#include "app/conf/build.h"
+#include "app/conf/value.h"
 #include "nearside/base/check.h"
 
 /* What the file says. RC_BAD: so broken that the whole cannot be judged. */
 static enum rc
 read_text(struct conf_build *build)
 {
-    struct conf *conf = build->conf;
-    enum rc rc = conf_walk(build->text, build->errors, &build->walk);
+    struct conf *conf = &build->conf;
+    enum rc rc = conf_walk(build);
 
-    if (rc == RC_OK) {
-        rc = conf_parse(build);
+    if (rc != RC_OK) {
+        return rc;
     }
-    if (rc == RC_OK) {
-        conf->path =
-            conf_copy(&conf->arena, slice_of_str(build->text->files[0].path));
-        rc = conf->path == NULL ? RC_NOMEM : RC_OK;
+    for (size_t i = 0; i < build->routes_len; i++) {
+        conf_route_inherit(build, &build->routes[i]);
     }
-    return rc;
+    conf->path =
+        conf_copy(&conf->arena, slice_of_str(build->text->files[0].path));
+    return conf->path == NULL ? RC_NOMEM : RC_OK;
 }
 
 static enum rc
@@ -46,7 +48,7 @@ build_run(struct conf_build *build, const struct conf_flags *flags)
     if (rc == RC_OK && build->errors->mistakes > 0) {
         rc = RC_BAD;
     }
-    return rc;
+    return rc == RC_LIMIT ? RC_BAD : rc;
 }
 
 /* text: NULL, or loaded. */
@@ -57,29 +59,33 @@ load(struct conf_text *text, const struct conf_flags *flags,
     struct conf_build build = {.errors = errors, .text = text};
     enum rc rc = build_run(&build, flags);
 
-    conf_walk_fini(&build.walk);
     if (rc == RC_OK) {
-        *out_conf = build.conf;
-        return RC_OK;
+        rc = conf_build_finish(&build, out_conf);
     }
-    conf_free(&build.conf);
-    return rc == RC_LIMIT ? RC_BAD : rc;
+    conf_build_fini(&build);
+    return rc;
 }
 
 enum rc
 conf_load_flags(const struct conf_flags *flags, struct conf_errors *errors,
     struct conf **out_conf)
 {
-    struct conf_text text;
+    struct conf_text text = {.files_len = 0};
+    char *path = flags->path == NULL ? NULL : strdup(flags->path);
     enum rc rc;
 
     if (flags->path == NULL) {
         return load(NULL, flags, errors, out_conf);
     }
-    conf_text_init(&text);
-    rc = conf_scan_file(&text, flags->path, errors);
+    if (path == NULL) {
+        return RC_NOMEM;
+    }
+    rc = conf_text_add_file(&text, path);
     if (rc == RC_OK) {
         rc = load(&text, flags, errors, out_conf);
+    } else {
+        conf_errors_add(
+            errors, &text, 0, "cannot be read: %s", strerror(errno));
     }
     conf_text_fini(&text);
     return rc;
@@ -98,11 +104,13 @@ enum rc
 conf_load_text(struct slice bytes, const char *name, struct conf_errors *errors,
     struct conf **out_conf)
 {
-    struct conf_text text;
-    enum rc rc;
+    struct conf_text text = {.files_len = 0};
+    char *path = strdup(name);
+    enum rc rc = path == NULL ? RC_NOMEM : RC_OK;
 
-    conf_text_init(&text);
-    rc = conf_scan_text(&text, bytes, name, errors);
+    if (rc == RC_OK) {
+        rc = conf_text_add_bytes(&text, path, bytes);
+    }
     if (rc == RC_OK) {
         rc = load(&text, NULL, errors, out_conf);
     }

@@ -1,0 +1,134 @@
+/*
+ * A conf in the making, and the steps that make it, in this order:
+ *
+ *     conf_build_init     every default
+ *     conf_walk           what the file says
+ *     conf_route_inherit  what `defaults` say, for each route
+ *     conf_flags_apply    what the command line says
+ *     conf_check          what only the whole can show
+ *     conf_build_finish   what follows from the rest; a struct conf
+ */
+#ifndef APP_CONF_BUILD_H
+#define APP_CONF_BUILD_H
+
+#include "app/conf/table.h"
+#include "nearside/app/conf/conf.h"
+#include "nearside/app/conf/text/text.h"
+
+enum {
+    CONF_ORIGINS_MAX = 256,
+    CONF_SECTIONS_MAX = 2048, /* origins and routes together */
+    CONF_ARENA_MAX = 64 * 1024 * 1024,
+};
+
+/* Where a section and its options stand; a line is one of the text. */
+struct conf_where {
+    unsigned line;     /* of the section; 0: it is not in the file */
+    unsigned *options; /* [index in the table]; 0: not set */
+};
+
+/* The members of these three are what the table fills. */
+struct conf_origin {
+    struct origin_opts opts;
+    const char *host; /* Host to send; NULL: the client's own */
+    struct conf_where where;
+};
+
+struct conf_route {
+    struct route opts;  /* without group */
+    const char *origin; /* its name; NULL: not said */
+    const char *const *tags;
+    size_t tags_len;
+    struct conf_where where;
+};
+
+enum conf_redis_mode {
+    CONF_REDIS_CLUSTER,
+    CONF_REDIS_STANDALONE,
+    CONF_REDIS_OFF,
+};
+
+struct conf_build {
+    struct conf conf; /* without origins, and routes in proxy */
+    enum conf_redis_mode redis_mode;
+    const char *password_file; /* NULL: none */
+    size_t memory_size;        /* 0: no memory tier */
+    size_t response_head_max;
+    unsigned response_fields_max;
+    struct conf_route defaults; /* where every route starts; no title */
+
+    struct conf_origin *origins; /* these two lie in scratch */
+    size_t origins_len;
+    struct conf_route *routes; /* in the file's order */
+    size_t routes_len;
+    struct conf_where where[CONF_SECTION_COUNT]; /* of those without title */
+    struct conf_errors *errors;
+    struct conf_text *text; /* NULL without a file */
+    struct arena scratch;   /* what ends with the build */
+};
+
+/* build is zero but for errors and text. RC_NOMEM: conf_build_fini all the
+   same. */
+enum rc conf_build_init(struct conf_build *build) RC_MUST_CHECK;
+void conf_build_fini(struct conf_build *build);
+
+/* What the table fills for a section without a title. */
+void *conf_build_base(struct conf_build *build, enum conf_section section);
+
+/* A place where no option is set yet. RC_NOMEM. */
+enum rc conf_where_init(struct conf_build *build, unsigned line,
+    struct conf_where *out) RC_MUST_CHECK;
+
+/* One more. The name and the title are borrowed as long as build->conf. An
+   origin has its defaults; a route gets them from conf_route_inherit.
+   RC_LIMIT: told. RC_NOMEM. */
+enum rc conf_origin_add(struct conf_build *build, const char *name,
+    unsigned line, struct conf_origin **out) RC_MUST_CHECK;
+enum rc conf_route_add(struct conf_build *build, struct slice title,
+    unsigned line, struct conf_route **out) RC_MUST_CHECK;
+
+/* The one of that name, of that title; NULL: none. */
+struct conf_origin *conf_origin_find(
+    const struct conf_build *build, struct slice name);
+struct conf_route *conf_route_find(
+    const struct conf_build *build, struct slice title);
+
+/* Gives the route all that it does not set itself from `defaults`. */
+void conf_route_inherit(
+    const struct conf_build *build, struct conf_route *route);
+
+/* --- title.c --- */
+
+/* Fills method, host and segments from route->title, which stays as long.
+   RC_BAD: why, of CONF_WHY_MAX bytes, says what is wrong; segments_len is 0.
+   RC_NOMEM. */
+enum rc conf_title_read(
+    struct route *route, struct arena *arena, char *why) RC_MUST_CHECK;
+
+/* Is there a segment `:name`? */
+bool conf_title_has_param(const struct route *route, struct slice name);
+
+/* Do both match the same requests? */
+bool conf_title_is_same(const struct route *a, const struct route *b);
+
+/* --- The steps --- */
+
+/* Adds what stands in build->text. RC_BAD: the grammar is broken (told) and
+   the rest was not looked at. RC_LIMIT, RC_NOMEM. */
+enum rc conf_walk(struct conf_build *build) RC_MUST_CHECK;
+
+/* Adds what the command line says. RC_LIMIT, RC_NOMEM. */
+enum rc conf_flags_apply(
+    struct conf_build *build, const struct conf_flags *flags) RC_MUST_CHECK;
+
+/* Tells of what does not fit together, and fills in what is not said: a
+   route's only origin, the password in its file, the admin socket's place.
+   RC_NOMEM. */
+enum rc conf_check(struct conf_build *build) RC_MUST_CHECK;
+
+/* Makes the conf of a build without mistakes; it takes the memory over.
+   RC_NOMEM. */
+enum rc conf_build_finish(
+    struct conf_build *build, struct conf **out_conf) RC_MUST_CHECK;
+
+#endif

@@ -1,0 +1,435 @@
+/*
+ * What single values cannot show: names that must exist, options that
+ * contradict each other, routes that shadow each other, secrets. Also what
+ * follows from the rest: a route's only origin, the password in its file,
+ * the place of the admin socket.
+ */
+#include "app/conf/build.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "app/conf/value.h"
+#include "nearside/base/check.h"
+
+enum {
+    SECRET_MAX = 4096, /* bytes of a password file */
+};
+
+/* Where systemd's RuntimeDirectory= and the packages put it. */
+#define RUN_DIRECTORY "/run/nearside"
+
+/* The line that sets the option, in that section itself; 0: none does. */
+static unsigned
+set_in(
+    const struct conf_where *where, enum conf_section section, const char *name)
+{
+    const struct conf_option *option =
+        conf_option_find(section, slice_of_str(name));
+
+    MUST(option != NULL);
+    return where->options[conf_option_index(option)];
+}
+
+/* The same, or the section's line; 0: no line says it. */
+static unsigned
+line_of(
+    const struct conf_where *where, enum conf_section section, const char *name)
+{
+    unsigned line = set_in(where, section, name);
+
+    return line == 0 ? where->line : line;
+}
+
+/* What no line says, the command line has said. */
+#define TELL(build, line, ...)                                                 \
+    conf_errors_add((build)->errors, (line) == 0 ? NULL : (build)->text,       \
+        (line), __VA_ARGS__)
+
+/* A contradiction between options of one section, told where one is set. */
+struct rule {
+    bool is_broken;
+    const char *option;
+    const char *what;
+};
+
+static void
+check_rules(struct conf_build *build, const struct conf_where *where,
+    enum conf_section section, const struct rule *rules, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (rules[i].is_broken) {
+            TELL(build, line_of(where, section, rules[i].option), "%s",
+                rules[i].what);
+        }
+    }
+}
+
+static void
+check_top(struct conf_build *build)
+{
+    struct conf *conf = &build->conf;
+    const char *const *listen = conf->listen;
+    unsigned line = line_of(&build->where[CONF_TOP], CONF_TOP, "listen");
+
+    if (conf->listen_len == 0) {
+        TELL(build, line, "'listen' names no address");
+    }
+    for (size_t i = 0; i < conf->listen_len; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(listen[i], listen[j]) == 0) {
+                TELL(build, line, "'listen' names '%s' twice", listen[i]);
+            }
+        }
+    }
+    if (conf->admin != NULL && strcmp(conf->admin, "auto") == 0) {
+        conf->admin = access(RUN_DIRECTORY, W_OK | X_OK) == 0
+                          ? "unix:" RUN_DIRECTORY "/admin.sock"
+                          : NULL;
+    }
+    if (build->memory_size != 0) {
+        TELL(build, line_of(&build->where[CONF_MEMORY], CONF_MEMORY, "size"),
+            "the memory tier is not in this version; write size = 0, or leave "
+            "the section out");
+    }
+}
+
+static void
+check_limits(struct conf_build *build)
+{
+    const struct limits *l = &build->conf.proxy.conf.limits;
+    const struct rule rules[] = {
+        {l->field_max > l->head_max, "field_max",
+            "'field_max' is above 'head_max': one field cannot be larger than "
+            "the whole head"},
+        {l->target_max > l->head_max, "target_max",
+            "'target_max' is above 'head_max': the target is a part of the "
+            "head"},
+        {l->send_total_ms != 0 && l->send_total_ms < l->send_timeout_ms,
+            "send_total",
+            "'send_total' is below 'send_timeout', which could never pass"},
+    };
+
+    check_rules(build, &build->where[CONF_LIMITS], CONF_LIMITS, rules,
+        ARRAY_LEN(rules));
+}
+
+/* Reads the secret; errno says why not. 0: longer than cap. */
+static ssize_t
+secret_read(const char *path, char *out, size_t cap)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    ssize_t n;
+    int error;
+
+    if (fd < 0) {
+        return -1;
+    }
+    n = read(fd, out, cap);
+    error = errno;
+    close(fd);
+    errno = error;
+    return n == (ssize_t)cap ? 0 : n;
+}
+
+static enum rc
+check_password_file(struct conf_build *build, unsigned line)
+{
+    const char *path = build->password_file;
+    char secret[SECRET_MAX];
+    ssize_t n = secret_read(path, secret, sizeof(secret));
+    struct slice text;
+    enum rc rc = RC_OK;
+
+    if (n < 0) {
+        TELL(build, line, "'password_file' = '%s': %s", path, strerror(errno));
+        return RC_OK;
+    }
+    text = slice_of(secret, (size_t)n);
+    if (text.len > 0 && secret[text.len - 1] == '\n') {
+        text.len--;
+    }
+    if (text.len == 0 || memchr(secret, '\0', text.len) != NULL ||
+        slice_find(text, '\n') >= 0) {
+        TELL(build, line,
+            "'password_file' = '%s': not one line of 1 to %d bytes", path,
+            SECRET_MAX - 2);
+    } else {
+        build->conf.redis.password = conf_copy(&build->conf.arena, text);
+        rc = build->conf.redis.password == NULL ? RC_NOMEM : RC_OK;
+    }
+    explicit_bzero(secret, sizeof(secret));
+    return rc;
+}
+
+static enum rc
+check_redis(struct conf_build *build)
+{
+    const struct redis_opts *redis = &build->conf.redis;
+    const struct conf_where *where = &build->where[CONF_REDIS];
+    bool has_password = redis->password != NULL;
+    bool has_file = build->password_file != NULL;
+    const struct rule rules[] = {
+        {redis->command_timeout_ms > redis->hang_ms, "command_timeout",
+            "'command_timeout' is above 'hang', after which the connection is "
+            "closed"},
+        {has_password && has_file, "password_file",
+            "'password' and 'password_file' exclude each other"},
+        {redis->user != NULL && !has_password && !has_file, "user",
+            "'user' without a password; add password_file"},
+    };
+
+    if (where->line == 0 && redis->seeds_len == 0) {
+        build->redis_mode = CONF_REDIS_OFF;
+    }
+    if (build->redis_mode != CONF_REDIS_OFF && redis->seeds_len == 0) {
+        TELL(build, where->line,
+            "section 'redis' names no seeds; write seeds = { "
+            "\"redis-1:6379\" }, or mode = off");
+    }
+    if (build->redis_mode == CONF_REDIS_STANDALONE && redis->seeds_len > 1) {
+        TELL(build, line_of(where, CONF_REDIS, "seeds"),
+            "mode = standalone has one server, 'seeds' names %u",
+            redis->seeds_len);
+    }
+    check_rules(build, where, CONF_REDIS, rules, ARRAY_LEN(rules));
+    return has_file && !has_password
+               ? check_password_file(
+                     build, line_of(where, CONF_REDIS, "password_file"))
+               : RC_OK;
+}
+
+static bool
+is_origin_name(const char *name)
+{
+    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz"
+                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
+
+    return len > 0 && len <= 64 && name[len] == '\0';
+}
+
+static void
+check_origins(struct conf_build *build)
+{
+    if (build->origins_len == 0) {
+        conf_errors_add(build->errors, build->text, 0,
+            "no origin is named; write origin api { servers = { "
+            "\"http://127.0.0.1:3000\" } }, or use --origin");
+    }
+    for (size_t i = 0; i < build->origins_len; i++) {
+        const struct conf_origin *o = &build->origins[i];
+        unsigned line = line_of(&o->where, CONF_ORIGIN, "servers");
+
+        if (!is_origin_name(o->opts.name)) {
+            TELL(build, o->where.line,
+                "the name of an origin has 1 to 64 letters, digits, '_', '.' "
+                "or '-'");
+        }
+        if (o->opts.servers_len == 0) {
+            TELL(build, line,
+                "origin '%s' names no server; write servers = { "
+                "\"http://127.0.0.1:3000\" }",
+                o->opts.name);
+        }
+        if (o->opts.servers_len > 1) {
+            TELL(build, line,
+                "origin '%s' names %u servers; this version takes one",
+                o->opts.name, o->opts.servers_len);
+        }
+    }
+}
+
+static const char *
+origin_suggest(const struct conf_build *build, const char *name)
+{
+    unsigned best = 99;
+    const char *near = NULL;
+
+    for (size_t i = 0; i < build->origins_len; i++) {
+        const char *candidate = build->origins[i].opts.name;
+
+        if (conf_is_nearer(
+                slice_of_str(name), slice_of_str(candidate), &best)) {
+            near = candidate;
+        }
+    }
+    return near;
+}
+
+/* The origin must exist; the only one need not be named. */
+static void
+check_route_origin(
+    struct conf_build *build, struct conf_route *route, unsigned line)
+{
+    const char *near;
+
+    if (route->origin == NULL && build->origins_len == 1) {
+        route->origin = build->origins[0].opts.name;
+    } else if (route->origin == NULL && build->origins_len > 1) {
+        TELL(build, line, "route \"%.*s\" does not say which origin it has",
+            SLICE_FMT(route->opts.title));
+    } else if (route->origin != NULL &&
+               conf_origin_find(build, slice_of_str(route->origin)) == NULL) {
+        near = origin_suggest(build, route->origin);
+        TELL(build, line, "there is no origin '%s'%s%s%s", route->origin,
+            near == NULL ? "" : "; did you mean '", near == NULL ? "" : near,
+            near == NULL ? "" : "'?");
+    }
+}
+
+/* Also of `defaults`. */
+static void
+check_route_ttl(struct conf_build *build, const struct conf_route *route,
+    const struct conf_where *where)
+{
+    const struct route *o = &route->opts;
+    unsigned line = set_in(where, CONF_ROUTE, "ttl_by_status");
+    const struct rule rules[] = {
+        {o->ttl_max_ms != 0 && o->ttl_min_ms > o->ttl_max_ms, "ttl_min",
+            "'ttl_min' is above 'ttl_max'"},
+        {o->ttl_force && o->ttl_ms == 0, "ttl_force",
+            "'ttl_force' needs a 'ttl' above 0"},
+    };
+
+    check_rules(build, where, CONF_ROUTE, rules, ARRAY_LEN(rules));
+    for (size_t i = 0; i < o->status_ttls_len && line != 0; i++) {
+        unsigned status = o->status_ttls[i].status;
+
+        /* 0: it could not be read, and that was told. */
+        for (size_t j = 0; j < i && status != 0; j++) {
+            if (o->status_ttls[j].status == status) {
+                TELL(build, line, "'ttl_by_status' names %u twice", status);
+            }
+        }
+    }
+}
+
+/* A template's {name} must be one of the route's parameters. */
+static void
+check_tag(struct conf_build *build, const struct conf_route *route,
+    const char *tag, unsigned line)
+{
+    for (const char *open = strchr(tag, '{'); open != NULL;
+         open = strchr(open + 1, '{')) {
+        const char *close = strchr(open, '}');
+        struct slice name;
+
+        if (close == NULL) {
+            TELL(build, line, "tag \"%s\": a '}' is missing", tag);
+            return;
+        }
+        name = slice_of(open + 1, (size_t)(close - open) - 1);
+        if (!conf_title_has_param(&route->opts, name)) {
+            TELL(build, line, "tag \"%s\": the route has no parameter ':%.*s'",
+                tag, SLICE_FMT(name));
+        }
+    }
+}
+
+static void
+warn_of_tags(struct conf_build *build, unsigned line)
+{
+    conf_errors_warn(build->errors, build->text, line,
+        "'tags' are kept but have no effect in this version");
+}
+
+/* An earlier route that takes all that this one could. */
+static void
+check_route_twin(struct conf_build *build, const struct conf_route *route)
+{
+    for (const struct conf_route *r = build->routes; r < route; r++) {
+        if (conf_title_is_same(&r->opts, &route->opts)) {
+            TELL(build, route->where.line,
+                "route \"%.*s\" matches the same requests as route \"%.*s\"",
+                SLICE_FMT(route->opts.title), SLICE_FMT(r->opts.title));
+            return;
+        }
+    }
+}
+
+static void
+check_route(struct conf_build *build, struct conf_route *route)
+{
+    const struct conf_where *where = &route->where;
+    struct route *opts = &route->opts;
+    unsigned methods = set_in(where, CONF_ROUTE, "methods");
+
+    /* An origin from `defaults` is told there, once is enough. */
+    if (route->origin == NULL || route->origin != build->defaults.origin) {
+        check_route_origin(build, route, line_of(where, CONF_ROUTE, "origin"));
+    }
+    check_route_ttl(build, route, where);
+    if (opts->method.len > 0 && methods != 0) {
+        TELL(build, methods,
+            "'methods' in a route whose title names the method %.*s",
+            SLICE_FMT(opts->method));
+    }
+}
+
+/* What only a route with a good title can show. */
+static void
+check_titled(struct conf_build *build, const struct conf_route *route)
+{
+    unsigned line = set_in(&route->where, CONF_ROUTE, "tags");
+
+    check_route_twin(build, route);
+    for (size_t i = 0; i < route->tags_len && line != 0; i++) {
+        check_tag(build, route, route->tags[i], line);
+    }
+    if (route->tags_len > 0 && line != 0) {
+        warn_of_tags(build, line);
+    }
+}
+
+static enum rc
+check_routes(struct conf_build *build)
+{
+    char why[CONF_WHY_MAX];
+
+    for (size_t i = 0; i < build->routes_len; i++) {
+        struct conf_route *route = &build->routes[i];
+        enum rc rc = conf_title_read(&route->opts, &build->conf.arena, why);
+
+        if (rc == RC_BAD) {
+            TELL(build, route->where.line, "route \"%.*s\": %s",
+                SLICE_FMT(route->opts.title), why);
+        } else if (rc != RC_OK) {
+            return rc;
+        }
+        check_route(build, route);
+        if (rc == RC_OK) {
+            check_titled(build, route);
+        }
+    }
+    return RC_OK;
+}
+
+static void
+check_defaults(struct conf_build *build)
+{
+    struct conf_route *defaults = &build->defaults;
+    const struct conf_where *where = &build->where[CONF_DEFAULTS];
+
+    if (defaults->origin != NULL) {
+        check_route_origin(
+            build, defaults, line_of(where, CONF_ROUTE, "origin"));
+    }
+    if (defaults->tags_len > 0) {
+        warn_of_tags(build, line_of(where, CONF_ROUTE, "tags"));
+    }
+    check_route_ttl(build, defaults, where);
+}
+
+enum rc
+conf_check(struct conf_build *build)
+{
+    enum rc rc;
+
+    check_top(build);
+    check_limits(build);
+    rc = check_redis(build);
+    check_origins(build);
+    check_defaults(build);
+    return rc == RC_OK ? check_routes(build) : rc;
+}

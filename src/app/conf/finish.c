@@ -1,0 +1,122 @@
+/*
+ * From words to rooms: what only follows from the rest is filled in, and the
+ * conf takes over what the rooms need, in the form that they want. Nothing
+ * can be wrong here any more but that memory is short.
+ */
+#include "app/conf/build.h"
+
+#include <stdlib.h>
+
+#include "nearside/base/check.h"
+
+enum {
+    /* preset = rfc: how long at least what is stale waits to be validated. */
+    RFC_KEEP_MS = 600000,
+    /* A value in Redis is an object with its head and key around it. */
+    REPLY_EXTRA = 128 * 1024,
+    /* The largest object must fit, or it could never be stored. */
+    IN_FLIGHT_EXTRA = 1024 * 1024,
+};
+
+static void
+finish_redis(struct conf_build *build)
+{
+    struct redis_opts *redis = &build->conf.redis;
+    size_t object_max = build->conf.proxy.conf.limits.object_max;
+
+    build->conf.has_redis = build->redis_mode != CONF_REDIS_OFF;
+    redis->mode = build->redis_mode == CONF_REDIS_STANDALONE
+                      ? REDIS_MODE_STANDALONE
+                      : REDIS_MODE_CLUSTER;
+    redis->reply_max = object_max + REPLY_EXTRA;
+    if (redis->in_flight_bytes_max < object_max + IN_FLIGHT_EXTRA) {
+        redis->in_flight_bytes_max = object_max + IN_FLIGHT_EXTRA;
+    }
+}
+
+static enum rc
+finish_origins(struct conf_build *build)
+{
+    struct conf *conf = &build->conf;
+    size_t count = build->origins_len;
+    struct origin_opts *origins =
+        arena_alloc(&conf->arena, count * sizeof(*origins));
+    struct slice *hosts = arena_alloc(&conf->arena, count * sizeof(*hosts));
+
+    if (origins == NULL || hosts == NULL) {
+        return RC_NOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        origins[i] = build->origins[i].opts;
+        origins[i].head_max = build->response_head_max;
+        origins[i].fields_max = build->response_fields_max;
+        hosts[i] = slice_of_str(build->origins[i].host);
+    }
+    conf->origins = origins;
+    conf->origins_len = count;
+    conf->proxy.conf.group_hosts = hosts;
+    return RC_OK;
+}
+
+/* preset = rfc: a textbook cache, whatever the single options say. */
+static void
+finish_rfc(struct route *route)
+{
+    route->heuristic = true;
+    route->honours_client = true;
+    route->varies_by_any = true;
+    route->stores_post = true;
+    route->set_cookie = ROUTE_SET_COOKIE_STORE;
+    if (route->keep_ms < RFC_KEEP_MS) {
+        route->keep_ms = RFC_KEEP_MS;
+    }
+}
+
+static enum rc
+finish_routes(struct conf_build *build)
+{
+    struct conf *conf = &build->conf;
+    struct route *routes =
+        arena_alloc(&conf->arena, build->routes_len * sizeof(*routes) + 1);
+
+    if (routes == NULL) {
+        return RC_NOMEM;
+    }
+    for (size_t i = 0; i < build->routes_len; i++) {
+        const struct conf_route *from = &build->routes[i];
+        const struct conf_origin *origin =
+            conf_origin_find(build, slice_of_str(from->origin));
+
+        MUST(origin != NULL); /* conf_check has seen to it */
+        routes[i] = from->opts;
+        routes[i].group = (size_t)(origin - build->origins);
+        if (routes[i].is_rfc) {
+            finish_rfc(&routes[i]);
+        }
+    }
+    conf->proxy.conf.routes = routes;
+    conf->proxy.conf.routes_len = build->routes_len;
+    return RC_OK;
+}
+
+enum rc
+conf_build_finish(struct conf_build *build, struct conf **out_conf)
+{
+    struct conf *conf = malloc(sizeof(*conf));
+    enum rc rc = conf == NULL ? RC_NOMEM : finish_origins(build);
+
+    MUST(build->errors->mistakes == 0);
+    finish_redis(build);
+    if (rc == RC_OK) {
+        rc = finish_routes(build);
+    }
+    if (rc != RC_OK) {
+        free(conf);
+        return rc;
+    }
+    *conf = build->conf;
+    conf->magic = CONF_MAGIC;
+    build->conf = (struct conf){.magic = 0};
+    *out_conf = conf;
+    return RC_OK;
+}

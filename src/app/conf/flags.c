@@ -1,0 +1,131 @@
+/*
+ * What the command line adds to the file, or says in its stead. The values
+ * go through the same readers as the file's. A bad value is told, and what
+ * has been built is thrown away in the end.
+ */
+#include "app/conf/build.h"
+
+#include "app/conf/value.h"
+#include "nearside/base/check.h"
+
+#define TELL(build, ...) conf_errors_add((build)->errors, NULL, 0, __VA_ARGS__)
+
+/* What a flag says of one option; the option is one of the table. */
+struct flag {
+    const char *name; /* "--redis" */
+    enum conf_section section;
+    const char *option;
+};
+
+static const struct flag flag_listen = {"--listen", CONF_TOP, "listen"};
+static const struct flag flag_redis = {"--redis", CONF_REDIS, "seeds"};
+static const struct flag flag_origin = {"--origin", CONF_ORIGIN, "servers"};
+static const struct flag flag_route = {"--route", CONF_ROUTE, "ttl"};
+
+/* Stores the flag's values at its option in base, whatever was there. */
+static enum rc
+replace(struct conf_build *build, const struct flag *flag,
+    const char *const *values, size_t count, void *base)
+{
+    struct conf_store store = {
+        .option = conf_option_find(flag->section, slice_of_str(flag->option)),
+        .count = count,
+        .arena = &build->conf.arena,
+        .base = base};
+    char why[CONF_WHY_MAX];
+    enum rc rc;
+
+    MUST(store.option != NULL);
+    rc = conf_store_begin(&store);
+    for (size_t i = 0; i < count && rc == RC_OK; i++) {
+        rc = conf_store_value(&store, slice_of_str(values[i]), why);
+        if (rc == RC_BAD) {
+            TELL(build, "%s '%s': %s", flag->name, values[i], why);
+            rc = RC_OK;
+        }
+    }
+    return rc;
+}
+
+static enum rc
+apply_list(struct conf_build *build, const struct flag *flag,
+    const struct conf_strings *values)
+{
+    return values->count == 0
+               ? RC_OK
+               : replace(build, flag, values->items, values->count, build);
+}
+
+static enum rc
+apply_origin(struct conf_build *build, const char *url)
+{
+    struct conf_origin *origin = build->origins;
+    enum rc rc = RC_OK;
+
+    if (url == NULL) {
+        return RC_OK;
+    }
+    if (build->origins_len == 0) {
+        rc = conf_origin_add(build, "origin", 0, &origin);
+    }
+    if (rc == RC_OK && build->origins_len > 1) {
+        TELL(build,
+            "--origin: the file names %zu origins, so there is none to "
+            "take the place of",
+            build->origins_len);
+        return RC_OK;
+    }
+    return rc == RC_OK ? replace(build, &flag_origin, &url, 1, origin) : rc;
+}
+
+/* "/products/:id=5m"; a path may hold '=', a duration does not. */
+static enum rc
+apply_route(struct conf_build *build, const char *text)
+{
+    const char *equals = strrchr(text, '=');
+    struct conf_route *route;
+    struct slice title;
+    enum rc rc;
+
+    if (equals == NULL) {
+        TELL(build,
+            "--route '%s': the time to live is missing; did you mean "
+            "'%s=300s'?",
+            text, text);
+        return RC_OK;
+    }
+    rc = arena_copy(
+        &build->conf.arena, slice_of(text, (size_t)(equals - text)), &title);
+    if (rc != RC_OK) {
+        return rc;
+    }
+    equals++;
+    route = conf_route_find(build, title);
+    if (route == NULL) {
+        rc = conf_route_add(build, title, 0, &route);
+        if (rc == RC_OK) {
+            conf_route_inherit(build, route);
+        }
+    }
+    return rc == RC_OK ? replace(build, &flag_route, &equals, 1, route) : rc;
+}
+
+enum rc
+conf_flags_apply(struct conf_build *build, const struct conf_flags *flags)
+{
+    enum rc rc = apply_list(build, &flag_listen, &flags->listen);
+
+    if (flags->redis.count > 0 && build->redis_mode == CONF_REDIS_OFF) {
+        build->redis_mode = CONF_REDIS_CLUSTER;
+    }
+    if (rc == RC_OK) {
+        rc = apply_list(build, &flag_redis, &flags->redis);
+    }
+    if (rc == RC_OK) {
+        rc = apply_origin(build, flags->origin);
+    }
+    for (size_t i = 0; i < flags->routes.count && rc == RC_OK; i++) {
+        rc = apply_route(build, flags->routes.items[i]);
+    }
+    return rc;
+}

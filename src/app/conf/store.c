@@ -1,0 +1,179 @@
+/*
+ * From texts to members. The table says where a member is and how wide; two
+ * options are more than that: `query` sets a word of its route beside its
+ * list, and a default is a text that has to be cut into values first.
+ */
+#include "app/conf/value.h"
+
+#include "app/conf/build.h"
+#include "nearside/base/check.h"
+
+enum {
+    PRESET_VALUES_MAX = 16,
+};
+
+static void
+len_set(struct conf_store *s, size_t len)
+{
+    const struct conf_option *option = s->option;
+
+    s->len = len;
+    if (option->len_size == sizeof(unsigned)) {
+        *(unsigned *)(void *)(s->base + option->len_offset) = (unsigned)len;
+    } else {
+        MUST(option->len_size == sizeof(size_t));
+        *(size_t *)(void *)(s->base + option->len_offset) = len;
+    }
+}
+
+static void
+query_set(struct conf_store *s, enum route_query query)
+{
+    ((struct conf_route *)(void *)s->base)->opts.query = query;
+}
+
+static enum rc
+list_begin(struct conf_store *s)
+{
+    size_t size = conf_value_size(s->option->kind);
+
+    if (s->count > 0) {
+        s->items = arena_zalloc(s->arena, s->count * size);
+        if (s->items == NULL) {
+            return RC_NOMEM;
+        }
+    }
+    memcpy(s->base + s->option->offset, &s->items, sizeof(s->items));
+    len_set(s, 0);
+    if (s->option->kind == CONF_KIND_QUERY) {
+        query_set(s, s->count == 0 ? ROUTE_QUERY_NONE : ROUTE_QUERY_LIST);
+    }
+    return RC_OK;
+}
+
+enum rc
+conf_store_begin(struct conf_store *store)
+{
+    MUST(store->base != NULL);
+    MUST(store->len == 0);
+    if (conf_option_is_list(store->option)) {
+        return list_begin(store);
+    }
+    MUST(store->count == 1);
+    return RC_OK;
+}
+
+/* `query = all` and `query = none`. */
+static bool
+is_query_word(struct conf_store *s, struct slice text)
+{
+    bool is_all = slice_eq(text, SLICE("all"));
+
+    if (s->option->kind != CONF_KIND_QUERY || s->count != 1 ||
+        (!is_all && !slice_eq(text, SLICE("none")))) {
+        return false;
+    }
+    query_set(s, is_all ? ROUTE_QUERY_ALL : ROUTE_QUERY_NONE);
+    return true;
+}
+
+static enum rc
+item_keep(const struct conf_reading *r)
+{
+    size_t size = conf_value_size(r->option->kind);
+    enum rc rc = RC_OK;
+
+    if (size == sizeof(char *) || size == sizeof(struct slice)) {
+        rc = conf_value_give(r, r->text);
+    }
+    return rc == RC_OK ? RC_BAD : rc;
+}
+
+enum rc
+conf_store_value(
+    struct conf_store *store, struct slice text, char why[CONF_WHY_MAX])
+{
+    const struct conf_option *option = store->option;
+    struct conf_reading r = {.option = option,
+        .text = text,
+        .arena = store->arena,
+        .out = store->base + option->offset,
+        .why = why};
+    enum rc rc;
+
+    if (!conf_option_is_list(option)) {
+        return conf_value_read(&r);
+    }
+    if (is_query_word(store, text)) {
+        return RC_OK;
+    }
+    MUST(store->len < store->count);
+    r.out = store->items + store->len * conf_value_size(option->kind);
+    rc = conf_value_read(&r);
+    if (rc == RC_BAD) {
+        rc = item_keep(&r);
+    }
+    len_set(store, store->len + 1);
+    return rc;
+}
+
+/* Cuts `{ "a", "b" }` or a single value into values; how many there are. */
+static size_t
+preset_cut(const char *preset, struct slice values[PRESET_VALUES_MAX])
+{
+    static const char between[] = "{}\", ";
+    size_t count = 0;
+
+    for (preset += strspn(preset, between); *preset != '\0';
+         preset += strspn(preset, between)) {
+        MUST(count < PRESET_VALUES_MAX);
+        values[count] = slice_of(preset, strcspn(preset, between));
+        preset += values[count++].len;
+    }
+    return count;
+}
+
+static enum rc
+preset_store(const struct conf_option *option, struct arena *arena, void *base)
+{
+    struct slice values[PRESET_VALUES_MAX];
+    size_t count = preset_cut(option->preset, values);
+    struct conf_store store = {
+        .option = option, .count = count, .arena = arena, .base = base};
+    char why[CONF_WHY_MAX];
+    enum rc rc = conf_store_begin(&store);
+
+    for (size_t i = 0; i < count && rc == RC_OK; i++) {
+        rc = conf_store_value(&store, values[i], why);
+    }
+    MUST(rc != RC_BAD); /* the table itself would be wrong */
+    return rc;
+}
+
+enum rc
+conf_store_presets(enum conf_section options, struct arena *arena, void *base)
+{
+    enum rc rc = RC_OK;
+
+    for (size_t i = 0; i < conf_options_count && rc == RC_OK; i++) {
+        const struct conf_option *option = &conf_options[i];
+
+        if (option->section == options && option->preset != NULL) {
+            rc = preset_store(option, arena, base);
+        }
+    }
+    return rc;
+}
+
+void
+conf_store_same(const struct conf_option *option, const void *from, void *to)
+{
+    memcpy((char *)to + option->offset, (const char *)from + option->offset,
+        option->size);
+    memcpy((char *)to + option->len_offset,
+        (const char *)from + option->len_offset, option->len_size);
+    if (option->kind == CONF_KIND_QUERY) {
+        ((struct conf_route *)to)->opts.query =
+            ((const struct conf_route *)from)->opts.query;
+    }
+}

@@ -1,0 +1,89 @@
+/*
+ * Which name was meant by one that is not known: the nearest by the
+ * Damerau-Levenshtein distance, in which a swap of two letters counts one.
+ */
+#include "app/conf/table.h"
+
+enum {
+    FAR = 99,
+    LEN_MAX = 64, /* longer names resemble nothing */
+};
+
+static unsigned
+min2(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+static unsigned
+distance(struct slice a, struct slice b)
+{
+    unsigned rows[3][LEN_MAX + 1] = {{0}};
+    unsigned *before = rows[0], *last = rows[1], *row = rows[2];
+
+    if (a.len > LEN_MAX || b.len > LEN_MAX) {
+        return FAR;
+    }
+    for (unsigned j = 0; j <= b.len; j++) {
+        last[j] = j;
+    }
+    for (unsigned i = 1; i <= a.len; i++) {
+        unsigned *free_row = before;
+
+        row[0] = i;
+        for (unsigned j = 1; j <= b.len; j++) {
+            unsigned cost = a.ptr[i - 1] != b.ptr[j - 1];
+
+            row[j] = min2(min2(last[j], row[j - 1]) + 1, last[j - 1] + cost);
+            if (i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] &&
+                a.ptr[i - 2] == b.ptr[j - 1]) {
+                row[j] = min2(row[j], before[j - 2] + 1);
+            }
+        }
+        before = last;
+        last = row;
+        row = free_row;
+    }
+    return last[b.len];
+}
+
+bool
+conf_is_nearer(struct slice name, struct slice candidate, unsigned *best)
+{
+    unsigned far = distance(name, candidate);
+    /* A third of the letters may be wrong: beyond, a guess misleads. */
+    unsigned enough = name.len < 3 ? 1 : (unsigned)(name.len + 2) / 3;
+
+    if (far > enough || far >= *best) {
+        return false;
+    }
+    *best = far;
+    return true;
+}
+
+const char *
+conf_suggest(enum conf_section section, struct slice name)
+{
+    const char *found = NULL;
+    unsigned best = FAR;
+
+    /* First the section's options, then those of all. */
+    for (unsigned round = 0; round < 2 && found == NULL; round++) {
+        for (size_t i = 0; i < conf_options_count; i++) {
+            const struct conf_option *o = &conf_options[i];
+
+            if ((round == 1 || o->section == conf_sections[section].options) &&
+                conf_is_nearer(name, slice_of_str(o->name), &best)) {
+                found = o->name;
+            }
+        }
+        for (unsigned i = CONF_TOP + 1;
+             section == CONF_TOP && i < CONF_SECTION_COUNT; i++) {
+            if (conf_is_nearer(
+                    name, slice_of_str(conf_sections[i].name), &best)) {
+                found = conf_sections[i].name;
+            }
+        }
+    }
+    return found;
+}

@@ -1,0 +1,533 @@
+/*
+ * The lexer. A mistake does not end the reading: what is wrong is told and
+ * left out, so that the reader finds every string closed and the rest can be
+ * looked at too. A word that is no good becomes an empty string.
+ *
+ * Nothing is swallowed in silence: not a variable that is not set, a byte
+ * that ought to be quoted, a string that runs on over its line, an unknown
+ * escape.
+ */
+#include "nearside/app/conf/text/lex.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "nearside/base/check.h"
+#include "nearside/base/log.h"
+
+enum {
+    VARIABLE_MAX = 128, /* bytes of a variable's name, with its NUL */
+};
+
+#define INCLUDE SLICE("include")
+
+/* What is wrong is wrong with the token under way, if there is one. */
+#define TELL(l, ...)                                                           \
+    (conf_errors_add((l)->errors, (l)->text, (l)->line, __VA_ARGS__),          \
+        (l)->ahead.is_told = true)
+
+static struct slice
+rest_of(const struct conf_lexer *l)
+{
+    return l->sources[l->depth].rest;
+}
+
+static char
+peek(const struct conf_lexer *l, size_t at)
+{
+    return at < rest_of(l).len ? rest_of(l).ptr[at] : '\0';
+}
+
+static bool
+is_end(const struct conf_lexer *l)
+{
+    return rest_of(l).len == 0;
+}
+
+static void
+eat(struct conf_lexer *l, size_t n)
+{
+    struct conf_source *s = &l->sources[l->depth];
+
+    MUST(n <= s->rest.len);
+    for (size_t i = 0; i < n; i++) {
+        s->line += s->rest.ptr[i] == '\n';
+        l->line += s->rest.ptr[i] == '\n';
+    }
+    s->rest = slice_skip(s->rest, n);
+}
+
+/* Eats up to the byte, or to the end. */
+static void
+eat_to(struct conf_lexer *l, char c)
+{
+    ptrdiff_t n = slice_find(rest_of(l), c);
+
+    eat(l, n < 0 ? rest_of(l).len : (size_t)n);
+}
+
+static void
+eat_comment(struct conf_lexer *l)
+{
+    struct slice rest = slice_skip(rest_of(l), 2);
+    const char *end = memmem(rest.ptr, rest.len, "*/", 2);
+
+    if (end == NULL) {
+        TELL(l, "the comment that begins here has no end; '*/' is missing");
+    }
+    eat(l, end == NULL ? rest.len + 2 : (size_t)(end - rest.ptr) + 4);
+}
+
+static void
+append(struct conf_lexer *l, struct slice bytes)
+{
+    if (l->rc == RC_OK) {
+        l->rc = buf_append(&l->value, bytes);
+        if (l->rc == RC_LIMIT) {
+            TELL(l, "a string of more than %d MB", CONF_TEXT_MAX >> 20);
+        }
+    }
+}
+
+/* --- Variables: ${NAME} or ${NAME:-text} -------------------------------- */
+
+/* in begins with "${". The length up to its '}'; 0: none on this line. */
+static size_t
+variable_len(struct slice in)
+{
+    for (size_t i = 2; i < in.len; i++) {
+        if (in.ptr[i] == '}') {
+            return i + 1;
+        }
+        if (in.ptr[i] == '\n' || in.ptr[i] == '"') {
+            break;
+        }
+    }
+    return 0;
+}
+
+static bool
+is_variable_name(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (!isalnum((unsigned char)s.ptr[i]) && s.ptr[i] != '_') {
+            return false;
+        }
+    }
+    return s.len > 0 && s.len < VARIABLE_MAX &&
+           !isdigit((unsigned char)s.ptr[0]);
+}
+
+/* whole is "${...}"; appends what stands for it. */
+static void
+put_variable(struct conf_lexer *l, struct slice whole)
+{
+    struct slice name = slice_of(whole.ptr + 2, whole.len - 3);
+    const char *preset = memmem(name.ptr, name.len, ":-", 2);
+    char own_name[VARIABLE_MAX];
+    const char *value;
+
+    name.len = preset == NULL ? name.len : (size_t)(preset - name.ptr);
+    if (!is_variable_name(name)) {
+        TELL(l, "'%.*s' names no variable; write ${NAME} or ${NAME:-default}",
+            SLICE_FMT(whole));
+        return;
+    }
+    snprintf(own_name, sizeof(own_name), "%.*s", SLICE_FMT(name));
+    value = getenv(own_name);
+    if (value != NULL) {
+        append(l, slice_of_str(value));
+    } else if (preset != NULL) {
+        append(l, slice_of(preset + 2, whole.len - 5 - name.len));
+    } else {
+        TELL(l,
+            "the variable '%s' is not set in the environment; set it, or "
+            "write ${%s:-default}",
+            own_name, own_name);
+    }
+}
+
+/* "${" is what comes next. */
+static void
+eat_variable(struct conf_lexer *l)
+{
+    size_t len = variable_len(rest_of(l));
+
+    l->ahead.has_variable = true;
+    if (len == 0) {
+        TELL(l, "'${' without '}'; a variable is written ${NAME}");
+        append(l, SLICE("${"));
+    } else {
+        put_variable(l, slice_of(rest_of(l).ptr, len));
+    }
+    eat(l, len == 0 ? 2 : len);
+}
+
+/* --- Strings ------------------------------------------------------------- */
+
+static unsigned
+hex_of(char c)
+{
+    return isdigit((unsigned char)c) ? (unsigned)(c - '0')
+                                     : (unsigned)(ascii_lower(c) - 'a') + 10;
+}
+
+/* A backslash is what comes next, in double quotes. */
+static void
+eat_escape(struct conf_lexer *l)
+{
+    static const char written[] = "\\\"$ntr", meant[] = "\\\"$\n\t\r";
+    char c = peek(l, 1);
+    const char *found = c == '\0' ? NULL : strchr(written, c);
+    char byte = 0;
+
+    if (c == 'x' && isxdigit((unsigned char)peek(l, 2)) &&
+        isxdigit((unsigned char)peek(l, 3))) {
+        byte = (char)(hex_of(peek(l, 2)) << 4 | hex_of(peek(l, 3)));
+    }
+    if (found == NULL && byte == 0) {
+        TELL(l, "'\\%c' is no escape; a backslash itself is written '\\\\'",
+            isprint((unsigned char)c) ? c : '?');
+        eat(l, 1);
+        return;
+    }
+    append(l, slice_of(found == NULL ? &byte : meant + (found - written), 1));
+    eat(l, found == NULL ? 4 : 2);
+}
+
+/* One step inside of a string. */
+static void
+eat_string_part(struct conf_lexer *l, char quote)
+{
+    char c = peek(l, 0);
+
+    if (c == '\\' && quote == '"') {
+        eat_escape(l);
+        return;
+    }
+    if (c == '$' && peek(l, 1) == '{' && quote == '"') {
+        eat_variable(l);
+        return;
+    }
+    if (c == '\\') {
+        TELL(l, "a backslash has no meaning in single quotes; use double "
+                "quotes");
+    } else if (iscntrl((unsigned char)c)) {
+        TELL(l, "a control byte in a string; write \\xHH instead");
+    } else {
+        append(l, slice_of(&c, 1));
+    }
+    eat(l, 1);
+}
+
+/* Moves what was appended to the arena, as the token's value. */
+static void
+value_take(struct conf_lexer *l)
+{
+    if (l->rc == RC_OK) {
+        l->rc = arena_copy(l->arena, buf_slice(&l->value), &l->ahead.value);
+    }
+    buf_clear(&l->value);
+}
+
+static void
+lex_string(struct conf_lexer *l)
+{
+    char quote = peek(l, 0);
+
+    l->ahead.kind = CONF_TOKEN_STRING;
+    eat(l, 1);
+    while (!is_end(l) && peek(l, 0) != '\n' && peek(l, 0) != quote) {
+        eat_string_part(l, quote);
+    }
+    if (peek(l, 0) == quote) {
+        eat(l, 1);
+    } else {
+        TELL(l, "the string is not closed on its line; a %c is missing", quote);
+    }
+    value_take(l);
+}
+
+/* --- Words --------------------------------------------------------------- */
+
+/* Of a word that is no good an empty string is left. */
+static void
+refuse_word(struct conf_lexer *l)
+{
+    l->ahead.kind = CONF_TOKEN_STRING;
+    l->ahead.text = SLICE("\"\"");
+    l->ahead.value = SLICE("");
+}
+
+/* A variable that is a whole value. */
+static void
+lex_variable(struct conf_lexer *l)
+{
+    bool has_end = variable_len(rest_of(l)) > 0;
+
+    l->ahead.kind = CONF_TOKEN_WORD;
+    eat_variable(l);
+    value_take(l);
+    if (!has_end) {
+        while (!is_end(l) && !isspace((unsigned char)peek(l, 0))) {
+            eat(l, 1); /* its name, most likely */
+        }
+        refuse_word(l);
+    }
+}
+
+static bool
+is_word_byte(char c)
+{
+    return isalnum((unsigned char)c) || (c != '\0' && strchr("_.:%/@~-", c));
+}
+
+/* A word ends where the grammar or the line goes on. */
+static bool
+is_in_word(const struct conf_lexer *l)
+{
+    char c = peek(l, 0);
+
+    return !is_end(l) && (c == '\0' || strchr(" \t\n{}=,\"'#", c) == NULL) &&
+           !(c == '\r' && peek(l, 1) == '\n');
+}
+
+/* A word with what is glued to it; told when it ought to be quoted. */
+static void
+lex_word(struct conf_lexer *l)
+{
+    struct slice word = rest_of(l);
+    bool is_wrong = false;
+    char shown[64];
+
+    l->ahead.kind = CONF_TOKEN_WORD;
+    while (is_in_word(l)) {
+        size_t n = slice_starts(rest_of(l), SLICE("${"))
+                       ? variable_len(rest_of(l))
+                       : 1;
+
+        is_wrong |= !is_word_byte(peek(l, 0));
+        eat(l, n == 0 ? 1 : n);
+    }
+    word.len -= rest_of(l).len;
+    if (word.ptr[word.len - 1] == ';') {
+        TELL(l, "a ';' behind a value or a name is not wanted");
+        word.len--;
+    } else if (is_wrong || memmem(word.ptr, word.len, "//", 2) != NULL) {
+        TELL(l, "'%s' must stand in quotes",
+            log_escape(word, shown, sizeof(shown)));
+        refuse_word(l);
+        return;
+    }
+    l->ahead.text = l->ahead.value = word;
+}
+
+/* --- Includes ------------------------------------------------------------ */
+
+static size_t
+blanks_end(const struct conf_lexer *l, size_t from)
+{
+    while (peek(l, from) == ' ' || peek(l, from) == '\t') {
+        from++;
+    }
+    return from;
+}
+
+static bool
+is_include(const struct conf_lexer *l)
+{
+    char next = peek(l, blanks_end(l, INCLUDE.len));
+
+    return slice_starts(rest_of(l), INCLUDE) &&
+           (next == '(' || next == '"' || next == '\'');
+}
+
+/* The name in `include("name")`, and the length of all of it; 0: broken. */
+static size_t
+include_name(const struct conf_lexer *l, struct slice *out)
+{
+    size_t open = blanks_end(l, INCLUDE.len);
+    size_t from = blanks_end(l, open + 1) + 1;
+    size_t n = from;
+    char quote = peek(l, from - 1);
+
+    if (peek(l, open) != '(' || (quote != '"' && quote != '\'')) {
+        return 0;
+    }
+    while (peek(l, n) != quote) {
+        if (peek(l, n) == '\0' || strchr("\n\\$", peek(l, n)) != NULL) {
+            return 0;
+        }
+        n++;
+    }
+    *out = slice_of(rest_of(l).ptr + from, n - from);
+    n = blanks_end(l, n + 1);
+    return peek(l, n) == ')' && out->len > 0 ? n + 1 : 0;
+}
+
+/* Relative to the folder of the file that includes; owned by the caller. */
+static char *
+include_path(const struct conf_lexer *l, struct slice name)
+{
+    const char *from = l->text->files[l->sources[l->depth].file].path;
+    const char *slash = name.ptr[0] == '/' ? NULL : strrchr(from, '/');
+    char *path = NULL;
+
+    return asprintf(&path, "%.*s%.*s",
+               slash == NULL ? 0 : (int)(slash - from) + 1, from,
+               SLICE_FMT(name)) < 0
+               ? NULL
+               : path;
+}
+
+/* Goes on in the text's last file, in a new line of the text. */
+static void
+source_push(struct conf_lexer *l, unsigned depth)
+{
+    unsigned file = l->text->files_len - 1;
+
+    l->depth = depth;
+    l->sources[depth] = (struct conf_source){
+        .rest = buf_slice(&l->text->files[file].bytes), file, 1};
+    conf_text_run(l->text, ++l->line, file, 1);
+}
+
+/* Goes on behind the include, in a new line of the text. */
+static void
+source_pop(struct conf_lexer *l)
+{
+    const struct conf_source *s = &l->sources[--l->depth];
+
+    conf_text_run(l->text, ++l->line, s->file, s->line);
+}
+
+static void
+include(struct conf_lexer *l)
+{
+    struct slice name;
+    size_t len = include_name(l, &name);
+    char *path;
+
+    if (len == 0) {
+        TELL(l, "an include is written include(\"file\")");
+        eat_to(l, '\n');
+        return;
+    }
+    eat(l, len);
+    if (l->depth == CONF_DEPTH_MAX) {
+        TELL(l,
+            "includes are nested more than %d deep; does a file include "
+            "itself?",
+            CONF_DEPTH_MAX);
+        return;
+    }
+    if (l->text->files_len == CONF_FILES_MAX) {
+        TELL(l, "more than %d files are included", CONF_FILES_MAX);
+        return;
+    }
+    path = include_path(l, name);
+    if (path == NULL) {
+        l->rc = RC_NOMEM;
+    } else if (conf_text_add_file(l->text, path) != RC_OK) {
+        TELL(l, "include of '%s': %s", path, strerror(errno));
+    } else {
+        source_push(l, l->depth + 1);
+    }
+}
+
+/* --- The tokens ---------------------------------------------------------- */
+
+/* Eats what stands between two tokens. False: the text ends here. */
+static bool
+eat_between(struct conf_lexer *l)
+{
+    while (l->rc == RC_OK && !(is_end(l) && l->depth == 0)) {
+        char c = peek(l, 0);
+
+        if (is_end(l)) {
+            source_pop(l);
+        } else if (c == ' ' || c == '\t' || c == '\n' ||
+                   (c == '\r' && peek(l, 1) == '\n')) {
+            eat(l, 1);
+        } else if (c == '#' || (c == '/' && peek(l, 1) == '/')) {
+            eat_to(l, '\n');
+        } else if (c == '/' && peek(l, 1) == '*') {
+            eat_comment(l);
+        } else if (c == '+' && peek(l, 1) == '=') {
+            TELL(l, "'+=' is not known here; write '=' and the whole list");
+            eat(l, 1);
+        } else if (is_include(l)) {
+            include(l);
+        } else {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Makes the next token `ahead`; its text is empty when nothing is left of a
+   word. */
+static void
+lex(struct conf_lexer *l)
+{
+    static const char signs[] = "{}=,";
+    bool is_more = eat_between(l);
+    struct slice rest = rest_of(l);
+    char c = peek(l, 0);
+    const char *sign = c == '\0' ? NULL : strchr(signs, c);
+
+    l->ahead = (struct conf_token){.line = l->line};
+    if (!is_more) {
+        return;
+    }
+    if (sign != NULL) {
+        l->ahead.kind =
+            (enum conf_token_kind)(CONF_TOKEN_OPEN + (sign - signs));
+        eat(l, 1);
+    } else if (c == '"' || c == '\'') {
+        lex_string(l);
+    } else if (slice_starts(rest, SLICE("${"))) {
+        lex_variable(l);
+    } else {
+        lex_word(l);
+        return;
+    }
+    if (l->ahead.text.ptr == NULL) {
+        l->ahead.text = slice_of(rest.ptr, rest.len - rest_of(l).len);
+    }
+}
+
+void
+conf_lexer_next(struct conf_lexer *l)
+{
+    l->token = l->ahead;
+    do {
+        lex(l);
+    } while (l->ahead.kind != CONF_TOKEN_END && l->ahead.text.len == 0);
+}
+
+void
+conf_lexer_init(struct conf_lexer *l, struct conf_text *text,
+    struct conf_errors *errors, struct arena *arena)
+{
+    MUST(text->files_len == 1);
+    *l = (struct conf_lexer){.text = text, .errors = errors, .arena = arena};
+    buf_init(&l->value, CONF_TEXT_MAX);
+    source_push(l, 0);
+    conf_lexer_next(l);
+    conf_lexer_next(l);
+}
+
+void
+conf_lexer_fini(struct conf_lexer *l)
+{
+    while (l->ahead.kind != CONF_TOKEN_END) {
+        conf_lexer_next(l);
+    }
+    if (l->value.data != NULL) {
+        explicit_bzero(l->value.data, l->value.cap);
+    }
+    buf_fini(&l->value);
+}

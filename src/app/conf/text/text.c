@@ -1,0 +1,125 @@
+/* The files of a conf, and where each line of the text came from. */
+#include "nearside/app/conf/text/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "nearside/base/check.h"
+
+void
+conf_text_fini(struct conf_text *t)
+{
+    for (unsigned i = 0; i < t->files_len; i++) {
+        struct conf_file *file = &t->files[i];
+
+        free(file->path);
+        if (file->bytes.data != NULL) {
+            explicit_bzero(file->bytes.data, file->bytes.cap);
+        }
+        buf_fini(&file->bytes);
+    }
+    *t = (struct conf_text){.files_len = 0};
+}
+
+static struct conf_file *
+file_add(struct conf_text *t, char *own_path)
+{
+    struct conf_file *file = &t->files[t->files_len];
+
+    MUST(t->files_len < CONF_FILES_MAX);
+    MUST(own_path != NULL);
+    t->files_len++;
+    file->path = own_path;
+    buf_init(&file->bytes, CONF_TEXT_MAX - t->bytes_len);
+    return file;
+}
+
+/* Reads to the end. False: errno says what was wrong. */
+static bool
+read_all(int fd, struct buf *out)
+{
+    ssize_t n;
+
+    do {
+        char *room = buf_reserve(out, 4096);
+
+        errno = EFBIG;
+        n = room == NULL ? -1 : read(fd, room, 4096);
+        buf_commit(out, n > 0 ? (size_t)n : 0);
+    } while (n > 0);
+    return n == 0;
+}
+
+enum rc
+conf_text_add_file(struct conf_text *t, char *own_path)
+{
+    struct conf_file *file = file_add(t, own_path);
+    struct stat st;
+    bool is_read = false;
+    int error;
+    int fd = open(own_path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+    if (fd < 0) {
+        return RC_IO;
+    }
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+        errno = EISDIR;
+    } else {
+        file->is_private = (st.st_mode & (S_IRGRP | S_IROTH)) == 0;
+        is_read = read_all(fd, &file->bytes);
+        t->bytes_len += buf_len(&file->bytes);
+    }
+    error = errno;
+    close(fd);
+    errno = error;
+    return is_read ? RC_OK : RC_IO;
+}
+
+enum rc
+conf_text_add_bytes(struct conf_text *t, char *own_path, struct slice bytes)
+{
+    struct conf_file *file = file_add(t, own_path);
+    enum rc rc = buf_append(&file->bytes, bytes);
+
+    file->is_private = true;
+    t->bytes_len += buf_len(&file->bytes);
+    return rc;
+}
+
+void
+conf_text_run(struct conf_text *t, unsigned begin, unsigned file, unsigned line)
+{
+    MUST(file < t->files_len);
+    MUST(t->runs_len < ARRAY_LEN(t->runs));
+    t->runs[t->runs_len++] = (struct conf_run){begin, file, line};
+}
+
+static const struct conf_run *
+run_of(const struct conf_text *t, unsigned line)
+{
+    unsigned i = t->runs_len;
+
+    MUST(i > 0);
+    MUST(line >= t->runs[0].begin);
+    while (line < t->runs[i - 1].begin) {
+        i--;
+    }
+    return &t->runs[i - 1];
+}
+
+const struct conf_file *
+conf_text_file(const struct conf_text *t, unsigned line)
+{
+    return &t->files[run_of(t, line)->file];
+}
+
+unsigned
+conf_text_line(const struct conf_text *t, unsigned line)
+{
+    const struct conf_run *run = run_of(t, line);
+
+    return run->line + (line - run->begin);
+}

@@ -1,0 +1,506 @@
+/*
+ * The grammar, and from there to the table: the values of a known option are
+ * checked and stored as soon as they have been read. One reading finds every
+ * mistake, so a slip in a statement ends that statement alone; only where it
+ * cannot be seen any more what belongs together the reading ends.
+ *
+ *     file := { name '=' value | section [ title ] '{' { ... } '}' }
+ *     value := word | string | '{' [ value { ',' value } ] '}'
+ *
+ * Of what stands twice the first counts. The second is walked for the
+ * mistakes of its grammar, its values are not looked at.
+ */
+#include "app/conf/build.h"
+
+#include <stdio.h>
+
+#include "app/conf/value.h"
+#include "nearside/app/conf/text/lex.h"
+#include "nearside/base/check.h"
+
+enum {
+    ITEMS_MAX = 1024, /* of one list */
+};
+
+struct walk {
+    struct conf_build *build;
+    struct conf_text *text;
+    struct conf_lexer lexer;
+    enum conf_section section;
+    unsigned opened;          /* line of the section's name */
+    unsigned value_line;      /* where the last value ended; 0: none yet */
+    void *base;               /* what the section fills; NULL: stands twice */
+    struct conf_where *where; /* of its options */
+    struct conf_where spare;  /* of a section that stands twice */
+    struct conf_token values[ITEMS_MAX]; /* of the option under way */
+    size_t count;                        /* may be more than are kept */
+};
+
+#define TELL(w, line, ...)                                                     \
+    conf_errors_add((w)->build->errors, (w)->text, (line), __VA_ARGS__)
+
+static void
+tell_unknown(struct walk *w, const struct conf_token *name)
+{
+    const char *near = conf_suggest(w->section, name->text);
+    const struct conf_option *home =
+        conf_option_find(CONF_SECTION_COUNT, name->text);
+
+    if (home != NULL && home->section == CONF_TOP) {
+        TELL(w, name->line,
+            "option '%.*s' does not belong in '%s'; it stands outside of all "
+            "sections",
+            SLICE_FMT(name->text), conf_sections[w->section].name);
+    } else if (home != NULL) {
+        TELL(w, name->line, "option '%.*s' belongs in a section '%s'",
+            SLICE_FMT(name->text), conf_sections[home->section].name);
+    } else if (near != NULL) {
+        TELL(w, name->line, "unknown option '%.*s'; did you mean '%s'?",
+            SLICE_FMT(name->text), near);
+    } else {
+        TELL(w, name->line, "unknown option '%.*s'", SLICE_FMT(name->text));
+    }
+}
+
+/* Eats '{' and all up to its '}'. False: the text ended first. */
+static bool
+skip_braces(struct walk *w)
+{
+    unsigned depth = 0;
+    unsigned begin = w->lexer.token.line;
+
+    do {
+        if (w->lexer.token.kind == CONF_TOKEN_END) {
+            TELL(w, begin,
+                "the '{' on this line is not closed; a '}' is missing");
+            return false;
+        }
+        depth += w->lexer.token.kind == CONF_TOKEN_OPEN;
+        depth -= w->lexer.token.kind == CONF_TOKEN_CLOSE;
+        w->value_line = w->lexer.token.line;
+        conf_lexer_next(&w->lexer);
+    } while (depth > 0);
+    return true;
+}
+
+/* Eats `[ '=' ] value` or `[ title ] '{' ... '}'` behind a name that is no
+   good. RC_BAD: a '}' is missing. */
+static enum rc
+skip_statement(struct walk *w)
+{
+    if (w->lexer.token.kind == CONF_TOKEN_EQUALS) {
+        conf_lexer_next(&w->lexer);
+    }
+    if (conf_token_is_value(&w->lexer.token)) {
+        w->value_line = w->lexer.token.line;
+        conf_lexer_next(&w->lexer);
+    }
+    return w->lexer.token.kind == CONF_TOKEN_OPEN && !skip_braces(w) ? RC_BAD
+                                                                     : RC_OK;
+}
+
+/* Does what stands next belong to the name before it? */
+static bool
+has_company(const struct walk *w, const struct conf_token *name)
+{
+    const struct conf_token *token = &w->lexer.token;
+
+    return token->kind == CONF_TOKEN_EQUALS || token->kind == CONF_TOKEN_OPEN ||
+           (conf_token_is_value(token) && token->line == name->line);
+}
+
+/* name was eaten and is nothing we know. */
+static enum rc
+walk_unknown(struct walk *w, const struct conf_token *name)
+{
+    if (has_company(w, name)) {
+        tell_unknown(w, name);
+        return skip_statement(w);
+    }
+    if (name->line == w->value_line) {
+        TELL(w, name->line,
+            "unexpected '%.*s' behind a value; a list is written { a, b }, a "
+            "text with blanks in quotes",
+            SLICE_FMT(name->text));
+    } else {
+        tell_unknown(w, name);
+    }
+    return RC_OK;
+}
+
+/* The token is a value of the option. */
+static void
+take_value(struct walk *w)
+{
+    if (w->count < ITEMS_MAX) {
+        w->values[w->count] = w->lexer.token;
+    }
+    w->count++;
+    w->value_line = w->lexer.token.line;
+    conf_lexer_next(&w->lexer);
+}
+
+/* '{' was met. RC_BAD: it does not begin a list. RC_MISS: told, and the list
+   does not count. */
+static enum rc
+walk_list(struct walk *w, const struct conf_token *name)
+{
+    const struct conf_token *token = &w->lexer.token;
+
+    conf_lexer_next(&w->lexer);
+    while (token->kind != CONF_TOKEN_CLOSE) {
+        if (!conf_token_is_value(token)) {
+            TELL(w, name->line,
+                "the list of '%.*s' is not closed, or has a comma too many; "
+                "it is written { a, b }",
+                SLICE_FMT(name->text));
+            return RC_BAD;
+        }
+        take_value(w);
+        if (token->kind == CONF_TOKEN_COMMA) {
+            conf_lexer_next(&w->lexer);
+        } else if (token->kind != CONF_TOKEN_CLOSE &&
+                   token->kind != CONF_TOKEN_END) {
+            TELL(w, token->line,
+                "in the list of '%.*s' a ',' or '}' is missing before '%.*s'",
+                SLICE_FMT(name->text), SLICE_FMT(token->text));
+            return RC_BAD;
+        }
+    }
+    w->value_line = token->line;
+    conf_lexer_next(&w->lexer);
+    if (w->count > ITEMS_MAX) {
+        TELL(w, name->line, "'%.*s' has %zu items; at most %d",
+            SLICE_FMT(name->text), w->count, ITEMS_MAX);
+        return RC_MISS;
+    }
+    return RC_OK;
+}
+
+static bool
+is_secret(const struct conf_option *option)
+{
+    return strcmp(option->name, "password") == 0;
+}
+
+/* A secret spelt out in a file that others may read. */
+static void
+check_secret(struct walk *w, const struct conf_option *option, unsigned line)
+{
+    const struct conf_file *file = conf_text_file(w->text, line);
+
+    if (is_secret(option) && !w->lexer.token.has_variable &&
+        !file->is_private) {
+        TELL(w, line,
+            "a password stands in a file that others may read; use "
+            "password_file or ${VAR}, or let only its owner read %s (chmod "
+            "600)",
+            file->path);
+    }
+}
+
+/* Does something else begin where the value of `name` should be? */
+static bool
+is_next_statement(const struct walk *w, const struct conf_token *name)
+{
+    const struct conf_token *token = &w->lexer.token;
+    const struct conf_token *ahead = &w->lexer.ahead;
+
+    if (!conf_token_is_value(token)) {
+        return token->kind != CONF_TOKEN_OPEN;
+    }
+    return token->line != name->line && token->kind == CONF_TOKEN_WORD &&
+           ahead->line == token->line &&
+           (ahead->kind == CONF_TOKEN_EQUALS || ahead->kind == CONF_TOKEN_OPEN);
+}
+
+/* Eats the values of a known option, whose name was eaten. RC_BAD: no going
+   on. RC_MISS: told, and there is no value. */
+static enum rc
+walk_value(struct walk *w, const struct conf_token *name,
+    const struct conf_option *option)
+{
+    enum rc rc;
+
+    w->count = 0;
+    if (w->lexer.token.kind != CONF_TOKEN_EQUALS) {
+        TELL(w, name->line, "'=' is missing after '%s'", option->name);
+        rc = has_company(w, name) ? skip_statement(w) : RC_OK;
+        return rc == RC_OK ? RC_MISS : rc;
+    }
+    conf_lexer_next(&w->lexer);
+    if (is_next_statement(w, name)) {
+        TELL(w, name->line, "the value of '%s' is missing", option->name);
+        return RC_MISS;
+    }
+    if (conf_token_is_value(&w->lexer.token)) {
+        check_secret(w, option, name->line);
+        take_value(w);
+        return RC_OK;
+    }
+    if (conf_option_is_list(option)) {
+        return walk_list(w, name);
+    }
+    TELL(w, name->line, "'%s' takes one value, not a list", option->name);
+    return skip_braces(w) ? RC_MISS : RC_BAD;
+}
+
+static void
+tell_bad(struct walk *w, const struct conf_option *option,
+    const struct conf_token *token, const char *why)
+{
+    char shown[80];
+
+    /* What the lexer refused has become an empty string. */
+    if (token->value.len == 0 && token->is_told) {
+        return;
+    }
+    if (is_secret(option)) {
+        TELL(w, token->line, "'%s': %s", option->name, why);
+        return;
+    }
+    TELL(w, token->line, "'%s' = '%s': %s", option->name,
+        log_escape(token->value, shown, sizeof(shown)), why);
+}
+
+/* Checks and stores the values that were eaten. */
+static enum rc
+store_values(struct walk *w, const struct conf_option *option)
+{
+    struct conf_store store = {.option = option,
+        .count = w->count,
+        .arena = &w->build->conf.arena,
+        .base = w->base};
+    char why[CONF_WHY_MAX];
+    enum rc rc = conf_store_begin(&store);
+
+    for (size_t i = 0; i < w->count && rc == RC_OK; i++) {
+        struct slice value = w->values[i].value;
+
+        rc = conf_store_value(&store, value, why);
+        if (rc == RC_BAD) {
+            tell_bad(w, option, &w->values[i], why);
+            rc = RC_OK;
+        }
+        if (is_secret(option)) {
+            explicit_bzero((char *)(uintptr_t)value.ptr, value.len);
+        }
+    }
+    return rc;
+}
+
+/* Two arguments for "%s:%u": where a line of the text came from. */
+#define PLACE(w, n)                                                            \
+    conf_text_file((w)->text, (n))->path, conf_text_line((w)->text, (n))
+
+static enum rc
+walk_option(struct walk *w, const struct conf_token *name,
+    const struct conf_option *option)
+{
+    unsigned *seen = &w->where->options[conf_option_index(option)];
+    enum rc rc = walk_value(w, name, option);
+
+    if (rc != RC_OK && rc != RC_MISS) {
+        return rc;
+    }
+    if (*seen != 0) {
+        TELL(w, name->line, "'%s' is set twice; first in %s:%u", option->name,
+            PLACE(w, *seen));
+        return RC_OK;
+    }
+    *seen = name->line;
+    return rc == RC_OK && w->base != NULL ? store_values(w, option) : RC_OK;
+}
+
+/* Title and '{' of a section. RC_BAD: one is missing. */
+static enum rc
+walk_head(struct walk *w, const struct conf_token *name, struct slice *title)
+{
+    const struct conf_section_info *info =
+        &conf_sections[conf_section_find(name->text)];
+
+    *title = SLICE("");
+    if (info->has_title && !conf_token_is_value(&w->lexer.token)) {
+        TELL(w, name->line, "the title is missing: %s",
+            info->options == CONF_ROUTE ? "route \"/products/:id\" { ... }"
+                                        : "origin NAME { ... }");
+        return RC_BAD;
+    }
+    if (info->has_title) {
+        *title = w->lexer.token.value;
+        conf_lexer_next(&w->lexer);
+    }
+    if (w->lexer.token.kind != CONF_TOKEN_OPEN) {
+        TELL(w, name->line, "'%s' is a section; it is written %s%s { ... }",
+            info->name, info->name, info->has_title ? " TITLE" : "");
+        return RC_BAD;
+    }
+    conf_lexer_next(&w->lexer);
+    return RC_OK;
+}
+
+/* The section of that kind and title that has come before, or NULL. */
+static struct conf_where *
+find_twin(
+    struct conf_build *build, enum conf_section section, struct slice title)
+{
+    struct conf_origin *origin;
+    struct conf_route *route;
+
+    if (section == CONF_ORIGIN) {
+        origin = conf_origin_find(build, title);
+        return origin == NULL ? NULL : &origin->where;
+    }
+    if (section == CONF_ROUTE) {
+        route = conf_route_find(build, title);
+        return route == NULL ? NULL : &route->where;
+    }
+    return build->where[section].line == 0 ? NULL : &build->where[section];
+}
+
+/* A new origin or route takes the options that follow. */
+static enum rc
+open_titled(struct walk *w, enum conf_section section, struct slice title,
+    unsigned line)
+{
+    const char *own_title = conf_copy(&w->build->conf.arena, title);
+    struct conf_origin *origin;
+    struct conf_route *route;
+    enum rc rc = own_title == NULL ? RC_NOMEM : RC_OK;
+
+    if (rc == RC_OK && section == CONF_ORIGIN) {
+        rc = conf_origin_add(w->build, own_title, line, &origin);
+        w->base = rc == RC_OK ? origin : NULL;
+        w->where = rc == RC_OK ? &origin->where : NULL;
+    } else if (rc == RC_OK) {
+        rc = conf_route_add(w->build, slice_of_str(own_title), line, &route);
+        w->base = rc == RC_OK ? route : NULL;
+        w->where = rc == RC_OK ? &route->where : NULL;
+    }
+    return rc;
+}
+
+/* Says where the options that follow go. */
+static enum rc
+open_section(struct walk *w, enum conf_section section, struct slice title,
+    unsigned line)
+{
+    const struct conf_where *twin = find_twin(w->build, section, title);
+
+    if (twin != NULL) {
+        TELL(w, line, "%s%s%.*s%s stands twice; first in %s:%u",
+            conf_sections[section].name, title.len > 0 ? " \"" : "",
+            SLICE_FMT(title), title.len > 0 ? "\"" : "", PLACE(w, twin->line));
+        w->base = NULL;
+        return conf_where_init(w->build, line, &w->spare);
+    }
+    if (conf_sections[section].has_title) {
+        return open_titled(w, section, title, line);
+    }
+    w->base = conf_build_base(w->build, section);
+    w->where = &w->build->where[section];
+    w->where->line = line;
+    return RC_OK;
+}
+
+static enum rc walk_statements(struct walk *w);
+
+/* The section's name was eaten, outside of any section. */
+static enum rc
+walk_section(struct walk *w, const struct conf_token *name)
+{
+    enum conf_section section = conf_section_find(name->text);
+    struct slice title;
+    enum rc rc = walk_head(w, name, &title);
+
+    if (rc == RC_OK) {
+        w->where = &w->spare;
+        rc = open_section(w, section, title, name->line);
+    }
+    if (rc == RC_OK) {
+        w->section = section;
+        w->opened = name->line;
+        rc = walk_statements(w);
+    }
+    w->section = CONF_TOP;
+    w->base = w->build;
+    w->where = &w->build->where[CONF_TOP];
+    return rc;
+}
+
+static enum rc
+walk_statement(struct walk *w)
+{
+    struct conf_token name = w->lexer.token;
+    const struct conf_option *option;
+
+    if (name.kind != CONF_TOKEN_WORD) {
+        TELL(w, name.line,
+            "unexpected '%.*s'; here the name of an option is "
+            "wanted%s",
+            SLICE_FMT(name.text),
+            name.kind == CONF_TOKEN_STRING ? ", without quotes" : "");
+        return RC_BAD;
+    }
+    conf_lexer_next(&w->lexer);
+    option = conf_option_find(w->section, name.text);
+    /* A route's option `origin` has the name of a section: what follows
+       tells them apart, inside a section only the option can be meant. */
+    if (option == NULL && conf_section_find(name.text) != CONF_TOP) {
+        if (w->section == CONF_TOP) {
+            return walk_section(w, &name);
+        }
+        TELL(w, name.line,
+            "section '%.*s' cannot stand inside of '%s'; is a '}' missing "
+            "before it?",
+            SLICE_FMT(name.text), conf_sections[w->section].name);
+        return RC_BAD;
+    }
+    if (option == NULL) {
+        return walk_unknown(w, &name);
+    }
+    return walk_option(w, &name, option);
+}
+
+/* Up to the end of the section, or of the text. */
+static enum rc
+walk_statements(struct walk *w)
+{
+    while (w->lexer.token.kind != CONF_TOKEN_END &&
+           w->lexer.token.kind != CONF_TOKEN_CLOSE) {
+        enum rc rc = walk_statement(w);
+
+        if (rc != RC_OK) {
+            return rc;
+        }
+    }
+    if (w->lexer.token.kind == CONF_TOKEN_CLOSE && w->section == CONF_TOP) {
+        TELL(w, w->lexer.token.line, "a '}' too many");
+        return RC_BAD;
+    }
+    if (w->lexer.token.kind == CONF_TOKEN_END && w->section != CONF_TOP) {
+        TELL(w, w->opened, "section '%s' is not closed; a '}' is missing",
+            conf_sections[w->section].name);
+        return RC_BAD;
+    }
+    w->value_line = w->lexer.token.line;
+    conf_lexer_next(&w->lexer);
+    return RC_OK;
+}
+
+enum rc
+conf_walk(struct conf_build *build)
+{
+    struct walk w = {
+        .build = build,
+        .text = build->text,
+        .base = build,
+        .where = &build->where[CONF_TOP],
+    };
+    enum rc rc;
+
+    conf_lexer_init(&w.lexer, build->text, build->errors, &build->scratch);
+    rc = walk_statements(&w);
+    conf_lexer_fini(&w.lexer);
+    return w.lexer.rc == RC_OK ? rc : w.lexer.rc;
+}
