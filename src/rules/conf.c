@@ -1,4 +1,4 @@
-/* Snapshots of the configuration: defaults filled in, our name spelled out. */
+/* Snapshots of the configuration, with our name spelled out. */
 #include "nearside/rules/conf.h"
 
 #include <stdlib.h>
@@ -6,28 +6,26 @@
 #include "nearside/base/check.h"
 #include "nearside/http/structured.h"
 
+/* 0 would end every request, and is no default. */
 static void
-fill_defaults(struct limits *l)
+check_limits(const struct limits *l)
 {
-#define DEFAULT(name, value) l->name = l->name == 0 ? (value) : l->name
-    DEFAULT(head_max, 32 * 1024);
-    DEFAULT(field_max, 8000);
-    DEFAULT(field_name_max, 256);
-    DEFAULT(fields_max, 100);
-    DEFAULT(target_max, 8000);
-    DEFAULT(head_timeout_ms, 10000);
-    DEFAULT(body_timeout_ms, 30000);
-    DEFAULT(body_min_rate_after_ms, 10000);
-    DEFAULT(idle_timeout_ms, 30000);
-    DEFAULT(send_timeout_ms, 30000);
-    DEFAULT(buffer_max, 64 * 1024);
-    DEFAULT(held_max, 256 * 1024 * 1024);
-    DEFAULT(connections_max, 10000);
-    DEFAULT(object_max, 8 * 1024 * 1024);
-    DEFAULT(flight_wait_ms, 5000);
-    DEFAULT(flights_max, 10000);
-    DEFAULT(variants_max, 32);
-#undef DEFAULT
+    MUST(l->head_max > 0);
+    MUST(l->field_max > 0);
+    MUST(l->field_name_max > 0);
+    MUST(l->fields_max > 0);
+    MUST(l->target_max > 0);
+    MUST(l->head_timeout_ms > 0);
+    MUST(l->body_timeout_ms > 0);
+    MUST(l->idle_timeout_ms > 0);
+    MUST(l->send_timeout_ms > 0);
+    MUST(l->buffer_max > 0);
+    MUST(l->held_max > 0);
+    MUST(l->connections_max > 0);
+    MUST(l->object_max > 0);
+    MUST(l->flight_wait_ms > 0);
+    MUST(l->flights_max > 0);
+    MUST(l->variants_max > 0);
 }
 
 /* The name for Via, and behind it as a token, or as a string if it is none
@@ -57,6 +55,7 @@ proxy_conf_new(const struct proxy_conf_opts *opts)
 {
     struct proxy_conf *conf = calloc(1, sizeof(*conf));
 
+    check_limits(&opts->limits);
     if (conf == NULL) {
         return NULL;
     }
@@ -64,12 +63,8 @@ proxy_conf_new(const struct proxy_conf_opts *opts)
     atomic_init(&conf->refs, 1);
     conf->opts = *opts;
     conf->limits = opts->limits;
-    fill_defaults(&conf->limits);
-    conf->prefix =
-        opts->prefix == NULL ? SLICE("ns:") : slice_of_str(opts->prefix);
-    conf->name = opts->via == NULL || opts->via[0] == '\0'
-                     ? SLICE("nearside")
-                     : slice_of_str(opts->via);
+    conf->prefix = slice_of_str(opts->prefix);
+    conf->name = slice_of_str(opts->via);
     if (!spell_name(conf)) {
         free(conf);
         return NULL;

@@ -29,8 +29,8 @@ struct proxy_conf_opts {
     size_t groups_len;
     const struct slice *group_hosts; /* Host for each; empty: the client's */
     size_t default_group;            /* where what no route matches goes */
-    const char *prefix;              /* of every key in Redis; NULL: "ns:" */
-    const char *via; /* our name in Via and Cache-Status; NULL: "nearside" */
+    const char *prefix;              /* of every key in Redis */
+    const char *via;                 /* our name in Via and Cache-Status */
     const char *default_host; /* NULL: HTTP/1.0 without Host is refused */
     const char *const *hosts; /* lower-case; none: any; else 421 */
     size_t hosts_len;
@@ -48,7 +48,7 @@ struct proxy_conf {
     uint32_t magic;
     _Atomic uint32_t refs;
     struct proxy_conf_opts opts;
-    struct limits limits; /* with their defaults */
+    struct limits limits;
     struct slice prefix;
     struct slice via;    /* "1.1 name", a member of Via */
     struct slice name;   /* our name */

@@ -8,31 +8,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 0 takes the default named beside it, except where it says none. */
+/* All are named by whoever makes a snapshot: the defaults stand in the conf's
+   table. 0 is for none where it says so, and refused elsewhere. */
 struct limits {
-    size_t head_max;                  /* 32 KiB */
-    size_t field_max;                 /* 8,000 */
-    size_t field_name_max;            /* 256 */
-    unsigned fields_max;              /* 100 */
-    size_t target_max;                /* 8,000 */
-    int64_t head_timeout_ms;          /* 10 s, the whole head */
-    int64_t body_timeout_ms;          /* 30 s, a gap */
-    size_t body_min_rate;             /* bytes a second; 0: none */
-    int64_t body_min_rate_after_ms;   /* 10 s */
-    uint64_t body_max;                /* 0: none */
-    int64_t idle_timeout_ms;          /* 30 s */
+    size_t head_max;
+    size_t field_max;
+    size_t field_name_max;
+    unsigned fields_max;
+    size_t target_max;
+    int64_t head_timeout_ms; /* the whole head */
+    int64_t body_timeout_ms; /* a gap */
+    size_t body_min_rate;    /* bytes a second; 0: none */
+    int64_t body_min_rate_after_ms;
+    uint64_t body_max; /* 0: none */
+    int64_t idle_timeout_ms;
     unsigned requests_per_connection; /* 0: none */
-    int64_t send_timeout_ms;          /* 30 s, a gap */
+    int64_t send_timeout_ms;          /* a gap */
     int64_t send_total_ms;            /* 0: none */
-    size_t buffer_max;                /* 64 KiB, a connection and way */
-    uint64_t held_max;                /* 256 MiB, all connections */
-    unsigned connections_max;         /* 10,000 */
-    unsigned connections_per_ip;      /* 0: none */
-    size_t object_max;                /* 8 MiB */
-    int64_t flight_wait_ms;           /* 5 s */
-    unsigned variants_max;            /* 32, of one key */
-    unsigned flights_max;             /* 10,000 */
-    unsigned new_keys_max;            /* a second; 0: none */
+    size_t buffer_max;                /* a connection and way */
+    uint64_t held_max;                /* all connections */
+    unsigned connections_max;
+    unsigned connections_per_ip; /* 0: none */
+    size_t object_max;
+    int64_t flight_wait_ms;
+    unsigned variants_max; /* of one key */
+    unsigned flights_max;
+    unsigned new_keys_max; /* a second; 0: none */
 };
 
 #endif
