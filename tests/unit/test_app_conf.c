@@ -445,6 +445,12 @@ a_literal_password_needs_a_private_file(void **state)
         "t:3: a password stands in a file that others may read; use "
         "password_file or ${VAR}, or let only its owner read t "
         "(chmod 600)\n");
+    file_write("t", 0604, text);
+    told = told_of("t", RC_BAD);
+    free(told);
+    file_write("t", 0640, text);
+    told = told_of("t", RC_BAD);
+    free(told);
     file_write("t", 0600, text);
     told = told_of("t", RC_OK);
     assert_string_equal(told, "");
@@ -678,6 +684,7 @@ flags_override_and_add_to_a_file(void **state)
     conf_free(&c);
     file_write("t", 0644, API "redis { mode = off }\n");
     c = load_flags(&flags, "");
+    assert_true(c->has_redis);
     assert_int_equal(c->redis.mode, REDIS_MODE_CLUSTER);
     conf_free(&c);
 }

@@ -452,6 +452,110 @@ a_file_without_an_origin_is_refused(void **state)
                 "\"http://127.0.0.1:3000\" } }, or use --origin\n");
 }
 
+/* A list of n hosts, behind the only origin. */
+static char *
+hosts_text(unsigned n)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *to = open_memstream(&text, &len);
+
+    assert_non_null(to);
+    fputs(API "hosts = { ", to);
+    for (unsigned i = 0; i < n; i++) {
+        fprintf(to, "%sh%u", i == 0 ? "" : ", ", i);
+    }
+    fputs(" }\n", to);
+    assert_int_equal(fclose(to), 0);
+    return text;
+}
+
+/* The only origin and more sections of a kind, n in all, each in a line. */
+static char *
+sections_text(const char *begin, unsigned n)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *to = open_memstream(&text, &len);
+
+    assert_non_null(to);
+    for (unsigned i = 0; i < n; i++) {
+        if (i == 0) {
+            fputs(API, to);
+        } else {
+            fprintf(to, "%s%u%s\n", begin, i,
+                begin[0] == 'r' ? "\" { }" : " { servers = { \"http://a\" } }");
+        }
+    }
+    assert_int_equal(fclose(to), 0);
+    return text;
+}
+
+/* want: what is told, or "". */
+static void
+tells(char *own_text, const char *want)
+{
+    char *told;
+
+    file_write("t", 0644, own_text);
+    told = told_of("t", want[0] == '\0' ? RC_OK : RC_BAD);
+    assert_string_equal(told, want);
+    free(told);
+    free(own_text);
+}
+
+static void
+what_is_at_its_limit_is_taken_and_one_more_is_told(void **state)
+{
+    (void)state;
+    tells(hosts_text(1024), "");
+    tells(hosts_text(1025), "t:2: 'hosts' has 1025 items; at most 1024\n");
+    tells(sections_text("origin o", 256), "");
+    tells(sections_text("origin o", 257), "t:257: more than 256 origins\n");
+    tells(sections_text("route \"/", 2048), "");
+    tells(
+        sections_text("route \"/", 2049), "t:2049: more than 2048 sections\n");
+    tells(strdup(API "drain_delay = 3650d limits { object_max = 256MB\n"
+                     " head_max = 1KB field_max = 256B target_max = 64B }\n"),
+        "");
+    tells(strdup(API "limits { head_max = 1023B\n object_max = 262145KB }\n"),
+        "t:2: 'head_max' = '1023B': too small; at least 1KB\n"
+        "t:3: 'object_max' = '262145KB': too large; at most 256MB\n");
+    tells(strdup(API "workers = 256\nlimits { fields_max = 128 }\n"), "");
+}
+
+static void
+a_value_that_was_refused_is_not_judged_again(void **state)
+{
+    static const struct refusal cases[] = {
+        {"route \"/\" { ttl_by_status = { a, b } }",
+            "t:2: 'ttl_by_status' = 'a': a status and a duration are meant, "
+            "such as '404 10s'\n"
+            "t:2: 'ttl_by_status' = 'b': a status and a duration are meant, "
+            "such as '404 10s'\n"},
+        {"limits { head_max = 1KB2 }",
+            "t:2: 'head_max' = '1KB2': 'KB2' is no unit (B, KB, MB or GB); did "
+            "you mean '1KB'?\n"},
+        {"listen = { a }", "t:2: 'listen' = 'a': not an address; it is written "
+                           "'127.0.0.1:8080', '[::1]:8080' or 'unix:/path'\n"},
+    };
+
+    (void)state;
+    refuse_all(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+static void
+a_broken_grammar_does_not_hide_what_stands_before_it(void **state)
+{
+    (void)state;
+    refuses(API "workers = 0\nroute \"/a\" { ttl = 5\n}\n}\nvia = \"\\q\"\n",
+        "t:2: 'workers' = '0': not a whole number from 1 to 256, or auto\n"
+        "t:3: 'ttl' = '5': a duration has a unit (ms, s, m, h or d); did you "
+        "mean '5s'?\n"
+        "t:5: a '}' too many\n"
+        "t:6: '\\q' is no escape; a backslash itself is written '\\\\'\n");
+}
+
 /* Whole files, each with one mistake or a few: a row dies when a word or a
    line of what is told is another one. */
 static void
@@ -870,6 +974,9 @@ main(void)
         cmocka_unit_test(options_that_contradict_each_other_are_told),
         cmocka_unit_test(a_tag_names_parameters_of_its_route),
         cmocka_unit_test(a_file_without_an_origin_is_refused),
+        cmocka_unit_test(what_is_at_its_limit_is_taken_and_one_more_is_told),
+        cmocka_unit_test(a_value_that_was_refused_is_not_judged_again),
+        cmocka_unit_test(a_broken_grammar_does_not_hide_what_stands_before_it),
         cmocka_unit_test(every_kind_of_mistake_is_told_with_its_line_and_cure),
     };
 

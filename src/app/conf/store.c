@@ -1,7 +1,7 @@
 /*
- * From texts to members. The table says where a member is and how wide; two
- * options are more than that: `query` sets a word of its route beside its
- * list, and a default is a text that has to be cut into values first.
+ * Stores values at the members that the table names. A list is written item
+ * by item, and its count with it. `query` is the one option with two members:
+ * its list of names, and the route's word for all, none or the list.
  */
 #include "app/conf/value.h"
 
@@ -77,18 +77,6 @@ is_query_word(struct conf_store *s, struct slice text)
     return true;
 }
 
-static enum rc
-item_keep(const struct conf_reading *r)
-{
-    size_t size = conf_value_size(r->option->kind);
-    enum rc rc = RC_OK;
-
-    if (size == sizeof(char *) || size == sizeof(struct slice)) {
-        rc = conf_value_give(r, r->text);
-    }
-    return rc == RC_OK ? RC_BAD : rc;
-}
-
 enum rc
 conf_store_value(
     struct conf_store *store, struct slice text, char why[CONF_WHY_MAX])
@@ -110,8 +98,8 @@ conf_store_value(
     MUST(store->len < store->count);
     r.out = store->items + store->len * conf_value_size(option->kind);
     rc = conf_value_read(&r);
-    if (rc == RC_BAD) {
-        rc = item_keep(&r);
+    if (rc == RC_BAD && conf_option_is_texts(option)) {
+        rc = conf_value_give(&r, text) == RC_OK ? RC_BAD : RC_NOMEM;
     }
     len_set(store, store->len + 1);
     return rc;

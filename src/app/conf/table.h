@@ -83,6 +83,13 @@ conf_option_is_list(const struct conf_option *option)
     return option->kind >= CONF_KIND_ADDRESSES;
 }
 
+/* Are its items texts, as strings or as slices? */
+static inline bool
+conf_option_is_texts(const struct conf_option *option)
+{
+    return conf_option_is_list(option) && option->kind < CONF_KIND_NETS;
+}
+
 static inline size_t
 conf_option_index(const struct conf_option *option)
 {

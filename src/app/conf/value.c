@@ -36,7 +36,8 @@ conf_value_give(const struct conf_reading *r, struct slice text)
     if (copy == NULL) {
         return RC_NOMEM;
     }
-    if (conf_value_size(r->option->kind) == sizeof(struct slice)) {
+    if (conf_option_is_texts(r->option) &&
+        r->option->kind >= CONF_KIND_FIELD_NAMES) {
         *(struct slice *)r->out = slice_of(copy, text.len);
     } else {
         *(const char **)r->out = copy;
