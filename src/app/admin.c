@@ -94,7 +94,10 @@ client_free(struct client *c)
 static void
 on_burial(void *ctx)
 {
-    client_free(OBJ_OF(struct client, ctx, CLIENT_MAGIC));
+    struct client *c = OBJ_OF(struct client, ctx, CLIENT_MAGIC);
+
+    MUST(c->state == CLIENT_DEAD);
+    client_free(c);
 }
 
 static void
@@ -117,6 +120,7 @@ client_end(struct client *c)
 static void
 client_linger(struct client *c)
 {
+    MUST(c->state == CLIENT_ANSWER);
     c->state = CLIENT_LINGER;
     conn_shutdown_write(c->conn);
     conn_want_write(c->conn, false);
@@ -343,6 +347,7 @@ on_accept(void *ctx, int own_fd, const struct address *peer)
     struct client *c = malloc(sizeof(*c));
 
     (void)peer;
+    MUST(admin->clients_len < CLIENTS_MAX); /* else the acceptor is paused */
     if (c == NULL) {
         close(own_fd);
         return;

@@ -1,6 +1,6 @@
 /* What a request to the admin or metrics listener is answered. */
-#ifndef NEARSIDE_APP_ADMIN_ANSWER_H
-#define NEARSIDE_APP_ADMIN_ANSWER_H
+#ifndef APP_ADMIN_ANSWER_H
+#define APP_ADMIN_ANSWER_H
 
 #include "nearside/app/admin.h"
 #include "nearside/base/buf.h"

@@ -47,8 +47,10 @@ static void
 on_worker_drained(void *ctx)
 {
     struct server *s = OBJ_OF(struct server, ctx, SERVER_MAGIC);
+    unsigned undrained = atomic_fetch_sub(&s->undrained, 1);
 
-    if (atomic_fetch_sub(&s->undrained, 1) == 1) {
+    MUST(undrained > 0);
+    if (undrained == 1) {
         loop_post(s->control, &s->drained);
     }
 }
@@ -58,6 +60,7 @@ on_drain_timeout(void *ctx)
 {
     struct server *s = OBJ_OF(struct server, ctx, SERVER_MAGIC);
 
+    MUST(s->is_draining);
     log_event(s->ring, LOG_LEVEL_WARN, "drain_timeout", "connections=\"%u\"",
         proxy_connections(s->proxy));
     server_end(s);
@@ -68,6 +71,7 @@ on_drain_begin(void *ctx)
 {
     struct server *s = OBJ_OF(struct server, ctx, SERVER_MAGIC);
 
+    MUST(s->is_draining);
     loop_timer_init(&s->drain_timer, s->control, on_drain_timeout, s);
     loop_timer_arm(&s->drain_timer,
         loop_now_ms(s->control) + s->conf->drain_timeout_ms + 1);
@@ -80,6 +84,7 @@ on_drain_begin(void *ctx)
 static void
 server_drain(struct server *s, int64_t delay_ms)
 {
+    MUST(!s->is_draining);
     log_event(s->ring, LOG_LEVEL_INFO, "draining", "connections=\"%u\"",
         proxy_connections(s->proxy));
     s->is_draining = true;
@@ -233,7 +238,8 @@ start_proxy(struct server *s)
 static void *
 thread_main(void *ctx)
 {
-    struct server_thread *thread = ctx;
+    struct server_thread *thread =
+        OBJ_OF(struct server_thread, ctx, THREAD_MAGIC);
 
     loop_run(thread->loop);
     return NULL;
@@ -246,6 +252,7 @@ make_worker(struct server *s, unsigned index)
     struct proxy_worker_opts opts = {
         .proxy = s->proxy, .resolver = s->resolver, .index = index};
 
+    thread->magic = THREAD_MAGIC;
     thread->loop = loop_new();
     opts.loop = thread->loop;
     opts.ring = log_ring_new(s->log);
@@ -420,6 +427,7 @@ server_run(const struct conf *conf)
     };
     bool is_started;
 
+    MUST_OBJ(conf, CONF_MAGIC);
     signals_block();
     is_started = server_start(&s);
     if (is_started) {

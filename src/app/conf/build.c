@@ -1,7 +1,7 @@
 /*
- * What a conf in the making consists of: its memory, its defaults, one more
- * origin, one more route. Lists that grow are doubled in the scratch arena,
- * whose end frees the old ones.
+ * The memory of a conf in the making, its defaults, and how it grows by an
+ * origin or a route. A list that is full is copied to a larger one in the
+ * scratch arena, which frees all of them in the end.
  */
 #include "app/conf/build.h"
 

@@ -1,8 +1,8 @@
 /*
- * What single values cannot show: names that must exist, options that
- * contradict each other, routes that shadow each other, secrets. Also what
- * follows from the rest: a route's only origin, the password in its file,
- * the place of the admin socket.
+ * The check of the whole conf, for mistakes that no single value shows: names
+ * that must exist, options that contradict each other, routes that match the
+ * same requests. It also fills in what the file need not say: a route's only
+ * origin, the password from its file, the place of the admin socket.
  */
 #include "app/conf/build.h"
 

@@ -1,8 +1,8 @@
 /*
- * The conf from first to last. Each step adds its mistakes to the list and
- * the next goes on with what is left, so that one run tells all; only a
- * broken grammar ends the reading of the file. A conf is given out only when
- * there was no mistake.
+ * The public door: runs the steps that build.h lists. Each step adds its
+ * mistakes to the list, and the next one goes on with what is left, so that
+ * one run tells all of them. Only a broken grammar ends the work early. The
+ * caller gets a conf only when there was no mistake.
  */
 #include "nearside/app/conf/conf.h"
 

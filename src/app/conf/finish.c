@@ -1,7 +1,7 @@
 /*
- * From words to rooms: what only follows from the rest is filled in, and the
- * conf takes over what the rooms need, in the form that they want. Nothing
- * can be wrong here any more but that memory is short.
+ * The last step: makes the conf of a build that is free of mistakes. It fills
+ * in the members that follow from other options, and lays origins and routes
+ * out as the rooms want them. It can only fail for want of memory.
  */
 #include "app/conf/build.h"
 

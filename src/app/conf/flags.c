@@ -1,7 +1,7 @@
 /*
- * What the command line adds to the file, or says in its stead. The values
- * go through the same readers as the file's. A bad value is told, and what
- * has been built is thrown away in the end.
+ * The command line: it adds to what the file says, or replaces it. Its values
+ * are read as the file's are. A bad value is told and the work goes on, since
+ * a conf with a mistake is thrown away in the end.
  */
 #include "app/conf/build.h"
 

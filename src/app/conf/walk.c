@@ -1,14 +1,18 @@
 /*
- * The grammar, and from there to the table: the values of a known option are
- * checked and stored as soon as they have been read. One reading finds every
- * mistake, so a slip in a statement ends that statement alone; only where it
- * cannot be seen any more what belongs together the reading ends.
+ * The grammar of the conf file. The walk goes from token to token, tells of
+ * every name and sign that is out of place, and hands the values of each known
+ * option to the table, which checks and stores them.
+ *
+ * A mistake in a statement ends that statement alone, so that one reading
+ * finds all mistakes. The walk gives up only where nobody can tell any more
+ * which brace belongs to which.
  *
  *     file := { name '=' value | section [ title ] '{' { ... } '}' }
  *     value := word | string | '{' [ value { ',' value } ] '}'
  *
- * Of what stands twice the first counts. The second is walked for the
- * mistakes of its grammar, its values are not looked at.
+ * When an option or a section stands twice, the first one counts. The walk
+ * still tells of mistakes in the second one's grammar, but does not look at
+ * its values.
  */
 #include "app/conf/build.h"
 
@@ -300,6 +304,7 @@ walk_option(struct walk *w, const struct conf_token *name,
     unsigned *seen = &w->where->options[conf_option_index(option)];
     enum rc rc = walk_value(w, name, option);
 
+    MUST(option->section == conf_sections[w->section].options);
     if (rc != RC_OK && rc != RC_MISS) {
         return rc;
     }
@@ -413,6 +418,8 @@ walk_section(struct walk *w, const struct conf_token *name)
     struct slice title;
     enum rc rc = walk_head(w, name, &title);
 
+    MUST(w->section == CONF_TOP);
+    MUST(section != CONF_TOP);
     if (rc == RC_OK) {
         w->where = &w->spare;
         rc = open_section(w, section, title, name->line);
@@ -499,6 +506,7 @@ conf_walk(struct conf_build *build)
     };
     enum rc rc;
 
+    MUST(w.text != NULL);
     conf_lexer_init(&w.lexer, build->text, build->errors, &build->scratch);
     rc = walk_statements(&w);
     conf_lexer_fini(&w.lexer);

@@ -1,11 +1,11 @@
 /*
- * The lexer. A mistake does not end the reading: what is wrong is told and
- * left out, so that the reader finds every string closed and the rest can be
- * looked at too. A word that is no good becomes an empty string.
+ * The lexer. A mistake does not end the reading: the lexer tells of it, leaves
+ * out what is wrong and goes on. A word that is no good becomes an empty
+ * string.
  *
- * Nothing is swallowed in silence: not a variable that is not set, a byte
- * that ought to be quoted, a string that runs on over its line, an unknown
- * escape.
+ * It lets nothing pass in silence: a variable that is not set, a byte that
+ * ought to be quoted, a string that is not closed on its line and an unknown
+ * escape are all mistakes.
  */
 #include "nearside/app/conf/text/lex.h"
 
@@ -23,7 +23,7 @@ enum {
 
 #define INCLUDE SLICE("include")
 
-/* What is wrong is wrong with the token under way, if there is one. */
+/* Tells of a mistake in this line, and marks the token under way. */
 #define TELL(l, ...)                                                           \
     (conf_errors_add((l)->errors, (l)->text, (l)->line, __VA_ARGS__),          \
         (l)->ahead.is_told = true)
