@@ -6,11 +6,11 @@ import re
 
 FUZZ = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(FUZZ))
-ROWS = {"app": ["src/app/conf.def"],
+ROWS = {"app": ["src/app/conf/conf.def"],
         "http": ["include/nearside/http/field.def",
                  "include/nearside/http/forwarding.def"]}
-ROW = re.compile(r'^(?:OPTION\(\w+, (\w+),|(?:FIELD|FORWARDING)\(\w+, "(.+)"\))',
-                 re.MULTILINE)
+ROW = re.compile(r'^(?:(?:OPTION|LIST)\(\s*\w+, (\w+),'
+                 r'|(?:FIELD|FORWARDING)\(\w+, "(.+)"\))', re.MULTILINE)
 STATUSES = "src/http/status.def"
 STATUS = re.compile(r"^STATUS\((\d{3}),", re.MULTILINE)
 # Connection may name none of a long list. A head is refused at the first, so
