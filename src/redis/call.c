@@ -49,6 +49,7 @@ call_init(struct redis_call *call)
 void
 call_set_words(struct redis_call *call, unsigned argc, const struct slice *argv)
 {
+    MUST(call->impl.magic == CALL_MAGIC);
     MUST(argc > 0);
     MUST(argc <= REDIS_ARGS_MAX);
     call->impl.argc = (uint8_t)argc;
@@ -65,6 +66,7 @@ call_set_script(struct redis_call *call, const struct redis_script *script,
         "all of them fit");
     static_assert(
         REDIS_SCRIPT_ARGS_MAX < sizeof(digits), "one digit is enough");
+    MUST(call->impl.magic == CALL_MAGIC);
     MUST(keys > 0);
     MUST(keys <= count);
     MUST(count <= REDIS_SCRIPT_ARGS_MAX);

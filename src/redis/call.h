@@ -28,14 +28,23 @@ call_state(const struct redis_call *call)
     return (enum call_state)call->impl.state;
 }
 
+/* The call whose link stands on a list. */
+static inline struct redis_call *
+call_of(struct list *link)
+{
+    struct redis_call *call = CONTAINER_OF(link, struct redis_call, impl.link);
+
+    MUST(call->impl.magic == CALL_MAGIC);
+    return call;
+}
+
 /* The first of a list, taken off; NULL: there is none. */
 static inline struct redis_call *
 call_pop(struct list *calls)
 {
     struct list *link = list_pop(calls);
 
-    return link == NULL ? NULL
-                        : CONTAINER_OF(link, struct redis_call, impl.link);
+    return link == NULL ? NULL : call_of(link);
 }
 
 /* A call that begins: not sent anywhere yet, and without a command. */

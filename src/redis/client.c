@@ -28,6 +28,7 @@ on_loss(struct redis_client *c, struct redis_call *call, enum rc rc)
     bool is_harmless = !call->was_sent || call->retries;
     bool is_passing = rc == RC_CLOSED || rc == RC_IO || rc == RC_REFUSED;
 
+    MUST(call_state(call) == CALL_IDLE);
     call->impl.is_asking = false;
     if (!c->is_closing && is_harmless && is_passing &&
         call->impl.attempts < ATTEMPTS_MAX) {

@@ -240,8 +240,7 @@ dispatch_parked(struct redis_client *c)
 {
     MUST(c->pool.version != 0);
     LIST_EACH (it, &c->held) {
-        struct redis_call *call =
-            CONTAINER_OF(it, struct redis_call, impl.link);
+        struct redis_call *call = call_of(it);
 
         if (call_state(call) == CALL_PARKED) {
             call_detach(c, call);
@@ -257,8 +256,7 @@ dispatch_cancel(struct redis_client *c, struct list *calls)
 
     MUST(c->is_closing);
     while ((link = list_first(calls)) != NULL) {
-        struct redis_call *call =
-            CONTAINER_OF(link, struct redis_call, impl.link);
+        struct redis_call *call = call_of(link);
 
         call_detach(c, call);
         call_done(c, call, RC_CANCELLED, NULL);

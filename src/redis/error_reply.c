@@ -40,6 +40,7 @@ redirect_target(struct redis_client *c, struct redis_call *call,
 {
     struct redirect to;
 
+    MUST(contact->pool == &c->pool);
     if (redirect_parse(text, &to) != RC_OK || to.slot != call->impl.hash_slot ||
         !call_hop(c, call)) {
         return NULL;

@@ -67,6 +67,9 @@ on_map_reply(struct inquiry *i, const struct redis_reply *reply)
                      (q->opts.mode == REDIS_MODE_STANDALONE && !is_error);
     char escaped[128];
 
+    if (!q->is_about_epochs) {
+        MUST(i->topology == NULL);
+    }
     if (is_single && !q->is_about_epochs) {
         i->topology = single_topology(i->node);
     } else if (!is_error && !q->is_about_epochs) {
@@ -169,6 +172,7 @@ static void
 inquiry_send(struct inquiry *i, struct redis_call *call, unsigned argc,
     const struct slice *argv)
 {
+    MUST(i->wire != NULL);
     call_init(call);
     call_set_words(call, argc, argv);
     if (wire_send(i->wire, call) == RC_OK && call == &i->map) {
@@ -273,18 +277,18 @@ inquiries_give_up(struct inquiries *q)
 unsigned
 inquiries_topologies(struct inquiries *q, struct topology *out[INQUIRIES_MAX])
 {
-    unsigned most = 0;
+    bool has_whole = false;
     unsigned len = 0;
 
     for (unsigned i = 0; i < q->len; i++) {
-        const struct topology *one = q->all[i].topology;
-
-        most = one != NULL && one->covered == SLOT_COUNT ? SLOT_COUNT : most;
-    }
-    for (unsigned i = 0; i < q->len; i++) {
         struct topology *one = q->all[i].topology;
+        bool is_whole = one != NULL && one->covered == SLOT_COUNT;
 
-        if (one != NULL && one->covered >= most) {
+        if (is_whole && !has_whole) {
+            has_whole = true;
+            len = 0;
+        }
+        if (one != NULL && is_whole == has_whole) {
             out[len++] = one;
         }
     }

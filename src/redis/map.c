@@ -143,6 +143,7 @@ map_node_is(const struct map_node *a, const struct topology_node *b)
 static bool
 map_is(const struct map *map, const struct topology *topology)
 {
+    MUST_OBJ(topology, TOPOLOGY_MAGIC);
     if (map == NULL || map->nodes_len != topology->nodes_len ||
         memcmp(map->owner, topology->owner, sizeof(map->owner)) != 0) {
         return false;
@@ -283,6 +284,7 @@ status_of_node(struct redis_node_status *out, const struct map_node *from)
 {
     int64_t in_flight = atomic_load(&from->node->in_flight);
 
+    MUST_OBJ(from->node, NODE_MAGIC);
     memcpy(out->id, from->id, sizeof(out->id));
     (void)snprintf(
         out->address, sizeof(out->address), "%.79s", from->node->text);

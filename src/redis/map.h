@@ -5,17 +5,15 @@
  * The floors inside this room. A file includes and calls lower floors only;
  * a lower floor tells a higher one by a callback that was handed down.
  *
- *     7  redis                      the process's part: life and status
- *     6  client      refresh        a worker's door; the control thread
- *     5  error_reply inquiry        what a reply leads to
- *     4  dispatch                   a call on its way to a node
- *     3  pool                       a worker's connections
- *     2  wire                       one connection, kept up
- *     1  map  reach  channel        what these are made of
- *        awaited
- *     0  call  node  topology       no file of these knows another, but:
- *        metrics  mailbox  resp     resp stands on reply, topology and
- *        unsent  script  slot       metrics on redirect
+ *     8  client                             a worker's door
+ *     7  error_reply                        what such a reply leads to
+ *     6  dispatch   refresh                 calls on their way; discovery
+ *     5  pool       inquiry                 a worker's connections; questions
+ *     4  wire       redis                   a connection; how it all begins
+ *     3  channel    reach     map           what these are made of
+ *     2  resp       topology  node  metrics
+ *     1  reader     redirect
+ *     0  call       slot      mailbox
  */
 #ifndef REDIS_MAP_H
 #define REDIS_MAP_H

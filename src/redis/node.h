@@ -1,7 +1,7 @@
 /*
  * One Redis node as the whole process sees it: where it is, and how it has
- * been doing. Shared by all workers; only atomics change. Counted under the
- * lock of struct redis (redis_node_ref, redis_node_unref).
+ * been doing. All workers share it, and only its atomics change. It is
+ * counted under the lock of struct redis (redis_node_take).
  */
 #ifndef REDIS_NODE_H
 #define REDIS_NODE_H
@@ -49,25 +49,25 @@ struct node *node_new(struct slice host, uint16_t port); /* NULL: no memory */
 void node_free(struct node **node);
 bool node_is_at(const struct node *node, struct slice host, uint16_t port);
 
-/* May a call go there? While the breaker is open: no, but for one call when
-   its time is over, whose end decides. */
+/* May a call go there? Not while the breaker is open; when its time is over
+   one call may, and how that ends decides. */
 bool node_admits(struct node *node, int64_t now_ms);
 
 /* A reply in time. */
 void node_succeeded(struct node *node);
 
-/* A connection came up: as good as a reply, but for a node that rests. */
+/* A connection came up, which is as good as a reply unless the node rests. */
 void node_greeted(struct node *node);
 
-/* A reply after its deadline: slow, yet alive. An open breaker lets the
-   next call try. */
+/* A reply came after its deadline: the node is slow, yet alive. An open
+   breaker lets the next call try. */
 void node_heard(struct node *node);
 
 /* No reply in time, or no connection. True: this opened the breaker. */
 bool node_failed(struct node *node, int64_t now_ms);
 
-/* Opens the breaker for NODE_REST_MS at once: it answers, but does not
-   serve (LOADING, CLUSTERDOWN, NOAUTH). */
+/* Opens the breaker for NODE_REST_MS at once: the node answers, but does
+   not serve (LOADING, CLUSTERDOWN, NOAUTH). */
 void node_rest(struct node *node, int64_t now_ms);
 
 #endif

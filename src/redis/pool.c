@@ -140,6 +140,7 @@ void
 pool_patch(struct pool *pool, uint16_t slot, struct contact *contact)
 {
     MUST(slot < SLOT_COUNT);
+    MUST_OBJ(contact, CONTACT_MAGIC);
     MUST(contact->pool == pool);
     pool->slots[slot] = contact;
     contact->is_mapped = true;

@@ -116,17 +116,9 @@ resp_put(struct resp *r, size_t n)
 static size_t
 line_len(struct slice s)
 {
-    const char *end = s.ptr + s.len;
-    const char *at = s.ptr;
+    const char *end = memmem(s.ptr, s.len, "\r\n", 2);
 
-    while (
-        (at = memchr(at, '\r', (size_t)(end - at))) != NULL && end - at >= 2) {
-        if (at[1] == '\n') {
-            return (size_t)(at - s.ptr) + 2;
-        }
-        at++;
-    }
-    return 0;
+    return end == NULL ? 0 : (size_t)(end - s.ptr) + 2;
 }
 
 /*
@@ -170,6 +162,7 @@ bulk_take(struct resp *r, size_t from, size_t len, struct redis_reply **out)
 {
     char *str = malloc(len > 0 ? len : 1);
 
+    MUST(from + len + 2 <= r->in.len);
     if (str == NULL) {
         return RC_NOMEM;
     }

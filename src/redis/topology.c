@@ -1,6 +1,5 @@
 /*
- * Topologies of the cluster: CLUSTER SLOTS and CLUSTER NODES read with
- * suspicion.
+ * Reads CLUSTER SLOTS and CLUSTER NODES with suspicion.
  *
  * Nodes are told apart by their id, or by address where a server gives none
  * (before Redis 4). A topology holds primaries only: replicas are never read.

@@ -1,11 +1,11 @@
 /*
- * The shared tier's client: one `struct redis` for the process (seeds, the
- * slot map, per-node health), one `struct redis_client` for each worker
- * (its connections, one to each primary, opened on demand). A command names the
- * key that decides its slot; the client finds the node, follows MOVED and ASK,
- * and reports a reply or a reason, always once, always bounded in time.
+ * The shared tier's client. The process has one `struct redis` (seeds, the
+ * slot map, each node's health), and each worker one `struct redis_client`
+ * (its connections, one to each primary, opened on demand). A command names
+ * the key that decides its slot; the client finds the node, follows MOVED
+ * and ASK, and tells of a reply or of a reason, always once and in time.
  *
- * `mode = standalone` is the same with one node that owns all slots.
+ * In standalone mode one node owns all slots; the rest is the same.
  */
 #ifndef NEARSIDE_REDIS_REDIS_H
 #define NEARSIDE_REDIS_REDIS_H
@@ -49,29 +49,28 @@ struct redis_opts {
     size_t reply_max;            /* 0: 8 MiB + 64 KiB: one reply */
 };
 
-/* Copies nothing it can borrow. NULL: out of memory. Metrics are added to
-   the registry (may be NULL in tests). */
+/* opts' strings are borrowed. Metrics are added to the registry (which may
+   be NULL in tests). NULL: out of memory. */
 struct redis *redis_new(const struct redis_opts *opts,
     struct resolver *resolver, struct metric_registry *registry);
 
 /*
- * Begins discovery on the control thread's loop: map refreshes with
- * CLUSTER SLOTS, single-flight, at most one a second, jittered; from then
- * on for ever, whether or not Redis is there. ring and block belong to that
- * thread (either may be NULL). After all clients are gone, on that thread
- * again: redis_stop, then redis_free anywhere.
+ * From redis_start to redis_stop the control thread's loop keeps the map
+ * fresh, whether or not Redis is there. ring and block belong to that thread
+ * (either may be NULL). Both are called on that thread; redis_stop once all
+ * clients are gone, and then redis_free on any.
  */
 void redis_start(struct redis *redis, struct loop *control,
     struct log_ring *ring, struct metric_block *block);
 void redis_stop(struct redis *redis);
 void redis_free(struct redis **redis);
 
-/* Per worker; belongs to the loop's thread. NULL: out of memory. */
+/* A worker's client belongs to its loop's thread. NULL: out of memory. */
 struct redis_client *redis_client_new(struct redis *redis, struct loop *loop,
     struct log_ring *ring, struct metric_block *block);
 
-/* Every call under way ends with RC_CANCELLED first, and so does what is
-   sent from there. Not from inside on_reply. */
+/* Calls under way end with RC_CANCELLED first, and so do those that their
+   callbacks send. Not to be called from inside on_reply. */
 void redis_client_free(struct redis_client **client);
 
 enum redis_type {
@@ -103,7 +102,7 @@ char *redis_reply_take(struct redis_reply *reply, size_t *out_len);
  * RC_OK: reply is there (nil and errors included), a loan until the
  * callback returns. Otherwise reply is NULL: RC_TIMEOUT the deadline
  * passed; RC_CLOSED, RC_REFUSED, RC_IO no connection; RC_MISS no node is
- * known for the slot; RC_LIMIT too much in flight; RC_BAD the contact
+ * known for the slot; RC_LIMIT too much in flight; RC_BAD the server
  * does not speak RESP; RC_NOMEM; RC_CANCELLED. What happened to the command
  * is then unknown, unless was_sent is false.
  * Never called from inside redis_send or redis_eval.
@@ -146,9 +145,9 @@ struct redis_call {
 };
 
 /*
- * Sends argv (argc <= REDIS_ARGS_MAX) to the primary of key's slot with
- * whatever else this loop turn produces. call->on_reply, ctx, deadline_ms
- * and retries are set by the caller.
+ * Sends argv (argc <= REDIS_ARGS_MAX) to the primary of key's slot, together
+ * with all else that this loop turn sends there. The caller has set the
+ * call's on_reply, ctx, deadline_ms and retries.
  */
 void redis_send(struct redis_client *client, struct redis_call *call,
     struct slice key, unsigned argc, const struct slice *argv);
@@ -171,7 +170,7 @@ void redis_eval(struct redis_client *client, struct redis_call *call,
     const struct redis_script *script, const struct slice *keys_and_args,
     unsigned keys, unsigned count);
 
-/* on_reply will not come; the late reply is dropped. Harmless on a call
+/* on_reply will not come; a reply that comes is dropped. Harmless on a call
    that is not under way. */
 void redis_call_cancel(struct redis_call *call);
 bool redis_call_is_active(const struct redis_call *call);

@@ -1,5 +1,5 @@
 /*
- * One node's topology of who owns which slot, and how several topologies that
+ * A topology is what one node says about who owns which slot; several that
  * differ become one. Pure: replies in, tables out.
  */
 #ifndef NEARSIDE_REDIS_TOPOLOGY_H
@@ -39,10 +39,10 @@ void topology_free(struct topology **topology);
 
 /*
  * Reads a reply to CLUSTER SLOTS into an empty topology. A NULL or empty
- * endpoint is sender, the host that was asked; rows with an unknown endpoint
- * ("?") or outside the slots are left out; of rows that overlap the first
- * holds; whatever follows a node's id is ignored.
- * RC_BAD: not such a reply. RC_LIMIT: too many nodes. RC_NOMEM.
+ * endpoint means sender, the host that was asked. Rows with an unknown
+ * endpoint ("?") or outside the slots are left out; of rows that overlap the
+ * first holds; what follows a node's id is ignored.
+ * RC_BAD: it is not such a reply. RC_LIMIT: there are too many nodes.
  */
 enum rc topology_read_slots(struct topology *topology,
     const struct redis_reply *reply, struct slice sender) RC_MUST_CHECK;
@@ -51,13 +51,13 @@ enum rc topology_read_slots(struct topology *topology,
    Lines that make no sense are left out. */
 void topology_read_epochs(struct topology *topology, struct slice nodes_text);
 
-/* The index of a node, added when it is new. RC_LIMIT, RC_NOMEM, RC_BAD (no
-   such host). */
+/* The index of a node, which is added when it is new. RC_LIMIT: there are
+   too many. RC_BAD: there can be no such host. */
 enum rc topology_add_node(struct topology *topology, struct slice id,
     struct slice host, uint16_t port, uint16_t *out_index) RC_MUST_CHECK;
 
-/* Gives slots first to last (both included) to a node; those that have an
-   owner keep it. */
+/* Gives the slots first to last to a node; those that have an owner keep
+   it. */
 void topology_give(
     struct topology *topology, unsigned first, unsigned last, uint16_t index);
 
@@ -65,13 +65,13 @@ void topology_give(
 enum rc topology_fill(
     struct topology *topology, struct slice host, uint16_t port) RC_MUST_CHECK;
 
-/* Every slot at the same address, by the same node? */
+/* Is every slot at the same address, owned by the same node? */
 bool topology_eq(const struct topology *a, const struct topology *b);
 
 /*
- * Makes one topology (empty at first) of several: slot by slot the owner with
- * the highest config epoch, as the servers themselves do; among equals
- * the earlier topology's. RC_LIMIT, RC_NOMEM.
+ * Makes one topology (empty at first) of several. Each slot goes to the owner
+ * with the highest config epoch, as among the servers themselves; of equals
+ * the earlier topology's. RC_LIMIT.
  */
 enum rc topology_settle(struct topology *out,
     struct topology *const topologies[], unsigned topologies_len) RC_MUST_CHECK;
