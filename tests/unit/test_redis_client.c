@@ -734,6 +734,74 @@ too_many_calls_that_wait_for_a_map_miss_at_once(void **state)
     rig_close(&rig);
 }
 
+/* A caller who does not give up. */
+static void
+on_end_again(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct told *t = ctx;
+    struct rig *rig = (struct rig *)(uintptr_t)t->integer;
+    const struct slice argv[] = {SLICE("GET"), SLICE("k")};
+
+    assert_null(reply);
+    assert_int_equal(rc, RC_MISS);
+    if (++t->times < 1000) {
+        redis_send(rig->client, &t->call, argv[1], 2, argv);
+    }
+}
+
+static void
+caller_that_tries_again_on_failure_does_not_hold_up_the_loop(void **state)
+{
+    static const char *const seeds[] = {"127.0.0.1:1"};
+    const struct redis_opts opts = {.seeds = seeds, .seeds_len = 1};
+    struct rig rig = {0};
+    struct told t = {0};
+    struct clock *clock;
+
+    (void)state;
+    rig_open(&rig, opts);
+    clock = (struct clock *)(uintptr_t)loop_clock(rig.loop);
+    clock->is_manual = true;
+    clock_advance(clock, 1000); /* no call waits for the first map any more */
+    t.call.on_reply = on_end_again;
+    t.call.ctx = &t;
+    t.integer = (intptr_t)&rig;
+    t.call.deadline_ms = loop_now_ms(rig.loop) + 5000;
+    redis_send(rig.client, &t.call, SLICE("k"), 1, &SLICE("PING"));
+    loop_turn(rig.loop, 0);
+    assert_in_range(t.times, 1, 50);
+    redis_call_cancel(&t.call);
+    clock->is_manual = false;
+    rig_close(&rig);
+}
+
+static void
+patch_of_a_worker_ends_with_the_next_refresh(void **state)
+{
+    struct redis_opts opts = standalone;
+    struct rig rig = {0};
+    struct contact *first;
+    struct contact *second;
+    struct pool *pool;
+    struct told t;
+
+    (void)state;
+    server_new(NULL);
+    server_new(NULL);
+    opts.refresh_interval_ms = 100;
+    rig_open(&rig, opts);
+    pool = &rig.client->pool;
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    first = pool_owner(pool, 7);
+    second = pool_at(pool, SLICE("127.0.0.1"), fixture.servers[1].port);
+    pool_patch(pool, 7, second);
+    assert_ptr_equal(pool_owner(pool, 7), second);
+    assert_ptr_equal(pool_owner(pool, 8), first);
+    AWAIT(&rig, pool_owner(pool, 7) == first);
+    assert_int_equal(rig_metric(&rig, "map_changes_total"), 0);
+    rig_close(&rig);
+}
+
 static void
 connection_to_a_node_of_no_map_is_buried_when_idle(void **state)
 {
@@ -967,6 +1035,11 @@ main(void)
             teardown),
         cmocka_unit_test_teardown(
             too_many_calls_that_wait_for_a_map_miss_at_once, teardown),
+        cmocka_unit_test_teardown(
+            caller_that_tries_again_on_failure_does_not_hold_up_the_loop,
+            teardown),
+        cmocka_unit_test_teardown(
+            patch_of_a_worker_ends_with_the_next_refresh, teardown),
         cmocka_unit_test_teardown(
             connection_to_a_node_of_no_map_is_buried_when_idle, teardown),
     };

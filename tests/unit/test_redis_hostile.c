@@ -58,12 +58,17 @@ serve(int fd, const struct line *line)
         } else {
             say(fd, &ok);
         }
-        if (read(fd, buffer, sizeof(buffer)) > 0) {
-            say(fd, line);
-            while (!line->is_reset && read(fd, buffer, sizeof(buffer)) > 0) {
-                struct line later = {.answer = line->later};
+        for (bool is_first = true; read(fd, buffer, sizeof(buffer)) > 0;
+             is_first = false) {
+            struct line says = *line;
 
-                say(fd, line->later != NULL ? &later : line);
+            if (line->later != NULL) {
+                says.answer = is_first ? line->answer : line->later;
+                says.is_reset = line->is_reset && !is_first;
+            }
+            say(fd, &says);
+            if (says.is_reset) {
+                break;
             }
         }
     }
@@ -195,6 +200,70 @@ moved_to_where_we_are_makes_a_new_connection(void **state)
     assert_string_equal(t.text, "new");
     assert_int_equal(t.call.impl.hops, 1);
     close_client(&rig);
+}
+
+static void
+server_that_always_moves_us_to_itself_is_not_dialled_again_and_again(
+    void **state)
+{
+    static char moved[64];
+    static const struct line script[LINES_MAX] = {{.answer = moved}};
+    uint16_t port = port_pick();
+    struct rig rig = {0};
+    struct told t;
+
+    (void)state;
+    snprintf(
+        moved, sizeof(moved), "-MOVED %u :%u\r\n", slot_of(SLICE("k")), port);
+    scripted_server(port, script);
+    open_client(&rig);
+    /* One new connection at once; from then on it waits like any other. */
+    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_CLOSED);
+    assert_int_equal(t.call.impl.hops, 2);
+    close_client(&rig);
+}
+
+static void
+demoted_server_is_asked_again_over_a_new_connection(void **state)
+{
+    static const struct line script[LINES_MAX] = {
+        {.answer = "-READONLY You can't write\r\n"}, {.answer = "+OK\r\n"}};
+    struct rig rig = {0};
+    struct told t;
+
+    (void)state;
+    scripted_server(port_pick(), script);
+    open_client(&rig);
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(t.type, REDIS_STATUS);
+    assert_int_equal(t.call.impl.hops, 1);
+    close_client(&rig);
+}
+
+/* It answers, but does not serve: the next call is not even sent. */
+static void
+node_that_does_not_serve_is_given_a_rest(void **state)
+{
+    static const char *const answers[] = {"-CLUSTERDOWN no\r\n",
+        "-MASTERDOWN no\r\n", "-LOADING no\r\n", "-NOAUTH no\r\n",
+        "-WRONGPASS no\r\n"};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        const struct line script[LINES_MAX] = {{.answer = answers[i]}};
+        struct rig rig = {0};
+        struct told t;
+
+        scripted_server(port_pick(), script);
+        open_client(&rig);
+        /* Told at once, or held back and then refused. */
+        assert_int_equal(
+            run(&rig, &t, "GET k", 500), i < 2 ? RC_REFUSED : RC_OK);
+        assert_int_equal(run(&rig, &t, "GET k", 500), RC_REFUSED);
+        assert_false(t.call.was_sent);
+        close_client(&rig);
+        servers_end();
+    }
 }
 
 static void
@@ -367,6 +436,44 @@ command_that_may_have_been_done_is_not_sent_again_unasked(void **state)
     close_client(&rig);
 }
 
+/* As above, but the connection was a good one: the next is made at once. */
+static void
+loss_of_a_steady_connection_is_bridged_where_that_does_no_harm(void **state)
+{
+    static const struct line script[LINES_MAX] = {
+        {.answer = "+OK\r\n", .later = "$10\r\n", .is_reset = true},
+        {.answer = "+AGAIN\r\n"}};
+
+    (void)state;
+    for (unsigned retries = 0; retries < 2; retries++) {
+        struct rig rig = {0};
+        struct clock *clock;
+        struct told t;
+
+        scripted_server(port_pick(), script);
+        open_client(&rig);
+        assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+        clock = (struct clock *)(uintptr_t)loop_clock(rig.loop);
+        clock->is_manual = true;
+        clock_advance(clock, 1000);
+        memset(&t, 0, sizeof(t));
+        t.call.retries = retries == 1;
+        send_words(&rig, &t, "INCR k");
+        AWAIT(&rig, t.times > 0);
+        assert_true(t.call.was_sent);
+        if (retries == 1) {
+            assert_int_equal(t.rc, RC_OK);
+            assert_string_equal(t.text, "AGAIN");
+        } else {
+            assert_true(t.rc == RC_IO || t.rc == RC_CLOSED);
+            assert_int_equal(t.call.impl.attempts, 0);
+        }
+        clock->is_manual = false;
+        close_client(&rig);
+        servers_end();
+    }
+}
+
 static void
 reply_that_trickles_in_is_read(void **state)
 {
@@ -423,6 +530,13 @@ main(void)
         cmocka_unit_test_teardown(
             moved_to_where_we_are_makes_a_new_connection, teardown),
         cmocka_unit_test_teardown(
+            server_that_always_moves_us_to_itself_is_not_dialled_again_and_again,
+            teardown),
+        cmocka_unit_test_teardown(
+            demoted_server_is_asked_again_over_a_new_connection, teardown),
+        cmocka_unit_test_teardown(
+            node_that_does_not_serve_is_given_a_rest, teardown),
+        cmocka_unit_test_teardown(
             hostile_redirection_is_told_and_not_followed, teardown),
         cmocka_unit_test_teardown(
             redirection_for_another_slot_is_told_and_not_followed, teardown),
@@ -436,6 +550,9 @@ main(void)
             reset_in_the_middle_of_a_value_is_not_its_end, teardown),
         cmocka_unit_test_teardown(
             command_that_may_have_been_done_is_not_sent_again_unasked,
+            teardown),
+        cmocka_unit_test_teardown(
+            loss_of_a_steady_connection_is_bridged_where_that_does_no_harm,
             teardown),
         cmocka_unit_test_teardown(reply_that_trickles_in_is_read, teardown),
         cmocka_unit_test_teardown(

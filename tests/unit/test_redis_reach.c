@@ -1,0 +1,123 @@
+/* Reaching a node: address after address, and again after a while. */
+#include "redis_fixture.h"
+
+#include "redis/reach.h"
+
+struct end {
+    struct loop *loop;
+    struct node *node;
+    struct reach reach;
+    unsigned times;
+    enum rc rc;
+    struct conn *conn;
+};
+
+static void
+on_end(void *ctx, enum rc rc, struct conn *own_conn, const char *why)
+{
+    struct end *end = ctx;
+
+    assert_non_null(why);
+    end->times++;
+    end->rc = rc;
+    end->conn = own_conn;
+}
+
+static void
+end_open(struct end *end, uint16_t port)
+{
+    *end = (struct end){
+        .loop = loop_new(), .node = node_new(SLICE("127.0.0.1"), port)};
+    end->reach.loop = end->loop;
+    end->reach.node = end->node;
+    end->reach.timeout_ms = PATIENCE_MS;
+    end->reach.on_end = on_end;
+    end->reach.ctx = end;
+    reach_init(&end->reach);
+}
+
+static void
+end_close(struct end *end)
+{
+    reach_cancel(&end->reach);
+    conn_close(&end->conn);
+    node_free(&end->node);
+    loop_free(&end->loop);
+}
+
+/* Listens on a port of its own. */
+static int
+listener(uint16_t port)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int one = 1;
+
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    return fd;
+}
+
+static void
+next_address_is_tried_when_one_refuses(void **state)
+{
+    uint16_t port = port_pick();
+    int fd = listener(port);
+    struct end end;
+
+    (void)state;
+    end_open(&end, 1);
+    reach_begin(&end.reach);
+    /* As if the name had two addresses. */
+    end.reach.found.count = 2;
+    assert_int_equal(
+        address_of(SLICE("127.0.0.1"), port, &end.reach.found.addresses[1]),
+        RC_OK);
+    AWAIT(&end, end.times > 0);
+    assert_int_equal(end.times, 1);
+    assert_int_equal(end.rc, RC_OK);
+    assert_non_null(end.conn);
+    end_close(&end);
+    close(fd);
+}
+
+static void
+refusal_is_told_and_the_next_try_comes_by_itself(void **state)
+{
+    struct end end;
+
+    (void)state;
+    end_open(&end, 1);
+    reach_begin(&end.reach);
+    for (unsigned i = 1; i <= 3; i++) {
+        AWAIT(&end, end.times == i);
+        assert_int_equal(end.rc, RC_REFUSED);
+        assert_null(end.conn);
+        assert_int_equal(end.reach.state, REACH_IDLE);
+        reach_begin_later(&end.reach);
+        assert_int_equal(end.reach.failures, i);
+        assert_int_equal(end.reach.state, REACH_WAITING);
+        assert_in_range(
+            end.reach.wait.deadline_ms - loop_now_ms(end.loop), 1, 50 << i);
+    }
+    end.reach.failures = 40;
+    reach_cancel(&end.reach);
+    reach_begin_later(&end.reach);
+    assert_in_range(
+        end.reach.wait.deadline_ms - loop_now_ms(end.loop), 1, 5000);
+    end_close(&end);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(next_address_is_tried_when_one_refuses),
+        cmocka_unit_test(refusal_is_told_and_the_next_try_comes_by_itself),
+    };
+
+    servers_guard();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
