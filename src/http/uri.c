@@ -77,27 +77,15 @@ is_odd_segment(const char *at, const char *end)
            ((*at == '.' || *at == '%') && is_dot_segment(at, end));
 }
 
-/* One of '%', '/', ';' and '?', which is all that most bytes are asked. */
-static inline bool
-needs_a_look(char c)
-{
-    const uint64_t bits = UINT64_C(1) << '%' | UINT64_C(1) << '/' |
-                          UINT64_C(1) << ';' | UINT64_C(1) << '?';
-    unsigned char byte = (unsigned char)c;
-
-    return byte < 64 && ((bits >> byte) & 1) != 0;
-}
-
+/* Unreserved characters, which are most, need no look. */
 bool
 uri_is_ambiguous(struct slice target)
 {
-    const char *end = target.ptr + target.len;
+    const char *at = target.ptr, *end = at + target.len;
 
-    for (const char *at = target.ptr; at < end; at++) {
-        if (!needs_a_look(*at)) {
-            continue;
-        }
-        if (*at == '?') {
+    for (;; at++) {
+        at = skip_class(at, end, CLASS_HOST);
+        if (at == end || *at == '?') {
             return false;
         }
         if (*at == '/' ? at + 1 < end && is_odd_segment(at + 1, end)
@@ -105,7 +93,6 @@ uri_is_ambiguous(struct slice target)
             return true;
         }
     }
-    return false;
 }
 
 /* --- the one spelling (RFC 3986 6.2.2) ----------------------------------- */

@@ -21,18 +21,11 @@
 
 /* --- the target -------------------------------------------------------- */
 
-/* A target without a percent sign is its own normal form: dot-segments that
-   are not encoded are the parser's to refuse. */
 enum rc
-keys_normalise(struct arena *arena, struct slice target, struct slice *out)
+keys_spell(struct arena *arena, struct slice target, struct slice *out)
 {
-    char *text;
+    char *text = arena_alloc(arena, target.len);
 
-    *out = target;
-    if (slice_find(target, '%') < 0) {
-        return RC_OK;
-    }
-    text = arena_alloc(arena, target.len);
     if (text == NULL) {
         return RC_NOMEM;
     }
