@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-#include "nearside/memory/key.h"
+#include "nearside/cache/key.h"
 #include "proxy/put.h"
 #include "proxy/request.h"
 #include "proxy/tier.h"
@@ -131,8 +131,8 @@ claim_on_end(struct request *r, enum fill_state state)
 {
     struct claim *claim = r->claim;
     int64_t now_ms = worker_wall_ms(r->worker);
-    struct encoding encoding = {.key = r->q->key};
-    struct entry *entry;
+    struct encoding encoding = {.key = r->q->key.full};
+    struct value value;
     int64_t px_ms;
 
     if (!is_to_be_stored(r) || state != FILL_COMPLETE) {
@@ -141,7 +141,7 @@ claim_on_end(struct request *r, enum fill_state state)
     px_ms = claim->verdict.stale_until_ms - now_ms;
     encoding.verdict = &claim->verdict;
     encoding.status = claim->status;
-    if (px_ms <= 0 || encode_fill(&encoding, r->fetch.fill, &entry) != RC_OK) {
+    if (px_ms <= 0 || encode_fill(&encoding, r->fetch.fill, &value) != RC_OK) {
         return;
     }
     claim->is_held = false; /* the script gives it back */
@@ -152,7 +152,7 @@ claim_on_end(struct request *r, enum fill_state state)
             .guard = claim->guard,
             .px_ms = px_ms,
         },
-        entry);
+        value);
 }
 
 void
@@ -170,7 +170,7 @@ claim_drop(struct request *r)
             .keys = {claim->lease_key},
             .guard = claim->guard,
         },
-        NULL);
+        (struct value){NULL, 0});
 }
 
 const struct step step_claim = {"claim", run_claim};

@@ -2,7 +2,7 @@
 #ifndef PROXY_COLLAPSE_H
 #define PROXY_COLLAPSE_H
 
-#include "nearside/memory/doorkeeper.h"
+#include "nearside/cache/doorkeeper.h"
 #include "nearside/work/worker.h"
 #include "proxy/flight_table.h"
 

@@ -73,7 +73,8 @@ write_cache_status(struct writer *w, struct request *r)
         .is_stored = r->is_stored,
         .collapsed =
             r->is_collapsed ? CACHE_COLLAPSED_YES : CACHE_COLLAPSED_NONE,
-        .key = how == ROUTE_CACHE_STATUS_KEY ? r->q->key : slice_of(NULL, 0),
+        .key =
+            how == ROUTE_CACHE_STATUS_KEY ? r->q->key.full : slice_of(NULL, 0),
         .detail = slice_of_str(r->detail),
     };
     cache_status_write_line(w, &status);
@@ -100,7 +101,7 @@ open_extra(struct request *r, struct writer *w)
 {
     /* In a string, a quote of the key is escaped. */
     size_t size = wanted(r) == ROUTE_CACHE_STATUS_KEY
-                      ? EXTRA_MAX + 2 * r->q->key.len
+                      ? EXTRA_MAX + 2 * r->q->key.full.len
                       : EXTRA_MAX;
     char *text = arena_alloc(&r->arena, size);
 
@@ -139,14 +140,14 @@ status_has_body(unsigned status)
 static struct slice
 not_modified_fields(struct request *r)
 {
-    char *text = arena_alloc(&r->arena, r->hit->fields.len + 1);
+    char *text = arena_alloc(&r->arena, entry_fields(r->hit).len + 1);
     struct writer w;
 
     if (text == NULL) {
-        return r->hit->fields;
+        return entry_fields(r->hit);
     }
-    w = writer_of(text, r->hit->fields.len + 1);
-    condition_write_not_modified(&w, r->hit->fields);
+    w = writer_of(text, entry_fields(r->hit).len + 1);
+    condition_write_not_modified(&w, entry_fields(r->hit));
     return writer_slice(&w);
 }
 
@@ -198,7 +199,7 @@ answer_condition(struct request *r, struct writer *extra, struct slice *body)
     int64_t now_ms = worker_wall_ms(r->worker);
     const struct condition_stored stored = {
         .status = r->hit->status,
-        .lines = r->hit->fields,
+        .lines = entry_fields(r->hit),
         .received_s = r->hit->created_ms / 1000,
     };
 
@@ -227,7 +228,7 @@ static const struct step *
 run_deliver_entry(struct request *r)
 {
     struct entry *entry = r->hit;
-    struct slice body = entry->body;
+    struct slice body = entry_body(entry);
     struct writer w;
 
     MUST_OBJ(entry, ENTRY_MAGIC);
@@ -237,9 +238,9 @@ run_deliver_entry(struct request *r)
     }
     r->response = (struct response){
         .status = entry->status,
-        .fields = entry->fields,
+        .fields = entry_fields(entry),
         .has_length = true,
-        .length = entry->body.len,
+        .length = entry->body_len,
         .has_body =
             status_has_body(entry->status) && r->q->head->method != METHOD_HEAD,
         .source = &r->source,

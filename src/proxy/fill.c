@@ -40,9 +40,9 @@ struct fill_side {
     struct loop *loop;
     struct list readers; /* the side's loop alone, as is the count */
     unsigned readers_len;
-    _Atomic uint64_t slowest;   /* UINT64_MAX: no reader here */
-    _Atomic uint64_t fastest;   /* 0: no reader here */
-    struct loop_task task;      /* the pass over the readers */
+    _Atomic uint64_t slowest;    /* UINT64_MAX: no reader here */
+    _Atomic uint64_t fastest;    /* 0: no reader here */
+    struct loop_task task;       /* the pass over the readers */
     struct loop_message message; /* another loop asks for that pass */
 };
 

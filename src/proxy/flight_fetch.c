@@ -53,7 +53,7 @@ take_not_modified(struct flight_run *run, const struct head *head)
 
     if (renewal == NULL || run->stale == NULL ||
         !update_is_identified(
-            head, run->stale->fields, run->response_ms / 1000) ||
+            head, entry_fields(run->stale), run->response_ms / 1000) ||
         !verdict_of_renewed(&judging, run->stale, head, renewal)) {
         return;
     }
@@ -76,10 +76,10 @@ encode_validated(struct flight_run *run)
         .status = run->stale->status,
         .origin_cost_ms =
             (uint32_t)((run->fetch.head_us - run->fetch.start_us) / 1000),
-        .key = run->q->key,
+        .key = run->q->key.full,
     };
 
-    return encode_renewed(&encoding, run->renewal, run->stale, &run->entry);
+    return encode_renewed(&encoding, run->renewal, run->stale, &run->value);
 }
 
 /* Those who wait chose by what was known to vary: a response that varies by
@@ -94,14 +94,17 @@ is_for_all(const struct flight_run *run)
 static void
 end_validated(struct flight_run *run)
 {
-    if (encode_validated(run) != RC_OK) {
+    struct entry *entry;
+
+    if (encode_validated(run) != RC_OK ||
+        codec_entry(&run->value, &entry) != RC_OK) {
         loop_defer(run->worker->loop, &run->failed);
         return;
     }
     flight_tell(run,
         &(struct flight_result){
             .outcome = FLIGHT_ENTRY,
-            .entry = entry_ref(run->entry),
+            .entry = entry,
             .is_validated = true,
             .is_private = !is_for_all(run),
             .is_personal = run->verdict->is_personal,
@@ -250,10 +253,8 @@ tell_fill(struct flight_run *run, struct fill *fill)
     };
 
     if (run->variant != NULL) {
-        result.record = entry_ref(run->entry);
-        memcpy(result.variant,
-            run->variant->key.ptr + run->variant->key.len - DIGEST_LEN,
-            DIGEST_LEN);
+        result.record = entry_ref(run->made);
+        memcpy(result.variant, run->variant->key.variant.ptr, DIGEST_LEN);
     }
     flight_tell(run, &result, may_be_joined(run));
 }
@@ -375,7 +376,7 @@ validators_of(struct flight_run *run)
         return slice_of(NULL, 0);
     }
     w = writer_of(text, VALIDATORS_MAX);
-    condition_write_validators(&w, run->stale->fields);
+    condition_write_validators(&w, entry_fields(run->stale));
     return w.is_full ? slice_of(NULL, 0) : writer_slice(&w);
 }
 

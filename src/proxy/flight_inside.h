@@ -5,7 +5,8 @@
 #ifndef PROXY_FLIGHT_INSIDE_H
 #define PROXY_FLIGHT_INSIDE_H
 
-#include "nearside/memory/digest.h"
+#include "nearside/cache/codec.h"
+#include "nearside/cache/key.h"
 #include "proxy/collapse.h"
 #include "proxy/request.h"
 #include "proxy/tier.h"
@@ -60,8 +61,9 @@ struct flight_run {
     bool is_validated;       /* a 304 that speaks of `stale` */
     bool is_plain;           /* asked anew: a 304 spoke of something else */
     struct renewal *renewal; /* by a 304; in the arena */
-    struct entry *entry;     /* while it is being stored */
-    struct entry *second;    /* stored with it: a variant beside its record */
+    struct value value;      /* while it is being stored */
+    struct value second;     /* stored with it: a variant beside its record */
+    struct entry *made;      /* the record, of what turned out to vary */
     struct entry *stale;     /* found, to be validated or to stand in */
 };
 
@@ -105,7 +107,7 @@ void flight_fetch(struct flight_run *run);
 /* The fill that is complete. */
 void flight_store_fill(struct flight_run *run);
 
-/* run->entry, made from a validated one. */
+/* run->value, made from a validated entry. */
 void flight_store_entry(struct flight_run *run);
 
 /* That it is not storable, or by what it varies now. */

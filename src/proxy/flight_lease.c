@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 
-#include "nearside/memory/key.h"
+#include "nearside/cache/key.h"
 #include "proxy/flight_inside.h"
 
 enum {
@@ -33,7 +33,7 @@ on_poll(void *ctx)
 static int64_t
 pause_ms(struct flight_run *run)
 {
-    size_t stale_len = run->stale == NULL ? 0 : run->stale->blob.len;
+    size_t stale_len = run->stale == NULL ? 0 : entry_size(run->stale);
 
     return POLL_MIN_MS + (int64_t)(stale_len / POLL_BYTES_PER_MS) +
            (int64_t)random_below(

@@ -32,7 +32,7 @@
 
 #include <stdlib.h>
 
-#include "nearside/memory/codec.h"
+#include "nearside/cache/codec.h"
 #include "proxy/flight_inside.h"
 
 enum {
@@ -54,8 +54,9 @@ run_free(struct flight_run *run)
         redis_call_cancel(&run->lease->call);
     }
     fetch_cancel(&run->fetch);
-    entry_unref(&run->entry);
-    entry_unref(&run->second);
+    value_free(&run->value);
+    value_free(&run->second);
+    entry_unref(&run->made);
     entry_unref(&run->stale);
     flight_close(run->worker->collapse->flights, run->flight);
     question_unref(&run->variant);
@@ -176,7 +177,7 @@ go_on_in_background(struct flight_run *run)
 static bool
 is_usable(struct flight_run *run, struct entry *entry, int64_t now_ms)
 {
-    if ((entry->flags & (ENTRY_PASS | ENTRY_VARY_RECORD)) != 0) {
+    if ((entry->flags & (ENTRY_HIT_FOR_MISS | ENTRY_VARY_RECORD)) != 0) {
         return now_ms < entry->fresh_until_ms;
     }
     /* Of the same millisecond it may have been made before. */
@@ -189,7 +190,7 @@ static void
 keep_stale(struct flight_run *run, struct entry *own_entry, int64_t now_ms)
 {
     entry_unref(&run->stale);
-    if ((own_entry->flags & (ENTRY_PASS | ENTRY_VARY_RECORD)) != 0) {
+    if ((own_entry->flags & (ENTRY_HIT_FOR_MISS | ENTRY_VARY_RECORD)) != 0) {
         entry_unref(&own_entry);
         return;
     }
@@ -213,7 +214,7 @@ flight_take_value(struct flight_run *run, enum rc rc, struct redis_reply *reply,
         return false;
     }
     value = redis_reply_take(reply, &len);
-    if (codec_decode(value, len, run->q->key, &entry) != RC_OK) {
+    if (codec_decode(value, len, run->q->key.full, &entry) != RC_OK) {
         worker_count(run->worker, COUNTER_VALUES_BAD);
         return false;
     }
@@ -248,7 +249,7 @@ is_kept_out(struct flight_run *run)
     struct worker *w = run->worker;
 
     if (run->stale == NULL && !doorkeeper_admits(w->collapse->doorkeeper,
-                                  run->q->key, worker_now_ms(w))) {
+                                  run->q->key.hash, worker_now_ms(w))) {
         worker_count_limit(w, LIMIT_NEW_KEYS);
         run->is_kept_out = true;
     }
@@ -263,7 +264,7 @@ on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
 
     if (flight_take_value(run, rc, reply, &entry)) {
         flight_tell_entry(run, entry);
-        flight_run_end(run);
+        run_free(run);
         return;
     }
     /* A reply that is an error, or none: fetch, but store nothing. */

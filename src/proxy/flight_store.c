@@ -10,7 +10,6 @@
 #include <stdio.h>
 
 #include "nearside/http/write.h"
-#include "nearside/memory/codec.h"
 #include "proxy/flight_inside.h"
 #include "proxy/invalidate.h"
 #include "proxy/verdict.h"
@@ -76,7 +75,7 @@ static void
 send_fill(struct flight_run *run, int64_t px_ms)
 {
     const struct slice argv[] = {run->q->entry_key, run->lease->key,
-        run->lease->token, run->entry->blob, px_text(run, px_ms)};
+        run->lease->token, value_slice(&run->value), px_text(run, px_ms)};
 
     send_script(
         run, &run->worker->tier->scripts->fill, argv, 2, ARRAY_LEN(argv));
@@ -87,31 +86,11 @@ static void
 send_record(struct flight_run *run, int64_t px_ms)
 {
     const struct slice argv[] = {run->q->entry_key, run->lease->key,
-        run->variant->entry_key, run->lease->token, run->entry->blob,
-        px_text(run, px_ms), run->second->blob};
+        run->variant->entry_key, run->lease->token, value_slice(&run->value),
+        px_text(run, px_ms), value_slice(&run->second)};
 
     send_script(run, &run->worker->tier->scripts->fill_record, argv, 3,
         ARRAY_LEN(argv));
-}
-
-/* Where a record's variants are named: its own key with ":names:" and its
-   generation behind it, in the same slot. Empty: no memory. */
-static struct slice
-names_key_of(struct flight_run *run)
-{
-    size_t size =
-        question_base(run->q)->entry_key.len + 7 + run->q->record->body.len;
-    char *text = arena_alloc(&run->arena, size);
-    struct writer w;
-
-    if (text == NULL) {
-        return slice_of(NULL, 0);
-    }
-    w = writer_of(text, size);
-    write_slice(&w, question_base(run->q)->entry_key);
-    write_slice(&w, SLICE(":names:"));
-    write_slice(&w, run->q->record->body);
-    return writer_slice(&w);
 }
 
 /* How many variants there may be; 0: as many as there are clients, where the
@@ -133,12 +112,13 @@ max_text(struct flight_run *run)
 static void
 send_variant(struct flight_run *run, int64_t px_ms)
 {
-    const struct slice argv[] = {run->q->entry_key, run->lease->key,
-        question_base(run->q)->entry_key, names_key_of(run), run->lease->token,
-        run->entry->blob, px_text(run, px_ms), run->q->record->blob,
-        max_text(run)};
+    struct slice argv[] = {run->q->entry_key, run->lease->key,
+        question_base(run->q)->entry_key, {NULL, 0}, run->lease->token,
+        value_slice(&run->value), px_text(run, px_ms),
+        entry_sum(run->q->record), max_text(run), run->q->key.variant};
 
-    if (argv[3].len == 0) {
+    if (key_names(&run->arena, question_base(run->q)->entry_key,
+            entry_generation(run->q->record), &argv[3]) != RC_OK) {
         flight_run_end_released(run);
         return;
     }
@@ -147,14 +127,14 @@ send_variant(struct flight_run *run, int64_t px_ms)
 }
 
 static enum rc
-encode(struct flight_run *run, struct slice key, struct entry **out)
+encode(struct flight_run *run, const struct key *key, struct value *out)
 {
     const struct encoding encoding = {
         .verdict = run->verdict,
         .status = run->status,
         .origin_cost_ms =
             (uint32_t)((run->fetch.head_us - run->fetch.start_us) / 1000),
-        .key = key,
+        .key = key->full,
     };
 
     return encode_fill(&encoding, run->fetch.fill, out);
@@ -175,7 +155,8 @@ flight_fits_record(const struct flight_run *run)
         return run->verdict->vary.count == 0 || run->variant != NULL;
     }
     return run->verdict->vary.count == 0 ||
-           slice_eq(vary_text(&run->verdict->vary), run->q->record->note);
+           slice_eq(vary_text(&run->verdict->vary),
+               entry_vary_names(run->q->record));
 }
 
 /* The origin varies by something else now: the record goes, and with it all
@@ -184,7 +165,7 @@ static void
 drop_record(struct flight_run *run)
 {
     struct invalidation *i =
-        invalidation_start(run->worker, question_base(run->q)->key,
+        invalidation_start(run->worker, &question_base(run->q)->key,
             question_base(run->q)->entry_key, &(struct invalidation_opts){0});
 
     (void)i;
@@ -198,7 +179,7 @@ store(struct flight_run *run)
 
     if (px_ms <= 0) {
         flight_run_end_released(run);
-    } else if (run->second != NULL) {
+    } else if (run->second.bytes != NULL) {
         send_record(run, px_ms);
     } else if (run->q->record != NULL) {
         send_variant(run, px_ms);
@@ -218,8 +199,8 @@ flight_store_fill(struct flight_run *run)
         return;
     }
     MUST(flight_fits_record(run));
-    rc = is_new ? encode(run, run->variant->key, &run->second)
-                : encode(run, run->q->key, &run->entry);
+    rc = is_new ? encode(run, &run->variant->key, &run->second)
+                : encode(run, &run->q->key, &run->value);
     if (rc != RC_OK) {
         worker_count_limit(run->worker, LIMIT_MEMORY);
         flight_run_end_released(run);
@@ -254,16 +235,16 @@ store_marker(struct flight_run *run)
 {
     int64_t now_ms = worker_wall_ms(run->worker);
     const struct codec_parts parts = {
-        .flags = ENTRY_PASS,
+        .flags = ENTRY_HIT_FOR_MISS,
         .created_ms = now_ms,
         .fresh_until_ms = now_ms + PASS_MARKER_MS,
         .stale_until_ms = now_ms + PASS_MARKER_MS,
-        .key = run->q->key,
+        .key = run->q->key.full,
     };
 
-    entry_unref(&run->entry);
+    value_free(&run->value);
     if (is_new_variant(run) || run->has_foreign ||
-        codec_encode(&parts, &run->entry) != RC_OK) {
+        codec_encode(&parts, &run->value) != RC_OK) {
         flight_run_end_released(run);
         return;
     }
@@ -293,21 +274,25 @@ flight_make_record(struct flight_run *run)
         .created_ms = run->response_ms,
         .fresh_until_ms = run->response_ms + RECORD_MS,
         .stale_until_ms = run->response_ms + RECORD_MS,
-        .key = run->q->key,
-        .note = vary_text(&run->verdict->vary),
-        .body = slice_of(generation, GENERATION_LEN),
+        .key = run->q->key.full,
+        .vary_names = vary_text(&run->verdict->vary),
+        .generation = slice_of(generation, GENERATION_LEN),
     };
     enum rc rc;
 
     for (size_t i = 0; i < GENERATION_LEN; i++) {
         generation[i] = digits[(random >> (4 * i)) & 15];
     }
-    rc = codec_encode(&parts, &run->entry);
+    rc = codec_encode(&parts, &run->value);
     if (rc == RC_OK) {
-        rc = question_vary(run->q, run->entry, &run->variant);
+        rc = codec_entry(&run->value, &run->made);
+    }
+    if (rc == RC_OK) {
+        rc = question_vary(run->q, run->made, &run->variant);
     }
     if (rc != RC_OK) {
-        entry_unref(&run->entry);
+        value_free(&run->value);
+        entry_unref(&run->made);
     }
     return rc;
 }

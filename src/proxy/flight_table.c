@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "nearside/memory/entry.h"
+#include "nearside/cache/entry.h"
 #include "proxy/fill.h"
 
 #define FLIGHT_MAGIC UINT32_C(0x6e666c69)
@@ -29,7 +29,6 @@ struct flight_table {
     uint32_t magic;
     unsigned max;
     atomic_uint len;
-    struct hash_key key;
     struct shard shards[SHARDS];
 };
 
@@ -43,7 +42,6 @@ flight_table_new(unsigned max)
     }
     table->magic = TABLE_MAGIC;
     table->max = max;
-    hash_key_random(&table->key);
     for (size_t i = 0; i < SHARDS; i++) {
         pthread_mutex_init(&table->shards[i].lock, NULL);
         for (size_t j = 0; j < BUCKETS; j++) {
@@ -84,12 +82,11 @@ bucket_of(struct shard *shard, uint64_t hash)
 }
 
 static struct flight *
-flight_find(
-    struct shard *shard, uint64_t hash, struct slice key, struct slice form)
+flight_find(struct shard *shard, const struct key *key, struct slice form)
 {
-    LIST_EACH (link, bucket_of(shard, hash)) {
+    LIST_EACH (link, bucket_of(shard, key->hash)) {
         struct flight *flight = CONTAINER_OF(link, struct flight, link);
-        if (flight->hash == hash && slice_eq(flight->key, key) &&
+        if (flight->hash == key->hash && slice_eq(flight->key, key->full) &&
             slice_eq(flight->form, form)) {
             return flight;
         }
@@ -142,19 +139,19 @@ on_waiter_message(void *ctx)
 
 /* On no list; one reference is the owner's. NULL: no memory. */
 static struct flight *
-flight_new(uint64_t hash, struct slice key, struct slice form)
+flight_new(const struct key *key, struct slice form)
 {
-    struct flight *flight = malloc(sizeof(*flight) + key.len + form.len);
+    struct flight *flight = malloc(sizeof(*flight) + key->full.len + form.len);
 
     if (flight == NULL) {
         return NULL;
     }
-    *flight = (struct flight){.magic = FLIGHT_MAGIC, .hash = hash};
-    memcpy(flight->key_bytes, key.ptr, key.len);
-    flight->key = slice_of(flight->key_bytes, key.len);
-    flight->form = slice_of(flight->key_bytes + key.len, form.len);
+    *flight = (struct flight){.magic = FLIGHT_MAGIC, .hash = key->hash};
+    memcpy(flight->key_bytes, key->full.ptr, key->full.len);
+    flight->key = slice_of(flight->key_bytes, key->full.len);
+    flight->form = slice_of(flight->key_bytes + key->full.len, form.len);
     if (form.len > 0) {
-        memcpy(flight->key_bytes + key.len, form.ptr, form.len);
+        memcpy(flight->key_bytes + key->full.len, form.ptr, form.len);
     }
     atomic_init(&flight->refs, 1);
     list_init(&flight->link);
@@ -164,17 +161,17 @@ flight_new(uint64_t hash, struct slice key, struct slice form)
 
 /* With the lock held. */
 static struct flight *
-flight_add(struct flight_table *table, uint64_t hash, struct slice key,
-    struct slice form)
+flight_add(struct flight_table *table, const struct key *key, struct slice form)
 {
     struct flight *flight;
 
     if (atomic_load_explicit(&table->len, memory_order_relaxed) >= table->max) {
         return NULL;
     }
-    flight = flight_new(hash, key, form);
+    flight = flight_new(key, form);
     if (flight != NULL) {
-        list_push_front(bucket_of(shard_of(table, hash), hash), &flight->link);
+        list_push_front(
+            bucket_of(shard_of(table, key->hash), key->hash), &flight->link);
         atomic_fetch_add_explicit(&table->len, 1, memory_order_relaxed);
     }
     return flight;
@@ -201,17 +198,16 @@ waiter_lead(struct flight_waiter *waiter, struct flight *flight)
 }
 
 enum flight_entry
-flight_enter(struct flight_table *table, struct slice key, struct slice form,
-    struct flight_waiter *waiter)
+flight_enter(struct flight_table *table, const struct key *key,
+    struct slice form, struct flight_waiter *waiter)
 {
-    uint64_t hash = hash_keyed(&table->key, key);
-    struct shard *shard = shard_of(table, hash);
+    struct shard *shard = shard_of(table, key->hash);
     enum flight_entry entry = FLIGHT_JOINED;
     struct flight *flight;
 
     MUST_OBJ(table, TABLE_MAGIC);
     pthread_mutex_lock(&shard->lock);
-    flight = flight_find(shard, hash, key, form);
+    flight = flight_find(shard, key, form);
     if (flight != NULL) {
         waiter_init(waiter, flight_ref(flight));
         if (flight->result.outcome == FLIGHT_PENDING) {
@@ -222,7 +218,7 @@ flight_enter(struct flight_table *table, struct slice key, struct slice form,
             loop_post(waiter->loop, &waiter->message);
         }
     } else {
-        flight = flight_add(table, hash, key, form);
+        flight = flight_add(table, key, form);
         entry = flight == NULL ? FLIGHT_REFUSED : FLIGHT_OPENED;
         if (flight != NULL) {
             waiter_lead(waiter, flight);
@@ -233,17 +229,16 @@ flight_enter(struct flight_table *table, struct slice key, struct slice form,
 }
 
 enum flight_entry
-flight_open(struct flight_table *table, struct slice key, struct slice form,
-    struct flight **out)
+flight_open(struct flight_table *table, const struct key *key,
+    struct slice form, struct flight **out)
 {
-    uint64_t hash = hash_keyed(&table->key, key);
-    struct shard *shard = shard_of(table, hash);
+    struct shard *shard = shard_of(table, key->hash);
     enum flight_entry entry = FLIGHT_JOINED;
 
     MUST_OBJ(table, TABLE_MAGIC);
     pthread_mutex_lock(&shard->lock);
-    if (flight_find(shard, hash, key, form) == NULL) {
-        *out = flight_add(table, hash, key, form);
+    if (flight_find(shard, key, form) == NULL) {
+        *out = flight_add(table, key, form);
         entry = *out == NULL ? FLIGHT_REFUSED : FLIGHT_OPENED;
     }
     pthread_mutex_unlock(&shard->lock);
@@ -251,11 +246,10 @@ flight_open(struct flight_table *table, struct slice key, struct slice form,
 }
 
 bool
-flight_enter_alone(
-    struct flight_table *table, struct slice key, struct flight_waiter *waiter)
+flight_enter_alone(struct flight_table *table, const struct key *key,
+    struct flight_waiter *waiter)
 {
-    struct flight *flight =
-        flight_new(hash_keyed(&table->key, key), key, slice_of(NULL, 0));
+    struct flight *flight = flight_new(key, slice_of(NULL, 0));
 
     MUST_OBJ(table, TABLE_MAGIC);
     if (flight == NULL) {
@@ -328,16 +322,15 @@ flight_close(struct flight_table *table, struct flight *flight)
 }
 
 void
-flight_doom(struct flight_table *table, struct slice key)
+flight_doom(struct flight_table *table, const struct key *key)
 {
-    uint64_t hash = hash_keyed(&table->key, key);
-    struct shard *shard = shard_of(table, hash);
+    struct shard *shard = shard_of(table, key->hash);
 
     MUST_OBJ(table, TABLE_MAGIC);
     pthread_mutex_lock(&shard->lock);
-    LIST_EACH (link, bucket_of(shard, hash)) {
+    LIST_EACH (link, bucket_of(shard, key->hash)) {
         struct flight *flight = CONTAINER_OF(link, struct flight, link);
-        if (flight->hash == hash && slice_eq(flight->key, key)) {
+        if (flight->hash == key->hash && slice_eq(flight->key, key->full)) {
             atomic_store(&flight->is_doomed, true);
             flight_unlink(table, flight);
         }

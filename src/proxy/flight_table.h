@@ -9,8 +9,8 @@
 
 #include "nearside/base/hash.h"
 #include "nearside/base/list.h"
+#include "nearside/cache/key.h"
 #include "nearside/net/loop.h"
-#include "nearside/memory/digest.h"
 #include "nearside/origin/exchange.h"
 
 struct entry;
@@ -100,12 +100,12 @@ enum flight_entry {
  * are few and share a bucket. waiter's loop, on_result and ctx are set by the
  * caller. on_result never comes from inside this call.
  */
-enum flight_entry flight_enter(struct flight_table *table, struct slice key,
-    struct slice form, struct flight_waiter *waiter);
+enum flight_entry flight_enter(struct flight_table *table,
+    const struct key *key, struct slice form, struct flight_waiter *waiter);
 
 /* Opens one that nobody waits for; *out is the owner's reference. JOINED:
    there is one under way. */
-enum flight_entry flight_open(struct flight_table *table, struct slice key,
+enum flight_entry flight_open(struct flight_table *table, const struct key *key,
     struct slice form, struct flight **out);
 
 /* Passes a 1xx response of the origin on to the leader, if it still waits. On
@@ -113,8 +113,8 @@ enum flight_entry flight_open(struct flight_table *table, struct slice key,
 void flight_interim(struct flight *flight, const struct head *head);
 
 /* Opens one that nobody joins, on_result as above. False: no memory. */
-bool flight_enter_alone(
-    struct flight_table *table, struct slice key, struct flight_waiter *waiter);
+bool flight_enter_alone(struct flight_table *table, const struct key *key,
+    struct flight_waiter *waiter);
 
 /*
  * The owner says what it came to; *result's references pass over. Waiters
@@ -128,7 +128,7 @@ void flight_resolve(struct flight_table *table, struct flight *flight,
 void flight_close(struct flight_table *table, struct flight *flight);
 
 /* The same for all forms of key (a write came). */
-void flight_doom(struct flight_table *table, struct slice key);
+void flight_doom(struct flight_table *table, const struct key *key);
 
 /*
  * A waiter gives up. True: on_result will not come and the waiter's memory

@@ -12,16 +12,11 @@
 #include "proxy/tier.h"
 #include "proxy/verdict.h"
 
-enum {
-    /* The checksum that every value ends with (codec.c). */
-    SUM_LEN = 8,
-};
-
 static void
 drop(struct request *r)
 {
     struct invalidation *i = invalidation_start(
-        r->worker, r->q->key, r->q->entry_key, &(struct invalidation_opts){0});
+        r->worker, &r->q->key, r->q->entry_key, &(struct invalidation_opts){0});
 
     invalidation_forget(&i);
 }
@@ -31,8 +26,8 @@ static bool
 varies_alike(const struct request *r, const struct policy_verdict *verdict)
 {
     return verdict->vary.count == 0 ||
-           (r->q->record != NULL &&
-               slice_eq(vary_text(&verdict->vary), r->q->record->note));
+           (r->q->record != NULL && slice_eq(vary_text(&verdict->vary),
+                                        entry_vary_names(r->q->record)));
 }
 
 static void
@@ -41,12 +36,11 @@ replace(struct request *r, const struct renewal *renewal, int64_t now_ms)
     const struct encoding encoding = {
         .verdict = &renewal->verdict,
         .status = r->stale->status,
-        .key = r->q->key,
+        .key = r->q->key.full,
     };
-    struct slice old = r->stale->blob;
-    struct entry *entry;
+    struct value value;
 
-    if (encode_renewed(&encoding, renewal, r->stale, &entry) != RC_OK) {
+    if (encode_renewed(&encoding, renewal, r->stale, &value) != RC_OK) {
         worker_count_limit(r->worker, LIMIT_MEMORY);
         return;
     }
@@ -54,10 +48,10 @@ replace(struct request *r, const struct renewal *renewal, int64_t now_ms)
         &(struct put_opts){
             .script = &r->worker->tier->scripts->replace,
             .keys = {r->q->entry_key},
-            .guard = slice_of(old.ptr + old.len - SUM_LEN, SUM_LEN),
+            .guard = entry_sum(r->stale),
             .px_ms = renewal->verdict.stale_until_ms - now_ms,
         },
-        entry);
+        value);
     r->is_stored = true;
 }
 
@@ -93,7 +87,8 @@ head_update(struct request *r, const struct head *response)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->stale != NULL);
-    switch (update_by_head(response, r->stale->fields, r->stale->body.len)) {
+    switch (
+        update_by_head(response, entry_fields(r->stale), r->stale->body_len)) {
     case UPDATE_HEAD_NONE:
         break;
     case UPDATE_HEAD_FRESHEN:

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "nearside/base/log.h"
-#include "nearside/memory/key.h"
+#include "nearside/cache/key.h"
 #include "proxy/collapse.h"
 #include "proxy/tier.h"
 
@@ -217,7 +217,7 @@ invalidation_new(
 }
 
 struct invalidation *
-invalidation_start(struct worker *worker, struct slice key,
+invalidation_start(struct worker *worker, const struct key *key,
     struct slice entry_key, const struct invalidation_opts *opts)
 {
     struct invalidation *i;

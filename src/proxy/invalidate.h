@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "nearside/base/slice.h"
+#include "nearside/cache/key.h"
 
 struct invalidation;
 struct worker;
@@ -27,8 +27,9 @@ struct invalidation_opts {
  * it. NULL is answered when there is no shared tier, or no memory; nothing
  * will come.
  */
-struct invalidation *invalidation_start(struct worker *worker, struct slice key,
-    struct slice entry_key, const struct invalidation_opts *opts);
+struct invalidation *invalidation_start(struct worker *worker,
+    const struct key *key, struct slice entry_key,
+    const struct invalidation_opts *opts);
 
 /* on_done will not come; the attempts go on. Clears the pointer. */
 void invalidation_forget(struct invalidation **invalidation);

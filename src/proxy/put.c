@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "nearside/memory/entry.h"
 #include "proxy/tier.h"
 
 #define PUT_MAGIC UINT32_C(0x6e707574)
@@ -22,7 +21,7 @@ struct put {
     struct list link; /* worker's */
     struct worker *worker;
     struct redis_call call;
-    struct entry *entry;
+    struct value value;
     struct slice argv[ARGS_MAX];
     char px[24];
     char bytes[]; /* keys and guard */
@@ -33,7 +32,7 @@ put_end(struct put *put)
 {
     redis_call_cancel(&put->call);
     list_remove(&put->link);
-    entry_unref(&put->entry);
+    value_free(&put->value);
     put->magic = 0;
     free(put);
 }
@@ -56,7 +55,7 @@ on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
     struct put *put = OBJ_OF(struct put, ctx, PUT_MAGIC);
 
     /* A lease that is not given back ends by itself. */
-    if (put->entry != NULL) {
+    if (put->value.bytes != NULL) {
         count_store(put, rc, reply);
     }
     put_end(put);
@@ -87,8 +86,8 @@ put_send(struct put *put, const struct put_opts *opts)
     }
     keys = n;
     put->argv[n++] = copy(&at, opts->guard);
-    if (put->entry != NULL) {
-        put->argv[n++] = put->entry->blob;
+    if (put->value.bytes != NULL) {
+        put->argv[n++] = value_slice(&put->value);
         put->argv[n++] = slice_of(put->px, (size_t)px_len);
     }
     MUST(n <= ARGS_MAX);
@@ -103,7 +102,7 @@ put_send(struct put *put, const struct put_opts *opts)
 
 void
 put_start(
-    struct worker *worker, const struct put_opts *opts, struct entry *own_entry)
+    struct worker *worker, const struct put_opts *opts, struct value own_value)
 {
     size_t size = opts->keys[0].len + opts->keys[1].len + opts->guard.len;
     struct put *put = calloc(1, sizeof(*put) + size);
@@ -112,12 +111,12 @@ put_start(
     MUST(worker->redis != NULL);
     if (put == NULL) {
         worker_count_limit(worker, LIMIT_MEMORY);
-        entry_unref(&own_entry);
+        value_free(&own_value);
         return;
     }
     put->magic = PUT_MAGIC;
     put->worker = worker;
-    put->entry = own_entry;
+    put->value = own_value;
     list_init(&put->link);
     list_push_back(&worker->tier->puts, &put->link);
     put_send(put, opts);

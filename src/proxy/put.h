@@ -8,9 +8,8 @@
 
 #include <stdint.h>
 
-#include "nearside/base/slice.h"
+#include "nearside/cache/codec.h"
 
-struct entry;
 struct redis_script;
 struct worker;
 
@@ -21,10 +20,10 @@ struct put_opts {
     int64_t px_ms;                     /* how long Redis keeps it */
 };
 
-/* Takes the entry over; NULL: the script wants none. Without memory nothing
-   is sent. */
-void put_start(struct worker *worker, const struct put_opts *opts,
-    struct entry *own_entry);
+/* Takes the value over; one without bytes: the script wants none. Without
+   memory nothing is sent. */
+void put_start(
+    struct worker *worker, const struct put_opts *opts, struct value own_value);
 
 /* The worker ends: gives up what is left. */
 void puts_free(struct worker *worker);

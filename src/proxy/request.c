@@ -277,8 +277,9 @@ request_invalidate_unheard(struct request *r)
 {
     struct invalidation *i;
 
-    if (r->result != RESULT_WRITE || r->q->key.len == 0 || r->fwd_status != 0 ||
-        (r->q->has_body && !r->is_body_done) || !fetch_is_active(&r->fetch)) {
+    if (r->result != RESULT_WRITE || r->q->key.full.len == 0 ||
+        r->fwd_status != 0 || (r->q->has_body && !r->is_body_done) ||
+        !fetch_is_active(&r->fetch)) {
         return;
     }
     i = request_invalidate(r, NULL);
@@ -308,7 +309,7 @@ request_worker_new(const struct requests *requests, struct worker *worker)
     q->magic = REQUEST_WORKER_MAGIC;
     q->requests = requests;
     list_init(&q->free);
-    question_pool_init(&q->questions);
+    question_pool_init(&q->questions, &requests->hash_key);
     list_init(&q->holders);
     worker->request = q;
     return q;

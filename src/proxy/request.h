@@ -9,10 +9,10 @@
 #define PROXY_REQUEST_H
 
 #include "nearside/base/arena.h"
+#include "nearside/cache/entry.h"
 #include "nearside/http/cache_status.h"
 #include "nearside/http/invalidate.h"
 #include "nearside/http/head.h"
-#include "nearside/memory/entry.h"
 #include "nearside/net/address.h"
 #include "nearside/redis/redis.h"
 #include "nearside/work/worker.h"
@@ -166,7 +166,7 @@ static inline bool
 request_is_foreign(const struct question *q, const struct entry *entry)
 {
     return question_is_keyed(q) && q->record == NULL &&
-           (entry->flags & (ENTRY_PASS | ENTRY_VARY_RECORD)) == 0;
+           (entry->flags & (ENTRY_HIT_FOR_MISS | ENTRY_VARY_RECORD)) == 0;
 }
 
 /* From now on it asks for the variant that it chooses by a record. RC_NOMEM;

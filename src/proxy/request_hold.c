@@ -20,7 +20,7 @@ weight_of(const struct request *r)
     uint64_t weight = 0;
 
     if (r->hit != NULL) {
-        weight = r->hit->blob.len / atomic_load(&r->hit->refs);
+        weight = entry_size(r->hit) / atomic_load(&r->hit->refs);
     } else if (reader->fill != NULL) {
         weight = fill_due(reader) / fill_sharers(reader->fill);
     }

@@ -9,7 +9,7 @@
 struct stale_targets {
     size_t len;
     struct {
-        struct slice key;
+        struct key key;
         struct slice entry_key;
     } more[INVALIDATE_MORE_MAX];
 };
@@ -57,11 +57,11 @@ request_invalidate(
     const struct invalidation_opts opts = {
         .token = claim_token(r), .on_done = on_done, .ctx = r};
 
-    MUST(r->q->keys.full.len > 0);
+    MUST(r->q->key.full.len > 0);
     for (size_t i = 0; stale != NULL && i < stale->len; i++) {
         struct invalidation *more = invalidation_start(
-            r->worker, stale->more[i].key, stale->more[i].entry_key, &none);
+            r->worker, &stale->more[i].key, stale->more[i].entry_key, &none);
         invalidation_forget(&more);
     }
-    return invalidation_start(r->worker, r->q->key, r->q->entry_key, &opts);
+    return invalidation_start(r->worker, &r->q->key, r->q->entry_key, &opts);
 }

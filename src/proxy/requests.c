@@ -54,6 +54,7 @@ requests_new(const struct proxy_conf *conf, proxy_access_fn on_access,
     if (requests == NULL) {
         return NULL;
     }
+    hash_key_random(&requests->hash_key);
     requests->on_access = on_access;
     requests->access_ctx = ctx;
     requests->routes_len = conf->opts.routes_len;

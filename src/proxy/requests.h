@@ -2,6 +2,7 @@
 #ifndef PROXY_REQUESTS_H
 #define PROXY_REQUESTS_H
 
+#include "nearside/base/hash.h"
 #include "nearside/base/metric.h"
 #include "nearside/proxy/proxy.h"
 #include "nearside/rules/conf.h"
@@ -27,6 +28,7 @@ enum tier_id {
 };
 
 struct requests {
+    struct hash_key hash_key;  /* of all keys */
     proxy_access_fn on_access; /* NULL: no access log is wanted */
     void *access_ctx;
     size_t routes_len;

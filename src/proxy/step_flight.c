@@ -1,6 +1,8 @@
 /*
  * A request in a flight: it opens one or joins one, and takes what the
- * flight came to, as far as that is for it.
+ * flight came to, as far as that is for it. Where a flight has found what
+ * each use must validate, the step `validate` does so by a flight that
+ * nobody joins.
  */
 #include "proxy/steps.h"
 
@@ -108,7 +110,7 @@ use_entry(struct request *r, const struct flight_result *result)
     if ((entry->flags & ENTRY_VARY_RECORD) != 0) {
         return request_use_record(r, entry, &step_flight);
     }
-    if ((entry->flags & ENTRY_PASS) != 0) {
+    if ((entry->flags & ENTRY_HIT_FOR_MISS) != 0) {
         r->detail = "not-storable";
         return &step_forward;
     }
@@ -147,9 +149,7 @@ is_own_variant(struct request *r, const struct flight_result *result)
         return true;
     }
     return request_choose_variant(r, result->record) == RC_OK &&
-           slice_eq(
-               slice_of(r->q->key.ptr + r->q->key.len - DIGEST_LEN, DIGEST_LEN),
-               slice_of(result->variant, DIGEST_LEN));
+           slice_eq(r->q->key.variant, slice_of(result->variant, DIGEST_LEN));
 }
 
 /* To who comes while it is under way it is a stored response. */
@@ -291,7 +291,7 @@ static enum flight_entry
 enter(struct request *r)
 {
     set_waiter(r);
-    return flight_enter(r->worker->collapse->flights, r->q->key,
+    return flight_enter(r->worker->collapse->flights, &r->q->key,
         question_form(r->q), &r->waiter);
 }
 
@@ -301,7 +301,7 @@ request_renew(struct request *r)
 {
     struct flight *flight;
 
-    switch (flight_open(r->worker->collapse->flights, r->q->key,
+    switch (flight_open(r->worker->collapse->flights, &r->q->key,
         question_form(r->q), &flight)) {
     case FLIGHT_OPENED:
         flight_run_start(r->worker, r->q, flight, &(struct flight_run_opts){0});
@@ -317,10 +317,6 @@ request_renew(struct request *r)
 static const struct step *
 run_flight(struct request *r)
 {
-    if (r->wait_until_ms == 0) {
-        r->wait_until_ms =
-            worker_now_ms(r->worker) + r->q->conf->limits.flight_wait_ms;
-    }
     switch (enter(r)) {
     case FLIGHT_OPENED:
         request_ref(r); /* the waiter's, until on_flight or flight_leave */
@@ -330,6 +326,10 @@ run_flight(struct request *r)
         return NULL;
     case FLIGHT_JOINED:
         request_ref(r);
+        if (r->wait_until_ms == 0) {
+            r->wait_until_ms =
+                worker_now_ms(r->worker) + r->q->conf->limits.flight_wait_ms;
+        }
         loop_timer_init(&r->patience, r->worker->loop, on_patience_over, r);
         loop_timer_arm(&r->patience, r->wait_until_ms);
         return NULL;
@@ -349,7 +349,7 @@ run_validate(struct request *r)
 
     set_waiter(r);
     if (!flight_enter_alone(
-            r->worker->collapse->flights, r->q->key, &r->waiter)) {
+            r->worker->collapse->flights, &r->q->key, &r->waiter)) {
         worker_count_limit(r->worker, LIMIT_MEMORY);
         return &step_forward;
     }

@@ -29,7 +29,7 @@ on_forward_head(void *ctx, const struct head *head)
         !r->q->policy.is_odd) {
         head_update(r, head);
     }
-    if (r->result == RESULT_WRITE && r->q->key.len > 0) {
+    if (r->result == RESULT_WRITE && r->q->key.full.len > 0) {
         request_find_stale(r, head);
         plan = claim_on_head(r, head);
         if (!plan.is_kept) {
@@ -100,7 +100,7 @@ on_forward_error(void *ctx, enum origin_error error)
                              ? 504
                              : origin_error_status(error);
     /* Whether a write was done nobody knows, unless it was never sent. */
-    request_run(r, r->result == RESULT_WRITE && r->q->key.len > 0 &&
+    request_run(r, r->result == RESULT_WRITE && r->q->key.full.len > 0 &&
                            origin_error_was_sent(error)
                        ? &step_invalidate
                        : &step_deliver_error);

@@ -3,7 +3,7 @@
  */
 #include "proxy/steps.h"
 
-#include "nearside/memory/codec.h"
+#include "nearside/cache/codec.h"
 
 /* Nothing there that this request may have. What the origin answers is for
    it alone, or may be fetched for all. */
@@ -79,7 +79,7 @@ use_looked_up(struct request *r, struct entry *own_entry)
         next = go_on(r);
     } else if ((own_entry->flags & ENTRY_VARY_RECORD) != 0) {
         next = request_use_record(r, own_entry, &step_lookup);
-    } else if ((own_entry->flags & ENTRY_PASS) != 0 ||
+    } else if ((own_entry->flags & ENTRY_HIT_FOR_MISS) != 0 ||
                !request_may_use(r, own_entry->flags)) {
         next = request_go_forward(r);
     } else {
@@ -102,7 +102,7 @@ on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
         return;
     }
     value = redis_reply_take(reply, &len);
-    if (codec_decode(value, len, r->q->key, &entry) != RC_OK) {
+    if (codec_decode(value, len, r->q->key.full, &entry) != RC_OK) {
         worker_count(r->worker, COUNTER_VALUES_BAD);
         request_run(r, go_on(r));
         return;

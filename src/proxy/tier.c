@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nearside/cache/codec.h"
 #include "proxy/invalidate.h"
 #include "proxy/put.h"
 
@@ -30,21 +31,21 @@ static const char fill_record_script[] =
 
 /*
  * KEYS: variant, its lease, base entry, names. ARGV: token, value,
- * milliseconds, record, most variants or 0. Only while the record is the one
- * by which the variant was chosen. Which there have been beside the first is
- * kept beside the record, in a set that lives as long; one that comes again is
- * none more. The record lives as long as its last variant.
+ * milliseconds, the record's checksum, most variants or 0, the variant. Only
+ * while the record is the one by which the variant was chosen. Which there have
+ * been beside the first is kept beside the record, in a set that lives as long;
+ * one that comes again is none more. The record lives as long as its last
+ * variant.
  */
-static const char fill_variant_script[] =
+static const char fill_variant_script[] = CODEC_LUA_SUM
     "if redis.call('GET',KEYS[2])~=ARGV[1] then return 0 end "
     "redis.call('DEL',KEYS[2]) "
-    "if redis.call('GET',KEYS[3])~=ARGV[4] then return 0 end "
+    "if sum(redis.call('GET',KEYS[3]))~=ARGV[4] then return 0 end "
     "local max=tonumber(ARGV[5]) "
     "if max>0 and redis.call('EXISTS',KEYS[1])==0 then "
-    "local name=string.sub(KEYS[1],-32) "
-    "if redis.call('SADD',KEYS[4],name)==1 "
+    "if redis.call('SADD',KEYS[4],ARGV[6])==1 "
     "and redis.call('SCARD',KEYS[4])>=max then "
-    "redis.call('SREM',KEYS[4],name) return 2 end end "
+    "redis.call('SREM',KEYS[4],ARGV[6]) return 2 end end "
     "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
     "if redis.call('PTTL',KEYS[3])<tonumber(ARGV[3]) then "
     "redis.call('PEXPIRE',KEYS[3],ARGV[3]) end "
@@ -53,12 +54,11 @@ static const char fill_variant_script[] =
     "return 1";
 
 /*
- * KEYS: entry. ARGV: the checksum that the value there ends with, value,
+ * KEYS: entry. ARGV: the checksum of the value there, value,
  * milliseconds. Replaces that very value, or nothing.
  */
-static const char replace_script[] =
-    "local v=redis.call('GET',KEYS[1]) "
-    "if not v or string.sub(v,-8)~=ARGV[1] then return 0 end "
+static const char replace_script[] = CODEC_LUA_SUM
+    "if sum(redis.call('GET',KEYS[1]))~=ARGV[1] then return 0 end "
     "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
     "return 1";
 

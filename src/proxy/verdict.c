@@ -4,10 +4,10 @@
  */
 #include "proxy/verdict.h"
 
+#include "nearside/cache/codec.h"
 #include "nearside/http/stored_lines.h"
 #include "nearside/http/update.h"
 #include "nearside/http/write.h"
-#include "nearside/memory/codec.h"
 #include "proxy/fill.h"
 #include "nearside/work/worker.h"
 
@@ -62,13 +62,6 @@ with_date(const struct judging *j, const struct head *head)
     return dated;
 }
 
-/* All lines that are stored: the note's and the others. */
-static struct slice
-stored_lines(const struct entry *stored)
-{
-    return slice_of(stored->note.ptr, stored->note.len + stored->fields.len);
-}
-
 static bool
 merge(const struct judging *j, const struct entry *stored,
     const struct head *update, struct slice *out)
@@ -77,7 +70,7 @@ merge(const struct judging *j, const struct entry *stored,
     const struct update_opts opts = {
         .set_cookie = how == ROUTE_SET_COOKIE_STORE ||
                       (how == ROUTE_SET_COOKIE_BYPASS && j->is_delivered)};
-    size_t size = stored_lines(stored).len;
+    size_t size = entry_lines(stored).len;
     struct writer w;
     char *text;
 
@@ -89,7 +82,7 @@ merge(const struct judging *j, const struct entry *stored,
         return false;
     }
     w = writer_of(text, size);
-    if (update_merge(update, stored_lines(stored), &opts, &w) != RC_OK) {
+    if (update_merge(update, entry_lines(stored), &opts, &w) != RC_OK) {
         return false;
     }
     *out = writer_slice(&w);
@@ -145,7 +138,7 @@ verdict_of_renewed(const struct judging *j, const struct entry *stored,
     }
     add_age(head, update);
     head->framing = FRAMING_LENGTH;
-    head->content_length = stored->body.len;
+    head->content_length = stored->body_len;
     verdict_of_response(j, head, &out->verdict);
     return true;
 }
@@ -185,12 +178,12 @@ next_run(void *ctx)
 }
 
 enum rc
-encode_fill(const struct encoding *e, struct fill *fill, struct entry **out)
+encode_fill(const struct encoding *e, struct fill *fill, struct value *out)
 {
     struct fill_cursor cursor = {.fill = fill};
     struct codec_parts parts = parts_of(e);
 
-    parts.note = fill_message(fill)->note;
+    parts.private_fields = fill_message(fill)->note;
     parts.fields = fill_message(fill)->fields;
     parts.body_next = next_run;
     parts.body_ctx = &cursor;
@@ -200,12 +193,12 @@ encode_fill(const struct encoding *e, struct fill *fill, struct entry **out)
 
 enum rc
 encode_renewed(const struct encoding *e, const struct renewal *renewal,
-    const struct entry *stored, struct entry **out)
+    const struct entry *stored, struct value *out)
 {
     struct codec_parts parts = parts_of(e);
 
-    parts.note = renewal->note;
+    parts.private_fields = renewal->note;
     parts.fields = renewal->fields;
-    parts.body = stored->body;
+    parts.body = entry_body(stored);
     return codec_encode(&parts, out);
 }

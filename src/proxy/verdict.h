@@ -9,6 +9,7 @@
 #include "nearside/rules/policy.h"
 
 struct fill;
+struct value;
 struct worker;
 
 /* For whom, under which route, and when. */
@@ -51,10 +52,10 @@ struct encoding {
 
 /* From a fill that is complete. RC_NOMEM, RC_LIMIT, RC_BAD: as codec.h. */
 enum rc encode_fill(const struct encoding *e, struct fill *fill,
-    struct entry **out) RC_MUST_CHECK;
+    struct value *out) RC_MUST_CHECK;
 
 /* From a renewed one: its new lines and the stored body. */
 enum rc encode_renewed(const struct encoding *e, const struct renewal *renewal,
-    const struct entry *stored, struct entry **out) RC_MUST_CHECK;
+    const struct entry *stored, struct value *out) RC_MUST_CHECK;
 
 #endif

@@ -16,8 +16,8 @@
 #include "nearside/http/forwarding.h"
 #include "nearside/http/uri.h"
 #include "nearside/http/vary.h"
-#include "nearside/memory/digest.h"
-#include "nearside/memory/key.h"
+#include "nearside/cache/digest.h"
+#include "nearside/cache/key.h"
 
 /* --- the target -------------------------------------------------------- */
 
@@ -203,9 +203,11 @@ keys_make(struct arena *arena, const struct keys_from *from, struct keys *out)
     if (rc == RC_OK) {
         rc = make_credentials(arena, from, &out->credentials);
     }
-    return rc != RC_OK ? rc
-                       : key_full(arena, from->scheme, from->host, out->target,
-                             &out->full);
+    if (rc == RC_OK) {
+        const struct key_uri uri = {from->scheme, from->host, out->target};
+        rc = key_make(arena, from->hash_key, &uri, &out->base);
+    }
+    return rc;
 }
 
 /* --- variants by Vary (RFC 9111 4.1) ----------------------------------- */

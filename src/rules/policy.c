@@ -188,7 +188,7 @@ policy_allows_on_error(const struct route *route, const struct entry *entry,
 {
     struct reuse_stored stored = stored_of(route, entry);
 
-    return (entry->flags & (ENTRY_PASS | ENTRY_VARY_RECORD)) == 0 &&
+    return (entry->flags & (ENTRY_HIT_FOR_MISS | ENTRY_VARY_RECORD)) == 0 &&
            reuse_is_allowed_on_error(
                &stored, request == NULL ? &anybody : request, now_ms);
 }

@@ -9,8 +9,6 @@
 
 #include "nearside/base/check.h"
 #include "nearside/http/uri.h"
-#include "nearside/http/write.h"
-#include "nearside/memory/key.h"
 
 enum {
     /* The head's copy, its keys and the head for the origin: a head of 32 KiB
@@ -23,9 +21,9 @@ enum {
 /* --- life -------------------------------------------------------------- */
 
 void
-question_pool_init(struct question_pool *pool)
+question_pool_init(struct question_pool *pool, const struct hash_key *hash_key)
 {
-    *pool = (struct question_pool){0};
+    *pool = (struct question_pool){.hash_key = hash_key};
     list_init(&pool->free);
 }
 
@@ -170,9 +168,8 @@ read_target(struct question *q)
     q->host =
         slice_of(text, uri_authority_normalise(host, q->client.scheme, text));
     /* The normal form of an absolute name is shorter. */
-    q->sent_host = q->host.len < host.len && uri_is_absolute_name(host)
-                       ? host
-                       : q->host;
+    q->sent_host =
+        q->host.len < host.len && uri_is_absolute_name(host) ? host : q->host;
     q->target = q->head->target;
     return keys_normalise(&q->arena, q->target, &q->normal);
 }
@@ -244,6 +241,7 @@ from_of(
     const struct question *q, const struct route *reads, struct slice target)
 {
     return (struct keys_from){
+        .hash_key = q->pool->hash_key,
         .route = reads,
         .head = q->head,
         .is_trusted = q->client.is_trusted,
@@ -269,10 +267,10 @@ make_sent_target(struct question *q)
 }
 
 static enum rc
-make_entry_key(struct question *q, struct slice full, struct slice variant)
+make_entry_key(struct question *q)
 {
     return key_redis(
-        &q->arena, q->conf->prefix, KEY_ENTRY, full, variant, &q->entry_key);
+        &q->arena, q->conf->prefix, KEY_ENTRY, &q->key, &q->entry_key);
 }
 
 static enum rc
@@ -284,19 +282,19 @@ make_keys(struct question *q)
     if (rc == RC_OK) {
         rc = make_sent_target(q);
     }
+    q->key = q->keys.base;
     if (rc == RC_OK) {
-        rc = make_entry_key(q, q->keys.full, slice_of(NULL, 0));
+        rc = make_entry_key(q);
     }
     q->policy.is_odd = (q->target.ptr != q->keys.target.ptr &&
                            !slice_eq(q->target, q->keys.target)) ||
                        q->sent_host.ptr != q->host.ptr;
-    q->key = q->keys.full;
     return rc;
 }
 
 enum rc
 question_keys_of(const struct question *q, struct slice target,
-    struct arena *arena, struct slice *out_key, struct slice *out_entry_key)
+    struct arena *arena, struct key *out_key, struct slice *out_entry_key)
 {
     static const struct route none; /* of no route: all of the target */
     const struct route *reads = question_read_route(q, target);
@@ -306,11 +304,11 @@ question_keys_of(const struct question *q, struct slice target,
     enum rc rc = keys_make(arena, &from, &keys);
 
     if (rc == RC_OK) {
-        rc = key_redis(arena, q->conf->prefix, KEY_ENTRY, keys.full,
-            slice_of(NULL, 0), out_entry_key);
+        rc = key_redis(
+            arena, q->conf->prefix, KEY_ENTRY, &keys.base, out_entry_key);
     }
     if (rc == RC_OK) {
-        *out_key = keys.full;
+        *out_key = keys.base;
     }
     return rc;
 }
@@ -386,24 +384,6 @@ question_is_sent_as_get(const struct question *q)
            q->group == q->reads->group && !sending_is_more(&own, &get);
 }
 
-/* The full key as flights and entries compare it: the variant behind it. */
-static enum rc
-add_variant(struct question *q, struct slice full, struct slice variant)
-{
-    char *text = arena_alloc(&q->arena, full.len + 1 + variant.len);
-    struct writer w;
-
-    if (text == NULL) {
-        return RC_NOMEM;
-    }
-    w = writer_of(text, full.len + 1 + variant.len);
-    write_slice(&w, full);
-    write_slice(&w, SLICE(" "));
-    write_slice(&w, variant);
-    q->key = writer_slice(&w);
-    return RC_OK;
-}
-
 /* A copy that borrows all its slices from the question it is made of. */
 static struct question *
 narrow(struct question *q)
@@ -428,7 +408,8 @@ enum rc
 question_vary(struct question *q, struct entry *record, struct question **out)
 {
     const struct sending sending = question_sending(q, true);
-    const struct keys_record names = {record->note, record->body};
+    const struct keys_record names = {
+        entry_vary_names(record), entry_generation(record)};
     struct question *v;
     struct slice variant;
     enum rc rc;
@@ -441,10 +422,10 @@ question_vary(struct question *q, struct entry *record, struct question **out)
     }
     rc = keys_choose(&v->arena, &q->keys, &sending, &names, &variant);
     if (rc == RC_OK) {
-        rc = add_variant(v, q->keys.full, variant);
+        rc = key_vary(&v->arena, q->pool->hash_key, &q->key, variant, &v->key);
     }
     if (rc == RC_OK) {
-        rc = make_entry_key(v, q->keys.full, variant);
+        rc = make_entry_key(v);
     }
     if (rc != RC_OK) {
         question_unref(&v);

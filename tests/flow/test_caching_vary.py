@@ -455,6 +455,35 @@ class Waiting(CachingTest):
             target, {"X-Foo": "a"}).cache_status, what="it is stored")
         self.assert_hit(self.get(target, {"X-Foo": "a"}), fresh)
 
+    def test_a_variant_of_a_record_that_is_gone_is_not_stored(self):
+        """Nor one of a record that another has replaced meanwhile."""
+        for replaced in (False, True):
+            with self.subTest(replaced=replaced):
+                target = self.target()
+                steps = Steps()
+                self.addCleanup(steps.go, "end")
+
+                def slow(request, n, steps=steps):
+                    if request.fields["X-Foo"] == "slow":
+                        steps.wait("end")
+                    return Said(FRESH, ("Vary", "X-Foo"), body=b"%d" % n)
+
+                self.says(slow)
+                self.fill(target, request={"X-Foo": "z"})
+                fenced = self.daemon.metric("nearside_stores_fenced_total")
+                with self.daemon.connect() as client:
+                    client.request("GET", target, {"X-Foo": "slow"})
+                    self.wait_asked(target, 2)
+                    self.get(target, method="PUT", body=b"x")
+                    if replaced:
+                        self.fill(target, request={"X-Foo": "z"})
+                    before = sorted(self.keys(target))
+                    steps.go("end")
+                    client.read_response()
+                self.daemon.wait_metric(
+                    "nearside_stores_fenced_total", fenced + 1)
+                self.assertEqual(sorted(self.keys(target)), before)
+
 
 class TwoDaemons(FlowTest):
     """On a cluster: record and variants are one slot's, and everybody's."""

@@ -14,7 +14,7 @@ SOCKETS = ("sys/socket.h", "netinet/", "poll.h", "sys/epoll.h", "netdb.h",
            "sys/un.h")
 SYSTEM = re.compile(
     r"(assert|complex|ctype|errno|fenv|float|inttypes|iso646|limits|locale"
-    r"|math|setjmp|signal|stdalign|stdarg|stdatomic|stdbool|stddef|stdint"
+    r"|malloc|math|setjmp|signal|stdalign|stdarg|stdatomic|stdbool|stddef|stdint"
     r"|stdio|stdlib|stdnoreturn|string|tgmath|threads|time|uchar|wchar|wctype"
     r"|dirent|fcntl|fnmatch|getopt|glob|grp|libgen|netdb|poll|pthread|pwd"
     r"|sched|strings|syslog|unistd|endian|semaphore|[a-z]*intrin)\.h\Z"

@@ -11,11 +11,10 @@ import re
 
 import tree
 
-# A room names lower floors only. Floors have gaps for rooms to come; `memory`
-# is the old name of `cache`.
+# A room names lower floors only. Floors have gaps for rooms to come.
 FLOORS = {
     "base": 0,
-    "net": 10, "http": 10, "cache": 10, "memory": 10,
+    "net": 10, "http": 10, "cache": 10,
     "origin": 20, "redis": 20, "rules": 20,
     "work": 25,
     "body": 30,
@@ -32,10 +31,8 @@ FOLDERS = {room: room for room in FLOORS} | {
     "app_conf": "app/conf", "app_conf_text": "app/conf/text"}
 
 # Libraries beyond libc, each in the one room that it belongs to.
-STORED = ("xxhash.h", "zstd.h", "sha2.h")
 LIBRARIES = {
-    "cache": STORED,
-    "memory": STORED,
+    "cache": ("xxhash.h", "zstd.h", "sha2.h"),
     "net": ("event2/", "openssl/"),
     "redis": ("hiredis/", "sha1.h"),
     "front": ("nghttp2/",),
@@ -43,10 +40,10 @@ LIBRARIES = {
 }
 
 # Rooms that touch no socket: bytes and `now` in, results out.
-PURE = ("http", "cache", "memory", "rules")
+PURE = ("http", "cache", "rules")
 
 # Rooms without a circle of files, in which none may appear (lint.calls).
-WITHOUT_CIRCLES = ("base", "net", "http", "origin", "memory")
+WITHOUT_CIRCLES = ("base", "net", "http", "origin", "cache")
 
 # Rooms in which clang-tidy finds nothing (lint.tidy).
 TIDY = ("base", "net", "http", "origin")

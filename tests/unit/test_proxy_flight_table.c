@@ -71,16 +71,34 @@ on_result(void *ctx, const struct flight_result *result)
     w->fill = result->fill;
 }
 
+static struct key
+key_of(const char *text)
+{
+    static const struct hash_key hash_key = {1, 2};
+    struct slice full = slice_of_str(text);
+
+    return (struct key){.full = full, .hash = hash_keyed(&hash_key, full)};
+}
+
+static void
+doom(struct rig *rig, const char *text)
+{
+    const struct key key = key_of(text);
+
+    flight_doom(rig->table, &key);
+}
+
 static enum flight_entry
-enter_form(struct rig *rig, const char *key, const char *form,
+enter_form(struct rig *rig, const char *text, const char *form,
     struct loop *loop, struct waiting *waiting)
 {
+    const struct key key = key_of(text);
+
     *waiting = (struct waiting){0};
     waiting->waiter.loop = loop;
     waiting->waiter.on_result = on_result;
     waiting->waiter.ctx = waiting;
-    return flight_enter(
-        rig->table, slice_of_str(key), slice_of_str(form), &waiting->waiter);
+    return flight_enter(rig->table, &key, slice_of_str(form), &waiting->waiter);
 }
 
 static enum flight_entry
@@ -180,12 +198,13 @@ one_flown_alone_is_found_by_nobody(void **state)
 {
     struct rig *rig = *state;
     struct waiting alone = {.waiter = {.loop = rig->own}};
+    const struct key k = key_of("k");
     struct waiting w;
     struct flight *flight;
 
     alone.waiter.on_result = on_result;
     alone.waiter.ctx = &alone;
-    assert_true(flight_enter_alone(rig->table, SLICE("k"), &alone.waiter));
+    assert_true(flight_enter_alone(rig->table, &k, &alone.waiter));
     assert_true(alone.waiter.is_leader);
     assert_int_equal(flight_table_len(rig->table), 0);
     assert_int_equal(enter(rig, "k", rig->own, &w), FLIGHT_OPENED);
@@ -333,7 +352,7 @@ forms_of_a_key_fly_apart_and_are_doomed_together(void **state)
     }
     enter(rig, "ka", rig->own, &w[4]);
     assert_ptr_equal(w[3].waiter.flight, w[1].waiter.flight);
-    flight_doom(rig->table, SLICE("k"));
+    doom(rig, "k");
     for (size_t i = 0; i < 5; i++) {
         assert_int_equal(atomic_load(&w[i].waiter.flight->is_doomed), i != 4);
     }
@@ -365,9 +384,9 @@ a_doomed_flight_is_joined_no_more_and_tells_those_it_has(void **state)
     enter(rig, "k", rig->other, &w[1]);
     doomed = w[0].waiter.flight;
     assert_false(atomic_load(&doomed->is_doomed));
-    flight_doom(rig->table, SLICE("other"));
+    doom(rig, "other");
     assert_false(atomic_load(&doomed->is_doomed));
-    flight_doom(rig->table, SLICE("k"));
+    doom(rig, "k");
     assert_true(atomic_load(&doomed->is_doomed));
     assert_int_equal(flight_table_len(rig->table), 0);
     assert_int_equal(enter(rig, "k", rig->own, &w[2]), FLIGHT_OPENED);

@@ -62,9 +62,9 @@ script_is_given_its_keys_and_arguments_apart(void **state)
     (void)state;
     server_new(NULL);
     rig_open(&rig, standalone);
-    redis_script_init(&script, "return KEYS[2] .. #KEYS .. #ARGV .. ARGV[7]");
+    redis_script_init(&script, "return KEYS[2] .. #KEYS .. #ARGV .. ARGV[8]");
     for (unsigned i = 2; i < REDIS_SCRIPT_ARGS_MAX; i++) {
-        words[i] = slice_of(&"abcdefg"[i - 2], 1);
+        words[i] = slice_of(&"abcdefgh"[i - 2], 1);
     }
     for (unsigned i = 1; i <= 2; i++) {
         t.call.on_reply = on_told;
@@ -74,7 +74,7 @@ script_is_given_its_keys_and_arguments_apart(void **state)
             rig.client, &t.call, &script, words, 2, REDIS_SCRIPT_ARGS_MAX);
         AWAIT(&rig, t.times == i);
         assert_int_equal(t.rc, RC_OK);
-        assert_string_equal(t.text, "{k}227g");
+        assert_string_equal(t.text, "{k}228h");
     }
     rig_close(&rig);
 }

@@ -111,7 +111,7 @@ typedef void (*redis_reply_fn)(
     void *ctx, enum rc rc, struct redis_reply *reply);
 
 enum {
-    REDIS_ARGS_MAX = 12,
+    REDIS_ARGS_MAX = 13,
     REDIS_SCRIPT_ARGS_MAX = REDIS_ARGS_MAX - 3,
 };
 

@@ -7,11 +7,13 @@
 #define NEARSIDE_RULES_KEYS_H
 
 #include "nearside/base/arena.h"
+#include "nearside/cache/key.h"
 #include "nearside/rules/sending.h"
 
 /* What they are made from. Loans. */
 struct keys_from {
-    const struct route *route; /* by which the target is read */
+    const struct hash_key *hash_key; /* the process' */
+    const struct route *route;       /* by which the target is read */
     const struct head *head;
     bool is_trusted; /* a trusted proxy sent it */
     struct slice scheme;
@@ -21,8 +23,8 @@ struct keys_from {
 
 struct keys {
     struct slice target;      /* what the route keeps of it */
-    struct slice full;        /* scheme, host and that: the base key of all
-                                 forms of the target */
+    struct key base;          /* scheme, host and that: of all forms of the
+                                 target */
     struct slice view;        /* digest of what a trusted proxy says of the
                                  client's view; empty: nothing */
     struct slice credentials; /* digest of those that the route keys, also of

@@ -8,12 +8,12 @@
 #ifndef NEARSIDE_RULES_POLICY_H
 #define NEARSIDE_RULES_POLICY_H
 
+#include "nearside/cache/entry.h"
 #include "nearside/http/head.h"
 #include "nearside/http/reuse.h"
 #include "nearside/http/storable.h"
 #include "nearside/http/targeted.h"
 #include "nearside/http/vary.h"
-#include "nearside/memory/entry.h"
 #include "nearside/rules/route.h"
 
 /* What a request brings that concerns a cache. */

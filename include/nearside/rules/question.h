@@ -12,7 +12,7 @@
 
 #include "nearside/base/arena.h"
 #include "nearside/base/list.h"
-#include "nearside/memory/entry.h"
+#include "nearside/cache/entry.h"
 #include "nearside/rules/client.h"
 #include "nearside/rules/conf.h"
 #include "nearside/rules/keys.h"
@@ -29,6 +29,7 @@ enum question_kind {
 
 /* Questions that were given back, of one worker. */
 struct question_pool {
+    const struct hash_key *hash_key; /* of all keys of the process */
     struct list free;
     unsigned len;
 };
@@ -56,8 +57,8 @@ struct question {
     struct slice sent_host; /* as it is sent */
     struct slice target;    /* as it is sent */
     struct policy_request policy;
-    struct keys keys;       /* keys.full is the base key; empty: not keyed */
-    struct slice key;       /* of the variant by `record`, or the base's */
+    struct keys keys;       /* nothing in it: not keyed */
+    struct key key;         /* of the variant by `record`, or the base's */
     struct slice entry_key; /* in Redis */
     struct question *base;  /* of a variant: the question that it is one of; a
                                reference */
@@ -71,7 +72,9 @@ struct question_opts {
     struct address peer;
 };
 
-void question_pool_init(struct question_pool *pool);
+/* hash_key is borrowed. */
+void question_pool_init(
+    struct question_pool *pool, const struct hash_key *hash_key);
 void question_pool_fini(struct question_pool *pool);
 
 /* One reference. The pool outlives it. NULL: no memory. */
@@ -133,7 +136,7 @@ const struct route *question_read_route(
  * client would have them. RC_NOMEM.
  */
 enum rc question_keys_of(const struct question *q, struct slice target,
-    struct arena *arena, struct slice *out_key,
+    struct arena *arena, struct key *out_key,
     struct slice *out_entry_key) RC_MUST_CHECK;
 
 #endif

@@ -4,10 +4,10 @@
  * that is missing or one too many, or another's key, and it is no entry.
  *
  * Input: the numbers of a value's head, three lengths, the size of a run of
- * the body; then key, vary, fields and body.
+ * the body; then key, private fields, fields and body.
  */
 #include "fuzz.h"
-#include "nearside/memory/codec.h"
+#include "nearside/cache/codec.h"
 
 enum {
     FLIPS = 64,
@@ -33,9 +33,9 @@ next_run(void *ctx)
 }
 
 static enum rc
-decode(struct slice blob, struct slice key, struct entry **out)
+decode(struct slice value, struct slice key, struct entry **out)
 {
-    return codec_decode(fuzz_copy(blob), blob.len, key, out);
+    return codec_decode(fuzz_copy(value), value.len, key, out);
 }
 
 static void
@@ -49,48 +49,53 @@ must_be_same(
     MUST(e->origin_cost_ms == parts->origin_cost_ms);
     MUST(e->while_ms == parts->while_ms);
     MUST(e->if_error_ms == parts->if_error_ms);
-    MUST(slice_eq(e->key, parts->key));
-    MUST(slice_eq(e->note, parts->note));
-    MUST(slice_eq(e->fields, parts->fields));
-    MUST(slice_eq(e->body, body));
+    MUST(slice_eq(entry_key(e), parts->key));
+    MUST(slice_eq(entry_fields(e), parts->fields));
+    if ((e->flags & ENTRY_VARY_RECORD) != 0) {
+        MUST(slice_eq(entry_vary_names(e), parts->vary_names));
+        MUST(slice_eq(entry_generation(e), body));
+    } else {
+        MUST(slice_eq(entry_private(e), parts->private_fields));
+        MUST(slice_eq(entry_body(e), body));
+    }
 }
 
 static void
-must_be_refused(struct slice blob, struct slice key)
+must_be_refused(struct slice value, struct slice key)
 {
     struct entry *e = NULL;
-    enum rc rc = decode(blob, key, &e);
+    enum rc rc = decode(value, key, &e);
 
     MUST(rc == RC_BAD || rc == RC_MISS);
     MUST(e == NULL);
 }
 
 static void
-must_notice_damage(struct slice blob, struct slice key)
+must_notice_damage(struct slice value, struct slice key)
 {
-    char *bytes = malloc(blob.len + 1);
+    char *bytes = malloc(value.len + 1);
     uint32_t at = 1;
 
     MUST(bytes != NULL);
-    memcpy(bytes, blob.ptr, blob.len);
-    bytes[blob.len] = '\0';
+    memcpy(bytes, value.ptr, value.len);
+    bytes[value.len] = '\0';
     /* Some bits, spread by the constants of Knuth's generator. */
     for (unsigned i = 0; i < FLIPS; i++) {
         size_t bit;
         at = at * 1664525U + 1013904223U +
-             (unsigned char)blob.ptr[at % blob.len];
-        bit = (at >> 4) % (blob.len * 8);
+             (unsigned char)value.ptr[at % value.len];
+        bit = (at >> 4) % (value.len * 8);
         bytes[bit / 8] = (char)(bytes[bit / 8] ^ (1 << bit % 8));
-        must_be_refused(slice_of(bytes, blob.len), key);
+        must_be_refused(slice_of(bytes, value.len), key);
         bytes[bit / 8] = (char)(bytes[bit / 8] ^ (1 << bit % 8));
     }
-    must_be_refused(slice_of(bytes, blob.len - 1), key);
-    must_be_refused(slice_of(bytes, blob.len + 1), key);
-    must_be_refused(slice_of(bytes, at % blob.len), key);
-    must_be_refused(blob, slice_of(key.ptr, key.len - 1));
+    must_be_refused(slice_of(bytes, value.len - 1), key);
+    must_be_refused(slice_of(bytes, value.len + 1), key);
+    must_be_refused(slice_of(bytes, at % value.len), key);
+    must_be_refused(value, slice_of(key.ptr, key.len - 1));
     bytes[0] = (char)(key.ptr[0] ^ 1); /* another of the same length */
     memcpy(bytes + 1, key.ptr + 1, key.len - 1);
-    must_be_refused(blob, slice_of(bytes, key.len));
+    must_be_refused(value, slice_of(bytes, key.len));
     free(bytes);
 }
 
@@ -99,36 +104,39 @@ try_parts(const struct codec_parts *parts, size_t run_len)
 {
     struct codec_parts cut = *parts;
     struct runs runs = {parts->body, run_len};
-    struct entry *e = NULL, *other = NULL, *back = NULL;
+    struct value v = {NULL, 0}, other = {NULL, 0};
+    struct entry *own = NULL, *back = NULL;
 
-    cut.body = slice_of(NULL, 0);
     cut.body = next_run(&runs);
     cut.body_len = parts->body.len;
     cut.body_next = next_run;
     cut.body_ctx = &runs;
-    if (codec_encode(parts, &e) != RC_OK) {
-        MUST(e == NULL);
+    if (codec_encode(parts, &v) != RC_OK) {
+        MUST(v.bytes == NULL);
         MUST(codec_encode(&cut, &other) == RC_BAD);
         return;
     }
-    must_be_same(e, parts, parts->body);
+    MUST(codec_entry(&v, &own) == RC_OK);
+    must_be_same(own, parts, parts->body);
     MUST(codec_encode(&cut, &other) == RC_OK);
-    MUST(slice_eq(e->blob, other->blob));
+    MUST(slice_eq(value_slice(&v), value_slice(&other)));
     /* Runs that are a byte less, or more, than was said. */
     for (size_t k = 0; k < 2; k++) {
-        struct entry *none = NULL;
+        struct value none = {NULL, 0};
         runs.rest = parts->body;
         cut.body = next_run(&runs);
         cut.body_len = k == 0 ? parts->body.len + 1 : parts->body.len - 1;
         MUST(parts->body.len < 2 || codec_encode(&cut, &none) == RC_BAD);
-        MUST(none == NULL);
+        MUST(none.bytes == NULL);
     }
-    MUST(decode(e->blob, parts->key, &back) == RC_OK);
+    MUST(decode(value_slice(&v), parts->key, &back) == RC_OK);
     must_be_same(back, parts, parts->body);
-    must_notice_damage(e->blob, parts->key);
-    entry_unref(&e);
-    entry_unref(&other);
+    MUST(slice_eq(entry_sum(own), entry_sum(back)));
+    must_notice_damage(value_slice(&v), parts->key);
+    entry_unref(&own);
     entry_unref(&back);
+    value_free(&v);
+    value_free(&other);
 }
 
 static struct slice
@@ -164,7 +172,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         slice_of((const char *)data + NUMBERS_LEN, size - NUMBERS_LEN));
     rest = slice_of(copy, size - NUMBERS_LEN);
     parts.key = take(&rest, lens[0]);
-    parts.note = take(&rest, data[44]);
+    parts.private_fields = take(&rest, data[44]);
     parts.fields = take(&rest, lens[1]);
     parts.body = rest;
     /* The caller's duty, checked there. */

@@ -1,7 +1,9 @@
 /* SHA-256, cut to what is enough against collisions that somebody seeks. */
-#include "nearside/memory/digest.h"
+#include "nearside/cache/digest.h"
 
 #include <sha2.h>
+
+#include "nearside/base/check.h"
 
 void
 digest_hex(struct slice s, char out[DIGEST_LEN])
@@ -10,6 +12,7 @@ digest_hex(struct slice s, char out[DIGEST_LEN])
     uint8_t hash[SHA256_DIGEST_LENGTH];
     SHA2_CTX ctx;
 
+    MUST(s.ptr != NULL || s.len == 0);
     SHA256Init(&ctx);
     SHA256Update(&ctx, (const uint8_t *)s.ptr, s.len);
     SHA256Final(hash, &ctx);

@@ -1,6 +1,6 @@
 /* A digest for what must not stand in the clear in a key. */
-#ifndef NEARSIDE_MEMORY_DIGEST_H
-#define NEARSIDE_MEMORY_DIGEST_H
+#ifndef NEARSIDE_CACHE_DIGEST_H
+#define NEARSIDE_CACHE_DIGEST_H
 
 #include "nearside/base/slice.h"
 

@@ -1,5 +1,5 @@
 /* Keys: byte exact, printable in Redis, one slot, never too long. */
-#include "nearside/memory/key.h"
+#include "nearside/cache/key.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +13,10 @@ enum {
     TAG_MAX = 200,
 };
 
+#define VARIANT "00112233445566778899aabbccddeeff"
+#define OTHER   "ffeeddccbbaa99887766554433221100"
+
+static const struct hash_key hash_key = {17, 4};
 static struct arena arena;
 
 static int
@@ -31,13 +35,36 @@ arena_down(void **state)
     return 0;
 }
 
+static struct key
+key_of(const char *scheme, const char *host, struct slice target)
+{
+    const struct key_uri uri = {
+        slice_of_str(scheme), slice_of_str(host), target};
+    struct key key;
+
+    assert_int_equal(key_make(&arena, &hash_key, &uri, &key), RC_OK);
+    return key;
+}
+
+static struct key
+varied(const struct key *key, struct slice digest)
+{
+    struct key out;
+
+    assert_int_equal(key_vary(&arena, &hash_key, key, digest, &out), RC_OK);
+    return out;
+}
+
 static struct slice
 redis_key(enum key_kind kind, struct slice full, struct slice variant)
 {
+    struct key key = {.full = full};
     struct slice out = {NULL, 0};
 
-    assert_int_equal(
-        key_redis(&arena, SLICE("ns:"), kind, full, variant, &out), RC_OK);
+    if (variant.len > 0) {
+        key = varied(&key, variant);
+    }
+    assert_int_equal(key_redis(&arena, SLICE("ns:"), kind, &key, &out), RC_OK);
     return out;
 }
 
@@ -67,28 +94,79 @@ hash_tag(struct slice key)
 static struct slice
 full_of(const char *target, size_t len)
 {
-    struct slice out = {NULL, 0};
-
-    assert_int_equal(key_full(&arena, SLICE("http"), SLICE("h"),
-                         slice_of(target, len), &out),
-        RC_OK);
-    return out;
+    return key_of("http", "h", slice_of(target, len)).full;
 }
 
 static void
 the_full_key_is_scheme_host_and_target(void **state)
 {
-    struct slice out;
+    (void)state;
+    assert_slice(
+        key_of("https", "shop.example:8443", SLICE("/Products/42?b=2&a=1"))
+            .full,
+        "https://shop.example:8443/Products/42?b=2&a=1");
+    assert_slice(key_of("http", "", SLICE("")).full, "http://");
+}
+
+static void
+a_variants_key_ends_in_its_digest(void **state)
+{
+    struct key base = key_of("http", "h", SLICE("/a"));
+    struct key one = varied(&base, SLICE(VARIANT));
+    struct key other = varied(&one, SLICE(OTHER));
+
+    (void)state;
+    assert_int_equal(base.variant.len, 0);
+    assert_slice(one.full, "http://h/a " VARIANT);
+    assert_slice(one.variant, VARIANT);
+    assert_ptr_equal(one.variant.ptr + DIGEST_LEN, one.full.ptr + one.full.len);
+    /* A variant of a variant is one of the URI. */
+    assert_slice(other.full, "http://h/a " OTHER);
+    assert_slice(base.full, "http://h/a");
+}
+
+static void
+a_key_has_the_hash_of_all_of_it(void **state)
+{
+    static const struct hash_key another = {17, 5};
+    struct key base = key_of("http", "h", SLICE("/a"));
+    struct key one = varied(&base, SLICE(VARIANT));
+    struct key moved;
+
+    (void)state;
+    assert_true(base.hash == hash_keyed(&hash_key, SLICE("http://h/a")));
+    assert_true(
+        one.hash == hash_keyed(&hash_key, SLICE("http://h/a " VARIANT)));
+    assert_int_equal(
+        key_vary(&arena, &another, &base, SLICE(VARIANT), &moved), RC_OK);
+    assert_true(moved.hash != one.hash);
+}
+
+static void
+the_names_of_variants_lie_beside_their_record(void **state)
+{
+    struct slice record = redis_key(KEY_ENTRY, SLICE("http://h/a"), SLICE(""));
+    struct slice names;
 
     (void)state;
     assert_int_equal(
-        key_full(&arena, SLICE("https"), SLICE("shop.example:8443"),
-            SLICE("/Products/42?b=2&a=1"), &out),
-        RC_OK);
-    assert_slice(out, "https://shop.example:8443/Products/42?b=2&a=1");
-    assert_int_equal(
-        key_full(&arena, SLICE("http"), SLICE(""), SLICE(""), &out), RC_OK);
-    assert_slice(out, "http://");
+        key_names(&arena, record, SLICE("0123456789abcdef"), &names), RC_OK);
+    assert_slice(names, "ns:e:{http://h/a}:names:0123456789abcdef");
+    assert_true(slice_eq(hash_tag(names), hash_tag(record)));
+}
+
+static void
+a_leases_key_is_found_from_the_entrys(void **state)
+{
+    struct slice entry =
+        redis_key(KEY_ENTRY, SLICE("http://h/e:{"), SLICE(VARIANT));
+    struct slice lease =
+        redis_key(KEY_LEASE, SLICE("http://h/e:{"), SLICE(VARIANT));
+    char text[128];
+
+    (void)state;
+    key_lease_of(entry, SLICE("ns:"), text);
+    assert_true(slice_eq(slice_of(text, entry.len), lease));
 }
 
 static void
@@ -101,21 +179,21 @@ redis_keys_are_readable(void **state)
         "ns:e:{http://shop.example/products/42?a=%20b}");
     assert_slice(redis_key(KEY_LEASE, full, SLICE("")),
         "ns:l:{http://shop.example/products/42?a=%20b}");
-    assert_slice(redis_key(KEY_ENTRY, full, SLICE("00ff")),
-        "ns:e:{http://shop.example/products/42?a=%20b}:00ff");
-    assert_slice(redis_key(KEY_LEASE, full, SLICE("00ff")),
-        "ns:l:{http://shop.example/products/42?a=%20b}:00ff");
+    assert_slice(redis_key(KEY_ENTRY, full, SLICE(VARIANT)),
+        "ns:e:{http://shop.example/products/42?a=%20b}:" VARIANT);
+    assert_slice(redis_key(KEY_LEASE, full, SLICE(VARIANT)),
+        "ns:l:{http://shop.example/products/42?a=%20b}:" VARIANT);
 }
 
 static void
 the_prefix_may_be_empty(void **state)
 {
+    const struct key key = key_of("http", "h", SLICE("/"));
     struct slice out;
 
     (void)state;
-    assert_int_equal(key_redis(&arena, SLICE(""), KEY_ENTRY, SLICE("http://h/"),
-                         SLICE(""), &out),
-        RC_OK);
+    assert_int_equal(
+        key_redis(&arena, SLICE(""), KEY_ENTRY, &key, &out), RC_OK);
     assert_slice(out, "e:{http://h/}");
 }
 
@@ -151,13 +229,13 @@ braces_cannot_move_a_key_to_another_slot(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
         struct slice full = full_of(targets[i], strlen(targets[i]));
-        struct slice entry = redis_key(KEY_ENTRY, full, SLICE("aa"));
-        struct slice lease = redis_key(KEY_LEASE, full, SLICE("bb"));
+        struct slice entry = redis_key(KEY_ENTRY, full, SLICE(VARIANT));
+        struct slice lease = redis_key(KEY_LEASE, full, SLICE(OTHER));
 
         assert_true(slice_starts(hash_tag(entry), SLICE("http://h/")));
         assert_true(slice_eq(hash_tag(entry), hash_tag(lease)));
         assert_int_equal(
-            hash_tag(entry).len + sizeof("ns:e:{}:aa") - 1, entry.len);
+            hash_tag(entry).len + sizeof("ns:e:{}:" VARIANT) - 1, entry.len);
     }
 }
 
@@ -169,9 +247,7 @@ the_tag_is_never_empty(void **state)
 
     (void)state;
     assert_true(hash_tag(redis_key(KEY_ENTRY, SLICE(""), SLICE(""))).len > 0);
-    assert_int_equal(
-        key_full(&arena, SLICE("http"), slice_of(odd, 7), SLICE(""), &full),
-        RC_OK);
+    full = key_of("http", "", slice_of(odd, 7)).full;
     assert_slice(hash_tag(redis_key(KEY_ENTRY, full, SLICE(""))),
         "http://%00%01%7B%7D%80%FF%20");
     assert_slice(hash_tag(redis_key(KEY_ENTRY, slice_of(odd, 7), SLICE(""))),
@@ -266,18 +342,23 @@ a_short_key_cannot_take_the_name_of_a_long_one(void **state)
 static void
 an_arena_that_is_full_is_no_memory(void **state)
 {
+    const struct key_uri uri = {SLICE("http"), SLICE("h"), SLICE("/abcdefgh")};
+    struct key key = key_of("http", "h", SLICE("/"));
+    struct key out = {.hash = 0};
+    struct slice text = {NULL, 0};
     struct arena small;
-    struct slice out = {NULL, 0};
 
     (void)state;
     arena_init(&small, 8);
+    assert_int_equal(key_make(&small, &hash_key, &uri, &out), RC_NOMEM);
     assert_int_equal(
-        key_full(&small, SLICE("http"), SLICE("h"), SLICE("/abcdefgh"), &out),
-        RC_NOMEM);
-    assert_int_equal(key_redis(&small, SLICE("ns:"), KEY_ENTRY,
-                         SLICE("http://h/"), SLICE(""), &out),
-        RC_NOMEM);
-    assert_null(out.ptr);
+        key_vary(&small, &hash_key, &key, SLICE(VARIANT), &out), RC_NOMEM);
+    assert_null(out.full.ptr);
+    assert_int_equal(
+        key_redis(&small, SLICE("ns:"), KEY_ENTRY, &key, &text), RC_NOMEM);
+    assert_int_equal(
+        key_names(&small, SLICE("ns:e:{h}"), SLICE("0"), &text), RC_NOMEM);
+    assert_null(text.ptr);
     arena_fini(&small);
 }
 
@@ -288,6 +369,10 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         KEY_TEST(the_full_key_is_scheme_host_and_target),
+        KEY_TEST(a_variants_key_ends_in_its_digest),
+        KEY_TEST(a_key_has_the_hash_of_all_of_it),
+        KEY_TEST(the_names_of_variants_lie_beside_their_record),
+        KEY_TEST(a_leases_key_is_found_from_the_entrys),
         KEY_TEST(redis_keys_are_readable),
         KEY_TEST(the_prefix_may_be_empty),
         KEY_TEST(every_byte_that_is_not_plain_is_encoded),
@@ -300,5 +385,5 @@ main(void)
         KEY_TEST(an_arena_that_is_full_is_no_memory),
     };
 
-    return cmocka_run_group_tests_name("memory.key", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("cache.key", tests, NULL, NULL);
 }

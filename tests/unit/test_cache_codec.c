@@ -1,5 +1,5 @@
 /* The value format: what goes in comes out, and nothing else comes out. */
-#include "nearside/memory/codec.h"
+#include "nearside/cache/codec.h"
 
 #include <limits.h>
 #include <setjmp.h>
@@ -16,7 +16,6 @@
 
 enum {
     HEAD_LEN = 64,
-    SUM_LEN = 8,
 };
 
 static struct codec_parts
@@ -30,18 +29,36 @@ parts_full(void)
         .stale_until_ms = 1700000600123,
         .origin_cost_ms = 97,
         .key = KEY,
-        .note = SLICE("x-us: 1\r\n"),
+        .private_fields = SLICE("x-us: 1\r\n"),
         .fields = SLICE("content-type: application/json\r\netag: \"1\"\r\n"),
         .body = SLICE("{\"id\":\"42\"}"),
     };
 }
 
-static struct entry *
+static struct value
 encoded(const struct codec_parts *parts)
+{
+    struct value v = {NULL, 0};
+
+    assert_int_equal(codec_encode(parts, &v), RC_OK);
+    return v;
+}
+
+static void
+assert_not_encoded(const struct codec_parts *parts, enum rc why)
+{
+    struct value v = {NULL, 0};
+
+    assert_int_equal(codec_encode(parts, &v), why);
+    assert_null(v.bytes);
+}
+
+static struct entry *
+entry_of(const struct value *value)
 {
     struct entry *e = NULL;
 
-    assert_int_equal(codec_encode(parts, &e), RC_OK);
+    assert_int_equal(codec_entry(value, &e), RC_OK);
     return e;
 }
 
@@ -72,10 +89,10 @@ assert_refused(struct slice value)
 static void
 seal(char *value, size_t len)
 {
-    uint64_t sum = XXH3_64bits(value, len - SUM_LEN);
+    uint64_t sum = XXH3_64bits(value, len - ENTRY_SUM_LEN);
 
-    for (size_t i = 0; i < SUM_LEN; i++) {
-        value[len - SUM_LEN + i] = (char)(sum >> (8 * i));
+    for (size_t i = 0; i < ENTRY_SUM_LEN; i++) {
+        value[len - ENTRY_SUM_LEN + i] = (char)(sum >> (8 * i));
     }
 }
 
@@ -89,40 +106,82 @@ assert_same(const struct entry *e, const struct codec_parts *parts)
     assert_true(e->fresh_until_ms == parts->fresh_until_ms);
     assert_true(e->stale_until_ms == parts->stale_until_ms);
     assert_int_equal(e->origin_cost_ms, parts->origin_cost_ms);
-    assert_true(slice_eq(e->key, parts->key));
-    assert_true(slice_eq(e->note, parts->note));
-    assert_true(slice_eq(e->fields, parts->fields));
-    assert_true(slice_eq(e->body, parts->body));
+    assert_int_equal(e->while_ms, parts->while_ms);
+    assert_int_equal(e->if_error_ms, parts->if_error_ms);
+    assert_int_equal(atomic_load(&e->refs), 1);
+    assert_true(slice_eq(entry_key(e), parts->key));
+    assert_true(slice_eq(entry_private(e), parts->private_fields));
+    assert_true(slice_eq(entry_fields(e), parts->fields));
+    assert_true(slice_eq(entry_body(e), parts->body));
 }
 
 static void
 what_is_encoded_is_decoded(void **state)
 {
     struct codec_parts parts = parts_full();
-    struct entry *made = encoded(&parts);
+    struct value made = encoded(&parts);
+    struct entry *own = entry_of(&made);
     struct entry *read = NULL;
 
     (void)state;
-    assert_same(made, &parts);
-    assert_int_equal(decoded(made->blob, KEY, &read), RC_OK);
+    assert_same(own, &parts);
+    assert_int_equal(decoded(value_slice(&made), KEY, &read), RC_OK);
     assert_same(read, &parts);
-    assert_true(slice_eq(read->blob, made->blob));
-    entry_unref(&made);
+    entry_unref(&own);
     entry_unref(&read);
+    value_free(&made);
+    assert_null(made.bytes);
+}
+
+/* By which scripts in Redis know a value again. */
+static void
+the_sum_is_how_the_value_ends(void **state)
+{
+    struct codec_parts parts = parts_full();
+    struct value made = encoded(&parts);
+    struct entry *own = entry_of(&made);
+    struct slice end = slice_skip(value_slice(&made), made.len - 8);
+
+    (void)state;
+    assert_true(slice_eq(entry_sum(own), end));
+    entry_unref(&own);
+    value_free(&made);
+}
+
+static void
+a_vary_record_has_names_and_a_generation(void **state)
+{
+    struct codec_parts parts = {
+        .flags = ENTRY_VARY_RECORD,
+        .key = KEY,
+        .vary_names = SLICE("accept-encoding, accept"),
+        .fields = SLICE("a: b\r\n"),
+        .generation = SLICE("0123456789abcdef"),
+    };
+    struct value made = encoded(&parts);
+    struct entry *read = NULL;
+
+    (void)state;
+    assert_int_equal(decoded(value_slice(&made), KEY, &read), RC_OK);
+    assert_true(slice_eq(entry_vary_names(read), parts.vary_names));
+    assert_true(slice_eq(entry_generation(read), parts.generation));
+    assert_int_equal(entry_sum(read).len, 8);
+    entry_unref(&read);
+    value_free(&made);
 }
 
 static void
 the_least_entry_is_an_entry(void **state)
 {
     struct codec_parts parts = {.status = 204, .key = KEY};
-    struct entry *made = encoded(&parts);
+    struct value made = encoded(&parts);
     struct entry *read = NULL;
 
     (void)state;
-    assert_int_equal(made->blob.len, HEAD_LEN + KEY.len + SUM_LEN);
-    assert_int_equal(decoded(made->blob, KEY, &read), RC_OK);
+    assert_int_equal(made.len, HEAD_LEN + KEY.len + ENTRY_SUM_LEN);
+    assert_int_equal(decoded(value_slice(&made), KEY, &read), RC_OK);
     assert_same(read, &parts);
-    entry_unref(&made);
+    value_free(&made);
     entry_unref(&read);
 }
 
@@ -145,40 +204,44 @@ the_bytes_of_version_1_are_these(void **state)
         .fresh_until_ms = 0x102,
         .stale_until_ms = 0x1000000,
         .key = SLICE("k"),
-        .note = SLICE("c: d\r\n"),
+        .private_fields = SLICE("c: d\r\n"),
         .fields = SLICE("a: b\r\n"),
         .body = SLICE("bbb"),
     };
-    struct entry *e = encoded(&parts);
-    uint64_t sum = XXH3_64bits(e->blob.ptr, e->blob.len - SUM_LEN);
+    struct value v = encoded(&parts);
+    struct entry *read = NULL;
+    uint64_t sum = XXH3_64bits(v.bytes, v.len - ENTRY_SUM_LEN);
 
     (void)state;
-    assert_int_equal(e->blob.len, HEAD_LEN + 1 + 6 + 6 + 3 + SUM_LEN);
-    assert_memory_equal(e->blob.ptr, want, sizeof(want));
-    assert_memory_equal(e->blob.ptr + HEAD_LEN, "kc: d\r\na: b\r\nbbb", 16);
-    for (size_t i = 0; i < SUM_LEN; i++) {
-        assert_int_equal((unsigned char)e->blob.ptr[e->blob.len - SUM_LEN + i],
+    assert_int_equal(v.len, HEAD_LEN + 1 + 6 + 6 + 3 + ENTRY_SUM_LEN);
+    assert_memory_equal(v.bytes, want, sizeof(want));
+    assert_memory_equal(v.bytes + HEAD_LEN, "kc: d\r\na: b\r\nbbb", 16);
+    for (size_t i = 0; i < ENTRY_SUM_LEN; i++) {
+        assert_int_equal((unsigned char)v.bytes[v.len - ENTRY_SUM_LEN + i],
             (sum >> (8 * i)) & 0xff);
     }
-    entry_unref(&e);
+    assert_int_equal(decoded(value_slice(&v), SLICE("k"), &read), RC_OK);
+    assert_same(read, &parts);
+    entry_unref(&read);
+    value_free(&v);
 }
 
 static void
 decoding_copies_no_byte(void **state)
 {
     struct codec_parts parts = parts_full();
-    struct entry *made = encoded(&parts);
+    struct value made = encoded(&parts);
     struct entry *e = NULL;
-    char *value = malloc(made->blob.len);
+    char *value = malloc(made.len);
 
     (void)state;
-    memcpy(value, made->blob.ptr, made->blob.len);
-    assert_int_equal(codec_decode(value, made->blob.len, KEY, &e), RC_OK);
-    assert_ptr_equal(e->blob.ptr, value);
-    assert_ptr_equal(e->key.ptr, value + HEAD_LEN);
+    memcpy(value, made.bytes, made.len);
+    assert_int_equal(codec_decode(value, made.len, KEY, &e), RC_OK);
+    assert_ptr_equal(e, value);
+    assert_ptr_equal(entry_key(e).ptr, value + HEAD_LEN);
     assert_ptr_equal(
-        e->body.ptr, value + made->blob.len - SUM_LEN - parts.body.len);
-    entry_unref(&made);
+        entry_body(e).ptr, value + made.len - ENTRY_SUM_LEN - parts.body.len);
+    value_free(&made);
     entry_unref(&e);
 }
 
@@ -186,84 +249,84 @@ static void
 every_flipped_bit_is_refused(void **state)
 {
     struct codec_parts parts = parts_full();
-    struct entry *made = encoded(&parts);
-    char *value = malloc(made->blob.len);
+    struct value made = encoded(&parts);
+    char *value = malloc(made.len);
 
     (void)state;
-    memcpy(value, made->blob.ptr, made->blob.len);
-    for (size_t i = 0; i < made->blob.len * 8; i++) {
+    memcpy(value, made.bytes, made.len);
+    for (size_t i = 0; i < made.len * 8; i++) {
         value[i / 8] = (char)(value[i / 8] ^ (1 << (i % 8)));
-        assert_refused(slice_of(value, made->blob.len));
+        assert_refused(slice_of(value, made.len));
         value[i / 8] = (char)(value[i / 8] ^ (1 << (i % 8)));
     }
     free(value);
-    entry_unref(&made);
+    value_free(&made);
 }
 
 static void
 every_cut_is_refused(void **state)
 {
     struct codec_parts parts = parts_full();
-    struct entry *made = encoded(&parts);
+    struct value made = encoded(&parts);
 
     (void)state;
-    for (size_t len = 0; len < made->blob.len; len++) {
-        assert_refused(slice_of(made->blob.ptr, len));
+    for (size_t len = 0; len < made.len; len++) {
+        assert_refused(slice_of(made.bytes, len));
         /* The same without its front. */
-        assert_refused(slice_skip(made->blob, made->blob.len - len));
+        assert_refused(slice_skip(value_slice(&made), made.len - len));
     }
-    entry_unref(&made);
+    value_free(&made);
 }
 
 static void
 appended_bytes_are_refused(void **state)
 {
     struct codec_parts parts = parts_full();
-    struct entry *made = encoded(&parts);
-    char *value = calloc(1, made->blob.len + 16);
+    struct value made = encoded(&parts);
+    char *value = calloc(1, made.len + 16);
 
     (void)state;
-    memcpy(value, made->blob.ptr, made->blob.len);
+    memcpy(value, made.bytes, made.len);
     for (size_t more = 1; more <= 16; more++) {
-        assert_refused(slice_of(value, made->blob.len + more));
+        assert_refused(slice_of(value, made.len + more));
     }
     free(value);
-    entry_unref(&made);
+    value_free(&made);
 }
 
 static void
 an_appended_byte_is_refused_with_a_right_checksum(void **state)
 {
     struct codec_parts parts = parts_full();
-    struct entry *made = encoded(&parts);
-    size_t len = made->blob.len + 1;
+    struct value made = encoded(&parts);
+    size_t len = made.len + 1;
     char *value = calloc(1, len);
 
     (void)state;
-    memcpy(value, made->blob.ptr, made->blob.len);
+    memcpy(value, made.bytes, made.len);
     seal(value, len);
     assert_refused(slice_of(value, len));
     free(value);
-    entry_unref(&made);
+    value_free(&made);
 }
 
 static void
 a_value_of_another_key_is_a_miss(void **state)
 {
     struct codec_parts parts = parts_full();
-    struct entry *made = encoded(&parts);
+    struct value made = encoded(&parts);
     struct entry *e = NULL;
 
     (void)state;
-    assert_int_equal(
-        decoded(made->blob, SLICE("https://shop.example/products/43"), &e),
+    assert_int_equal(decoded(value_slice(&made),
+                         SLICE("https://shop.example/products/43"), &e),
         RC_MISS);
-    assert_int_equal(
-        decoded(made->blob, SLICE("https://shop.example/products/4"), &e),
+    assert_int_equal(decoded(value_slice(&made),
+                         SLICE("https://shop.example/products/4"), &e),
         RC_MISS);
-    assert_int_equal(decoded(made->blob, SLICE(""), &e), RC_MISS);
+    assert_int_equal(decoded(value_slice(&made), SLICE(""), &e), RC_MISS);
     assert_null(e);
-    entry_unref(&made);
+    value_free(&made);
 }
 
 /* One byte changed, the checksum made right again. */
@@ -285,6 +348,7 @@ a_forged_head_is_refused(void **state)
         {8, (char)0x80}, /* a flag of later days */
         {9, (char)0x80},
         {10, 1},    /* a generation that is not there */
+        {11, 1},    /* 256 of them */
         {23, 0x7f}, /* created, near the end of time */
         {23, (char)0x80},
         {31, 0x7f}, /* fresh until */
@@ -293,7 +357,7 @@ a_forged_head_is_refused(void **state)
         {37, 0},  /* stale before fresh */
         {40, 33}, /* one byte more key */
         {43, (char)0xff},
-        {44, 5}, /* note */
+        {44, 5}, /* private fields */
         {47, (char)0xff},
         {48, 42}, /* fields */
         {51, (char)0xff},
@@ -301,19 +365,19 @@ a_forged_head_is_refused(void **state)
         {55, (char)0xff},
     };
     struct codec_parts parts = parts_full();
-    struct entry *made = encoded(&parts);
-    char *value = malloc(made->blob.len);
+    struct value made = encoded(&parts);
+    char *value = malloc(made.len);
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(forgeries); i++) {
-        memcpy(value, made->blob.ptr, made->blob.len);
+        memcpy(value, made.bytes, made.len);
         assert_true(value[forgeries[i].at] != forgeries[i].byte);
         value[forgeries[i].at] = forgeries[i].byte;
-        seal(value, made->blob.len);
-        assert_refused(slice_of(value, made->blob.len));
+        seal(value, made.len);
+        assert_refused(slice_of(value, made.len));
     }
     free(value);
-    entry_unref(&made);
+    value_free(&made);
 }
 
 /* Two lengths 2^31 too long each: in 32 bits the sum would be right. */
@@ -321,17 +385,17 @@ static void
 lengths_whose_sum_wraps_round_are_refused(void **state)
 {
     struct codec_parts parts = parts_full();
-    struct entry *made = encoded(&parts);
-    char *value = malloc(made->blob.len);
+    struct value made = encoded(&parts);
+    char *value = malloc(made.len);
 
     (void)state;
-    memcpy(value, made->blob.ptr, made->blob.len);
+    memcpy(value, made.bytes, made.len);
     value[47] = (char)0x80;
     value[55] = (char)0x80;
-    seal(value, made->blob.len);
-    assert_refused(slice_of(value, made->blob.len));
+    seal(value, made.len);
+    assert_refused(slice_of(value, made.len));
     free(value);
-    entry_unref(&made);
+    value_free(&made);
 }
 
 static const struct slice bad_fields[] = {
@@ -368,15 +432,12 @@ fields_that_are_not_lines_are_not_encoded(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(bad_fields); i++) {
         struct codec_parts parts = parts_full();
-        struct entry *e = NULL;
 
         parts.fields = bad_fields[i];
-        assert_int_equal(codec_encode(&parts, &e), RC_BAD);
-        assert_null(e);
+        assert_not_encoded(&parts, RC_BAD);
         parts = parts_full();
-        parts.note = bad_fields[i];
-        assert_int_equal(codec_encode(&parts, &e), RC_BAD);
-        assert_null(e);
+        parts.private_fields = bad_fields[i];
+        assert_not_encoded(&parts, RC_BAD);
     }
 }
 
@@ -386,24 +447,24 @@ fields_that_are_not_lines_are_refused_with_a_right_checksum(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(bad_fields); i++) {
         struct codec_parts parts = {.status = 200, .key = KEY};
-        struct entry *made;
+        struct value made;
         char *value;
 
         /* Made as a body; then its length becomes the fields'. */
         parts.body = bad_fields[i];
         made = encoded(&parts);
-        value = malloc(made->blob.len);
-        memcpy(value, made->blob.ptr, made->blob.len);
+        value = malloc(made.len);
+        memcpy(value, made.bytes, made.len);
         value[48] = value[52];
         value[52] = 0;
-        seal(value, made->blob.len);
-        assert_refused(slice_of(value, made->blob.len));
-        value[44] = value[48]; /* or the note's */
+        seal(value, made.len);
+        assert_refused(slice_of(value, made.len));
+        value[44] = value[48]; /* or the private fields' */
         value[48] = 0;
-        seal(value, made->blob.len);
-        assert_refused(slice_of(value, made->blob.len));
+        seal(value, made.len);
+        assert_refused(slice_of(value, made.len));
         free(value);
-        entry_unref(&made);
+        value_free(&made);
     }
 }
 
@@ -411,64 +472,65 @@ static void
 an_empty_value_in_a_field_is_fine(void **state)
 {
     struct codec_parts parts = parts_full();
-    struct entry *e;
+    struct value made;
+    struct entry *e = NULL;
 
     (void)state;
     parts.fields =
         SLICE("x-empty: \r\nx-colon: a:b: c\r\nx-high: \xc3\xa9\r\n");
-    e = encoded(&parts);
-    assert_true(slice_eq(e->fields, parts.fields));
+    made = encoded(&parts);
+    assert_int_equal(decoded(value_slice(&made), KEY, &e), RC_OK);
+    assert_true(slice_eq(entry_fields(e), parts.fields));
     entry_unref(&e);
+    value_free(&made);
 }
 
 static void
-markers_may_lack_a_status_and_responses_may_not(void **state)
+what_is_no_response_may_lack_a_status(void **state)
 {
     struct codec_parts parts = {.key = KEY};
-    struct entry *e = NULL;
+    struct value made;
 
     (void)state;
-    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    assert_not_encoded(&parts, RC_BAD);
     parts.status = 103;
-    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    assert_not_encoded(&parts, RC_BAD);
     parts.status = 1000;
-    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    assert_not_encoded(&parts, RC_BAD);
     parts.status = 0;
-    parts.flags = ENTRY_PASS;
-    e = encoded(&parts);
-    entry_unref(&e);
+    parts.flags = ENTRY_HIT_FOR_MISS;
+    made = encoded(&parts);
+    value_free(&made);
     parts.flags = ENTRY_VARY_RECORD;
-    e = encoded(&parts);
-    entry_unref(&e);
+    made = encoded(&parts);
+    value_free(&made);
 }
 
 static void
 what_decoding_would_refuse_is_not_encoded(void **state)
 {
     struct codec_parts parts = parts_full();
-    struct entry *e = NULL;
 
     (void)state;
     parts.key = SLICE("");
-    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    assert_not_encoded(&parts, RC_BAD);
     parts = parts_full();
     parts.flags = 1 << 9;
-    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    assert_not_encoded(&parts, RC_BAD);
     /* About a condition, or a part: never the whole of anything. */
     parts = parts_full();
     parts.status = 206;
-    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    assert_not_encoded(&parts, RC_BAD);
     parts.status = 304;
-    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    assert_not_encoded(&parts, RC_BAD);
     parts.status = 416;
-    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    assert_not_encoded(&parts, RC_BAD);
     parts = parts_full();
     parts.stale_until_ms = INT64_MAX;
-    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
+    assert_not_encoded(&parts, RC_BAD);
     parts = parts_full();
     parts.created_ms = INT64_MIN;
-    assert_int_equal(codec_encode(&parts, &e), RC_BAD);
-    assert_null(e);
+    assert_not_encoded(&parts, RC_BAD);
 }
 
 /* A body in runs, as a fill holds it. */
@@ -491,7 +553,7 @@ a_body_in_runs_is_the_same_body(void **state)
     static const char body[] = "{\"id\":\"42\"}";
     size_t len = sizeof(body) - 1;
     struct codec_parts whole = parts_full();
-    struct entry *want = encoded(&whole);
+    struct value want = encoded(&whole);
 
     (void)state;
     for (size_t a = 0; a <= len; a++) {
@@ -500,23 +562,23 @@ a_body_in_runs_is_the_same_body(void **state)
                 slice_of(body + b, len - b), {NULL, 0}, {"x", 1}};
             struct runs runs = {.slices = cut};
             struct codec_parts parts = parts_full();
-            struct entry *e;
+            struct value made;
 
             parts.body = slice_of(body, a);
             parts.body_next = next_run;
             parts.body_ctx = &runs;
             parts.body_len = len;
-            e = encoded(&parts);
-            assert_true(slice_eq(e->blob, want->blob));
+            made = encoded(&parts);
+            assert_true(slice_eq(value_slice(&made), value_slice(&want)));
             assert_int_equal(runs.next, 3);
-            entry_unref(&e);
+            value_free(&made);
         }
     }
-    entry_unref(&want);
+    value_free(&want);
 }
 
 static void
-runs_that_are_not_body_len_bytes_make_no_entry(void **state)
+runs_that_are_not_body_len_bytes_make_no_value(void **state)
 {
     static const struct slice cut[] = {{"cd", 2}, {"ef", 2}, {NULL, 0}};
 
@@ -524,15 +586,16 @@ runs_that_are_not_body_len_bytes_make_no_entry(void **state)
     for (size_t len = 0; len < 12; len++) {
         struct runs runs = {.slices = cut};
         struct codec_parts parts = parts_full();
-        struct entry *e = NULL;
+        struct value made = {NULL, 0};
 
         parts.body = SLICE("ab");
         parts.body_next = next_run;
         parts.body_ctx = &runs;
         parts.body_len = len;
-        assert_int_equal(codec_encode(&parts, &e), len == 6 ? RC_OK : RC_BAD);
-        assert_true((e != NULL) == (len == 6));
-        entry_unref(&e);
+        assert_int_equal(
+            codec_encode(&parts, &made), len == 6 ? RC_OK : RC_BAD);
+        assert_true((made.bytes != NULL) == (len == 6));
+        value_free(&made);
     }
 }
 
@@ -540,19 +603,17 @@ static void
 a_part_beyond_4_gib_is_a_limit(void **state)
 {
     struct codec_parts parts = parts_full();
-    struct entry *e = NULL;
 
     (void)state;
     /* Judged by its length before a byte is read. */
     parts.body.len = (size_t)UINT32_MAX + 1;
-    assert_int_equal(codec_encode(&parts, &e), RC_LIMIT);
+    assert_not_encoded(&parts, RC_LIMIT);
     parts = parts_full();
     parts.fields.len = (size_t)UINT32_MAX + 1;
-    assert_int_equal(codec_encode(&parts, &e), RC_LIMIT);
+    assert_not_encoded(&parts, RC_LIMIT);
     parts = parts_full();
     parts.key.len = (size_t)UINT32_MAX + 1;
-    assert_int_equal(codec_encode(&parts, &e), RC_LIMIT);
-    assert_null(e);
+    assert_not_encoded(&parts, RC_LIMIT);
 }
 
 /* The sanitizers bring a malloc of their own, so this one joins only where
@@ -593,33 +654,70 @@ static void
 a_failed_allocation_is_no_memory_and_leaks_nothing(void **state)
 {
     struct codec_parts parts = parts_full();
-    struct entry *made = encoded(&parts);
+    struct value made = encoded(&parts);
+    struct value v = {NULL, 0};
     struct entry *e = NULL;
     long live = blocks_live;
+    enum rc rc;
 
     (void)state;
-    for (long n = 0; n < 2; n++) {
-        enum rc rc;
-        mallocs_left = n;
-        rc = codec_encode(&parts, &e);
-        mallocs_left = LONG_MAX;
-        assert_int_equal(rc, RC_NOMEM);
-        assert_null(e);
-        assert_int_equal(blocks_live, live);
-    }
-    for (long n = 0; n < 2; n++) {
-        char *value = malloc(made->blob.len);
-        enum rc rc;
+    mallocs_left = 0;
+    rc = codec_encode(&parts, &v);
+    mallocs_left = LONG_MAX;
+    assert_int_equal(rc, RC_NOMEM);
+    assert_null(v.bytes);
+    mallocs_left = 0;
+    rc = codec_entry(&made, &e);
+    mallocs_left = LONG_MAX;
+    assert_int_equal(rc, RC_NOMEM);
+    assert_null(e);
+    assert_int_equal(blocks_live, live);
+    value_free(&made);
+}
 
-        memcpy(value, made->blob.ptr, made->blob.len);
-        mallocs_left = n;
-        rc = codec_decode(value, made->blob.len, KEY, &e);
+static void
+decoding_allocates_nothing_and_frees_what_it_refuses(void **state)
+{
+    struct codec_parts parts = parts_full();
+    struct value made = encoded(&parts);
+    struct entry *e = NULL;
+    long live = blocks_live;
+    enum rc rc;
+
+    (void)state;
+    for (size_t cut = 0; cut < 2; cut++) {
+        char *value = malloc(made.len);
+
+        memcpy(value, made.bytes, made.len);
+        mallocs_left = 0;
+        rc = codec_decode(value, made.len - cut, KEY, &e);
         mallocs_left = LONG_MAX;
-        assert_int_equal(rc, n == 0 ? RC_NOMEM : RC_OK);
+        assert_int_equal(rc, cut == 0 ? RC_OK : RC_BAD);
         entry_unref(&e);
         assert_int_equal(blocks_live, live);
     }
-    entry_unref(&made);
+    value_free(&made);
+}
+
+/* With what malloc adds, whatever the length is rounded up to. */
+static void
+an_entry_costs_at_most_96_bytes_above_its_parts(void **state)
+{
+    static char body[100000];
+
+    (void)state;
+    for (size_t len = 0; len < sizeof(body); len += len < 128 ? 1 : 997) {
+        struct codec_parts parts = {.status = 200, .key = SLICE("k")};
+        struct value made;
+        struct entry *e;
+
+        parts.body = slice_of(body, len);
+        made = encoded(&parts);
+        e = entry_of(&made);
+        assert_in_range(entry_size(e), 1 + len, 1 + len + 96);
+        entry_unref(&e);
+        value_free(&made);
+    }
 }
 #endif
 
@@ -628,6 +726,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_encoded_is_decoded),
+        cmocka_unit_test(the_sum_is_how_the_value_ends),
+        cmocka_unit_test(a_vary_record_has_names_and_a_generation),
         cmocka_unit_test(the_least_entry_is_an_entry),
         cmocka_unit_test(the_bytes_of_version_1_are_these),
         cmocka_unit_test(decoding_copies_no_byte),
@@ -642,15 +742,17 @@ main(void)
         cmocka_unit_test(
             fields_that_are_not_lines_are_refused_with_a_right_checksum),
         cmocka_unit_test(an_empty_value_in_a_field_is_fine),
-        cmocka_unit_test(markers_may_lack_a_status_and_responses_may_not),
+        cmocka_unit_test(what_is_no_response_may_lack_a_status),
         cmocka_unit_test(what_decoding_would_refuse_is_not_encoded),
         cmocka_unit_test(a_body_in_runs_is_the_same_body),
-        cmocka_unit_test(runs_that_are_not_body_len_bytes_make_no_entry),
+        cmocka_unit_test(runs_that_are_not_body_len_bytes_make_no_value),
         cmocka_unit_test(a_part_beyond_4_gib_is_a_limit),
 #if HAS_OWN_MALLOC
         cmocka_unit_test(a_failed_allocation_is_no_memory_and_leaks_nothing),
+        cmocka_unit_test(decoding_allocates_nothing_and_frees_what_it_refuses),
+        cmocka_unit_test(an_entry_costs_at_most_96_bytes_above_its_parts),
 #endif
     };
 
-    return cmocka_run_group_tests_name("memory.codec", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("cache.codec", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /*
- * The value format, version 1. All numbers little-endian.
+ * The value format, version 1. All numbers are little-endian.
  *
  *      0  magic "nsev"
  *      4  version, 1
@@ -9,10 +9,13 @@
  *     10  number of tag generations, 16 bit: 0
  *     12  origin cost in ms, 32 bit
  *     16  created, fresh until, stale until: ms since 1970, 64 bit each
- *     40  lengths of key, note, fields and body, 32 bit each
+ *     40  lengths of key, private fields, fields and body, 32 bit each
  *     56  stale-while-revalidate, stale-if-error in ms, 32 bit each
- *     64  key, note, fields, body
+ *     64  key, private fields, fields, body
  *    end  XXH3 (64 bit, no seed) of all before it
+ *
+ * In a Vary record its names stand in the place of the private fields, and
+ * its generation in that of the body.
  *
  * Laws: one value has one spelling; what does not fit to the last byte is
  * no entry. The checksum tells damage, not malice: whoever may write to
@@ -21,147 +24,100 @@
  * sums and differences cannot overflow, and field lines are lines, so that
  * a value cannot end a response's head early.
  *
- * Decoding copies nothing: an entry's slices point into the value.
+ * Decoding copies nothing. The head of a value has the room of a struct
+ * entry, whose members from the origin cost on lie where the value has them:
+ * on a little-endian machine only status and flags move, and the magic and
+ * the count of references take the first eight bytes.
  */
-#include "nearside/memory/codec.h"
+#include "nearside/cache/codec.h"
 
-#include <assert.h>
 #include <endian.h>
 #include <stdlib.h>
 
 #include <xxhash.h>
 
-#include "nearside/base/check.h"
-
 enum {
     CODEC_VERSION = 1,
     CODING_NONE = 0,
     HEAD_LEN = 64,
-    SUM_LEN = 8,
     STATUS_MIN = 200, /* interim answers are never stored */
     STATUS_MAX = 999,
 };
+
+static_assert(HEAD_LEN == sizeof(struct entry), "decoded in place");
+static_assert(offsetof(struct entry, origin_cost_ms) == 12, "as in a value");
+static_assert(offsetof(struct entry, created_ms) == 16, "as in a value");
+static_assert(offsetof(struct entry, key_len) == 40, "as in a value");
+static_assert(offsetof(struct entry, while_ms) == 56, "as in a value");
+static_assert(offsetof(struct entry, bytes) == HEAD_LEN, "as in a value");
 
 /* Exact in a double too (JSON), and far from any overflow. */
 #define TIME_LIMIT_MS (INT64_C(1) << 53)
 
 static const char codec_magic[4] = {'n', 's', 'e', 'v'};
 
-struct head {
-    uint16_t status;
-    uint16_t flags;
-    uint32_t origin_cost_ms;
-    int64_t created_ms;
-    int64_t fresh_until_ms;
-    int64_t stale_until_ms;
-    uint32_t key_len;
-    uint32_t note_len;
-    uint32_t fields_len;
-    uint32_t body_len;
-    uint32_t while_ms;
-    uint32_t if_error_ms;
-};
-
+/* To little-endian, or back, which is the same: what a head and a struct entry
+   have in common. */
 static void
-put_u16(char *p, uint16_t n)
+swap_numbers(struct entry *e)
 {
-    n = htole16(n);
-    memcpy(p, &n, sizeof(n));
+    e->origin_cost_ms = htole32(e->origin_cost_ms);
+    e->created_ms = (int64_t)htole64((uint64_t)e->created_ms);
+    e->fresh_until_ms = (int64_t)htole64((uint64_t)e->fresh_until_ms);
+    e->stale_until_ms = (int64_t)htole64((uint64_t)e->stale_until_ms);
+    e->key_len = htole32(e->key_len);
+    e->private_len = htole32(e->private_len);
+    e->fields_len = htole32(e->fields_len);
+    e->body_len = htole32(e->body_len);
+    e->while_ms = htole32(e->while_ms);
+    e->if_error_ms = htole32(e->if_error_ms);
 }
 
 static void
-put_u32(char *p, uint32_t n)
+head_put(const struct entry *h, char p[HEAD_LEN])
 {
-    n = htole32(n);
-    memcpy(p, &n, sizeof(n));
-}
+    const uint16_t numbers[3] = {htole16(h->status), htole16(h->flags), 0};
+    struct entry swapped = *h;
 
-static void
-put_u64(char *p, uint64_t n)
-{
-    n = htole64(n);
-    memcpy(p, &n, sizeof(n));
-}
-
-static uint16_t
-get_u16(const char *p)
-{
-    uint16_t n;
-
-    memcpy(&n, p, sizeof(n));
-    return le16toh(n);
-}
-
-static uint32_t
-get_u32(const char *p)
-{
-    uint32_t n;
-
-    memcpy(&n, p, sizeof(n));
-    return le32toh(n);
-}
-
-static uint64_t
-get_u64(const char *p)
-{
-    uint64_t n;
-
-    memcpy(&n, p, sizeof(n));
-    return le64toh(n);
-}
-
-static void
-head_put(const struct head *h, char p[HEAD_LEN])
-{
-    memset(p, 0, HEAD_LEN);
+    swap_numbers(&swapped);
+    memcpy(p, &swapped, HEAD_LEN);
     memcpy(p, codec_magic, sizeof(codec_magic));
     p[4] = CODEC_VERSION;
     p[5] = CODING_NONE;
-    put_u16(p + 6, h->status);
-    put_u16(p + 8, h->flags);
-    put_u16(p + 10, 0);
-    put_u32(p + 12, h->origin_cost_ms);
-    put_u64(p + 16, (uint64_t)h->created_ms);
-    put_u64(p + 24, (uint64_t)h->fresh_until_ms);
-    put_u64(p + 32, (uint64_t)h->stale_until_ms);
-    put_u32(p + 40, h->key_len);
-    put_u32(p + 44, h->note_len);
-    put_u32(p + 48, h->fields_len);
-    put_u32(p + 52, h->body_len);
-    put_u32(p + 56, h->while_ms);
-    put_u32(p + 60, h->if_error_ms);
+    memcpy(p + 6, numbers, sizeof(numbers));
 }
 
-/* False: another magic or version, or something this version never has. */
-static bool
-head_get(const char p[HEAD_LEN], struct head *out)
+/* Turns a value into the entry that it holds, unchecked, with one reference.
+   Status and flags are read before they are written over. */
+static struct entry *
+overlay(char *value)
 {
-    if (memcmp(p, codec_magic, sizeof(codec_magic)) != 0 ||
-        p[4] != CODEC_VERSION || p[5] != CODING_NONE || get_u16(p + 10) != 0) {
-        return false;
-    }
-    *out = (struct head){
-        .status = get_u16(p + 6),
-        .flags = get_u16(p + 8),
-        .origin_cost_ms = get_u32(p + 12),
-        .created_ms = (int64_t)get_u64(p + 16),
-        .fresh_until_ms = (int64_t)get_u64(p + 24),
-        .stale_until_ms = (int64_t)get_u64(p + 32),
-        .key_len = get_u32(p + 40),
-        .note_len = get_u32(p + 44),
-        .fields_len = get_u32(p + 48),
-        .body_len = get_u32(p + 52),
-        .while_ms = get_u32(p + 56),
-        .if_error_ms = get_u32(p + 60),
-    };
-    return true;
+    struct entry *e = (struct entry *)(void *)value;
+    uint16_t numbers[2];
+
+    MUST((uintptr_t)value % _Alignof(struct entry) == 0);
+    memcpy(numbers, value + 6, sizeof(numbers));
+    e->magic = ENTRY_MAGIC;
+    atomic_init(&e->refs, 1);
+    e->status = le16toh(numbers[0]);
+    e->flags = le16toh(numbers[1]);
+    swap_numbers(e);
+    return e;
+}
+
+/* The checksum of a value, as its bytes stand there. */
+static uint64_t
+sum_of(const char *value, size_t len)
+{
+    MUST(len >= HEAD_LEN + ENTRY_SUM_LEN);
+    return htole64(XXH3_64bits(value, len - ENTRY_SUM_LEN));
 }
 
 static uint64_t
-value_len(const struct head *h)
+value_len(const struct entry *h)
 {
-    return (uint64_t)HEAD_LEN + h->key_len + h->note_len + h->fields_len +
-           h->body_len + SUM_LEN;
+    return (uint64_t)HEAD_LEN + h->key_len + h->private_len + h->fields_len +
+           h->body_len + ENTRY_SUM_LEN;
 }
 
 static bool
@@ -170,19 +126,19 @@ is_time(int64_t ms)
     return ms >= -TIME_LIMIT_MS && ms <= TIME_LIMIT_MS;
 }
 
-/* Markers hold no response, so they may lack a status. */
+/* An entry that is no response may lack a status. */
 static bool
-is_status(const struct head *h)
+is_status(const struct entry *h)
 {
     if (h->status == 0) {
-        return (h->flags & (ENTRY_VARY_RECORD | ENTRY_PASS)) != 0;
+        return (h->flags & (ENTRY_VARY_RECORD | ENTRY_HIT_FOR_MISS)) != 0;
     }
     return h->status >= STATUS_MIN && h->status <= STATUS_MAX &&
            h->status != 206 && h->status != 304 && h->status != 416;
 }
 
 static bool
-is_head_sound(const struct head *h)
+is_head_sound(const struct entry *h)
 {
     return h->key_len > 0 && (h->flags & ~ENTRY_FLAGS_ALL) == 0 &&
            is_status(h) && is_time(h->created_ms) &&
@@ -267,61 +223,28 @@ are_field_lines(struct slice fields)
     return true;
 }
 
-/* Fields, and the note of what is a response. */
 static bool
-are_lines(const struct head *h, struct slice note, struct slice fields)
+is_record(const struct entry *h)
 {
-    return are_field_lines(fields) &&
-           ((h->flags & ENTRY_VARY_RECORD) != 0 || are_field_lines(note));
-}
-
-/* An entry around a blob of known good form; takes the blob. */
-static struct entry *
-entry_make(const struct head *h, char *own_blob, size_t len)
-{
-    struct entry *e = malloc(sizeof(*e));
-    const char *p = own_blob + HEAD_LEN;
-
-    if (e == NULL) {
-        free(own_blob);
-        return NULL;
-    }
-    MUST(value_len(h) == len);
-    *e = (struct entry){
-        .magic = ENTRY_MAGIC,
-        .refs = 1,
-        .status = h->status,
-        .flags = h->flags,
-        .created_ms = h->created_ms,
-        .fresh_until_ms = h->fresh_until_ms,
-        .stale_until_ms = h->stale_until_ms,
-        .origin_cost_ms = h->origin_cost_ms,
-        .while_ms = h->while_ms,
-        .if_error_ms = h->if_error_ms,
-        .key = slice_of(p, h->key_len),
-        .blob = slice_of(own_blob, len),
-    };
-    e->note = slice_of(e->key.ptr + h->key_len, h->note_len);
-    e->fields = slice_of(e->note.ptr + h->note_len, h->fields_len);
-    e->body = slice_of(e->fields.ptr + h->fields_len, h->body_len);
-    return e;
+    return (h->flags & ENTRY_VARY_RECORD) != 0;
 }
 
 /* --- Encoding ------------------------------------------------------------ */
 
 static enum rc
-head_of(const struct codec_parts *parts, struct head *out)
+head_of(const struct codec_parts *parts, struct entry *out)
 {
     size_t body_len = parts->body_next == NULL && parts->body_len == 0
                           ? parts->body.len
                           : parts->body_len;
 
+    MUST(parts->key.ptr != NULL || parts->key.len == 0);
     MUST(parts->stale_until_ms >= parts->fresh_until_ms);
-    if (parts->key.len > UINT32_MAX || parts->note.len > UINT32_MAX ||
+    if (parts->key.len > UINT32_MAX || parts->private_fields.len > UINT32_MAX ||
         parts->fields.len > UINT32_MAX || body_len > UINT32_MAX) {
         return RC_LIMIT;
     }
-    *out = (struct head){
+    *out = (struct entry){
         .status = parts->status,
         .flags = parts->flags,
         .origin_cost_ms = parts->origin_cost_ms,
@@ -329,7 +252,7 @@ head_of(const struct codec_parts *parts, struct head *out)
         .fresh_until_ms = parts->fresh_until_ms,
         .stale_until_ms = parts->stale_until_ms,
         .key_len = (uint32_t)parts->key.len,
-        .note_len = (uint32_t)parts->note.len,
+        .private_len = (uint32_t)parts->private_fields.len,
         .fields_len = (uint32_t)parts->fields.len,
         .body_len = (uint32_t)body_len,
         .while_ms = parts->while_ms,
@@ -339,7 +262,8 @@ head_of(const struct codec_parts *parts, struct head *out)
         return RC_LIMIT;
     }
     /* What we would not read back must not be written. */
-    return is_head_sound(out) && are_lines(out, parts->note, parts->fields)
+    return is_head_sound(out) && are_field_lines(parts->fields) &&
+                   (is_record(out) || are_field_lines(parts->private_fields))
                ? RC_OK
                : RC_BAD;
 }
@@ -370,79 +294,115 @@ body_put(const struct codec_parts *parts, char *p, size_t body_len)
 }
 
 enum rc
-codec_encode(const struct codec_parts *parts, struct entry **out_entry)
+codec_encode(const struct codec_parts *parts, struct value *out_value)
 {
-    struct head head;
-    struct entry *e;
-    size_t len;
-    char *blob;
+    struct entry head;
+    struct value v;
+    uint64_t sum;
     char *p;
     enum rc rc = head_of(parts, &head);
 
     if (rc != RC_OK) {
         return rc;
     }
-    len = (size_t)value_len(&head);
-    blob = malloc(len);
-    if (blob == NULL) {
+    v.len = (size_t)value_len(&head);
+    v.bytes = malloc(v.len);
+    if (v.bytes == NULL) {
         return RC_NOMEM;
     }
-    head_put(&head, blob);
-    p = append(blob + HEAD_LEN, parts->key);
-    p = append(p, parts->note);
+    head_put(&head, v.bytes);
+    p = append(v.bytes + HEAD_LEN, parts->key);
+    p = append(p, parts->private_fields);
     p = append(p, parts->fields);
+    MUST(p + head.body_len + ENTRY_SUM_LEN == v.bytes + v.len);
     if (!body_put(parts, p, head.body_len)) {
-        free(blob);
+        value_free(&v);
         return RC_BAD;
     }
-    put_u64(blob + len - SUM_LEN, XXH3_64bits(blob, len - SUM_LEN));
-    e = entry_make(&head, blob, len);
-    if (e == NULL) {
-        return RC_NOMEM;
-    }
-    *out_entry = e;
+    sum = sum_of(v.bytes, v.len);
+    memcpy(p + head.body_len, &sum, sizeof(sum));
+    *out_value = v;
     return RC_OK;
+}
+
+void
+value_free(struct value *v)
+{
+    MUST(v->bytes != NULL || v->len == 0);
+    free(v->bytes);
+    *v = (struct value){NULL, 0};
 }
 
 /* --- Decoding ------------------------------------------------------------ */
 
-/* Everything about a value but whose it is. */
-static bool
-value_check(const char *value, size_t len, struct head *out)
+enum rc
+codec_entry(const struct value *value, struct entry **out_entry)
 {
-    struct slice note;
+    struct slice bytes = value_slice(value);
+    struct entry *e;
+    char *copy;
 
-    if (len < HEAD_LEN + SUM_LEN || !head_get(value, out) ||
-        value_len(out) != len || !is_head_sound(out)) {
+    MUST(bytes.len >= HEAD_LEN + ENTRY_SUM_LEN);
+    MUST(slice_starts(bytes, slice_of(codec_magic, sizeof(codec_magic))));
+    copy = malloc(bytes.len);
+    if (copy == NULL) {
+        return RC_NOMEM;
+    }
+    memcpy(copy, bytes.ptr, bytes.len);
+    e = overlay(copy);
+    MUST(value_len(e) == bytes.len);
+    *out_entry = e;
+    return RC_OK;
+}
+
+/* One of ours, of this version, and undamaged? */
+static bool
+is_value(const char *p, size_t len)
+{
+    uint64_t sum;
+
+    if (len < HEAD_LEN + ENTRY_SUM_LEN ||
+        memcmp(p, codec_magic, sizeof(codec_magic)) != 0 ||
+        p[4] != CODEC_VERSION || p[5] != CODING_NONE || p[10] != 0 ||
+        p[11] != 0) {
         return false;
     }
-    if (get_u64(value + len - SUM_LEN) != XXH3_64bits(value, len - SUM_LEN)) {
-        return false;
-    }
-    note = slice_of(value + HEAD_LEN + out->key_len, out->note_len);
-    return are_lines(out, note, slice_of(note.ptr + note.len, out->fields_len));
+    sum = sum_of(p, len);
+    return memcmp(p + len - ENTRY_SUM_LEN, &sum, sizeof(sum)) == 0;
+}
+
+/* Whoever may write to Redis can compute a checksum, so that what it covers
+   is checked as well. A Vary record has its names where a response has private
+   fields, and they need not be lines. */
+static bool
+is_sound(const struct entry *e, size_t len)
+{
+    return value_len(e) == len && is_head_sound(e) &&
+           are_field_lines(entry_fields(e)) &&
+           (is_record(e) || are_field_lines(entry_private(e)));
 }
 
 enum rc
 codec_decode(
     char *own_value, size_t len, struct slice key, struct entry **out_entry)
 {
-    struct head head;
     struct entry *e;
     enum rc rc = RC_BAD;
 
     MUST(own_value != NULL || len == 0);
-    if (!value_check(own_value, len, &head)) {
+    MUST(out_entry != NULL);
+    if (!is_value(own_value, len)) {
         goto refuse;
     }
-    if (!slice_eq(slice_of(own_value + HEAD_LEN, head.key_len), key)) {
+    e = overlay(own_value);
+    if (!is_sound(e, len)) {
+        goto refuse;
+    }
+    if (!slice_eq(entry_key(e), key)) {
         rc = RC_MISS;
         goto refuse;
     }
-    e = entry_make(&head, own_value, len);
-    if (e == NULL) {
-        return RC_NOMEM;
-    }
+    MUST(entry_sum(e).ptr + ENTRY_SUM_LEN == own_value + len);
     *out_entry = e;
     return RC_OK;
 

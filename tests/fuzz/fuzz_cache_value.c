@@ -10,11 +10,10 @@
 #include <xxhash.h>
 
 #include "nearside/base/check.h"
-#include "nearside/memory/codec.h"
+#include "nearside/cache/codec.h"
 
 enum {
     HEAD_LEN = 64,
-    SUM_LEN = 8,
     KEY_LEN_AT = 40,
 };
 
@@ -35,23 +34,27 @@ copy_of(const uint8_t *data, size_t size)
 static void
 seal(char *value, size_t len)
 {
-    uint64_t sum = XXH3_64bits(value, len - SUM_LEN);
+    uint64_t sum = XXH3_64bits(value, len - ENTRY_SUM_LEN);
 
-    for (size_t i = 0; i < SUM_LEN; i++) {
-        value[len - SUM_LEN + i] = (char)(sum >> (8 * i));
+    for (size_t i = 0; i < ENTRY_SUM_LEN; i++) {
+        value[len - ENTRY_SUM_LEN + i] = (char)(sum >> (8 * i));
     }
 }
 
-static bool
-is_within(struct slice part, struct slice whole)
+static void
+check_within(const struct entry *e, struct slice part)
 {
-    return part.ptr >= whole.ptr &&
-           part.ptr + part.len <= whole.ptr + whole.len;
+    const char *start = (const char *)e;
+
+    MUST(part.ptr >= start + HEAD_LEN);
+    MUST(part.ptr + part.len <= start + entry_size(e));
 }
 
+/* value: a copy of what the entry was made of. */
 static void
-check_entry(struct entry *e)
+check_entry(struct entry *e, struct slice value)
 {
+    bool is_record = (e->flags & ENTRY_VARY_RECORD) != 0;
     struct codec_parts parts = {
         .status = e->status,
         .flags = e->flags,
@@ -61,21 +64,22 @@ check_entry(struct entry *e)
         .origin_cost_ms = e->origin_cost_ms,
         .while_ms = e->while_ms,
         .if_error_ms = e->if_error_ms,
-        .key = e->key,
-        .note = e->note,
-        .fields = e->fields,
-        .body = e->body,
+        .key = entry_key(e),
+        .private_fields = is_record ? entry_vary_names(e) : entry_private(e),
+        .fields = entry_fields(e),
+        .body = is_record ? entry_generation(e) : entry_body(e),
     };
-    struct entry *again = NULL;
+    struct value again = {NULL, 0};
 
-    MUST(is_within(e->key, e->blob));
-    MUST(is_within(e->note, e->blob));
-    MUST(is_within(e->fields, e->blob));
-    MUST(is_within(e->body, e->blob));
+    check_within(e, parts.key);
+    check_within(e, parts.private_fields);
+    check_within(e, parts.fields);
+    check_within(e, parts.body);
+    check_within(e, entry_sum(e));
     MUST(e->stale_until_ms >= e->fresh_until_ms);
     MUST(codec_encode(&parts, &again) == RC_OK);
-    MUST(slice_eq(again->blob, e->blob));
-    entry_unref(&again);
+    MUST(slice_eq(value_slice(&again), value));
+    value_free(&again);
 }
 
 static void
@@ -83,17 +87,20 @@ decode(const uint8_t *data, size_t size, struct slice key, bool is_sealed)
 {
     struct entry *e = NULL;
     char *value = copy_of(data, size);
+    char *kept;
     enum rc rc;
 
-    if (is_sealed && size >= SUM_LEN) {
+    if (is_sealed && size >= ENTRY_SUM_LEN) {
         seal(value, size);
     }
+    kept = copy_of((const uint8_t *)value, size);
     rc = codec_decode(value, size, key, &e);
     MUST((rc == RC_OK) == (e != NULL));
     if (e != NULL) {
-        MUST(slice_eq(e->key, key));
-        check_entry(e);
+        MUST(slice_eq(entry_key(e), key));
+        check_entry(e, slice_of(kept, size));
     }
+    free(kept);
     entry_unref(&e);
 }
 

@@ -1,6 +1,6 @@
 /*
- * Keys. The full key tells two responses apart and is what an entry is
- * checked against; the Redis key is its readable name in the cluster.
+ * Keys. The full key tells two responses apart, and an entry is checked
+ * against it. The Redis key is its readable name in the cluster.
  *
  *     ns:e:{http://shop.example/products/42}:6d0f...
  *           '------- the hash tag -------'   variant
@@ -15,7 +15,7 @@
  * Two URIs that differ only in "{" against "%7B" share a name. That costs a
  * miss, never a wrong answer: the value carries the full key.
  */
-#include "nearside/memory/key.h"
+#include "nearside/cache/key.h"
 
 #include <sys/types.h>
 
@@ -28,32 +28,96 @@ enum {
     DIGEST_HEX = SHA256_DIGEST_LENGTH * 2,
     HEAD_MAX = TAG_MAX - DIGEST_HEX - 1, /* and the '~' */
     ESCAPE_LEN = 3,                      /* "%7B" */
+    VARIANT_LEN = 1 + DIGEST_LEN,        /* " 6d0f..." in a full key */
 };
 
-enum rc
-key_full(struct arena *arena, struct slice scheme, struct slice host,
-    struct slice target, struct slice *out)
+static char *
+append(char *p, struct slice s)
 {
-    static const char sep[3] = {':', '/', '/'};
-    size_t len = scheme.len + sizeof(sep) + host.len + target.len;
+    return s.len == 0 ? p : mempcpy(p, s.ptr, s.len);
+}
+
+static enum rc
+make_full(struct arena *arena, const struct key_uri *uri, struct slice *out)
+{
+    const struct slice sep = SLICE("://");
+    size_t len = uri->scheme.len + sep.len + uri->host.len + uri->target.len;
     char *key;
     char *p;
 
     MUST(arena != NULL);
-    MUST(scheme.len > 0);
+    MUST(uri->scheme.len > 0);
     key = arena_alloc(arena, len);
     if (key == NULL) {
         return RC_NOMEM;
     }
-    p = mempcpy(key, scheme.ptr, scheme.len);
-    p = mempcpy(p, sep, sizeof(sep));
-    if (host.len > 0) {
-        p = mempcpy(p, host.ptr, host.len);
-    }
-    if (target.len > 0) {
-        memcpy(p, target.ptr, target.len);
-    }
+    p = append(key, uri->scheme);
+    p = append(p, sep);
+    p = append(p, uri->host);
+    p = append(p, uri->target);
+    MUST(p == key + len);
     *out = slice_of(key, len);
+    return RC_OK;
+}
+
+static struct slice
+variant_of(struct slice full)
+{
+    MUST(full.len > VARIANT_LEN);
+    MUST(full.ptr[full.len - VARIANT_LEN] == ' ');
+    return slice_skip(full, full.len - DIGEST_LEN);
+}
+
+/* The full key without its variant. */
+static struct slice
+uri_of(const struct key *key)
+{
+    if (key->variant.len == 0) {
+        return key->full;
+    }
+    MUST(key->variant.len == DIGEST_LEN);
+    MUST(key->variant.ptr == variant_of(key->full).ptr);
+    return slice_of(key->full.ptr, key->full.len - VARIANT_LEN);
+}
+
+enum rc
+key_make(struct arena *arena, const struct hash_key *hash_key,
+    const struct key_uri *uri, struct key *out)
+{
+    struct slice full;
+    enum rc rc = make_full(arena, uri, &full);
+
+    MUST(hash_key != NULL);
+    if (rc == RC_OK) {
+        *out = (struct key){.full = full, .hash = hash_keyed(hash_key, full)};
+    }
+    return rc;
+}
+
+enum rc
+key_vary(struct arena *arena, const struct hash_key *hash_key,
+    const struct key *key, struct slice digest, struct key *out)
+{
+    struct slice uri = uri_of(key);
+    struct slice full;
+    char *p;
+
+    MUST(hash_key != NULL);
+    MUST(digest.len == DIGEST_LEN);
+    p = arena_alloc(arena, uri.len + VARIANT_LEN);
+    if (p == NULL) {
+        return RC_NOMEM;
+    }
+    full = slice_of(p, uri.len + VARIANT_LEN);
+    p = append(p, uri);
+    *p++ = ' ';
+    p = append(p, digest);
+    MUST(p == full.ptr + full.len);
+    *out = (struct key){
+        .full = full,
+        .variant = variant_of(full),
+        .hash = hash_keyed(hash_key, full),
+    };
     return RC_OK;
 }
 
@@ -92,6 +156,7 @@ plain_run(struct slice s, size_t cap)
     while (n < max && is_plain(s.ptr[n])) {
         n++;
     }
+    MUST(n <= cap);
     return n;
 }
 
@@ -105,6 +170,7 @@ encode(struct slice *rest, char *out, size_t cap)
     static const char hex[] = "0123456789ABCDEF";
     size_t len = 0;
 
+    MUST(cap >= ESCAPE_LEN);
     while (rest->len > 0) {
         size_t run = plain_run(*rest, cap - len);
         unsigned char c;
@@ -122,6 +188,7 @@ encode(struct slice *rest, char *out, size_t cap)
         out[len++] = hex[c & 15];
         *rest = slice_skip(*rest, 1);
     }
+    MUST(len <= cap);
     return len;
 }
 
@@ -129,6 +196,7 @@ encode(struct slice *rest, char *out, size_t cap)
 static bool
 looks_digested(const char *tag, size_t len)
 {
+    MUST(len <= TAG_MAX);
     if (len <= DIGEST_HEX || tag[len - DIGEST_HEX - 1] != '~') {
         return false;
     }
@@ -161,51 +229,39 @@ tag_of(struct slice full, char *out)
     len = encode(&rest, out, HEAD_MAX);
     out[len++] = '~';
     sha256_hex(rest, out + len);
+    MUST(len + DIGEST_HEX <= TAG_MAX);
     return len + DIGEST_HEX;
-}
-
-static bool
-is_hex(struct slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') ||
-                (c >= 'A' && c <= 'F'))) {
-            return false;
-        }
-    }
-    return true;
 }
 
 enum rc
 key_redis(struct arena *arena, struct slice prefix, enum key_kind kind,
-    struct slice full, struct slice variant, struct slice *out)
+    const struct key *key, struct slice *out)
 {
     char tag[TAG_MAX + 1];
-    size_t tag_len = tag_of(full, tag);
-    size_t len = prefix.len + 3 + tag_len + 1;
-    char *key;
+    size_t tag_len = tag_of(uri_of(key), tag);
+    size_t len = prefix.len + 3 + tag_len + 1 +
+                 (key->variant.len == 0 ? 0 : VARIANT_LEN);
+    char *text;
     char *p;
 
     /* A brace in the prefix would be the hash tag of every key. */
     MUST(slice_find(prefix, '{') < 0);
-    MUST(variant.len == 0 || is_hex(variant));
-    len += variant.len > 0 ? variant.len + 1 : 0;
-    key = arena_alloc(arena, len);
-    if (key == NULL) {
+    text = arena_alloc(arena, len);
+    if (text == NULL) {
         return RC_NOMEM;
     }
-    p = prefix.len > 0 ? mempcpy(key, prefix.ptr, prefix.len) : key;
+    p = append(text, prefix);
     *p++ = kind == KEY_ENTRY ? 'e' : 'l';
     *p++ = ':';
     *p++ = '{';
     p = mempcpy(p, tag, tag_len);
     *p++ = '}';
-    if (variant.len > 0) {
+    if (key->variant.len > 0) {
         *p++ = ':';
-        memcpy(p, variant.ptr, variant.len);
+        p = append(p, key->variant);
     }
-    *out = slice_of(key, len);
+    MUST(p == text + len);
+    *out = slice_of(text, len);
     return RC_OK;
 }
 
@@ -216,4 +272,26 @@ key_lease_of(struct slice entry, struct slice prefix, char *out)
     MUST(entry.len > prefix.len && entry.ptr[prefix.len] == 'e');
     memcpy(out, entry.ptr, entry.len);
     out[prefix.len] = 'l';
+}
+
+enum rc
+key_names(struct arena *arena, struct slice record_key, struct slice generation,
+    struct slice *out)
+{
+    const struct slice sep = SLICE(":names:");
+    size_t len = record_key.len + sep.len + generation.len;
+    char *text = arena_alloc(arena, len);
+    char *p;
+
+    /* The slot is that of the part in braces. */
+    MUST(slice_find(record_key, '{') >= 0);
+    if (text == NULL) {
+        return RC_NOMEM;
+    }
+    p = append(text, record_key);
+    p = append(p, sep);
+    p = append(p, generation);
+    MUST(p == text + len);
+    *out = slice_of(text, len);
+    return RC_OK;
 }

@@ -1,13 +1,11 @@
 /*
- * Entries are counted. Whoever holds a reference may read it from any
- * thread; nobody changes it. The last owner to leave frees the entry and
- * the blob its slices point into.
+ * Entries are counted. Whoever holds a reference may read the entry from any
+ * thread; nobody changes it. The last owner to leave frees it.
  */
-#include "nearside/memory/entry.h"
+#include "nearside/cache/entry.h"
 
+#include <malloc.h>
 #include <stdlib.h>
-
-#include "nearside/base/check.h"
 
 struct entry *
 entry_ref(struct entry *e)
@@ -40,6 +38,14 @@ entry_unref(struct entry **e)
         return;
     }
     entry->magic = 0;
-    free((void *)(uintptr_t)entry->blob.ptr);
     free(entry);
+}
+
+size_t
+entry_size(const struct entry *e)
+{
+    MUST_OBJ(e, ENTRY_MAGIC);
+    MUST(atomic_load_explicit(&e->refs, memory_order_relaxed) > 0);
+    /* malloc keeps the length of a block in one word before it. */
+    return malloc_usable_size((void *)(uintptr_t)e) + sizeof(size_t);
 }

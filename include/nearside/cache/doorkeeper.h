@@ -6,13 +6,11 @@
  * used once costs the tier no more than the limit, and what is asked for
  * twice is still cached.
  */
-#ifndef NEARSIDE_MEMORY_DOORKEEPER_H
-#define NEARSIDE_MEMORY_DOORKEEPER_H
+#ifndef NEARSIDE_CACHE_DOORKEEPER_H
+#define NEARSIDE_CACHE_DOORKEEPER_H
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#include "nearside/base/slice.h"
 
 struct doorkeeper;
 
@@ -21,10 +19,10 @@ struct doorkeeper *doorkeeper_new(unsigned new_max);
 void doorkeeper_free(struct doorkeeper **doorkeeper);
 
 /*
- * May this new key be let in? If not, it is remembered for a while, and may
- * at its next coming. Any thread; now_ms is monotonic.
+ * May the new key with this hash (key.h) be let in? If not, it is remembered
+ * for a while, and may at its next coming. Any thread; now_ms is monotonic.
  */
 bool doorkeeper_admits(
-    struct doorkeeper *doorkeeper, struct slice key, int64_t now_ms);
+    struct doorkeeper *doorkeeper, uint64_t hash, int64_t now_ms);
 
 #endif

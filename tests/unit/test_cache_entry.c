@@ -1,5 +1,5 @@
 /* Entries are counted, across threads too. */
-#include "nearside/memory/entry.h"
+#include "nearside/cache/entry.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -7,16 +7,24 @@
 
 #include <cmocka.h>
 
-#include "nearside/memory/codec.h"
+#include "nearside/cache/codec.h"
 
 static struct entry *
 entry_new(void)
 {
     struct codec_parts parts = {
-        .status = 200, .key = SLICE("http://h/"), .body = SLICE("body")};
+        .status = 200,
+        .key = SLICE("http://h/"),
+        .private_fields = SLICE("x-us: 1\r\n"),
+        .fields = SLICE("a: b\r\nc: d\r\n"),
+        .body = SLICE("body"),
+    };
+    struct value value;
     struct entry *e = NULL;
 
-    assert_int_equal(codec_encode(&parts, &e), RC_OK);
+    assert_int_equal(codec_encode(&parts, &value), RC_OK);
+    assert_int_equal(codec_entry(&value, &e), RC_OK);
+    value_free(&value);
     return e;
 }
 
@@ -32,7 +40,7 @@ an_entry_lives_until_its_last_owner_leaves(void **state)
     entry_unref(&first);
     assert_null(first);
     assert_int_equal(atomic_load(&second->refs), 1);
-    assert_true(slice_eq(second->body, SLICE("body")));
+    assert_true(slice_eq(entry_body(second), SLICE("body")));
     entry_unref(&second);
     assert_null(second);
 }
@@ -47,6 +55,23 @@ leaving_nothing_is_fine(void **state)
     assert_null(none);
 }
 
+static void
+what_an_entry_lends_are_its_parts(void **state)
+{
+    struct entry *e = entry_new();
+
+    (void)state;
+    assert_true(slice_eq(entry_key(e), SLICE("http://h/")));
+    assert_true(slice_eq(entry_private(e), SLICE("x-us: 1\r\n")));
+    assert_true(slice_eq(entry_fields(e), SLICE("a: b\r\nc: d\r\n")));
+    assert_true(slice_eq(entry_lines(e), SLICE("x-us: 1\r\na: b\r\nc: d\r\n")));
+    assert_true(slice_eq(entry_body(e), SLICE("body")));
+    assert_int_equal(entry_sum(e).len, ENTRY_SUM_LEN);
+    assert_ptr_equal(entry_sum(e).ptr, entry_body(e).ptr + 4);
+    assert_true(entry_size(e) >= 64 + 9 + 9 + 12 + 4 + ENTRY_SUM_LEN);
+    entry_unref(&e);
+}
+
 static void *
 come_and_go(void *ctx)
 {
@@ -54,7 +79,7 @@ come_and_go(void *ctx)
 
     for (int i = 0; i < 10000; i++) {
         struct entry *e = entry_ref(mine);
-        if (!slice_eq(e->body, SLICE("body"))) {
+        if (!slice_eq(entry_body(e), SLICE("body"))) {
             return NULL;
         }
         entry_unref(&e);
@@ -89,9 +114,10 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_entry_lives_until_its_last_owner_leaves),
+        cmocka_unit_test(what_an_entry_lends_are_its_parts),
         cmocka_unit_test(leaving_nothing_is_fine),
         cmocka_unit_test(two_threads_may_own_one_entry),
     };
 
-    return cmocka_run_group_tests_name("memory.entry", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("cache.entry", tests, NULL, NULL);
 }

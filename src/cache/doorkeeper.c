@@ -9,18 +9,18 @@
  * others, 13 seconds of a flood of 20,000 a second, and memory is bounded.
  *
  * A false "seen before" lets in a key too early: at worst about one in 200
- * of a flood. The hash is keyed, so nobody can aim for that.
+ * of a flood. The hash is keyed (key.h), so nobody can aim for that.
  *
  * One lock: this is asked once a miss, which has a round trip to an origin
  * before it.
  */
-#include "nearside/memory/doorkeeper.h"
+#include "nearside/cache/doorkeeper.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "nearside/base/check.h"
-#include "nearside/base/hash.h"
 
 #define DOORKEEPER_MAGIC UINT32_C(0x6e646f6f)
 
@@ -39,7 +39,6 @@ struct filter {
 struct doorkeeper {
     uint32_t magic;
     unsigned new_max;
-    struct hash_key key;
     pthread_mutex_t lock;
     int64_t second; /* the one that new_len counts in */
     unsigned new_len;
@@ -57,8 +56,7 @@ doorkeeper_new(unsigned new_max)
     }
     d->magic = DOORKEEPER_MAGIC;
     d->new_max = new_max;
-    hash_key_random(&d->key);
-    pthread_mutex_init(&d->lock, NULL);
+    MUST(pthread_mutex_init(&d->lock, NULL) == 0);
     return d;
 }
 
@@ -72,7 +70,7 @@ doorkeeper_free(struct doorkeeper **pd)
     }
     MUST_OBJ(d, DOORKEEPER_MAGIC);
     *pd = NULL;
-    pthread_mutex_destroy(&d->lock);
+    MUST(pthread_mutex_destroy(&d->lock) == 0); /* nobody asks any more */
     d->magic = 0;
     free(d);
 }
@@ -84,6 +82,7 @@ probe(uint64_t hash, unsigned i)
 {
     uint32_t step = (uint32_t)(hash >> 32) | 1;
 
+    MUST(i < FILTER_PROBES);
     return ((uint32_t)hash + i * step) % FILTER_BITS;
 }
 
@@ -113,6 +112,7 @@ filter_add(struct filter *f, uint64_t hash)
 static void
 remember(struct doorkeeper *d, uint64_t hash)
 {
+    MUST(d->written < ARRAY_LEN(d->filters));
     if (d->filters[d->written].keys == FILTER_KEYS) {
         d->written = 1 - d->written;
         memset(&d->filters[d->written], 0, sizeof(d->filters[0]));
@@ -124,6 +124,7 @@ remember(struct doorkeeper *d, uint64_t hash)
 static bool
 count_new(struct doorkeeper *d, int64_t now_ms)
 {
+    MUST(d->new_len <= d->new_max);
     if (d->second != now_ms / SECOND_MS) {
         d->second = now_ms / SECOND_MS;
         d->new_len = 0;
@@ -149,16 +150,15 @@ admits(struct doorkeeper *d, uint64_t hash, int64_t now_ms)
 }
 
 bool
-doorkeeper_admits(struct doorkeeper *d, struct slice key, int64_t now_ms)
+doorkeeper_admits(struct doorkeeper *d, uint64_t hash, int64_t now_ms)
 {
-    uint64_t hash;
     bool is_admitted;
 
     MUST_OBJ(d, DOORKEEPER_MAGIC);
+    MUST(now_ms >= 0);
     if (d->new_max == 0) {
         return true;
     }
-    hash = hash_keyed(&d->key, key);
     pthread_mutex_lock(&d->lock);
     is_admitted = admits(d, hash, now_ms);
     pthread_mutex_unlock(&d->lock);

@@ -1,0 +1,63 @@
+/*
+ * Keys. A key says which stored response is meant. Its full form is
+ * "<scheme>://<host><target>", byte exact, with " <variant>" behind it where
+ * one URI has several responses. Entries and flights compare the full form.
+ *
+ * In Redis an entry lies under <prefix>e:{...} and its lease under
+ * <prefix>l:{...}, both in one slot, with ":<variant>" behind the brace. The
+ * part in braces is the URI in printable form: braces and all bytes outside
+ * 0x21-0x7e are percent-encoded, and beyond 200 bytes the tail is replaced by
+ * its SHA-256 in hex (unkeyed: every instance must find the same key).
+ *
+ * A key is made once and handed down with its hash. Nobody but this file
+ * knows at which byte of a key something stands.
+ */
+#ifndef NEARSIDE_CACHE_KEY_H
+#define NEARSIDE_CACHE_KEY_H
+
+#include "nearside/base/arena.h"
+#include "nearside/base/hash.h"
+#include "nearside/cache/digest.h"
+
+struct key {
+    struct slice full;    /* in the arena it was made in */
+    struct slice variant; /* DIGEST_LEN hex digits within full, or empty */
+    uint64_t hash;        /* of full, keyed by the process' hash key */
+};
+
+/* Borrowed for the call; host is already normalised. */
+struct key_uri {
+    struct slice scheme;
+    struct slice host;
+    struct slice target;
+};
+
+enum key_kind {
+    KEY_ENTRY, /* <prefix>e:{uri} or <prefix>e:{uri}:<variant> */
+    KEY_LEASE, /* <prefix>l:{uri} or <prefix>l:{uri}:<variant> */
+};
+
+/* The key of a URI, without a variant. RC_NOMEM. */
+enum rc key_make(struct arena *arena, const struct hash_key *hash_key,
+    const struct key_uri *uri, struct key *out) RC_MUST_CHECK;
+
+/* The key of the variant of the same URI that has this digest (digest.h);
+   whatever variant `key` itself is, it does not count. RC_NOMEM. */
+enum rc key_vary(struct arena *arena, const struct hash_key *hash_key,
+    const struct key *key, struct slice digest, struct key *out) RC_MUST_CHECK;
+
+/* The key in Redis of the entry or of its lease. The prefix is "ns:" or the
+   like and has no brace. RC_NOMEM. */
+enum rc key_redis(struct arena *arena, struct slice prefix, enum key_kind kind,
+    const struct key *key, struct slice *out) RC_MUST_CHECK;
+
+/* The lease's key of an entry's key with that prefix: entry.len bytes. */
+void key_lease_of(struct slice entry, struct slice prefix, char *out);
+
+/* The key of the set in which the variants of a Vary record are named: the
+   record's own key in Redis with ":names:" and the record's generation behind
+   it, so that both lie in one slot. RC_NOMEM. */
+enum rc key_names(struct arena *arena, struct slice record_key,
+    struct slice generation, struct slice *out) RC_MUST_CHECK;
+
+#endif
