@@ -53,20 +53,6 @@ limit_of(enum parse_fault fault)
     return LIMIT_COUNT;
 }
 
-/* A request for the head that is there, or for one that was refused. */
-static struct request *
-make_request(struct session *s, const struct request_opts *opts)
-{
-    struct request *r = request_new(session_worker(s), &s->stream, opts);
-
-    s->turn->request = r;
-    if (r == NULL) {
-        worker_count_limit(session_worker(s), LIMIT_MEMORY);
-        session_end(s, true);
-    }
-    return r;
-}
-
 void
 session_refuse(struct session *s, unsigned status, const char *detail)
 {
@@ -76,15 +62,19 @@ session_refuse(struct session *s, unsigned status, const char *detail)
     struct request *r;
 
     MUST(s->state == SESSION_HEAD);
+    conn_peer(s->conn, &opts.question.peer);
+    r = request_new(session_worker(s), &s->stream, &opts);
+    if (r == NULL) {
+        worker_count_limit(session_worker(s), LIMIT_MEMORY);
+        session_end(s, true);
+        return;
+    }
+    s->turn->request = r;
     s->state = SESSION_BUSY;
     s->must_close = true;
     s->turn->in = (struct turn_in){.state = BODY_WAITING};
-    conn_peer(s->conn, &opts.question.peer);
     session_wants(s);
-    r = make_request(s, &opts);
-    if (r != NULL) {
-        request_refuse(r, status, detail);
-    }
+    request_refuse(r, status, detail);
 }
 
 static void
@@ -120,34 +110,46 @@ count_request(struct session *s)
 
 /* The head is there: how does its content come? */
 static void
-session_begin(struct session *s, const struct head *head, size_t head_len)
+begin_turn(struct session *s, const struct head *head, size_t head_len)
 {
     struct turn *turn = s->turn;
-    struct request_opts opts = {
-        .question.head = head,
-        .question.raw = slice_of(buf_slice(&turn->buf).ptr, head_len),
-        .question.has_body = has_content(head),
-        .start_us = turn->start_us,
-    };
 
     s->state = SESSION_BUSY;
     s->must_close = s->must_close || !head->is_keep_alive;
     count_request(s);
+    buf_consume(&turn->buf, head_len);
     turn->in = (struct turn_in){
-        .state = opts.question.has_body ? BODY_WAITING : BODY_NONE,
+        .state = has_content(head) ? BODY_WAITING : BODY_NONE,
         .framing = head->framing,
         .left = head->content_length,
     };
     chunk_start(&turn->in.chunk);
     turn->is_http10 = head->minor == 0;
     turn->expects_100 = head->expects_100;
-    conn_peer(s->conn, &opts.question.peer);
     loop_timer_cancel(&s->timer);
-    if (make_request(s, &opts) != NULL) {
-        buf_consume(&turn->buf, head_len);
-        session_wants(s);
-        request_start(turn->request);
+    session_wants(s);
+}
+
+static void
+session_begin(struct session *s, const struct head *head, size_t head_len)
+{
+    struct turn *turn = s->turn;
+    struct request_opts opts = {
+        .question = {.head = head,
+            .raw = slice_of(buf_slice(&turn->buf).ptr, head_len),
+            .has_body = has_content(head)},
+        .start_us = turn->start_us,
+    };
+
+    conn_peer(s->conn, &opts.question.peer);
+    turn->request = request_new(session_worker(s), &s->stream, &opts);
+    if (turn->request == NULL) {
+        worker_count_limit(session_worker(s), LIMIT_MEMORY);
+        session_refuse(s, 503, "memory");
+        return;
     }
+    begin_turn(s, head, head_len);
+    request_start(turn->request);
 }
 
 void
