@@ -6,7 +6,8 @@
 #include "proxy/flight_run.h"
 
 struct collapse *
-collapse_new(unsigned flights_max, unsigned new_keys_max)
+collapse_new(
+    unsigned flights_max, unsigned new_keys_max, const struct written *written)
 {
     struct collapse *collapse = calloc(1, sizeof(*collapse));
 
@@ -14,7 +15,7 @@ collapse_new(unsigned flights_max, unsigned new_keys_max)
         return NULL;
     }
     collapse->magic = COLLAPSE_MAGIC;
-    collapse->flights = flight_table_new(flights_max);
+    collapse->flights = flight_table_new(flights_max, written);
     collapse->doorkeeper = doorkeeper_new(new_keys_max);
     if (collapse->flights == NULL || collapse->doorkeeper == NULL) {
         collapse_free(&collapse);

@@ -22,7 +22,8 @@ struct collapse_worker {
 };
 
 /* NULL: no memory. */
-struct collapse *collapse_new(unsigned flights_max, unsigned new_keys_max);
+struct collapse *collapse_new(
+    unsigned flights_max, unsigned new_keys_max, const struct written *written);
 void collapse_free(struct collapse **collapse);
 
 /* The collapse room's part of a worker; sets worker->collapse. NULL: no

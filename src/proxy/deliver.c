@@ -120,11 +120,12 @@ close_extra(struct request *r, struct writer *w)
     r->response.extra = w->is_full ? slice_of(NULL, 0) : writer_slice(w);
 }
 
-static void
+static const struct step *
 respond(struct request *r)
 {
     r->status = r->response.status;
     r->stream->ops->respond(r->stream, &r->response);
+    return request_park(r, WAKE_STREAM);
 }
 
 static bool
@@ -255,8 +256,7 @@ run_deliver_entry(struct request *r)
     write_field(&w, SLICE("via"), r->q->conf->via);
     write_cache_status(&w, r);
     close_extra(r, &w);
-    respond(r);
-    return NULL;
+    return respond(r);
 }
 
 /* --- from a fill ------------------------------------------------------- */
@@ -286,8 +286,7 @@ run_deliver_fill(struct request *r)
     write_field(&w, SLICE("via"), r->q->conf->via);
     write_cache_status(&w, r);
     close_extra(r, &w);
-    respond(r);
-    return NULL;
+    return respond(r);
 }
 
 /* --- our own ----------------------------------------------------------- */
@@ -396,10 +395,11 @@ run_deliver_error(struct request *r)
         write_proxy_status(&w, r);
         close_extra(r, &w);
     }
-    respond(r);
-    return NULL;
+    return respond(r);
 }
 
-const struct step step_deliver_entry = {"deliver_entry", run_deliver_entry};
-const struct step step_deliver_fill = {"deliver_fill", run_deliver_fill};
-const struct step step_deliver_error = {"deliver_error", run_deliver_error};
+const struct step step_deliver_entry = {
+    "deliver_entry", run_deliver_entry, true};
+const struct step step_deliver_fill = {"deliver_fill", run_deliver_fill, true};
+const struct step step_deliver_error = {
+    "deliver_error", run_deliver_error, true};

@@ -342,3 +342,11 @@ fetch_is_active(const struct fetch *fetch)
 {
     return fetch->magic == FETCH_MAGIC && fetch->exchange != NULL;
 }
+
+uint32_t
+fetch_cost_ms(const struct fetch *fetch)
+{
+    return fetch->head_us == 0
+               ? 0
+               : (uint32_t)((fetch->head_us - fetch->start_us) / 1000);
+}

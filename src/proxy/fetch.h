@@ -68,4 +68,7 @@ void fetch_cancel(struct fetch *fetch);
 
 bool fetch_is_active(const struct fetch *fetch);
 
+/* How long the origin took to the head; 0: there was none. */
+uint32_t fetch_cost_ms(const struct fetch *fetch);
+
 #endif

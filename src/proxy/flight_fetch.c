@@ -6,7 +6,7 @@
 #include "nearside/http/fresh.h"
 #include "nearside/http/update.h"
 #include "proxy/flight_inside.h"
-#include "proxy/verdict.h"
+#include "proxy/encode.h"
 
 enum {
     /* If-None-Match and If-Modified-Since around stored values. */
@@ -21,18 +21,18 @@ on_interim(void *ctx, const struct head *head)
     flight_interim(run->flight, head);
 }
 
-static struct judging
-judging_of(struct flight_run *run)
+static struct assess_opts
+assess_opts_of(struct flight_run *run)
 {
-    return (struct judging){
-        .worker = run->worker,
-        .route = run->q->reads,
-        .request = &run->q->policy,
-        .arena = &run->arena,
-        .is_delivered = true,
-        .request_ms = run->request_ms,
-        .response_ms = run->response_ms,
-    };
+    struct assess_opts opts = tier_assess_opts(run->worker);
+
+    opts.route = run->q->reads;
+    opts.request = &run->q->policy;
+    opts.arena = &run->arena;
+    opts.is_delivered = true;
+    opts.request_ms = run->request_ms;
+    opts.response_ms = run->response_ms;
+    return opts;
 }
 
 /* --- 304 --------------------------------------------------------------- */
@@ -48,13 +48,13 @@ age_ms_of(const struct head *head)
 static void
 take_not_modified(struct flight_run *run, const struct head *head)
 {
-    const struct judging judging = judging_of(run);
+    const struct assess_opts opts = assess_opts_of(run);
     struct renewal *renewal = arena_zalloc(&run->arena, sizeof(*renewal));
 
     if (renewal == NULL || run->stale == NULL ||
         !update_is_identified(
             head, entry_fields(run->stale), run->response_ms / 1000) ||
-        !verdict_of_renewed(&judging, run->stale, head, renewal)) {
+        !assess_renewed(&opts, run->stale, head, renewal)) {
         return;
     }
     run->is_validated = true;
@@ -69,17 +69,16 @@ take_not_modified(struct flight_run *run, const struct head *head)
 }
 
 static enum rc
-encode_validated(struct flight_run *run)
+encode_validated(struct flight_run *run, struct value *out)
 {
     const struct encoding encoding = {
         .verdict = run->verdict,
         .status = run->stale->status,
-        .origin_cost_ms =
-            (uint32_t)((run->fetch.head_us - run->fetch.start_us) / 1000),
-        .key = run->q->key.full,
+        .origin_cost_ms = fetch_cost_ms(&run->fetch),
+        .key = &run->q->key,
     };
 
-    return encode_renewed(&encoding, run->renewal, run->stale, &run->value);
+    return encode_renewed(&encoding, run->renewal, run->stale, out);
 }
 
 /* Those who wait chose by what was known to vary: a response that varies by
@@ -90,21 +89,13 @@ is_for_all(const struct flight_run *run)
     return run->verdict->is_storable && flight_fits_record(run);
 }
 
-/* The stale entry is good again, under new fields. */
 static void
-end_validated(struct flight_run *run)
+tell_validated(struct flight_run *run, struct entry *own_entry)
 {
-    struct entry *entry;
-
-    if (encode_validated(run) != RC_OK ||
-        codec_entry(&run->value, &entry) != RC_OK) {
-        loop_defer(run->worker->loop, &run->failed);
-        return;
-    }
     flight_tell(run,
         &(struct flight_result){
             .outcome = FLIGHT_ENTRY,
-            .entry = entry,
+            .entry = own_entry,
             .is_validated = true,
             .is_private = !is_for_all(run),
             .is_personal = run->verdict->is_personal,
@@ -112,9 +103,28 @@ end_validated(struct flight_run *run)
             .fwd_status = 304,
         },
         false);
+}
+
+/* The stale entry is good again, under new fields. */
+static void
+end_validated(struct flight_run *run)
+{
+    struct value value = {0};
+    struct entry *entry;
+
+    if (encode_validated(run, &value) != RC_OK ||
+        codec_entry(&value, &entry) != RC_OK) {
+        value_free(&value);
+        loop_defer(run->worker->loop, &run->failed);
+        return;
+    }
+    tell_validated(run, entry);
     if (run->verdict->is_storable) {
-        flight_store_entry(run);
-    } else if (run->verdict->is_personal) {
+        flight_store_renewed(run, &value);
+        return;
+    }
+    value_free(&value);
+    if (run->verdict->is_personal) {
         flight_run_end_released(run);
     } else {
         flight_store_refusal(run);
@@ -127,16 +137,16 @@ static struct fetch_plan
 on_head(void *ctx, const struct head *head)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
-    struct judging judging;
+    struct assess_opts opts;
 
     run->status = head->status;
     run->response_ms = worker_wall_ms(run->worker);
-    judging = judging_of(run);
+    opts = assess_opts_of(run);
     if (head->status == 304) {
         take_not_modified(run, head);
         return (struct fetch_plan){0};
     }
-    verdict_of_response(&judging, head, run->verdict);
+    assess_response(&opts, head, run->verdict);
     if (run->verdict->is_storable && run->q->record == NULL &&
         (run->verdict->vary.count > 0 || question_is_keyed(run->q)) &&
         flight_make_record(run) != RC_OK) {

@@ -8,20 +8,13 @@
 #include "nearside/cache/codec.h"
 #include "nearside/cache/key.h"
 #include "proxy/collapse.h"
-#include "proxy/request.h"
+#include "nearside/rules/question.h"
+#include "proxy/fetch.h"
+#include "proxy/found.h"
+#include "proxy/lease.h"
 #include "proxy/tier.h"
 
 #define RUN_MAGIC UINT32_C(0x6e72756e)
-
-/* What a run has once it wants the lease; a hit never does. */
-struct flight_lease {
-    struct redis_call call; /* SET, then the scripts */
-    struct slice key;
-    struct slice token;
-    char token_text[TOKEN_MAX];
-    char px[24];
-    char max[12];
-};
 
 struct flight_run {
     uint32_t magic;
@@ -34,9 +27,9 @@ struct flight_run {
                                  reference */
 
     struct redis_call get;
-    struct flight_lease *lease; /* in the arena; NULL: none was wanted */
-    struct loop_timer timer;    /* poll, then renewal */
-    struct loop_task failed;    /* a failure told at the turn's end */
+    struct lease *lease;     /* in the arena; NULL: none was wanted */
+    struct loop_timer timer; /* poll, then renewal */
+    struct loop_task failed; /* a failure told at the turn's end */
     int64_t wait_until_ms;
     int64_t wants_since_ms; /* wall: what was made before is not good enough;
                                0: anything fresh is */
@@ -49,6 +42,7 @@ struct flight_run {
     bool is_get_failed;
     bool has_lease;
     bool may_have_lease;
+    bool is_refused; /* it stores that nothing is to be stored */
     bool is_settled; /* it stores no body: its lease went at the head */
     bool is_over;    /* but for a body that still comes for its readers */
 
@@ -58,13 +52,12 @@ struct flight_run {
     int64_t request_ms;             /* wall */
     int64_t response_ms;
     unsigned status;
-    bool is_validated;       /* a 304 that speaks of `stale` */
-    bool is_plain;           /* asked anew: a 304 spoke of something else */
-    struct renewal *renewal; /* by a 304; in the arena */
-    struct value value;      /* while it is being stored */
-    struct value second;     /* stored with it: a variant beside its record */
-    struct entry *made;      /* the record, of what turned out to vary */
-    struct entry *stale;     /* found, to be validated or to stand in */
+    bool is_validated;         /* a 304 that speaks of `stale` */
+    bool is_plain;             /* asked anew: a 304 spoke of something else */
+    struct renewal *renewal;   /* by a 304; in the arena */
+    struct value record_value; /* of what turned out to vary */
+    struct entry *made;        /* of that record */
+    struct entry *stale;       /* found, to be validated or to stand in */
 };
 
 /* --- flight_run.c --- */
@@ -87,12 +80,6 @@ bool flight_take_value(struct flight_run *run, enum rc rc,
     struct redis_reply *reply, struct entry **out_entry);
 void flight_send_get(struct flight_run *run, redis_reply_fn on_reply);
 
-static inline bool
-flight_is_doomed(struct flight_run *run)
-{
-    return atomic_load(&run->flight->is_doomed);
-}
-
 /* --- flight_lease.c --- */
 
 void flight_lease(struct flight_run *run);
@@ -107,8 +94,8 @@ void flight_fetch(struct flight_run *run);
 /* The fill that is complete. */
 void flight_store_fill(struct flight_run *run);
 
-/* run->value, made from a validated entry. */
-void flight_store_entry(struct flight_run *run);
+/* What a validated entry has become. */
+void flight_store_renewed(struct flight_run *run, struct value *own_value);
 
 /* That it is not storable, or by what it varies now. */
 void flight_store_refusal(struct flight_run *run);

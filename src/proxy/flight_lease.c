@@ -3,9 +3,6 @@
  * once more behind it, so that what another instance has stored meanwhile
  * is not fetched again; renewed while the fetch lasts.
  */
-#include <stdio.h>
-
-#include "nearside/cache/key.h"
 #include "proxy/flight_inside.h"
 
 enum {
@@ -14,14 +11,6 @@ enum {
     POLL_MAX_MS = 60,
     POLL_BYTES_PER_MS = 16384,
 };
-
-static struct slice
-lease_ms_text(struct flight_lease *lease)
-{
-    int n = snprintf(lease->px, sizeof(lease->px), "%d", LEASE_MS);
-
-    return slice_of(lease->px, (size_t)n);
-}
 
 static void
 on_poll(void *ctx)
@@ -108,44 +97,19 @@ on_get(void *ctx, enum rc rc, struct redis_reply *reply)
     }
 }
 
-static bool
-make_lease(struct flight_run *run)
-{
-    struct flight_lease *lease = arena_zalloc(&run->arena, sizeof(*lease));
-    char *key = arena_alloc(&run->arena, run->q->entry_key.len);
-
-    if (lease == NULL || key == NULL) {
-        return false;
-    }
-    key_lease_of(run->q->entry_key, run->worker->conf->prefix, key);
-    lease->key = slice_of(key, run->q->entry_key.len);
-    lease->token = slice_of(lease->token_text,
-        tier_make_token(run->worker->tier, lease->token_text));
-    run->lease = lease;
-    return true;
-}
-
 void
 flight_lease(struct flight_run *run)
 {
-    struct flight_lease *lease;
-    struct slice argv[6];
-
-    if (run->lease == NULL && !make_lease(run)) {
+    if (run->lease == NULL) {
+        run->lease = lease_new(run->worker, run->q, &run->arena);
+    }
+    if (run->lease == NULL) {
         loop_defer(run->worker->loop, &run->failed);
         return;
     }
-    lease = run->lease;
     run->is_lease_asked = false;
     run->may_have_lease = true; /* until its reply says that it has not */
-    lease->call = (struct redis_call){.on_reply = on_set, .ctx = run};
-    argv[0] = SLICE("SET");
-    argv[1] = lease->key;
-    argv[2] = lease->token;
-    argv[3] = SLICE("NX");
-    argv[4] = SLICE("PX");
-    argv[5] = lease_ms_text(lease);
-    redis_send(run->worker->redis, &lease->call, run->q->entry_key, 6, argv);
+    lease_take(run->lease, run->worker, on_set, run);
     flight_send_get(run, on_get);
 }
 
@@ -175,23 +139,15 @@ static void
 on_renew_timer(void *ctx)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
-    struct flight_lease *lease = run->lease;
-    struct slice argv[3];
 
     if (!run->has_lease) {
         /* Nothing would tell of a write that comes. */
         flight_close(run->worker->collapse->flights, run->flight);
         return;
     }
-    if (redis_call_is_active(&lease->call)) {
-        return;
+    if (!redis_call_is_active(&run->lease->call)) {
+        lease_renew(run->lease, run->worker, on_renewed, run);
     }
-    lease->call = (struct redis_call){.on_reply = on_renewed, .ctx = run};
-    argv[0] = lease->key;
-    argv[1] = lease->token;
-    argv[2] = lease_ms_text(lease);
-    redis_eval(run->worker->redis, &lease->call,
-        &run->worker->tier->scripts->renew, argv, 1, 3);
 }
 
 void

@@ -34,6 +34,7 @@
 
 #include "nearside/cache/codec.h"
 #include "proxy/flight_inside.h"
+#include "proxy/store.h"
 
 enum {
     /* Keys of 8,000 bytes thrice, a 304's fields beside the stored ones. */
@@ -54,8 +55,7 @@ run_free(struct flight_run *run)
         redis_call_cancel(&run->lease->call);
     }
     fetch_cancel(&run->fetch);
-    value_free(&run->value);
-    value_free(&run->second);
+    value_free(&run->record_value);
     entry_unref(&run->made);
     entry_unref(&run->stale);
     flight_close(run->worker->collapse->flights, run->flight);
@@ -78,34 +78,18 @@ flight_run_end(struct flight_run *run)
     }
 }
 
-static void
-on_released(void *ctx, enum rc rc, struct redis_reply *reply)
-{
-    (void)rc;
-    (void)reply;
-    flight_run_end(OBJ_OF(struct flight_run, ctx, RUN_MAGIC));
-}
-
 /* Nobody is to wait for a lease that nobody holds. */
 void
 flight_run_end_released(struct flight_run *run)
 {
-    struct flight_lease *lease = run->lease;
-    struct slice argv[2];
-
     loop_timer_cancel(&run->timer);
-    if (!run->may_have_lease) {
-        flight_run_end(run);
-        return;
+    if (run->may_have_lease) {
+        redis_call_cancel(&run->lease->call);
+        run->has_lease = false;
+        run->may_have_lease = false;
+        store_release(run->worker, run->q, run->lease->token);
     }
-    redis_call_cancel(&lease->call);
-    run->has_lease = false;
-    run->may_have_lease = false;
-    lease->call = (struct redis_call){.on_reply = on_released, .ctx = run};
-    argv[0] = lease->key;
-    argv[1] = lease->token;
-    redis_eval(run->worker->redis, &lease->call,
-        &run->worker->tier->scripts->release, argv, 1, 2);
+    flight_run_end(run);
 }
 
 static void
@@ -173,39 +157,70 @@ go_on_in_background(struct flight_run *run)
         true);
 }
 
-/* Markers and records are what they are until their time is over. */
+/* What was made before the request that wants it validated is not good enough.
+   Of the same millisecond it may have been made before. */
 static bool
-is_usable(struct flight_run *run, struct entry *entry, int64_t now_ms)
+is_new_enough(const struct flight_run *run, const struct entry *entry)
 {
-    if ((entry->flags & (ENTRY_HIT_FOR_MISS | ENTRY_VARY_RECORD)) != 0) {
-        return now_ms < entry->fresh_until_ms;
-    }
-    /* Of the same millisecond it may have been made before. */
-    return (run->wants_since_ms == 0 ||
-               entry->created_ms > run->wants_since_ms) &&
-           policy_reuse(run->q->reads, entry, NULL, now_ms) == REUSE_FRESH;
+    return run->wants_since_ms == 0 || entry->created_ms > run->wants_since_ms;
 }
 
 static void
-keep_stale(struct flight_run *run, struct entry *own_entry, int64_t now_ms)
+keep_stale(struct flight_run *run, struct entry *own_entry)
 {
     entry_unref(&run->stale);
-    if ((own_entry->flags & (ENTRY_HIT_FOR_MISS | ENTRY_VARY_RECORD)) != 0) {
-        entry_unref(&own_entry);
-        return;
-    }
     run->stale = own_entry;
-    if (!run->is_resolved && policy_reuse(run->q->reads, own_entry, NULL,
-                                 now_ms) == REUSE_BACKGROUND) {
-        go_on_in_background(run);
+}
+
+/* True: it answers whoever waits. False: it is kept, or of no use. */
+static bool
+take_entry(struct flight_run *run, struct entry *own_entry)
+{
+    int64_t now_ms = worker_wall_ms(run->worker);
+
+    switch (found_judge(run->q, own_entry, true, now_ms)) {
+    case FOUND_RECORD:
+    case FOUND_HIT_FOR_MISS:
+        return true;
+    case FOUND_FRESH:
+        if (is_new_enough(run, own_entry)) {
+            return true;
+        }
+        break;
+    case FOUND_VALIDATE: /* each who waits does so */
+        if (!run->is_alone) {
+            return true;
+        }
+        break;
+    case FOUND_RENEW:
+        keep_stale(run, own_entry);
+        if (!run->is_resolved) {
+            go_on_in_background(run);
+        }
+        return false;
+    case FOUND_STALE:
+    case FOUND_OUTDATED:
+    case FOUND_UNWANTED:
+    case FOUND_UNAVAILABLE:
+    case FOUND_NOT_FOR_IT:
+        break;
+    case FOUND_FOREIGN:
+        run->has_foreign = true;
+        entry_unref(&own_entry);
+        return false;
+    case FOUND_NOTHING:
+        entry_unref(&run->stale);
+        entry_unref(&own_entry);
+        return false;
     }
+    keep_stale(run, own_entry);
+    return false;
 }
 
 bool
 flight_take_value(struct flight_run *run, enum rc rc, struct redis_reply *reply,
     struct entry **out_entry)
 {
-    int64_t now_ms = worker_wall_ms(run->worker);
     struct entry *entry;
     char *value;
     size_t len;
@@ -218,18 +233,11 @@ flight_take_value(struct flight_run *run, enum rc rc, struct redis_reply *reply,
         worker_count(run->worker, COUNTER_VALUES_BAD);
         return false;
     }
-    if (request_is_foreign(run->q, entry)) {
-        run->has_foreign = true;
-        entry_unref(&entry);
+    if (!take_entry(run, entry)) {
         return false;
     }
-    if (is_usable(run, entry, now_ms) ||
-        (!run->is_alone && (entry->flags & ENTRY_MUST_VALIDATE) != 0)) {
-        *out_entry = entry;
-        return true;
-    }
-    keep_stale(run, entry, now_ms);
-    return false;
+    *out_entry = entry;
+    return true;
 }
 
 void

@@ -1,149 +1,18 @@
 /*
- * Storing: always by a script, always only while the token still holds.
- *
- * A response that varies is stored as two values in one slot: under the base
- * key a record that names the fields and a generation, under the variant's
- * key the response. The generation is part of the variant's key, and a
- * variant is stored only while its record is the one it was chosen by: so a
- * write, which deletes the record alone, puts all variants out of reach.
+ * What of a flight's answer is stored, and what else becomes of its lease:
+ * each of these ends the run. Nothing is stored without the lease, nor when a
+ * write of this process came meanwhile.
  */
-#include <stdio.h>
-
-#include "nearside/http/write.h"
+#include "proxy/deletion.h"
+#include "proxy/encode.h"
 #include "proxy/flight_inside.h"
-#include "proxy/invalidate.h"
-#include "proxy/verdict.h"
-
-enum {
-    /* How long "not storable" is remembered, fleet-wide. */
-    PASS_MARKER_MS = 5000,
-    STORE_TIMEOUT_MS = 1000,
-    GENERATION_LEN = 16,
-};
-
-/* A record is good for as long as Redis keeps it, which its variants decide:
-   this only has to be longer. */
-#define RECORD_MS INT64_C(31536000000)
-
-static void
-on_stored(void *ctx, enum rc rc, struct redis_reply *reply)
-{
-    struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
-
-    if (rc != RC_OK || reply->type != REDIS_INTEGER) {
-        worker_count(run->worker, COUNTER_STORES_FAILED);
-        /* Nobody is to wait for a lease whose fetch is over. */
-        flight_run_end_released(run);
-        return;
-    }
-    if (reply->integer == 2) {
-        worker_count_limit(run->worker, LIMIT_VARIANTS);
-    } else {
-        worker_count(run->worker,
-            reply->integer == 1 ? COUNTER_STORES : COUNTER_STORES_FENCED);
-    }
-    flight_run_end(run);
-}
-
-static void
-send_script(struct flight_run *run, const struct redis_script *script,
-    const struct slice *argv, unsigned keys, unsigned count)
-{
-    struct redis_call *call = &run->lease->call;
-
-    loop_timer_cancel(&run->timer);
-    redis_call_cancel(call);
-    *call = (struct redis_call){
-        .on_reply = on_stored,
-        .ctx = run,
-        .deadline_ms = worker_now_ms(run->worker) + STORE_TIMEOUT_MS,
-    };
-    redis_eval(run->worker->redis, call, script, argv, keys, count);
-}
-
-static struct slice
-px_text(struct flight_run *run, int64_t px_ms)
-{
-    struct flight_lease *lease = run->lease;
-    int n = snprintf(lease->px, sizeof(lease->px), "%lld", (long long)px_ms);
-
-    return slice_of(lease->px, (size_t)n);
-}
-
-/* One value under its own key. */
-static void
-send_fill(struct flight_run *run, int64_t px_ms)
-{
-    const struct slice argv[] = {run->q->entry_key, run->lease->key,
-        run->lease->token, value_slice(&run->value), px_text(run, px_ms)};
-
-    send_script(
-        run, &run->worker->tier->scripts->fill, argv, 2, ARRAY_LEN(argv));
-}
-
-/* A record and the first variant. */
-static void
-send_record(struct flight_run *run, int64_t px_ms)
-{
-    const struct slice argv[] = {run->q->entry_key, run->lease->key,
-        run->variant->entry_key, run->lease->token, value_slice(&run->value),
-        px_text(run, px_ms), value_slice(&run->second)};
-
-    send_script(run, &run->worker->tier->scripts->fill_record, argv, 3,
-        ARRAY_LEN(argv));
-}
-
-/* How many variants there may be; 0: as many as there are clients, where the
-   route keys credentials. */
-static struct slice
-max_text(struct flight_run *run)
-{
-    const struct route *route = run->q->reads;
-    bool is_per_client = route->cookie == ROUTE_CREDENTIAL_KEY ||
-                         route->authorization == ROUTE_CREDENTIAL_KEY;
-    struct flight_lease *lease = run->lease;
-    unsigned max = is_per_client ? 0 : run->worker->conf->limits.variants_max;
-    int n = snprintf(lease->max, sizeof(lease->max), "%u", max);
-
-    return slice_of(lease->max, (size_t)n);
-}
-
-/* A further variant of a record. */
-static void
-send_variant(struct flight_run *run, int64_t px_ms)
-{
-    struct slice argv[] = {run->q->entry_key, run->lease->key,
-        question_base(run->q)->entry_key, {NULL, 0}, run->lease->token,
-        value_slice(&run->value), px_text(run, px_ms),
-        entry_sum(run->q->record), max_text(run), run->q->key.variant};
-
-    if (key_names(&run->arena, question_base(run->q)->entry_key,
-            entry_generation(run->q->record), &argv[3]) != RC_OK) {
-        flight_run_end_released(run);
-        return;
-    }
-    send_script(run, &run->worker->tier->scripts->fill_variant, argv, 4,
-        ARRAY_LEN(argv));
-}
-
-static enum rc
-encode(struct flight_run *run, const struct key *key, struct value *out)
-{
-    const struct encoding encoding = {
-        .verdict = run->verdict,
-        .status = run->status,
-        .origin_cost_ms =
-            (uint32_t)((run->fetch.head_us - run->fetch.start_us) / 1000),
-        .key = key->full,
-    };
-
-    return encode_fill(&encoding, run->fetch.fill, out);
-}
+#include "proxy/store.h"
 
 static bool
-may_store(struct flight_run *run)
+may_store(const struct flight_run *run)
 {
-    return run->has_lease && !flight_is_doomed(run);
+    return run->has_lease &&
+           !flight_is_outdated(run->worker->collapse->flights, run->flight);
 }
 
 /* One that names nothing has forgotten to: it is what this request chose, by
@@ -159,96 +28,119 @@ flight_fits_record(const struct flight_run *run)
                entry_vary_names(run->q->record));
 }
 
+/* The writer has the lease from now on. */
+static void
+hand_over(struct flight_run *run, struct value *own_value, int64_t px_ms)
+{
+    struct store store = {
+        .kind = STORE_ENTRY,
+        .q = run->q,
+        .guard = run->lease->token,
+        .value = *own_value,
+        .px_ms = px_ms,
+    };
+
+    MUST(run->has_lease);
+    *own_value = (struct value){0};
+    if (run->variant != NULL) {
+        store.kind = STORE_RECORD;
+        store.q = run->variant;
+        store.record = run->record_value;
+        run->record_value = (struct value){0};
+    } else if (run->q->record != NULL && !run->is_refused) {
+        store.kind = STORE_VARIANT;
+    }
+    redis_call_cancel(&run->lease->call);
+    run->has_lease = false;
+    run->may_have_lease = false;
+    store_write(run->worker, &store);
+    flight_run_end(run);
+}
+
 /* The origin varies by something else now: the record goes, and with it all
    its variants. */
 static void
 drop_record(struct flight_run *run)
 {
-    struct invalidation *i =
-        invalidation_start(run->worker, &question_base(run->q)->key,
-            question_base(run->q)->entry_key, &(struct invalidation_opts){0});
+    const struct question *base = question_base(run->q);
 
-    (void)i;
+    deletion_start(
+        run->worker, &base->key, base->entry_key, &(struct deletion_opts){0});
     flight_run_end_released(run);
 }
 
-static void
-store(struct flight_run *run)
+static int64_t
+left_ms(const struct flight_run *run)
 {
-    int64_t px_ms = run->verdict->stale_until_ms - worker_wall_ms(run->worker);
-
-    if (px_ms <= 0) {
-        flight_run_end_released(run);
-    } else if (run->second.bytes != NULL) {
-        send_record(run, px_ms);
-    } else if (run->q->record != NULL) {
-        send_variant(run, px_ms);
-    } else {
-        send_fill(run, px_ms);
-    }
+    return run->verdict->stale_until_ms - worker_wall_ms(run->worker);
 }
 
 void
 flight_store_fill(struct flight_run *run)
 {
-    bool is_new = run->variant != NULL;
-    enum rc rc;
+    const struct encoding encoding = {
+        .verdict = run->verdict,
+        .status = run->status,
+        .origin_cost_ms = fetch_cost_ms(&run->fetch),
+        .key = run->variant != NULL ? &run->variant->key : &run->q->key,
+    };
+    struct value value = {0};
+    enum rc rc = RC_MISS;
 
-    if (!may_store(run)) {
-        flight_run_end_released(run);
-        return;
-    }
     MUST(flight_fits_record(run));
-    rc = is_new ? encode(run, &run->variant->key, &run->second)
-                : encode(run, &run->q->key, &run->value);
-    if (rc != RC_OK) {
-        worker_count_limit(run->worker, LIMIT_MEMORY);
-        flight_run_end_released(run);
+    if (may_store(run) && left_ms(run) > 0) {
+        rc = encode_fill(&encoding, run->fetch.fill, &value);
+    }
+    if (rc == RC_OK) {
+        hand_over(run, &value, left_ms(run));
         return;
     }
-    store(run);
+    if (rc != RC_MISS) {
+        worker_count_limit(run->worker, LIMIT_MEMORY);
+    }
+    flight_run_end_released(run);
 }
 
 void
-flight_store_entry(struct flight_run *run)
+flight_store_renewed(struct flight_run *run, struct value *own_value)
 {
     if (!may_store(run)) {
         flight_run_end_released(run);
     } else if (!flight_fits_record(run)) {
         drop_record(run);
+    } else if (left_ms(run) <= 0) {
+        flight_run_end_released(run);
     } else {
-        store(run);
+        hand_over(run, own_value, left_ms(run));
+        return;
     }
+    value_free(own_value);
 }
 
-/* Markers of variants that were never stored would be as many as a client
-   likes. One under the base key is for all forms: it would displace what is
-   there for others. */
+/* Hit-for-miss entries of variants that were never stored would be as many as
+   a client likes. One under the base key is for all forms: it would displace
+   what is there for others. */
 static bool
-is_new_variant(const struct flight_run *run)
+may_say_so(const struct flight_run *run)
 {
-    return run->q->record != NULL && run->stale == NULL;
+    return (run->q->record == NULL || run->stale != NULL) && !run->has_foreign;
 }
 
 static void
-store_marker(struct flight_run *run)
+store_hit_for_miss(struct flight_run *run)
 {
-    int64_t now_ms = worker_wall_ms(run->worker);
-    const struct codec_parts parts = {
-        .flags = ENTRY_HIT_FOR_MISS,
-        .created_ms = now_ms,
-        .fresh_until_ms = now_ms + PASS_MARKER_MS,
-        .stale_until_ms = now_ms + PASS_MARKER_MS,
-        .key = run->q->key.full,
-    };
+    struct value value = {0};
+    int64_t px_ms;
 
-    value_free(&run->value);
-    if (is_new_variant(run) || run->has_foreign ||
-        codec_encode(&parts, &run->value) != RC_OK) {
+    if (!may_say_so(run) ||
+        encode_hit_for_miss(&run->q->key, worker_wall_ms(run->worker), &value,
+            &px_ms) != RC_OK) {
         flight_run_end_released(run);
         return;
     }
-    send_fill(run, PASS_MARKER_MS);
+    question_unref(&run->variant);
+    run->is_refused = true;
+    hand_over(run, &value, px_ms);
 }
 
 void
@@ -259,39 +151,26 @@ flight_store_refusal(struct flight_run *run)
     } else if (run->verdict->is_storable) { /* and fits no record */
         drop_record(run);
     } else {
-        store_marker(run);
+        store_hit_for_miss(run);
     }
 }
 
 enum rc
 flight_make_record(struct flight_run *run)
 {
-    static const char digits[] = "0123456789abcdef";
-    char generation[GENERATION_LEN];
-    uint64_t random = random_next(&run->worker->random);
-    const struct codec_parts parts = {
-        .flags = ENTRY_VARY_RECORD,
-        .created_ms = run->response_ms,
-        .fresh_until_ms = run->response_ms + RECORD_MS,
-        .stale_until_ms = run->response_ms + RECORD_MS,
-        .key = run->q->key.full,
-        .vary_names = vary_text(&run->verdict->vary),
-        .generation = slice_of(generation, GENERATION_LEN),
-    };
-    enum rc rc;
+    enum rc rc = encode_record(&run->q->key, vary_text(&run->verdict->vary),
+        run->response_ms, random_next(&run->worker->random),
+        &run->record_value);
 
-    for (size_t i = 0; i < GENERATION_LEN; i++) {
-        generation[i] = digits[(random >> (4 * i)) & 15];
-    }
-    rc = codec_encode(&parts, &run->value);
+    MUST(run->made == NULL);
     if (rc == RC_OK) {
-        rc = codec_entry(&run->value, &run->made);
+        rc = codec_entry(&run->record_value, &run->made);
     }
     if (rc == RC_OK) {
         rc = question_vary(run->q, run->made, &run->variant);
     }
     if (rc != RC_OK) {
-        value_free(&run->value);
+        value_free(&run->record_value);
         entry_unref(&run->made);
     }
     return rc;

@@ -29,11 +29,12 @@ struct flight_table {
     uint32_t magic;
     unsigned max;
     atomic_uint len;
+    const struct written *written;
     struct shard shards[SHARDS];
 };
 
 struct flight_table *
-flight_table_new(unsigned max)
+flight_table_new(unsigned max, const struct written *written)
 {
     struct flight_table *table = calloc(1, sizeof(*table));
 
@@ -42,6 +43,7 @@ flight_table_new(unsigned max)
     }
     table->magic = TABLE_MAGIC;
     table->max = max;
+    table->written = written;
     for (size_t i = 0; i < SHARDS; i++) {
         pthread_mutex_init(&table->shards[i].lock, NULL);
         for (size_t j = 0; j < BUCKETS; j++) {
@@ -81,15 +83,38 @@ bucket_of(struct shard *shard, uint64_t hash)
     return &shard->buckets[(hash / SHARDS) % BUCKETS];
 }
 
-static struct flight *
-flight_find(struct shard *shard, const struct key *key, struct slice form)
+static void
+flight_unlink(struct flight_table *table, struct flight *flight)
 {
-    LIST_EACH (link, bucket_of(shard, key->hash)) {
+    if (list_is_linked(&flight->link)) {
+        list_remove(&flight->link);
+        atomic_fetch_sub_explicit(&table->len, 1, memory_order_relaxed);
+    }
+}
+
+bool
+flight_is_outdated(
+    const struct flight_table *table, const struct flight *flight)
+{
+    MUST_OBJ(flight, FLIGHT_MAGIC);
+    return written_count(table->written, flight->hash) != flight->written;
+}
+
+/* With the lock held. One that a write has outdated is found by nobody. */
+static struct flight *
+flight_find(
+    struct flight_table *table, const struct key *key, struct slice form)
+{
+    LIST_EACH (link, bucket_of(shard_of(table, key->hash), key->hash)) {
         struct flight *flight = CONTAINER_OF(link, struct flight, link);
-        if (flight->hash == key->hash && slice_eq(flight->key, key->full) &&
-            slice_eq(flight->form, form)) {
+        if (flight->hash != key->hash || !slice_eq(flight->key, key->full) ||
+            !slice_eq(flight->form, form)) {
+            continue;
+        }
+        if (!flight_is_outdated(table, flight)) {
             return flight;
         }
+        flight_unlink(table, flight);
     }
     return NULL;
 }
@@ -139,14 +164,19 @@ on_waiter_message(void *ctx)
 
 /* On no list; one reference is the owner's. NULL: no memory. */
 static struct flight *
-flight_new(const struct key *key, struct slice form)
+flight_new(
+    const struct flight_table *table, const struct key *key, struct slice form)
 {
     struct flight *flight = malloc(sizeof(*flight) + key->full.len + form.len);
 
     if (flight == NULL) {
         return NULL;
     }
-    *flight = (struct flight){.magic = FLIGHT_MAGIC, .hash = key->hash};
+    *flight = (struct flight){
+        .magic = FLIGHT_MAGIC,
+        .hash = key->hash,
+        .written = written_count(table->written, key->hash),
+    };
     memcpy(flight->key_bytes, key->full.ptr, key->full.len);
     flight->key = slice_of(flight->key_bytes, key->full.len);
     flight->form = slice_of(flight->key_bytes + key->full.len, form.len);
@@ -168,7 +198,7 @@ flight_add(struct flight_table *table, const struct key *key, struct slice form)
     if (atomic_load_explicit(&table->len, memory_order_relaxed) >= table->max) {
         return NULL;
     }
-    flight = flight_new(key, form);
+    flight = flight_new(table, key, form);
     if (flight != NULL) {
         list_push_front(
             bucket_of(shard_of(table, key->hash), key->hash), &flight->link);
@@ -207,7 +237,7 @@ flight_enter(struct flight_table *table, const struct key *key,
 
     MUST_OBJ(table, TABLE_MAGIC);
     pthread_mutex_lock(&shard->lock);
-    flight = flight_find(shard, key, form);
+    flight = flight_find(table, key, form);
     if (flight != NULL) {
         waiter_init(waiter, flight_ref(flight));
         if (flight->result.outcome == FLIGHT_PENDING) {
@@ -237,7 +267,7 @@ flight_open(struct flight_table *table, const struct key *key,
 
     MUST_OBJ(table, TABLE_MAGIC);
     pthread_mutex_lock(&shard->lock);
-    if (flight_find(shard, key, form) == NULL) {
+    if (flight_find(table, key, form) == NULL) {
         *out = flight_add(table, key, form);
         entry = *out == NULL ? FLIGHT_REFUSED : FLIGHT_OPENED;
     }
@@ -249,7 +279,7 @@ bool
 flight_enter_alone(struct flight_table *table, const struct key *key,
     struct flight_waiter *waiter)
 {
-    struct flight *flight = flight_new(key, slice_of(NULL, 0));
+    struct flight *flight = flight_new(table, key, slice_of(NULL, 0));
 
     MUST_OBJ(table, TABLE_MAGIC);
     if (flight == NULL) {
@@ -267,15 +297,6 @@ flight_interim(struct flight *flight, const struct head *head)
     MUST_OBJ(flight, FLIGHT_MAGIC);
     if (leader != NULL && leader->on_interim != NULL) {
         leader->on_interim(leader->ctx, head);
-    }
-}
-
-static void
-flight_unlink(struct flight_table *table, struct flight *flight)
-{
-    if (list_is_linked(&flight->link)) {
-        list_remove(&flight->link);
-        atomic_fetch_sub_explicit(&table->len, 1, memory_order_relaxed);
     }
 }
 
@@ -321,23 +342,6 @@ flight_close(struct flight_table *table, struct flight *flight)
     pthread_mutex_unlock(&shard->lock);
 }
 
-void
-flight_doom(struct flight_table *table, const struct key *key)
-{
-    struct shard *shard = shard_of(table, key->hash);
-
-    MUST_OBJ(table, TABLE_MAGIC);
-    pthread_mutex_lock(&shard->lock);
-    LIST_EACH (link, bucket_of(shard, key->hash)) {
-        struct flight *flight = CONTAINER_OF(link, struct flight, link);
-        if (flight->hash == key->hash && slice_eq(flight->key, key->full)) {
-            atomic_store(&flight->is_doomed, true);
-            flight_unlink(table, flight);
-        }
-    }
-    pthread_mutex_unlock(&shard->lock);
-}
-
 bool
 flight_leave(struct flight_table *table, struct flight_waiter *waiter)
 {
@@ -361,4 +365,20 @@ unsigned
 flight_table_len(const struct flight_table *table)
 {
     return atomic_load_explicit(&table->len, memory_order_relaxed);
+}
+
+void
+flight_describe(const struct flight *flight, FILE *to)
+{
+    static const char *const outcomes[] = {
+        [FLIGHT_PENDING] = "pending",
+        [FLIGHT_ENTRY] = "entry",
+        [FLIGHT_FILL] = "fill",
+        [FLIGHT_ALONE] = "alone",
+        [FLIGHT_ERROR] = "error",
+    };
+
+    fprintf(to, "flight %.*s: %s, %u references\n", SLICE_FMT(flight->key),
+        outcomes[flight->result.outcome],
+        atomic_load(&((struct flight *)(uintptr_t)flight)->refs));
 }

@@ -12,6 +12,7 @@
 #include "nearside/cache/key.h"
 #include "nearside/net/loop.h"
 #include "nearside/origin/exchange.h"
+#include "proxy/written.h"
 
 struct entry;
 struct fill;
@@ -60,7 +61,7 @@ struct flight {
     struct list link; /* table's bucket; unlinked: nobody joins any more */
     struct list waiters;
     struct flight_waiter *leader; /* while it waits; its own loop's alone */
-    atomic_bool is_doomed; /* a write came: what it brings is not stored */
+    uint32_t written;             /* the count of writes when it was opened */
     uint64_t hash;
     struct slice key;
     struct slice form;
@@ -85,8 +86,9 @@ struct flight_waiter {
     void *ctx;
 };
 
-/* At most `max` flights at once. NULL: no memory. */
-struct flight_table *flight_table_new(unsigned max);
+/* At most `max` flights at once; written is borrowed. NULL: no memory. */
+struct flight_table *flight_table_new(
+    unsigned max, const struct written *written);
 void flight_table_free(struct flight_table **table);
 
 enum flight_entry {
@@ -127,8 +129,10 @@ void flight_resolve(struct flight_table *table, struct flight *flight,
 /* Nobody joins any more; those who wait go on waiting. */
 void flight_close(struct flight_table *table, struct flight *flight);
 
-/* The same for all forms of key (a write came). */
-void flight_doom(struct flight_table *table, const struct key *key);
+/* Has a write of this process come since it was opened? Then nobody joins it,
+   and what it brings is not stored. */
+bool flight_is_outdated(
+    const struct flight_table *table, const struct flight *flight);
 
 /*
  * A waiter gives up. True: on_result will not come and the waiter's memory
@@ -138,6 +142,9 @@ bool flight_leave(struct flight_table *table, struct flight_waiter *waiter);
 
 struct flight *flight_ref(struct flight *flight);
 void flight_unref(struct flight **flight);
+
+/* For the report of a failed MUST. */
+void flight_describe(const struct flight *flight, FILE *to);
 
 unsigned flight_table_len(const struct flight_table *table);
 

@@ -6,96 +6,88 @@
 #include "proxy/head_update.h"
 
 #include "nearside/http/update.h"
-#include "proxy/invalidate.h"
-#include "proxy/put.h"
-#include "proxy/request.h"
+#include "proxy/deletion.h"
+#include "proxy/encode.h"
+#include "proxy/store.h"
 #include "proxy/tier.h"
-#include "proxy/verdict.h"
 
 static void
-drop(struct request *r)
+drop(struct worker *w, const struct question *q)
 {
-    struct invalidation *i = invalidation_start(
-        r->worker, &r->q->key, r->q->entry_key, &(struct invalidation_opts){0});
-
-    invalidation_forget(&i);
+    deletion_start(w, &q->key, q->entry_key, &(struct deletion_opts){0});
 }
 
 /* Does it vary by what the record says, or by nothing? */
 static bool
-varies_alike(const struct request *r, const struct policy_verdict *verdict)
+varies_alike(const struct question *q, const struct policy_verdict *verdict)
 {
     return verdict->vary.count == 0 ||
-           (r->q->record != NULL && slice_eq(vary_text(&verdict->vary),
-                                        entry_vary_names(r->q->record)));
+           (q->record != NULL && slice_eq(vary_text(&verdict->vary),
+                                     entry_vary_names(q->record)));
 }
 
-static void
-replace(struct request *r, const struct renewal *renewal, int64_t now_ms)
+static bool
+replace(struct worker *w, const struct head_update *u,
+    const struct renewal *renewal)
 {
     const struct encoding encoding = {
         .verdict = &renewal->verdict,
-        .status = r->stale->status,
-        .key = r->q->key.full,
+        .status = u->found->status,
+        .key = &u->q->key,
     };
-    struct value value;
+    struct store store = {
+        .kind = STORE_RENEWED,
+        .q = u->q,
+        .guard = entry_sum(u->found),
+        .px_ms = renewal->verdict.stale_until_ms - worker_wall_ms(w),
+    };
 
-    if (encode_renewed(&encoding, renewal, r->stale, &value) != RC_OK) {
-        worker_count_limit(r->worker, LIMIT_MEMORY);
-        return;
+    if (encode_renewed(&encoding, renewal, u->found, &store.value) != RC_OK) {
+        worker_count_limit(w, LIMIT_MEMORY);
+        return false;
     }
-    put_start(r->worker,
-        &(struct put_opts){
-            .script = &r->worker->tier->scripts->replace,
-            .keys = {r->q->entry_key},
-            .guard = entry_sum(r->stale),
-            .px_ms = renewal->verdict.stale_until_ms - now_ms,
-        },
-        value);
-    r->is_stored = true;
+    store_write(w, &store);
+    return true;
 }
 
-static void
-freshen(struct request *r, const struct head *response)
+static bool
+freshen(struct worker *w, const struct head_update *u)
 {
-    struct policy_request as_get = r->q->policy;
-    int64_t now_ms = worker_wall_ms(r->worker);
-    const struct judging judging = {
-        .worker = r->worker,
-        .route = r->q->route,
-        .request = &as_get,
-        .arena = &r->arena,
-        .request_ms = now_ms - (r->fetch.head_us - r->fetch.start_us) / 1000,
-        .response_ms = now_ms,
-    };
+    struct policy_request as_get = u->q->policy;
+    struct assess_opts opts = tier_assess_opts(w);
     struct renewal renewal;
 
     as_get.storable.method = METHOD_GET;
-    if (!verdict_of_renewed(&judging, r->stale, response, &renewal) ||
+    opts.route = u->q->route;
+    opts.request = &as_get;
+    opts.arena = u->arena;
+    opts.request_ms = u->request_ms;
+    if (!assess_renewed(&opts, u->found, u->response, &renewal) ||
         renewal.verdict.is_personal) {
-        return;
+        return false;
     }
-    if (renewal.verdict.is_storable && varies_alike(r, &renewal.verdict)) {
-        replace(r, &renewal, now_ms);
-    } else {
-        drop(r);
+    if (renewal.verdict.is_storable && varies_alike(u->q, &renewal.verdict)) {
+        return replace(w, u, &renewal);
     }
+    drop(w, u->q);
+    return false;
 }
 
-void
-head_update(struct request *r, const struct head *response)
+bool
+head_update(struct worker *w, const struct head_update *u)
 {
-    MUST_OBJ(r, REQUEST_MAGIC);
-    MUST(r->stale != NULL);
-    switch (
-        update_by_head(response, entry_fields(r->stale), r->stale->body_len)) {
+    MUST_OBJ(u->q, QUESTION_MAGIC);
+    MUST_OBJ(u->found, ENTRY_MAGIC);
+    MUST(u->q->head->method == METHOD_HEAD);
+    switch (update_by_head(
+        u->response, entry_fields(u->found), u->found->body_len)) {
     case UPDATE_HEAD_NONE:
         break;
     case UPDATE_HEAD_FRESHEN:
-        freshen(r, response);
-        break;
+        return freshen(w, u);
     case UPDATE_HEAD_STALE:
-        drop(r);
+        drop(w, u->q);
         break;
     }
+    return false;
 }

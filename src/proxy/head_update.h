@@ -5,14 +5,23 @@
 #ifndef PROXY_HEAD_UPDATE_H
 #define PROXY_HEAD_UPDATE_H
 
-struct head;
-struct request;
+#include "nearside/rules/question.h"
+
+struct worker;
+
+struct head_update {
+    struct question *q;        /* the HEAD's */
+    const struct entry *found; /* before the origin was asked */
+    const struct head *response;
+    int64_t request_ms;  /* wall, when the origin was asked */
+    struct arena *arena; /* for the call */
+};
 
 /*
- * r has found r->stale before it asked. Where the answer agrees with it, its
- * fields and lifetime are renewed; where it does not, it is deleted. Both
- * happen beside the request, which goes on.
+ * Where the answer agrees with what was found, its fields and lifetime are
+ * renewed; where it does not, it is deleted. Both happen by themselves. True:
+ * a renewed response is on its way to be stored.
  */
-void head_update(struct request *r, const struct head *response);
+bool head_update(struct worker *w, const struct head_update *u);
 
 #endif

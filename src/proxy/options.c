@@ -38,10 +38,10 @@ run_options(struct request *r)
     };
     r->status = 200;
     r->stream->ops->respond(r->stream, &r->response);
-    return NULL;
+    return request_park(r, WAKE_STREAM);
 }
 
-const struct step step_options = {"options", run_options};
+const struct step step_options = {"options", run_options, false};
 
 const struct step *
 options_route(struct request *r)

@@ -23,10 +23,13 @@ rooms_make(struct proxy *proxy, struct metric_registry *registry)
     proxy->requests = requests_new(
         proxy->conf, proxy->opts.on_access, proxy->opts.access_ctx, registry);
     proxy->tier = tier_new();
-    proxy->collapse = collapse_new(limits->flights_max, limits->new_keys_max);
+    if (proxy->tier != NULL) {
+        proxy->collapse = collapse_new(
+            limits->flights_max, limits->new_keys_max, &proxy->tier->written);
+    }
     proxy->front = front_new(&front_opts);
-    return proxy->requests != NULL && proxy->tier != NULL &&
-           proxy->collapse != NULL && proxy->front != NULL;
+    return proxy->requests != NULL && proxy->collapse != NULL &&
+           proxy->front != NULL;
 }
 
 struct proxy *

@@ -1,7 +1,7 @@
 /*
  * The life of a request: taken from the worker's list, run from step to
  * step, given back. What the stream tells comes in here; the steps are in
- * steps.c. request_run alone moves r->step.
+ * steps.c. run() alone moves r->step.
  */
 #include "proxy/request.h"
 
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "nearside/http/write.h"
-#include "proxy/claim.h"
+#include "proxy/stored_post.h"
 #include "proxy/collapse.h"
 
 enum {
@@ -121,7 +121,7 @@ request_drop(struct request *r)
 {
     loop_timer_cancel(&r->patience);
     redis_call_cancel(&r->call);
-    invalidation_forget(&r->invalidation);
+    deletion_forget(&r->deletion);
     if (r->waiter.flight != NULL &&
         flight_leave(r->worker->collapse->flights, &r->waiter)) {
         struct request *waiting = r;
@@ -130,22 +130,129 @@ request_drop(struct request *r)
     request_hold_end(r);
     source_close(&r->source);
     fetch_cancel(&r->fetch);
-    claim_drop(r);
+    stored_post_drop(&r->post);
     entry_unref(&r->hit);
     entry_unref(&r->stale);
 }
 
 /* --- running ----------------------------------------------------------- */
 
-void
-request_run(struct request *r, const struct step *from)
+static const char *
+wake_text(enum wake wake)
+{
+    static const char *const texts[] = {
+        [WAKE_NONE] = "nothing",
+        [WAKE_FLIGHT] = "a flight",
+        [WAKE_LOOKUP] = "a lookup",
+        [WAKE_LEASE] = "a lease",
+        [WAKE_FETCH] = "the origin",
+        [WAKE_DELETION] = "a deletion",
+        [WAKE_STREAM] = "the client",
+    };
+
+    return texts[wake];
+}
+
+/* For the report of a failed MUST. */
+static void
+describe(const void *ctx, FILE *to)
+{
+    const struct request *r = ctx;
+    unsigned first = r->moves_len > MOVES_MAX ? r->moves_len - MOVES_MAX : 0;
+    struct slice method = r->q->head->method_text;
+    struct slice target = r->q->head->target;
+
+    fprintf(to, "request %.*s %.*s: status %u, waits for %s\n",
+        SLICE_FMT(method), (int)(target.len > 200 ? 200 : target.len),
+        target.ptr, r->status, wake_text(r->wake));
+    for (unsigned i = first; i < r->moves_len; i++) {
+        const struct move *move = &r->moves[i % MOVES_MAX];
+        fprintf(to, "  %8lld us %s\n", (long long)(move->at_us - r->start_us),
+            move->step->name);
+    }
+    if (r->waiter.flight != NULL) {
+        flight_describe(r->waiter.flight, to);
+    }
+}
+
+/* Is what a parked request waits for under way? */
+static bool
+is_armed(const struct request *r)
+{
+    switch (r->wake) {
+    case WAKE_NONE:
+        return false;
+    case WAKE_FLIGHT:
+        return r->waiter.flight != NULL;
+    case WAKE_LOOKUP:
+        return redis_call_is_active(&r->call);
+    case WAKE_LEASE:
+        return r->post != NULL;
+    case WAKE_FETCH:
+        return fetch_is_active(&r->fetch);
+    case WAKE_DELETION:
+        return r->deletion != NULL;
+    case WAKE_STREAM:
+        return r->status != 0;
+    }
+    return false;
+}
+
+/* Between two steps: it has a client that was not answered yet. */
+static void
+check_running(const struct request *r)
+{
+    MUST(r->wake == WAKE_NONE);
+    MUST(r->stream != NULL);
+    MUST(r->status == 0);
+}
+
+static void
+run(struct request *r, const struct step *from)
+{
+    struct check_scope scope = {.describe = describe, .ctx = r};
+    const struct step *next = from;
+
+    check_enter(&scope);
+    r->wake = WAKE_NONE;
+    while (next != NULL) {
+        check_running(r);
+        r->step = next;
+        r->moves[r->moves_len++ % MOVES_MAX] =
+            (struct move){next, worker_now_us(r->worker)};
+        next = next->run(r);
+    }
+    r->step = NULL;
+    MUST(is_armed(r));
+    check_leave(&scope);
+}
+
+const struct step *
+request_park(struct request *r, enum wake wake)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
-    MUST(from != NULL);
-    r->step = from;
-    while (r->step != NULL) {
-        r->step = r->step->run(r);
-    }
+    MUST(r->wake == WAKE_NONE);
+    r->wake = wake;
+    return NULL;
+}
+
+void
+request_wake(struct request *r, enum wake wake, const struct step *from)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->wake == wake);
+    MUST(from->is_entry);
+    run(r, from);
+}
+
+void
+request_divert(struct request *r, const struct step *from)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->wake != WAKE_NONE);
+    MUST(from->is_entry);
+    request_drop(r);
+    run(r, from);
 }
 
 const struct step *
@@ -207,7 +314,7 @@ request_start(struct request *r)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->step == NULL);
-    request_run(r, &step_ask);
+    run(r, &step_ask);
 }
 
 void
@@ -215,7 +322,7 @@ request_refuse(struct request *r, unsigned status, const char *detail)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
     worker_count(r->worker, COUNTER_BAD_REQUESTS);
-    request_run(r, request_fail(r, status, detail));
+    run(r, request_fail(r, status, detail));
 }
 
 size_t
@@ -248,8 +355,7 @@ request_on_body_failed(struct request *r, unsigned status)
         r->stream->ops->abort(r->stream);
         return;
     }
-    request_drop(r);
-    request_run(r, request_fail(r, status, "body"));
+    request_divert(r, request_fail(r, status, "body"));
 }
 
 static void
@@ -273,24 +379,22 @@ request_on_sent(struct request *r, uint64_t body_bytes)
 /* A write was sent and its outcome will never be heard: what is stored may
    be what was before. */
 static void
-request_invalidate_unheard(struct request *r)
+invalidate_unheard(struct request *r)
 {
-    struct invalidation *i;
+    const struct deletion_opts opts = {.token = stored_post_token(r->post)};
 
-    if (r->result != RESULT_WRITE || r->q->key.full.len == 0 ||
-        r->fwd_status != 0 || (r->q->has_body && !r->is_body_done) ||
-        !fetch_is_active(&r->fetch)) {
-        return;
+    if (r->result == RESULT_WRITE && r->q->key.full.len > 0 &&
+        r->fwd_status == 0 && (!r->q->has_body || r->is_body_done) &&
+        fetch_is_active(&r->fetch)) {
+        made_stale_delete(r->worker, r->q, NULL, &opts);
     }
-    i = request_invalidate(r, NULL);
-    invalidation_forget(&i);
 }
 
 void
 request_on_gone(struct request *r, uint64_t body_bytes)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
-    request_invalidate_unheard(r);
+    invalidate_unheard(r);
     r->result = RESULT_GONE;
     request_finish(r, body_bytes);
 }

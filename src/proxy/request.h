@@ -11,14 +11,13 @@
 #include "nearside/base/arena.h"
 #include "nearside/cache/entry.h"
 #include "nearside/http/cache_status.h"
-#include "nearside/http/invalidate.h"
 #include "nearside/http/head.h"
 #include "nearside/net/address.h"
 #include "nearside/redis/redis.h"
 #include "nearside/work/worker.h"
 #include "proxy/fetch.h"
 #include "proxy/flight_table.h"
-#include "proxy/invalidate.h"
+#include "proxy/made_stale.h"
 #include "nearside/rules/question.h"
 #include "proxy/requests.h"
 #include "proxy/source.h"
@@ -26,26 +25,49 @@
 
 #define REQUEST_MAGIC UINT32_C(0x6e726571)
 
+enum {
+    MOVES_MAX = 16,
+};
+
 struct request;
 struct step;
+
+/* A step that was taken, and when. */
+struct move {
+    const struct step *step;
+    int64_t at_us;
+};
+
+/* What a parked request waits for: just one thing. */
+enum wake {
+    WAKE_NONE,     /* it is running, or over */
+    WAKE_FLIGHT,   /* an answer, or the end of its patience */
+    WAKE_LOOKUP,   /* Redis, about what is stored */
+    WAKE_LEASE,    /* Redis, about the lease of a POST */
+    WAKE_FETCH,    /* the origin */
+    WAKE_DELETION, /* Redis has deleted */
+    WAKE_STREAM,   /* the answer has left */
+};
 
 struct request {
     uint32_t magic;
     unsigned refs;
     struct list link; /* the worker's free list */
     struct worker *worker;
-    struct stream *stream; /* NULL: the client has gone */
-    const struct step *step;
+    struct stream *stream;   /* NULL: the client has gone */
+    const struct step *step; /* NULL: it is parked */
+    enum wake wake;
+    unsigned moves_len; /* all of them; the last ones are kept */
+    struct move moves[MOVES_MAX];
     struct arena arena;
 
     struct question *q; /* what is asked; a reference */
     bool is_body_done;
 
-    struct entry *stale;      /* found, and not good enough; a reference */
-    bool wants_validated;     /* a fresh one is not good enough either */
-    bool is_invalidation_due; /* a write has succeeded */
-    struct stale_targets *made_stale; /* what else it has made stale; in the
-                                         arena; NULL: nothing */
+    struct entry *stale;  /* found, and not good enough; a reference */
+    bool wants_validated; /* a fresh one is not good enough either */
+    const struct made_stale *made_stale; /* by a write that has succeeded; in
+                                            the arena; NULL: nothing */
 
     /* What it waits for, or has got. */
     struct flight_waiter waiter;
@@ -54,8 +76,8 @@ struct request {
     struct redis_call call;     /* a lookup without a flight */
     struct slice call_argv[2];
     struct fetch fetch;
-    struct invalidation *invalidation;
-    struct claim *claim; /* in the arena; NULL: none */
+    struct deletion *deletion;
+    struct stored_post *post; /* in the arena; NULL: none */
     struct entry *hit;
     struct source source;
     int64_t created_ms; /* wall: Age of a fill that had begun before counts
@@ -118,24 +140,35 @@ void request_refuse(struct request *r, unsigned status, const char *detail);
 
 /* --- between the files of the request's steps --- */
 
-/* One way of going on; NULL: parked, exactly one wake-up is armed. */
+/* One way of going on. */
 struct step {
     const char *name;
+    /* The next step; or request_park's answer. */
     const struct step *(*run)(struct request *r);
+    bool is_entry; /* a parked request may go on here */
 };
 
 extern const struct step step_ask;
 extern const struct step step_lookup;
 extern const struct step step_flight;
 extern const struct step step_validate;
+extern const struct step step_post;
 extern const struct step step_forward;
 extern const struct step step_invalidate;
 extern const struct step step_deliver_entry;
 extern const struct step step_deliver_fill;
 extern const struct step step_deliver_error;
 
-/* Takes steps until one parks. */
-void request_run(struct request *r, const struct step *from);
+/* The step has armed that wake-up, and nothing else. Answers NULL. */
+const struct step *request_park(struct request *r, enum wake wake);
+
+/* What it was parked for has come: takes steps from `from` on until one
+   parks. */
+void request_wake(struct request *r, enum wake wake, const struct step *from);
+
+/* It is told something else while it is parked: lets go of what it waits for,
+   and goes on. */
+void request_divert(struct request *r, const struct step *from);
 
 /* An answer of our own: status, and why. */
 const struct step *request_fail(
@@ -144,30 +177,12 @@ const struct step *request_fail(
 /* Lets go of whatever is waited for. */
 void request_drop(struct request *r);
 
-/* Deletes all that is stored for the target, and what else the write has made
-   stale (RFC 9111 4.4). on_done as invalidation_start tells it, for the
-   target. */
-struct invalidation *request_invalidate(
-    struct request *r, void (*on_done)(void *ctx, bool is_acknowledged));
-
-/* After an unsafe method: is the target stale now, and what else? */
-void request_find_stale(struct request *r, const struct head *response);
-
 /* "allow: GET, HEAD\r\n", what the route lets through (RFC 9110 10.2.1); or
    nothing where it lets through all. */
 void request_write_allow(struct writer *w, const struct route *route);
 
 /* Passes a 1xx response of the origin on to a client that knows them. */
 void request_interim(struct request *r, const struct head *head);
-
-/* Is that stored without regard to what such a request is keyed by? Then it
-   is not for it. */
-static inline bool
-request_is_foreign(const struct question *q, const struct entry *entry)
-{
-    return question_is_keyed(q) && q->record == NULL &&
-           (entry->flags & (ENTRY_HIT_FOR_MISS | ENTRY_VARY_RECORD)) == 0;
-}
 
 /* From now on it asks for the variant that it chooses by a record. RC_NOMEM;
    RC_BAD: no such record. */

@@ -5,15 +5,21 @@
  */
 #include "proxy/steps.h"
 
+void
+request_note_credentials(struct request *r)
+{
+    r->fwd = CACHE_FWD_BYPASS;
+    r->detail = r->q->policy.credential;
+    r->result = RESULT_BYPASS;
+}
+
 bool
 request_may_use(struct request *r, uint16_t flags)
 {
     if (policy_may_use(r->q->route, &r->q->policy.reuse, flags)) {
         return true;
     }
-    r->fwd = CACHE_FWD_BYPASS;
-    r->detail = r->q->policy.credential;
-    r->result = RESULT_BYPASS;
+    request_note_credentials(r);
     return false;
 }
 

@@ -251,7 +251,7 @@ on_flight(void *ctx, const struct flight_result *result)
     }
     r->waiter.flight = NULL;
     if (next != NULL) {
-        request_run(r, next);
+        request_wake(r, WAKE_FLIGHT, next);
     }
     flight_unref(&flight);
     request_unref(&r);
@@ -268,7 +268,7 @@ on_patience_over(void *ctx)
         !flight_leave(r->worker->collapse->flights, &r->waiter)) {
         return;
     }
-    request_run(r, stop_waiting(r));
+    request_wake(r, WAKE_FLIGHT, stop_waiting(r));
     request_unref(&waiting);
 }
 
@@ -320,6 +320,7 @@ run_flight(struct request *r)
     switch (enter(r)) {
     case FLIGHT_OPENED:
         request_ref(r); /* the waiter's, until on_flight or flight_leave */
+        request_park(r, WAKE_FLIGHT); /* the answer may come at once */
         flight_run_start(r->worker, r->q, r->waiter.flight,
             &(struct flight_run_opts){.wants_validated = r->wants_validated,
                 .wait_until_ms = r->wait_until_ms});
@@ -332,7 +333,7 @@ run_flight(struct request *r)
         }
         loop_timer_init(&r->patience, r->worker->loop, on_patience_over, r);
         loop_timer_arm(&r->patience, r->wait_until_ms);
-        return NULL;
+        return request_park(r, WAKE_FLIGHT);
     case FLIGHT_REFUSED:
         break;
     }
@@ -354,10 +355,11 @@ run_validate(struct request *r)
         return &step_forward;
     }
     request_ref(r); /* the waiter's, as above */
+    request_park(r, WAKE_FLIGHT);
     flight_run_validate(
         r->worker, r->q, r->waiter.flight, r->stale, was_leader);
     return NULL;
 }
 
-const struct step step_flight = {"flight", run_flight};
-const struct step step_validate = {"validate", run_validate};
+const struct step step_flight = {"flight", run_flight, true};
+const struct step step_validate = {"validate", run_validate, true};

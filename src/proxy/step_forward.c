@@ -5,17 +5,64 @@
  */
 #include "proxy/steps.h"
 
-#include "proxy/claim.h"
 #include "proxy/head_update.h"
+#include "proxy/stored_post.h"
+
+/* --- post -------------------------------------------------------------- */
+
+static void
+on_post_ready(void *ctx)
+{
+    request_wake(
+        OBJ_OF(struct request, ctx, REQUEST_MAGIC), WAKE_LEASE, &step_forward);
+}
+
+static const struct step *
+run_post(struct request *r)
+{
+    const struct stored_post_opts opts = {
+        .worker = r->worker,
+        .q = r->q,
+        .arena = &r->arena,
+        .on_ready = on_post_ready,
+        .ctx = r,
+    };
+
+    MUST(r->post == NULL);
+    r->post = stored_post_begin(&opts);
+    return r->post == NULL ? &step_forward : request_park(r, WAKE_LEASE);
+}
 
 /* --- forward ----------------------------------------------------------- */
 
 static void
 on_forward_interim(void *ctx, const struct head *head)
 {
-    struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
+    request_interim(OBJ_OF(struct request, ctx, REQUEST_MAGIC), head);
+}
 
-    request_interim(r, head);
+/* What the answer to a HEAD says of what is stored. */
+static void
+update_by_head_answer(struct request *r, const struct head *head)
+{
+    const struct head_update update = {
+        .q = r->q,
+        .found = r->stale,
+        .response = head,
+        .request_ms = worker_wall_ms(r->worker) - fetch_cost_ms(&r->fetch),
+        .arena = &r->arena,
+    };
+
+    if (r->stale != NULL && r->q->head->method == METHOD_HEAD &&
+        !r->q->policy.is_odd) {
+        r->is_stored = head_update(r->worker, &update);
+    }
+}
+
+static bool
+is_keyed_write(const struct request *r)
+{
+    return r->result == RESULT_WRITE && r->q->key.full.len > 0;
 }
 
 static struct fetch_plan
@@ -25,15 +72,13 @@ on_forward_head(void *ctx, const struct head *head)
     struct fetch_plan plan = {0};
 
     r->fwd_status = head->status;
-    if (r->stale != NULL && r->q->head->method == METHOD_HEAD &&
-        !r->q->policy.is_odd) {
-        head_update(r, head);
-    }
-    if (r->result == RESULT_WRITE && r->q->key.full.len > 0) {
-        request_find_stale(r, head);
-        plan = claim_on_head(r, head);
+    update_by_head_answer(r, head);
+    if (is_keyed_write(r)) {
+        r->made_stale = made_stale_find(r->q, head, &r->arena);
+        plan = stored_post_on_head(r->post, head);
+        r->is_stored = plan.is_kept;
         if (!plan.is_kept) {
-            claim_drop(r);
+            stored_post_drop(&r->post);
         }
     }
     if (r->q->route != NULL) {
@@ -52,24 +97,26 @@ on_forward_fill(void *ctx, struct fill *fill)
         source_of_fill(&r->source, fill, r->worker->loop) != RC_OK) {
         worker_count_limit(r->worker, LIMIT_MEMORY);
         fetch_cancel(&r->fetch);
-        request_run(r, request_fail(r, 503, "memory"));
+        request_wake(r, WAKE_FETCH, request_fail(r, 503, "memory"));
         return;
     }
-    if (r->is_invalidation_due) {
-        request_run(r, &step_invalidate);
+    if (r->made_stale != NULL) {
+        request_wake(r, WAKE_FETCH, &step_invalidate);
         return;
     }
     if (policy_is_failure(r->fwd_status) && request_has_substitute(r)) {
-        request_run(r, request_deliver_substitute(r));
+        request_wake(r, WAKE_FETCH, request_deliver_substitute(r));
         return;
     }
-    request_run(r, &step_deliver_fill);
+    request_wake(r, WAKE_FETCH, &step_deliver_fill);
 }
 
 static void
 on_forward_outgrown(void *ctx)
 {
-    claim_drop(OBJ_OF(struct request, ctx, REQUEST_MAGIC));
+    struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
+
+    stored_post_drop(&r->post);
 }
 
 static void
@@ -77,7 +124,9 @@ on_forward_end(void *ctx, enum fill_state state, bool is_doubtful)
 {
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
 
-    claim_on_end(r, is_doubtful ? FILL_FAILED : state);
+    if (state == FILL_COMPLETE && !is_doubtful) {
+        stored_post_on_complete(r->post, r->fetch.fill);
+    }
     if (is_doubtful) {
         r->response.end = RESPONSE_DOUBTS;
     }
@@ -89,7 +138,7 @@ on_forward_error(void *ctx, enum origin_error error)
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
 
     if (request_has_substitute(r)) {
-        request_run(r, request_deliver_substitute(r));
+        request_wake(r, WAKE_FETCH, request_deliver_substitute(r));
         return;
     }
     r->error = error;
@@ -100,10 +149,10 @@ on_forward_error(void *ctx, enum origin_error error)
                              ? 504
                              : origin_error_status(error);
     /* Whether a write was done nobody knows, unless it was never sent. */
-    request_run(r, r->result == RESULT_WRITE && r->q->key.full.len > 0 &&
-                           origin_error_was_sent(error)
-                       ? &step_invalidate
-                       : &step_deliver_error);
+    request_wake(r, WAKE_FETCH,
+        is_keyed_write(r) && origin_error_was_sent(error)
+            ? &step_invalidate
+            : &step_deliver_error);
 }
 
 static void
@@ -141,7 +190,8 @@ run_forward(struct request *r)
         worker_count_limit(r->worker, LIMIT_MEMORY);
         return request_fail(r, 503, "memory");
     }
-    if (r->q->has_body) {
+    request_park(r, WAKE_FETCH);
+    if (r->q->has_body) { /* which may turn out malformed at once */
         r->stream->ops->want_body(r->stream);
     }
     return NULL;
@@ -150,28 +200,34 @@ run_forward(struct request *r)
 /* --- invalidate -------------------------------------------------------- */
 
 static const struct step *
-after_invalidation(const struct request *r)
+after_deletion(const struct request *r)
 {
     return r->error == ORIGIN_ERROR_NONE ? &step_deliver_fill
                                          : &step_deliver_error;
 }
 
 static void
-on_invalidated(void *ctx, bool is_acknowledged)
+on_deleted(void *ctx, bool is_acknowledged)
 {
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
 
     (void)is_acknowledged;
-    r->invalidation = NULL;
-    request_run(r, after_invalidation(r));
+    r->deletion = NULL;
+    request_wake(r, WAKE_DELETION, after_deletion(r));
 }
 
 static const struct step *
 run_invalidate(struct request *r)
 {
-    r->invalidation = request_invalidate(r, on_invalidated);
-    return r->invalidation == NULL ? after_invalidation(r) : NULL;
+    const struct deletion_opts opts = {
+        .token = stored_post_token(r->post), .on_done = on_deleted, .ctx = r};
+
+    MUST(r->deletion == NULL);
+    r->deletion = made_stale_delete(r->worker, r->q, r->made_stale, &opts);
+    return r->deletion == NULL ? after_deletion(r)
+                               : request_park(r, WAKE_DELETION);
 }
 
-const struct step step_forward = {"forward", run_forward};
-const struct step step_invalidate = {"invalidate", run_invalidate};
+const struct step step_post = {"post", run_post, true};
+const struct step step_forward = {"forward", run_forward, true};
+const struct step step_invalidate = {"invalidate", run_invalidate, true};

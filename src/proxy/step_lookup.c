@@ -4,6 +4,7 @@
 #include "proxy/steps.h"
 
 #include "nearside/cache/codec.h"
+#include "proxy/found.h"
 
 /* Nothing there that this request may have. What the origin answers is for
    it alone, or may be fetched for all. */
@@ -40,53 +41,47 @@ may_renew(const struct request *r)
            !r->q->policy.storable.no_store && !r->q->policy.is_odd;
 }
 
-/* Its own directives count. */
+/* What is of no use to it any more is let go of. */
 static const struct step *
-use_response(struct request *r, struct entry *own_entry)
+leave(struct entry *own_entry, const struct step *next)
 {
-    int64_t now_ms = worker_wall_ms(r->worker);
-
-    switch (policy_reuse(r->q->route, own_entry, &r->q->policy.reuse, now_ms)) {
-    case REUSE_FRESH:
-        return request_deliver_hit(r, own_entry);
-    case REUSE_STALE:
-        r->fwd = CACHE_FWD_NONE;
-        return request_deliver_stale(r, own_entry, "stale");
-    case REUSE_BACKGROUND:
-        if (may_renew(r)) {
-            request_renew(r);
-        }
-        r->fwd = CACHE_FWD_NONE;
-        return request_deliver_stale(r, own_entry, "stale-while-revalidate");
-    case REUSE_REQUEST:
-        return pass_over(r, own_entry, CACHE_FWD_REQUEST);
-    case REUSE_VALIDATE:
-        return pass_over(r, own_entry, CACHE_FWD_STALE);
-    case REUSE_MISS:
-    case REUSE_UNAVAILABLE:
-        break;
-    }
     entry_unref(&own_entry);
-    return request_go_forward(r);
+    return next;
 }
 
 static const struct step *
 use_looked_up(struct request *r, struct entry *own_entry)
 {
-    const struct step *next;
-
-    if (request_is_foreign(r->q, own_entry)) {
-        next = go_on(r);
-    } else if ((own_entry->flags & ENTRY_VARY_RECORD) != 0) {
-        next = request_use_record(r, own_entry, &step_lookup);
-    } else if ((own_entry->flags & ENTRY_HIT_FOR_MISS) != 0 ||
-               !request_may_use(r, own_entry->flags)) {
-        next = request_go_forward(r);
-    } else {
-        return use_response(r, own_entry);
+    switch (found_judge(r->q, own_entry, false, worker_wall_ms(r->worker))) {
+    case FOUND_FRESH:
+        return request_deliver_hit(r, own_entry);
+    case FOUND_STALE:
+        r->fwd = CACHE_FWD_NONE;
+        return request_deliver_stale(r, own_entry, "stale");
+    case FOUND_RENEW:
+        if (may_renew(r)) {
+            request_renew(r);
+        }
+        r->fwd = CACHE_FWD_NONE;
+        return request_deliver_stale(r, own_entry, "stale-while-revalidate");
+    case FOUND_UNWANTED:
+        return pass_over(r, own_entry, CACHE_FWD_REQUEST);
+    case FOUND_VALIDATE:
+    case FOUND_OUTDATED:
+        return pass_over(r, own_entry, CACHE_FWD_STALE);
+    case FOUND_RECORD:
+        return leave(own_entry, request_use_record(r, own_entry, &step_lookup));
+    case FOUND_NOT_FOR_IT:
+        request_note_credentials(r);
+        return leave(own_entry, request_go_forward(r));
+    case FOUND_HIT_FOR_MISS:
+    case FOUND_UNAVAILABLE:
+        return leave(own_entry, request_go_forward(r));
+    case FOUND_FOREIGN:
+    case FOUND_NOTHING:
+        break;
     }
-    entry_unref(&own_entry);
-    return next;
+    return leave(own_entry, go_on(r));
 }
 
 static void
@@ -98,16 +93,16 @@ on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
     size_t len;
 
     if (rc != RC_OK || reply->type != REDIS_STRING) {
-        request_run(r, go_on(r));
+        request_wake(r, WAKE_LOOKUP, go_on(r));
         return;
     }
     value = redis_reply_take(reply, &len);
     if (codec_decode(value, len, r->q->key.full, &entry) != RC_OK) {
         worker_count(r->worker, COUNTER_VALUES_BAD);
-        request_run(r, go_on(r));
+        request_wake(r, WAKE_LOOKUP, go_on(r));
         return;
     }
-    request_run(r, use_looked_up(r, entry));
+    request_wake(r, WAKE_LOOKUP, use_looked_up(r, entry));
 }
 
 static const struct step *
@@ -121,7 +116,7 @@ run_lookup(struct request *r)
     r->call_argv[0] = SLICE("GET");
     r->call_argv[1] = r->q->entry_key;
     redis_send(r->worker->redis, &r->call, r->q->entry_key, 2, r->call_argv);
-    return NULL;
+    return request_park(r, WAKE_LOOKUP);
 }
 
-const struct step step_lookup = {"lookup", run_lookup};
+const struct step step_lookup = {"lookup", run_lookup, true};

@@ -5,7 +5,7 @@
  *        |   (parked)     +-> deliver_fill
  *        +-> lookup ------+-> forward
  *        |   (parked)
- *        +-> claim -> forward
+ *        +-> post -> forward
  *        |   (parked)
  *        +-> forward -+-> deliver_fill, deliver_entry
  *            (parked) +-> invalidate -> deliver_fill
@@ -13,7 +13,7 @@
  *
  * ask makes the question. flight is the common read; lookup is one that first
  * asks for itself: HEAD, Range, and requests whose directives count. What only
- * it may have is fetched by forward, all else by a flight. claim is a POST's
+ * it may have is fetched by forward, all else by a flight. post is a POST's
  * whose answer may be stored. Any step may end in deliver_error. A parked step
  * has armed just one wake-up, whose callback names the step that goes on.
  *
@@ -22,8 +22,8 @@
 #include "proxy/steps.h"
 
 #include "nearside/http/uri.h"
-#include "proxy/claim.h"
 #include "proxy/options.h"
+#include "proxy/stored_post.h"
 
 static const struct step *
 ask_read(struct request *r)
@@ -51,7 +51,7 @@ ask_write(struct request *r)
 {
     r->result = RESULT_WRITE;
     r->fwd = CACHE_FWD_METHOD;
-    return r->q->reads != NULL && claim_is_due(r) ? &step_claim : &step_forward;
+    return stored_post_is_due(r->worker, r->q) ? &step_post : &step_forward;
 }
 
 static const struct step *
@@ -87,4 +87,4 @@ run_ask(struct request *r)
     return NULL;
 }
 
-const struct step step_ask = {"ask", run_ask};
+const struct step step_ask = {"ask", run_ask, true};

@@ -4,6 +4,9 @@
 
 #include "proxy/request.h"
 
+/* What is stored is not for one with its credentials: says so. */
+void request_note_credentials(struct request *r);
+
 /* Is a response with these flags for this one who asks (RFC 9111 3.5)? Else
    r->detail says why not. */
 bool request_may_use(struct request *r, uint16_t flags);

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "nearside/cache/codec.h"
-#include "proxy/invalidate.h"
-#include "proxy/put.h"
+#include "proxy/deletion.h"
+#include "proxy/store.h"
 
 /*
  * KEYS: entry, lease. ARGV: token, value, milliseconds. Stores only while
@@ -131,7 +131,8 @@ tier_worker_new(struct tier *tier, struct worker *worker,
     t->magic = TIER_WORKER_MAGIC;
     t->tier = tier;
     t->scripts = &tier->scripts;
-    list_init(&t->puts);
+    t->written = &tier->written;
+    list_init(&t->stores);
     list_init(&t->deletions);
     t->on_empty = on_empty;
     t->ctx = ctx;
@@ -144,8 +145,8 @@ tier_worker_stop(struct worker *worker)
 {
     if (worker->tier != NULL) {
         MUST_OBJ(worker->tier, TIER_WORKER_MAGIC);
-        invalidations_free(worker);
-        puts_free(worker);
+        deletions_free(worker);
+        stores_free(worker);
     }
 }
 
@@ -159,7 +160,7 @@ tier_worker_free(struct tier_worker **pt)
     }
     MUST_OBJ(t, TIER_WORKER_MAGIC);
     MUST(list_is_empty(&t->deletions));
-    MUST(list_is_empty(&t->puts));
+    MUST(list_is_empty(&t->stores));
     *pt = NULL;
     t->magic = 0;
     free(t);
@@ -172,6 +173,18 @@ tier_check_empty(struct tier_worker *t)
     if (list_is_empty(&t->deletions)) {
         t->on_empty(t->ctx);
     }
+}
+
+struct assess_opts
+tier_assess_opts(struct worker *w)
+{
+    MUST_OBJ(w, WORKER_MAGIC);
+    return (struct assess_opts){
+        .object_max = w->conf->limits.object_max,
+        .date = worker_date(w),
+        .jitter = random_next(&w->random),
+        .response_ms = worker_wall_ms(w),
+    };
 }
 
 size_t

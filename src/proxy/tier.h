@@ -8,7 +8,9 @@
 #include <stdatomic.h>
 
 #include "nearside/redis/redis.h"
+#include "nearside/rules/assess.h"
 #include "nearside/work/worker.h"
+#include "proxy/written.h"
 
 #define TIER_MAGIC        UINT32_C(0x6e746965)
 #define TIER_WORKER_MAGIC UINT32_C(0x6e746977)
@@ -27,14 +29,16 @@ struct tier {
     uint32_t magic;
     uint64_t instance; /* random; part of every lease token */
     atomic_ullong tokens;
+    struct written written;
     struct tier_scripts scripts;
 };
 
 struct tier_worker {
     uint32_t magic;
     struct tier *tier;
-    const struct tier_scripts *scripts; /* the tier's */
-    struct list puts;
+    const struct tier_scripts *scripts; /* the tier's, as is the next */
+    struct written *written;
+    struct list stores;
     struct list deletions;
     void (*on_empty)(void *ctx); /* no deletion is left */
     void *ctx;
@@ -59,6 +63,10 @@ void tier_worker_free(struct tier_worker **t);
 
 /* Tells whoever waits for it that no deletion is left. */
 void tier_check_empty(struct tier_worker *t);
+
+/* What a judge of the origin's answers has to know of this worker, now; the
+   caller adds for whom, under which route and when it was asked. */
+struct assess_opts tier_assess_opts(struct worker *w);
 
 /* A token that nobody else in the fleet has, nor this process at another
    time; its length. */

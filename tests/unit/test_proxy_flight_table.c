@@ -24,6 +24,7 @@ struct rig {
     struct flight_table *table;
     struct loop *own;
     struct loop *other;
+    struct written written;
 };
 
 static int
@@ -31,7 +32,7 @@ rig_up(void **state)
 {
     struct rig *rig = calloc(1, sizeof(*rig));
 
-    rig->table = flight_table_new(FLIGHTS_MAX);
+    rig->table = flight_table_new(FLIGHTS_MAX, &rig->written);
     rig->own = loop_new();
     rig->other = loop_new();
     assert_non_null(rig->table);
@@ -85,7 +86,7 @@ doom(struct rig *rig, const char *text)
 {
     const struct key key = key_of(text);
 
-    flight_doom(rig->table, &key);
+    written_mark(&rig->written, key.hash);
 }
 
 static enum flight_entry
@@ -340,7 +341,7 @@ one_that_leaves_after_the_resolution_is_still_told(void **state)
 }
 
 static void
-forms_of_a_key_fly_apart_and_are_doomed_together(void **state)
+forms_of_a_key_fly_apart_and_are_outdated_together(void **state)
 {
     static const char *const forms[] = {"", "a", "b", "a"};
     struct rig *rig = *state;
@@ -354,9 +355,9 @@ forms_of_a_key_fly_apart_and_are_doomed_together(void **state)
     assert_ptr_equal(w[3].waiter.flight, w[1].waiter.flight);
     doom(rig, "k");
     for (size_t i = 0; i < 5; i++) {
-        assert_int_equal(atomic_load(&w[i].waiter.flight->is_doomed), i != 4);
+        assert_int_equal(
+            flight_is_outdated(rig->table, w[i].waiter.flight), i != 4);
     }
-    assert_int_equal(flight_table_len(rig->table), 1);
     assert_int_equal(enter_form(rig, "k", "a", rig->own, &w[5]), FLIGHT_OPENED);
     for (size_t i = 0; i < 6; i++) {
         struct flight *flight = w[i].waiter.flight;
@@ -373,27 +374,27 @@ forms_of_a_key_fly_apart_and_are_doomed_together(void **state)
 }
 
 static void
-a_doomed_flight_is_joined_no_more_and_tells_those_it_has(void **state)
+an_outdated_flight_is_joined_no_more_and_tells_those_it_has(void **state)
 {
     struct rig *rig = *state;
     struct waiting w[3];
-    struct flight *doomed;
+    struct flight *outdated;
     struct flight *next;
 
     enter(rig, "k", rig->own, &w[0]);
     enter(rig, "k", rig->other, &w[1]);
-    doomed = w[0].waiter.flight;
-    assert_false(atomic_load(&doomed->is_doomed));
+    outdated = w[0].waiter.flight;
+    assert_false(flight_is_outdated(rig->table, outdated));
     doom(rig, "other");
-    assert_false(atomic_load(&doomed->is_doomed));
+    assert_false(flight_is_outdated(rig->table, outdated));
     doom(rig, "k");
-    assert_true(atomic_load(&doomed->is_doomed));
-    assert_int_equal(flight_table_len(rig->table), 0);
+    assert_true(flight_is_outdated(rig->table, outdated));
     assert_int_equal(enter(rig, "k", rig->own, &w[2]), FLIGHT_OPENED);
+    assert_int_equal(flight_table_len(rig->table), 1);
     next = w[2].waiter.flight;
-    assert_false(atomic_load(&next->is_doomed));
+    assert_false(flight_is_outdated(rig->table, next));
     /* It asks to stay open; it stays closed. */
-    resolve_alone(rig, doomed, true);
+    resolve_alone(rig, outdated, true);
     assert_int_equal(flight_table_len(rig->table), 1);
     turn(rig);
     assert_int_equal(w[0].results, 1);
@@ -403,7 +404,7 @@ a_doomed_flight_is_joined_no_more_and_tells_those_it_has(void **state)
     for (size_t i = 0; i < 3; i++) {
         flight_unref(&w[i].waiter.flight);
     }
-    owner_ends(rig, doomed);
+    owner_ends(rig, outdated);
     owner_ends(rig, next);
 }
 
@@ -554,8 +555,8 @@ main(void)
         TEST(a_late_one_joins_an_open_fill),
         TEST(one_that_left_is_not_told),
         TEST(one_that_leaves_after_the_resolution_is_still_told),
-        TEST(forms_of_a_key_fly_apart_and_are_doomed_together),
-        TEST(a_doomed_flight_is_joined_no_more_and_tells_those_it_has),
+        TEST(forms_of_a_key_fly_apart_and_are_outdated_together),
+        TEST(an_outdated_flight_is_joined_no_more_and_tells_those_it_has),
         TEST(a_full_table_refuses_new_keys_only),
         TEST(of_two_threads_that_enter_at_once_one_opens),
         TEST(leaving_races_the_resolution_and_one_of_them_wins),

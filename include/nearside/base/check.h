@@ -8,10 +8,24 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* Says what failed and where on stderr, then aborts. */
 _Noreturn void must_fail(
     const char *expr, const char *file, int line, const char *function);
+
+/*
+ * While a scope is entered, a failed MUST of this thread also prints what
+ * describe says. Scopes are left in the opposite order; they live on the stack.
+ */
+struct check_scope {
+    void (*describe)(const void *ctx, FILE *to);
+    const void *ctx;
+    struct check_scope *outer;
+};
+
+void check_enter(struct check_scope *scope);
+void check_leave(struct check_scope *scope);
 
 #define MUST(x)                                                                \
     (__builtin_expect(!!(x), 1) ? (void)0                                      \

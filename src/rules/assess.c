@@ -1,24 +1,22 @@
 /*
- * Judging. A renewed response is made a head again and judged like a new one:
+ * Assessing. A renewed response is made a head again and judged like a new one:
  * there is one way to a verdict, whatever brought it about.
  */
-#include "proxy/verdict.h"
+#include "nearside/rules/assess.h"
 
-#include "nearside/cache/codec.h"
+#include "nearside/base/check.h"
 #include "nearside/http/stored_lines.h"
 #include "nearside/http/update.h"
 #include "nearside/http/write.h"
-#include "proxy/fill.h"
-#include "nearside/work/worker.h"
 
 void
-verdict_of_response(const struct judging *j, const struct head *head,
+assess_response(const struct assess_opts *j, const struct head *head,
     struct policy_verdict *out)
 {
     const struct policy_times times = {
         .request_ms = j->request_ms,
         .response_ms = j->response_ms,
-        .jitter = random_next(&j->worker->random),
+        .jitter = j->jitter,
     };
 
     policy_store(j->route, j->request, head, &times, out);
@@ -29,7 +27,7 @@ verdict_of_response(const struct judging *j, const struct head *head,
         out->flags |= ENTRY_MUST_VALIDATE;
     }
     if (out->is_storable && head->framing == FRAMING_LENGTH &&
-        head->content_length > j->worker->conf->limits.object_max) {
+        head->content_length > j->object_max) {
         out->is_storable = false;
         out->detail = "size";
     }
@@ -41,7 +39,7 @@ verdict_of_response(const struct judging *j, const struct head *head,
    6.6.1): the stored one would make the response as old as it was. NULL: no
    memory. */
 static const struct head *
-with_date(const struct judging *j, const struct head *head)
+with_date(const struct assess_opts *j, const struct head *head)
 {
     struct head *dated;
 
@@ -55,7 +53,7 @@ with_date(const struct judging *j, const struct head *head)
     *dated = *head;
     dated->fields[dated->field_count++] = (struct field){
         .name = SLICE("date"),
-        .value = worker_date(j->worker),
+        .value = j->date,
         .id = FIELD_DATE,
     };
     dated->field_set |= UINT64_C(1) << (FIELD_DATE - 1);
@@ -63,7 +61,7 @@ with_date(const struct judging *j, const struct head *head)
 }
 
 static bool
-merge(const struct judging *j, const struct entry *stored,
+merge(const struct assess_opts *j, const struct entry *stored,
     const struct head *update, struct slice *out)
 {
     enum route_set_cookie how = j->route->set_cookie;
@@ -91,11 +89,11 @@ merge(const struct judging *j, const struct entry *stored,
 
 /* Parts the lines into those that are for us alone and the others. */
 static bool
-part(const struct judging *j, struct slice lines, struct renewal *out)
+part(const struct assess_opts *j, struct slice lines, struct renewal *out)
 {
     const struct targeted_list withheld = policy_withheld(j->route);
     char *text = arena_alloc(j->arena, 2 * lines.len + 1);
-    struct writer note = writer_of(text, lines.len);
+    struct writer private = writer_of(text, lines.len);
     struct writer fields = writer_of(text + lines.len, lines.len);
     struct slice name, value;
 
@@ -104,9 +102,9 @@ part(const struct judging *j, struct slice lines, struct renewal *out)
     }
     while (stored_next(&lines, &name, &value)) {
         write_field(
-            targeted_has(&withheld, name) ? &note : &fields, name, value);
+            targeted_has(&withheld, name) ? &private : &fields, name, value);
     }
-    out->note = writer_slice(&note);
+    out->private_fields = writer_slice(&private);
     out->fields = writer_slice(&fields);
     return true;
 }
@@ -124,7 +122,7 @@ add_age(struct head *head, const struct head *update)
 }
 
 bool
-verdict_of_renewed(const struct judging *j, const struct entry *stored,
+assess_renewed(const struct assess_opts *j, const struct entry *stored,
     const struct head *update, struct renewal *out)
 {
     const struct head *dated = with_date(j, update);
@@ -139,66 +137,6 @@ verdict_of_renewed(const struct judging *j, const struct entry *stored,
     add_age(head, update);
     head->framing = FRAMING_LENGTH;
     head->content_length = stored->body_len;
-    verdict_of_response(j, head, &out->verdict);
+    assess_response(j, head, &out->verdict);
     return true;
-}
-
-/* --- values ------------------------------------------------------------ */
-
-/* All but the content. What is not to be kept is over at once. */
-static struct codec_parts
-parts_of(const struct encoding *e)
-{
-    const struct policy_verdict *v = e->verdict;
-
-    return (struct codec_parts){
-        .status = (uint16_t)e->status,
-        .flags = v->flags,
-        .while_ms = v->while_ms,
-        .if_error_ms = v->if_error_ms,
-        .created_ms = v->created_ms,
-        .fresh_until_ms = v->fresh_until_ms,
-        .stale_until_ms = v->stale_until_ms,
-        .origin_cost_ms = e->origin_cost_ms,
-        .key = e->key,
-    };
-}
-
-struct fill_cursor {
-    struct fill *fill;
-    struct fill_chunk *at;
-};
-
-static struct slice
-next_run(void *ctx)
-{
-    struct fill_cursor *cursor = ctx;
-
-    return fill_run(cursor->fill, &cursor->at);
-}
-
-enum rc
-encode_fill(const struct encoding *e, struct fill *fill, struct value *out)
-{
-    struct fill_cursor cursor = {.fill = fill};
-    struct codec_parts parts = parts_of(e);
-
-    parts.private_fields = fill_message(fill)->note;
-    parts.fields = fill_message(fill)->fields;
-    parts.body_next = next_run;
-    parts.body_ctx = &cursor;
-    parts.body_len = (size_t)fill_len(fill);
-    return codec_encode(&parts, out);
-}
-
-enum rc
-encode_renewed(const struct encoding *e, const struct renewal *renewal,
-    const struct entry *stored, struct value *out)
-{
-    struct codec_parts parts = parts_of(e);
-
-    parts.private_fields = renewal->note;
-    parts.fields = renewal->fields;
-    parts.body = entry_body(stored);
-    return codec_encode(&parts, out);
 }

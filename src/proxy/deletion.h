@@ -1,19 +1,19 @@
 /*
- * Invalidation: an entry and its lease are deleted together, so that a fetch
+ * Deletions: an entry and its lease are deleted together, so that a fetch
  * begun before can never store after. A DEL that fails is tried again until
  * it is acknowledged, or until no value of that age can be alive any more.
  */
-#ifndef PROXY_INVALIDATE_H
-#define PROXY_INVALIDATE_H
+#ifndef PROXY_DELETION_H
+#define PROXY_DELETION_H
 
 #include <stdbool.h>
 
 #include "nearside/cache/key.h"
 
-struct invalidation;
+struct deletion;
 struct worker;
 
-struct invalidation_opts {
+struct deletion_opts {
     struct slice token; /* a lease under it stays, being the caller's own;
                            empty: none does. Copied */
     void (*on_done)(void *ctx, bool is_acknowledged); /* or NULL */
@@ -21,20 +21,19 @@ struct invalidation_opts {
 };
 
 /*
- * Dooms the flight for `key` and deletes entry and lease in Redis (keys are
+ * Marks the key as written and deletes entry and lease in Redis (keys are
  * copied). on_done comes once, when it is acknowledged or after the first
  * attempt has failed, never from inside this call; the attempts go on without
  * it. NULL is answered when there is no shared tier, or no memory; nothing
  * will come.
  */
-struct invalidation *invalidation_start(struct worker *worker,
-    const struct key *key, struct slice entry_key,
-    const struct invalidation_opts *opts);
+struct deletion *deletion_start(struct worker *worker, const struct key *key,
+    struct slice entry_key, const struct deletion_opts *opts);
 
 /* on_done will not come; the attempts go on. Clears the pointer. */
-void invalidation_forget(struct invalidation **invalidation);
+void deletion_forget(struct deletion **deletion);
 
 /* The worker ends: gives up what is left. */
-void invalidations_free(struct worker *worker);
+void deletions_free(struct worker *worker);
 
 #endif
