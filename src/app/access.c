@@ -161,8 +161,8 @@ put_request(struct writer *w, const struct proxy_access *access)
     put_text(w, access->method, METHOD_SIZE);
     write_slice(w, SLICE(" "));
     put_text(w, access->target, TARGET_SIZE);
-    write_slice(w, SLICE(" HTTP/1."));
-    write_u64(w, access->minor);
+    write_slice(w, SLICE(" HTTP/"));
+    write_slice(w, access->version);
     write_slice(w, SLICE("\" "));
 }
 
@@ -207,13 +207,11 @@ put_cache(struct writer *w, const struct proxy_access *access)
 }
 
 void
-access_combined(
-    void *ctx, struct log_ring *ring, const struct proxy_access *access)
+access_combined(struct log_ring *ring, const struct proxy_access *access)
 {
     char line[COMBINED_SIZE];
     struct writer w = writer_of(line, sizeof(line));
 
-    (void)ctx;
     if (!log_wants_access(ring)) {
         return;
     }
@@ -314,45 +312,23 @@ json_time(int64_t wall_ms)
 static json_t *
 json_version(const struct proxy_access *access)
 {
-    char text[] = "HTTP/1.0";
+    char text[sizeof("HTTP/1.1")];
 
     if (access->method.len == 0) {
         return json_null();
     }
-    text[sizeof(text) - 2] = (char)('0' + access->minor % 10);
+    snprintf(text, sizeof(text), "HTTP/%.*s", SLICE_FMT(access->version));
     return json_string(text);
 }
 
-struct member {
-    const char *name;
-    json_t *own_value; /* NULL: no memory */
-};
-
-/* Takes the values. NULL: no memory. */
-static json_t *
-json_object_of(const struct member *members, size_t count)
-{
-    json_t *object = json_object();
-    bool is_whole = object != NULL;
-
-    for (size_t i = 0; i < count; i++) {
-        /* Takes the value, and says no to NULL on either side. */
-        if (json_object_set_new(
-                object, members[i].name, members[i].own_value) != 0) {
-            is_whole = false;
-        }
-    }
-    if (!is_whole) {
-        json_decref(object);
-        object = NULL;
-    }
-    return object;
-}
-
+/* NULL: no memory, for the line or for one of its values. */
 static json_t *
 json_line(const struct proxy_access *access)
 {
-    const struct member members[] = {
+    const struct {
+        const char *name;
+        json_t *own_value;
+    } members[] = {
         {"time", json_time(wall_ms_shown(access))},
         {"client", json_client(&access->peer)},
         {"method", json_text(access->method, METHOD_SIZE)},
@@ -369,27 +345,35 @@ json_line(const struct proxy_access *access)
         {"detail", json_word(access->detail)},
         {"seconds", json_real((double)took_us_shown(access) / 1e6)},
     };
+    json_t *line = json_object();
+    int failed = 0;
 
-    return json_object_of(members, ARRAY_LEN(members));
+    /* Each call takes its value, and refuses NULL on either side. */
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        failed |=
+            json_object_set_new(line, members[i].name, members[i].own_value);
+    }
+    if (failed != 0) {
+        json_decref(line);
+        line = NULL;
+    }
+    return line;
 }
 
 void
-access_json(void *ctx, struct log_ring *ring, const struct proxy_access *access)
+access_json(struct log_ring *ring, const struct proxy_access *access)
 {
     json_t *line;
-    char *text = NULL;
+    char *text;
 
-    (void)ctx;
     if (!log_wants_access(ring)) {
         return;
     }
     line = json_line(access);
-    if (line != NULL) {
-        /* Ten digits: microseconds up to three hours, and 0.000213 is not
-           shown as the nearest double. */
-        text = json_dumps(
-            line, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(10));
-    }
+    /* Ten digits: microseconds up to three hours, and 0.000213 is not shown
+       as the nearest double. Of NULL it makes NULL. */
+    text = json_dumps(
+        line, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(10));
     if (text != NULL) {
         log_access(ring, slice_of_str(text));
     } else {

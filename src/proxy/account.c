@@ -62,7 +62,7 @@ account_access(struct request *r, int64_t took_us)
         .peer = r->q->client.peer,
         .method = r->q->head->method_text,
         .target = r->q->head->target,
-        .minor = r->q->head->minor,
+        .version = r->q->client.version,
         .host = r->q->head->host,
         .referer = value_of(r->q->head, FIELD_REFERER),
         .user_agent = value_of(r->q->head, FIELD_USER_AGENT),
@@ -74,7 +74,7 @@ account_access(struct request *r, int64_t took_us)
         .detail = r->detail,
     };
 
-    requests->on_access(requests->access_ctx, r->worker->ring, &access);
+    requests->on_access(r->worker->ring, &access);
 }
 
 void

@@ -20,8 +20,8 @@ rooms_make(struct proxy *proxy, struct metric_registry *registry)
     const struct limits *limits = &proxy->conf->limits;
     const struct front_opts front_opts = front_opts_of(proxy);
 
-    proxy->requests = requests_new(
-        proxy->conf, proxy->opts.on_access, proxy->opts.access_ctx, registry);
+    proxy->requests =
+        requests_new(proxy->conf, proxy->opts.on_access, registry);
     proxy->tier = tier_new();
     if (proxy->tier != NULL) {
         proxy->collapse = collapse_new(

@@ -46,7 +46,7 @@ add_latencies(struct requests *requests, struct metric_registry *registry)
 
 struct requests *
 requests_new(const struct proxy_conf *conf, proxy_access_fn on_access,
-    void *ctx, struct metric_registry *registry)
+    struct metric_registry *registry)
 {
     struct requests *requests = calloc(1, sizeof(*requests));
     size_t rows = conf->opts.routes_len + 1;
@@ -56,7 +56,6 @@ requests_new(const struct proxy_conf *conf, proxy_access_fn on_access,
     }
     hash_key_random(&requests->hash_key);
     requests->on_access = on_access;
-    requests->access_ctx = ctx;
     requests->routes_len = conf->opts.routes_len;
     requests->by_result = calloc(rows * RESULT_COUNT, sizeof(metric_id));
     if (requests->by_result == NULL) {

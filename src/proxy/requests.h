@@ -30,7 +30,6 @@ enum tier_id {
 struct requests {
     struct hash_key hash_key;  /* of all keys */
     proxy_access_fn on_access; /* NULL: no access log is wanted */
-    void *access_ctx;
     size_t routes_len;
     metric_id *by_result; /* [routes_len + 1][RESULT_COUNT]; the last row: no
                              route */
@@ -39,7 +38,7 @@ struct requests {
 
 /* conf: its routes are the rows. NULL: no memory. */
 struct requests *requests_new(const struct proxy_conf *conf,
-    proxy_access_fn on_access, void *ctx, struct metric_registry *registry);
+    proxy_access_fn on_access, struct metric_registry *registry);
 void requests_free(struct requests **requests);
 
 /* The requests of a worker; sets worker->request. NULL: no memory. */

@@ -45,7 +45,7 @@ usual(void)
         .peer = address_given("192.0.2.1:40000"),
         .method = SLICE("GET"),
         .target = SLICE("/products/42"),
-        .minor = 1,
+        .version = SLICE("1.1"),
         .host = SLICE("shop.example"),
         .referer = SLICE("https://a.example/?q=1"),
         .user_agent = SLICE(BROWSER),
@@ -68,13 +68,14 @@ line_of(proxy_access_fn make, const struct proxy_access *access)
     const struct log_opts opts = {
         .events = {.target = LOG_TARGET_NONE},
         .access = {.target = LOG_TARGET_FILE, .path = path},
+        .rate_max = 20,
     };
     struct log *log;
     ssize_t n;
 
     assert_true(fd >= 0);
     assert_int_equal(log_open(&opts, &log, NULL), RC_OK);
-    make(NULL, log_ring_new(log), access);
+    make(log_ring_new(log), access);
     log_close(&log);
     n = read(fd, text, sizeof(text) - 1);
     assert_true(n >= 0);
@@ -111,7 +112,7 @@ nothing(struct proxy_access *a)
 static void
 nothing_known(struct proxy_access *a)
 {
-    *a = (struct proxy_access){.minor = 1, .status = 400};
+    *a = (struct proxy_access){.version = SLICE("1.1"), .status = 400};
 }
 
 static void
@@ -156,7 +157,7 @@ has_query(struct proxy_access *a)
 static void
 old_version(struct proxy_access *a)
 {
-    a->minor = 0;
+    a->version = SLICE("1.0");
 }
 
 static void
@@ -403,7 +404,7 @@ json_seconds_are_shown_as_microseconds_count_them(void **state)
 static void
 json_line_shows_null_for_what_is_absent(void **state)
 {
-    const struct proxy_access access = {.minor = 1};
+    const struct proxy_access access = {.version = SLICE("1.1")};
 
     (void)state;
     assert_string_equal(line_of(access_json, &access),
@@ -523,8 +524,8 @@ line_is_not_made_when_nobody_wants_it(void **state)
     const struct proxy_access access = usual();
 
     (void)state;
-    access_combined(NULL, NULL, &access);
-    access_json(NULL, NULL, &access);
+    access_combined(NULL, &access);
+    access_json(NULL, &access);
 }
 
 int

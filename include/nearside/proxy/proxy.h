@@ -28,7 +28,7 @@ struct proxy_access {
     struct address peer;
     struct slice method; /* empty: the head could not be read */
     struct slice target;
-    unsigned minor;
+    struct slice version; /* of HTTP: "1.1" */
     struct slice host;
     struct slice referer;
     struct slice user_agent;
@@ -42,7 +42,7 @@ struct proxy_access {
 
 /* Makes the access line; NULL: none are wanted. Any worker's thread. */
 typedef void (*proxy_access_fn)(
-    void *ctx, struct log_ring *ring, const struct proxy_access *access);
+    struct log_ring *ring, const struct proxy_access *access);
 
 /* All pointers are borrowed for the proxy's life. */
 struct proxy_opts {
@@ -50,7 +50,6 @@ struct proxy_opts {
     struct origin_group *const *groups; /* [conf.groups_len] */
     struct redis *redis;                /* NULL: no shared tier */
     proxy_access_fn on_access;
-    void *access_ctx;
     unsigned fds_max; /* open files that the process may have; 0: any number */
     unsigned workers;
 };
