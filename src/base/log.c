@@ -23,7 +23,6 @@
 #include "nearside/base/check.h"
 
 enum {
-    RATE_MAX_DEFAULT = 20,
     RING_SIZE_DEFAULT = 256 * 1024,
     CLOSE_WAIT_MS = 500, /* for a reader that hangs, at the end */
     WHY_SIZE = 256,
@@ -100,6 +99,7 @@ log_open(const struct log_opts *opts, struct log **out_log, char why[256])
     struct log *log = calloc(1, sizeof(*log));
     enum rc rc = RC_NOMEM;
 
+    MUST(opts->rate_max > 0);
     if (log == NULL) {
         return RC_NOMEM;
     }
@@ -107,7 +107,7 @@ log_open(const struct log_opts *opts, struct log **out_log, char why[256])
     log->level = opts->level;
     log->has_access = opts->access.target != LOG_TARGET_NONE;
     log->ring_size = opts->ring_size == 0 ? RING_SIZE_DEFAULT : opts->ring_size;
-    log->rate.max = opts->rate_max == 0 ? RATE_MAX_DEFAULT : opts->rate_max;
+    log->rate.max = opts->rate_max;
     for (unsigned i = 0; i < LOG_STREAMS; i++) {
         log->sinks[i].fd = -1;
     }

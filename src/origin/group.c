@@ -17,44 +17,8 @@
 #include "nearside/base/log.h"
 
 enum {
-    CONNECT_TIMEOUT_MS = 3000,
-    FIRST_BYTE_TIMEOUT_MS = 30000,
-    BETWEEN_BYTES_TIMEOUT_MS = 15000,
-    /* Below the 30 s and more after which common servers close: we should
-       be the first, or requests race their close. */
-    IDLE_TIMEOUT_MS = 20000,
-    RESOLVE_INTERVAL_MS = 30000,
-    IDLE_MAX = 64,
-    RESPONSE_HEAD_MAX = 32 * 1024,
     LABEL_MAX = 256,
 };
-
-static void
-default_ms(int64_t *value_ms, int64_t otherwise_ms)
-{
-    if (*value_ms <= 0) {
-        *value_ms = otherwise_ms;
-    }
-}
-
-static void
-opts_complete(struct origin_opts *opts)
-{
-    default_ms(&opts->connect_timeout_ms, CONNECT_TIMEOUT_MS);
-    default_ms(&opts->first_byte_timeout_ms, FIRST_BYTE_TIMEOUT_MS);
-    default_ms(&opts->between_bytes_timeout_ms, BETWEEN_BYTES_TIMEOUT_MS);
-    default_ms(&opts->idle_timeout_ms, IDLE_TIMEOUT_MS);
-    default_ms(&opts->resolve_interval_ms, RESOLVE_INTERVAL_MS);
-    if (opts->idle_max == 0) {
-        opts->idle_max = IDLE_MAX;
-    }
-    if (opts->head_max == 0) {
-        opts->head_max = RESPONSE_HEAD_MAX;
-    }
-    if (opts->fields_max == 0 || opts->fields_max > HEAD_FIELDS_MAX) {
-        opts->fields_max = HEAD_FIELDS_MAX;
-    }
-}
 
 static struct parse_opts
 parsing_of(const struct origin_opts *opts)
@@ -97,9 +61,16 @@ group_fill(struct origin_group *group, const struct origin_opts *opts)
     if (opts->name == NULL || opts->servers_len != 1) {
         return RC_BAD;
     }
+    MUST(opts->connect_timeout_ms > 0);
+    MUST(opts->first_byte_timeout_ms > 0);
+    MUST(opts->between_bytes_timeout_ms > 0);
+    MUST(opts->idle_timeout_ms > 0);
+    MUST(opts->resolve_interval_ms > 0);
+    MUST(opts->idle_max > 0);
+    MUST(opts->head_max > 0);
+    MUST(opts->fields_max > 0);
     group->opts = *opts;
-    opts_complete(&group->opts);
-    group->parsing = parsing_of(&group->opts);
+    group->parsing = parsing_of(opts);
     group->own_name = strdup(opts->name);
     group->own_server = strdup(opts->servers[0]);
     if (group->own_name == NULL || group->own_server == NULL) {

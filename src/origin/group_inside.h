@@ -34,7 +34,7 @@ struct origin_group {
     uint32_t magic;
     bool is_measured;          /* metrics are in a registry */
     bool is_fixed;             /* no name to look up: address says it all */
-    struct origin_opts opts;   /* defaults filled in; name: own_name */
+    struct origin_opts opts;   /* name: own_name */
     struct parse_opts parsing; /* of response heads */
     char *own_name;
     char *own_server;

@@ -61,7 +61,7 @@ struct member {
    redis_new, atomic, or belongs to the control thread. */
 struct redis {
     uint32_t magic;
-    struct redis_opts opts; /* defaults filled in */
+    struct redis_opts opts;
     struct resolver *resolver;
     struct redis_metrics metrics;
     bool has_metrics;

@@ -6,36 +6,6 @@
 
 #include <stdlib.h>
 
-enum {
-    COMMAND_TIMEOUT_MS = 50,
-    CONNECT_TIMEOUT_MS = 500,
-    HANG_MS = 1000,
-    REFRESH_INTERVAL_MS = 30000,
-    IN_FLIGHT_MAX = 1024,
-    IN_FLIGHT_BYTES_MAX = 8 * 1024 * 1024,
-    REPLY_BYTES_MAX = 8 * 1024 * 1024 + 64 * 1024,
-};
-
-static int64_t
-or_ms(int64_t ms, int64_t otherwise)
-{
-    return ms > 0 ? ms : otherwise;
-}
-
-static void
-opts_complete(struct redis_opts *o)
-{
-    o->client_name = o->client_name != NULL ? o->client_name : "nearside";
-    o->command_timeout_ms = or_ms(o->command_timeout_ms, COMMAND_TIMEOUT_MS);
-    o->connect_timeout_ms = or_ms(o->connect_timeout_ms, CONNECT_TIMEOUT_MS);
-    o->hang_ms = or_ms(o->hang_ms, HANG_MS);
-    o->refresh_interval_ms = or_ms(o->refresh_interval_ms, REFRESH_INTERVAL_MS);
-    o->in_flight_max = o->in_flight_max > 0 ? o->in_flight_max : IN_FLIGHT_MAX;
-    o->in_flight_bytes_max = o->in_flight_bytes_max > 0 ? o->in_flight_bytes_max
-                                                        : IN_FLIGHT_BYTES_MAX;
-    o->reply_max = o->reply_max > 0 ? o->reply_max : REPLY_BYTES_MAX;
-}
-
 /* A single server owns all slots; that needs no discovery. */
 static enum rc
 publish_standalone(struct redis *redis)
@@ -68,13 +38,18 @@ redis_new(const struct redis_opts *opts, struct resolver *resolver,
 
     MUST(opts != NULL);
     MUST(opts->seeds_len > 0);
+    MUST(opts->command_timeout_ms > 0);
+    MUST(opts->connect_timeout_ms > 0);
+    MUST(opts->hang_ms > 0);
+    MUST(opts->refresh_interval_ms > 0);
+    MUST(opts->in_flight_max > 0);
+    MUST(opts->reply_max > 0);
     if (redis == NULL) {
         return NULL;
     }
     redis->magic = REDIS_MAGIC;
     redis->opts = *opts;
     redis->resolver = resolver;
-    opts_complete(&redis->opts);
     list_init(&redis->nodes);
     list_init(&redis->members);
     MUST(pthread_mutex_init(&redis->lock, NULL) == 0);

@@ -30,7 +30,7 @@ struct wire_setup {
     struct loop *loop;
     struct resolver *resolver;
     struct node *node;             /* borrowed for the wire's life */
-    const struct redis_opts *opts; /* complete; borrowed as well */
+    const struct redis_opts *opts; /* borrowed as well */
     const struct wire_callbacks *callbacks;
     void *ctx;
     bool is_once; /* no second try: for one inquiry on the control

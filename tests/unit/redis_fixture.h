@@ -28,6 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "redis_opts.h"
+
 #include "nearside/base/buf.h"
 #include "nearside/base/metric.h"
 #include "nearside/net/loop.h"
@@ -403,6 +405,7 @@ rig_open(struct rig *rig, struct redis_opts opts)
     rig->loop = loop_new();
     rig->resolver = resolver_new();
     rig->registry = metric_registry_new();
+    opts = redis_opts_filled(opts);
     rig->redis = redis_new(&opts, rig->resolver, rig->registry);
     assert_non_null(rig->redis);
     redis_start(

@@ -51,6 +51,7 @@ fixture_up(void **state)
         .events = {LOG_TARGET_FILE, f->events},
         .access = {LOG_TARGET_FILE, f->access},
         .level = LOG_LEVEL_INFO,
+        .rate_max = 20,
     };
     *state = f;
     return 0;

@@ -7,8 +7,8 @@
 static enum rc
 group_of(const char *server, struct origin_group **out)
 {
-    const struct origin_opts opts = {
-        .name = "api", .servers = &server, .servers_len = 1};
+    const struct origin_opts opts = opts_filled((struct origin_opts){
+        .name = "api", .servers = &server, .servers_len = 1});
 
     return origin_group_new(&opts, NULL, out);
 }
@@ -112,6 +112,7 @@ failure_is_logged_with_server_and_cause(void **state)
         .events = {.target = LOG_TARGET_FILE, .path = path},
         .access = {.target = LOG_TARGET_NONE},
         .level = LOG_LEVEL_INFO,
+        .rate_max = 20,
     };
     char why[256];
     char text[1024] = "";

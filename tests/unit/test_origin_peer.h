@@ -200,12 +200,41 @@ rig_listen(struct rig *rig, const char *at)
         strncmp(text, "unix:", 5) == 0 ? "" : "http://", text);
 }
 
+/* opts with the conf's default for every member that is 0. */
+static inline struct origin_opts
+opts_filled(struct origin_opts opts)
+{
+    const struct origin_opts usual = {
+        .connect_timeout_ms = 3000,
+        .first_byte_timeout_ms = 30000,
+        .between_bytes_timeout_ms = 15000,
+        .idle_timeout_ms = 20000,
+        .resolve_interval_ms = 30000,
+        .idle_max = 64,
+        .head_max = 32 << 10,
+        .fields_max = 128,
+    };
+
+#define FILL(member) opts.member = opts.member == 0 ? usual.member : opts.member
+    FILL(connect_timeout_ms);
+    FILL(first_byte_timeout_ms);
+    FILL(between_bytes_timeout_ms);
+    FILL(idle_timeout_ms);
+    FILL(resolve_interval_ms);
+    FILL(idle_max);
+    FILL(head_max);
+    FILL(fields_max);
+#undef FILL
+    return opts;
+}
+
 /* A pool to rig->server. */
 static inline void
 rig_open(struct rig *rig, struct origin_opts opts)
 {
     const char *server = rig->server;
 
+    opts = opts_filled(opts);
     opts.name = "api";
     opts.servers = &server;
     opts.servers_len = 1;

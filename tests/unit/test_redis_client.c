@@ -565,8 +565,9 @@ server_that_can_never_evict_is_warned_of_and_no_secret_is_logged(void **state)
         "--maxmemory-policy", "noeviction", "--requirepass", "s3cret", NULL};
     struct redis_opts opts = standalone;
     struct server *s = server_new(args);
-    struct log_opts log_opts = {
-        .events = {.target = LOG_TARGET_FILE}, .level = LOG_LEVEL_DEBUG};
+    struct log_opts log_opts = {.events = {.target = LOG_TARGET_FILE},
+        .level = LOG_LEVEL_DEBUG,
+        .rate_max = 20};
     char path[128];
     char why[256];
     struct log *log;
@@ -606,8 +607,9 @@ server_that_evicts_or_has_no_limit_is_not_warned_of(void **state)
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
         struct server *s = server_new(args[i]);
-        struct log_opts log_opts = {
-            .events = {.target = LOG_TARGET_FILE}, .level = LOG_LEVEL_DEBUG};
+        struct log_opts log_opts = {.events = {.target = LOG_TARGET_FILE},
+            .level = LOG_LEVEL_DEBUG,
+            .rate_max = 20};
         struct redis_opts opts = standalone;
         struct rig rig = {0};
         char path[128];

@@ -154,7 +154,7 @@ teardown(void **state)
 static void
 open_client(struct rig *rig)
 {
-    const struct redis_opts opts = {
+    struct redis_opts opts = {
         .mode = REDIS_MODE_STANDALONE,
         .seeds = rig->seed_ptrs,
         .seeds_len = 1,
@@ -166,6 +166,7 @@ open_client(struct rig *rig)
     rig->seed_ptrs[0] = rig->seeds[0];
     rig->loop = loop_new();
     rig->resolver = resolver_new();
+    opts = redis_opts_filled(opts);
     rig->redis = redis_new(&opts, rig->resolver, NULL);
     rig->client = redis_client_new(rig->redis, rig->loop, NULL, NULL);
     assert_non_null(rig->client);

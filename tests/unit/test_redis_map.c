@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "redis/map.h"
+#include "redis_opts.h"
 
 static const char *const seeds[] = {"127.0.0.1:1"};
 
@@ -28,7 +29,8 @@ on_map(void *ctx)
 static void
 rig_open(struct rig *rig)
 {
-    const struct redis_opts opts = {.seeds = seeds, .seeds_len = 1};
+    const struct redis_opts opts =
+        redis_opts_filled((struct redis_opts){.seeds = seeds, .seeds_len = 1});
 
     *rig = (struct rig){.loop = loop_new()};
     rig->redis = redis_new(&opts, NULL, NULL);

@@ -170,6 +170,7 @@ two_workers_and_control_share_a_moving_map(void **state)
     snprintf(seed, sizeof(seed), "localhost:%u", fixture.servers[0].port);
     opts.seeds = seeds;
     opts.seeds_len = 1;
+    opts = redis_opts_filled(opts);
     redis = redis_new(&opts, resolver, registry);
     redis_start(redis, control, NULL, metric_block_new(registry));
     for (unsigned i = 0; i < WORKERS; i++) {

@@ -41,7 +41,7 @@ struct log_opts {
     struct log_sink_opts events;
     struct log_sink_opts access;
     enum log_level level; /* events above it are not made */
-    unsigned rate_max;    /* events of one name a second; 0: 20 */
+    unsigned rate_max;    /* events of one name a second */
     size_t ring_size;     /* bytes a ring; 0: 256 KiB */
 };
 

@@ -19,23 +19,25 @@ struct origin_group;
 struct origin_pool;
 struct resolver;
 
+/* Nothing has a default here: the conf's table has them. */
 struct origin_opts {
-    const char *name;                 /* as in the conf; borrowed */
-    const char *const *servers;       /* "http://host:port", "unix:/path" */
-    unsigned servers_len;             /* one in this version */
-    int64_t connect_timeout_ms;       /* 0: 3,000 */
-    int64_t first_byte_timeout_ms;    /* 0: 30,000 */
-    int64_t between_bytes_timeout_ms; /* 0: 15,000 */
-    int64_t total_timeout_ms;         /* 0: none */
-    int64_t idle_timeout_ms;          /* 0: 20,000 in the pool */
-    int64_t resolve_interval_ms;      /* 0: 30,000 between lookups */
-    unsigned connections_max;         /* 0: no limit; of all workers */
-    unsigned idle_max;                /* 0: 64 a worker; never above the
-                                         worker's share of connections_max */
-    bool reuse_after_body;            /* keep a connection after a body of
-                                         POST, PUT, PATCH, and after HEAD */
-    size_t head_max;                  /* 0: 32 KiB */
-    unsigned fields_max;              /* 0: 128 */
+    const char *name;           /* as in the conf; borrowed */
+    const char *const *servers; /* "http://host:port", "unix:/path" */
+    unsigned servers_len;       /* one in this version */
+    int64_t connect_timeout_ms;
+    int64_t first_byte_timeout_ms;
+    int64_t between_bytes_timeout_ms;
+    int64_t total_timeout_ms;    /* 0: none */
+    int64_t idle_timeout_ms;     /* in the pool; shorter than the origin's
+                                    own, or requests race its close */
+    int64_t resolve_interval_ms; /* between lookups */
+    unsigned connections_max;    /* 0: no limit; of all workers */
+    unsigned idle_max;           /* a worker; never above the worker's
+                                    share of connections_max */
+    bool reuse_after_body;       /* keep a connection after a body of
+                                    POST, PUT, PATCH, and after HEAD */
+    size_t head_max;
+    unsigned fields_max;
 };
 
 /*

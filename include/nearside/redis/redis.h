@@ -32,21 +32,22 @@ enum redis_mode {
     REDIS_MODE_STANDALONE,
 };
 
+/* Nothing has a default here: the conf's table has them. */
 struct redis_opts {
     enum redis_mode mode;
     const char *const *seeds; /* "host:port"; borrowed for redis's life */
     unsigned seeds_len;
-    const char *user;            /* NULL: none (AUTH with the password alone) */
-    const char *password;        /* NULL: no AUTH */
-    const char *client_name;     /* CLIENT SETNAME; NULL: "nearside" */
-    int64_t command_timeout_ms;  /* 0: 50; the request's deadline */
-    int64_t connect_timeout_ms;  /* 0: 500 */
-    int64_t hang_ms;             /* 0: 1,000; oldest command's age at which
-                                    the connection is given up */
-    int64_t refresh_interval_ms; /* 0: 30,000, +-20 % */
-    unsigned in_flight_max;      /* 0: 1,024 commands a connection */
-    size_t in_flight_bytes_max;  /* 0: 8 MiB unsent and unanswered */
-    size_t reply_max;            /* 0: 8 MiB + 64 KiB: one reply */
+    const char *user;           /* NULL: none (AUTH with the password alone) */
+    const char *password;       /* NULL: no AUTH */
+    const char *client_name;    /* CLIENT SETNAME */
+    int64_t command_timeout_ms; /* the request's deadline */
+    int64_t connect_timeout_ms;
+    int64_t hang_ms;             /* oldest command's age at which the
+                                    connection is given up */
+    int64_t refresh_interval_ms; /* +-20 % */
+    unsigned in_flight_max;      /* commands a connection */
+    size_t in_flight_bytes_max;  /* unsent and unanswered */
+    size_t reply_max;            /* bytes of one reply */
 };
 
 /* opts' strings are borrowed. Metrics are added to the registry (which may
