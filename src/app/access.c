@@ -51,14 +51,14 @@ enum {
 #define WALL_S_MAX INT64_C(253402300799)
 
 static unsigned
-status_shown(const struct proxy_access *access)
+status_shown(const struct request_access *access)
 {
     return access->status == 0 ? STATUS_GONE : access->status;
 }
 
 /* A wall clock may have been set to anything. */
 static int64_t
-wall_ms_shown(const struct proxy_access *access)
+wall_ms_shown(const struct request_access *access)
 {
     if (access->wall_ms < 0) {
         return 0;
@@ -69,7 +69,7 @@ wall_ms_shown(const struct proxy_access *access)
 
 /* A clock that stepped back made no negative wait. */
 static uint64_t
-took_us_shown(const struct proxy_access *access)
+took_us_shown(const struct request_access *access)
 {
     return access->took_us < 0 ? 0 : (uint64_t)access->took_us;
 }
@@ -151,7 +151,7 @@ put_time(struct writer *w, int64_t wall_ms)
 
 /* "GET / HTTP/1.1", or "-" when there was no such line to be read */
 static void
-put_request(struct writer *w, const struct proxy_access *access)
+put_request(struct writer *w, const struct request_access *access)
 {
     if (access->method.len == 0) {
         write_slice(w, SLICE("\"-\" "));
@@ -190,7 +190,7 @@ put_seconds(struct writer *w, uint64_t us)
 
 /* What the cache did: all that Apache's format does not have. */
 static void
-put_cache(struct writer *w, const struct proxy_access *access)
+put_cache(struct writer *w, const struct request_access *access)
 {
     write_slice(w, SLICE(" cache="));
     put_text(w, slice_of_str(access->result), WORD_SIZE);
@@ -207,7 +207,7 @@ put_cache(struct writer *w, const struct proxy_access *access)
 }
 
 void
-access_combined(struct log_ring *ring, const struct proxy_access *access)
+access_combined(struct log_ring *ring, const struct request_access *access)
 {
     char line[COMBINED_SIZE];
     struct writer w = writer_of(line, sizeof(line));
@@ -310,7 +310,7 @@ json_time(int64_t wall_ms)
 }
 
 static json_t *
-json_version(const struct proxy_access *access)
+json_version(const struct request_access *access)
 {
     char text[sizeof("HTTP/1.1")];
 
@@ -323,7 +323,7 @@ json_version(const struct proxy_access *access)
 
 /* NULL: no memory, for the line or for one of its values. */
 static json_t *
-json_line(const struct proxy_access *access)
+json_line(const struct request_access *access)
 {
     const struct {
         const char *name;
@@ -361,7 +361,7 @@ json_line(const struct proxy_access *access)
 }
 
 void
-access_json(struct log_ring *ring, const struct proxy_access *access)
+access_json(struct log_ring *ring, const struct request_access *access)
 {
     json_t *line;
     char *text;

@@ -2,8 +2,8 @@
  * How often events of one name may be logged: a table that all threads
  * share, so that the limit is the process's, not a thread's.
  */
-#ifndef NEARSIDE_BASE_LOG_RATE_H
-#define NEARSIDE_BASE_LOG_RATE_H
+#ifndef BASE_LOG_RATE_H
+#define BASE_LOG_RATE_H
 
 #include <stdatomic.h>
 

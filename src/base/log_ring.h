@@ -3,8 +3,8 @@
  * producer and one consumer, whose records say what a line is, and then the
  * line.
  */
-#ifndef NEARSIDE_BASE_LOG_RING_H
-#define NEARSIDE_BASE_LOG_RING_H
+#ifndef BASE_LOG_RING_H
+#define BASE_LOG_RING_H
 
 #include "nearside/base/log.h"
 

@@ -3,8 +3,8 @@
  * writer alone. A sink may be slow, full or gone: it waits a little, then
  * drops and counts.
  */
-#ifndef NEARSIDE_BASE_LOG_SINK_H
-#define NEARSIDE_BASE_LOG_SINK_H
+#ifndef BASE_LOG_SINK_H
+#define BASE_LOG_SINK_H
 
 #include "nearside/base/log.h"
 

@@ -3,8 +3,8 @@
  * run over bytes of one class. They are inline: the parser spends its time
  * here.
  */
-#ifndef NEARSIDE_HTTP_CLASS_H
-#define NEARSIDE_HTTP_CLASS_H
+#ifndef HTTP_CLASS_H
+#define HTTP_CLASS_H
 
 #include <endian.h>
 #ifdef __SSE2__

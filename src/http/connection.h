@@ -1,6 +1,6 @@
 /* Connection (RFC 9110 7.6.1), as the parser reads it. */
-#ifndef NEARSIDE_HTTP_CONNECTION_H
-#define NEARSIDE_HTTP_CONNECTION_H
+#ifndef HTTP_CONNECTION_H
+#define HTTP_CONNECTION_H
 
 #include "nearside/http/parse.h"
 

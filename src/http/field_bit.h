@@ -1,6 +1,6 @@
 /* Sets of known fields, as a head's field_set: a bit for each of field.def. */
-#ifndef NEARSIDE_HTTP_FIELD_BIT_H
-#define NEARSIDE_HTTP_FIELD_BIT_H
+#ifndef HTTP_FIELD_BIT_H
+#define HTTP_FIELD_BIT_H
 
 #include "nearside/http/head.h"
 

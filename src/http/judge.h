@@ -1,6 +1,6 @@
 /* What a head says as a whole, once each of its lines is well-formed. */
-#ifndef NEARSIDE_HTTP_JUDGE_H
-#define NEARSIDE_HTTP_JUDGE_H
+#ifndef HTTP_JUDGE_H
+#define HTTP_JUDGE_H
 
 #include "nearside/http/parse.h"
 

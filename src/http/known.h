@@ -1,6 +1,6 @@
 /* Names known by heart, for those who have them in a larger buffer. */
-#ifndef NEARSIDE_HTTP_KNOWN_H
-#define NEARSIDE_HTTP_KNOWN_H
+#ifndef HTTP_KNOWN_H
+#define HTTP_KNOWN_H
 
 #include "nearside/http/head.h"
 

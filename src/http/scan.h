@@ -2,8 +2,8 @@
  * The machine that parse.c runs over a head, line by line. Its laws stand
  * there.
  */
-#ifndef NEARSIDE_HTTP_SCAN_H
-#define NEARSIDE_HTTP_SCAN_H
+#ifndef HTTP_SCAN_H
+#define HTTP_SCAN_H
 
 #include "nearside/http/parse.h"
 

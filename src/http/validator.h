@@ -1,6 +1,6 @@
 /* Validators among stored lines (RFC 9110 8.8). */
-#ifndef NEARSIDE_HTTP_VALIDATOR_H
-#define NEARSIDE_HTTP_VALIDATOR_H
+#ifndef HTTP_VALIDATOR_H
+#define HTTP_VALIDATOR_H
 
 #include "nearside/http/condition.h"
 

@@ -5,10 +5,10 @@
 #include "nearside/proxy/proxy.h"
 #include "nearside/redis/redis.h"
 #include "nearside/work/worker.h"
-#include "proxy/collapse.h"
-#include "proxy/front.h"
-#include "proxy/requests.h"
-#include "proxy/tier.h"
+#include "nearside/collapse/collapse.h"
+#include "nearside/front/front.h"
+#include "nearside/request/requests.h"
+#include "nearside/tier/tier.h"
 
 #define PROXY_MAGIC        UINT32_C(0x6e70726f)
 #define PROXY_WORKER_MAGIC UINT32_C(0x6e707277)

@@ -36,10 +36,10 @@ address_given(const char *text)
 }
 
 /* A hit like a thousand others; each case changes what it is about. */
-static struct proxy_access
+static struct request_access
 usual(void)
 {
-    return (struct proxy_access){
+    return (struct request_access){
         .wall_ms = WHEN_MS,
         .took_us = 213,
         .peer = address_given("192.0.2.1:40000"),
@@ -60,7 +60,7 @@ usual(void)
 /* Makes one line with `make` and gives what came out of the log, its
    newline included; good until the next call. */
 static const char *
-line_of(proxy_access_fn make, const struct proxy_access *access)
+line_of(request_access_fn make, const struct request_access *access)
 {
     static char text[LINE_MAX_TAKEN];
     char path[] = "/tmp/nearside-access-XXXXXX";
@@ -99,24 +99,24 @@ filled(char c)
 
 struct combined_case {
     const char *claim;
-    void (*change)(struct proxy_access *access);
+    void (*change)(struct request_access *access);
     const char *line; /* without its newline */
 };
 
 static void
-nothing(struct proxy_access *a)
+nothing(struct request_access *a)
 {
     (void)a;
 }
 
 static void
-nothing_known(struct proxy_access *a)
+nothing_known(struct request_access *a)
 {
-    *a = (struct proxy_access){.version = SLICE("1.1"), .status = 400};
+    *a = (struct request_access){.version = SLICE("1.1"), .status = 400};
 }
 
 static void
-client_left(struct proxy_access *a)
+client_left(struct request_access *a)
 {
     a->status = 0;
     a->bytes = 0;
@@ -125,49 +125,49 @@ client_left(struct proxy_access *a)
 }
 
 static void
-has_detail(struct proxy_access *a)
+has_detail(struct request_access *a)
 {
     a->detail = "LF without CR before it";
 }
 
 static void
-over_v6(struct proxy_access *a)
+over_v6(struct request_access *a)
 {
     a->peer = address_given("[2001:db8::1]:443");
 }
 
 static void
-over_unix(struct proxy_access *a)
+over_unix(struct request_access *a)
 {
     a->peer = address_given("unix:/run/a.sock");
 }
 
 static void
-widest_v4(struct proxy_access *a)
+widest_v4(struct request_access *a)
 {
     a->peer = address_given("255.100.10.0:1");
 }
 
 static void
-has_query(struct proxy_access *a)
+has_query(struct request_access *a)
 {
     a->target = SLICE("/products/42?currency=EUR&q=%20");
 }
 
 static void
-old_version(struct proxy_access *a)
+old_version(struct request_access *a)
 {
     a->version = SLICE("1.0");
 }
 
 static void
-hostile_target(struct proxy_access *a)
+hostile_target(struct request_access *a)
 {
     a->target = SLICE("/a\r\nb\" 200 \\x\x7f\0\xff\t");
 }
 
 static void
-hostile_fields(struct proxy_access *a)
+hostile_fields(struct request_access *a)
 {
     a->referer = SLICE("\x1b[31m\" \"");
     a->user_agent = SLICE("caf\xc3\xa9");
@@ -176,21 +176,21 @@ hostile_fields(struct proxy_access *a)
 }
 
 static void
-long_and_big(struct proxy_access *a)
+long_and_big(struct request_access *a)
 {
     a->took_us = INT64_C(3600000001);
     a->bytes = UINT64_MAX;
 }
 
 static void
-clock_stepped(struct proxy_access *a)
+clock_stepped(struct request_access *a)
 {
     a->took_us = -5;
     a->wall_ms = -1;
 }
 
 static void
-clock_far_ahead(struct proxy_access *a)
+clock_far_ahead(struct request_access *a)
 {
     a->wall_ms = INT64_MAX;
 }
@@ -243,7 +243,7 @@ combined_line_is_as_its_case_says(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(combined_cases); i++) {
         const struct combined_case *c = &combined_cases[i];
-        struct proxy_access access = usual();
+        struct request_access access = usual();
         char want[1024];
 
         c->change(&access);
@@ -262,7 +262,7 @@ combined_line_escapes_every_byte_that_is_not_plain(void **state)
         const char target[] = {'/', (char)byte, 'z'};
         bool is_plain =
             byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
-        struct proxy_access access = usual();
+        struct request_access access = usual();
         char want[512];
 
         access.target = slice_of(target, sizeof(target));
@@ -285,7 +285,7 @@ combined_line_holds_all_parts_at_their_longest(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(fills); i++) {
         const struct slice text = slice_of(filled(fills[i]), FAR_TOO_LONG);
-        struct proxy_access access = usual();
+        struct request_access access = usual();
         const char *line;
 
         access.method = access.target = access.host = text;
@@ -311,7 +311,7 @@ long_target_is_cut_at_its_maximum_and_not_before(void **state)
 {
     (void)state;
     for (size_t len = 2040; len < 2056; len++) {
-        struct proxy_access access = usual();
+        struct request_access access = usual();
         const char *line;
         size_t shown;
 
@@ -332,7 +332,7 @@ long_target_is_cut_at_its_maximum_and_not_before(void **state)
 
 /* The line as an object; it must be one line of ASCII. */
 static json_t *
-json_of(const struct proxy_access *access)
+json_of(const struct request_access *access)
 {
     const char *line = line_of(access_json, access);
     size_t len = strlen(line);
@@ -363,7 +363,7 @@ assert_text(const json_t *object, const char *name, struct slice want)
 static void
 json_line_shows_all_that_is_known(void **state)
 {
-    struct proxy_access access = usual();
+    struct request_access access = usual();
 
     (void)state;
     access.detail = "negative";
@@ -392,7 +392,7 @@ json_seconds_are_shown_as_microseconds_count_them(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct proxy_access access = usual();
+        struct request_access access = usual();
         const char *line;
 
         access.took_us = cases[i].us;
@@ -404,7 +404,7 @@ json_seconds_are_shown_as_microseconds_count_them(void **state)
 static void
 json_line_shows_null_for_what_is_absent(void **state)
 {
-    const struct proxy_access access = {.version = SLICE("1.1")};
+    const struct request_access access = {.version = SLICE("1.1")};
 
     (void)state;
     assert_string_equal(line_of(access_json, &access),
@@ -428,7 +428,7 @@ json_text_that_is_utf8_stays_what_it_is(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-        struct proxy_access access = usual();
+        struct request_access access = usual();
         json_t *object;
 
         access.user_agent = access.target = texts[i];
@@ -456,7 +456,7 @@ json_line_with_bytes_that_are_not_utf8_does_not_vanish(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct proxy_access access = usual();
+        struct request_access access = usual();
         json_t *object;
 
         access.target = access.referer = access.host = cases[i].text;
@@ -480,7 +480,7 @@ json_text_is_cut_between_characters(void **state)
         euros[i] = "\xe2\x82\xac"[i % 3];
     }
     for (size_t skip = 0; skip < 3; skip++) {
-        struct proxy_access access = usual();
+        struct request_access access = usual();
         const char *value;
         json_t *object;
         char text[3002];
@@ -506,7 +506,7 @@ json_line_holds_all_parts_at_their_longest(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(fills); i++) {
-        struct proxy_access access = usual();
+        struct request_access access = usual();
         json_t *object;
 
         access.method = slice_of(filled(fills[i]), FAR_TOO_LONG);
@@ -521,7 +521,7 @@ json_line_holds_all_parts_at_their_longest(void **state)
 static void
 line_is_not_made_when_nobody_wants_it(void **state)
 {
-    const struct proxy_access access = usual();
+    const struct request_access access = usual();
 
     (void)state;
     access_combined(NULL, &access);

@@ -1,5 +1,5 @@
 /*
- * Access lines; both are proxy_access_fn. Combined: the
+ * Access lines; both are request_access_fn. Combined: the
  * format of Apache and nginx, what the cache did, and the time it took:
  *
  *     192.0.2.1 - - [23/Nov/2026:03:12:37 +0000] "GET /products/42 HTTP/1.1"
@@ -17,7 +17,8 @@
 
 #include "nearside/proxy/proxy.h"
 
-void access_combined(struct log_ring *ring, const struct proxy_access *access);
-void access_json(struct log_ring *ring, const struct proxy_access *access);
+void access_combined(
+    struct log_ring *ring, const struct request_access *access);
+void access_json(struct log_ring *ring, const struct request_access *access);
 
 #endif

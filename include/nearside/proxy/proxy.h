@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "nearside/net/address.h"
+#include "nearside/request/access.h"
 #include "nearside/rules/conf.h"
 
 struct log_ring;
@@ -21,35 +21,12 @@ struct redis;
 struct resolver;
 struct proxy_worker;
 
-/* What is known of a request that is over; slices end with the call. */
-struct proxy_access {
-    int64_t wall_ms; /* when it came */
-    int64_t took_us; /* until the answer had left */
-    struct address peer;
-    struct slice method; /* empty: the head could not be read */
-    struct slice target;
-    struct slice version; /* of HTTP: "1.1" */
-    struct slice host;
-    struct slice referer;
-    struct slice user_agent;
-    unsigned status;    /* 0: the client left before an answer */
-    uint64_t bytes;     /* of the body */
-    struct slice route; /* title; empty: none */
-    const char *result; /* result.def's word */
-    const char *tier;   /* "shared", "origin", "-" */
-    const char *detail; /* NULL: none */
-};
-
-/* Makes the access line; NULL: none are wanted. Any worker's thread. */
-typedef void (*proxy_access_fn)(
-    struct log_ring *ring, const struct proxy_access *access);
-
 /* All pointers are borrowed for the proxy's life. */
 struct proxy_opts {
     struct proxy_conf_opts conf;
     struct origin_group *const *groups; /* [conf.groups_len] */
     struct redis *redis;                /* NULL: no shared tier */
-    proxy_access_fn on_access;
+    request_access_fn on_access;
     unsigned fds_max; /* open files that the process may have; 0: any number */
     unsigned workers;
 };

@@ -1,0 +1,74 @@
+/*
+ * A fetch: one exchange with an origin whose response becomes a fill. It
+ * lives inside the object that wants it (a request that passes, a flight)
+ * and belongs to one worker.
+ */
+#ifndef NEARSIDE_BODY_FETCH_H
+#define NEARSIDE_BODY_FETCH_H
+
+#include "nearside/http/targeted.h"
+#include "nearside/origin/exchange.h"
+#include "nearside/rules/origin_head.h"
+#include "nearside/body/fill.h"
+
+struct worker;
+
+/* What is to become of a response, decided when its head is there. */
+struct fetch_plan {
+    bool is_kept;                  /* its body is to be stored */
+    bool drops_set_cookie;         /* delivered and stored without Set-Cookie */
+    struct targeted_list withheld; /* stored, and not delivered */
+};
+
+struct fetch_callbacks {
+    void (*on_interim)(void *ctx, const struct head *head);
+    struct fetch_plan (*on_head)(void *ctx, const struct head *head);
+    /* The fill is there, still empty; whoever wants to read all of it joins
+       now. NULL: no memory for it, the fetch has ended. */
+    void (*on_fill)(void *ctx, struct fill *fill);
+    /* A kept body outgrew object_max: it is not kept any longer. */
+    void (*on_outgrown)(void *ctx);
+    /* The last of them, after on_fill: the fill is COMPLETE or FAILED. */
+    void (*on_end)(void *ctx, enum fill_state state, bool is_doubtful);
+    /* The last of them, before on_head. */
+    void (*on_error)(void *ctx, enum origin_error error);
+    void (*on_drain)(void *ctx);
+};
+
+struct fetch {
+    uint32_t magic;
+    struct worker *worker;
+    struct exchange *exchange; /* NULL when none is under way */
+    struct fill *fill;         /* a reference, from on_fill on */
+    const struct fetch_callbacks *callbacks;
+    void *ctx;
+    enum method method;
+    bool is_kept;
+    int64_t start_us;
+    int64_t head_us; /* 0: no head yet */
+};
+
+struct fetch_opts {
+    const struct question *q;     /* borrowed for the call */
+    struct origin_head_opts head; /* borrowed for the call */
+    struct arena
+        *arena; /* takes the origin's head; until on_fill or on_error */
+    const struct fetch_callbacks *callbacks;
+    void *ctx;
+};
+
+/* Asks the question's origin. RC_NOMEM: nothing has begun and no callback
+   comes. */
+enum rc fetch_start(struct fetch *fetch, struct worker *worker,
+    const struct fetch_opts *opts) RC_MUST_CHECK;
+
+/* Gives up what is under way and the reference to the fill; readers see it
+   fail. Harmless on a fetch that never began. */
+void fetch_cancel(struct fetch *fetch);
+
+bool fetch_is_active(const struct fetch *fetch);
+
+/* How long the origin took to the head; 0: there was none. */
+uint32_t fetch_cost_ms(const struct fetch *fetch);
+
+#endif

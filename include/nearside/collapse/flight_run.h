@@ -1,0 +1,36 @@
+/* The owner's side of a flight: what it does until there is an answer. */
+#ifndef NEARSIDE_COLLAPSE_FLIGHT_RUN_H
+#define NEARSIDE_COLLAPSE_FLIGHT_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct entry;
+struct flight;
+struct question;
+struct worker;
+
+struct flight_run_opts {
+    bool wants_validated;  /* what was stored before now is not good enough */
+    int64_t wait_until_ms; /* for those elsewhere who fetch; 0: flight_wait */
+};
+
+/*
+ * Flies a flight that has just been opened for the question: shared tier,
+ * lease, origin, store. Takes over the opener's reference of the flight.
+ */
+void flight_run_start(struct worker *worker, struct question *q,
+    struct flight *own_flight, const struct flight_run_opts *opts);
+
+/*
+ * The same for a flight of the leader's own, which validates `stale`. For that
+ * it waits for nobody: whether with takes_lease or without, it fetches at
+ * once, and what becomes of the entry is stored if the lease could be had.
+ */
+void flight_run_validate(struct worker *worker, struct question *q,
+    struct flight *own_flight, struct entry *stale, bool takes_lease);
+
+/* The worker ends, and all its flights do: who waits for one goes on alone. */
+void flight_runs_free(struct worker *worker);
+
+#endif

@@ -1,0 +1,49 @@
+/* What all requests of the process share: how they are counted and logged. */
+#ifndef NEARSIDE_REQUEST_REQUESTS_H
+#define NEARSIDE_REQUEST_REQUESTS_H
+
+#include "nearside/base/hash.h"
+#include "nearside/base/metric.h"
+#include "nearside/request/access.h"
+#include "nearside/rules/conf.h"
+
+struct request_worker;
+struct worker;
+
+enum result {
+#define RESULT(name, text) RESULT_##name,
+#include "nearside/request/result.def"
+#undef RESULT
+    RESULT_COUNT
+};
+
+const char *result_text(enum result result);
+
+/* Which tier an answer came from, for the latency histograms. */
+enum tier_id {
+    TIER_NONE,
+    TIER_SHARED,
+    TIER_ORIGIN,
+    TIER_COUNT,
+};
+
+struct requests {
+    struct hash_key hash_key;    /* of all keys */
+    request_access_fn on_access; /* NULL: no access log is wanted */
+    size_t routes_len;
+    metric_id *by_result; /* [routes_len + 1][RESULT_COUNT]; the last row: no
+                             route */
+    metric_id latency[TIER_COUNT];
+};
+
+/* conf: its routes are the rows. NULL: no memory. */
+struct requests *requests_new(const struct proxy_conf *conf,
+    request_access_fn on_access, struct metric_registry *registry);
+void requests_free(struct requests **requests);
+
+/* The requests of a worker; sets worker->request. NULL: no memory. */
+struct request_worker *request_worker_new(
+    const struct requests *requests, struct worker *worker);
+void request_worker_free(struct request_worker **q);
+
+#endif

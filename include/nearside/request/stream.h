@@ -1,0 +1,54 @@
+/*
+ * The door between a request and the wire it came by. The request says what
+ * to answer; the stream knows how that is framed. A stream carries one
+ * request at a time and calls the request_* functions of request.h.
+ */
+#ifndef NEARSIDE_REQUEST_STREAM_H
+#define NEARSIDE_REQUEST_STREAM_H
+
+#include "nearside/base/slice.h"
+
+struct source;
+struct stream;
+
+/* May the client's next request be read after this response? */
+enum response_end {
+    RESPONSE_KEEPS,   /* yes */
+    RESPONSE_REFUSES, /* no: the request was malformed, late or too large, and
+                         where the next one begins is not known */
+    RESPONSE_DOUBTS,  /* no: the origin's response may not have ended where it
+                         seems to have */
+};
+
+/* All slices stay until request_on_sent. */
+struct response {
+    unsigned status;
+    struct slice fields; /* lines, each with its CRLF */
+    struct slice extra;  /* further lines, of this answer alone */
+    bool has_length;
+    uint64_t length;
+    bool has_body; /* false for HEAD, 204, 304 */
+    enum response_end end;
+    struct source *source; /* with has_body; the request's */
+};
+
+struct stream_ops {
+    /* Once per request; the response is borrowed until request_on_sent or
+       request_on_gone, one of which follows. */
+    void (*respond)(struct stream *stream, const struct response *response);
+    /* A 1xx response; dropped when it cannot be written at once, and for a
+       client that does not know them. */
+    void (*interim)(
+        struct stream *stream, unsigned status, struct slice fields);
+    /* Content may come: request_on_body follows. Also after a body slice
+       was not taken whole. */
+    void (*want_body)(struct stream *stream);
+    /* Ends the connection so that nobody takes what was sent for whole. */
+    void (*abort)(struct stream *stream);
+};
+
+struct stream {
+    const struct stream_ops *ops;
+};
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * Deletions: an entry and its lease are deleted together, so that a fetch
+ * begun before can never store after. A DEL that fails is tried again until
+ * it is acknowledged, or until no value of that age can be alive any more.
+ */
+#ifndef NEARSIDE_TIER_DELETION_H
+#define NEARSIDE_TIER_DELETION_H
+
+#include <stdbool.h>
+
+#include "nearside/cache/key.h"
+
+struct deletion;
+struct worker;
+
+struct deletion_opts {
+    struct slice token; /* a lease under it stays, being the caller's own;
+                           empty: none does. Copied */
+    void (*on_done)(void *ctx, bool is_acknowledged); /* or NULL */
+    void *ctx;
+};
+
+/*
+ * Marks the key as written and deletes entry and lease in Redis (keys are
+ * copied). on_done comes once, when it is acknowledged or after the first
+ * attempt has failed, never from inside this call; the attempts go on without
+ * it. NULL is answered when there is no shared tier, or no memory; nothing
+ * will come.
+ */
+struct deletion *deletion_start(struct worker *worker, const struct key *key,
+    struct slice entry_key, const struct deletion_opts *opts);
+
+/* on_done will not come; the attempts go on. Clears the pointer. */
+void deletion_forget(struct deletion **deletion);
+
+/* The worker ends: gives up what is left. */
+void deletions_free(struct worker *worker);
+
+#endif

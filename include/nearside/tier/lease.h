@@ -1,0 +1,34 @@
+/*
+ * A fetch lease: the right to fetch, fleet-wide, for as long as its token
+ * stands in Redis. What it brings is stored only while the token is there; a
+ * write deletes it, and is then older than nothing that can be stored.
+ */
+#ifndef NEARSIDE_TIER_LEASE_H
+#define NEARSIDE_TIER_LEASE_H
+
+#include "nearside/rules/question.h"
+#include "nearside/tier/tier.h"
+
+struct lease {
+    struct redis_call call; /* SET, then renewals */
+    struct slice entry_key; /* the question's; it decides the slot */
+    struct slice key;
+    struct slice token;
+    char token_text[TOKEN_MAX];
+    char px[12];
+};
+
+/* A lease for the question's key, in the arena, not yet taken. NULL: no
+   memory. */
+struct lease *lease_new(
+    struct worker *w, const struct question *q, struct arena *arena);
+
+/* Asks for it; a status in reply says that it was given. */
+void lease_take(
+    struct lease *lease, struct worker *w, redis_reply_fn on_reply, void *ctx);
+
+/* Makes it last as long again; 0 in reply says that it is gone. */
+void lease_renew(
+    struct lease *lease, struct worker *w, redis_reply_fn on_reply, void *ctx);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * The one writer of stored responses. What it is given is on its way to Redis
+ * afterwards, and nobody waits for it: the outcome is counted, and a lease
+ * under which nothing could be stored is given back.
+ *
+ * Every store is a script that stores only while a guard holds: the token of
+ * the fetch lease, which a write would have deleted, or the checksum of the
+ * value that is replaced.
+ *
+ * A response that varies is stored as two values in one slot: under the base
+ * key a Vary record, under the variant's key the response. The record's
+ * generation is part of the variant's key, and a further variant is stored
+ * only while the record is the one it was chosen by: so a write, which deletes
+ * the record alone, puts all variants out of reach.
+ */
+#ifndef NEARSIDE_TIER_STORE_H
+#define NEARSIDE_TIER_STORE_H
+
+#include "nearside/cache/codec.h"
+#include "nearside/rules/question.h"
+
+struct worker;
+
+enum store_kind {
+    STORE_ENTRY,   /* under the question's key */
+    STORE_RECORD,  /* under the base key, with its first variant, which is the
+                      question's; the lease is that of the base key */
+    STORE_VARIANT, /* a further variant of the question's record */
+    STORE_RENEWED, /* in place of a value under the question's key */
+};
+
+struct store {
+    enum store_kind kind;
+    struct question *q;
+    struct slice guard; /* the lease's token; RENEWED: the old checksum */
+    struct value value;
+    struct value record; /* RECORD: its value */
+    int64_t px_ms;       /* how long Redis keeps it; above 0 */
+};
+
+/* Takes over the values, takes references of the question, copies the guard.
+   Only with a shared tier. */
+void store_write(struct worker *w, const struct store *own_store);
+
+/* Gives back the lease of the question's key, if it has that token. */
+void store_release(struct worker *w, struct question *q, struct slice token);
+
+/* The worker ends: gives up what is left. */
+void stores_free(struct worker *w);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * The shared tier as a worker uses it: the scripts that store and delete, and
+ * what is under way to Redis that no request waits for.
+ */
+#ifndef NEARSIDE_TIER_TIER_H
+#define NEARSIDE_TIER_TIER_H
+
+#include <stdatomic.h>
+
+#include "nearside/redis/redis.h"
+#include "nearside/rules/assess.h"
+#include "nearside/work/worker.h"
+#include "nearside/tier/written.h"
+
+#define TIER_MAGIC        UINT32_C(0x6e746965)
+#define TIER_WORKER_MAGIC UINT32_C(0x6e746977)
+
+struct tier_scripts {
+    struct redis_script fill;
+    struct redis_script fill_record;
+    struct redis_script fill_variant;
+    struct redis_script replace;
+    struct redis_script drop;
+    struct redis_script renew;
+    struct redis_script release;
+};
+
+struct tier {
+    uint32_t magic;
+    uint64_t instance; /* random; part of every lease token */
+    atomic_ullong tokens;
+    struct written written;
+    struct tier_scripts scripts;
+};
+
+struct tier_worker {
+    uint32_t magic;
+    struct tier *tier;
+    const struct tier_scripts *scripts; /* the tier's, as is the next */
+    struct written *written;
+    struct list stores;
+    struct list deletions;
+    void (*on_empty)(void *ctx); /* no deletion is left */
+    void *ctx;
+};
+
+enum {
+    TOKEN_MAX = 40,
+    /* How long a lease holds that nobody renews. */
+    LEASE_MS = 3000,
+};
+
+struct tier *tier_new(void); /* NULL: no memory */
+void tier_free(struct tier **tier);
+
+/* The tier's part of a worker; sets worker->tier. NULL: no memory. */
+struct tier_worker *tier_worker_new(struct tier *tier, struct worker *worker,
+    void (*on_empty)(void *ctx), void *ctx);
+
+/* Gives up what is under way; freed after the last message was delivered. */
+void tier_worker_stop(struct worker *worker);
+void tier_worker_free(struct tier_worker **t);
+
+/* Tells whoever waits for it that no deletion is left. */
+void tier_check_empty(struct tier_worker *t);
+
+/* What a judge of the origin's answers has to know of this worker, now; the
+   caller adds for whom, under which route and when it was asked. */
+struct assess_opts tier_assess_opts(struct worker *w);
+
+/* A token that nobody else in the fleet has, nor this process at another
+   time; its length. */
+size_t tier_make_token(struct tier_worker *t, char out[TOKEN_MAX]);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * The answer to a POST, stored for GETs to come (RFC 9110 9.3.3): where it
+ * states its freshness and names its own target in Content-Location. Only
+ * where the route says so (store_post).
+ */
+#ifndef NEARSIDE_WRITE_STORED_POST_H
+#define NEARSIDE_WRITE_STORED_POST_H
+
+#include "nearside/rules/question.h"
+#include "nearside/body/fetch.h"
+
+struct stored_post;
+
+/* May the answer to this write be stored? */
+bool stored_post_is_due(const struct worker *w, const struct question *q);
+
+struct stored_post_opts {
+    struct worker *worker;
+    struct question *q;  /* outlives it */
+    struct arena *arena; /* what it lives in */
+    void (*on_ready)(void *ctx);
+    void *ctx;
+};
+
+/*
+ * Takes the lease of the target before the POST is sent, so that what other
+ * writers do meanwhile keeps its answer from being stored. on_ready comes
+ * once, whether it was had or not, and not from inside this call. NULL: no
+ * memory, and nothing will come.
+ */
+struct stored_post *stored_post_begin(const struct stored_post_opts *opts);
+
+/* --- harmless with NULL --- */
+
+/* The answer's head is there: is its content to be kept, to be stored? */
+struct fetch_plan stored_post_on_head(
+    struct stored_post *p, const struct head *response);
+
+/* The token of its lease, while the answer is to be stored under it; or
+   empty. */
+struct slice stored_post_token(const struct stored_post *p);
+
+/* The answer is complete. */
+void stored_post_on_complete(struct stored_post *p, struct fill *fill);
+
+/* The answer is not stored, as its head says or its size, or the request
+   ends: gives back a lease that nothing was stored under. Clears the pointer.
+ */
+void stored_post_drop(struct stored_post **p);
+
+#endif

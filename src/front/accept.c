@@ -1,0 +1,415 @@
+/*
+ * Accepting. Any worker may accept; one that has more than its share hands
+ * the fd to the least loaded, through a queue that lives in the receiving
+ * worker. Whoever finds no room is told 503 and closed; before that, the
+ * connection that has been idle longest goes.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "nearside/base/log.h"
+#include "nearside/net/listen.h"
+#include "front/front_inside.h"
+#include "front/h1/session.h"
+#include "front/h1/turn.h"
+
+enum {
+    /* A worker this many connections above the least loaded one hands a new
+       one over; below, the hand-over costs more than it evens out. */
+    HANDOFF_LEAD = 2,
+    /* Idle connections looked at for one that can go. */
+    SHED_LOOKS = 8,
+    /* Of the fds allowed: a cluster's nodes and an origin connection each. */
+    FDS_KEPT_BACK = 32,
+};
+
+struct handoff {
+    struct handoff *next;
+    int fd;
+    struct address peer;
+};
+
+struct watch {
+    struct list link;
+    struct acceptor *acceptor;
+};
+
+/* --- the process ------------------------------------------------------- */
+
+struct front *
+front_new(const struct front_opts *opts)
+{
+    struct front *front = calloc(1, sizeof(*front));
+
+    MUST(opts->workers > 0);
+    if (front == NULL) {
+        return NULL;
+    }
+    front->magic = FRONT_MAGIC;
+    front->opts = *opts;
+    front->peers = client_counts_new(opts->connections_per_ip);
+    front->workers = calloc(opts->workers, sizeof(*front->workers));
+    if (front->peers == NULL || front->workers == NULL) {
+        front_free(&front);
+    }
+    return front;
+}
+
+void
+front_free(struct front **pfront)
+{
+    struct front *front = *pfront;
+
+    if (front == NULL) {
+        return;
+    }
+    MUST_OBJ(front, FRONT_MAGIC);
+    *pfront = NULL;
+    client_counts_free(&front->peers);
+    free(front->workers);
+    front->magic = 0;
+    free(front);
+}
+
+unsigned
+front_connections(const struct front *front)
+{
+    MUST_OBJ(front, FRONT_MAGIC);
+    return atomic_load(&((struct front *)(uintptr_t)front)->connections);
+}
+
+void
+front_release(struct front_worker *f, const struct address *peer)
+{
+    MUST_OBJ(f, FRONT_WORKER_MAGIC);
+    client_counts_put(f->front->peers, peer);
+    atomic_fetch_sub(&f->front->connections, 1);
+    atomic_fetch_sub(&f->sessions_len, 1);
+}
+
+/* --- handing over ------------------------------------------------------ */
+
+static struct front_worker *
+least_loaded(struct front_worker *f)
+{
+    struct front *front = f->front;
+    unsigned own = atomic_load_explicit(&f->sessions_len, memory_order_relaxed);
+    struct front_worker *best = f;
+    unsigned best_len = own;
+
+    for (unsigned i = 0; i < front->opts.workers; i++) {
+        struct front_worker *other = front->workers[i];
+        unsigned len;
+        if (other == NULL || other == f) {
+            continue;
+        }
+        len = atomic_load_explicit(&other->sessions_len, memory_order_relaxed);
+        if (len + HANDOFF_LEAD <= own && len < best_len) {
+            best = other;
+            best_len = len;
+        }
+    }
+    return best;
+}
+
+static bool
+hand_over(struct front_worker *to, int fd, const struct address *peer)
+{
+    struct handoff *h = malloc(sizeof(*h));
+
+    MUST_OBJ(to, FRONT_WORKER_MAGIC);
+    if (h == NULL) {
+        return false;
+    }
+    h->fd = fd;
+    h->peer = *peer;
+    /* Now, not when it arrives: the next one to choose has to know. */
+    atomic_fetch_add(&to->sessions_len, 1);
+    h->next = atomic_load(&to->handoffs);
+    while (!atomic_compare_exchange_weak(&to->handoffs, &h->next, h)) {
+    }
+    loop_post(to->worker->loop, &to->handoff_message);
+    return true;
+}
+
+static void
+on_handoffs(void *ctx)
+{
+    struct front_worker *f =
+        OBJ_OF(struct front_worker, ctx, FRONT_WORKER_MAGIC);
+    struct handoff *h = atomic_exchange(&f->handoffs, NULL);
+
+    while (h != NULL) {
+        struct handoff *next = h->next;
+        session_start(f, h->fd, &h->peer);
+        free(h);
+        h = next;
+    }
+}
+
+/* --- making room ------------------------------------------------------- */
+
+/* One with bytes waiting is idle no more, only not yet read. */
+static bool
+shed_idle(struct front_worker *f)
+{
+    unsigned looks = 0;
+
+    LIST_EACH (link, &f->idle) {
+        struct session *s = CONTAINER_OF(link, struct session, link);
+        if (conn_is_quiet(s->conn)) {
+            worker_count_limit(f->worker, LIMIT_IDLE_SHED);
+            session_end(s, false);
+            return true;
+        }
+        if (++looks == SHED_LOOKS) {
+            break;
+        }
+    }
+    return false;
+}
+
+static void
+on_shed(void *ctx)
+{
+    shed_idle(OBJ_OF(struct front_worker, ctx, FRONT_WORKER_MAGIC));
+}
+
+/* The connection that has been idle longest goes; where this worker has
+   none, one of each other worker's. */
+static void
+make_room(struct front_worker *f)
+{
+    struct front *front = f->front;
+
+    if (shed_idle(f)) {
+        return;
+    }
+    for (unsigned i = 0; i < front->opts.workers; i++) {
+        struct front_worker *other = front->workers[i];
+        if (other != NULL && other != f) {
+            loop_post(other->worker->loop, &other->shed_message);
+        }
+    }
+}
+
+/* Would it be one of the fds kept back for origins, Redis and the small
+   listeners? The kernel gives the lowest number that is free, so that a
+   number says how many are taken. */
+static bool
+is_fd_kept_back(const struct front *front, int fd)
+{
+    return front->opts.fds_max > 0 &&
+           (unsigned)fd + FDS_KEPT_BACK >= front->opts.fds_max;
+}
+
+/* Is there room for one more, counted already in `open`? If not, why. */
+static bool
+is_admitted(struct front_worker *f, int fd, unsigned open,
+    const struct address *peer, enum limit *out_limit)
+{
+    const struct front *front = f->front;
+    unsigned max = front->opts.connections_max;
+    bool is_fd_last = is_fd_kept_back(front, fd);
+
+    /* First, lest who has too many already drives out others' idle ones. */
+    if (!client_counts_take(front->peers, peer)) {
+        *out_limit = LIMIT_CONNECTIONS_PER_IP;
+        return false;
+    }
+    if (open > max - max / 10 || is_fd_last) {
+        make_room(f);
+    }
+    if (open <= max && !is_fd_last) {
+        return true;
+    }
+    *out_limit = is_fd_last ? LIMIT_FDS : LIMIT_CONNECTIONS;
+    client_counts_put(front->peers, peer);
+    return false;
+}
+
+/* 503 without a session: there is no room for one. */
+static void
+turn_away(struct front_worker *f, int fd, enum limit limit)
+{
+    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                                 "content-length: 0\r\n"
+                                 "retry-after: 1\r\n"
+                                 "connection: close\r\n\r\n";
+
+    worker_count_limit(f->worker, limit);
+    (void)send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(fd);
+}
+
+/* --- accepting --------------------------------------------------------- */
+
+static void
+on_accept(void *ctx, int own_fd, const struct address *peer)
+{
+    struct front_worker *f =
+        OBJ_OF(struct front_worker, ctx, FRONT_WORKER_MAGIC);
+    unsigned open = atomic_fetch_add(&f->front->connections, 1) + 1;
+    enum limit limit;
+    struct front_worker *to;
+
+    if (!is_admitted(f, own_fd, open, peer, &limit)) {
+        atomic_fetch_sub(&f->front->connections, 1);
+        turn_away(f, own_fd, limit);
+        return;
+    }
+    to = least_loaded(f);
+    if (to == f || !hand_over(to, own_fd, peer)) {
+        atomic_fetch_add(&f->sessions_len, 1);
+        session_start(f, own_fd, peer);
+    }
+}
+
+static void
+on_exhausted(void *ctx)
+{
+    struct front_worker *f =
+        OBJ_OF(struct front_worker, ctx, FRONT_WORKER_MAGIC);
+
+    worker_count_limit(f->worker, LIMIT_FDS);
+    log_event(f->worker->ring, LOG_LEVEL_WARN, "accept_failed", "cause=\"%s\"",
+        strerror(errno));
+    make_room(f);
+}
+
+static const struct acceptor_callbacks acceptor_callbacks = {
+    .on_accept = on_accept,
+    .on_exhausted = on_exhausted,
+};
+
+enum rc
+front_listen(struct front_worker *f, int fd)
+{
+    struct watch *watch = malloc(sizeof(*watch));
+
+    MUST_OBJ(f, FRONT_WORKER_MAGIC);
+    if (watch == NULL) {
+        return RC_NOMEM;
+    }
+    watch->acceptor = acceptor_new(f->worker->loop, fd, &acceptor_callbacks, f);
+    if (watch->acceptor == NULL) {
+        free(watch);
+        return RC_NOMEM;
+    }
+    list_init(&watch->link);
+    list_push_back(&f->acceptors, &watch->link);
+    return RC_OK;
+}
+
+static void
+stop_listening(struct front_worker *f)
+{
+    struct list *link;
+
+    while ((link = list_pop(&f->acceptors)) != NULL) {
+        struct watch *watch = CONTAINER_OF(link, struct watch, link);
+        acceptor_refuse(watch->acceptor);
+        acceptor_free(&watch->acceptor);
+        free(watch);
+    }
+}
+
+/* --- draining ---------------------------------------------------------- */
+
+bool
+front_is_empty(const struct front_worker *f)
+{
+    MUST_OBJ(f, FRONT_WORKER_MAGIC);
+    return list_is_empty(&f->sessions) && list_is_empty(&f->idle);
+}
+
+void
+front_check_empty(struct front_worker *f)
+{
+    if (atomic_load(&f->is_draining) && front_is_empty(f)) {
+        f->on_empty(f->ctx);
+    }
+}
+
+void
+front_say_drain(struct front_worker *f)
+{
+    MUST_OBJ(f, FRONT_WORKER_MAGIC);
+    atomic_store(&f->is_draining, true);
+}
+
+void
+front_drain(struct front_worker *f)
+{
+    MUST_OBJ(f, FRONT_WORKER_MAGIC);
+    MUST(atomic_load(&f->is_draining));
+    stop_listening(f);
+    LIST_EACH (link, &f->sessions) {
+        session_drain(CONTAINER_OF(link, struct session, link));
+    }
+    LIST_EACH (link, &f->idle) {
+        session_drain(CONTAINER_OF(link, struct session, link));
+    }
+}
+
+/* --- life -------------------------------------------------------------- */
+
+struct front_worker *
+front_worker_new(struct front *front, struct worker *worker,
+    void (*on_empty)(void *ctx), void *ctx)
+{
+    struct front_worker *f = calloc(1, sizeof(*f));
+
+    MUST_OBJ(front, FRONT_MAGIC);
+    MUST(worker->index < front->opts.workers);
+    if (f == NULL) {
+        return NULL;
+    }
+    f->magic = FRONT_WORKER_MAGIC;
+    f->front = front;
+    f->worker = worker;
+    f->on_empty = on_empty;
+    f->ctx = ctx;
+    list_init(&f->acceptors);
+    list_init(&f->idle);
+    list_init(&f->sessions);
+    list_init(&f->turns);
+    loop_message_init(&f->handoff_message, on_handoffs, f);
+    loop_message_init(&f->shed_message, on_shed, f);
+    front->workers[worker->index] = f;
+    worker->front = f;
+    return f;
+}
+
+void
+front_worker_stop(struct front_worker *f)
+{
+    struct list *link;
+
+    MUST_OBJ(f, FRONT_WORKER_MAGIC);
+    stop_listening(f);
+    on_handoffs(f);
+    list_splice(&f->sessions, &f->idle);
+    while ((link = list_first(&f->sessions)) != NULL) {
+        session_free(CONTAINER_OF(link, struct session, link));
+    }
+}
+
+void
+front_worker_free(struct front_worker **pf)
+{
+    struct front_worker *f = *pf;
+
+    if (f == NULL) {
+        return;
+    }
+    MUST_OBJ(f, FRONT_WORKER_MAGIC);
+    MUST(front_is_empty(f));
+    *pf = NULL;
+    turns_free(f);
+    f->front->workers[f->worker->index] = NULL;
+    f->worker->front = NULL;
+    f->magic = 0;
+    free(f);
+}

@@ -1,0 +1,139 @@
+/*
+ * A request's content: decoded where it was read, counted, offered to the
+ * request, and consumed once the request has taken it. What the request does
+ * not take at once stays in the buffer, and nothing is read meanwhile.
+ */
+#include "front/h1/session.h"
+
+/* Decodes from what is at hand. RC_OK: the content has ended. */
+static enum rc
+body_decode(struct turn_in *in, struct slice input, size_t *out_eaten)
+{
+    static const struct chunk_opts chunk_opts = {0};
+
+    if (in->framing == FRAMING_CHUNKED) {
+        return chunk_decode(
+            &in->chunk, &chunk_opts, input, out_eaten, &in->pending);
+    }
+    *out_eaten = input.len < in->left ? input.len : (size_t)in->left;
+    in->pending = slice_of(input.ptr, *out_eaten);
+    in->left -= *out_eaten;
+    return in->left == 0 ? RC_OK : RC_AGAIN;
+}
+
+static void
+body_fail(struct session *s, unsigned status)
+{
+    s->must_close = true;
+    s->turn->in.state = BODY_WAITING;
+    s->turn->in.pending = slice_of(NULL, 0);
+    request_on_body_failed(s->turn->request, status);
+}
+
+/* One run of input: decoded and counted. False: stop. */
+static bool
+body_step(struct session *s)
+{
+    uint64_t body_max = session_limits(s)->body_max;
+    struct turn_in *in = &s->turn->in;
+    struct slice input = buf_slice(&s->turn->buf);
+    enum rc rc;
+
+    MUST(in->pending.len == 0);
+    if (input.len == 0) {
+        return false;
+    }
+    rc = body_decode(in, input, &in->eaten);
+    if (rc != RC_OK && rc != RC_AGAIN) {
+        if (rc == RC_LIMIT) {
+            worker_count_limit(session_worker(s), LIMIT_CHUNK_FRAMING);
+        }
+        body_fail(s, 400);
+        return false;
+    }
+    in->received += in->eaten;
+    in->is_last = rc == RC_OK;
+    in->content += in->pending.len;
+    if (body_max > 0 && in->content > body_max) {
+        worker_count_limit(session_worker(s), LIMIT_BODY_MAX);
+        body_fail(s, 413);
+        return false;
+    }
+    return true;
+}
+
+/* Offers what is decoded. False: not all of it was taken. */
+static bool
+body_offer(struct turn *turn)
+{
+    struct turn_in *in = &turn->in;
+
+    if (in->pending.len > 0) {
+        size_t taken = request_on_body(turn->request, in->pending);
+        in->pending = slice_skip(in->pending, taken);
+    }
+    return in->pending.len == 0;
+}
+
+/* What was decoded has been taken: on with the input. */
+static void
+body_settle(struct turn *turn)
+{
+    buf_consume(&turn->buf, turn->in.eaten);
+    turn->in.eaten = 0;
+    if (turn->in.is_last) {
+        turn->in.state = BODY_NONE;
+        request_on_body_end(turn->request);
+    }
+}
+
+void
+session_pump_body(struct session *s)
+{
+    struct worker *w = session_worker(s);
+    struct turn *turn = s->turn;
+
+    MUST_OBJ(turn, TURN_MAGIC);
+    turn->in.gap_deadline_ms =
+        worker_now_ms(w) + session_limits(s)->body_timeout_ms;
+    while (s->state == SESSION_BUSY && turn->in.state == BODY_WANTED) {
+        if (turn->in.eaten == 0 && !body_step(s)) {
+            break;
+        }
+        if (!body_offer(turn)) {
+            turn->in.state = BODY_STUCK;
+            turn->in.stuck_ms = worker_now_ms(w);
+            break;
+        }
+        body_settle(turn);
+    }
+    if (s->state == SESSION_BUSY) {
+        session_wants(s);
+        session_check_body(s);
+    }
+}
+
+void
+stream_want_body(struct stream *stream)
+{
+    struct session *s = session_of(stream);
+    struct worker *w = session_worker(s);
+    struct turn *turn = s->turn;
+
+    if (s->state != SESSION_BUSY || turn->in.state == BODY_NONE ||
+        turn->in.state == BODY_WANTED) {
+        return;
+    }
+    if (turn->in.state == BODY_WAITING) {
+        turn->in.start_ms = worker_now_ms(w);
+        if (turn->expects_100 && buf_len(&turn->buf) == 0) {
+            stream_interim(stream, 100, slice_of("", 0));
+        }
+    }
+    if (turn->in.state == BODY_STUCK) {
+        /* The client is not to blame for how long the origin took. */
+        turn->in.start_ms += worker_now_ms(w) - turn->in.stuck_ms;
+    }
+    turn->in.state = BODY_WANTED;
+    session_pump_body(s);
+}

@@ -1,0 +1,300 @@
+/*
+ * Reading: heads, content, and what comes when nobody wants it.
+ *
+ * All of it is read into the turn's one buffer. A head is parsed there and
+ * consumed as soon as the request has its own copy; what follows is content,
+ * decoded and consumed in place, or the beginning of the next head.
+ */
+#include "front/h1/session.h"
+
+enum {
+    HEAD_READ = 4096,
+    BODY_READ = 16384,
+    DRAIN_READ = 4096,
+};
+
+/* --- heads ------------------------------------------------------------- */
+
+static struct parse_opts
+parse_opts_of(const struct proxy_conf *conf)
+{
+    const struct limits *limits = &conf->limits;
+
+    return (struct parse_opts){
+        .head_max = limits->head_max,
+        .target_max = limits->target_max,
+        .field_max = limits->field_max,
+        .name_max = limits->field_name_max,
+        .fields_max = limits->fields_max,
+        .default_host = slice_of_str(conf->opts.default_host),
+    };
+}
+
+/* The limit that a head of that fault has hit; LIMIT_COUNT: none. */
+static enum limit
+limit_of(enum parse_fault fault)
+{
+    static const struct {
+        enum parse_fault fault;
+        enum limit limit;
+    } rows[] = {
+        {FAULT_HEAD_LONG, LIMIT_HEAD_SIZE},
+        {FAULT_FIELD_LONG, LIMIT_FIELD_SIZE},
+        {FAULT_NAME_LONG, LIMIT_FIELD_NAME_SIZE},
+        {FAULT_FIELDS_MANY, LIMIT_FIELDS},
+        {FAULT_TARGET_LONG, LIMIT_TARGET_SIZE},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].fault == fault) {
+            return rows[i].limit;
+        }
+    }
+    return LIMIT_COUNT;
+}
+
+void
+session_refuse(struct session *s, unsigned status, const char *detail)
+{
+    static const struct head nothing = {.minor = 1};
+    struct request_opts opts = {
+        .question.head = &nothing, .start_us = s->turn->start_us};
+    struct request *r;
+
+    MUST(s->state == SESSION_HEAD);
+    conn_peer(s->conn, &opts.question.peer);
+    r = request_new(session_worker(s), &s->stream, &opts);
+    if (r == NULL) {
+        worker_count_limit(session_worker(s), LIMIT_MEMORY);
+        session_end(s, true);
+        return;
+    }
+    s->turn->request = r;
+    s->state = SESSION_BUSY;
+    s->must_close = true;
+    s->turn->in = (struct turn_in){.state = BODY_WAITING};
+    session_wants(s);
+    request_refuse(r, status, detail);
+}
+
+static void
+refuse_fault(struct session *s)
+{
+    enum parse_fault fault = s->turn->parse.fault;
+    enum limit limit = limit_of(fault);
+
+    if (limit != LIMIT_COUNT) {
+        worker_count_limit(session_worker(s), limit);
+    }
+    session_refuse(s, fault_status(fault), fault_text(fault));
+}
+
+static bool
+has_content(const struct head *head)
+{
+    return head->framing == FRAMING_CHUNKED ||
+           (head->framing == FRAMING_LENGTH && head->content_length > 0);
+}
+
+static void
+count_request(struct session *s)
+{
+    unsigned max = session_limits(s)->requests_per_connection;
+
+    s->requests++;
+    if (max > 0 && s->requests >= max) {
+        worker_count_limit(session_worker(s), LIMIT_REQUESTS);
+        s->must_close = true;
+    }
+}
+
+/* The head is there: how does its content come? */
+static void
+begin_turn(struct session *s, const struct head *head, size_t head_len)
+{
+    struct turn *turn = s->turn;
+
+    s->state = SESSION_BUSY;
+    s->must_close = s->must_close || !head->is_keep_alive;
+    count_request(s);
+    buf_consume(&turn->buf, head_len);
+    turn->in = (struct turn_in){
+        .state = has_content(head) ? BODY_WAITING : BODY_NONE,
+        .framing = head->framing,
+        .left = head->content_length,
+    };
+    chunk_start(&turn->in.chunk);
+    turn->is_http10 = head->minor == 0;
+    turn->expects_100 = head->expects_100;
+    loop_timer_cancel(&s->timer);
+    session_wants(s);
+}
+
+static void
+session_begin(struct session *s, const struct head *head, size_t head_len)
+{
+    struct turn *turn = s->turn;
+    struct request_opts opts = {
+        .question = {.head = head,
+            .raw = slice_of(buf_slice(&turn->buf).ptr, head_len),
+            .has_body = has_content(head)},
+        .start_us = turn->start_us,
+    };
+
+    conn_peer(s->conn, &opts.question.peer);
+    turn->request = request_new(session_worker(s), &s->stream, &opts);
+    if (turn->request == NULL) {
+        worker_count_limit(session_worker(s), LIMIT_MEMORY);
+        session_refuse(s, 503, "memory");
+        return;
+    }
+    begin_turn(s, head, head_len);
+    request_start(turn->request);
+}
+
+void
+session_read_head(struct session *s)
+{
+    const struct parse_opts opts = parse_opts_of(session_worker(s)->conf);
+    struct head *head = &s->front->head;
+    struct turn *turn = s->turn;
+    size_t head_len;
+    enum rc rc;
+
+    MUST(s->state == SESSION_HEAD);
+    MUST_OBJ(turn, TURN_MAGIC);
+    rc = parse_request(
+        &turn->parse, &opts, buf_slice(&turn->buf), head, &head_len);
+    if (rc == RC_OK) {
+        session_begin(s, head, head_len);
+    } else if (rc != RC_AGAIN) {
+        refuse_fault(s);
+    } else if (s->is_eof) {
+        /* Half a head and no more to come: nothing to answer. */
+        session_end(s, false);
+    }
+}
+
+/* --- the socket -------------------------------------------------------- */
+
+/* Reads up to n bytes behind the buffer's end. */
+static enum rc
+read_more(struct session *s, struct turn *turn, size_t n)
+{
+    size_t room = turn->buf.max - buf_len(&turn->buf);
+    char *to = buf_reserve(&turn->buf, n < room ? n : room);
+    size_t got;
+    enum rc rc;
+
+    if (to == NULL) {
+        return RC_NOMEM;
+    }
+    rc = conn_read(s->conn, to, n < room ? n : room, &got);
+    if (rc == RC_OK) {
+        buf_commit(&turn->buf, got);
+    }
+    return rc;
+}
+
+static void
+read_first(struct session *s)
+{
+    struct turn *turn = turn_take(s->front);
+    enum rc rc;
+
+    if (turn == NULL) {
+        worker_count_limit(session_worker(s), LIMIT_MEMORY);
+        session_end(s, true);
+        return;
+    }
+    rc = read_more(s, turn, HEAD_READ);
+    if (rc != RC_OK) {
+        turn_put(s->front, &turn);
+        if (rc != RC_AGAIN) {
+            session_end(s, false);
+        }
+        return;
+    }
+    s->turn = turn;
+    s->state = SESSION_HEAD;
+    session_place(s, &s->front->sessions);
+    session_read_head(s);
+    if (s->state == SESSION_HEAD) {
+        session_arm(s);
+    }
+}
+
+static void
+read_head(struct session *s)
+{
+    enum rc rc = read_more(s, s->turn, HEAD_READ);
+
+    if (rc == RC_OK) {
+        session_read_head(s);
+    } else if (rc != RC_AGAIN) {
+        s->is_eof = rc == RC_CLOSED;
+        session_end(s, rc != RC_CLOSED);
+    }
+}
+
+/* While an answer is under way: content, or one read ahead. The end of the
+   client's direction alone does not end a request: it may have closed just
+   its half. A reset does. */
+static void
+read_busy(struct session *s)
+{
+    struct turn *turn = s->turn;
+    bool is_content = turn->in.state == BODY_WANTED;
+    enum rc rc = read_more(s, turn, is_content ? BODY_READ : HEAD_READ);
+
+    if (rc == RC_OK) {
+        if (is_content) {
+            session_pump_body(s);
+        }
+        session_wants(s);
+    } else if (rc == RC_CLOSED && turn->in.state == BODY_NONE) {
+        s->is_eof = true;
+        session_wants(s);
+    } else if (rc != RC_AGAIN) {
+        session_end(s, true);
+    }
+}
+
+static void
+read_linger(struct session *s)
+{
+    char bytes[DRAIN_READ];
+    size_t n;
+    enum rc rc = conn_read(s->conn, bytes, sizeof(bytes), &n);
+
+    if (rc == RC_AGAIN) {
+        return;
+    }
+    if (rc != RC_OK || n >= s->linger_left) {
+        session_end(s, false);
+        return;
+    }
+    s->linger_left -= (uint32_t)n;
+}
+
+void
+session_read(struct session *s)
+{
+    MUST_OBJ(s, SESSION_MAGIC);
+    switch (s->state) {
+    case SESSION_IDLE:
+        read_first(s);
+        break;
+    case SESSION_HEAD:
+        read_head(s);
+        break;
+    case SESSION_BUSY:
+        read_busy(s);
+        break;
+    case SESSION_LINGER:
+        read_linger(s);
+        break;
+    case SESSION_DEAD:
+        break;
+    }
+}

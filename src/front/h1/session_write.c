@@ -1,0 +1,438 @@
+/*
+ * Writing answers: framing (RFC 9112 6, 7.1) around what the request brings.
+ *
+ * An answer leaves in batches of [pre][data][post]: the first pre is the
+ * head; with chunked coding each further batch's pre is a size line, and
+ * the last one's post the last chunk. All of a batch goes into one writev
+ * when the socket takes it. The data is never copied: it is written from
+ * the entry or the fill, and the fill is told when it has left.
+ */
+#include "front/h1/session.h"
+
+#include "nearside/body/source.h"
+#include "nearside/http/write.h"
+
+enum {
+    IOV_MAX_OWN = 16,
+    WRITES_PER_TURN = 8,
+};
+
+/* --- the head ---------------------------------------------------------- */
+
+static bool
+is_chunked(const struct turn *turn, const struct response *response)
+{
+    return response->has_body && !response->has_length && !turn->is_http10;
+}
+
+static void
+write_framing(struct session *s, struct writer *w)
+{
+    const struct turn_out *out = &s->turn->out;
+    const struct response *response = out->response;
+
+    if (out->is_chunked) {
+        write_slice(w, SLICE("transfer-encoding: chunked\r\n"));
+    } else if (response->has_length && response->status != 204 &&
+               response->status >= 200) {
+        write_field_u64(w, SLICE("content-length"), response->length);
+    }
+    if (s->must_close) {
+        write_slice(w, SLICE("connection: close\r\n"));
+    } else if (s->turn->is_http10) {
+        write_slice(w, SLICE("connection: keep-alive\r\n"));
+    }
+    write_end(w);
+}
+
+/* Status line, the response's own lines, framing. */
+static void
+make_head(struct session *s)
+{
+    struct turn *turn = s->turn;
+    struct turn_out *out = &turn->out;
+    struct writer w = writer_of(turn->lines, TURN_LINES_MAX);
+    size_t status_len;
+
+    write_status_line(&w, out->response->status);
+    status_len = w.len;
+    write_framing(s, &w);
+    MUST(!w.is_full);
+    out->pre[0] = buf_slice(&turn->interim);
+    out->pre[1] = slice_of(turn->lines, status_len);
+    out->pre[2] = out->response->fields;
+    out->pre[3] = out->response->extra;
+    out->pre[4] = slice_skip(writer_slice(&w), status_len);
+    out->pre_len = ARRAY_LEN(out->pre);
+}
+
+/* An answer of known length whose source is at hand and whole cannot come
+   up short; any other is watched by length_left. */
+void
+stream_respond(struct stream *stream, const struct response *response)
+{
+    struct session *s = session_of(stream);
+    struct turn *turn = s->turn;
+
+    if (s->state != SESSION_BUSY) {
+        return;
+    }
+    MUST_OBJ(turn, TURN_MAGIC);
+    MUST(turn->out.response == NULL);
+    turn->out = (struct turn_out){
+        .response = response,
+        .is_chunked = is_chunked(turn, response),
+        .is_first_chunk = true,
+        .length_left =
+            response->has_body && response->has_length ? response->length : 0,
+    };
+    turn->out.has_sent_last = !turn->out.is_chunked;
+    turn->out.is_close =
+        response->has_body && !response->has_length && !turn->out.is_chunked;
+    s->must_close = s->must_close || response->end != RESPONSE_KEEPS ||
+                    turn->out.is_close || turn->in.state != BODY_NONE ||
+                    atomic_load(&s->front->is_draining);
+    make_head(s);
+    loop_defer(session_worker(s)->loop, &s->flush);
+}
+
+/* What is not on the wire yet follows as soon as may be, before the final
+   answer's head at the latest. */
+static void
+keep_interim(struct session *s, const struct iovec iov[3], size_t sent)
+{
+    for (int i = 0; i < 3; i++) {
+        struct slice part = slice_of(iov[i].iov_base, iov[i].iov_len);
+        size_t skipped = sent < part.len ? sent : part.len;
+
+        if (buf_append(&s->turn->interim, slice_skip(part, skipped)) != RC_OK) {
+            session_end(s, true);
+            return;
+        }
+        sent -= skipped;
+    }
+    conn_want_write(s->conn, true);
+}
+
+void
+stream_interim(struct stream *stream, unsigned status, struct slice fields)
+{
+    struct session *s = session_of(stream);
+    char text[TURN_LINES_MAX];
+    struct writer w = writer_of(text, sizeof(text));
+    struct iovec iov[3];
+    size_t n = 0;
+    size_t len;
+    enum rc rc;
+
+    if (s->state != SESSION_BUSY || s->turn->out.response != NULL ||
+        buf_len(&s->turn->interim) > 0 || s->turn->is_http10) {
+        return;
+    }
+    write_status_line(&w, status);
+    iov[0] = (struct iovec){text, w.len};
+    iov[1] = (struct iovec){(char *)(uintptr_t)fields.ptr, fields.len};
+    iov[2] = (struct iovec){(char *)(uintptr_t) "\r\n", 2};
+    len = w.len + fields.len + 2;
+    rc = conn_writev(s->conn, iov, 3, &n);
+    /* Without a hint a client can do; for 100 it waits. */
+    if ((rc == RC_OK && n < len) || (rc == RC_AGAIN && status == 100)) {
+        keep_interim(s, iov, rc == RC_OK ? n : 0);
+    }
+}
+
+void
+session_write_interim(struct session *s)
+{
+    struct buf *interim = &s->turn->interim;
+    struct slice left = buf_slice(interim);
+    struct iovec iov = {(char *)(uintptr_t)left.ptr, left.len};
+    size_t n = 0;
+    enum rc rc = conn_writev(s->conn, &iov, 1, &n);
+
+    if (rc != RC_OK && rc != RC_AGAIN) {
+        session_end(s, true);
+        return;
+    }
+    buf_consume(interim, rc == RC_OK ? n : 0);
+    conn_want_write(s->conn, buf_len(interim) > 0);
+}
+
+/* --- batches ----------------------------------------------------------- */
+
+static struct source *
+source_of_answer(struct session *s)
+{
+    return s->turn->out.response->source;
+}
+
+static uint64_t
+iov_total(const struct iovec *iov, int count)
+{
+    uint64_t total = 0;
+
+    for (int i = 0; i < count; i++) {
+        total += iov[i].iov_len;
+    }
+    return total;
+}
+
+static void
+batch_last_chunk(struct turn_out *out)
+{
+    out->post = out->is_first_chunk && out->data_left == 0
+                    ? SLICE("0\r\n\r\n")
+                    : SLICE("\r\n0\r\n\r\n");
+    out->has_sent_last = true;
+}
+
+/* A size line before the next data; the CRLF behind the last data comes
+   with it. Takes the next free place in pre. */
+static void
+batch_size_line(struct turn *turn)
+{
+    struct turn_out *out = &turn->out;
+    size_t at = 0;
+
+    if (!out->is_first_chunk) {
+        memcpy(turn->size_line, "\r\n", 2);
+        at = 2;
+    }
+    out->is_first_chunk = false;
+    at += chunk_write_line(turn->size_line + at, out->data_left);
+    out->size_line = slice_of(turn->size_line, at);
+}
+
+/* The source holds nothing: wait, say that this was the last, or end. */
+static enum rc
+batch_make_empty(struct turn_out *out, enum source_state state)
+{
+    if (state == SOURCE_MORE) {
+        return RC_AGAIN;
+    }
+    if (out->has_sent_last) {
+        return out->length_left > 0 ? RC_IO : RC_CLOSED;
+    }
+    batch_last_chunk(out);
+    return RC_OK;
+}
+
+/*
+ * Makes the next batch of what the source holds now. RC_AGAIN: it holds
+ * nothing yet. RC_CLOSED: everything is out. RC_IO: it failed.
+ */
+static enum rc
+batch_make(struct session *s)
+{
+    struct turn_out *out = &s->turn->out;
+    struct iovec iov[IOV_MAX_OWN];
+    enum source_state state;
+    uint64_t ready;
+
+    if (!out->response->has_body) {
+        return RC_CLOSED;
+    }
+    state = source_state(source_of_answer(s));
+    if (state == SOURCE_FAILED) {
+        return RC_IO;
+    }
+    ready = iov_total(iov, source_peek(source_of_answer(s), iov, IOV_MAX_OWN));
+    if (ready == 0) {
+        return batch_make_empty(out, state);
+    }
+    if (!out->is_chunked && !out->is_close) {
+        if (ready > out->length_left) {
+            return RC_IO;
+        }
+        out->length_left -= ready;
+    }
+    out->data_left = ready;
+    if (out->is_chunked) {
+        batch_size_line(s->turn);
+        if (state == SOURCE_END && ready == source_left(source_of_answer(s))) {
+            batch_last_chunk(out);
+        }
+    }
+    return RC_OK;
+}
+
+static int
+push(struct iovec *iov, int count, struct slice s)
+{
+    if (s.len == 0) {
+        return count;
+    }
+    iov[count].iov_base = (char *)(uintptr_t)s.ptr;
+    iov[count].iov_len = s.len;
+    return count + 1;
+}
+
+/* What is left of the batch, as far as iov goes. */
+static int
+batch_iov(struct session *s, struct iovec iov[2 * IOV_MAX_OWN])
+{
+    struct turn_out *out = &s->turn->out;
+    uint64_t left = out->data_left;
+    int count = 0;
+
+    for (unsigned i = 0; i < out->pre_len; i++) {
+        count = push(iov, count, out->pre[i]);
+    }
+    count = push(iov, count, out->size_line);
+    if (left > 0) {
+        struct iovec data[IOV_MAX_OWN];
+        int n = source_peek(source_of_answer(s), data, IOV_MAX_OWN);
+        for (int i = 0; i < n && left > 0; i++) {
+            size_t len =
+                data[i].iov_len < left ? data[i].iov_len : (size_t)left;
+            count = push(iov, count, slice_of(data[i].iov_base, len));
+            left -= len;
+        }
+    }
+    return left > 0 ? count : push(iov, count, out->post);
+}
+
+static size_t
+eat(struct slice *s, size_t n)
+{
+    size_t part = n < s->len ? n : s->len;
+
+    *s = slice_skip(*s, part);
+    return n - part;
+}
+
+static void
+batch_consume(struct session *s, size_t n)
+{
+    struct turn_out *out = &s->turn->out;
+    size_t data;
+
+    for (unsigned i = 0; i < out->pre_len; i++) {
+        n = eat(&out->pre[i], n);
+    }
+    if (out->pre_len > 0 && out->pre[out->pre_len - 1].len == 0) {
+        out->pre_len = 0;
+    }
+    n = eat(&out->size_line, n);
+    data = n < out->data_left ? n : (size_t)out->data_left;
+    if (data > 0) {
+        source_advance(source_of_answer(s), data);
+        out->data_left -= data;
+        out->body_sent += data;
+    }
+    eat(&out->post, n - data);
+}
+
+static bool
+batch_is_done(const struct turn_out *out)
+{
+    return out->pre_len == 0 && out->size_line.len == 0 &&
+           out->data_left == 0 && out->post.len == 0;
+}
+
+/* --- writing ----------------------------------------------------------- */
+
+static void
+answer_failed(struct session *s)
+{
+    if (source_is_cut(source_of_answer(s))) {
+        worker_count_limit(session_worker(s), LIMIT_READER_CUT);
+    }
+    session_end(s, true);
+}
+
+static void
+on_source(void *ctx)
+{
+    struct session *s = OBJ_OF(struct session, ctx, SESSION_MAGIC);
+
+    if (s->state != SESSION_BUSY || s->turn->out.response == NULL) {
+        return;
+    }
+    /* A reader that was cut must not wait for the rest of its batch. */
+    if (source_state(source_of_answer(s)) == SOURCE_FAILED) {
+        answer_failed(s);
+        return;
+    }
+    session_write(s);
+}
+
+/* Writes the batch. RC_OK: all of it. RC_AGAIN: the socket is full. */
+static enum rc
+batch_write(struct session *s)
+{
+    struct iovec iov[2 * IOV_MAX_OWN];
+    size_t n = 0;
+    enum rc rc;
+
+    rc = conn_writev(s->conn, iov, batch_iov(s, iov), &n);
+    if (rc == RC_OK) {
+        batch_consume(s, n);
+        rc = batch_is_done(&s->turn->out) ? RC_OK : RC_AGAIN;
+    }
+    return rc;
+}
+
+/* All that there was has left. */
+static void
+session_waits_no_more(struct session *s)
+{
+    struct turn_out *out = &s->turn->out;
+
+    if (out->wait_since_ms > 0) {
+        out->waited_ms += worker_now_ms(session_worker(s)) - out->wait_since_ms;
+        out->wait_since_ms = 0;
+    }
+}
+
+static void
+session_wait_writable(struct session *s)
+{
+    conn_want_write(s->conn, true);
+    if (s->turn->out.wait_since_ms == 0) {
+        s->turn->out.wait_since_ms = worker_now_ms(session_worker(s));
+    }
+    s->turn->out.gap_deadline_ms =
+        worker_now_ms(session_worker(s)) + session_limits(s)->send_timeout_ms;
+    session_arm(s);
+    request_on_blocked(s->turn->request);
+}
+
+void
+session_write(struct session *s)
+{
+    enum rc rc = RC_OK;
+
+    for (int i = 0; i < WRITES_PER_TURN; i++) {
+        /* The head waits for the first of the body if that is near. */
+        if (batch_is_done(&s->turn->out) || s->turn->out.pre_len > 0) {
+            enum rc made =
+                s->turn->out.data_left > 0 || s->turn->out.post.len > 0
+                    ? RC_OK
+                    : batch_make(s);
+            if (made == RC_CLOSED && s->turn->out.pre_len == 0) {
+                session_answered(s);
+                return;
+            }
+            if (made == RC_IO) {
+                answer_failed(s);
+                return;
+            }
+            if (made == RC_AGAIN && s->turn->out.pre_len == 0) {
+                session_waits_no_more(s);
+                session_arm(s);
+                source_await(source_of_answer(s), on_source, s);
+                return;
+            }
+        }
+        rc = batch_write(s);
+        if (rc != RC_OK) {
+            break;
+        }
+    }
+    if (rc == RC_OK || rc == RC_AGAIN) {
+        session_wait_writable(s);
+    } else {
+        session_end(s, true);
+    }
+}

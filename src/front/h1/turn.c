@@ -1,0 +1,103 @@
+/* The life of turns: a free list for each worker. */
+#include "front/h1/turn.h"
+
+#include <stdlib.h>
+
+enum {
+    /* Kept for reuse by a worker: more than this many at once is a burst. */
+    TURNS_FREE_MAX = 128,
+    /* Read behind a head or its content in one go. */
+    TURN_AHEAD_MAX = 16384,
+    /* A free turn keeps a buffer no larger than this. */
+    TURN_BUF_KEEP = 8192,
+};
+
+static struct turn *
+turn_new(struct front_worker *f)
+{
+    size_t head_max = f->worker->conf->limits.head_max;
+    struct turn *turn = calloc(1, sizeof(*turn));
+
+    if (turn == NULL) {
+        return NULL;
+    }
+    buf_init(&turn->buf, head_max + TURN_AHEAD_MAX);
+    buf_init(&turn->interim, head_max);
+    return turn;
+}
+
+void
+turn_restart(struct turn *turn, struct worker *w)
+{
+    MUST_OBJ(turn, TURN_MAGIC);
+    MUST(turn->request == NULL);
+    parse_start(&turn->parse);
+    turn->start_us = worker_now_us(w);
+    turn->is_http10 = false;
+    turn->expects_100 = false;
+    buf_clear(&turn->interim);
+    turn->in = (struct turn_in){.state = BODY_NONE};
+    turn->out = (struct turn_out){0};
+}
+
+struct turn *
+turn_take(struct front_worker *f)
+{
+    struct list *link = list_pop(&f->turns);
+    struct turn *turn;
+
+    MUST_OBJ(f, FRONT_WORKER_MAGIC);
+    if (link != NULL) {
+        turn = CONTAINER_OF(link, struct turn, link);
+        MUST(turn->magic == 0);
+        f->turns_len--;
+    } else {
+        turn = turn_new(f);
+    }
+    if (turn != NULL) {
+        turn->magic = TURN_MAGIC;
+        turn_restart(turn, f->worker);
+    }
+    return turn;
+}
+
+static void
+turn_free(struct turn *turn)
+{
+    buf_fini(&turn->buf);
+    buf_fini(&turn->interim);
+    free(turn);
+}
+
+void
+turn_put(struct front_worker *f, struct turn **pturn)
+{
+    struct turn *turn = *pturn;
+
+    if (turn == NULL) {
+        return;
+    }
+    MUST_OBJ(turn, TURN_MAGIC);
+    MUST(turn->request == NULL);
+    *pturn = NULL;
+    turn->magic = 0;
+    if (f->turns_len >= TURNS_FREE_MAX || turn->buf.cap > TURN_BUF_KEEP ||
+        turn->interim.cap > 0) {
+        turn_free(turn);
+        return;
+    }
+    buf_clear(&turn->buf);
+    list_init(&turn->link);
+    list_push_front(&f->turns, &turn->link);
+    f->turns_len++;
+}
+
+void
+turns_free(struct front_worker *f)
+{
+    struct list *link;
+
+    while ((link = list_pop(&f->turns)) != NULL) {
+        turn_free(CONTAINER_OF(link, struct turn, link));
+    }
+}

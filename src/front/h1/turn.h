@@ -1,0 +1,96 @@
+/*
+ * A turn: what one request needs of HTTP/1.1's wire, from the first byte of
+ * its head until its answer has left. It holds the bytes read and not yet
+ * used, the parser, and what is under way in both directions. A session
+ * borrows one for each request and gives it back, so that an idle connection
+ * holds none.
+ */
+#ifndef FRONT_H1_TURN_H
+#define FRONT_H1_TURN_H
+
+#include "nearside/base/buf.h"
+#include "nearside/http/chunk.h"
+#include "nearside/http/parse.h"
+#include "front/front_inside.h"
+#include "nearside/request/stream.h"
+
+#define TURN_MAGIC UINT32_C(0x6e74726e)
+
+enum {
+    /* Status line and framing: the longest is some 120 bytes. */
+    TURN_LINES_MAX = 256,
+};
+
+enum body_state {
+    BODY_NONE,    /* none, or all of it was read */
+    BODY_WAITING, /* not yet wanted */
+    BODY_WANTED,  /* is read */
+    BODY_STUCK,   /* its reader takes no more for now */
+};
+
+/* The request's content under way. */
+struct turn_in {
+    enum body_state state;
+    enum framing framing;
+    uint64_t left; /* with FRAMING_LENGTH */
+    struct chunk chunk;
+    struct slice pending; /* decoded, not yet taken by the request */
+    size_t eaten;         /* of the input, by what is pending */
+    bool is_last;         /* the content ends with what is pending */
+    uint64_t received;    /* bytes on the wire, for the rate */
+    uint64_t content;     /* of them, content */
+    int64_t start_ms;     /* put off by as long as it was stuck */
+    int64_t stuck_ms;     /* BODY_STUCK: since when */
+    int64_t gap_deadline_ms;
+};
+
+/* The answer under way. Written in batches: what stands before the data, the
+   data, what stands behind it. */
+struct turn_out {
+    const struct response *response; /* the request's; NULL: none yet */
+    bool is_chunked;
+    bool is_close;      /* the end of the connection is the end of the body */
+    bool has_sent_last; /* chunked: the last chunk is in post, or out */
+    bool is_first_chunk;
+    struct slice pre[5]; /* the head; left to write */
+    unsigned pre_len;
+    struct slice size_line; /* chunked: before the data */
+    uint64_t data_left;     /* of this batch */
+    struct slice post;
+    uint64_t length_left; /* with a Content-Length */
+    uint64_t body_sent;
+    int64_t waited_ms;       /* for the client, in all, before that: */
+    int64_t wait_since_ms;   /* it waits for the client; 0: it does not */
+    int64_t gap_deadline_ms; /* while it waits for the client */
+};
+
+struct turn {
+    uint32_t magic;
+    struct list link; /* the worker's free list */
+    struct buf buf;   /* read and not yet used: a head, content, the next
+                         heads */
+    struct parse parse;
+    int64_t start_us;        /* when the first byte came */
+    struct request *request; /* from the end of the head on */
+    bool is_http10;
+    bool expects_100;
+    struct buf interim; /* the rest of a 1xx response, not yet written */
+    struct turn_in in;
+    struct turn_out out;
+    char size_line[CHUNK_LINE_MAX + 2]; /* CRLF of the last chunk, next size */
+    char lines[TURN_LINES_MAX];         /* status line and framing */
+};
+
+/* Borrows one from the worker. NULL: no memory. */
+struct turn *turn_take(struct front_worker *f);
+
+/* Makes it ready for the next request; what was read stays. */
+void turn_restart(struct turn *turn, struct worker *w);
+
+/* Gives it back, and clears the pointer. */
+void turn_put(struct front_worker *f, struct turn **turn);
+
+/* All that were given back, when their worker ends. */
+void turns_free(struct front_worker *f);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * What is left of a request when it is over: counters, a latency, and a
+ * record for the access log.
+ */
+#include "nearside/base/log.h"
+#include "request/request_inside.h"
+
+const char *
+result_text(enum result result)
+{
+    static const char *const texts[RESULT_COUNT] = {
+#define RESULT(name, text) [RESULT_##name] = text,
+#include "nearside/request/result.def"
+#undef RESULT
+    };
+
+    return texts[result];
+}
+
+static const char *
+tier_text(enum tier_id tier)
+{
+    switch (tier) {
+    case TIER_SHARED:
+        return "shared";
+    case TIER_ORIGIN:
+        return "origin";
+    case TIER_NONE:
+    case TIER_COUNT:
+        break;
+    }
+    return "-";
+}
+
+static void
+account_metrics(struct request *r, int64_t took_us)
+{
+    const struct requests *requests = r->worker->request->requests;
+    size_t row = r->q->row >= 0 ? (size_t)r->q->row : requests->routes_len;
+
+    metric_inc(
+        r->worker->block, requests->by_result[row * RESULT_COUNT + r->result]);
+    metric_observe_us(r->worker->block, requests->latency[r->tier], took_us);
+    worker_count_by(r->worker, COUNTER_BODY_BYTES, (int64_t)r->sent);
+}
+
+static struct slice
+value_of(const struct head *head, enum field_id id)
+{
+    const struct field *field = head_find(head, id);
+
+    return field == NULL ? slice_of(NULL, 0) : field->value;
+}
+
+static void
+account_access(struct request *r, int64_t took_us)
+{
+    const struct requests *requests = r->worker->request->requests;
+    const struct request_access access = {
+        .wall_ms = worker_wall_ms(r->worker) - took_us / 1000,
+        .took_us = took_us,
+        .peer = r->q->client.peer,
+        .method = r->q->head->method_text,
+        .target = r->q->head->target,
+        .version = r->q->client.version,
+        .host = r->q->head->host,
+        .referer = value_of(r->q->head, FIELD_REFERER),
+        .user_agent = value_of(r->q->head, FIELD_USER_AGENT),
+        .status = r->status,
+        .bytes = r->sent,
+        .route = r->q->row >= 0 ? r->q->route->title : slice_of(NULL, 0),
+        .result = result_text(r->result),
+        .tier = tier_text(r->tier),
+        .detail = r->detail,
+    };
+
+    requests->on_access(r->worker->ring, &access);
+}
+
+void
+request_account(struct request *r)
+{
+    int64_t took_us = worker_now_us(r->worker) - r->start_us;
+
+    MUST_OBJ(r, REQUEST_MAGIC);
+    account_metrics(r, took_us);
+    if (r->worker->request->requests->on_access != NULL) {
+        account_access(r, took_us);
+    }
+}

@@ -1,0 +1,72 @@
+/*
+ * What clients hold that are slow to take their answers.
+ *
+ * A stored answer is in memory until its last byte has left, and each hit
+ * brings a copy of its own: a thousand clients that ask for something large
+ * and do not read would hold it a thousand times. So each worker adds up
+ * what its answers under way hold beyond buffer_max, and when that is more
+ * than its share of held_max, the one that has been at it longest is cut.
+ *
+ * What several read, of one flight, counts for each in part. Nobody is cut
+ * who is alone.
+ */
+#include "request/request_inside.h"
+
+/* Memory that waits for this client to take it. */
+static uint64_t
+weight_of(const struct request *r)
+{
+    const struct fill_reader *reader = &r->source.reader;
+    uint64_t weight = 0;
+
+    if (r->hit != NULL) {
+        weight = entry_size(r->hit) / atomic_load(&r->hit->refs);
+    } else if (reader->fill != NULL) {
+        weight = fill_due(reader) / fill_sharers(reader->fill);
+    }
+    return weight > r->q->conf->limits.buffer_max ? weight : 0;
+}
+
+void
+request_hold_end(struct request *r)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->worker->request->held >= r->held);
+    r->worker->request->held -= r->held;
+    r->held = 0;
+    list_remove(&r->holder);
+}
+
+static void
+cut_longest(struct request_worker *q)
+{
+    struct request *r =
+        CONTAINER_OF(list_first(&q->holders), struct request, holder);
+
+    worker_count_limit(r->worker, LIMIT_HELD);
+    request_hold_end(r);
+    r->stream->ops->abort(r->stream);
+}
+
+void
+request_on_blocked(struct request *r)
+{
+    struct request_worker *q = r->worker->request;
+    uint64_t share = r->q->conf->limits.held_max / r->worker->workers_len;
+    uint64_t weight = weight_of(r);
+
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->stream != NULL);
+    if (weight == 0) {
+        request_hold_end(r);
+        return;
+    }
+    q->held += weight - r->held;
+    r->held = weight;
+    if (!list_is_linked(&r->holder)) {
+        list_push_back(&q->holders, &r->holder);
+    }
+    while (q->held > share && q->holders.next != q->holders.prev) {
+        cut_longest(q);
+    }
+}

@@ -1,0 +1,442 @@
+/*
+ * The life of a request: taken from the worker's list, run from step to
+ * step, given back. What the stream tells comes in here; the steps are in
+ * steps.c. run() alone moves r->step.
+ */
+#include "request/request_inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "nearside/http/write.h"
+#include "nearside/write/stored_post.h"
+#include "nearside/collapse/collapse.h"
+
+enum {
+    /* The common request's arena use fits one block of 4 KiB; a head of
+       32 KiB needs its copy for the origin, its keys and its own lines. */
+    REQUEST_ARENA_MAX = 512 * 1024,
+    /* Kept for reuse by a worker: more than this many at once is a burst. */
+    REQUESTS_FREE_MAX = 128,
+};
+
+/* --- life -------------------------------------------------------------- */
+
+static struct request *
+from_free_list(struct request_worker *q)
+{
+    struct list *link = list_pop(&q->free);
+    struct request *r;
+
+    if (link != NULL) {
+        q->free_len--;
+        r = CONTAINER_OF(link, struct request, link);
+        MUST(r->magic == 0);
+        return r;
+    }
+    r = malloc(sizeof(*r));
+    if (r != NULL) {
+        r->magic = 0;
+        arena_init(&r->arena, REQUEST_ARENA_MAX);
+    }
+    return r;
+}
+
+static void
+to_free_list(struct request_worker *q, struct request *r)
+{
+    r->magic = 0;
+    if (q->free_len >= REQUESTS_FREE_MAX) {
+        arena_fini(&r->arena);
+        free(r);
+        return;
+    }
+    arena_reset(&r->arena);
+    list_init(&r->link);
+    list_push_front(&q->free, &r->link);
+    q->free_len++;
+}
+
+struct request *
+request_new(struct worker *worker, struct stream *stream,
+    const struct request_opts *opts)
+{
+    struct request_worker *all = worker->request;
+    struct request *r = from_free_list(all);
+    struct arena arena;
+
+    MUST_OBJ(worker, WORKER_MAGIC);
+    MUST_OBJ(all, REQUEST_WORKER_MAGIC);
+    if (r == NULL) {
+        return NULL;
+    }
+    arena = r->arena;
+    *r = (struct request){
+        .magic = REQUEST_MAGIC,
+        .refs = 1,
+        .worker = worker,
+        .stream = stream,
+        .arena = arena,
+        .q = question_new(&all->questions, worker->conf, &opts->question),
+        .result = RESULT_ERROR,
+        .start_us = opts->start_us,
+    };
+    list_init(&r->holder);
+    if (r->q == NULL) {
+        to_free_list(all, r);
+        return NULL;
+    }
+    return r;
+}
+
+void
+request_ref(struct request *r)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    r->refs++;
+}
+
+void
+request_unref(struct request **pr)
+{
+    struct request *r = *pr;
+
+    if (r == NULL) {
+        return;
+    }
+    MUST_OBJ(r, REQUEST_MAGIC);
+    *pr = NULL;
+    if (--r->refs > 0) {
+        return;
+    }
+    MUST(r->stream == NULL);
+    MUST(r->stale == NULL);
+    MUST(r->hit == NULL);
+    question_unref(&r->q);
+    to_free_list(r->worker->request, r);
+}
+
+void
+request_drop(struct request *r)
+{
+    loop_timer_cancel(&r->patience);
+    redis_call_cancel(&r->call);
+    deletion_forget(&r->deletion);
+    if (r->waiter.flight != NULL &&
+        flight_leave(r->worker->collapse->flights, &r->waiter)) {
+        struct request *waiting = r;
+        request_unref(&waiting);
+    }
+    request_hold_end(r);
+    source_close(&r->source);
+    fetch_cancel(&r->fetch);
+    stored_post_drop(&r->post);
+    entry_unref(&r->hit);
+    entry_unref(&r->stale);
+}
+
+/* --- running ----------------------------------------------------------- */
+
+static const char *
+wake_text(enum wake wake)
+{
+    static const char *const texts[] = {
+        [WAKE_NONE] = "nothing",
+        [WAKE_FLIGHT] = "a flight",
+        [WAKE_LOOKUP] = "a lookup",
+        [WAKE_LEASE] = "a lease",
+        [WAKE_FETCH] = "the origin",
+        [WAKE_DELETION] = "a deletion",
+        [WAKE_STREAM] = "the client",
+    };
+
+    return texts[wake];
+}
+
+/* For the report of a failed MUST. */
+static void
+describe(const void *ctx, FILE *to)
+{
+    const struct request *r = ctx;
+    unsigned first = r->moves_len > MOVES_MAX ? r->moves_len - MOVES_MAX : 0;
+    struct slice method = r->q->head->method_text;
+    struct slice target = r->q->head->target;
+
+    fprintf(to, "request %.*s %.*s: status %u, waits for %s\n",
+        SLICE_FMT(method), (int)(target.len > 200 ? 200 : target.len),
+        target.ptr, r->status, wake_text(r->wake));
+    for (unsigned i = first; i < r->moves_len; i++) {
+        const struct move *move = &r->moves[i % MOVES_MAX];
+        fprintf(to, "  %8lld us %s\n", (long long)(move->at_us - r->start_us),
+            move->step->name);
+    }
+    if (r->waiter.flight != NULL) {
+        flight_describe(r->waiter.flight, to);
+    }
+}
+
+/* Is what a parked request waits for under way? */
+static bool
+is_armed(const struct request *r)
+{
+    switch (r->wake) {
+    case WAKE_NONE:
+        return false;
+    case WAKE_FLIGHT:
+        return r->waiter.flight != NULL;
+    case WAKE_LOOKUP:
+        return redis_call_is_active(&r->call);
+    case WAKE_LEASE:
+        return r->post != NULL;
+    case WAKE_FETCH:
+        return fetch_is_active(&r->fetch);
+    case WAKE_DELETION:
+        return r->deletion != NULL;
+    case WAKE_STREAM:
+        return r->status != 0;
+    }
+    return false;
+}
+
+/* Between two steps: it has a client that was not answered yet. */
+static void
+check_running(const struct request *r)
+{
+    MUST(r->wake == WAKE_NONE);
+    MUST(r->stream != NULL);
+    MUST(r->status == 0);
+}
+
+static void
+run(struct request *r, const struct step *from)
+{
+    struct check_scope scope = {.describe = describe, .ctx = r};
+    const struct step *next = from;
+
+    check_enter(&scope);
+    r->wake = WAKE_NONE;
+    while (next != NULL) {
+        check_running(r);
+        r->step = next;
+        r->moves[r->moves_len++ % MOVES_MAX] =
+            (struct move){next, worker_now_us(r->worker)};
+        next = next->run(r);
+    }
+    r->step = NULL;
+    MUST(is_armed(r));
+    check_leave(&scope);
+}
+
+const struct step *
+request_park(struct request *r, enum wake wake)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->wake == WAKE_NONE);
+    r->wake = wake;
+    return NULL;
+}
+
+void
+request_wake(struct request *r, enum wake wake, const struct step *from)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->wake == wake);
+    MUST(from->is_entry);
+    run(r, from);
+}
+
+void
+request_divert(struct request *r, const struct step *from)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->wake != WAKE_NONE);
+    MUST(from->is_entry);
+    request_drop(r);
+    run(r, from);
+}
+
+const struct step *
+request_fail(struct request *r, unsigned status, const char *detail)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->status == 0);
+    r->response.status = status;
+    r->detail = detail;
+    return &step_deliver_error;
+}
+
+enum rc
+request_choose_variant(struct request *r, struct entry *record)
+{
+    struct question *variant;
+    enum rc rc = question_vary(r->q, record, &variant);
+
+    if (rc == RC_OK) {
+        question_unref(&r->q);
+        r->q = variant;
+    }
+    return rc;
+}
+
+void
+request_interim(struct request *r, const struct head *head)
+{
+    size_t size = 0;
+    struct writer w;
+    char *text;
+
+    if (r->stream == NULL || r->status != 0) {
+        return;
+    }
+    for (size_t i = 0; i < head->field_count; i++) {
+        size += head->fields[i].name.len + head->fields[i].value.len + 4;
+    }
+    text = arena_alloc(&r->arena, size + 1);
+    if (text == NULL) {
+        return; /* a hint less, and the answer all the same */
+    }
+    w = writer_of(text, size);
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct field *field = &head->fields[i];
+        /* A length there would be none of ours (RFC 9110 8.6). */
+        if (field->id != FIELD_CONTENT_LENGTH &&
+            !head_is_hop_by_hop(head, field)) {
+            write_field_lower(&w, field->name, field->value);
+        }
+    }
+    r->stream->ops->interim(r->stream, head->status, writer_slice(&w));
+}
+
+/* --- what the stream tells --------------------------------------------- */
+
+void
+request_start(struct request *r)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->step == NULL);
+    run(r, &step_ask);
+}
+
+void
+request_refuse(struct request *r, unsigned status, const char *detail)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    worker_count(r->worker, COUNTER_BAD_REQUESTS);
+    run(r, request_fail(r, status, detail));
+}
+
+size_t
+request_on_body(struct request *r, struct slice data)
+{
+    size_t taken = data.len;
+
+    MUST_OBJ(r, REQUEST_MAGIC);
+    if (fetch_is_active(&r->fetch)) {
+        exchange_send(r->fetch.exchange, data, &taken);
+    }
+    return taken;
+}
+
+void
+request_on_body_end(struct request *r)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    r->is_body_done = true;
+    if (fetch_is_active(&r->fetch)) {
+        exchange_send_end(r->fetch.exchange);
+    }
+}
+
+void
+request_on_body_failed(struct request *r, unsigned status)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    if (r->status != 0) {
+        r->stream->ops->abort(r->stream);
+        return;
+    }
+    request_divert(r, request_fail(r, status, "body"));
+}
+
+static void
+request_finish(struct request *r, uint64_t body_bytes)
+{
+    r->sent = body_bytes;
+    r->stream = NULL;
+    request_account(r);
+    request_drop(r);
+    request_unref(&r);
+}
+
+void
+request_on_sent(struct request *r, uint64_t body_bytes)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->status != 0);
+    request_finish(r, body_bytes);
+}
+
+/* A write was sent and its outcome will never be heard: what is stored may
+   be what was before. */
+static void
+invalidate_unheard(struct request *r)
+{
+    const struct deletion_opts opts = {.token = stored_post_token(r->post)};
+
+    if (r->result == RESULT_WRITE && r->q->key.full.len > 0 &&
+        r->fwd_status == 0 && (!r->q->has_body || r->is_body_done) &&
+        fetch_is_active(&r->fetch)) {
+        made_stale_delete(r->worker, r->q, NULL, &opts);
+    }
+}
+
+void
+request_on_gone(struct request *r, uint64_t body_bytes)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    invalidate_unheard(r);
+    r->result = RESULT_GONE;
+    request_finish(r, body_bytes);
+}
+
+/* --- the requests of a worker ------------------------------------------ */
+
+struct request_worker *
+request_worker_new(const struct requests *requests, struct worker *worker)
+{
+    struct request_worker *q = calloc(1, sizeof(*q));
+
+    MUST_OBJ(worker, WORKER_MAGIC);
+    if (q == NULL) {
+        return NULL;
+    }
+    q->magic = REQUEST_WORKER_MAGIC;
+    q->requests = requests;
+    list_init(&q->free);
+    question_pool_init(&q->questions, &requests->hash_key);
+    list_init(&q->holders);
+    worker->request = q;
+    return q;
+}
+
+void
+request_worker_free(struct request_worker **pq)
+{
+    struct request_worker *q = *pq;
+    struct list *link;
+
+    if (q == NULL) {
+        return;
+    }
+    MUST_OBJ(q, REQUEST_WORKER_MAGIC);
+    MUST(list_is_empty(&q->holders));
+    *pq = NULL;
+    while ((link = list_pop(&q->free)) != NULL) {
+        struct request *r = CONTAINER_OF(link, struct request, link);
+        arena_fini(&r->arena);
+        free(r);
+    }
+    question_pool_fini(&q->questions);
+    q->magic = 0;
+    free(q);
+}

@@ -1,0 +1,90 @@
+/*
+ * The steps of a request.
+ *
+ *   ask -+-> flight ------+-> deliver_entry
+ *        |   (parked)     +-> deliver_fill
+ *        +-> lookup ------+-> forward
+ *        |   (parked)
+ *        +-> post -> forward
+ *        |   (parked)
+ *        +-> forward -+-> deliver_fill, deliver_entry
+ *            (parked) +-> invalidate -> deliver_fill
+ *                         (parked)
+ *
+ * ask makes the question. flight is the common read; lookup is one that first
+ * asks for itself: HEAD, Range, and requests whose directives count. What only
+ * it may have is fetched by forward, all else by a flight. post is a POST's
+ * whose answer may be stored. Any step may end in deliver_error. A parked step
+ * has armed just one wake-up, whose callback names the step that goes on.
+ *
+ * Here is the first; the others are in files of their names.
+ */
+#include "request/use_stored.h"
+
+#include "nearside/http/uri.h"
+#include "request/step_options.h"
+#include "nearside/write/stored_post.h"
+
+static const struct step *
+ask_read(struct request *r)
+{
+    const struct policy_request *policy = &r->q->policy;
+
+    if (policy->bypass != NULL) {
+        r->result = RESULT_BYPASS;
+        r->fwd = CACHE_FWD_BYPASS;
+        r->detail = policy->bypass;
+        return request_go_forward(r);
+    }
+    r->result = RESULT_MISS;
+    r->fwd = CACHE_FWD_URI_MISS;
+    return r->q->head->method == METHOD_HEAD || policy->is_particular ||
+                   policy->is_odd
+               ? &step_lookup
+               : &step_flight;
+}
+
+/* Its success is news to those who read its target, by whichever route they
+   do. */
+static const struct step *
+ask_write(struct request *r)
+{
+    r->result = RESULT_WRITE;
+    r->fwd = CACHE_FWD_METHOD;
+    return stored_post_is_due(r->worker, r->q) ? &step_post : &step_forward;
+}
+
+static const struct step *
+ask_pass(struct request *r)
+{
+    r->result = RESULT_PASS;
+    r->fwd = CACHE_FWD_BYPASS;
+    r->detail = uri_is_ambiguous(r->q->head->target) ? "target" : "route";
+    return request_go_forward(r);
+}
+
+static const struct step *
+run_ask(struct request *r)
+{
+    const struct question_refusal refusal = question_read(r->q);
+
+    if (refusal.status == 413) {
+        worker_count_limit(r->worker, LIMIT_BODY_MAX);
+    }
+    if (refusal.status != 0) {
+        return request_fail(r, refusal.status, refusal.detail);
+    }
+    switch (r->q->kind) {
+    case QUESTION_READ:
+        return ask_read(r);
+    case QUESTION_WRITE:
+        return ask_write(r);
+    case QUESTION_OPTIONS:
+        return options_route(r);
+    case QUESTION_PASS:
+        return ask_pass(r);
+    }
+    return NULL;
+}
+
+const struct step step_ask = {"ask", run_ask, true};

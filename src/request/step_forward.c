@@ -1,0 +1,233 @@
+/*
+ * A request that the origin answers alone: reads that are for nobody else,
+ * and writes, after which what they made stale is deleted before the client
+ * has its answer.
+ */
+#include "request/use_stored.h"
+
+#include "nearside/write/head_update.h"
+#include "nearside/write/stored_post.h"
+
+/* --- post -------------------------------------------------------------- */
+
+static void
+on_post_ready(void *ctx)
+{
+    request_wake(
+        OBJ_OF(struct request, ctx, REQUEST_MAGIC), WAKE_LEASE, &step_forward);
+}
+
+static const struct step *
+run_post(struct request *r)
+{
+    const struct stored_post_opts opts = {
+        .worker = r->worker,
+        .q = r->q,
+        .arena = &r->arena,
+        .on_ready = on_post_ready,
+        .ctx = r,
+    };
+
+    MUST(r->post == NULL);
+    r->post = stored_post_begin(&opts);
+    return r->post == NULL ? &step_forward : request_park(r, WAKE_LEASE);
+}
+
+/* --- forward ----------------------------------------------------------- */
+
+static void
+on_forward_interim(void *ctx, const struct head *head)
+{
+    request_interim(OBJ_OF(struct request, ctx, REQUEST_MAGIC), head);
+}
+
+/* What the answer to a HEAD says of what is stored. */
+static void
+update_by_head_answer(struct request *r, const struct head *head)
+{
+    const struct head_update update = {
+        .q = r->q,
+        .found = r->stale,
+        .response = head,
+        .request_ms = worker_wall_ms(r->worker) - fetch_cost_ms(&r->fetch),
+        .arena = &r->arena,
+    };
+
+    if (r->stale != NULL && r->q->head->method == METHOD_HEAD &&
+        !r->q->policy.is_odd) {
+        r->is_stored = head_update(r->worker, &update);
+    }
+}
+
+static bool
+is_keyed_write(const struct request *r)
+{
+    return r->result == RESULT_WRITE && r->q->key.full.len > 0;
+}
+
+static struct fetch_plan
+on_forward_head(void *ctx, const struct head *head)
+{
+    struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
+    struct fetch_plan plan = {0};
+
+    r->fwd_status = head->status;
+    update_by_head_answer(r, head);
+    if (is_keyed_write(r)) {
+        r->made_stale = made_stale_find(r->q, head, &r->arena);
+        plan = stored_post_on_head(r->post, head);
+        r->is_stored = plan.is_kept;
+        if (!plan.is_kept) {
+            stored_post_drop(&r->post);
+        }
+    }
+    if (r->q->route != NULL) {
+        plan.withheld = policy_withheld(r->q->route);
+    }
+    return plan;
+}
+
+static void
+on_forward_fill(void *ctx, struct fill *fill)
+{
+    struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
+
+    r->tier = TIER_ORIGIN;
+    if (fill == NULL ||
+        source_of_fill(&r->source, fill, r->worker->loop) != RC_OK) {
+        worker_count_limit(r->worker, LIMIT_MEMORY);
+        fetch_cancel(&r->fetch);
+        request_wake(r, WAKE_FETCH, request_fail(r, 503, "memory"));
+        return;
+    }
+    if (r->made_stale != NULL) {
+        request_wake(r, WAKE_FETCH, &step_invalidate);
+        return;
+    }
+    if (policy_is_failure(r->fwd_status) && request_has_substitute(r)) {
+        request_wake(r, WAKE_FETCH, request_deliver_substitute(r));
+        return;
+    }
+    request_wake(r, WAKE_FETCH, &step_deliver_fill);
+}
+
+static void
+on_forward_outgrown(void *ctx)
+{
+    struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
+
+    stored_post_drop(&r->post);
+}
+
+static void
+on_forward_end(void *ctx, enum fill_state state, bool is_doubtful)
+{
+    struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
+
+    if (state == FILL_COMPLETE && !is_doubtful) {
+        stored_post_on_complete(r->post, r->fetch.fill);
+    }
+    if (is_doubtful) {
+        r->response.end = RESPONSE_DOUBTS;
+    }
+}
+
+static void
+on_forward_error(void *ctx, enum origin_error error)
+{
+    struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
+
+    if (request_has_substitute(r)) {
+        request_wake(r, WAKE_FETCH, request_deliver_substitute(r));
+        return;
+    }
+    r->error = error;
+    r->tier = TIER_ORIGIN;
+    /* Where it is forbidden to answer with what is stale, 504 says so (RFC
+       9111 5.2.2.2). */
+    r->response.status = r->stale != NULL && policy_forbids_stale(r->stale)
+                             ? 504
+                             : origin_error_status(error);
+    /* Whether a write was done nobody knows, unless it was never sent. */
+    request_wake(r, WAKE_FETCH,
+        is_keyed_write(r) && origin_error_was_sent(error)
+            ? &step_invalidate
+            : &step_deliver_error);
+}
+
+static void
+on_forward_drain(void *ctx)
+{
+    struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
+
+    if (r->stream != NULL) {
+        r->stream->ops->want_body(r->stream);
+    }
+}
+
+static const struct fetch_callbacks forward_callbacks = {
+    .on_interim = on_forward_interim,
+    .on_head = on_forward_head,
+    .on_fill = on_forward_fill,
+    .on_outgrown = on_forward_outgrown,
+    .on_end = on_forward_end,
+    .on_error = on_forward_error,
+    .on_drain = on_forward_drain,
+};
+
+static const struct step *
+run_forward(struct request *r)
+{
+    const struct fetch_opts opts = {
+        .q = r->q,
+        .head.is_for_stored = r->stale != NULL,
+        .arena = &r->arena,
+        .callbacks = &forward_callbacks,
+        .ctx = r,
+    };
+
+    if (fetch_start(&r->fetch, r->worker, &opts) != RC_OK) {
+        worker_count_limit(r->worker, LIMIT_MEMORY);
+        return request_fail(r, 503, "memory");
+    }
+    request_park(r, WAKE_FETCH);
+    if (r->q->has_body) { /* which may turn out malformed at once */
+        r->stream->ops->want_body(r->stream);
+    }
+    return NULL;
+}
+
+/* --- invalidate -------------------------------------------------------- */
+
+static const struct step *
+after_deletion(const struct request *r)
+{
+    return r->error == ORIGIN_ERROR_NONE ? &step_deliver_fill
+                                         : &step_deliver_error;
+}
+
+static void
+on_deleted(void *ctx, bool is_acknowledged)
+{
+    struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
+
+    (void)is_acknowledged;
+    r->deletion = NULL;
+    request_wake(r, WAKE_DELETION, after_deletion(r));
+}
+
+static const struct step *
+run_invalidate(struct request *r)
+{
+    const struct deletion_opts opts = {
+        .token = stored_post_token(r->post), .on_done = on_deleted, .ctx = r};
+
+    MUST(r->deletion == NULL);
+    r->deletion = made_stale_delete(r->worker, r->q, r->made_stale, &opts);
+    return r->deletion == NULL ? after_deletion(r)
+                               : request_park(r, WAKE_DELETION);
+}
+
+const struct step step_post = {"post", run_post, true};
+const struct step step_forward = {"forward", run_forward, true};
+const struct step step_invalidate = {"invalidate", run_invalidate, true};

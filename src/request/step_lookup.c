@@ -1,0 +1,122 @@
+/*
+ * A lookup of a request's own: of one that a flight's answer may not do for.
+ */
+#include "request/use_stored.h"
+
+#include "nearside/cache/codec.h"
+#include "nearside/tier/found.h"
+
+/* Nothing there that this request may have. What the origin answers is for
+   it alone, or may be fetched for all. */
+static const struct step *
+go_on(struct request *r)
+{
+    if (r->q->policy.is_odd) {
+        r->detail = "spelling";
+    }
+    if (r->q->policy.is_alone || r->q->policy.is_odd ||
+        r->q->head->method != METHOD_GET) {
+        return request_go_forward(r);
+    }
+    return &step_flight;
+}
+
+/* What is there is not good enough for this request. */
+static const struct step *
+pass_over(struct request *r, struct entry *own_entry, enum cache_fwd fwd)
+{
+    r->fwd = fwd;
+    r->stale = own_entry;
+    r->wants_validated = fwd == CACHE_FWD_REQUEST;
+    return go_on(r);
+}
+
+/* May it ask the origin for others? The answer to a HEAD would be of no use
+   to them, nor that to another spelling. */
+static bool
+may_renew(const struct request *r)
+{
+    return r->q->head->method == METHOD_GET &&
+           !r->q->policy.reuse.only_if_cached &&
+           !r->q->policy.storable.no_store && !r->q->policy.is_odd;
+}
+
+/* What is of no use to it any more is let go of. */
+static const struct step *
+leave(struct entry *own_entry, const struct step *next)
+{
+    entry_unref(&own_entry);
+    return next;
+}
+
+static const struct step *
+use_looked_up(struct request *r, struct entry *own_entry)
+{
+    switch (found_judge(r->q, own_entry, false, worker_wall_ms(r->worker))) {
+    case FOUND_FRESH:
+        return request_deliver_hit(r, own_entry);
+    case FOUND_STALE:
+        r->fwd = CACHE_FWD_NONE;
+        return request_deliver_stale(r, own_entry, "stale");
+    case FOUND_RENEW:
+        if (may_renew(r)) {
+            request_renew(r);
+        }
+        r->fwd = CACHE_FWD_NONE;
+        return request_deliver_stale(r, own_entry, "stale-while-revalidate");
+    case FOUND_UNWANTED:
+        return pass_over(r, own_entry, CACHE_FWD_REQUEST);
+    case FOUND_VALIDATE:
+    case FOUND_OUTDATED:
+        return pass_over(r, own_entry, CACHE_FWD_STALE);
+    case FOUND_RECORD:
+        return leave(own_entry, request_use_record(r, own_entry, &step_lookup));
+    case FOUND_NOT_FOR_IT:
+        request_note_credentials(r);
+        return leave(own_entry, request_go_forward(r));
+    case FOUND_HIT_FOR_MISS:
+    case FOUND_UNAVAILABLE:
+        return leave(own_entry, request_go_forward(r));
+    case FOUND_FOREIGN:
+    case FOUND_NOTHING:
+        break;
+    }
+    return leave(own_entry, go_on(r));
+}
+
+static void
+on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
+    struct entry *entry;
+    char *value;
+    size_t len;
+
+    if (rc != RC_OK || reply->type != REDIS_STRING) {
+        request_wake(r, WAKE_LOOKUP, go_on(r));
+        return;
+    }
+    value = redis_reply_take(reply, &len);
+    if (codec_decode(value, len, r->q->key.full, &entry) != RC_OK) {
+        worker_count(r->worker, COUNTER_VALUES_BAD);
+        request_wake(r, WAKE_LOOKUP, go_on(r));
+        return;
+    }
+    request_wake(r, WAKE_LOOKUP, use_looked_up(r, entry));
+}
+
+static const struct step *
+run_lookup(struct request *r)
+{
+    if (r->worker->redis == NULL) {
+        return go_on(r);
+    }
+    r->call =
+        (struct redis_call){.on_reply = on_lookup, .ctx = r, .retries = true};
+    r->call_argv[0] = SLICE("GET");
+    r->call_argv[1] = r->q->entry_key;
+    redis_send(r->worker->redis, &r->call, r->q->entry_key, 2, r->call_argv);
+    return request_park(r, WAKE_LOOKUP);
+}
+
+const struct step step_lookup = {"lookup", run_lookup, true};

@@ -1,0 +1,87 @@
+/*
+ * What may become of a stored response that a lookup of the request's own, or
+ * a flight, has found. What is stale is kept beside the request: it stands in
+ * when the origin fails, and the answer to a HEAD is held against it.
+ */
+#include "request/use_stored.h"
+
+void
+request_note_credentials(struct request *r)
+{
+    r->fwd = CACHE_FWD_BYPASS;
+    r->detail = r->q->policy.credential;
+    r->result = RESULT_BYPASS;
+}
+
+bool
+request_may_use(struct request *r, uint16_t flags)
+{
+    if (policy_may_use(r->q->route, &r->q->policy.reuse, flags)) {
+        return true;
+    }
+    request_note_credentials(r);
+    return false;
+}
+
+const struct step *
+request_go_forward(struct request *r)
+{
+    return r->q->policy.reuse.only_if_cached
+               ? request_fail(r, 504, "only-if-cached")
+               : &step_forward;
+}
+
+const struct step *
+request_use_record(
+    struct request *r, struct entry *record, const struct step *next)
+{
+    if (r->q->record != NULL || request_choose_variant(r, record) != RC_OK) {
+        return request_go_forward(r);
+    }
+    r->fwd = CACHE_FWD_VARY_MISS;
+    return next;
+}
+
+const struct step *
+request_deliver_hit(struct request *r, struct entry *own_entry)
+{
+    r->hit = own_entry;
+    r->result = RESULT_HIT;
+    r->tier = TIER_SHARED;
+    r->fwd = CACHE_FWD_NONE;
+    r->detail = "shared";
+    return &step_deliver_entry;
+}
+
+const struct step *
+request_deliver_stale(
+    struct request *r, struct entry *own_entry, const char *detail)
+{
+    r->hit = own_entry;
+    r->result = RESULT_STALE;
+    r->tier = TIER_SHARED;
+    r->detail = detail;
+    return &step_deliver_entry;
+}
+
+bool
+request_has_substitute(struct request *r)
+{
+    int64_t now_ms = worker_wall_ms(r->worker);
+
+    return r->stale != NULL && policy_allows_on_error(r->q->route, r->stale,
+                                   &r->q->policy.reuse, now_ms);
+}
+
+const struct step *
+request_deliver_substitute(struct request *r)
+{
+    struct entry *stale = r->stale;
+
+    MUST(stale != NULL);
+    r->stale = NULL;
+    source_close(&r->source);
+    fetch_cancel(&r->fetch);
+    r->fwd = CACHE_FWD_STALE;
+    return request_deliver_stale(r, stale, "stale-if-error");
+}

@@ -1,0 +1,258 @@
+/*
+ * The deletions under way on a worker. Each is one DEL of two keys in one
+ * slot, repeated with growing pauses for a minute. What is given up then is
+ * logged and counted, and its entry lives until its time is over.
+ *
+ * While the slot is on the move, Redis refuses a command of two keys of
+ * which one is with the old owner and one is not (TRYAGAIN). Then each is
+ * deleted alone, and the lease first: once it is gone, no older fetch can
+ * store what the second DEL has deleted.
+ */
+#include "nearside/tier/deletion.h"
+
+#include <stdlib.h>
+
+#include "nearside/base/log.h"
+#include "nearside/cache/key.h"
+#include "nearside/tier/tier.h"
+
+#define DELETION_MAGIC UINT32_C(0x6e696e76)
+
+enum {
+    RETRY_FIRST_MS = 20,
+    RETRY_MAX_MS = 2000,
+    RETRY_TOTAL_MS = 60000,
+};
+
+enum stage {
+    STAGE_OWN,   /* a script: both, but the caller's own lease; as the next */
+    STAGE_BOTH,  /* DEL entry lease; done, or STAGE_LEASE on TRYAGAIN */
+    STAGE_LEASE, /* DEL lease; then STAGE_ENTRY */
+    STAGE_ENTRY, /* DEL entry; done */
+};
+
+struct deletion {
+    uint32_t magic;
+    enum stage stage;
+    struct list link; /* worker's */
+    struct worker *worker;
+    struct redis_call call;
+    struct loop_timer retry;
+    struct slice entry_key; /* in bytes, as is the next */
+    struct slice lease_key;
+    struct slice token;
+    int64_t pause_ms;
+    int64_t until_ms;
+    void (*on_done)(void *ctx, bool is_acknowledged);
+    void *ctx;
+    char bytes[];
+};
+
+static void deletion_send(struct deletion *d);
+
+static void
+deletion_end(struct deletion *d)
+{
+    loop_timer_cancel(&d->retry);
+    redis_call_cancel(&d->call);
+    list_remove(&d->link);
+    tier_check_empty(d->worker->tier);
+    d->magic = 0;
+    free(d);
+}
+
+static void
+count_lost(struct deletion *d, const char *cause)
+{
+    worker_count(d->worker, COUNTER_INVALIDATIONS_FAILED);
+    log_event(d->worker->ring, LOG_LEVEL_WARN, "invalidation_lost",
+        "cause=\"%s\"", cause);
+}
+
+static void
+tell(struct deletion *d, bool is_acknowledged)
+{
+    void (*on_done)(void *, bool) = d->on_done;
+
+    d->on_done = NULL;
+    if (on_done != NULL) {
+        on_done(d->ctx, is_acknowledged);
+    }
+}
+
+static void
+on_retry(void *ctx)
+{
+    deletion_send(OBJ_OF(struct deletion, ctx, DELETION_MAGIC));
+}
+
+/* By the new owner too, to whom ASK leads each try again: the client gives up
+   at an ASK then, after as many redirections as it follows. */
+static bool
+is_refused_for_now(const struct redis_reply *reply)
+{
+    struct slice text = slice_of(reply->str, reply->len);
+
+    return reply->type == REDIS_ERROR &&
+           (slice_starts(text, SLICE("TRYAGAIN")) ||
+               slice_starts(text, SLICE("ASK ")));
+}
+
+/* True: a DEL was executed or refused such that the next can go at once. */
+static bool
+go_on(struct deletion *d, const struct redis_reply *reply)
+{
+    bool is_deleted = reply->type == REDIS_INTEGER;
+
+    switch (d->stage) {
+    case STAGE_OWN:
+    case STAGE_BOTH:
+        if (!is_refused_for_now(reply)) {
+            return false;
+        }
+        d->stage = STAGE_LEASE;
+        return true;
+    case STAGE_LEASE:
+        if (is_deleted) {
+            d->stage = STAGE_ENTRY;
+        }
+        return is_deleted;
+    case STAGE_ENTRY:
+        return false;
+    }
+    return false;
+}
+
+static void
+retry_later(struct deletion *d, enum rc rc)
+{
+    int64_t now_ms = worker_now_ms(d->worker);
+
+    if (rc == RC_CANCELLED || now_ms >= d->until_ms) {
+        count_lost(d, rc_text(rc));
+        deletion_end(d);
+        return;
+    }
+    loop_timer_arm(&d->retry, now_ms + d->pause_ms);
+    d->pause_ms =
+        d->pause_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : d->pause_ms * 2;
+}
+
+static void
+on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct deletion *d = OBJ_OF(struct deletion, ctx, DELETION_MAGIC);
+
+    if (rc == RC_OK && go_on(d, reply)) {
+        deletion_send(d);
+        return;
+    }
+    if (rc == RC_OK && reply->type == REDIS_INTEGER) {
+        tell(d, true);
+        deletion_end(d);
+        return;
+    }
+    tell(d, false);
+    retry_later(d, rc);
+}
+
+static void
+send_own(struct deletion *d)
+{
+    const struct slice argv[] = {d->entry_key, d->lease_key, d->token};
+
+    redis_eval(d->worker->redis, &d->call, &d->worker->tier->scripts->drop,
+        argv, 2, 3);
+}
+
+static void
+deletion_send(struct deletion *d)
+{
+    struct slice argv[3] = {SLICE("DEL"), d->entry_key, d->lease_key};
+    unsigned argc = d->stage == STAGE_BOTH ? 3 : 2;
+
+    d->call.on_reply = on_reply;
+    d->call.ctx = d;
+    d->call.deadline_ms = 0;
+    d->call.retries = true;
+    if (d->stage == STAGE_OWN) {
+        send_own(d);
+        return;
+    }
+    if (d->stage == STAGE_LEASE) {
+        argv[1] = d->lease_key;
+    }
+    redis_send(d->worker->redis, &d->call, d->entry_key, argc, argv);
+}
+
+static struct deletion *
+deletion_new(struct worker *worker, struct slice entry_key, struct slice token)
+{
+    struct deletion *d = calloc(1, sizeof(*d) + 2 * entry_key.len + token.len);
+
+    if (d == NULL) {
+        return NULL;
+    }
+    d->magic = DELETION_MAGIC;
+    d->worker = worker;
+    memcpy(d->bytes, entry_key.ptr, entry_key.len);
+    key_lease_of(entry_key, worker->conf->prefix, d->bytes + entry_key.len);
+    d->entry_key = slice_of(d->bytes, entry_key.len);
+    d->lease_key = slice_of(d->bytes + entry_key.len, entry_key.len);
+    d->token = slice_of(d->bytes + 2 * entry_key.len, token.len);
+    if (token.len > 0) {
+        memcpy(d->bytes + 2 * entry_key.len, token.ptr, token.len);
+    }
+    d->stage = token.len > 0 ? STAGE_OWN : STAGE_BOTH;
+    d->pause_ms = RETRY_FIRST_MS;
+    d->until_ms = worker_now_ms(worker) + RETRY_TOTAL_MS;
+    loop_timer_init(&d->retry, worker->loop, on_retry, d);
+    list_init(&d->link);
+    list_push_back(&worker->tier->deletions, &d->link);
+    return d;
+}
+
+struct deletion *
+deletion_start(struct worker *worker, const struct key *key,
+    struct slice entry_key, const struct deletion_opts *opts)
+{
+    struct deletion *d;
+
+    MUST_OBJ(worker, WORKER_MAGIC);
+    worker_count(worker, COUNTER_INVALIDATIONS);
+    written_mark(worker->tier->written, key->hash);
+    if (worker->redis == NULL) {
+        return NULL;
+    }
+    d = deletion_new(worker, entry_key, opts->token);
+    if (d == NULL) {
+        worker_count(worker, COUNTER_INVALIDATIONS_FAILED);
+        return NULL;
+    }
+    d->on_done = opts->on_done;
+    d->ctx = opts->ctx;
+    deletion_send(d);
+    return d;
+}
+
+void
+deletion_forget(struct deletion **deletion)
+{
+    if (*deletion != NULL) {
+        MUST_OBJ(*deletion, DELETION_MAGIC);
+        (*deletion)->on_done = NULL;
+        *deletion = NULL;
+    }
+}
+
+void
+deletions_free(struct worker *worker)
+{
+    struct list *link;
+
+    while ((link = list_first(&worker->tier->deletions)) != NULL) {
+        struct deletion *d = CONTAINER_OF(link, struct deletion, link);
+        count_lost(d, "the process ends");
+        deletion_end(d);
+    }
+}

@@ -1,0 +1,58 @@
+/* RFC 9111 4 and the route's options, laid over what was found. */
+#include "nearside/tier/found.h"
+
+#include "nearside/base/check.h"
+
+static enum found
+judge_no_response(const struct entry *entry, int64_t now_ms)
+{
+    if (now_ms >= entry->fresh_until_ms) {
+        return FOUND_NOTHING;
+    }
+    return (entry->flags & ENTRY_VARY_RECORD) != 0 ? FOUND_RECORD
+                                                   : FOUND_HIT_FOR_MISS;
+}
+
+static enum found
+judge_response(const struct question *q, const struct entry *entry,
+    const struct reuse_request *reuse, int64_t now_ms)
+{
+    switch (policy_reuse(q->reads, entry, reuse, now_ms)) {
+    case REUSE_FRESH:
+        return FOUND_FRESH;
+    case REUSE_STALE:
+        return FOUND_STALE;
+    case REUSE_BACKGROUND:
+        return FOUND_RENEW;
+    case REUSE_VALIDATE:
+        return (entry->flags & ENTRY_MUST_VALIDATE) != 0 ? FOUND_VALIDATE
+                                                         : FOUND_OUTDATED;
+    case REUSE_REQUEST:
+        return FOUND_UNWANTED;
+    case REUSE_MISS:
+    case REUSE_UNAVAILABLE:
+        break;
+    }
+    return FOUND_UNAVAILABLE;
+}
+
+enum found
+found_judge(const struct question *q, const struct entry *entry,
+    bool is_anybody, int64_t now_ms)
+{
+    const struct reuse_request *reuse = &q->policy.reuse;
+
+    MUST_OBJ(q, QUESTION_MAGIC);
+    MUST_OBJ(entry, ENTRY_MAGIC);
+    MUST(q->reads != NULL);
+    if ((entry->flags & (ENTRY_VARY_RECORD | ENTRY_HIT_FOR_MISS)) != 0) {
+        return judge_no_response(entry, now_ms);
+    }
+    if (question_is_keyed(q) && q->record == NULL) {
+        return FOUND_FOREIGN;
+    }
+    if (!is_anybody && !policy_may_use(q->reads, reuse, entry->flags)) {
+        return FOUND_NOT_FOR_IT;
+    }
+    return judge_response(q, entry, is_anybody ? NULL : reuse, now_ms);
+}

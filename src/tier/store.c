@@ -1,0 +1,283 @@
+/* Stores on their way to Redis, of one worker. */
+#include "nearside/tier/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "nearside/cache/key.h"
+#include "nearside/tier/tier.h"
+
+#define PENDING_MAGIC UINT32_C(0x6e73746f)
+
+enum {
+    STORE_TIMEOUT_MS = 1000, /* a value is larger than a question */
+    ARGS_MAX = 10,
+};
+
+/* A script under way. */
+struct pending {
+    uint32_t magic;
+    bool is_store; /* or a lease that is given back */
+    struct list link;
+    struct worker *worker;
+    struct question *q; /* a reference */
+    struct redis_call call;
+    struct value value;
+    struct value record;
+    struct slice argv[ARGS_MAX];
+    unsigned argc;
+    unsigned keys;
+    struct slice guard; /* in bytes, as is the next */
+    struct slice lease_key;
+    struct slice names_key; /* in the arena */
+    struct arena arena;
+    char px[24];
+    char max[12];
+    char bytes[];
+};
+
+static void
+pending_free(struct pending *p)
+{
+    redis_call_cancel(&p->call);
+    list_remove(&p->link);
+    value_free(&p->value);
+    value_free(&p->record);
+    question_unref(&p->q);
+    arena_fini(&p->arena);
+    p->magic = 0;
+    free(p);
+}
+
+/* lease_of: the question whose key's lease it is. NULL: no memory. */
+static struct pending *
+pending_new(struct worker *w, struct question *q, struct slice guard,
+    const struct question *lease_of)
+{
+    size_t lease_len = lease_of->entry_key.len;
+    struct pending *p = calloc(1, sizeof(*p) + guard.len + lease_len);
+
+    MUST_OBJ(w, WORKER_MAGIC);
+    MUST(w->redis != NULL);
+    if (p == NULL) {
+        worker_count_limit(w, LIMIT_MEMORY);
+        return NULL;
+    }
+    p->magic = PENDING_MAGIC;
+    p->worker = w;
+    p->q = question_ref(q);
+    arena_init(&p->arena, 64 * 1024);
+    memcpy(p->bytes, guard.ptr, guard.len);
+    p->guard = slice_of(p->bytes, guard.len);
+    key_lease_of(lease_of->entry_key, w->conf->prefix, p->bytes + guard.len);
+    p->lease_key = slice_of(p->bytes + guard.len, lease_len);
+    list_init(&p->link);
+    list_push_back(&w->tier->stores, &p->link);
+    return p;
+}
+
+/* --- outcomes ---------------------------------------------------------- */
+
+static void
+count_store(struct worker *w, int64_t outcome)
+{
+    if (outcome == 2) {
+        worker_count_limit(w, LIMIT_VARIANTS);
+    } else {
+        worker_count(w, outcome == 1 ? COUNTER_STORES : COUNTER_STORES_FENCED);
+    }
+}
+
+static void
+on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct pending *p = OBJ_OF(struct pending, ctx, PENDING_MAGIC);
+
+    if (p->is_store && rc == RC_OK && reply->type == REDIS_INTEGER) {
+        count_store(p->worker, reply->integer);
+    } else if (p->is_store) {
+        worker_count(p->worker, COUNTER_STORES_FAILED);
+        /* Nobody is to wait for a lease whose fetch is over. */
+        store_release(p->worker, p->q, p->guard);
+    }
+    pending_free(p);
+}
+
+static void
+send_script(struct pending *p, const struct redis_script *script)
+{
+    MUST(p->argc <= ARGS_MAX);
+    p->call = (struct redis_call){
+        .on_reply = on_reply,
+        .ctx = p,
+        .deadline_ms = worker_now_ms(p->worker) + STORE_TIMEOUT_MS,
+    };
+    redis_eval(p->worker->redis, &p->call, script, p->argv, p->keys, p->argc);
+}
+
+/* --- arguments --------------------------------------------------------- */
+
+static void
+add(struct pending *p, struct slice word)
+{
+    MUST(p->argc < ARGS_MAX);
+    p->argv[p->argc++] = word;
+}
+
+static void
+end_keys(struct pending *p)
+{
+    p->keys = p->argc;
+    add(p, p->guard);
+}
+
+static void
+add_value(struct pending *p, const struct value *value, int64_t px_ms)
+{
+    int n = snprintf(p->px, sizeof(p->px), "%lld", (long long)px_ms);
+
+    add(p, value_slice(value));
+    add(p, slice_of(p->px, (size_t)n));
+}
+
+static const struct redis_script *
+put_entry(struct pending *p, int64_t px_ms)
+{
+    add(p, p->q->entry_key);
+    add(p, p->lease_key);
+    end_keys(p);
+    add_value(p, &p->value, px_ms);
+    return &p->worker->tier->scripts->fill;
+}
+
+static const struct redis_script *
+put_record(struct pending *p, int64_t px_ms)
+{
+    add(p, question_base(p->q)->entry_key);
+    add(p, p->lease_key);
+    add(p, p->q->entry_key);
+    end_keys(p);
+    add_value(p, &p->record, px_ms);
+    add(p, value_slice(&p->value));
+    return &p->worker->tier->scripts->fill_record;
+}
+
+/* How many variants there may be; 0: as many as there are clients, where the
+   route keys credentials. */
+static struct slice
+variants_max(struct pending *p)
+{
+    const struct route *route = p->q->reads;
+    bool is_per_client = route->cookie == ROUTE_CREDENTIAL_KEY ||
+                         route->authorization == ROUTE_CREDENTIAL_KEY;
+    int n = snprintf(p->max, sizeof(p->max), "%u",
+        is_per_client ? 0 : p->worker->conf->limits.variants_max);
+
+    return slice_of(p->max, (size_t)n);
+}
+
+/* NULL: no memory. */
+static const struct redis_script *
+put_variant(struct pending *p, int64_t px_ms)
+{
+    struct slice base_key = question_base(p->q)->entry_key;
+    const struct entry *record = p->q->record;
+
+    MUST_OBJ(record, ENTRY_MAGIC);
+    if (key_names(&p->arena, base_key, entry_generation(record),
+            &p->names_key) != RC_OK) {
+        return NULL;
+    }
+    add(p, p->q->entry_key);
+    add(p, p->lease_key);
+    add(p, base_key);
+    add(p, p->names_key);
+    end_keys(p);
+    add_value(p, &p->value, px_ms);
+    add(p, entry_sum(record));
+    add(p, variants_max(p));
+    add(p, p->q->key.variant);
+    return &p->worker->tier->scripts->fill_variant;
+}
+
+static const struct redis_script *
+put_renewed(struct pending *p, int64_t px_ms)
+{
+    add(p, p->q->entry_key);
+    end_keys(p);
+    add_value(p, &p->value, px_ms);
+    return &p->worker->tier->scripts->replace;
+}
+
+static const struct redis_script *
+put(struct pending *p, enum store_kind kind, int64_t px_ms)
+{
+    switch (kind) {
+    case STORE_ENTRY:
+        return put_entry(p, px_ms);
+    case STORE_RECORD:
+        return put_record(p, px_ms);
+    case STORE_VARIANT:
+        return put_variant(p, px_ms);
+    case STORE_RENEWED:
+        return put_renewed(p, px_ms);
+    }
+    return NULL;
+}
+
+/* --- the writer -------------------------------------------------------- */
+
+void
+store_write(struct worker *w, const struct store *own_store)
+{
+    struct question *q = own_store->q;
+    const struct question *lease_of =
+        own_store->kind == STORE_RECORD ? question_base(q) : q;
+    struct value value = own_store->value;
+    struct value record = own_store->record;
+    const struct redis_script *script;
+    struct pending *p;
+
+    MUST_OBJ(q, QUESTION_MAGIC);
+    MUST(own_store->px_ms > 0);
+    MUST(own_store->guard.len > 0);
+    p = pending_new(w, q, own_store->guard, lease_of);
+    if (p == NULL) {
+        value_free(&value);
+        value_free(&record);
+        return;
+    }
+    p->is_store = true;
+    p->value = value;
+    p->record = record;
+    script = put(p, own_store->kind, own_store->px_ms);
+    if (script == NULL) {
+        worker_count_limit(w, LIMIT_MEMORY);
+        pending_free(p);
+        return;
+    }
+    send_script(p, script);
+}
+
+void
+store_release(struct worker *w, struct question *q, struct slice token)
+{
+    struct pending *p = pending_new(w, q, token, q);
+
+    /* A lease that is not given back ends by itself. */
+    if (p != NULL) {
+        add(p, p->lease_key);
+        end_keys(p);
+        send_script(p, &w->tier->scripts->release);
+    }
+}
+
+void
+stores_free(struct worker *w)
+{
+    struct list *link;
+
+    while ((link = list_first(&w->tier->stores)) != NULL) {
+        pending_free(CONTAINER_OF(link, struct pending, link));
+    }
+}

@@ -1,0 +1,197 @@
+/* The scripts of the shared tier, and its part of each worker. */
+#include "nearside/tier/tier.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "nearside/cache/codec.h"
+#include "nearside/tier/deletion.h"
+#include "nearside/tier/store.h"
+
+/*
+ * KEYS: entry, lease. ARGV: token, value, milliseconds. Stores only while
+ * the token holds: a write that came meanwhile has deleted the lease.
+ */
+static const char fill_script[] =
+    "if redis.call('GET',KEYS[2])~=ARGV[1] then return 0 end "
+    "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
+    "redis.call('DEL',KEYS[2]) "
+    "return 1";
+
+/*
+ * KEYS: base entry, its lease, variant. ARGV: token, record, milliseconds,
+ * value. The record and its first variant.
+ */
+static const char fill_record_script[] =
+    "if redis.call('GET',KEYS[2])~=ARGV[1] then return 0 end "
+    "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
+    "redis.call('SET',KEYS[3],ARGV[4],'PX',ARGV[3]) "
+    "redis.call('DEL',KEYS[2]) "
+    "return 1";
+
+/*
+ * KEYS: variant, its lease, base entry, names. ARGV: token, value,
+ * milliseconds, the record's checksum, most variants or 0, the variant. Only
+ * while the record is the one by which the variant was chosen. Which there have
+ * been beside the first is kept beside the record, in a set that lives as long;
+ * one that comes again is none more. The record lives as long as its last
+ * variant.
+ */
+static const char fill_variant_script[] = CODEC_LUA_SUM
+    "if redis.call('GET',KEYS[2])~=ARGV[1] then return 0 end "
+    "redis.call('DEL',KEYS[2]) "
+    "if sum(redis.call('GET',KEYS[3]))~=ARGV[4] then return 0 end "
+    "local max=tonumber(ARGV[5]) "
+    "if max>0 and redis.call('EXISTS',KEYS[1])==0 then "
+    "if redis.call('SADD',KEYS[4],ARGV[6])==1 "
+    "and redis.call('SCARD',KEYS[4])>=max then "
+    "redis.call('SREM',KEYS[4],ARGV[6]) return 2 end end "
+    "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
+    "if redis.call('PTTL',KEYS[3])<tonumber(ARGV[3]) then "
+    "redis.call('PEXPIRE',KEYS[3],ARGV[3]) end "
+    "if max>0 then "
+    "redis.call('PEXPIRE',KEYS[4],redis.call('PTTL',KEYS[3])) end "
+    "return 1";
+
+/*
+ * KEYS: entry. ARGV: the checksum of the value there, value,
+ * milliseconds. Replaces that very value, or nothing.
+ */
+static const char replace_script[] = CODEC_LUA_SUM
+    "if sum(redis.call('GET',KEYS[1]))~=ARGV[1] then return 0 end "
+    "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
+    "return 1";
+
+/*
+ * KEYS: entry, lease. ARGV: token. Deletes both, but a lease under that
+ * token: the caller's own.
+ */
+static const char drop_script[] =
+    "local n=redis.call('DEL',KEYS[1]) "
+    "if redis.call('GET',KEYS[2])==ARGV[1] then return n end "
+    "return n+redis.call('DEL',KEYS[2])";
+
+/* KEYS: lease. ARGV: token, milliseconds. */
+static const char renew_script[] =
+    "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end "
+    "return redis.call('PEXPIRE',KEYS[1],ARGV[2])";
+
+/* KEYS: lease. ARGV: token. */
+static const char release_script[] =
+    "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end "
+    "return redis.call('DEL',KEYS[1])";
+
+struct tier *
+tier_new(void)
+{
+    struct tier *tier = calloc(1, sizeof(*tier));
+    struct hash_key random;
+
+    if (tier == NULL) {
+        return NULL;
+    }
+    tier->magic = TIER_MAGIC;
+    hash_key_random(&random);
+    tier->instance = random.k0;
+    redis_script_init(&tier->scripts.fill, fill_script);
+    redis_script_init(&tier->scripts.fill_record, fill_record_script);
+    redis_script_init(&tier->scripts.fill_variant, fill_variant_script);
+    redis_script_init(&tier->scripts.replace, replace_script);
+    redis_script_init(&tier->scripts.drop, drop_script);
+    redis_script_init(&tier->scripts.renew, renew_script);
+    redis_script_init(&tier->scripts.release, release_script);
+    return tier;
+}
+
+void
+tier_free(struct tier **ptier)
+{
+    struct tier *tier = *ptier;
+
+    if (tier == NULL) {
+        return;
+    }
+    MUST_OBJ(tier, TIER_MAGIC);
+    *ptier = NULL;
+    tier->magic = 0;
+    free(tier);
+}
+
+struct tier_worker *
+tier_worker_new(struct tier *tier, struct worker *worker,
+    void (*on_empty)(void *ctx), void *ctx)
+{
+    struct tier_worker *t = calloc(1, sizeof(*t));
+
+    MUST_OBJ(tier, TIER_MAGIC);
+    MUST_OBJ(worker, WORKER_MAGIC);
+    if (t == NULL) {
+        return NULL;
+    }
+    t->magic = TIER_WORKER_MAGIC;
+    t->tier = tier;
+    t->scripts = &tier->scripts;
+    t->written = &tier->written;
+    list_init(&t->stores);
+    list_init(&t->deletions);
+    t->on_empty = on_empty;
+    t->ctx = ctx;
+    worker->tier = t;
+    return t;
+}
+
+void
+tier_worker_stop(struct worker *worker)
+{
+    if (worker->tier != NULL) {
+        MUST_OBJ(worker->tier, TIER_WORKER_MAGIC);
+        deletions_free(worker);
+        stores_free(worker);
+    }
+}
+
+void
+tier_worker_free(struct tier_worker **pt)
+{
+    struct tier_worker *t = *pt;
+
+    if (t == NULL) {
+        return;
+    }
+    MUST_OBJ(t, TIER_WORKER_MAGIC);
+    MUST(list_is_empty(&t->deletions));
+    MUST(list_is_empty(&t->stores));
+    *pt = NULL;
+    t->magic = 0;
+    free(t);
+}
+
+void
+tier_check_empty(struct tier_worker *t)
+{
+    MUST_OBJ(t, TIER_WORKER_MAGIC);
+    if (list_is_empty(&t->deletions)) {
+        t->on_empty(t->ctx);
+    }
+}
+
+struct assess_opts
+tier_assess_opts(struct worker *w)
+{
+    MUST_OBJ(w, WORKER_MAGIC);
+    return (struct assess_opts){
+        .object_max = w->conf->limits.object_max,
+        .date = worker_date(w),
+        .jitter = random_next(&w->random),
+        .response_ms = worker_wall_ms(w),
+    };
+}
+
+size_t
+tier_make_token(struct tier_worker *t, char out[TOKEN_MAX])
+{
+    MUST_OBJ(t, TIER_WORKER_MAGIC);
+    return (size_t)snprintf(out, TOKEN_MAX, "%016llx-%llx",
+        (unsigned long long)t->tier->instance,
+        atomic_fetch_add_explicit(&t->tier->tokens, 1, memory_order_relaxed));
+}

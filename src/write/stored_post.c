@@ -1,0 +1,144 @@
+/*
+ * A POST that may be stored takes the lease of its target first, as a fetch
+ * does, and its answer is stored only while the token holds: a write that
+ * comes meanwhile has deleted it. The lease is not renewed: what takes longer
+ * than LEASE_MS is delivered and not stored. Who cannot have the lease, since
+ * somebody fetches, goes on without, and then nothing is stored either.
+ */
+#include "nearside/write/stored_post.h"
+
+#include "nearside/tier/encode.h"
+#include "nearside/tier/lease.h"
+#include "nearside/tier/store.h"
+
+#define STORED_POST_MAGIC UINT32_C(0x6e706f73)
+
+struct stored_post {
+    uint32_t magic;
+    struct stored_post_opts opts;
+    struct lease *lease;
+    bool is_held;
+    bool is_storable;
+    unsigned status;
+    int64_t request_ms;
+    struct policy_verdict verdict;
+};
+
+bool
+stored_post_is_due(const struct worker *w, const struct question *q)
+{
+    MUST_OBJ(q, QUESTION_MAGIC);
+    return q->reads != NULL && q->reads->stores_post &&
+           q->head->method == METHOD_POST && w->redis != NULL &&
+           question_is_sent_as_get(q);
+}
+
+static void
+on_lease(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct stored_post *p = OBJ_OF(struct stored_post, ctx, STORED_POST_MAGIC);
+
+    p->is_held = rc == RC_OK && reply->type == REDIS_STATUS;
+    p->request_ms = worker_wall_ms(p->opts.worker);
+    p->opts.on_ready(p->opts.ctx);
+}
+
+struct stored_post *
+stored_post_begin(const struct stored_post_opts *opts)
+{
+    struct stored_post *p = arena_zalloc(opts->arena, sizeof(*p));
+    struct lease *lease = lease_new(opts->worker, opts->q, opts->arena);
+
+    if (p == NULL || lease == NULL) {
+        return NULL;
+    }
+    p->magic = STORED_POST_MAGIC;
+    p->opts = *opts;
+    p->lease = lease;
+    p->is_held = true; /* until the reply says that it is not */
+    lease_take(lease, opts->worker, on_lease, p);
+    return p;
+}
+
+/* The POST as what a GET of its target would be, but for the method. */
+static void
+read_policy(const struct question *q, struct policy_request *out)
+{
+    policy_read(q->reads, q->head, false, out);
+    out->storable.method = METHOD_POST;
+    out->storable.scheme = q->client.scheme;
+    out->storable.target = q->target;
+}
+
+struct fetch_plan
+stored_post_on_head(struct stored_post *p, const struct head *response)
+{
+    struct policy_request policy;
+    struct assess_opts opts;
+
+    if (p == NULL || !p->is_held) {
+        return (struct fetch_plan){0};
+    }
+    MUST_OBJ(p, STORED_POST_MAGIC);
+    read_policy(p->opts.q, &policy);
+    opts = tier_assess_opts(p->opts.worker);
+    opts.route = p->opts.q->reads;
+    opts.request = &policy;
+    opts.arena = p->opts.arena;
+    opts.request_ms = p->request_ms;
+    assess_response(&opts, response, &p->verdict);
+    /* A variant would need a record; a POST's fields choose none for GETs. */
+    p->is_storable = p->verdict.is_storable && p->verdict.vary.count == 0;
+    p->status = response->status;
+    return (struct fetch_plan){
+        .is_kept = p->is_storable,
+        .drops_set_cookie = p->is_storable && p->verdict.drops_set_cookie,
+    };
+}
+
+struct slice
+stored_post_token(const struct stored_post *p)
+{
+    return p != NULL && p->is_storable ? p->lease->token : slice_of(NULL, 0);
+}
+
+void
+stored_post_on_complete(struct stored_post *p, struct fill *fill)
+{
+    struct worker *w = p == NULL ? NULL : p->opts.worker;
+    struct store store = {.kind = STORE_ENTRY};
+    struct encoding encoding;
+
+    if (p == NULL || !p->is_storable) {
+        return;
+    }
+    MUST_OBJ(p, STORED_POST_MAGIC);
+    MUST(p->is_held);
+    store.q = p->opts.q;
+    store.guard = p->lease->token;
+    store.px_ms = p->verdict.stale_until_ms - worker_wall_ms(w);
+    encoding = (struct encoding){
+        .verdict = &p->verdict, .status = p->status, .key = &p->opts.q->key};
+    if (store.px_ms > 0 &&
+        encode_fill(&encoding, fill, &store.value) == RC_OK) {
+        p->is_held = false; /* the writer has the lease */
+        store_write(w, &store);
+    }
+}
+
+void
+stored_post_drop(struct stored_post **pp)
+{
+    struct stored_post *p = *pp;
+
+    if (p == NULL) {
+        return;
+    }
+    MUST_OBJ(p, STORED_POST_MAGIC);
+    *pp = NULL;
+    redis_call_cancel(&p->lease->call);
+    if (p->is_held) {
+        store_release(p->opts.worker, p->opts.q, p->lease->token);
+    }
+    p->magic = 0;
+}
