@@ -163,6 +163,21 @@ port_pick(void)
     }
 }
 
+/* Listens, and never says a word. */
+static inline int
+listener(uint16_t port)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int one = 1;
+
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    return fd;
+}
+
 /* A blocking connection for asking the server itself. */
 static inline redisContext *
 direct(const struct server *s)

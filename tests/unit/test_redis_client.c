@@ -542,20 +542,30 @@ demoted_server_is_left_and_used_again_when_it_may_write(void **state)
     rig_close(&rig);
 }
 
-static bool
-file_has(const char *path, const char *text)
+static unsigned
+file_count(const char *path, const char *text)
 {
     static char content[65536];
     FILE *file = fopen(path, "r");
+    unsigned count = 0;
     size_t n;
 
     if (file == NULL) {
-        return false;
+        return 0;
     }
     n = fread(content, 1, sizeof(content) - 1, file);
     content[n] = '\0';
     fclose(file);
-    return strstr(content, text) != NULL;
+    for (const char *at = content; (at = strstr(at, text)) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+static bool
+file_has(const char *path, const char *text)
+{
+    return file_count(path, text) > 0;
 }
 
 static void
@@ -581,9 +591,12 @@ server_that_can_never_evict_is_warned_of_and_no_secret_is_logged(void **state)
     assert_int_equal(log_open(&log_opts, &log, why), RC_OK);
     rig.ring = log_ring_new(log);
     opts.password = "s3cret";
+    opts.refresh_interval_ms = 100;
     rig_open(&rig, opts);
     assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
     AWAIT(&rig, file_has(path, "redis_never_evicts"));
+    AWAIT(&rig, rig_metric(&rig, "refreshes_total{cause=\"periodic\"}") > 3);
+    assert_int_equal(file_count(path, "redis_never_evicts"), 1);
     rig_close(&rig);
     opts.password = "s3cret-wrong";
     rig_open(&rig, opts);
@@ -801,6 +814,27 @@ patch_of_a_worker_ends_with_the_next_refresh(void **state)
     assert_ptr_equal(pool_owner(pool, 8), first);
     AWAIT(&rig, pool_owner(pool, 7) == first);
     assert_int_equal(rig_metric(&rig, "map_changes_total"), 0);
+    rig_close(&rig);
+}
+
+static void
+connection_we_give_up_ourselves_says_nothing_about_its_node(void **state)
+{
+    struct rig rig = {0};
+    struct contact *contact;
+    struct told t;
+
+    (void)state;
+    server_new(NULL);
+    rig_open(&rig, standalone);
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    contact = pool_owner(&rig.client->pool, 0);
+    wire_drop(contact->wire, RC_CLOSED);
+    loop_turn(rig.loop, 0);
+    assert_int_equal(rig_metric(&rig, "disconnects_total"), 1);
+    assert_int_equal(contact->node->failures, 0);
+    assert_false(contact->node->is_down);
+    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
     rig_close(&rig);
 }
 
@@ -1042,6 +1076,9 @@ main(void)
             teardown),
         cmocka_unit_test_teardown(
             patch_of_a_worker_ends_with_the_next_refresh, teardown),
+        cmocka_unit_test_teardown(
+            connection_we_give_up_ourselves_says_nothing_about_its_node,
+            teardown),
         cmocka_unit_test_teardown(
             connection_to_a_node_of_no_map_is_buried_when_idle, teardown),
     };

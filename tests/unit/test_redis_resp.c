@@ -313,6 +313,30 @@ one_reply_never_holds_more_than_its_limit(void **state)
 }
 
 static void
+string_that_is_all_there_has_the_same_limit(void **state)
+{
+    static const struct {
+        const char *in;
+        enum rc rc;
+    } cases[] = {
+        {"$8\r\n12345678\r\n", RC_OK}, {"$9\r\n123456789\r\n", RC_LIMIT}};
+    const struct resp_opts opts = {.reply_max = 8};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct resp *resp = resp_new(&opts);
+        char scratch[64];
+        struct resp_space to = resp_space(resp, scratch, sizeof(scratch));
+        struct redis_reply *reply;
+
+        memcpy(to.ptr, cases[i].in, strlen(cases[i].in));
+        resp_put(resp, strlen(cases[i].in));
+        assert_int_equal(resp_next(resp, &reply), cases[i].rc);
+        resp_free(&resp);
+    }
+}
+
+static void
 limit_of_one_reply_is_not_used_up_by_many(void **state)
 {
     struct slice in = make_bulk(15000);
@@ -369,6 +393,7 @@ main(void)
             missing_line_end_after_a_small_body_is_alike_however_it_is_cut),
         cmocka_unit_test(nesting_is_allowed_to_seven_and_no_deeper),
         cmocka_unit_test(one_reply_never_holds_more_than_its_limit),
+        cmocka_unit_test(string_that_is_all_there_has_the_same_limit),
         cmocka_unit_test(limit_of_one_reply_is_not_used_up_by_many),
         cmocka_unit_test(taken_string_outlives_its_reply),
     };

@@ -1,0 +1,78 @@
+/* When the map is asked for. */
+#include "redis_fixture.h"
+
+#include "redis/map.h"
+
+static long long
+starts(struct rig *rig, const char *cause)
+{
+    char row[64];
+
+    snprintf(row, sizeof(row), "refreshes_total{cause=\"%s\"}", cause);
+    return rig_metric(rig, row);
+}
+
+/* A cluster of which nobody answers. */
+static void
+open_deaf(struct rig *rig, uint16_t port, char seed[64])
+{
+    static const char *seeds[1];
+    const struct redis_opts opts = {.seeds = seeds, .seeds_len = 1};
+
+    snprintf(seed, 64, "127.0.0.1:%u", port);
+    seeds[0] = seed;
+    rig_open(rig, opts);
+}
+
+static void
+refreshes_that_everybody_wants_begin_a_second_apart(void **state)
+{
+    char seed[64];
+    struct rig rig = {0};
+    int64_t last;
+
+    (void)state;
+    open_deaf(&rig, 1, seed);
+    AWAIT(&rig, starts(&rig, "start") == 1);
+    last = real_ms();
+    for (int i = 1; i <= 3; i++) {
+        AWAIT(&rig, (redis_want_refresh(rig.redis, REFRESH_MOVED),
+                        starts(&rig, "moved") == i));
+        assert_true(real_ms() - last >= 950);
+        last = real_ms();
+    }
+    rig_close(&rig);
+}
+
+static void
+refresh_that_is_wanted_during_another_follows_it(void **state)
+{
+    uint16_t port = port_pick();
+    int fd = listener(port);
+    char seed[64];
+    struct rig rig = {0};
+
+    (void)state;
+    open_deaf(&rig, port, seed);
+    AWAIT(&rig, starts(&rig, "start") == 1);
+    redis_want_refresh(rig.redis, REFRESH_MOVED);
+    loop_turn(rig.loop, 0);
+    assert_int_equal(rig_metric(&rig, "refresh_failures_total"), 0);
+    AWAIT(&rig, starts(&rig, "moved") == 1);
+    assert_int_equal(rig_metric(&rig, "refresh_failures_total"), 1);
+    assert_int_equal(starts(&rig, "periodic"), 0);
+    rig_close(&rig);
+    close(fd);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refreshes_that_everybody_wants_begin_a_second_apart),
+        cmocka_unit_test(refresh_that_is_wanted_during_another_follows_it),
+    };
+
+    servers_guard();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
