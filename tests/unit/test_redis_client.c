@@ -834,7 +834,9 @@ connection_we_give_up_ourselves_says_nothing_about_its_node(void **state)
     assert_int_equal(rig_metric(&rig, "disconnects_total"), 1);
     assert_int_equal(contact->node->failures, 0);
     assert_false(contact->node->is_down);
+    assert_int_equal(contact->node->wires, 0);
     assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+    assert_int_equal(contact->node->wires, 1);
     rig_close(&rig);
 }
 

@@ -71,6 +71,7 @@ next_address_is_tried_when_one_refuses(void **state)
 static void
 refusal_is_told_and_the_next_try_comes_by_itself(void **state)
 {
+    int64_t longest_ms = 0;
     struct end end;
 
     (void)state;
@@ -87,11 +88,18 @@ refusal_is_told_and_the_next_try_comes_by_itself(void **state)
         assert_in_range(
             end.reach.wait.deadline_ms - loop_now_ms(end.loop), 1, 50 << i);
     }
-    end.reach.failures = 40;
     reach_cancel(&end.reach);
-    reach_begin_later(&end.reach);
-    assert_in_range(
-        end.reach.wait.deadline_ms - loop_now_ms(end.loop), 1, 5000);
+    for (int i = 0; i < 50; i++) {
+        int64_t wait_ms;
+
+        end.reach.failures = 40;
+        reach_begin_later(&end.reach);
+        wait_ms = end.reach.wait.deadline_ms - loop_now_ms(end.loop);
+        assert_in_range(wait_ms, 1, 5000);
+        longest_ms = wait_ms > longest_ms ? wait_ms : longest_ms;
+        reach_cancel(&end.reach);
+    }
+    assert_true(longest_ms > 1000);
     end_close(&end);
 }
 
