@@ -95,6 +95,17 @@ server_kill(struct server *s)
     }
 }
 
+/* It stands still when this returns; SIGCONT lets it go on. */
+static inline void
+server_stop(const struct server *s)
+{
+    int status = 0;
+
+    kill(s->pid, SIGSTOP);
+    assert_int_equal(waitpid(s->pid, &status, WUNTRACED), s->pid);
+    assert_true(WIFSTOPPED(status));
+}
+
 static inline void
 servers_end(void)
 {

@@ -94,7 +94,7 @@ hung_server_costs_the_deadline_and_its_connection_goes_after_hang(void **state)
     rig_open(&rig, opts);
     assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
     spin(&rig, 150); /* so that the oldest is not as old as the connection */
-    kill(s->pid, SIGSTOP);
+    server_stop(s);
     began = real_ms();
     memset(&t, 0, sizeof(t));
     loop_turn(rig.loop, 0);
@@ -135,7 +135,7 @@ late_reply_is_dropped_and_the_next_call_gets_its_own(void **state)
     rig_open(&rig, standalone);
     assert_int_equal(run(&rig, &t, "SET a 1", 5000), RC_OK);
     assert_int_equal(run(&rig, &t, "SET b 2", 5000), RC_OK);
-    kill(s->pid, SIGSTOP);
+    server_stop(s);
     assert_int_equal(run(&rig, &late, "GET a", 30), RC_TIMEOUT);
     kill(s->pid, SIGCONT);
     assert_int_equal(run(&rig, &t, "GET b", 5000), RC_OK);
@@ -157,7 +157,7 @@ await_no_reply(struct rig *rig)
 static void
 run_late(struct rig *rig, struct server *s, struct told *t, int n)
 {
-    kill(s->pid, SIGSTOP);
+    server_stop(s);
     memset(t, 0, (size_t)n * sizeof(*t));
     loop_turn(rig->loop, 0);
     for (int i = 0; i < n; i++) {
@@ -232,7 +232,7 @@ timeouts_in_a_row_open_the_breaker(void **state)
     opts.hang_ms = PATIENCE_MS; /* the connection stays */
     rig_open(&rig, opts);
     assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
-    kill(s->pid, SIGSTOP);
+    server_stop(s);
     for (int i = 0; i < 5; i++) {
         assert_int_equal(rig_metric(&rig, "breaker_opens_total"), 0);
         assert_int_equal(run(&rig, &t, "GET k", 20), RC_TIMEOUT);
@@ -264,7 +264,7 @@ command_that_never_left_is_known_as_unsent(void **state)
     opts.hang_ms = PATIENCE_MS;
     rig_open(&rig, opts);
     assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
-    kill(s->pid, SIGSTOP);
+    server_stop(s);
     for (int i = 0; i < 3; i++) {
         big[i].call.on_reply = on_told;
         big[i].call.ctx = &big[i];
@@ -315,7 +315,7 @@ calls_end_cancelled_when_the_client_goes(void **state)
     (void)state;
     rig_open(&rig, standalone);
     assert_int_equal(run(&rig, &t, "SET a 1", 5000), RC_OK);
-    kill(s->pid, SIGSTOP);
+    server_stop(s);
     send_words(&rig, &sent, "GET a");
     rig_close(&rig);
     assert_int_equal(sent.times, 1);
@@ -663,7 +663,7 @@ too_many_commands_in_flight_are_refused_at_once(void **state)
     opts.in_flight_max = 4;
     rig_open(&rig, opts);
     assert_int_equal(run(&rig, &t[0], "SET k v", 5000), RC_OK);
-    kill(s->pid, SIGSTOP);
+    server_stop(s);
     memset(t, 0, sizeof(t));
     for (int i = 0; i < 5; i++) {
         t[i].call.deadline_ms = loop_now_ms(rig.loop) + 5000;
@@ -886,7 +886,7 @@ too_many_bytes_in_flight_are_refused_at_once(void **state)
     opts.in_flight_bytes_max = 15000;
     rig_open(&rig, opts);
     assert_int_equal(run(&rig, &t[0], "SET k v", 5000), RC_OK);
-    kill(s->pid, SIGSTOP);
+    server_stop(s);
     memset(t, 0, sizeof(t));
     for (int i = 0; i < 3; i++) {
         t[i].call.on_reply = on_told;

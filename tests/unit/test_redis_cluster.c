@@ -362,7 +362,7 @@ calls_end_in_time_while_the_cluster_is_down(void **state)
     assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
     for (unsigned i = 0; i < 3; i++) {
         if (&fixture.servers[i] != owner_of("k", 3)) {
-            kill(fixture.servers[i].pid, SIGSTOP);
+            server_stop(&fixture.servers[i]);
         }
     }
     /* The minority finds out and refuses. */
