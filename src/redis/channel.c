@@ -249,6 +249,7 @@ channel_open(struct channel *ch, struct conn *own_conn,
 {
     const struct resp_opts resp_opts = {.reply_max = opts->reply_max};
 
+    MUST(own_conn != NULL);
     MUST(ch->conn == NULL);
     MUST(channel_awaits(ch) == 0);
     ch->conn = own_conn;

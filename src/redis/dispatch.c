@@ -119,6 +119,7 @@ call_pause(struct redis_client *c, struct redis_call *call, int64_t base_ms)
     int64_t until_ms = client_now_ms(c) + base_ms +
                        (int64_t)random_below(&c->random, (uint64_t)base_ms);
 
+    MUST(base_ms > 0);
     if (until_ms >= call->impl.deadline_ms ||
         !call_hold(c, call, CALL_PAUSED)) {
         return false;

@@ -287,6 +287,7 @@ reader_next(struct reader *r, struct redis_reply **out_reply)
 void
 reader_clear(struct reader *r)
 {
+    MUST_OBJ(r, READER_MAGIC);
     if (r->reply != NULL) {
         on_free(r->reply);
         r->reply = NULL;

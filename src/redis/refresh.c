@@ -127,6 +127,7 @@ add_seed(struct refresh *r)
 static void
 add_mapped(struct refresh *r, const struct node *node)
 {
+    MUST_OBJ(node, NODE_MAGIC);
     inquiries_add(&r->inquiries,
         redis_node_take(r->redis, slice_of_str(node->host), node->port));
 }
@@ -249,6 +250,7 @@ settle(struct refresh *r, struct topology *const topologies[], unsigned len)
     bool is_settled =
         topology != NULL && topology_settle(topology, topologies, len) == RC_OK;
 
+    MUST(len > 1); /* or there was nothing to settle */
     refresh_end(r, is_settled ? topology : topologies[0]);
     topology_free(&topology);
 }
