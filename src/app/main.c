@@ -4,37 +4,25 @@
 #include "app/server.h"
 #include "nearside/app/options.h"
 
-static int
-check(const struct options *options)
-{
-    struct conf_errors errors;
-    struct conf *conf = NULL;
-    enum rc rc;
-
-    conf_errors_init(&errors);
-    rc = conf_load(options->flags.path, &errors, &conf);
-    conf_errors_print(&errors, stderr);
-    if (rc == RC_OK) {
-        printf("%s: ok\n", options->flags.path);
-    }
-    conf_errors_fini(&errors);
-    conf_free(&conf);
-    return rc == RC_OK ? 0 : OPTIONS_EXIT_USAGE;
-}
-
+/* Serves, or with --check only lists the mistakes of the file. */
 static int
 run(const struct options *options)
 {
+    const struct conf_flags file_alone = {.path = options->flags.path};
+    bool is_check = options->action == OPTIONS_CHECK;
     struct conf_errors errors;
     struct conf *conf = NULL;
     int status = OPTIONS_EXIT_USAGE;
     enum rc rc;
 
     conf_errors_init(&errors);
-    rc = conf_load_flags(&options->flags, &errors, &conf);
+    rc = conf_load(is_check ? &file_alone : &options->flags, &errors, &conf);
     conf_errors_print(&errors, stderr);
     conf_errors_fini(&errors);
-    if (rc == RC_OK) {
+    if (rc == RC_OK && is_check) {
+        printf("%s: ok\n", options->flags.path);
+        status = 0;
+    } else if (rc == RC_OK) {
         status = server_run(conf);
     }
     conf_free(&conf);
@@ -51,9 +39,8 @@ main(int argc, char *argv[])
     }
     switch (options.action) {
     case OPTIONS_RUN:
-        return run(&options);
     case OPTIONS_CHECK:
-        return check(&options);
+        return run(&options);
     case OPTIONS_VERSION:
         options_print_version(stdout);
         return 0;

@@ -62,6 +62,7 @@ file_write(const char *name, mode_t mode, const char *text)
 static inline char *
 told_of(const char *path, enum rc want)
 {
+    const struct conf_flags flags = {.path = path};
     struct conf_errors errors;
     struct conf *conf = NULL;
     char *text = NULL;
@@ -70,7 +71,7 @@ told_of(const char *path, enum rc want)
 
     assert_non_null(to);
     conf_errors_init(&errors);
-    assert_int_equal(conf_load(path, &errors, &conf), want);
+    assert_int_equal(conf_load(&flags, &errors, &conf), want);
     assert_true((conf == NULL) == (want != RC_OK));
     conf_errors_print(&errors, to);
     assert_int_equal(fclose(to), 0);

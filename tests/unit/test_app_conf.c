@@ -5,12 +5,14 @@
 static struct conf *
 good(const char *text)
 {
+    const struct conf_flags flags = {.path = "good"};
     struct conf_errors errors;
     struct conf *conf = NULL;
     enum rc rc;
 
+    file_write(flags.path, 0600, text);
     conf_errors_init(&errors);
-    rc = conf_load_text(slice_of_str(text), "t", &errors, &conf);
+    rc = conf_load(&flags, &errors, &conf);
     conf_errors_print(&errors, stderr);
     assert_int_equal(rc, RC_OK);
     assert_non_null(conf);
@@ -376,6 +378,7 @@ what_follows_from_the_rest_is_filled_in(void **state)
 static void
 an_include_is_relative_to_its_file(void **state)
 {
+    const struct conf_flags flags = {.path = "d/main"};
     struct conf_errors errors;
     struct conf *c = NULL;
 
@@ -385,7 +388,7 @@ an_include_is_relative_to_its_file(void **state)
     file_write("d/more", 0644, "workers = 2\ninclude( 'third' )");
     file_write("d/third", 0644, "drain_delay = 1s");
     conf_errors_init(&errors);
-    assert_int_equal(conf_load("d/main", &errors, &c), RC_OK);
+    assert_int_equal(conf_load(&flags, &errors, &c), RC_OK);
     assert_string_equal(c->path, "d/main");
     assert_int_equal(c->workers, 2);
     assert_int_equal(c->drain_delay_ms, 1000);
@@ -607,7 +610,7 @@ load_flags(const struct conf_flags *flags, const char *want)
 
     assert_non_null(to);
     conf_errors_init(&errors);
-    rc = conf_load_flags(flags, &errors, &conf);
+    rc = conf_load(flags, &errors, &conf);
     assert_int_equal(rc, want[0] == '\0' ? RC_OK : RC_BAD);
     conf_errors_print(&errors, to);
     assert_int_equal(fclose(to), 0);

@@ -38,7 +38,7 @@ build_run(struct conf_build *build, const struct conf_flags *flags)
     if (rc == RC_OK && build->text != NULL) {
         rc = read_text(build);
     }
-    if (rc == RC_OK && flags != NULL) {
+    if (rc == RC_OK) {
         rc = conf_flags_apply(build, flags);
     }
     if (rc == RC_OK) {
@@ -51,69 +51,40 @@ build_run(struct conf_build *build, const struct conf_flags *flags)
     return rc == RC_LIMIT ? RC_BAD : rc;
 }
 
-/* text: NULL, or loaded. */
 static enum rc
-load(struct conf_text *text, const struct conf_flags *flags,
-    struct conf_errors *errors, struct conf **out_conf)
+text_open(struct conf_text *text, const char *path, struct conf_errors *errors)
 {
-    struct conf_build build = {.errors = errors, .text = text};
-    enum rc rc = build_run(&build, flags);
+    char *own_path = strdup(path);
+    enum rc rc = RC_NOMEM;
 
+    if (own_path != NULL) {
+        rc = conf_text_add_file(text, own_path);
+    }
+    if (rc == RC_IO) {
+        conf_errors_add(errors, text, 0, "cannot be read: %s", strerror(errno));
+    }
+    return rc;
+}
+
+enum rc
+conf_load(const struct conf_flags *flags, struct conf_errors *errors,
+    struct conf **out_conf)
+{
+    struct conf_text text = {.files_len = 0};
+    struct conf_build build = {.errors = errors};
+    enum rc rc = RC_OK;
+
+    if (flags->path != NULL) {
+        build.text = &text;
+        rc = text_open(&text, flags->path, errors);
+    }
+    if (rc == RC_OK) {
+        rc = build_run(&build, flags);
+    }
     if (rc == RC_OK) {
         rc = conf_build_finish(&build, out_conf);
     }
     conf_build_fini(&build);
-    return rc;
-}
-
-enum rc
-conf_load_flags(const struct conf_flags *flags, struct conf_errors *errors,
-    struct conf **out_conf)
-{
-    struct conf_text text = {.files_len = 0};
-    char *path = flags->path == NULL ? NULL : strdup(flags->path);
-    enum rc rc;
-
-    if (flags->path == NULL) {
-        return load(NULL, flags, errors, out_conf);
-    }
-    if (path == NULL) {
-        return RC_NOMEM;
-    }
-    rc = conf_text_add_file(&text, path);
-    if (rc == RC_OK) {
-        rc = load(&text, flags, errors, out_conf);
-    } else {
-        conf_errors_add(
-            errors, &text, 0, "cannot be read: %s", strerror(errno));
-    }
-    conf_text_fini(&text);
-    return rc;
-}
-
-enum rc
-conf_load(const char *path, struct conf_errors *errors, struct conf **out_conf)
-{
-    struct conf_flags flags = {.path = path};
-
-    MUST(path != NULL);
-    return conf_load_flags(&flags, errors, out_conf);
-}
-
-enum rc
-conf_load_text(struct slice bytes, const char *name, struct conf_errors *errors,
-    struct conf **out_conf)
-{
-    struct conf_text text = {.files_len = 0};
-    char *path = strdup(name);
-    enum rc rc = path == NULL ? RC_NOMEM : RC_OK;
-
-    if (rc == RC_OK) {
-        rc = conf_text_add_bytes(&text, path, bytes);
-    }
-    if (rc == RC_OK) {
-        rc = load(&text, NULL, errors, out_conf);
-    }
     conf_text_fini(&text);
     return rc;
 }

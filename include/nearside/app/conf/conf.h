@@ -58,7 +58,7 @@ struct conf_strings {
     size_t count;
 };
 
-/* What the command line says; all borrowed for the call of conf_load_flags. */
+/* What the command line says; all borrowed for the call of conf_load. */
 struct conf_flags {
     const char *path; /* -c; NULL: no file */
     const char *origin;
@@ -68,28 +68,17 @@ struct conf_flags {
 };
 
 /*
- * Reads a file. *errors, initialised by the caller, gets all mistakes of the
- * file, and the warnings too. RC_BAD: there are mistakes. RC_IO: the file
- * cannot be read (also told in errors). RC_NOMEM.
+ * Reads the file, then what else the command line says: --listen and --redis
+ * take the place of what the file says; --origin that of the server of the
+ * file's only origin, or it adds one named "origin"; --route adds a route, or
+ * sets the ttl of the route of that title.
+ *
+ * *errors, initialised by the caller, gets all mistakes, and the warnings
+ * too. RC_BAD: there are mistakes. RC_IO: the file cannot be read (also told
+ * in errors). RC_NOMEM.
  */
-enum rc conf_load(const char *path, struct conf_errors *errors,
+enum rc conf_load(const struct conf_flags *flags, struct conf_errors *errors,
     struct conf **out_conf) RC_MUST_CHECK;
-
-/*
- * The same for a command line. --listen and --redis take the place of what
- * the file says; --origin that of the server of the file's only origin, or
- * it adds one named "origin"; --route adds a route, or sets the ttl of the
- * route of that title.
- */
-enum rc conf_load_flags(const struct conf_flags *flags,
-    struct conf_errors *errors, struct conf **out_conf) RC_MUST_CHECK;
-
-/*
- * The same for text in memory, named `name` in messages (the fuzzer's way in);
- * it counts as a file that only its owner can read.
- */
-enum rc conf_load_text(struct slice text, const char *name,
-    struct conf_errors *errors, struct conf **out_conf) RC_MUST_CHECK;
 
 /* Secrets are wiped. NULL is allowed; *conf is NULL afterwards. */
 void conf_free(struct conf **conf);

@@ -78,17 +78,6 @@ conf_text_add_file(struct conf_text *t, char *own_path)
     return is_read ? RC_OK : RC_IO;
 }
 
-enum rc
-conf_text_add_bytes(struct conf_text *t, char *own_path, struct slice bytes)
-{
-    struct conf_file *file = file_add(t, own_path);
-    enum rc rc = buf_append(&file->bytes, bytes);
-
-    file->is_private = true;
-    t->bytes_len += buf_len(&file->bytes);
-    return rc;
-}
-
 void
 conf_text_run(struct conf_text *t, unsigned begin, unsigned file, unsigned line)
 {

@@ -43,11 +43,6 @@ void conf_text_fini(struct conf_text *t);
    errno says why. There must be room. */
 enum rc conf_text_add_file(struct conf_text *t, char *own_path) RC_MUST_CHECK;
 
-/* The same for bytes in memory, as if only their owner could read them.
-   RC_LIMIT, RC_NOMEM. */
-enum rc conf_text_add_bytes(
-    struct conf_text *t, char *own_path, struct slice bytes) RC_MUST_CHECK;
-
 /* From the text's line `begin` on it goes on in line `line` of the file. */
 void conf_text_run(
     struct conf_text *t, unsigned begin, unsigned file, unsigned line);
