@@ -23,7 +23,7 @@ struct resolver;
 struct origin_opts {
     const char *name;           /* as in the conf; borrowed */
     const char *const *servers; /* "http://host:port", "unix:/path" */
-    unsigned servers_len;       /* one in this version */
+    size_t servers_len;         /* one in this version */
     int64_t connect_timeout_ms;
     int64_t first_byte_timeout_ms;
     int64_t between_bytes_timeout_ms;

@@ -36,7 +36,7 @@ enum redis_mode {
 struct redis_opts {
     enum redis_mode mode;
     const char *const *seeds; /* "host:port"; borrowed for redis's life */
-    unsigned seeds_len;
+    size_t seeds_len;
     const char *user;           /* NULL: none (AUTH with the password alone) */
     const char *password;       /* NULL: no AUTH */
     const char *client_name;    /* CLIENT SETNAME */

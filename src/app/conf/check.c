@@ -190,7 +190,7 @@ check_redis(struct conf_build *build)
     }
     if (build->redis_mode == CONF_REDIS_STANDALONE && redis->seeds_len > 1) {
         TELL(build, line_of(where, CONF_REDIS, "seeds"),
-            "mode = standalone has one server, 'seeds' names %u",
+            "mode = standalone has one server, 'seeds' names %zu",
             redis->seeds_len);
     }
     check_rules(build, where, CONF_REDIS, rules, ARRAY_LEN(rules));
@@ -234,7 +234,7 @@ check_origins(struct conf_build *build)
         }
         if (o->opts.servers_len > 1) {
             TELL(build, line,
-                "origin '%s' names %u servers; this version takes one",
+                "origin '%s' names %zu servers; this version takes one",
                 o->opts.name, o->opts.servers_len);
         }
     }

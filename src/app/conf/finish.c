@@ -72,6 +72,24 @@ finish_rfc(struct route *route)
     }
 }
 
+/* `query = all` and `query = none` were read as lists of one word. */
+static void
+finish_query(struct route *route)
+{
+    struct slice first =
+        route->query_names_len == 1 ? route->query_names[0] : SLICE("");
+
+    if (slice_eq(first, SLICE("all"))) {
+        route->query = ROUTE_QUERY_ALL;
+    } else if (slice_eq(first, SLICE("none")) || route->query_names_len == 0) {
+        route->query = ROUTE_QUERY_NONE;
+    } else {
+        route->query = ROUTE_QUERY_LIST;
+        return;
+    }
+    route->query_names_len = 0;
+}
+
 static enum rc
 finish_routes(struct conf_build *build)
 {
@@ -90,6 +108,7 @@ finish_routes(struct conf_build *build)
         MUST(origin != NULL); /* conf_check has seen to it */
         routes[i] = from->opts;
         routes[i].group = (size_t)(origin - build->origins);
+        finish_query(&routes[i]);
         if (routes[i].is_rfc) {
             finish_rfc(&routes[i]);
         }

@@ -22,7 +22,8 @@ static const struct flag flag_redis = {"--redis", CONF_REDIS, "seeds"};
 static const struct flag flag_origin = {"--origin", CONF_ORIGIN, "servers"};
 static const struct flag flag_route = {"--route", CONF_ROUTE, "ttl"};
 
-/* Stores the flag's values at its option in base, whatever was there. */
+/* Stores the flag's values, if there are any, at its option in base, whatever
+   was there. */
 static enum rc
 replace(struct conf_build *build, const struct flag *flag,
     const char *const *values, size_t count, void *base)
@@ -36,6 +37,9 @@ replace(struct conf_build *build, const struct flag *flag,
     enum rc rc;
 
     MUST(store.option != NULL);
+    if (count == 0) {
+        return RC_OK;
+    }
     rc = conf_store_begin(&store);
     for (size_t i = 0; i < count && rc == RC_OK; i++) {
         rc = conf_store_value(&store, slice_of_str(values[i]), why);
@@ -45,15 +49,6 @@ replace(struct conf_build *build, const struct flag *flag,
         }
     }
     return rc;
-}
-
-static enum rc
-apply_list(struct conf_build *build, const struct flag *flag,
-    const struct conf_strings *values)
-{
-    return values->count == 0
-               ? RC_OK
-               : replace(build, flag, values->items, values->count, build);
 }
 
 static enum rc
@@ -113,13 +108,15 @@ apply_route(struct conf_build *build, const char *text)
 enum rc
 conf_flags_apply(struct conf_build *build, const struct conf_flags *flags)
 {
-    enum rc rc = apply_list(build, &flag_listen, &flags->listen);
+    enum rc rc = replace(
+        build, &flag_listen, flags->listen.items, flags->listen.count, build);
 
     if (flags->redis.count > 0 && build->redis_mode == CONF_REDIS_OFF) {
         build->redis_mode = CONF_REDIS_CLUSTER;
     }
     if (rc == RC_OK) {
-        rc = apply_list(build, &flag_redis, &flags->redis);
+        rc = replace(
+            build, &flag_redis, flags->redis.items, flags->redis.count, build);
     }
     if (rc == RC_OK) {
         rc = apply_origin(build, flags->origin);

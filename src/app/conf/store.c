@@ -1,11 +1,9 @@
 /*
  * Stores values at the members that the table names. A list is written item
- * by item, and its count with it. `query` is the one option with two members:
- * its list of names, and the route's word for all, none or the list.
+ * by item, and its count with it.
  */
 #include "app/conf/value.h"
 
-#include "app/conf/build.h"
 #include "nearside/base/check.h"
 
 enum {
@@ -15,39 +13,21 @@ enum {
 static void
 len_set(struct conf_store *s, size_t len)
 {
-    const struct conf_option *option = s->option;
-
     s->len = len;
-    if (option->len_size == sizeof(unsigned)) {
-        *(unsigned *)(void *)(s->base + option->len_offset) = (unsigned)len;
-    } else {
-        MUST(option->len_size == sizeof(size_t));
-        *(size_t *)(void *)(s->base + option->len_offset) = len;
-    }
-}
-
-static void
-query_set(struct conf_store *s, enum route_query query)
-{
-    ((struct conf_route *)(void *)s->base)->opts.query = query;
+    *(size_t *)(void *)(s->base + s->option->len_offset) = len;
 }
 
 static enum rc
 list_begin(struct conf_store *s)
 {
-    size_t size = conf_value_size(s->option->kind);
-
     if (s->count > 0) {
-        s->items = arena_zalloc(s->arena, s->count * size);
+        s->items = arena_zalloc(s->arena, s->count * s->option->item_size);
         if (s->items == NULL) {
             return RC_NOMEM;
         }
     }
     memcpy(s->base + s->option->offset, &s->items, sizeof(s->items));
     len_set(s, 0);
-    if (s->option->kind == CONF_KIND_QUERY) {
-        query_set(s, s->count == 0 ? ROUTE_QUERY_NONE : ROUTE_QUERY_LIST);
-    }
     return RC_OK;
 }
 
@@ -61,20 +41,6 @@ conf_store_begin(struct conf_store *store)
     }
     MUST(store->count == 1);
     return RC_OK;
-}
-
-/* `query = all` and `query = none`. */
-static bool
-is_query_word(struct conf_store *s, struct slice text)
-{
-    bool is_all = slice_eq(text, SLICE("all"));
-
-    if (s->option->kind != CONF_KIND_QUERY || s->count != 1 ||
-        (!is_all && !slice_eq(text, SLICE("none")))) {
-        return false;
-    }
-    query_set(s, is_all ? ROUTE_QUERY_ALL : ROUTE_QUERY_NONE);
-    return true;
 }
 
 enum rc
@@ -92,11 +58,8 @@ conf_store_value(
     if (!conf_option_is_list(option)) {
         return conf_value_read(&r);
     }
-    if (is_query_word(store, text)) {
-        return RC_OK;
-    }
     MUST(store->len < store->count);
-    r.out = store->items + store->len * conf_value_size(option->kind);
+    r.out = store->items + store->len * option->item_size;
     rc = conf_value_read(&r);
     if (rc == RC_BAD && conf_option_is_texts(option)) {
         rc = conf_value_give(&r, text) == RC_OK ? RC_BAD : RC_NOMEM;
@@ -158,10 +121,8 @@ conf_store_same(const struct conf_option *option, const void *from, void *to)
 {
     memcpy((char *)to + option->offset, (const char *)from + option->offset,
         option->size);
-    memcpy((char *)to + option->len_offset,
-        (const char *)from + option->len_offset, option->len_size);
-    if (option->kind == CONF_KIND_QUERY) {
-        ((struct conf_route *)to)->opts.query =
-            ((const struct conf_route *)from)->opts.query;
+    if (conf_option_is_list(option)) {
+        memcpy((char *)to + option->len_offset,
+            (const char *)from + option->len_offset, sizeof(size_t));
     }
 }

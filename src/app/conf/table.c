@@ -19,21 +19,20 @@
 #define STRUCT_ORIGIN     struct conf_origin
 #define STRUCT_ROUTE      struct conf_route
 
-#define LIMIT(member)       conf.proxy.conf.limits.member
-#define SIZE_OF(in, member) sizeof(((STRUCT_##in *)NULL)->member)
+#define LIMIT(member) conf.proxy.conf.limits.member
 
 #define OPTION(in, label, of, member, text, ...)                               \
     {.name = #label,                                                           \
         .section = CONF_##in,                                                  \
         .kind = CONF_KIND_##of,                                                \
         .offset = offsetof(STRUCT_##in, member),                               \
-        .size = SIZE_OF(in, member),                                           \
+        .size = sizeof(((STRUCT_##in *)NULL)->member),                         \
         .preset = (text),                                                      \
         __VA_ARGS__},
 #define LIST(in, label, of, member, text, ...)                                 \
     OPTION(in, label, of, member, text,                                        \
         .len_offset = offsetof(STRUCT_##in, member##_len),                     \
-        .len_size = SIZE_OF(in, member##_len), __VA_ARGS__)
+        .item_size = sizeof(*((STRUCT_##in *)NULL)->member), __VA_ARGS__)
 
 const struct conf_option conf_options[] = {
 #include "app/conf/conf.def"

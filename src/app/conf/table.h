@@ -30,43 +30,20 @@ struct conf_section_info {
 };
 
 enum conf_kind {
-    CONF_KIND_ADDRESS,  /* const char *; NULL for off */
-    CONF_KIND_ADMIN,    /* likewise, or auto */
-    CONF_KIND_DURATION, /* a number: ms */
-    CONF_KIND_SIZE,     /* a number: bytes */
-    CONF_KIND_COUNT,    /* a number */
-    CONF_KIND_COUNT_AUTO,
-    CONF_KIND_PERCENT, /* a number */
-    CONF_KIND_SWITCH,  /* bool */
-    CONF_KIND_WORD,    /* an enum or a bool */
-    CONF_KIND_TARGET,  /* struct log_sink_opts */
-    CONF_KIND_TEXT,    /* const char *, and so to the end */
-    CONF_KIND_TOKEN,
-    CONF_KIND_PATH,
-    CONF_KIND_PREFIX,
-    CONF_KIND_HOST,
-    /* From here on lists: a pointer to items, and how many there are. */
-    CONF_KIND_ADDRESSES, /* of const char * */
-    CONF_KIND_HOSTS,
-    CONF_KIND_SEEDS,
-    CONF_KIND_SERVERS,
-    CONF_KIND_TEXTS,
-    CONF_KIND_FIELD_NAMES, /* of struct slice */
-    CONF_KIND_METHODS,
-    CONF_KIND_QUERY,       /* and the route's opts.query beside it */
-    CONF_KIND_NETS,        /* of struct proxy_net */
-    CONF_KIND_STATUS_TTLS, /* of struct route_status_ttl */
-    CONF_KINDS             /* how many there are */
+#define KIND(name, read) CONF_KIND_##name,
+#include "app/conf/kind.def"
+#undef KIND
+    CONF_KINDS /* how many there are */
 };
 
 struct conf_option {
     const char *name;
     enum conf_section section;
     enum conf_kind kind;
-    size_t offset; /* of the member in the section's struct (build.h) */
-    size_t size;   /* of the member */
-    size_t len_offset;
-    size_t len_size;    /* of a list: the same for its count; else 0 */
+    size_t offset;      /* of the member in the section's struct (build.h) */
+    size_t size;        /* of the member */
+    size_t len_offset;  /* of a list: of its count, a size_t */
+    size_t item_size;   /* of a list */
     const char *preset; /* the default as written; NULL: none */
     uint64_t min;
     uint64_t max;      /* 0: the kind's own */

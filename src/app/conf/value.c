@@ -36,8 +36,7 @@ conf_value_give(const struct conf_reading *r, struct slice text)
     if (copy == NULL) {
         return RC_NOMEM;
     }
-    if (conf_option_is_texts(r->option) &&
-        r->option->kind >= CONF_KIND_FIELD_NAMES) {
+    if (r->option->kind >= CONF_KIND_FIELD_NAMES) {
         *(struct slice *)r->out = slice_of(copy, text.len);
     } else {
         *(const char **)r->out = copy;
@@ -45,8 +44,8 @@ conf_value_give(const struct conf_reading *r, struct slice text)
     return RC_OK;
 }
 
-static enum rc
-read_switch(const struct conf_reading *r)
+enum rc
+conf_read_switch(const struct conf_reading *r)
 {
     static const char *const words[] = {
         "off", "on", "no", "yes", "false", "true"};
@@ -94,8 +93,8 @@ words_write(struct slice words, char out[CONF_WHY_MAX / 2])
     }
 }
 
-static enum rc
-read_word(const struct conf_reading *r)
+enum rc
+conf_read_word(const struct conf_reading *r)
 {
     struct slice words = slice_of_str(r->option->words);
     struct slice near = SLICE("");
@@ -148,8 +147,8 @@ is_long(const struct conf_reading *r)
     return r->option->max != 0 && r->text.len > r->option->max;
 }
 
-static enum rc
-read_text(const struct conf_reading *r)
+enum rc
+conf_read_text(const struct conf_reading *r)
 {
     if (r->text.len == 0) {
         return WHY(r, "empty");
@@ -161,8 +160,8 @@ read_text(const struct conf_reading *r)
     return conf_value_give(r, r->text);
 }
 
-static enum rc
-read_token(const struct conf_reading *r)
+enum rc
+conf_read_token(const struct conf_reading *r)
 {
     if (!is_token(r->text) || is_long(r)) {
         return WHY(r,
@@ -175,8 +174,8 @@ read_token(const struct conf_reading *r)
 
 /* Part of every key in Redis: printable, and no brace, which would choose
    the slot. */
-static enum rc
-read_prefix(const struct conf_reading *r)
+enum rc
+conf_read_prefix(const struct conf_reading *r)
 {
     for (size_t i = 0; i < r->text.len; i++) {
         if (!isgraph((unsigned char)r->text.ptr[i]) ||
@@ -192,8 +191,8 @@ read_prefix(const struct conf_reading *r)
     return conf_value_give(r, r->text);
 }
 
-static enum rc
-read_path(const struct conf_reading *r)
+enum rc
+conf_read_path(const struct conf_reading *r)
 {
     if (!slice_starts(r->text, SLICE("/"))) {
         return WHY(r, "a file is named from the root on: '/%.*s'",
@@ -202,8 +201,8 @@ read_path(const struct conf_reading *r)
     return conf_value_give(r, r->text);
 }
 
-static enum rc
-read_target(const struct conf_reading *r)
+enum rc
+conf_read_target(const struct conf_reading *r)
 {
     static const char *const names[] = {[LOG_TARGET_NONE] = "off",
         [LOG_TARGET_STDOUT] = "stdout",
@@ -233,8 +232,8 @@ read_target(const struct conf_reading *r)
     return RC_OK;
 }
 
-static enum rc
-read_field_name(const struct conf_reading *r)
+enum rc
+conf_read_field_name(const struct conf_reading *r)
 {
     struct slice text = r->text;
     char name[256];
@@ -269,8 +268,8 @@ is_kept_by_status(uint64_t status)
 }
 
 /* "404 10s" */
-static enum rc
-read_status_ttl(const struct conf_reading *r)
+enum rc
+conf_read_status_ttl(const struct conf_reading *r)
 {
     struct route_status_ttl ttl = {0};
     struct conf_reading duration = *r;
@@ -298,8 +297,8 @@ read_status_ttl(const struct conf_reading *r)
     return RC_OK;
 }
 
-static enum rc
-read_method(const struct conf_reading *r)
+enum rc
+conf_read_method(const struct conf_reading *r)
 {
     if (!is_token(r->text) || r->text.len > 32) {
         return WHY(r, "not a method");
@@ -316,10 +315,14 @@ read_method(const struct conf_reading *r)
     return conf_value_give(r, r->text);
 }
 
-/* A parameter's name; `all` and `none` are seen to by conf_store_value. */
-static enum rc
-read_query_text(const struct conf_reading *r)
+/* `all`, `none`, or a parameter's name: parameters are told apart in their
+   one spelling (http/uri.h). */
+enum rc
+conf_read_parameter(const struct conf_reading *r)
 {
+    struct slice *name = r->out;
+    enum rc rc;
+
     for (size_t i = 0; i < r->text.len; i++) {
         if (!isgraph((unsigned char)r->text.ptr[i]) ||
             strchr("&=#?;+", r->text.ptr[i]) != NULL) {
@@ -327,65 +330,23 @@ read_query_text(const struct conf_reading *r)
                           "they stand in a query");
         }
     }
-    return read_text(r);
-}
-
-/* Parameters are told apart in their one spelling (http/uri.h). */
-static enum rc
-read_parameter(const struct conf_reading *r)
-{
-    enum rc rc = read_query_text(r);
-
+    rc = conf_read_text(r);
     if (rc == RC_OK) {
-        struct slice *name = r->out;
         name->len = uri_normalise(*name, (char *)(uintptr_t)name->ptr);
     }
     return rc;
 }
 
-/* How each kind is read, and how large an item of it is. */
-static const struct kind {
-    enum rc (*read)(const struct conf_reading *r);
-    size_t size;
-} kinds[CONF_KINDS] = {
-    [CONF_KIND_ADDRESS] = {conf_read_address, sizeof(char *)},
-    [CONF_KIND_ADMIN] = {conf_read_address, sizeof(char *)},
-    [CONF_KIND_DURATION] = {conf_read_duration, sizeof(int64_t)},
-    [CONF_KIND_SIZE] = {conf_read_size, sizeof(size_t)},
-    [CONF_KIND_COUNT] = {conf_read_count, sizeof(unsigned)},
-    [CONF_KIND_COUNT_AUTO] = {conf_read_count, sizeof(unsigned)},
-    [CONF_KIND_PERCENT] = {conf_read_percent, sizeof(unsigned)},
-    [CONF_KIND_SWITCH] = {read_switch, sizeof(bool)},
-    [CONF_KIND_WORD] = {read_word, sizeof(int)},
-    [CONF_KIND_TARGET] = {read_target, sizeof(struct log_sink_opts)},
-    [CONF_KIND_TEXT] = {read_text, sizeof(char *)},
-    [CONF_KIND_TOKEN] = {read_token, sizeof(char *)},
-    [CONF_KIND_PATH] = {read_path, sizeof(char *)},
-    [CONF_KIND_PREFIX] = {read_prefix, sizeof(char *)},
-    [CONF_KIND_HOST] = {conf_read_host, sizeof(char *)},
-    [CONF_KIND_ADDRESSES] = {conf_read_address, sizeof(char *)},
-    [CONF_KIND_HOSTS] = {conf_read_host, sizeof(char *)},
-    [CONF_KIND_SEEDS] = {conf_read_seed, sizeof(char *)},
-    [CONF_KIND_SERVERS] = {conf_read_server, sizeof(char *)},
-    [CONF_KIND_TEXTS] = {read_text, sizeof(char *)},
-    [CONF_KIND_FIELD_NAMES] = {read_field_name, sizeof(struct slice)},
-    [CONF_KIND_METHODS] = {read_method, sizeof(struct slice)},
-    [CONF_KIND_QUERY] = {read_parameter, sizeof(struct slice)},
-    [CONF_KIND_NETS] = {conf_read_net, sizeof(struct proxy_net)},
-    [CONF_KIND_STATUS_TTLS] = {read_status_ttl,
-        sizeof(struct route_status_ttl)},
-};
-
-size_t
-conf_value_size(enum conf_kind kind)
-{
-    return kinds[kind].size;
-}
-
 enum rc
 conf_value_read(const struct conf_reading *r)
 {
+    static enum rc (*const readers[CONF_KINDS])(const struct conf_reading *) = {
+#define KIND(name, read) [CONF_KIND_##name] = read,
+#include "app/conf/kind.def"
+#undef KIND
+    };
+
     MUST(r->option->kind < CONF_KINDS);
     MUST(r->out != NULL);
-    return kinds[r->option->kind].read(r);
+    return readers[r->option->kind](r);
 }

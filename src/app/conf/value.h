@@ -31,9 +31,6 @@ struct conf_reading {
    that can be guessed. RC_NOMEM. */
 enum rc conf_value_read(const struct conf_reading *r) RC_MUST_CHECK;
 
-/* Bytes of an item of a list. */
-size_t conf_value_size(enum conf_kind kind);
-
 /* Copies into the arena, NUL-terminated. NULL: no room. */
 const char *conf_copy(struct arena *arena, struct slice s);
 
@@ -79,15 +76,10 @@ enum rc conf_value_give(
 /* How many digits s begins with. */
 size_t conf_digits_len(struct slice s);
 
-/* The readers of single kinds, as conf_value_read. */
-enum rc conf_read_duration(const struct conf_reading *r) RC_MUST_CHECK;
-enum rc conf_read_size(const struct conf_reading *r) RC_MUST_CHECK;
-enum rc conf_read_count(const struct conf_reading *r) RC_MUST_CHECK;
-enum rc conf_read_percent(const struct conf_reading *r) RC_MUST_CHECK;
-enum rc conf_read_address(const struct conf_reading *r) RC_MUST_CHECK;
-enum rc conf_read_host(const struct conf_reading *r) RC_MUST_CHECK;
-enum rc conf_read_seed(const struct conf_reading *r) RC_MUST_CHECK;
-enum rc conf_read_server(const struct conf_reading *r) RC_MUST_CHECK;
-enum rc conf_read_net(const struct conf_reading *r) RC_MUST_CHECK;
+/* The readers of the kinds, as conf_value_read. */
+#define KIND(name, read)                                                       \
+    enum rc read(const struct conf_reading *r) RC_MUST_CHECK;
+#include "app/conf/kind.def"
+#undef KIND
 
 #endif
