@@ -67,10 +67,8 @@ struct client {
 
 struct admin {
     uint32_t magic;
-    enum admin_kind kind;
-    bool is_unix;
+    struct admin_asked asked;
     struct loop *loop;
-    const struct admin_sources *sources;
     struct log_ring *ring;
     struct acceptor *acceptor;
     struct list clients;  /* the dead included */
@@ -128,47 +126,32 @@ client_linger(struct client *c)
     loop_timer_arm(&c->timer, loop_now_ms(c->admin->loop) + LINGER_MS);
 }
 
-static size_t
-answer_len(const struct admin_answer *a)
+static struct iovec
+iovec_of(struct slice s)
 {
-    return a->head_len + (a->is_body_omitted ? 0 : buf_len(&a->body));
-}
-
-/* What is left of the answer, as one or two pieces. */
-static int
-answer_rest(struct client *c, struct iovec iov[2])
-{
-    struct admin_answer *a = &c->answer;
-    size_t body_sent = c->sent < a->head_len ? 0 : c->sent - a->head_len;
-    struct slice body = slice_skip(buf_slice(&a->body), body_sent);
-    int count = 0;
-
-    if (c->sent < a->head_len) {
-        iov[count].iov_base = a->head + c->sent;
-        iov[count++].iov_len = a->head_len - c->sent;
-    }
-    if (!a->is_body_omitted && body.len > 0) {
-        iov[count].iov_base = (char *)(uintptr_t)body.ptr;
-        iov[count++].iov_len = body.len;
-    }
-    return count;
+    return (struct iovec){(char *)(uintptr_t)s.ptr, s.len};
 }
 
 /* One write a turn: the others are to have theirs. */
 static void
 client_write(struct client *c)
 {
-    struct iovec iov[2];
+    const struct admin_answer *a = &c->answer;
+    size_t len = a->head_len + buf_len(&a->body);
+    struct slice head = slice_skip(slice_of(a->head, a->head_len), c->sent);
+    size_t head_sent = a->head_len - head.len;
+    struct slice body = slice_skip(buf_slice(&a->body), c->sent - head_sent);
+    const struct iovec rest[] = {iovec_of(head), iovec_of(body)};
     size_t n = 0;
-    enum rc rc = conn_writev(c->conn, iov, answer_rest(c, iov), &n);
+    enum rc rc = conn_writev(c->conn, rest, ARRAY_LEN(rest), &n);
 
     if (rc != RC_OK && rc != RC_AGAIN) {
         client_end(c);
         return;
     }
     c->sent += n;
-    MUST(c->sent <= answer_len(&c->answer));
-    if (c->sent == answer_len(&c->answer)) {
+    MUST(c->sent <= len);
+    if (c->sent == len) {
         client_linger(c);
     } else {
         conn_want_write(c->conn, true);
@@ -187,15 +170,18 @@ client_answer(struct client *c)
     client_write(c);
 }
 
+static int64_t
+client_wall_ms(const struct client *c)
+{
+    return clock_wall_ms(loop_clock(c->admin->loop));
+}
+
 static void
 client_refuse(struct client *c, unsigned status, const char *why)
 {
-    struct admin *admin = c->admin;
-
-    log_event(admin->ring, LOG_LEVEL_INFO, "admin_refused",
+    log_event(c->admin->ring, LOG_LEVEL_INFO, "admin_refused",
         "status=%u cause=\"%s\"", status, why);
-    admin_answer_refusal(
-        &c->answer, status, why, clock_wall_ms(loop_clock(admin->loop)));
+    admin_answer_refusal(&c->answer, status, why, client_wall_ms(c));
     client_answer(c);
 }
 
@@ -209,20 +195,14 @@ client_parse(struct client *c)
         .head_max = HEAD_IN,
         .default_host = {"localhost", sizeof("localhost") - 1},
     };
-    struct admin *admin = c->admin;
-    const struct admin_asked asked = {
-        .kind = admin->kind,
-        .is_unix = admin->is_unix,
-        .sources = admin->sources,
-        .wall_ms = clock_wall_ms(loop_clock(admin->loop)),
-    };
     struct head head;
     size_t head_len;
     enum rc rc = parse_request(
         &c->parse, &opts, slice_of(c->in, c->in_len), &head, &head_len);
 
     if (rc == RC_OK) {
-        admin_answer_request(&c->answer, &asked, &head);
+        admin_answer_request(
+            &c->answer, &c->admin->asked, &head, client_wall_ms(c));
         client_answer(c);
     } else if (rc != RC_AGAIN) {
         client_refuse(
@@ -391,11 +371,13 @@ admin_new(struct loop *loop, int fd, enum admin_kind kind,
         return NULL;
     }
     admin->magic = ADMIN_MAGIC;
-    admin->kind = kind;
-    admin->is_unix = address_of_socket(fd, &bound) == RC_OK &&
-                     bound.u.any.sa_family == AF_UNIX;
+    admin->asked = (struct admin_asked){
+        .kind = kind,
+        .is_unix = address_of_socket(fd, &bound) == RC_OK &&
+                   bound.u.any.sa_family == AF_UNIX,
+        .sources = sources,
+    };
     admin->loop = loop;
-    admin->sources = sources;
     admin->ring = ring;
     list_init(&admin->clients);
     admin->acceptor = acceptor_new(loop, fd, &acceptor_callbacks, admin);

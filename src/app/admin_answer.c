@@ -160,30 +160,29 @@ admin_answer_refusal(struct admin_answer *answer, unsigned status,
 }
 
 static void
-answer_page(struct admin_answer *answer, const struct admin_asked *asked,
-    const struct page *page)
+answer_page(struct admin_answer *answer, const struct page *page,
+    const struct admin_sources *sources, int64_t wall_ms)
 {
     enum rc rc;
 
     answer->status = 200;
     answer->type = page->type;
-    rc = page->show(answer, asked->sources);
-    if (rc != RC_OK) {
-        admin_answer_refusal(answer, 500, rc_text(rc), asked->wall_ms);
-        return;
+    rc = page->show(answer, sources);
+    if (rc == RC_OK) {
+        write_head(answer, wall_ms);
+    } else {
+        admin_answer_refusal(answer, 500, rc_text(rc), wall_ms);
     }
-    write_head(answer, asked->wall_ms);
 }
 
 void
 admin_answer_request(struct admin_answer *answer,
-    const struct admin_asked *asked, const struct head *head)
+    const struct admin_asked *asked, const struct head *head, int64_t wall_ms)
 {
     const struct page *page = page_find(asked->kind, uri_path(head->target));
-    int64_t wall_ms = asked->wall_ms;
 
     MUST(head->status == 0);
-    answer->is_body_omitted = head->method == METHOD_HEAD;
+    MUST(answer->head_len == 0);
     if (!is_host_ours(asked, head->host)) {
         admin_answer_refusal(
             answer, 421, "ask by address or as localhost", wall_ms);
@@ -193,6 +192,9 @@ admin_answer_request(struct admin_answer *answer,
     } else if (page == NULL) {
         admin_answer_refusal(answer, 404, "no such page", wall_ms);
     } else {
-        answer_page(answer, asked, page);
+        answer_page(answer, page, asked->sources, wall_ms);
+    }
+    if (head->method == METHOD_HEAD) {
+        buf_clear(&answer->body);
     }
 }

@@ -14,27 +14,25 @@ enum {
 struct admin_answer {
     unsigned status;
     const char *type;
-    const char *allow;    /* NULL: no such field */
-    bool is_body_omitted; /* HEAD: the head alone is sent */
+    const char *allow; /* NULL: no such field */
     size_t head_len;
     char head[ADMIN_HEAD_OUT];
-    struct buf body;
+    struct buf body; /* what is sent: nothing to a HEAD */
 };
 
 void admin_answer_init(struct admin_answer *answer);
 void admin_answer_fini(struct admin_answer *answer);
 
-/* What decides besides the request. */
+/* The listener that was asked. */
 struct admin_asked {
     enum admin_kind kind;
-    bool is_unix; /* the listener is a unix socket */
+    bool is_unix;
     const struct admin_sources *sources;
-    int64_t wall_ms;
 };
 
 /* Fills the answer to a request that was read whole. */
 void admin_answer_request(struct admin_answer *answer,
-    const struct admin_asked *asked, const struct head *head);
+    const struct admin_asked *asked, const struct head *head, int64_t wall_ms);
 
 /* Fills an answer that says no: the status and a line that says why. */
 void admin_answer_refusal(struct admin_answer *answer, unsigned status,

@@ -5,70 +5,49 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Processors' worth of quota, or 0: none is set. */
-static unsigned
-quota_of(long long quota, long long period)
-{
-    if (quota <= 0 || period <= 0) {
-        return 0;
-    }
-    return (unsigned)((quota + period - 1) / period);
-}
-
-static unsigned
-read_v2(void)
-{
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-    long long quota = 0;
-    long long period = 0;
-    int n;
-
-    if (f == NULL) {
-        return 0;
-    }
-    n = fscanf(f, "%lld %lld", &quota, &period); /* "max" reads as nothing */
-    fclose(f);
-    return n == 2 ? quota_of(quota, period) : 0;
-}
-
-static long long
-read_number(const char *path)
+/* Reads up to two numbers from the file: how many there were. */
+static int
+read_numbers(const char *path, long long *first, long long *second)
 {
     FILE *f = fopen(path, "re");
-    long long value = 0;
+    int count;
 
     if (f == NULL) {
         return 0;
     }
-    if (fscanf(f, "%lld", &value) != 1) {
-        value = 0;
-    }
+    count = fscanf(f, "%lld %lld", first, second);
     fclose(f);
-    return value;
+    return count;
 }
 
+/* Processors' worth of quota, or 0: none is set. */
 static unsigned
-read_v1(void)
+quota(void)
 {
-    return quota_of(read_number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
-        read_number("/sys/fs/cgroup/cpu/cpu.cfs_period_us"));
+    long long us = 0;
+    long long period_us = 0;
+    long long unused;
+
+    /* Of v2: its "max" reads as no number, nor is there any under v1. */
+    if (read_numbers("/sys/fs/cgroup/cpu.max", &us, &period_us) != 2) {
+        read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", &us, &unused);
+        read_numbers(
+            "/sys/fs/cgroup/cpu/cpu.cfs_period_us", &period_us, &unused);
+    }
+    return us <= 0 || period_us <= 0
+               ? 0
+               : (unsigned)((us + period_us - 1) / period_us);
 }
 
 unsigned
 cpus_usable(void)
 {
-    unsigned quota = read_v2();
+    unsigned allowed = quota();
     unsigned count = 1;
     cpu_set_t set;
 
     if (sched_getaffinity(0, sizeof(set), &set) == 0) {
         count = (unsigned)CPU_COUNT(&set);
     }
-    if (quota == 0) {
-        quota = read_v1();
-    }
-    if (quota > 0 && quota < count) {
-        count = quota;
-    }
-    return count < 1 ? 1 : count;
+    return allowed > 0 && allowed < count ? allowed : count;
 }

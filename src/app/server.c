@@ -30,16 +30,9 @@ enum {
 /* --- ending ------------------------------------------------------------ */
 
 static void
-server_end(struct server *s)
-{
-    s->is_ending = true;
-    loop_stop(s->control);
-}
-
-static void
 on_all_drained(void *ctx)
 {
-    server_end(OBJ_OF(struct server, ctx, SERVER_MAGIC));
+    loop_stop(OBJ_OF(struct server, ctx, SERVER_MAGIC)->control);
 }
 
 /* On a worker's thread. */
@@ -63,7 +56,7 @@ on_drain_timeout(void *ctx)
     MUST(s->is_draining);
     log_event(s->ring, LOG_LEVEL_WARN, "drain_timeout", "connections=\"%u\"",
         proxy_connections(s->proxy));
-    server_end(s);
+    loop_stop(s->control);
 }
 
 static void
@@ -107,7 +100,7 @@ on_signal(void *ctx, int number)
         break;
     default:
         if (s->is_draining) {
-            server_end(s);
+            loop_stop(s->control);
         } else {
             /* Who presses Ctrl-C has no balancer to wait for. */
             server_drain(s, number == SIGINT ? 0 : s->conf->drain_delay_ms);

@@ -54,7 +54,6 @@ struct server {
 
     /* Ending. */
     bool is_draining;
-    bool is_ending;
     struct loop_timer drain_timer;
     atomic_uint undrained; /* workers with connections */
     struct loop_message drained;
