@@ -201,7 +201,7 @@ start_origins(struct server *s)
 static bool
 start_redis(struct server *s)
 {
-    if (!s->conf->has_redis) {
+    if (s->conf->redis.mode == REDIS_MODE_OFF) {
         return true;
     }
     s->redis = redis_new(&s->conf->redis, s->resolver, s->registry);

@@ -37,6 +37,7 @@ redis_new(const struct redis_opts *opts, struct resolver *resolver,
     struct redis *redis = calloc(1, sizeof(*redis));
 
     MUST(opts != NULL);
+    MUST(opts->mode != REDIS_MODE_OFF);
     MUST(opts->seeds_len > 0);
     MUST(opts->command_timeout_ms > 0);
     MUST(opts->connect_timeout_ms > 0);

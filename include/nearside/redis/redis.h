@@ -30,6 +30,7 @@ struct wire;
 enum redis_mode {
     REDIS_MODE_CLUSTER,
     REDIS_MODE_STANDALONE,
+    REDIS_MODE_OFF, /* there is to be none: redis_new is not called */
 };
 
 /* Nothing has a default here: the conf's table has them. */

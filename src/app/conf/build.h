@@ -42,15 +42,8 @@ struct conf_route {
     struct conf_where where;
 };
 
-enum conf_redis_mode {
-    CONF_REDIS_CLUSTER,
-    CONF_REDIS_STANDALONE,
-    CONF_REDIS_OFF,
-};
-
 struct conf_build {
-    struct conf conf; /* without origins, and routes in proxy */
-    enum conf_redis_mode redis_mode;
+    struct conf conf;          /* without origins, and routes in proxy */
     const char *password_file; /* NULL: none */
     size_t memory_size;        /* 0: no memory tier */
     size_t response_head_max;

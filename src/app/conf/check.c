@@ -166,7 +166,7 @@ check_password_file(struct conf_build *build, unsigned line)
 static enum rc
 check_redis(struct conf_build *build)
 {
-    const struct redis_opts *redis = &build->conf.redis;
+    struct redis_opts *redis = &build->conf.redis;
     const struct conf_where *where = &build->where[CONF_REDIS];
     bool has_password = redis->password != NULL;
     bool has_file = build->password_file != NULL;
@@ -181,14 +181,14 @@ check_redis(struct conf_build *build)
     };
 
     if (where->line == 0 && redis->seeds_len == 0) {
-        build->redis_mode = CONF_REDIS_OFF;
+        redis->mode = REDIS_MODE_OFF;
     }
-    if (build->redis_mode != CONF_REDIS_OFF && redis->seeds_len == 0) {
+    if (redis->mode != REDIS_MODE_OFF && redis->seeds_len == 0) {
         TELL(build, where->line,
             "section 'redis' names no seeds; write seeds = { "
             "\"redis-1:6379\" }, or mode = off");
     }
-    if (build->redis_mode == CONF_REDIS_STANDALONE && redis->seeds_len > 1) {
+    if (redis->mode == REDIS_MODE_STANDALONE && redis->seeds_len > 1) {
         TELL(build, line_of(where, CONF_REDIS, "seeds"),
             "mode = standalone has one server, 'seeds' names %zu",
             redis->seeds_len);

@@ -9,25 +9,18 @@
 #include <errno.h>
 
 #include "app/conf/build.h"
-#include "app/conf/value.h"
 #include "nearside/base/check.h"
 
 /* What the file says. RC_BAD: so broken that the whole cannot be judged. */
 static enum rc
 read_text(struct conf_build *build)
 {
-    struct conf *conf = &build->conf;
     enum rc rc = conf_walk(build);
 
-    if (rc != RC_OK) {
-        return rc;
-    }
-    for (size_t i = 0; i < build->routes_len; i++) {
+    for (size_t i = 0; i < build->routes_len && rc == RC_OK; i++) {
         conf_route_inherit(build, &build->routes[i]);
     }
-    conf->path =
-        conf_copy(&conf->arena, slice_of_str(build->text->files[0].path));
-    return conf->path == NULL ? RC_NOMEM : RC_OK;
+    return rc;
 }
 
 static enum rc

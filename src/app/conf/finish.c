@@ -24,10 +24,6 @@ finish_redis(struct conf_build *build)
     struct redis_opts *redis = &build->conf.redis;
     size_t object_max = build->conf.proxy.conf.limits.object_max;
 
-    build->conf.has_redis = build->redis_mode != CONF_REDIS_OFF;
-    redis->mode = build->redis_mode == CONF_REDIS_STANDALONE
-                      ? REDIS_MODE_STANDALONE
-                      : REDIS_MODE_CLUSTER;
     redis->reply_max = object_max + REPLY_EXTRA;
     if (redis->in_flight_bytes_max < object_max + IN_FLIGHT_EXTRA) {
         redis->in_flight_bytes_max = object_max + IN_FLIGHT_EXTRA;

@@ -111,8 +111,8 @@ conf_flags_apply(struct conf_build *build, const struct conf_flags *flags)
     enum rc rc = replace(
         build, &flag_listen, flags->listen.items, flags->listen.count, build);
 
-    if (flags->redis.count > 0 && build->redis_mode == CONF_REDIS_OFF) {
-        build->redis_mode = CONF_REDIS_CLUSTER;
+    if (flags->redis.count > 0 && build->conf.redis.mode == REDIS_MODE_OFF) {
+        build->conf.redis.mode = REDIS_MODE_CLUSTER;
     }
     if (rc == RC_OK) {
         rc = replace(

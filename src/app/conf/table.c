@@ -21,18 +21,18 @@
 
 #define LIMIT(member) conf.proxy.conf.limits.member
 
-#define OPTION(in, label, of, member, text, ...)                               \
+/* What is given begins with the default. */
+#define OPTION(in, label, of, member, ...)                                     \
     {.name = #label,                                                           \
         .section = CONF_##in,                                                  \
         .kind = CONF_KIND_##of,                                                \
         .offset = offsetof(STRUCT_##in, member),                               \
         .size = sizeof(((STRUCT_##in *)NULL)->member),                         \
-        .preset = (text),                                                      \
-        __VA_ARGS__},
-#define LIST(in, label, of, member, text, ...)                                 \
-    OPTION(in, label, of, member, text,                                        \
+        .preset = __VA_ARGS__},
+#define LIST(in, label, of, member, ...)                                       \
+    OPTION(in, label, of, member, __VA_ARGS__,                                 \
         .len_offset = offsetof(STRUCT_##in, member##_len),                     \
-        .item_size = sizeof(*((STRUCT_##in *)NULL)->member), __VA_ARGS__)
+        .item_size = sizeof(*((STRUCT_##in *)NULL)->member))
 
 const struct conf_option conf_options[] = {
 #include "app/conf/conf.def"

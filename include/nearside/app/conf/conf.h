@@ -34,7 +34,6 @@ enum {
 struct conf {
     uint32_t magic;
     struct arena arena;        /* all that the pointers point to */
-    const char *path;          /* of the file; NULL: flags alone */
     const char *const *listen; /* "127.0.0.1:8080", "[::]:80", "unix:/x" */
     size_t listen_len;         /* at least one */
     const char *metrics;       /* likewise; NULL: off */
@@ -44,8 +43,7 @@ struct conf {
     int64_t drain_timeout_ms;
     struct log_opts log;
     enum conf_access_format access_format;
-    bool has_redis; /* false without a redis section or --redis */
-    struct redis_opts redis;
+    struct redis_opts redis; /* off without a redis section or --redis */
     struct origin_opts *origins;
     size_t origins_len; /* at least one */
     /* Without what the server makes: groups, redis, on_access, workers,
