@@ -1,7 +1,7 @@
 /*
- * Fetches. The exchange tells what comes from the origin; this file turns
- * the head into a message and appends the body to a fill. A fetch whose body
- * is neither kept nor read by anybody is given up.
+ * Fetches. The exchange tells what comes from the origin. This file makes the
+ * head that is carried on and appends the body to a fill. It gives up a fetch
+ * whose body is neither kept nor read by anybody.
  */
 #include "nearside/body/fetch.h"
 
@@ -19,10 +19,13 @@ enum {
     FETCH_WINDOW = 262144,
 };
 
+/* --- the head ---------------------------------------------------------- */
+
+/* At most, with a Date. */
 static size_t
 fields_size(const struct head *head)
 {
-    size_t size = 0;
+    size_t size = sizeof("date: \r\n") + DATE_LEN;
 
     for (size_t i = 0; i < head->field_count; i++) {
         size += head->fields[i].name.len + head->fields[i].value.len + 4;
@@ -35,120 +38,81 @@ static bool
 is_carried(const struct head *head, const struct field *field,
     const struct fetch_plan *plan)
 {
-    switch ((int)field->id) {
-    case FIELD_CONTENT_LENGTH:
-    case FIELD_AGE:
+    if (field->id == FIELD_CONTENT_LENGTH || field->id == FIELD_AGE ||
+        (field->id == FIELD_SET_COOKIE && plan->drops_set_cookie)) {
         return false;
-    case FIELD_SET_COOKIE:
-        return !plan->drops_set_cookie;
-    default:
-        return plan->is_kept ? storable_has_field(head, field)
-                             : !head_is_hop_by_hop(head, field);
     }
+    return plan->is_kept ? storable_has_field(head, field)
+                         : !head_is_hop_by_hop(head, field);
 }
 
-/* Are there fields that are for us alone? As a rule none. */
-static bool
-has_withheld(const struct head *head, const struct fetch_plan *plan)
-{
-    size_t count = plan->withheld.count == 0 ? 0 : head->field_count;
-
-    for (size_t i = 0; i < count; i++) {
-        if (targeted_has(&plan->withheld, head->fields[i].name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void
-write_withheld(
-    struct writer *w, const struct head *head, const struct fetch_plan *plan)
-{
-    for (size_t i = 0; i < head->field_count; i++) {
-        const struct field *field = &head->fields[i];
-        if (is_carried(head, field, plan) &&
-            targeted_has(&plan->withheld, field->name)) {
-            write_field_lower(w, field->name, field->value);
-        }
-    }
-}
-
+/* Of what is carried: the fields on the list, or all others. */
 static void
 write_carried(struct writer *w, const struct head *head,
-    const struct fetch_plan *plan, bool some_withheld)
+    const struct fetch_plan *plan, const struct targeted_list *list,
+    bool is_on_list)
 {
     for (size_t i = 0; i < head->field_count; i++) {
         const struct field *field = &head->fields[i];
-        if (is_carried(head, field, plan) &&
-            !(some_withheld && targeted_has(&plan->withheld, field->name))) {
+        if (targeted_has(list, field->name) == is_on_list &&
+            is_carried(head, field, plan)) {
             write_field_lower(w, field->name, field->value);
         }
     }
 }
 
-/* What is withheld, and behind it what is delivered: with the time of its
-   receipt if it has no Date (RFC 9110 6.6.1). */
-static void
-write_message(struct writer *w, const struct head *head,
-    const struct fetch_plan *plan, struct slice date, struct message *out)
+/* In the writer: the private fields, and behind them the others. A response
+   without Date gets the time of its receipt (RFC 9110 6.6.1). */
+static struct response_head
+carry_head(struct fetch *fetch, const struct head *head,
+    const struct fetch_plan *plan, struct writer *w)
 {
-    bool some_withheld = has_withheld(head, plan);
+    struct response_head out = {
+        .status = head->status,
+        .has_length =
+            head->framing == FRAMING_LENGTH ||
+            (fetch->method == METHOD_HEAD && head->has_content_length),
+        .length = head->content_length,
+    };
+    struct targeted_list withheld = plan->withheld;
 
-    if (some_withheld) {
-        write_withheld(w, head, plan);
+    MUST(head->status >= 200);
+    if (withheld.count > 0) {
+        write_carried(w, head, plan, &withheld, true);
     }
-    out->note = writer_slice(w);
+    out.private_fields = writer_slice(w);
+    if (out.private_fields.len == 0) {
+        withheld.count = 0; /* as a rule: nothing to look for */
+    }
     if (!head_has(head, FIELD_DATE)) {
-        write_field(w, SLICE("date"), date);
+        write_field(w, SLICE("date"), worker_date(fetch->worker));
     }
-    write_carried(w, head, plan, some_withheld);
-    out->fields = slice_skip(writer_slice(w), out->note.len);
-}
-
-static int64_t
-age_of(const struct head *head)
-{
-    int64_t age_s;
-
-    return fresh_read_age(head, &age_s) == RC_OK ? age_s : MESSAGE_AGE_NONE;
+    write_carried(w, head, plan, &withheld, false);
+    MUST(!w->is_full);
+    out.fields = slice_skip(writer_slice(w), out.private_fields.len);
+    if (fresh_read_age(head, &out.age_s) != RC_OK) {
+        out.age_s = RESPONSE_AGE_NONE;
+    }
+    return out;
 }
 
 static struct fill *
 fetch_new_fill(struct fetch *fetch, const struct head *head,
     const struct fetch_plan *plan, const struct fill_opts *opts)
 {
-    size_t size = fields_size(head) + sizeof("date: \r\n") + DATE_LEN;
+    size_t size = fields_size(head);
     char *text = malloc(size);
     struct writer w = writer_of(text, size);
-    struct message message = {
-        .status = head->status,
-        .has_length =
-            head->framing == FRAMING_LENGTH ||
-            (fetch->method == METHOD_HEAD && head->has_content_length),
-        .length = head->content_length,
-        .age_s = age_of(head),
-    };
+    struct response_head carried;
     struct fill *fill;
 
     if (text == NULL) {
         return NULL;
     }
-    write_message(&w, head, plan, worker_date(fetch->worker), &message);
-    MUST(!w.is_full);
-    fill = fill_new(fetch->worker->loop, &message, opts);
+    carried = carry_head(fetch, head, plan, &w);
+    fill = fill_new(fetch->worker->loop, &carried, opts);
     free(text);
     return fill;
-}
-
-static void
-on_room(void *ctx)
-{
-    struct fetch *fetch = OBJ_OF(struct fetch, ctx, FETCH_MAGIC);
-
-    if (fetch->exchange != NULL) {
-        exchange_resume(fetch->exchange);
-    }
 }
 
 static void
@@ -156,43 +120,60 @@ on_interim(void *ctx, const struct head *head)
 {
     struct fetch *fetch = OBJ_OF(struct fetch, ctx, FETCH_MAGIC);
 
+    MUST(fetch->fill == NULL);
     if (fetch->callbacks->on_interim != NULL) {
         fetch->callbacks->on_interim(fetch->ctx, head);
     }
 }
 
+static void
+on_room(void *ctx)
+{
+    struct fetch *fetch = OBJ_OF(struct fetch, ctx, FETCH_MAGIC);
+
+    MUST(fetch->exchange != NULL);
+    exchange_resume(fetch->exchange);
+}
+
 /*
  * What only passes through waits for one client. What is kept is held whole in
- * the end: when its length is known (and counted, request_hold.c), nobody in
+ * the end. When its length is known (and counted, request_hold.c), nobody in
  * the fleet is to wait for it until a slow reader has taken it.
  */
-static size_t
-window_of(struct fetch *fetch, const struct head *head, bool is_kept)
+static struct fill_opts
+fill_opts_of(struct fetch *fetch, const struct head *head)
 {
     const struct limits *limits = &fetch->worker->conf->limits;
+    struct fill_opts opts = {
+        .window = limits->buffer_max,
+        .held_max = 2 * limits->buffer_max,
+        .is_kept = fetch->is_kept,
+        .on_room = on_room,
+        .ctx = fetch,
+    };
 
-    if (!is_kept) {
-        return limits->buffer_max;
+    if (fetch->is_kept) {
+        opts.window = FETCH_WINDOW;
+        opts.window += head->framing == FRAMING_LENGTH ? limits->object_max : 0;
+        opts.held_max = 2 * FETCH_WINDOW + limits->object_max;
     }
-    return head->framing == FRAMING_LENGTH ? FETCH_WINDOW + limits->object_max
-                                           : FETCH_WINDOW;
+    return opts;
 }
 
 static void
 on_head(void *ctx, const struct head *head)
 {
     struct fetch *fetch = OBJ_OF(struct fetch, ctx, FETCH_MAGIC);
-    const struct limits *limits = &fetch->worker->conf->limits;
     struct fetch_plan plan;
-    struct fill_opts opts = {.on_room = on_room, .ctx = fetch};
+    struct fill_opts opts;
 
+    MUST(fetch->fill == NULL);
     fetch->head_us = worker_now_us(fetch->worker);
     plan = fetch->callbacks->on_head(fetch->ctx, head);
-    opts.is_kept = plan.is_kept;
-    opts.window = window_of(fetch, head, plan.is_kept);
-    opts.held_max =
-        plan.is_kept ? 2 * FETCH_WINDOW + limits->object_max : 2 * opts.window;
+    MUST_OBJ(fetch, FETCH_MAGIC);
+    MUST(fetch->exchange != NULL);
     fetch->is_kept = plan.is_kept;
+    opts = fill_opts_of(fetch, head);
     fetch->fill = fetch_new_fill(fetch, head, &plan, &opts);
     if (fetch->fill == NULL) {
         exchange_cancel(&fetch->exchange);
@@ -200,9 +181,23 @@ on_head(void *ctx, const struct head *head)
     fetch->callbacks->on_fill(fetch->ctx, fetch->fill);
 }
 
+/* --- the body ---------------------------------------------------------- */
+
+static void
+fetch_end(struct fetch *fetch, enum fill_state state, bool is_doubtful)
+{
+    MUST(fetch->fill != NULL);
+    fetch->exchange = NULL;
+    if (fill_state(fetch->fill) == FILL_OPEN) {
+        fill_finish(fetch->fill, state);
+    }
+    fetch->callbacks->on_end(fetch->ctx, fill_state(fetch->fill), is_doubtful);
+}
+
 static void
 fetch_check_size(struct fetch *fetch)
 {
+    MUST(fetch->exchange != NULL);
     if (fetch->is_kept &&
         fill_len(fetch->fill) > fetch->worker->conf->limits.object_max) {
         fetch->is_kept = false;
@@ -212,38 +207,25 @@ fetch_check_size(struct fetch *fetch)
     }
 }
 
-static void
-fetch_end(struct fetch *fetch, enum fill_state state, bool is_doubtful)
-{
-    fetch->exchange = NULL;
-    if (fill_state(fetch->fill) == FILL_OPEN) {
-        fill_finish(fetch->fill, state);
-    }
-    state = fill_state(fetch->fill);
-    fill_disown(fetch->fill);
-    fetch->callbacks->on_end(fetch->ctx, state, is_doubtful);
-}
-
 static size_t
 on_body(void *ctx, struct slice data)
 {
     struct fetch *fetch = OBJ_OF(struct fetch, ctx, FETCH_MAGIC);
-    size_t taken;
+    bool is_wanted = fetch->is_kept || fill_has_readers(fetch->fill);
+    size_t taken = 0;
 
-    if (!fetch->is_kept && !fill_has_readers(fetch->fill)) {
-        exchange_cancel(&fetch->exchange);
-        fetch_end(fetch, FILL_FAILED, false);
-        return data.len;
-    }
-    taken = fill_append(fetch->fill, data);
-    if (fill_state(fetch->fill) == FILL_FAILED) {
+    MUST(fetch->exchange != NULL);
+    if (is_wanted) {
+        taken = fill_append(fetch->fill, data);
+        if (fill_state(fetch->fill) == FILL_OPEN) {
+            fetch_check_size(fetch);
+            return taken;
+        }
         worker_count_limit(fetch->worker, LIMIT_MEMORY);
-        exchange_cancel(&fetch->exchange);
-        fetch_end(fetch, FILL_FAILED, false);
-        return data.len;
     }
-    fetch_check_size(fetch);
-    return taken;
+    exchange_cancel(&fetch->exchange);
+    fetch_end(fetch, FILL_FAILED, false);
+    return data.len;
 }
 
 static void
@@ -258,12 +240,12 @@ on_error(void *ctx, enum origin_error error)
 {
     struct fetch *fetch = OBJ_OF(struct fetch, ctx, FETCH_MAGIC);
 
-    fetch->exchange = NULL;
     if (fetch->fill != NULL) {
         fetch_end(fetch, FILL_FAILED, false);
-    } else {
-        fetch->callbacks->on_error(fetch->ctx, error);
+        return;
     }
+    fetch->exchange = NULL;
+    fetch->callbacks->on_error(fetch->ctx, error);
 }
 
 static void
@@ -276,19 +258,20 @@ on_drain(void *ctx)
     }
 }
 
-static const struct exchange_callbacks exchange_callbacks = {
-    .on_interim = on_interim,
-    .on_head = on_head,
-    .on_body = on_body,
-    .on_end = on_end,
-    .on_error = on_error,
-    .on_drain = on_drain,
-};
+/* --- begin and end ----------------------------------------------------- */
 
 enum rc
 fetch_start(
     struct fetch *fetch, struct worker *worker, const struct fetch_opts *opts)
 {
+    static const struct exchange_callbacks callbacks = {
+        .on_interim = on_interim,
+        .on_head = on_head,
+        .on_body = on_body,
+        .on_end = on_end,
+        .on_error = on_error,
+        .on_drain = on_drain,
+    };
     const struct question *q = opts->q;
     struct exchange_request request = {
         .method = q->head->method,
@@ -300,6 +283,8 @@ fetch_start(
     MUST_OBJ(worker, WORKER_MAGIC);
     MUST_OBJ(q, QUESTION_MAGIC);
     MUST(q->group < worker->conf->opts.groups_len);
+    MUST(fetch->exchange == NULL);
+    MUST(fetch->fill == NULL);
     if (origin_head_write(q, &opts->head, opts->arena, &request.head) !=
         RC_OK) {
         return RC_NOMEM;
@@ -312,8 +297,8 @@ fetch_start(
         .method = request.method,
         .start_us = worker_now_us(worker),
     };
-    fetch->exchange = exchange_start(
-        worker->pools[q->group], &request, &exchange_callbacks, fetch);
+    fetch->exchange =
+        exchange_start(worker->pools[q->group], &request, &callbacks, fetch);
     return fetch->exchange == NULL ? RC_NOMEM : RC_OK;
 }
 
@@ -327,13 +312,10 @@ fetch_cancel(struct fetch *fetch)
     if (fetch->exchange != NULL) {
         exchange_cancel(&fetch->exchange);
     }
-    if (fetch->fill != NULL) {
-        if (fill_state(fetch->fill) == FILL_OPEN) {
-            fill_finish(fetch->fill, FILL_FAILED);
-        }
-        fill_disown(fetch->fill);
-        fill_unref(&fetch->fill);
+    if (fetch->fill != NULL && fill_state(fetch->fill) == FILL_OPEN) {
+        fill_finish(fetch->fill, FILL_FAILED);
     }
+    fill_unref(&fetch->fill);
     fetch->magic = 0;
 }
 

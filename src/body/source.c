@@ -1,44 +1,46 @@
 /* Two kinds of bodies behind one door. */
 #include "nearside/body/source.h"
 
-#include "nearside/base/check.h"
-
-static void
-on_early_wake(void *ctx)
-{
-    (void)ctx;
-}
+#define SOURCE_MAGIC UINT32_C(0x6e737263)
 
 void
 source_of_bytes(struct source *source, struct slice bytes)
 {
-    *source = (struct source){.bytes = bytes};
+    MUST(source->reader.fill == NULL);
+    *source = (struct source){.magic = SOURCE_MAGIC, .bytes = bytes};
 }
 
 enum rc
 source_of_fill(struct source *source, struct fill *fill, struct loop *loop)
 {
+    enum rc rc;
+
+    MUST(source->reader.fill == NULL);
     *source = (struct source){0};
-    source->reader.on_wake = on_early_wake;
-    return fill_join(fill, loop, &source->reader);
+    rc = fill_join(fill, loop, &source->reader);
+    source->magic = rc == RC_OK ? SOURCE_MAGIC : 0;
+    return rc;
 }
 
 bool
 source_is_cut(const struct source *source)
 {
+    MUST_OBJ(source, SOURCE_MAGIC);
     return source->reader.is_cut;
 }
 
 void
 source_close(struct source *source)
 {
+    MUST(source->magic == SOURCE_MAGIC || source->reader.fill == NULL);
     fill_leave(&source->reader);
-    source->bytes = slice_of(NULL, 0);
+    *source = (struct source){0};
 }
 
 int
 source_peek(struct source *source, struct iovec *iov, int iov_max)
 {
+    MUST_OBJ(source, SOURCE_MAGIC);
     if (source->reader.fill != NULL) {
         return fill_peek(&source->reader, iov, iov_max);
     }
@@ -53,15 +55,15 @@ source_peek(struct source *source, struct iovec *iov, int iov_max)
 uint64_t
 source_left(const struct source *source)
 {
-    if (source->reader.fill != NULL) {
-        return fill_left(&source->reader);
-    }
-    return source->bytes.len;
+    MUST_OBJ(source, SOURCE_MAGIC);
+    return source->reader.fill != NULL ? fill_left(&source->reader)
+                                       : source->bytes.len;
 }
 
 void
 source_advance(struct source *source, uint64_t n)
 {
+    MUST_OBJ(source, SOURCE_MAGIC);
     if (source->reader.fill != NULL) {
         fill_advance(&source->reader, n);
         return;
@@ -73,26 +75,23 @@ source_advance(struct source *source, uint64_t n)
 enum source_state
 source_state(const struct source *source)
 {
+    enum fill_state state;
+
+    MUST_OBJ(source, SOURCE_MAGIC);
     if (source->reader.fill == NULL) {
         return SOURCE_END;
     }
-    if (source->reader.is_cut) {
+    state = fill_state(source->reader.fill);
+    if (source->reader.is_cut || state == FILL_FAILED) {
         return SOURCE_FAILED;
     }
-    switch (fill_state(source->reader.fill)) {
-    case FILL_OPEN:
-        return SOURCE_MORE;
-    case FILL_COMPLETE:
-        return SOURCE_END;
-    case FILL_FAILED:
-        return SOURCE_FAILED;
-    }
-    return SOURCE_FAILED;
+    return state == FILL_OPEN ? SOURCE_MORE : SOURCE_END;
 }
 
 void
 source_await(struct source *source, void (*on_wake)(void *ctx), void *ctx)
 {
+    MUST_OBJ(source, SOURCE_MAGIC);
     MUST(source->reader.fill != NULL);
     source->reader.on_wake = on_wake;
     source->reader.ctx = ctx;

@@ -83,7 +83,7 @@ write_cache_status(struct writer *w, struct request *r)
 static void
 write_age(struct writer *w, int64_t age_s)
 {
-    if (age_s != MESSAGE_AGE_NONE) {
+    if (age_s != RESPONSE_AGE_NONE) {
         write_field_u64(w, SLICE("age"), age_s < 0 ? 0 : (uint64_t)age_s);
     }
 }
@@ -264,7 +264,7 @@ run_deliver_entry(struct request *r)
 static const struct step *
 run_deliver_fill(struct request *r)
 {
-    const struct message *message = fill_message(r->source.reader.fill);
+    const struct response_head *head = fill_head(r->source.reader.fill);
     struct writer w;
 
     if (!open_extra(r, &w)) {
@@ -272,17 +272,16 @@ run_deliver_fill(struct request *r)
         return request_fail(r, 503, "memory");
     }
     r->response = (struct response){
-        .status = message->status,
-        .fields = message->fields,
-        .has_length = message->has_length,
-        .length = message->length,
-        .has_body = status_has_body(message->status) &&
-                    r->q->head->method != METHOD_HEAD,
+        .status = head->status,
+        .fields = head->fields,
+        .has_length = head->has_length,
+        .length = head->length,
+        .has_body =
+            status_has_body(head->status) && r->q->head->method != METHOD_HEAD,
         .end = r->response.end,
         .source = &r->source,
     };
-    write_age(
-        &w, r->created_ms > 0 ? age_s_of(r, r->created_ms) : message->age_s);
+    write_age(&w, r->created_ms > 0 ? age_s_of(r, r->created_ms) : head->age_s);
     write_field(&w, SLICE("via"), r->q->conf->via);
     write_cache_status(&w, r);
     close_extra(r, &w);

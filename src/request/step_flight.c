@@ -164,7 +164,7 @@ is_over(struct request *r, const struct flight_result *result)
 static const struct step *
 use_fill(struct request *r, const struct flight_result *result)
 {
-    unsigned status = fill_message(result->fill)->status;
+    unsigned status = fill_head(result->fill)->status;
 
     if (waits_again(r, result)) {
         return &step_flight;

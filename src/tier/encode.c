@@ -51,8 +51,8 @@ encode_fill(const struct encoding *e, struct fill *fill, struct value *out)
     struct fill_cursor cursor = {.fill = fill};
     struct codec_parts parts = parts_of(e);
 
-    parts.private_fields = fill_message(fill)->note;
-    parts.fields = fill_message(fill)->fields;
+    parts.private_fields = fill_head(fill)->private_fields;
+    parts.fields = fill_head(fill)->fields;
     parts.body_next = next_run;
     parts.body_ctx = &cursor;
     parts.body_len = (size_t)fill_len(fill);

@@ -112,7 +112,8 @@ static void
 feeder_init(
     struct feeder *f, struct loop *loop, struct fill_opts opts, uint64_t total)
 {
-    const struct message message = {.status = 200, .fields = SLICE("a: b\r\n")};
+    const struct response_head head = {
+        .status = 200, .fields = SLICE("a: b\r\n")};
 
     *f = (struct feeder){
         .loop = loop, .total = total, .random = 7, .append_max = APPEND_MAX};
@@ -120,7 +121,7 @@ feeder_init(
     opts.held_max = opts.held_max == 0 ? HELD_MAX : opts.held_max;
     opts.on_room = on_room;
     opts.ctx = f;
-    f->fill = fill_new(loop, &message, &opts);
+    f->fill = fill_new(loop, &head, &opts);
     MUST(f->fill != NULL);
 }
 
@@ -130,7 +131,6 @@ feeder_end(struct feeder *f)
     if (fill_state(f->fill) == FILL_OPEN) {
         fill_finish(f->fill, FILL_FAILED);
     }
-    fill_disown(f->fill);
     fill_unref(&f->fill);
 }
 
@@ -349,20 +349,20 @@ a_stated_length_changes_no_byte(void **state)
     const uint64_t totals[] = {1, 200, 511, 512, 513, 16320, 16321, 100000};
 
     for (size_t i = 0; i < ARRAY_LEN(totals); i++) {
-        struct message message = {.status = 200, .has_length = true};
+        struct response_head head = {.status = 200, .has_length = true};
         struct fill_opts opts = {.window = WINDOW, .held_max = HELD_MAX};
         struct feeder *f = &rig->feeder;
         struct follower reader;
 
-        message.length = totals[i];
+        head.length = totals[i];
         *f = (struct feeder){.loop = rig->own, .total = totals[i]};
         f->random = 5;
         f->append_max = i % 2 == 0 ? 300 : APPEND_MAX;
         f->is_feeding_on_room = true;
         opts.on_room = on_room;
         opts.ctx = f;
-        f->fill = fill_new(rig->own, &message, &opts);
-        assert_int_equal(fill_message(f->fill)->fields.len, 0);
+        f->fill = fill_new(rig->own, &head, &opts);
+        assert_int_equal(fill_head(f->fill)->fields.len, 0);
         follow(&reader, f->fill, rig->other, 1000);
         feed_all(f);
         turn_until(rig, &reader.is_over);
@@ -394,18 +394,18 @@ readers_on_two_loops_at_their_own_pace_read_the_same(void **state)
 }
 
 static void
-the_message_is_a_copy(void **state)
+the_head_is_a_copy(void **state)
 {
     struct rig *rig = *state;
     char fields[] = "a: b\r\n";
-    struct message message = {.status = 404, .fields = slice_of(fields, 6)};
+    struct response_head head = {.status = 404, .fields = slice_of(fields, 6)};
     const struct fill_opts opts = {.window = 1, .held_max = 1};
 
-    rig->feeder.fill = fill_new(rig->own, &message, &opts);
+    rig->feeder.fill = fill_new(rig->own, &head, &opts);
     memset(fields, 'x', sizeof(fields) - 1);
-    assert_int_equal(fill_message(rig->feeder.fill)->status, 404);
+    assert_int_equal(fill_head(rig->feeder.fill)->status, 404);
     assert_true(
-        slice_eq(fill_message(rig->feeder.fill)->fields, SLICE("a: b\r\n")));
+        slice_eq(fill_head(rig->feeder.fill)->fields, SLICE("a: b\r\n")));
 }
 
 /* --- back-pressure ----------------------------------------------------- */
@@ -482,7 +482,7 @@ a_long_body_wakes_the_owner_less_than_thrice_a_window(void **state)
 }
 
 static void
-a_disowned_fill_calls_its_owner_no_more(void **state)
+a_fill_that_has_ended_calls_its_owner_no_more(void **state)
 {
     struct rig *rig = *state;
     struct follower f;
@@ -492,7 +492,7 @@ a_disowned_fill_calls_its_owner_no_more(void **state)
     feed(&rig->feeder);
     follower_take(&f, WINDOW);
     loop_turn(rig->other, 0); /* the owner's message is under way */
-    fill_disown(rig->feeder.fill);
+    fill_finish(rig->feeder.fill, FILL_FAILED);
     turns(rig, 3);
     assert_int_equal(rig->feeder.rooms, 0);
     fill_leave(&f.reader);
@@ -954,7 +954,7 @@ static void
 a_small_body_of_stated_length_takes_little_memory(void **state)
 {
     struct rig *rig = *state;
-    const struct message message = {
+    const struct response_head head = {
         .status = 200, .has_length = true, .length = 200};
     const struct fill_opts opts = {.window = WINDOW, .held_max = HELD_MAX};
     struct fill *fills[1000];
@@ -963,7 +963,7 @@ a_small_body_of_stated_length_takes_little_memory(void **state)
     char body[200] = {0};
 
     for (size_t i = 0; i < ARRAY_LEN(fills); i++) {
-        fills[i] = fill_new(rig->own, &message, &opts);
+        fills[i] = fill_new(rig->own, &head, &opts);
         assert_int_equal(
             fill_append(fills[i], slice_of(body, sizeof(body))), 200);
     }
@@ -1197,11 +1197,11 @@ main(void)
         TEST(what_is_appended_is_what_is_read),
         TEST(a_stated_length_changes_no_byte),
         TEST(readers_on_two_loops_at_their_own_pace_read_the_same),
-        TEST(the_message_is_a_copy),
+        TEST(the_head_is_a_copy),
         TEST(the_owner_stops_a_window_ahead_of_the_reader),
         TEST(the_window_goes_by_the_fastest_reader),
         TEST(a_long_body_wakes_the_owner_less_than_thrice_a_window),
-        TEST(a_disowned_fill_calls_its_owner_no_more),
+        TEST(a_fill_that_has_ended_calls_its_owner_no_more),
         TEST(nobody_asks_for_room_in_a_fill_that_has_ended),
         TEST(the_last_reader_that_leaves_gives_the_owner_room),
         TEST(many_appends_of_a_turn_are_one_wake_up),

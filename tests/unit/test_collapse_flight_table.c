@@ -249,11 +249,12 @@ after_a_resolution_that_closes_the_next_one_opens(void **state)
 static struct fill *
 given_fill(struct rig *rig)
 {
-    const struct message message = {.status = 200, .fields = SLICE("a: b\r\n")};
+    const struct response_head head = {
+        .status = 200, .fields = SLICE("a: b\r\n")};
     const struct fill_opts opts = {
         .window = 1000, .held_max = 2000, .is_kept = true};
 
-    return fill_new(rig->own, &message, &opts);
+    return fill_new(rig->own, &head, &opts);
 }
 
 /* One that comes while the body is under way joins the fill; the fill lives

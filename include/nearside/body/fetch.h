@@ -6,10 +6,10 @@
 #ifndef NEARSIDE_BODY_FETCH_H
 #define NEARSIDE_BODY_FETCH_H
 
+#include "nearside/body/fill.h"
 #include "nearside/http/targeted.h"
 #include "nearside/origin/exchange.h"
 #include "nearside/rules/origin_head.h"
-#include "nearside/body/fill.h"
 
 struct worker;
 
@@ -21,7 +21,9 @@ struct fetch_plan {
 };
 
 struct fetch_callbacks {
+    /* May be NULL. */
     void (*on_interim)(void *ctx, const struct head *head);
+    /* Does not cancel the fetch. */
     struct fetch_plan (*on_head)(void *ctx, const struct head *head);
     /* The fill is there, still empty; whoever wants to read all of it joins
        now. NULL: no memory for it, the fetch has ended. */
@@ -32,18 +34,20 @@ struct fetch_callbacks {
     void (*on_end)(void *ctx, enum fill_state state, bool is_doubtful);
     /* The last of them, before on_head. */
     void (*on_error)(void *ctx, enum origin_error error);
+    /* May be NULL. */
     void (*on_drain)(void *ctx);
 };
 
+/* Zeroed, it has not begun. */
 struct fetch {
     uint32_t magic;
+    enum method method;
+    bool is_kept;
     struct worker *worker;
     struct exchange *exchange; /* NULL when none is under way */
     struct fill *fill;         /* a reference, from on_fill on */
     const struct fetch_callbacks *callbacks;
     void *ctx;
-    enum method method;
-    bool is_kept;
     int64_t start_us;
     int64_t head_us; /* 0: no head yet */
 };
@@ -51,8 +55,8 @@ struct fetch {
 struct fetch_opts {
     const struct question *q;     /* borrowed for the call */
     struct origin_head_opts head; /* borrowed for the call */
-    struct arena
-        *arena; /* takes the origin's head; until on_fill or on_error */
+    struct arena *arena;          /* takes the head that the origin gets; until
+                                     on_fill or on_error */
     const struct fetch_callbacks *callbacks;
     void *ctx;
 };

@@ -8,20 +8,18 @@
  *        ^                 ^
  *        slow reader       fast reader: the window is measured from here
  *
- * A kept fill holds all of its body, to be stored when it is complete; any
- * other gives chunks back behind its slowest reader. The owner stops when it
- * is a window ahead of the fastest reader, or when what it holds reaches the
- * maximum; then readers left far behind are cut.
+ * A kept fill holds all of its body, to be stored when it is complete. Any
+ * other frees the chunks that its slowest reader has passed. The owner stops
+ * when it is a window ahead of the fastest reader, or when it holds the
+ * maximum; then readers that are far behind are cut.
  */
 #ifndef NEARSIDE_BODY_FILL_H
 #define NEARSIDE_BODY_FILL_H
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <sys/uio.h>
 
+#include "nearside/body/response_head.h"
 #include "nearside/net/loop.h"
-#include "nearside/body/message.h"
 
 struct fill;
 struct fill_chunk;
@@ -36,15 +34,14 @@ struct fill_opts {
     size_t window;   /* bytes ahead of the fastest reader */
     size_t held_max; /* bytes in chunks, beyond which the owner stops */
     bool is_kept;    /* to be stored: chunks stay */
-    /* On the owner's loop: there is room again after fill_append took less
-       than it was offered. */
+    /* Comes on the owner's loop after fill_append took less than it was
+       offered, when there is room again. Never after fill_finish. */
     void (*on_room)(void *ctx);
     void *ctx;
 };
 
-/* One reference for the owner. NULL: no memory. The message's fields are
-   copied. */
-struct fill *fill_new(struct loop *owner, const struct message *message,
+/* One reference, the owner's. NULL: no memory. The head's lines are copied. */
+struct fill *fill_new(struct loop *owner, const struct response_head *head,
     const struct fill_opts *opts);
 struct fill *fill_ref(struct fill *fill);
 void fill_unref(struct fill **fill);
@@ -53,25 +50,23 @@ void fill_unref(struct fill **fill);
 uint32_t fill_sharers(const struct fill *fill);
 
 /* What stands before the body; does not change. */
-const struct message *fill_message(const struct fill *fill);
+const struct response_head *fill_head(const struct fill *fill);
 
 enum fill_state fill_state(const struct fill *fill);
 uint64_t fill_len(const struct fill *fill); /* published so far */
 
 /* --- the owner's side, on its loop --- */
 
-/* Takes what fits: fewer bytes than offered, and on_room follows. Memory
-   refused counts as a failure: the fill is FILL_FAILED afterwards. */
+/* Takes what fits. Fewer bytes than offered: on_room follows, or there was no
+   memory and the fill is FILL_FAILED. */
 size_t fill_append(struct fill *fill, struct slice data);
 
-/* COMPLETE or FAILED; wakes the readers a last time. */
+/* Once, COMPLETE or FAILED; wakes the readers a last time. */
 void fill_finish(struct fill *fill, enum fill_state state);
 
-/* It will not be stored after all: chunks go as the readers leave them. */
+/* A kept fill will not be stored after all: chunks go as the readers leave
+   them. */
 void fill_stop_keeping(struct fill *fill);
-
-/* The owner has gone: on_room comes no more. */
-void fill_disown(struct fill *fill);
 
 bool fill_has_readers(struct fill *fill);
 
@@ -82,21 +77,23 @@ struct slice fill_run(struct fill *fill, struct fill_chunk **cursor);
 /* --- a reader's side, on the reader's own loop --- */
 
 struct fill_reader {
+    uint32_t magic;   /* while it is joined */
+    bool is_awaiting; /* asked to be woken */
+    bool is_cut;      /* it fell far behind and is given no more */
     struct list link; /* in the fill's side for this loop */
     struct fill *fill;
     struct fill_side *side;
     struct fill_chunk *chunk; /* where offset lies; NULL: not yet looked */
-    _Atomic uint64_t offset;  /* read up to here */
-    bool is_awaiting;         /* asked to be woken */
-    bool is_cut;              /* left far behind: the rest is not for it */
+    uint64_t offset;          /* read up to here */
     void (*on_wake)(void *ctx);
     void *ctx;
 };
 
 /*
- * Joins at the start of the body. RC_MISS: the start has been given back
- * already; RC_NOMEM. on_wake comes at the end of a turn, once for however
- * much has come, after fill_await.
+ * Joins at the start of the body. RC_MISS: the start has been freed already;
+ * RC_NOMEM. on_wake comes after fill_await, at the end of a turn, once for
+ * however much has come. It also comes, once, to a reader that is cut. on_wake
+ * may be NULL until fill_await.
  */
 enum rc fill_join(struct fill *fill, struct loop *loop,
     struct fill_reader *reader) RC_MUST_CHECK;

@@ -10,7 +10,9 @@ enum source_state {
     SOURCE_FAILED,
 };
 
+/* Zeroed, it is nothing yet. */
 struct source {
+    uint32_t magic;
     struct slice bytes;        /* what is left of them */
     struct fill_reader reader; /* joined: the body is the fill's */
 };
@@ -18,14 +20,14 @@ struct source {
 /* Bytes that stay as long as the source. */
 void source_of_bytes(struct source *source, struct slice bytes);
 
-/* RC_MISS: the fill's start is gone; RC_NOMEM. */
+/* RC_MISS: the fill's start is gone; RC_NOMEM. It is nothing then. */
 enum rc source_of_fill(
     struct source *source, struct fill *fill, struct loop *loop) RC_MUST_CHECK;
 
 /* Was its reader left behind by the others (fill.h)? */
 bool source_is_cut(const struct source *source);
 
-/* Harmless on a source that is nothing (zeroed). */
+/* It is nothing from here. Harmless on one that is nothing. */
 void source_close(struct source *source);
 
 int source_peek(struct source *source, struct iovec *iov, int iov_max);
@@ -35,7 +37,8 @@ uint64_t source_left(const struct source *source);
 void source_advance(struct source *source, uint64_t n);
 enum source_state source_state(const struct source *source);
 
-/* on_wake comes once, at the end of a turn in which something happened. */
+/* on_wake comes once, at the end of a turn in which something happened. Not
+   on bytes: they are all there. */
 void source_await(struct source *source, void (*on_wake)(void *ctx), void *ctx);
 
 #endif

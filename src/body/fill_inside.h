@@ -1,0 +1,108 @@
+/*
+ * Inside a fill, for the files that share it:
+ *
+ *     fill.c         its life, and what anybody may ask it
+ *     fill_side.c    between owner and readers: how much room the readers
+ *                    leave, who is woken, who is cut
+ *     fill_owner.c   appends, finishes, frees chunks
+ *     fill_reader.c  joins, reads, leaves
+ *
+ * Laws:
+ *
+ * - The owner alone appends and finishes. It publishes the length with a
+ *   release; a reader that sees the length sees the bytes and the links to
+ *   them.
+ * - A side holds the readers of one loop. Only that loop touches the readers
+ *   and their list. Whoever walks the list of sides holds the lock.
+ * - The owner alone frees chunks. It holds the lock, and frees only what every
+ *   side's published `slowest` has passed.
+ * - A side is woken once a turn: by a deferred task on the loop of whoever
+ *   wakes it, by a message on another.
+ */
+#ifndef BODY_FILL_INSIDE_H
+#define BODY_FILL_INSIDE_H
+
+#include <pthread.h>
+
+#include "nearside/body/fill.h"
+
+#define FILL_MAGIC   UINT32_C(0x6e66696c)
+#define SIDE_MAGIC   UINT32_C(0x6e667364)
+#define READER_MAGIC UINT32_C(0x6e667264)
+
+struct fill_chunk {
+    _Atomic(struct fill_chunk *) next;
+    uint64_t start; /* offset of data[0] in the body */
+    size_t cap;
+    size_t len; /* the owner's; readers go by the published length */
+    char data[];
+};
+
+struct fill_side {
+    uint32_t magic;
+    unsigned readers_len;
+    struct list link; /* fill's sides */
+    struct fill *fill;
+    struct loop *loop;
+    struct list readers;
+    _Atomic uint64_t slowest;    /* UINT64_MAX: no reader here */
+    _Atomic uint64_t fastest;    /* 0: no reader here */
+    struct loop_task task;       /* the pass over the readers */
+    struct loop_message message; /* another loop asks for that pass */
+};
+
+struct fill {
+    uint32_t magic;
+    _Atomic uint32_t refs;
+    struct loop *owner;
+    struct response_head head; /* its lines lie in text */
+    struct fill_opts opts;
+
+    _Atomic uint64_t len;
+    _Atomic(enum fill_state) state;
+    atomic_bool is_stalled; /* the owner waits for room */
+    atomic_bool is_kept;
+    struct loop_message room; /* tells the owner that there is some */
+
+    pthread_mutex_t lock; /* guards what follows */
+    struct list sides;
+    struct fill_chunk *first;
+    struct fill_chunk *last;
+
+    char text[];
+};
+
+/* Where the readers of all sides are; with none, as in a side. */
+struct fill_span {
+    uint64_t slowest;
+    uint64_t fastest;
+};
+
+struct fill_span fill_span(struct fill *fill);
+struct fill_span fill_span_locked(const struct fill *fill); /* holds the lock */
+
+/* How many bytes may be appended now. */
+size_t fill_room(struct fill *fill);
+
+/* Tells an owner that waits for room when there is enough of it. */
+void fill_offer_room(struct fill *fill);
+
+/* Wakes all readers. here: the loop of the calling thread. */
+void fill_wake(struct fill *fill, struct loop *here);
+
+/* The side for a loop; the caller holds the lock. NULL: no memory. */
+struct fill_side *fill_side_of(struct fill *fill, struct loop *loop);
+
+/* Says where the side's readers are; not while a pass has taken some of them
+   off the list. */
+void fill_side_publish(struct fill_side *side);
+
+/* Is there what a reader waits for? */
+static inline bool
+reader_has_news(const struct fill_reader *reader)
+{
+    return fill_len(reader->fill) > reader->offset ||
+           fill_state(reader->fill) != FILL_OPEN;
+}
+
+#endif

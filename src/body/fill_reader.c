@@ -1,0 +1,204 @@
+/*
+ * A reader of a fill. All of this runs on the reader's loop; it meets the owner
+ * in the published length, and in its side's `slowest` and `fastest`.
+ */
+#include "body/fill_inside.h"
+
+enum rc
+fill_join(struct fill *fill, struct loop *loop, struct fill_reader *reader)
+{
+    struct fill_side *side = NULL;
+    enum rc rc = RC_MISS;
+
+    MUST_OBJ(fill, FILL_MAGIC);
+    MUST(reader->fill == NULL);
+    pthread_mutex_lock(&fill->lock);
+    if (fill->first == NULL || fill->first->start == 0) {
+        side = fill_side_of(fill, loop);
+        rc = side == NULL ? RC_NOMEM : RC_OK;
+    }
+    if (rc == RC_OK) {
+        atomic_store(&side->slowest, 0);
+    }
+    pthread_mutex_unlock(&fill->lock);
+    if (rc != RC_OK) {
+        return rc;
+    }
+    *reader = (struct fill_reader){
+        .magic = READER_MAGIC,
+        .fill = fill_ref(fill),
+        .side = side,
+        .on_wake = reader->on_wake,
+        .ctx = reader->ctx,
+    };
+    list_push_back(&side->readers, &reader->link);
+    side->readers_len++;
+    return RC_OK;
+}
+
+void
+fill_leave(struct fill_reader *reader)
+{
+    struct fill *fill = reader->fill;
+    struct fill_side *side = reader->side;
+
+    if (fill == NULL) {
+        return;
+    }
+    MUST_OBJ(reader, READER_MAGIC);
+    MUST(side->readers_len > 0);
+    list_remove(&reader->link);
+    side->readers_len--;
+    reader->magic = 0;
+    reader->fill = NULL;
+    reader->side = NULL;
+    if (side->readers_len == 0) {
+        loop_task_cancel(&side->task);
+        fill_side_publish(side);
+        fill_offer_room(fill);
+    } else if (fill_state(fill) == FILL_OPEN) {
+        /* A pass may be under way around this call. So the next one says where
+           the others are. */
+        loop_defer(side->loop, &side->task);
+    }
+    fill_unref(&fill);
+}
+
+/* The first chunk, once there is one. It is still there: no chunk is freed
+   before this reader has moved, and it has not. */
+static struct fill_chunk *
+reader_chunk(struct fill_reader *reader)
+{
+    struct fill *fill = reader->fill;
+
+    if (reader->chunk == NULL) {
+        pthread_mutex_lock(&fill->lock);
+        reader->chunk = fill->first;
+        pthread_mutex_unlock(&fill->lock);
+        MUST(reader->chunk->start == 0);
+    }
+    return reader->chunk;
+}
+
+uint64_t
+fill_left(const struct fill_reader *reader)
+{
+    MUST_OBJ(reader, READER_MAGIC);
+    return fill_len(reader->fill) - reader->offset;
+}
+
+uint64_t
+fill_due(const struct fill_reader *reader)
+{
+    const struct response_head *head = fill_head(reader->fill);
+
+    MUST_OBJ(reader, READER_MAGIC);
+    if (!head->has_length || head->length < reader->offset ||
+        !atomic_load(&reader->fill->is_kept) ||
+        fill_state(reader->fill) != FILL_OPEN) {
+        return fill_left(reader);
+    }
+    return head->length - reader->offset;
+}
+
+int
+fill_peek(struct fill_reader *reader, struct iovec *iov, int iov_max)
+{
+    uint64_t len = fill_len(reader->fill);
+    uint64_t at = reader->offset;
+    struct fill_chunk *chunk;
+    int count = 0;
+
+    MUST_OBJ(reader, READER_MAGIC);
+    if (at >= len) {
+        return 0;
+    }
+    chunk = reader_chunk(reader);
+    while (count < iov_max && at < len) {
+        uint64_t end = chunk->start + chunk->cap;
+        uint64_t stop = end < len ? end : len;
+        if (at < stop) {
+            iov[count].iov_base = chunk->data + (at - chunk->start);
+            iov[count].iov_len = (size_t)(stop - at);
+            count++;
+            at = stop;
+        }
+        if (at == end && at < len) {
+            chunk = atomic_load_explicit(&chunk->next, memory_order_acquire);
+        }
+    }
+    return count;
+}
+
+/* Steps off the chunks that are done; at the very end of the last one the
+   reader stays. */
+static void
+reader_step(struct fill_reader *reader)
+{
+    struct fill_chunk *chunk = reader->chunk;
+
+    MUST(chunk != NULL);
+    while (reader->offset >= chunk->start + chunk->cap) {
+        struct fill_chunk *next =
+            atomic_load_explicit(&chunk->next, memory_order_acquire);
+        if (next == NULL) {
+            break;
+        }
+        chunk = next;
+    }
+    reader->chunk = chunk;
+}
+
+/* The owner waits, and this reader has come further. If it has read all there
+   is, readers that are far behind hold the room. They may be on any loop, so
+   every side looks. */
+static void
+reader_tell(struct fill_reader *reader)
+{
+    struct fill *fill = reader->fill;
+    struct fill_side *side = reader->side;
+
+    MUST_OBJ(side, SIDE_MAGIC);
+    if (reader->offset == fill_len(fill) && !atomic_load(&fill->is_kept)) {
+        fill_wake(fill, side->loop);
+    } else if (side->readers_len > 1) {
+        loop_defer(side->loop, &side->task);
+    } else {
+        fill_offer_room(fill);
+    }
+}
+
+void
+fill_advance(struct fill_reader *reader, uint64_t n)
+{
+    struct fill *fill = reader->fill;
+    struct fill_side *side = reader->side;
+
+    MUST_OBJ(reader, READER_MAGIC);
+    MUST(n <= fill_left(reader));
+    reader->offset += n;
+    /* Step first, tell then: what lies behind the told offset may go. */
+    reader_step(reader);
+    if (reader->offset >
+        atomic_load_explicit(&side->fastest, memory_order_relaxed)) {
+        atomic_store(&side->fastest, reader->offset);
+    }
+    if (side->readers_len == 1) {
+        atomic_store(&side->slowest, reader->offset);
+    }
+    if (atomic_load(&fill->is_stalled)) {
+        reader_tell(reader);
+    }
+}
+
+void
+fill_await(struct fill_reader *reader)
+{
+    MUST_OBJ(reader, READER_MAGIC);
+    MUST(reader->on_wake != NULL);
+    reader->is_awaiting = true;
+    /* What came between the last look and now has woken nobody. */
+    if (reader_has_news(reader)) {
+        loop_defer(reader->side->loop, &reader->side->task);
+    }
+}
