@@ -120,7 +120,9 @@ void
 request_drop(struct request *r)
 {
     loop_timer_cancel(&r->patience);
-    redis_call_cancel(&r->call);
+    if (r->call != NULL) {
+        redis_call_cancel(r->call);
+    }
     deletion_forget(&r->deletion);
     if (r->waiter.flight != NULL &&
         flight_leave(r->worker->collapse->flights, &r->waiter)) {
@@ -185,7 +187,7 @@ is_armed(const struct request *r)
     case WAKE_FLIGHT:
         return r->waiter.flight != NULL;
     case WAKE_LOOKUP:
-        return redis_call_is_active(&r->call);
+        return redis_call_is_active(r->call);
     case WAKE_LEASE:
         return r->post != NULL;
     case WAKE_FETCH:

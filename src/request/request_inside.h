@@ -73,8 +73,7 @@ struct request {
     struct flight_waiter waiter;
     struct loop_timer patience; /* while it waits for another's flight */
     int64_t wait_until_ms;      /* for others, in all; 0: not yet waited */
-    struct redis_call call;     /* a lookup without a flight */
-    struct slice call_argv[2];
+    struct redis_call *call;    /* a lookup without a flight; in the arena */
     struct fetch fetch;
     struct deletion *deletion;
     struct stored_post *post; /* in the arena; NULL: none */

@@ -111,11 +111,16 @@ run_lookup(struct request *r)
     if (r->worker->redis == NULL) {
         return go_on(r);
     }
-    r->call =
+    if (r->call == NULL) {
+        r->call = arena_zalloc(&r->arena, sizeof(*r->call));
+    }
+    if (r->call == NULL) {
+        return go_on(r);
+    }
+    *r->call =
         (struct redis_call){.on_reply = on_lookup, .ctx = r, .retries = true};
-    r->call_argv[0] = SLICE("GET");
-    r->call_argv[1] = r->q->entry_key;
-    redis_send(r->worker->redis, &r->call, r->q->entry_key, 2, r->call_argv);
+    redis_send(r->worker->redis, r->call, r->q->entry_key, 2,
+        (const struct slice[]){SLICE("GET"), r->q->entry_key});
     return request_park(r, WAKE_LOOKUP);
 }
 

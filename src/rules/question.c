@@ -292,6 +292,22 @@ make_keys(struct question *q)
     return rc;
 }
 
+/* What is not looked up has no keys, but where they are shown. */
+static bool
+needs_keys(const struct question *q)
+{
+    return q->policy.bypass == NULL ||
+           q->reads->cache_status == ROUTE_CACHE_STATUS_KEY;
+}
+
+/* What the route keeps of the target is sent all the same. */
+static enum rc
+keep_target(struct question *q)
+{
+    return keys_keep(
+        &q->arena, q->reads, q->normal, q->head->target, &q->target);
+}
+
 enum rc
 question_keys_of(const struct question *q, struct slice target,
     struct arena *arena, struct key *out_key, struct slice *out_entry_key)
@@ -353,7 +369,8 @@ question_read(struct question *q)
     }
     q->kind = kind_of(q);
     read_policy(q);
-    if (q->reads != NULL && make_keys(q) != RC_OK) {
+    if (q->reads != NULL &&
+        (needs_keys(q) ? make_keys(q) : keep_target(q)) != RC_OK) {
         return refuse(503, "memory");
     }
     return refuse(0, NULL);
