@@ -22,19 +22,23 @@
 
 #define CONN_MAGIC UINT32_C(0x6e636f6e)
 
+/* An idle client holds one of these, so it is small. */
 struct conn {
-    uint32_t magic;
-    int fd;
-    bool is_read_wanted;
-    bool is_write_wanted;
-    bool is_broken;
-    bool was_writer; /* the last callback when both were ready */
+    struct event event;
     struct loop *loop;
     const struct conn_callbacks *callbacks;
     void *ctx;
-    struct event event;
-    struct loop_task broken;  /* tells the owner at the end of the turn */
-    struct sockaddr_in6 peer; /* or a sockaddr_in; family 0: none */
+    uint32_t magic;
+    int fd;
+    union {
+        struct in_addr v4;
+        struct in6_addr v6;
+    } peer;
+    in_port_t peer_port;
+    uint8_t peer_family; /* AF_INET or AF_INET6; 0: none */
+    uint8_t wants;       /* EV_READ, EV_WRITE */
+    bool is_broken;
+    bool was_writer; /* the last callback when both were ready */
 };
 
 static void
@@ -55,14 +59,6 @@ on_event(evutil_socket_t fd, short what, void *ctx)
     }
 }
 
-static void
-on_broken(void *ctx)
-{
-    struct conn *conn = OBJ_OF(struct conn, ctx, CONN_MAGIC);
-
-    conn->callbacks->on_readable(conn->ctx);
-}
-
 struct conn *
 conn_new(struct loop *loop, int own_fd, const struct conn_callbacks *callbacks,
     void *ctx)
@@ -81,7 +77,6 @@ conn_new(struct loop *loop, int own_fd, const struct conn_callbacks *callbacks,
     conn->loop = loop;
     conn->callbacks = callbacks;
     conn->ctx = ctx;
-    loop_task_init(&conn->broken, on_broken, conn);
     return conn;
 }
 
@@ -95,6 +90,27 @@ conn_set_owner(
     conn->ctx = ctx;
 }
 
+static void
+set_wants(struct conn *conn, int wants)
+{
+    if (wants == conn->wants) {
+        return;
+    }
+    if (conn->wants != 0) {
+        event_del(&conn->event);
+    }
+    conn->wants = (uint8_t)wants;
+    if (wants == 0) {
+        return;
+    }
+    event_assign(&conn->event, conn->loop->base, conn->fd,
+        (short)(wants | EV_PERSIST), on_event, conn);
+    if (conn->is_broken || event_add(&conn->event, NULL) != 0) {
+        conn->is_broken = true;
+        event_active(&conn->event, EV_READ, 0);
+    }
+}
+
 void
 conn_close(struct conn **pconn)
 {
@@ -105,9 +121,7 @@ conn_close(struct conn **pconn)
     }
     MUST_OBJ(conn, CONN_MAGIC);
     *pconn = NULL;
-    conn_want_read(conn, false);
-    conn_want_write(conn, false);
-    loop_task_cancel(&conn->broken);
+    set_wants(conn, 0);
     close(conn->fd);
     conn->magic = 0;
     free(conn);
@@ -127,49 +141,18 @@ conn_abort(struct conn **pconn)
     conn_close(pconn);
 }
 
-static void
-wants_changed(struct conn *conn, bool was_waiting)
-{
-    short what = EV_PERSIST;
-
-    if (was_waiting) {
-        event_del(&conn->event);
-    }
-    what |= conn->is_read_wanted ? EV_READ : 0;
-    what |= conn->is_write_wanted ? EV_WRITE : 0;
-    if (what == EV_PERSIST) {
-        return;
-    }
-    event_assign(
-        &conn->event, conn->loop->base, conn->fd, what, on_event, conn);
-    if (event_add(&conn->event, NULL) != 0) {
-        conn->is_broken = true;
-        loop_defer(conn->loop, &conn->broken);
-    }
-}
-
 void
 conn_want_read(struct conn *conn, bool is_wanted)
 {
-    bool was_waiting = conn->is_read_wanted || conn->is_write_wanted;
-
     MUST_OBJ(conn, CONN_MAGIC);
-    if (conn->is_read_wanted != is_wanted) {
-        conn->is_read_wanted = is_wanted;
-        wants_changed(conn, was_waiting);
-    }
+    set_wants(conn, (conn->wants & EV_WRITE) | (is_wanted ? EV_READ : 0));
 }
 
 void
 conn_want_write(struct conn *conn, bool is_wanted)
 {
-    bool was_waiting = conn->is_read_wanted || conn->is_write_wanted;
-
     MUST_OBJ(conn, CONN_MAGIC);
-    if (conn->is_write_wanted != is_wanted) {
-        conn->is_write_wanted = is_wanted;
-        wants_changed(conn, was_waiting);
-    }
+    set_wants(conn, (conn->wants & EV_READ) | (is_wanted ? EV_WRITE : 0));
 }
 
 static bool
@@ -295,34 +278,40 @@ conn_peer(const struct conn *conn, struct address *out)
 {
     MUST_OBJ(conn, CONN_MAGIC);
     memset(out, 0, sizeof(*out));
-    switch (conn->peer.sin6_family) {
+    out->u.any.sa_family = conn->peer_family;
+    switch (conn->peer_family) {
     case AF_INET:
-        out->len = sizeof(struct sockaddr_in);
+        out->len = sizeof(out->u.v4);
+        out->u.v4.sin_port = conn->peer_port;
+        out->u.v4.sin_addr = conn->peer.v4;
         break;
     case AF_INET6:
-        out->len = sizeof(struct sockaddr_in6);
+        out->len = sizeof(out->u.v6);
+        out->u.v6.sin6_port = conn->peer_port;
+        out->u.v6.sin6_addr = conn->peer.v6;
         break;
     default:
         out->len = sizeof(sa_family_t);
         out->u.any.sa_family = AF_UNIX;
-        return;
+        break;
     }
-    memcpy(&out->u, &conn->peer, out->len);
 }
 
 void
 conn_set_peer(struct conn *conn, const struct address *peer)
 {
     MUST_OBJ(conn, CONN_MAGIC);
-    memset(&conn->peer, 0, sizeof(conn->peer));
-    if (peer->len != 0 && peer->u.any.sa_family != AF_UNIX) {
-        memcpy(&conn->peer, &peer->u, peer->len);
+    conn->peer_family = 0;
+    if (peer->len == 0) {
+        return;
     }
-}
-
-struct loop *
-conn_loop(const struct conn *conn)
-{
-    MUST_OBJ(conn, CONN_MAGIC);
-    return conn->loop;
+    if (peer->u.any.sa_family == AF_INET) {
+        conn->peer_family = AF_INET;
+        conn->peer_port = peer->u.v4.sin_port;
+        conn->peer.v4 = peer->u.v4.sin_addr;
+    } else if (peer->u.any.sa_family == AF_INET6) {
+        conn->peer_family = AF_INET6;
+        conn->peer_port = peer->u.v6.sin6_port;
+        conn->peer.v6 = peer->u.v6.sin6_addr;
+    }
 }

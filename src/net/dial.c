@@ -128,7 +128,6 @@ dial_connect(
     if (dial->conn == NULL) {
         return RC_NOMEM;
     }
-    conn_set_peer(dial->conn, to);
     conn_want_write(dial->conn, true);
     return RC_OK;
 }

@@ -22,6 +22,6 @@ bench_program(bench-origin fixed-origin.c)
 
 # What things cost in memory; prints a table.
 add_executable(bench-sizes ${CMAKE_CURRENT_LIST_DIR}/sizes.c)
-target_link_libraries(bench-sizes PRIVATE ns_cache)
+target_link_libraries(bench-sizes PRIVATE ns_cache ns_net)
 set_target_properties(bench-sizes PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)

@@ -6,11 +6,15 @@
  *
  * An entry's overhead is what it takes above key, field lines and body, with
  * malloc's own bytes: the most, and the mean, over bodies of 0 to 4,095 bytes.
+ * A connection is counted with malloc's own bytes, too.
  */
+#include <malloc.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "nearside/base/check.h"
 #include "nearside/cache/codec.h"
+#include "nearside/net/conn.h"
 
 enum {
     BODIES = 4096,
@@ -38,6 +42,22 @@ entry_overhead(size_t body_len)
     return overhead;
 }
 
+static size_t
+conn_size(void)
+{
+    static const struct conn_callbacks callbacks;
+    struct loop *loop = loop_new();
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    size_t before = mallinfo2().uordblks;
+    struct conn *conn = conn_new(loop, fd, &callbacks, NULL);
+    size_t size = mallinfo2().uordblks - before;
+
+    MUST(conn != NULL);
+    conn_close(&conn);
+    loop_free(&loop);
+    return size;
+}
+
 int
 main(void)
 {
@@ -52,5 +72,8 @@ main(void)
     printf("entry_struct %zu\n", sizeof(struct entry));
     printf("entry_overhead_max %zu\n", most);
     printf("entry_overhead %zu\n", sum / BODIES);
+    printf("conn %zu\n", conn_size());
+    printf("loop_timer %zu\n", sizeof(struct loop_timer));
+    printf("loop_task %zu\n", sizeof(struct loop_task));
     return 0;
 }

@@ -76,7 +76,4 @@ bool conn_is_quiet(struct conn *conn);
 void conn_peer(const struct conn *conn, struct address *out);
 void conn_set_peer(struct conn *conn, const struct address *peer);
 
-/* The loop it belongs to. */
-struct loop *conn_loop(const struct conn *conn);
-
 #endif
