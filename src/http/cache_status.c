@@ -7,8 +7,8 @@
 #include "nearside/base/check.h"
 #include "nearside/http/structured.h"
 
-struct slice
-cache_fwd_token(enum cache_fwd fwd)
+static struct slice
+fwd_token(enum cache_fwd fwd)
 {
     static const struct slice tokens[] = {
         [CACHE_FWD_NONE] = {"", 0},
@@ -31,7 +31,7 @@ static void
 write_forward(struct writer *w, const struct cache_status *s)
 {
     write_slice(w, SLICE("; fwd="));
-    write_slice(w, cache_fwd_token(s->fwd));
+    write_slice(w, fwd_token(s->fwd));
     if (s->fwd_status != 0) {
         write_slice(w, SLICE("; fwd-status="));
         write_u64(w, s->fwd_status);
@@ -48,9 +48,12 @@ write_forward(struct writer *w, const struct cache_status *s)
 }
 
 void
-cache_status_write(struct writer *w, const struct cache_status *s)
+cache_status_write_line(struct writer *w, const struct cache_status *s)
 {
+    size_t start = w->len;
+
     MUST(s->name.len > 0);
+    write_slice(w, SLICE("cache-status: "));
     sf_write_token_or_string(w, s->name);
     if (s->is_hit) {
         write_slice(w, SLICE("; hit"));
@@ -70,17 +73,5 @@ cache_status_write(struct writer *w, const struct cache_status *s)
         write_slice(w, SLICE("; detail="));
         sf_write_token_or_string(w, s->detail);
     }
-}
-
-void
-cache_status_write_line(struct writer *w, const struct cache_status *s)
-{
-    size_t start = w->len;
-
-    write_slice(w, SLICE("cache-status: "));
-    cache_status_write(w, s);
-    write_end(w);
-    if (w->is_full) {
-        w->len = start;
-    }
+    write_line_end(w, start);
 }

@@ -71,23 +71,39 @@ entity_tag_matches_weakly(
 
 /* --- what is stored ------------------------------------------------------ */
 
+/* The ETag, if it is there once and well-formed: as text, and parsed. */
+static bool
+find_stored_tag(
+    struct slice lines, struct slice *out_text, struct entity_tag *out)
+{
+    return stored_find_single(lines, SLICE("etag"), out_text) == RC_OK &&
+           entity_tag_parse(*out_text, out) == RC_OK;
+}
+
 bool
 validator_tag(struct slice lines, struct entity_tag *out)
 {
-    struct slice value;
+    struct slice ignored;
 
-    return stored_find_single(lines, SLICE("etag"), &value) == RC_OK &&
-           entity_tag_parse(value, out) == RC_OK;
+    return find_stored_tag(lines, &ignored, out);
+}
+
+/* The same for a date of that name. */
+static bool
+find_stored_date(struct slice lines, struct slice name, int64_t now_s,
+    struct slice *out_text, int64_t *out_s)
+{
+    return stored_find_single(lines, name, out_text) == RC_OK &&
+           date_parse(*out_text, now_s, out_s) == RC_OK;
 }
 
 bool
 validator_date(
     struct slice lines, struct slice name, int64_t now_s, int64_t *out_s)
 {
-    struct slice value;
+    struct slice ignored;
 
-    return stored_find_single(lines, name, &value) == RC_OK &&
-           date_parse(value, now_s, out_s) == RC_OK;
+    return find_stored_date(lines, name, now_s, &ignored, out_s);
 }
 
 bool
@@ -261,50 +277,15 @@ condition_evaluate(const struct head *request,
 
 /* --- conditions of our own, and the 304 ---------------------------------- */
 
-/* The one value of that name, if it is what it should be. */
-static bool
-find_tag_text(struct slice lines, struct slice *out)
-{
-    struct entity_tag ignored;
-    struct slice value;
-
-    if (stored_find_single(lines, SLICE("etag"), &value) != RC_OK ||
-        entity_tag_parse(value, &ignored) != RC_OK) {
-        return false;
-    }
-    *out = value;
-    return true;
-}
-
-static bool
-find_modified_text(struct slice lines, struct slice *out)
-{
-    struct slice value;
-    int64_t ignored;
-
-    if (stored_find_single(lines, SLICE("last-modified"), &value) != RC_OK ||
-        date_parse(value, 0, &ignored) != RC_OK) {
-        return false;
-    }
-    *out = value;
-    return true;
-}
-
-bool
-condition_has_validator(struct slice lines)
-{
-    struct slice ignored;
-
-    return find_tag_text(lines, &ignored) ||
-           find_modified_text(lines, &ignored);
-}
-
 bool
 condition_write_validators(struct writer *w, struct slice lines)
 {
     struct slice tag, modified;
-    bool has_tag = find_tag_text(lines, &tag);
-    bool has_modified = find_modified_text(lines, &modified);
+    struct entity_tag ignored_tag;
+    int64_t ignored_s;
+    bool has_tag = find_stored_tag(lines, &tag, &ignored_tag);
+    bool has_modified = find_stored_date(
+        lines, SLICE("last-modified"), 0, &modified, &ignored_s);
 
     if (has_tag) {
         write_field(w, SLICE("if-none-match"), tag);

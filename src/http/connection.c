@@ -38,40 +38,11 @@ next_option(struct slice *rest, struct slice *out)
     return true;
 }
 
-static bool
-value_names(struct slice value, struct slice name)
-{
-    struct slice option;
-
-    while (next_option(&value, &option)) {
-        if (slice_ieq(option, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Does a Connection field of h name this field? */
-static bool
-names(const struct head *h, struct slice name)
-{
-    const struct field *f = head_find(h, FIELD_CONNECTION);
-
-    for (; f != NULL; f = head_find_next(h, f)) {
-        if (value_names(f->value, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool
 head_is_hop_by_hop(const struct head *h, const struct field *f)
 {
-    if (field_is_in(f->id, fields_hop)) {
-        return true;
-    }
-    return head_has(h, FIELD_CONNECTION) && names(h, f->name);
+    return field_is_in(f->id, fields_hop) ||
+           head_lists(h, FIELD_CONNECTION, f->name);
 }
 
 static bool

@@ -7,14 +7,11 @@
 #include "nearside/http/forwarding.h"
 
 #include "http/field_bit.h"
-
-enum {
-    LEN_MIN = 3,
-    LEN_MAX = 28,
-};
+#include "http/known.h"
 
 #define FORWARDING(kind, text)                                                 \
-    static_assert(sizeof(text) - 1 >= LEN_MIN && sizeof(text) - 1 <= LEN_MAX,  \
+    static_assert(                                                             \
+        sizeof(text) > NAME_LEN_MIN && sizeof(text) - 1 <= NAME_LEN_MAX,       \
         "every length has its case");
 #include "nearside/http/forwarding.def"
 #undef FORWARDING
@@ -54,38 +51,13 @@ forwarding_with(const char *name, size_t len)
 
 #define WITH(len)                                                              \
     case len:                                                                  \
-        return forwarding_with(name.ptr, len)
+        return forwarding_with(name.ptr, len);
 
 static enum forwarding
 forwarding_listed(struct slice name)
 {
     switch (name.len) {
-        WITH(3);
-        WITH(4);
-        WITH(5);
-        WITH(6);
-        WITH(7);
-        WITH(8);
-        WITH(9);
-        WITH(10);
-        WITH(11);
-        WITH(12);
-        WITH(13);
-        WITH(14);
-        WITH(15);
-        WITH(16);
-        WITH(17);
-        WITH(18);
-        WITH(19);
-        WITH(20);
-        WITH(21);
-        WITH(22);
-        WITH(23);
-        WITH(24);
-        WITH(25);
-        WITH(26);
-        WITH(27);
-        WITH(28);
+        EACH_NAME_LEN(WITH)
     default: /* a length, not an enum */
         return FORWARDING_NONE;
     }

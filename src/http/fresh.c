@@ -140,7 +140,7 @@ guess(const struct head *h, const struct cache_control *cc, int64_t date_s,
 /* --- the lifetime (4.2.1) ------------------------------------------------ */
 
 void
-fresh_compute_with(const struct head *h, const struct cache_control *cc,
+fresh_compute(const struct head *h, const struct cache_control *cc,
     const struct fresh_times *times, const struct fresh_opts *opts,
     struct fresh *out)
 {
@@ -172,21 +172,4 @@ fresh_compute_with(const struct head *h, const struct cache_control *cc,
     } else if (opts->heuristic) {
         guess(h, cc, dates.oldest_s, opts, out);
     }
-}
-
-void
-fresh_compute(const struct head *h, const struct cache_control *cc,
-    int64_t request_s, int64_t response_s, struct fresh *out)
-{
-    const struct fresh_times times = {request_s, response_s};
-    const struct fresh_opts opts = {0};
-
-    fresh_compute_with(h, cc, &times, &opts, out);
-}
-
-int64_t
-fresh_current_age_s(
-    const struct fresh *fresh, int64_t response_s, int64_t now_s)
-{
-    return clamp(fresh->initial_age_s + clamp(now_s - response_s));
 }

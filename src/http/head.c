@@ -12,12 +12,13 @@
 #include "nearside/base/check.h"
 
 enum {
-    KNOWN_MAX = 28,  /* no name of field.def is longer */
-    PADDED_LEN = 32, /* that, in whole words */
+    PADDED_LEN = (NAME_LEN_MAX + 7) / 8 * 8, /* in whole words */
 };
 
 #define FIELD(id, name)                                                        \
-    static_assert(sizeof(name) - 1 <= KNOWN_MAX, "every length has its case");
+    static_assert(                                                             \
+        sizeof(name) > NAME_LEN_MIN && sizeof(name) - 1 <= NAME_LEN_MAX,       \
+        "every length has its case");
 #include "nearside/http/field.def"
 #undef FIELD
 
@@ -63,39 +64,13 @@ known(const char *name, size_t len)
 
 #define KNOWN(len)                                                             \
     case len:                                                                  \
-        return known(name, len)
+        return known(name, len);
 
 enum field_id
 field_id_padded(const char *name, size_t len)
 {
     switch (len) {
-        KNOWN(2);
-        KNOWN(3);
-        KNOWN(4);
-        KNOWN(5);
-        KNOWN(6);
-        KNOWN(7);
-        KNOWN(8);
-        KNOWN(9);
-        KNOWN(10);
-        KNOWN(11);
-        KNOWN(12);
-        KNOWN(13);
-        KNOWN(14);
-        KNOWN(15);
-        KNOWN(16);
-        KNOWN(17);
-        KNOWN(18);
-        KNOWN(19);
-        KNOWN(20);
-        KNOWN(21);
-        KNOWN(22);
-        KNOWN(23);
-        KNOWN(24);
-        KNOWN(25);
-        KNOWN(26);
-        KNOWN(27);
-        KNOWN(28);
+        EACH_NAME_LEN(KNOWN)
     default: /* a length, not an enum */
         return FIELD_OTHER;
     }
@@ -108,25 +83,11 @@ field_id_of(struct slice name)
 {
     char padded[PADDED_LEN] = {0};
 
-    if (name.len == 0 || name.len > KNOWN_MAX) {
+    if (name.len == 0 || name.len > NAME_LEN_MAX) {
         return FIELD_OTHER;
     }
     memcpy(padded, name.ptr, name.len);
     return field_id_padded(padded, name.len);
-}
-
-struct slice
-field_name_of(enum field_id id)
-{
-    static const struct slice names[FIELD_COUNT] = {
-        [FIELD_OTHER] = {"", 0},
-#define FIELD(id, name) [FIELD_##id] = {name, sizeof(name) - 1},
-#include "nearside/http/field.def"
-#undef FIELD
-    };
-
-    MUST((unsigned)id < FIELD_COUNT);
-    return names[id];
 }
 
 static const struct field *
@@ -173,4 +134,21 @@ head_find_name(const struct head *h, struct slice name)
     enum field_id id = field_id_of(name);
 
     return id == FIELD_OTHER ? find_name_from(h, 0, name) : head_find(h, id);
+}
+
+bool
+head_lists(const struct head *h, enum field_id id, struct slice member)
+{
+    const struct field *f = head_find(h, id);
+    struct slice rest, at;
+
+    for (; f != NULL; f = head_find_next(h, f)) {
+        rest = f->value;
+        while (slice_split(&rest, ',', &at)) {
+            if (slice_ieq(slice_trim(at), member)) {
+                return true;
+            }
+        }
+    }
+    return false;
 }

@@ -75,43 +75,18 @@ static bool
 split_absolute(
     struct slice target, struct slice *out_scheme, struct slice *rest)
 {
-    ptrdiff_t colon = slice_find(target, ':');
     const char *at, *end = target.ptr + target.len;
 
-    if (colon < 0) {
+    *rest = target;
+    if (!uri_take_scheme(rest, out_scheme)) {
         return false;
     }
-    *out_scheme = slice_of(target.ptr, (size_t)colon);
-    *rest = slice_skip(target, (size_t)colon + 1);
-    if (!slice_starts(*rest, SLICE("//")) ||
-        (!slice_ieq(*out_scheme, SLICE("http")) &&
-            !slice_ieq(*out_scheme, SLICE("https")))) {
-        return false;
-    }
-    *rest = slice_skip(*rest, 2);
     at = rest->ptr;
     while (at < end && *at != '/' && *at != '?') {
         at++;
     }
     rest->len = (size_t)(at - rest->ptr);
     return true;
-}
-
-enum {
-    /* host.field_max would do; a host name has 253 bytes at most. */
-    AUTHORITY_MAX = 512,
-};
-
-static bool
-authority_eq(struct slice a, struct slice b, struct slice scheme)
-{
-    char left[AUTHORITY_MAX], right[AUTHORITY_MAX];
-
-    if (a.len > sizeof(left) || b.len > sizeof(right)) {
-        return false;
-    }
-    return slice_eq(slice_of(left, uri_authority_normalise(a, scheme, left)),
-        slice_of(right, uri_authority_normalise(b, scheme, right)));
 }
 
 /*
@@ -128,7 +103,7 @@ judge_absolute(struct head *h)
         !uri_is_authority(authority)) {
         return FAULT_TARGET_FORM;
     }
-    if (h->host.len > 0 && !authority_eq(authority, h->host, scheme)) {
+    if (h->host.len > 0 && !uri_is_same_authority(authority, h->host, scheme)) {
         return FAULT_TARGET_HOST;
     }
     path = slice_of(authority.ptr + authority.len,

@@ -4,6 +4,20 @@
 
 #include "nearside/http/head.h"
 
+enum {
+    NAME_LEN_MIN = 2, /* of field.def and forwarding.def */
+    NAME_LEN_MAX = 28,
+};
+
+/* DO(n) for each length that such a name has: with a constant length the
+   compiler drops the names of all others. */
+/* clang-format off */
+#define EACH_NAME_LEN(DO)                                                      \
+    DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)       \
+    DO(13) DO(14) DO(15) DO(16) DO(17) DO(18) DO(19) DO(20) DO(21) DO(22)      \
+    DO(23) DO(24) DO(25) DO(26) DO(27) DO(28)
+/* clang-format on */
+
 /* As field_id_of; len rounded up to a multiple of 8 bytes can be read. */
 enum field_id field_id_padded(const char *name, size_t len);
 

@@ -144,16 +144,23 @@ collect(struct scan *s, struct head *out, bool is_request)
         s->at = s->base;
     }
     s->out = out;
-    return run(s, is_request);
+    rc = run(s, is_request);
+    if (rc == RC_AGAIN) {
+        /* What comes next may move the bytes that a half head points into. */
+        clear_head(out, out->method);
+    }
+    return rc;
 }
 
-/* What comes next may move the bytes that a half head points into. */
-static void
-forget_half(struct head *out, enum method method, enum rc rc)
+/* The whole head is there, and this is what is wrong with it. */
+static inline enum rc
+judged(struct scan *s, enum parse_fault fault, size_t *out_len)
 {
-    if (rc == RC_AGAIN) {
-        clear_head(out, method);
+    if (fault != FAULT_NONE) {
+        return refuse(s, fault);
     }
+    *out_len = offset(s);
+    return RC_OK;
 }
 
 enum rc
@@ -161,22 +168,14 @@ parse_request(struct parse *p, const struct parse_opts *opts, struct slice in,
     struct head *out, size_t *out_len)
 {
     struct scan s;
-    enum parse_fault fault;
     enum rc rc;
 
     scan_init(&s, p, opts, in, REQUEST_FIELDS_DEFAULT);
     clear_head(out, METHOD_OTHER);
     rc = collect(&s, out, true);
-    if (rc != RC_OK) {
-        forget_half(out, METHOD_OTHER, rc);
-        return rc;
-    }
-    fault = judge_request(out, opts, s.repeated);
-    if (fault != FAULT_NONE) {
-        return refuse(&s, fault);
-    }
-    *out_len = offset(&s);
-    return RC_OK;
+    return rc == RC_OK
+               ? judged(&s, judge_request(out, opts, s.repeated), out_len)
+               : rc;
 }
 
 enum rc
@@ -184,20 +183,11 @@ parse_response(struct parse *p, const struct parse_opts *opts,
     enum method method, struct slice in, struct head *out, size_t *out_len)
 {
     struct scan s;
-    enum parse_fault fault;
     enum rc rc;
 
     scan_init(&s, p, opts, in, RESPONSE_FIELDS_DEFAULT);
     clear_head(out, method);
     rc = collect(&s, out, false);
-    if (rc != RC_OK) {
-        forget_half(out, method, rc);
-        return rc;
-    }
-    fault = judge_response(out, s.repeated);
-    if (fault != FAULT_NONE) {
-        return refuse(&s, fault);
-    }
-    *out_len = offset(&s);
-    return RC_OK;
+    return rc == RC_OK ? judged(&s, judge_response(out, s.repeated), out_len)
+                       : rc;
 }

@@ -8,9 +8,12 @@
 #include "nearside/http/structured.h"
 
 void
-proxy_status_write(struct writer *w, const struct proxy_status *s)
+proxy_status_write_line(struct writer *w, const struct proxy_status *s)
 {
+    size_t start = w->len;
+
     MUST(s->name.len > 0);
+    write_slice(w, SLICE("proxy-status: "));
     sf_write_token_or_string(w, s->name);
     if (s->error.len > 0) {
         MUST(sf_is_token(s->error));
@@ -29,17 +32,5 @@ proxy_status_write(struct writer *w, const struct proxy_status *s)
         write_slice(w, SLICE("; details="));
         sf_write_string(w, s->details);
     }
-}
-
-void
-proxy_status_write_line(struct writer *w, const struct proxy_status *s)
-{
-    size_t start = w->len;
-
-    write_slice(w, SLICE("proxy-status: "));
-    proxy_status_write(w, s);
-    write_end(w);
-    if (w->is_full) {
-        w->len = start;
-    }
+    write_line_end(w, start);
 }

@@ -132,45 +132,28 @@ range_evaluate(const struct head *request, uint64_t length, struct range *out)
     return range_parse(f->value, length, out);
 }
 
-/* "content-range: bytes 18446744073709551615-18446744073709551615/..." */
-enum {
-    LINE_MAX_LEN = 96,
-};
-
-/* All or nothing: a head with half a line is worse than one without. */
-static void
-write_whole(struct writer *w, const struct writer *line)
-{
-    MUST(!line->is_full);
-    write_slice(w, writer_slice(line));
-}
-
 void
 range_write(struct writer *w, const struct range *range, uint64_t length)
 {
-    char text[LINE_MAX_LEN];
-    struct writer line = writer_of(text, sizeof(text));
+    size_t start = w->len;
 
     MUST(range->first <= range->last);
     MUST(range->last < length);
-    write_slice(&line, SLICE("content-range: bytes "));
-    write_u64(&line, range->first);
-    write_slice(&line, SLICE("-"));
-    write_u64(&line, range->last);
-    write_slice(&line, SLICE("/"));
-    write_u64(&line, length);
-    write_slice(&line, SLICE("\r\n"));
-    write_whole(w, &line);
+    write_slice(w, SLICE("content-range: bytes "));
+    write_u64(w, range->first);
+    write_slice(w, SLICE("-"));
+    write_u64(w, range->last);
+    write_slice(w, SLICE("/"));
+    write_u64(w, length);
+    write_line_end(w, start);
 }
 
 void
 range_write_unsatisfied(struct writer *w, uint64_t length)
 {
-    char text[LINE_MAX_LEN];
-    struct writer line = writer_of(text, sizeof(text));
+    size_t start = w->len;
 
-    write_slice(&line, SLICE("content-range: bytes */"));
-    write_u64(&line, length);
-    write_slice(&line, SLICE("\r\n"));
-    write_whole(w, &line);
+    write_slice(w, SLICE("content-range: bytes */"));
+    write_u64(w, length);
+    write_line_end(w, start);
 }

@@ -31,24 +31,6 @@ reuse_read_stored(const struct cache_control *cc, struct reuse_stored *out)
     out->is_immutable = cc->immutable;
 }
 
-/* Pragma counts where there is no Cache-Control (RFC 9111 5.4). */
-static bool
-has_pragma_no_cache(const struct head *request)
-{
-    const struct field *f = head_find(request, FIELD_PRAGMA);
-    struct slice rest, member;
-
-    for (; f != NULL; f = head_find_next(request, f)) {
-        rest = f->value;
-        while (slice_split(&rest, ',', &member)) {
-            if (slice_ieq(slice_trim(member), SLICE("no-cache"))) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 void
 reuse_read_request(
     const struct head *request, bool honours, struct reuse_request *out)
@@ -63,7 +45,9 @@ reuse_read_request(
         .if_error_ms = -1,
     };
     if (!head_has(request, FIELD_CACHE_CONTROL)) {
-        out->no_cache = honours && has_pragma_no_cache(request);
+        /* Pragma counts where there is no Cache-Control (RFC 9111 5.4). */
+        out->no_cache =
+            honours && head_lists(request, FIELD_PRAGMA, SLICE("no-cache"));
         return;
     }
     cache_control_parse(request, FIELD_CACHE_CONTROL, &cc);
@@ -208,15 +192,4 @@ reuse_is_allowed_on_error(const struct reuse_stored *stored,
         window_ms = larger(window_ms, request->if_error_ms);
     }
     return is_within(stored, window_ms, now_ms);
-}
-
-int64_t
-reuse_until_ms(const struct reuse_stored *stored)
-{
-    int64_t window_ms = larger(stored->grace_ms, stored->if_error_ms);
-
-    if (stored->must_validate || stored->never_stale) {
-        return stored->fresh_until_ms;
-    }
-    return stored->fresh_until_ms + larger(window_ms, stored->while_ms);
 }

@@ -37,26 +37,6 @@ storable_opts_rfc(void)
     };
 }
 
-void
-storable_read(const struct head *request, struct slice scheme,
-    struct storable_request *out)
-{
-    struct cache_control cc;
-
-    *out = (struct storable_request){
-        .method = request->method,
-        .has_authorization = head_has(request, FIELD_AUTHORIZATION),
-        .has_credentials = head_has(request, FIELD_COOKIE),
-        .scheme = scheme,
-        .host = request->host,
-        .target = request->target,
-    };
-    if (head_has(request, FIELD_CACHE_CONTROL)) {
-        cache_control_parse(request, FIELD_CACHE_CONTROL, &cc);
-        out->no_store = cc.no_store;
-    }
-}
-
 /* --- the method (RFC 9110 9.3.1, 9.3.3) ---------------------------------- */
 
 /* Is it the target URI: written whole, or as its path and query? */

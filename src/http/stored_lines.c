@@ -36,22 +36,6 @@ stored_find_single(
 }
 
 enum rc
-stored_join(struct slice lines, struct slice name, struct writer *w)
-{
-    struct slice value;
-    enum rc rc = RC_MISS;
-
-    while (stored_next_of(&lines, name, &value)) {
-        if (rc == RC_OK) {
-            write_slice(w, SLICE(", "));
-        }
-        write_slice(w, value);
-        rc = RC_OK;
-    }
-    return rc;
-}
-
-enum rc
 stored_to_head(struct slice lines, unsigned status, struct head *out)
 {
     struct slice name, value;

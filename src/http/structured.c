@@ -174,7 +174,7 @@ take_token(struct slice *rest, struct sf_item *out)
 static bool
 is_base64_part(char c)
 {
-    return base64_digit(c) >= 0;
+    return is_alpha(c) || is_digit(c) || c == '+' || c == '/';
 }
 
 /* Padding is all there or not at all; pad bits are not looked at. */
@@ -239,8 +239,9 @@ low_hex(char c)
     return c >= 'A' && c <= 'F' ? -1 : hex_digit(c);
 }
 
-bool
-sf_take_octet(struct slice *rest, unsigned *out)
+/* Takes one byte as it is meant: itself, or "%c3". False: no such byte. */
+static bool
+take_octet(struct slice *rest, unsigned *out)
 {
     int high, low;
 
@@ -275,7 +276,7 @@ take_display(struct slice *rest, struct sf_item *out)
     }
     start = at.ptr;
     while (at.len > 0 && *at.ptr != '"') {
-        if (!sf_take_octet(&at, &octet) || !feed_utf8(&utf8, octet)) {
+        if (!take_octet(&at, &octet) || !feed_utf8(&utf8, octet)) {
             return false;
         }
     }
@@ -476,75 +477,4 @@ sf_next_item(struct sf *s, struct sf_item *out)
         rc = RC_BAD;
     }
     return rc == RC_BAD ? fail(s) : rc;
-}
-
-enum rc
-sf_parse_item(struct slice value, struct sf_item *out)
-{
-    struct slice rest = skip_sp(value);
-    struct sf_item item;
-
-    if (!take_item(&rest, &item) || skip_sp(rest).len > 0) {
-        return RC_BAD;
-    }
-    *out = item;
-    return RC_OK;
-}
-
-bool
-sf_next_param(struct slice *params, struct slice *out_key, struct sf_item *out)
-{
-    return params->len > 0 && take_param(params, out_key, out);
-}
-
-bool
-sf_find_param(const struct sf_item *item, struct slice key, struct sf_item *out)
-{
-    struct slice rest = item->params, at;
-    struct sf_item value;
-    bool found = false;
-
-    while (sf_next_param(&rest, &at, &value)) {
-        if (slice_eq(at, key)) {
-            *out = value;
-            found = true;
-        }
-    }
-    return found;
-}
-
-bool
-sf_next_inner(struct slice *inner, struct sf_item *out)
-{
-    *inner = skip_sp(*inner);
-    return inner->len > 0 && take_item(inner, out);
-}
-
-bool
-sf_is_dictionary(struct slice value)
-{
-    struct sf_item item;
-    struct slice key;
-    struct sf s;
-    enum rc rc;
-
-    sf_start(&s, value);
-    do {
-        rc = sf_next_member(&s, &key, &item);
-    } while (rc == RC_OK);
-    return rc == RC_MISS;
-}
-
-bool
-sf_is_list(struct slice value)
-{
-    struct sf_item item;
-    struct sf s;
-    enum rc rc;
-
-    sf_start(&s, value);
-    do {
-        rc = sf_next_item(&s, &item);
-    } while (rc == RC_OK);
-    return rc == RC_MISS;
 }

@@ -37,24 +37,4 @@ is_token_part(char c)
     return byte_is(c, CLASS_TOKEN) || c == ':' || c == '/';
 }
 
-/* 0 to 63, or -1. */
-static inline int
-base64_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (is_digit(c)) {
-        return c - '0' + 52;
-    }
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Takes one byte of a display string as it is meant: itself, or "%c3".
-   False: no such byte. */
-bool sf_take_octet(struct slice *rest, unsigned *out);
-
 #endif

@@ -1,7 +1,4 @@
-/*
- * Writing structured fields (RFC 9651 4.1), and the text of parsed ones as it
- * is meant. Law: only what the parser has taken for valid is decoded.
- */
+/* Writing structured fields (RFC 9651 4.1). */
 #include "http/structured_inside.h"
 
 #define INTEGER_MAX INT64_C(999999999999999)
@@ -10,69 +7,6 @@ static void
 write_char(struct writer *w, char c)
 {
     write_slice(w, slice_of(&c, 1));
-}
-
-static void
-write_unescaped(struct writer *w, struct slice text)
-{
-    for (; text.len > 0; text = slice_skip(text, 1)) {
-        if (*text.ptr == '\\') {
-            text = slice_skip(text, 1);
-        }
-        write_char(w, *text.ptr);
-    }
-}
-
-static void
-write_base64_decoded(struct writer *w, struct slice text)
-{
-    unsigned bits = 0, held = 0;
-    int digit;
-
-    for (; (digit = base64_digit(peek(text))) >= 0;
-         text = slice_skip(text, 1)) {
-        bits = (bits << 6 | (unsigned)digit) & 0xffff;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            write_char(w, (char)(bits >> held & 0xff));
-        }
-    }
-}
-
-static void
-write_percent_decoded(struct writer *w, struct slice text)
-{
-    unsigned octet;
-
-    while (text.len > 0 && sf_take_octet(&text, &octet)) {
-        write_char(w, (char)octet);
-    }
-}
-
-void
-sf_write_text(struct writer *w, const struct sf_item *item)
-{
-    switch (item->type) {
-    case SF_STRING:
-        write_unescaped(w, item->text);
-        return;
-    case SF_TOKEN:
-        write_slice(w, item->text);
-        return;
-    case SF_BYTES:
-        write_base64_decoded(w, item->text);
-        return;
-    case SF_DISPLAY:
-        write_percent_decoded(w, item->text);
-        return;
-    case SF_INTEGER:
-    case SF_DECIMAL:
-    case SF_BOOLEAN:
-    case SF_DATE:
-    case SF_INNER_LIST:
-        return;
-    }
 }
 
 bool

@@ -144,8 +144,13 @@ update_by_head(const struct head *response, struct slice stored_lines,
 
 /* --- the update (3.2) ---------------------------------------------------- */
 
-bool
-update_has_field(const struct head *response, const struct field *f,
+/*
+ * Does this field of a 304 or HEAD answer replace stored ones (3.2)? Not:
+ * what is never stored, and Content-Encoding and Content-Range, on which the
+ * stored content depends.
+ */
+static bool
+has_field(const struct head *response, const struct field *f,
     const struct update_opts *opts)
 {
     if (f->id == FIELD_SET_COOKIE) {
@@ -162,7 +167,7 @@ is_replaced(const struct head *response, struct slice name,
 {
     const struct field *f = head_find_name(response, name);
 
-    return f != NULL && update_has_field(response, f, opts);
+    return f != NULL && has_field(response, f, opts);
 }
 
 enum rc
@@ -178,7 +183,7 @@ update_merge(const struct head *response, struct slice stored_lines,
     }
     for (size_t i = 0; i < response->field_count; i++) {
         const struct field *f = &response->fields[i];
-        if (update_has_field(response, f, opts)) {
+        if (has_field(response, f, opts)) {
             write_field_lower(w, f->name, f->value);
         }
     }

@@ -101,17 +101,10 @@ uri_is_ambiguous(struct slice target)
 static int
 encoded_byte(const char *at, const char *end)
 {
-    int byte = 0;
+    int high = end - at < 3 ? -1 : hex_digit(at[1]);
+    int low = end - at < 3 ? -1 : hex_digit(at[2]);
 
-    if (end - at < 3 || !byte_is(at[1], CLASS_HEX) ||
-        !byte_is(at[2], CLASS_HEX)) {
-        return -1;
-    }
-    for (int i = 1; i <= 2; i++) {
-        byte = byte * 16 +
-               (at[i] <= '9' ? at[i] - '0' : ascii_lower(at[i]) - 'a' + 10);
-    }
-    return byte;
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
 static inline char
@@ -353,8 +346,8 @@ uri_is_same_authority(struct slice a, struct slice b, struct slice scheme)
     return slice_eq(slice_of(a_text, a_len), slice_of(b_text, b_len));
 }
 
-static bool
-take_scheme(struct slice *rest, struct slice *out)
+bool
+uri_take_scheme(struct slice *rest, struct slice *out)
 {
     static const struct slice schemes[] = {{"http", 4}, {"https", 5}};
     const struct slice mark = SLICE("://");
@@ -398,7 +391,7 @@ uri_parse_server(struct slice s, struct uri_server *out)
     if (slice_starts(s, unix_mark)) {
         return parse_unix(slice_skip(s, unix_mark.len), out);
     }
-    if (!take_scheme(&authority, &scheme)) {
+    if (!uri_take_scheme(&authority, &scheme)) {
         return RC_BAD;
     }
     stop = host_end(authority);

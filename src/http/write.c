@@ -166,6 +166,15 @@ write_end(struct writer *w)
     write_slice(w, SLICE("\r\n"));
 }
 
+void
+write_line_end(struct writer *w, size_t start)
+{
+    write_end(w);
+    if (w->is_full) {
+        w->len = start;
+    }
+}
+
 struct slice
 status_reason(unsigned status)
 {

@@ -300,7 +300,7 @@ read_fresh(const struct route *route, const struct head *response,
         .ignores_bad_age = route->is_rfc,
     };
 
-    fresh_compute_with(response, cc, &when, &opts, fresh);
+    fresh_compute(response, cc, &when, &opts, fresh);
     if (route->ttl_force) {
         fresh->source = FRESH_NONE;
     }

@@ -4,6 +4,7 @@
 #define TESTS_FUZZ_FUZZ_HTTP_FIELDS_H
 
 #include "fuzz.h"
+#include "../support/http_names.h"
 #include "nearside/http/head.h"
 
 static inline void

@@ -25,11 +25,13 @@ parse_to_head(struct parse *p, const struct parse_opts *opts, struct slice in,
 static void
 must_have_freshness(const struct head *h)
 {
+    const struct fresh_times times = {1767225600, 1767225602};
+    const struct fresh_opts opts = {0};
     struct cache_control cc;
     struct fresh fresh;
 
     cache_control_parse(h, FIELD_CACHE_CONTROL, &cc);
-    fresh_compute(h, &cc, 1767225600, 1767225602, &fresh);
+    fresh_compute(h, &cc, &times, &opts, &fresh);
     MUST(fresh.lifetime_s >= 0 && fresh.lifetime_s <= DELTA_MAX);
     MUST(fresh.initial_age_s >= 2 && fresh.initial_age_s <= DELTA_MAX);
 }

@@ -4,7 +4,7 @@
  * back as it was written.
  */
 #include "fuzz.h"
-#include "nearside/http/structured.h"
+#include "../support/structured_read.h"
 
 static void try_params(struct slice params, struct slice in);
 

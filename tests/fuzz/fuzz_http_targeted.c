@@ -3,7 +3,7 @@
  * that is decides alone, and durations stay within their bounds.
  */
 #include "fuzz_http_fields.h"
-#include "nearside/http/structured.h"
+#include "../support/structured_read.h"
 #include "nearside/http/targeted.h"
 
 static void

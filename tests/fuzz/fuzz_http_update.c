@@ -91,6 +91,17 @@ must_parse(struct slice lines)
     free(w.ptr);
 }
 
+static bool
+replaces(const struct head *response, const struct field *f,
+    const struct update_opts *opts)
+{
+    if (f->id == FIELD_SET_COOKIE) {
+        return opts->set_cookie;
+    }
+    return f->id != FIELD_CONTENT_ENCODING && f->id != FIELD_CONTENT_RANGE &&
+           storable_has_field(response, f);
+}
+
 static void
 must_have_new(struct slice lines, const struct head *response,
     const struct update_opts *opts)
@@ -104,7 +115,7 @@ must_have_new(struct slice lines, const struct head *response,
             is_there = is_there ||
                        (slice_ieq(name, f->name) && slice_eq(value, f->value));
         }
-        MUST(is_there || !update_has_field(response, f, opts));
+        MUST(is_there || !replaces(response, f, opts));
     }
 }
 
@@ -156,8 +167,11 @@ must_identify_itself(struct slice stored)
 
     if (stored_to_head(stored, 304, &head) == RC_OK &&
         has_good_validators(stored)) {
+        struct writer w = writer_for(stored.len + 64);
+
         MUST(update_is_identified(&head, stored, NOW_S) ==
-             condition_has_validator(stored));
+             condition_write_validators(&w, stored));
+        free(w.ptr);
     }
 }
 

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "http_given.h"
+#include "../support/structured_read.h"
 #include "nearside/base/check.h"
-#include "nearside/http/structured.h"
 
 #define NAME .name = {"near", 4}
 
@@ -54,9 +54,15 @@ a_member_says_what_is_known_in_a_valid_list(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct writer w = writer_of(text, sizeof(text));
-        cache_status_write(&w, &rows[i].status);
-        assert_slice(writer_slice(&w), rows[i].want);
-        assert_true(sf_is_list(writer_slice(&w)));
+        struct slice line;
+        cache_status_write_line(&w, &rows[i].status);
+        line = writer_slice(&w);
+        assert_true(slice_starts(line, SLICE("cache-status: ")));
+        line = slice_skip(line, strlen("cache-status: "));
+        assert_memory_equal(line.ptr + line.len - 2, "\r\n", 2);
+        line.len -= 2;
+        assert_slice(line, rows[i].want);
+        assert_true(sf_is_list(line));
     }
 }
 
@@ -68,8 +74,13 @@ every_reason_to_go_forward_has_its_token(void **state)
         "vary-miss", "miss", "request", "stale", "partial"};
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
-        assert_slice(cache_fwd_token((enum cache_fwd)i), want[i]);
+    for (size_t i = 1; i < ARRAY_LEN(want); i++) {
+        const struct cache_status status = {NAME, .fwd = (enum cache_fwd)i};
+        char text[64], line[64];
+        struct writer w = writer_of(text, sizeof(text));
+        snprintf(line, sizeof(line), "cache-status: near; fwd=%s\r\n", want[i]);
+        cache_status_write_line(&w, &status);
+        assert_slice(writer_slice(&w), line);
     }
 }
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "http_given.h"
+#include "../support/http_names.h"
 
 static void
 every_known_name_is_known_in_any_case(void **state)
@@ -50,7 +51,6 @@ a_name_one_byte_off_is_not_known(void **state)
         assert_int_not_equal(field_id_of(slice_of(other, name.len - 1)), id);
     }
     assert_int_equal(field_id_of(slice_of(NULL, 0)), FIELD_OTHER);
-    assert_int_equal(field_name_of(FIELD_OTHER).len, 0);
 }
 
 static void

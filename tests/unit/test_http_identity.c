@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "http_cases.h"
+#include "../support/http_names.h"
 #include "nearside/base/check.h"
 #include "nearside/http/uri.h"
 #include "nearside/http/write.h"

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "http_given.h"
+#include "../support/structured_read.h"
 #include "nearside/base/check.h"
-#include "nearside/http/structured.h"
 
 #define NAME .name = {"near", 4}
 
@@ -39,9 +39,15 @@ a_member_says_what_went_wrong_in_a_valid_list(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct writer w = writer_of(text, sizeof(text));
-        proxy_status_write(&w, &rows[i].status);
-        assert_slice(writer_slice(&w), rows[i].want);
-        assert_true(sf_is_list(writer_slice(&w)));
+        struct slice line;
+        proxy_status_write_line(&w, &rows[i].status);
+        line = writer_slice(&w);
+        assert_true(slice_starts(line, SLICE("proxy-status: ")));
+        line = slice_skip(line, strlen("proxy-status: "));
+        assert_memory_equal(line.ptr + line.len - 2, "\r\n", 2);
+        line.len -= 2;
+        assert_slice(line, rows[i].want);
+        assert_true(sf_is_list(line));
     }
 }
 

@@ -314,25 +314,6 @@ when_the_origin_fails_stale_stands_in_within_its_windows(void **state)
     }
 }
 
-static void
-it_is_of_use_until_the_last_of_its_windows_ends(void **state)
-{
-    struct reuse_stored stored = given_stored(SWR ", stale-if-error=20");
-
-    (void)state;
-    stored.grace_ms = 25000;
-    assert_true(reuse_until_ms(&stored) == CREATED_MS + 90000);
-    stored.grace_ms = 45000;
-    assert_true(reuse_until_ms(&stored) == CREATED_MS + 105000);
-    stored = given_stored(SWR ", must-revalidate");
-    stored.grace_ms = 45000;
-    assert_true(reuse_until_ms(&stored) == CREATED_MS + 60000);
-    stored = given_stored(SWR ", no-cache");
-    assert_true(reuse_until_ms(&stored) == CREATED_MS + 60000);
-    stored = given_stored("stale-if-error=20");
-    assert_true(reuse_until_ms(&stored) == CREATED_MS + 80000);
-}
-
 int
 main(void)
 {
@@ -351,7 +332,6 @@ main(void)
             a_request_with_credentials_gets_only_what_is_marked_shareable),
         cmocka_unit_test(
             when_the_origin_fails_stale_stands_in_within_its_windows),
-        cmocka_unit_test(it_is_of_use_until_the_last_of_its_windows_ends),
     };
 
     return cmocka_run_group_tests_name("http reuse", tests, NULL, NULL);

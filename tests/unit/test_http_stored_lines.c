@@ -91,25 +91,6 @@ what_may_stand_once_and_stands_twice_has_no_value(void **state)
     assert_slice(value, "x: y");
 }
 
-/* RFC 9110 5.3 */
-static void
-lines_of_a_list_are_joined_in_their_order(void **state)
-{
-    char text[16];
-    struct writer w = writer_of(text, sizeof(text));
-
-    (void)state;
-    assert_int_equal(stored_join(SLICE(LINES), SLICE("a"), &w), RC_OK);
-    assert_slice(writer_slice(&w), "1, 3");
-    w = writer_of(text, sizeof(text));
-    assert_int_equal(stored_join(SLICE(LINES), SLICE("empty"), &w), RC_OK);
-    assert_slice(writer_slice(&w), "");
-    assert_int_equal(stored_join(SLICE(LINES), SLICE("x"), &w), RC_MISS);
-    w = writer_of(text, 3);
-    assert_int_equal(stored_join(SLICE(LINES), SLICE("a"), &w), RC_OK);
-    assert_true(w.is_full);
-}
-
 static void
 stored_lines_read_as_a_head(void **state)
 {
@@ -148,7 +129,6 @@ main(void)
         cmocka_unit_test(a_line_that_is_cut_short_is_none),
         cmocka_unit_test(a_value_is_found_by_its_whole_name),
         cmocka_unit_test(what_may_stand_once_and_stands_twice_has_no_value),
-        cmocka_unit_test(lines_of_a_list_are_joined_in_their_order),
         cmocka_unit_test(stored_lines_read_as_a_head),
     };
 

@@ -1,6 +1,5 @@
 /* Structured fields (RFC 9651): what is valid, what it says,
    and how it is written (structured_write.c). */
-#include "nearside/http/structured.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +9,7 @@
 #include <cmocka.h>
 
 #include "http_given.h"
+#include "../support/structured_read.h"
 #include "nearside/base/check.h"
 
 static const char *const types[] = {

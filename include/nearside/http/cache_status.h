@@ -37,16 +37,10 @@ struct cache_status {
     struct slice detail;
 };
 
-/* The token of fwd; empty for CACHE_FWD_NONE. */
-struct slice cache_fwd_token(enum cache_fwd fwd);
-
-/* The list member: `name; hit; ttl=3`. */
-void cache_status_write(struct writer *w, const struct cache_status *s);
-
 /*
- * The whole line, "cache-status: ...\r\n", to be put behind the lines of
- * caches nearer to the origin, which stay (RFC 9211 2). All or nothing: a
- * line that does not fit is left out and w is full.
+ * The whole line, "cache-status: name; hit; ttl=3\r\n", to be put behind the
+ * lines of caches nearer to the origin, which stay (RFC 9211 2). All or
+ * nothing: a line that does not fit is left out and w is full.
  */
 void cache_status_write_line(struct writer *w, const struct cache_status *s);
 

@@ -59,9 +59,6 @@ enum condition condition_evaluate(const struct head *request,
  */
 bool condition_write_validators(struct writer *w, struct slice lines);
 
-/* Has it an ETag or a Last-Modified to be validated with? */
-bool condition_has_validator(struct slice lines);
-
 /*
  * Of the stored lines, those that a 304 repeats (RFC 9110 15.4.5): what
  * updates another's stored copy, and Last-Modified where there is no ETag.

@@ -24,16 +24,6 @@ struct fresh {
 };
 
 /*
- * request_s: when the request was sent; response_s: when the head came; both
- * wall-clock seconds. cc is h's Cache-Control. A malformed Age makes the
- * response stale; of a list of Ages the first counts. A malformed or repeated
- * Expires is in the past. Of several Dates, age and lifetime each take the
- * stricter one.
- */
-void fresh_compute(const struct head *h, const struct cache_control *cc,
-    int64_t request_s, int64_t response_s, struct fresh *out);
-
-/*
  * The first member of the first Age (5.1); beyond DELTA_MAX it is that.
  * RC_MISS: no Age. RC_BAD: malformed; *out_s is then untouched.
  */
@@ -45,7 +35,6 @@ struct fresh_times {
     int64_t response_s;
 };
 
-/* Zero: as fresh_compute. */
 struct fresh_opts {
     bool ignores_expires;    /* cc is a targeted field's (RFC 9213 2.2) */
     bool ignores_bad_age;    /* a malformed Age is as none (RFC 9111 5.1) */
@@ -55,11 +44,15 @@ struct fresh_opts {
 };
 
 /*
- * The same with opts. A guess is a tenth of the time from Last-Modified to
- * Date, for a status that is heuristically cacheable (RFC 9110 15.1) or a
- * response marked public; never beside an explicit time, however malformed.
+ * cc is h's Cache-Control, or the targeted field that counts instead. A
+ * malformed Age makes the response stale; of a list of Ages the first counts.
+ * A malformed or repeated Expires is in the past. Of several Dates, age and
+ * lifetime each take the stricter one. A guess is a tenth of the time from
+ * Last-Modified to Date, for a status that is heuristically cacheable (RFC
+ * 9110 15.1) or a response marked public; never beside an explicit time,
+ * however malformed.
  */
-void fresh_compute_with(const struct head *h, const struct cache_control *cc,
+void fresh_compute(const struct head *h, const struct cache_control *cc,
     const struct fresh_times *times, const struct fresh_opts *opts,
     struct fresh *out);
 
@@ -68,9 +61,5 @@ void fresh_compute_with(const struct head *h, const struct cache_control *cc,
  * heuristically cacheable)? Never a 206; a 4xx or 5xx only with errors.
  */
 bool fresh_is_heuristic(unsigned status, bool errors);
-
-/* current_age (4.2.3) at now_s, of a response that came at response_s. */
-int64_t fresh_current_age_s(
-    const struct fresh *fresh, int64_t response_s, int64_t now_s);
 
 #endif

@@ -25,9 +25,6 @@ enum field_id {
 /* The id of a name in any case, or FIELD_OTHER. */
 enum field_id field_id_of(struct slice name);
 
-/* The lower-case name; empty for FIELD_OTHER. */
-struct slice field_name_of(enum field_id id);
-
 struct field {
     struct slice name;  /* as received, any case; a token */
     struct slice value; /* without OWS around it */
@@ -92,6 +89,9 @@ const struct field *head_find(const struct head *h, enum field_id id);
 /* Next one after `after`, or NULL. */
 const struct field *head_find_next(
     const struct head *h, const struct field *after);
+
+/* Is it a member (in any case) of a comma-separated list in that field? */
+bool head_lists(const struct head *h, enum field_id id, struct slice member);
 
 /* First field of that name (any case), or NULL. */
 const struct field *head_find_name(const struct head *h, struct slice name);

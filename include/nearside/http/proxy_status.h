@@ -13,10 +13,8 @@ struct proxy_status {
     struct slice details;
 };
 
-/* The list member: `name; error=dns_timeout`. */
-void proxy_status_write(struct writer *w, const struct proxy_status *s);
-
-/* The whole line, "proxy-status: ...\r\n", or nothing and w is full. */
+/* The whole line, "proxy-status: name; error=dns_timeout\r\n", or
+   nothing and w is full. */
 void proxy_status_write_line(struct writer *w, const struct proxy_status *s);
 
 #endif

@@ -71,10 +71,6 @@ enum reuse reuse_decide(const struct reuse_stored *stored,
 bool reuse_is_allowed_on_error(const struct reuse_stored *stored,
     const struct reuse_request *request, int64_t now_ms);
 
-/* How long it can be of any use without validation: the latest of the ends
-   of its freshness and windows. */
-int64_t reuse_until_ms(const struct reuse_stored *stored);
-
 /* current_age (RFC 9111 4.2.3) in whole seconds, never negative. */
 static inline int64_t
 reuse_age_s(const struct reuse_stored *stored, int64_t now_ms)

@@ -48,13 +48,6 @@ struct storable_request {
     struct slice target;
 };
 
-/*
- * Fills it from a head: method, has_authorization, has_credentials (by
- * Cookie), no_store, host, target.
- */
-void storable_read(const struct head *request, struct slice scheme,
-    struct storable_request *out);
-
 /* The response, and what was made of it. */
 struct storable_response {
     const struct head *head;

@@ -78,11 +78,4 @@ enum rc stored_find_single(struct slice lines, struct slice name,
 enum rc stored_to_head(
     struct slice lines, unsigned status, struct head *out) RC_MUST_CHECK;
 
-/*
- * Writes the values of a list-valued field as one, "a, b" (RFC 9110 5.3);
- * a writer that is too small is left full. RC_MISS: no such line.
- */
-enum rc stored_join(
-    struct slice lines, struct slice name, struct writer *w) RC_MUST_CHECK;
-
 #endif

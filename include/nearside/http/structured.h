@@ -1,8 +1,8 @@
 /*
  * Structured fields (RFC 9651), parsed strictly and without allocation: one
  * member after the other. A value is valid only as a whole: rely on nothing
- * that was given out before RC_MISS has said that the end is reached
- * (sf_is_dictionary and sf_is_list look first). All slices are loans.
+ * that was given out before RC_MISS has said that the end is reached. All
+ * slices are loans.
  */
 #ifndef NEARSIDE_HTTP_STRUCTURED_H
 #define NEARSIDE_HTTP_STRUCTURED_H
@@ -25,7 +25,7 @@ struct sf_item {
     enum sf_type type;
     int64_t number;
     struct slice text;
-    struct slice params; /* ";a;b=1", for sf_next_param */
+    struct slice params; /* ";a;b=1" */
 };
 
 /* A walk over one field value; lines of a field are joined by the caller. */
@@ -46,33 +46,6 @@ enum rc sf_next_member(
 
 /* The next member of a list (4.2.1). RC_MISS, RC_BAD: as above. */
 enum rc sf_next_item(struct sf *s, struct sf_item *out) RC_MUST_CHECK;
-
-/* A value that is one item (4.2.3). RC_BAD: it is not. */
-enum rc sf_parse_item(struct slice value, struct sf_item *out) RC_MUST_CHECK;
-
-/*
- * The next of the parameters of an item that was given out: takes it off
- * *params. False: no more. They were checked, so it cannot be malformed.
- */
-bool sf_next_param(
-    struct slice *params, struct slice *out_key, struct sf_item *out);
-
-/* The last parameter of that key. False: there is none. */
-bool sf_find_param(
-    const struct sf_item *item, struct slice key, struct sf_item *out);
-
-/* The next item of an inner list: takes it off *inner. False: no more. */
-bool sf_next_inner(struct slice *inner, struct sf_item *out);
-
-/*
- * Writes the text of a string, token, byte sequence or display string as it
- * is meant: unescaped, decoded. Never longer than item->text.
- */
-void sf_write_text(struct writer *w, const struct sf_item *item);
-
-/* Is the whole value valid? An empty one is. */
-bool sf_is_dictionary(struct slice value);
-bool sf_is_list(struct slice value);
 
 /* A token (4.1.7)? What is not has to be written as a string. */
 bool sf_is_token(struct slice s);

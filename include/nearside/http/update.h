@@ -34,14 +34,6 @@ struct update_opts {
 };
 
 /*
- * Does this field of a 304 or HEAD answer replace stored ones (3.2)? Not:
- * what is never stored (storable_has_field), Content-Length,
- * Content-Encoding and Content-Range, on which the stored content depends.
- */
-bool update_has_field(const struct head *response, const struct field *f,
-    const struct update_opts *opts);
-
-/*
  * Writes the stored lines as they are after the update: those that nothing
  * replaces, then the new ones, names lower-case. Room enough: the stored
  * lines and a name, value and 4 bytes for each field. RC_LIMIT: w is full.

@@ -52,6 +52,10 @@ bool uri_is_absolute_name(struct slice authority);
 /* Are both valid, and under that scheme the same host and port? */
 bool uri_is_same_authority(struct slice a, struct slice b, struct slice scheme);
 
+/* Takes "http://" or "https://" off *rest, letters in any case; *out is the
+   scheme in lower case. False: neither is there. */
+bool uri_take_scheme(struct slice *rest, struct slice *out);
+
 /* An origin server's address, as in "http://127.0.0.1:3000" or
    "unix:/run/api.sock". */
 struct uri_server {

@@ -48,6 +48,10 @@ void write_field_lower(struct writer *w, struct slice name, struct slice value);
 /* "\r\n" */
 void write_end(struct writer *w);
 
+/* The same behind a line that began at `start`: one that does not fit is taken
+   back whole, since half a line is worse than none. */
+void write_line_end(struct writer *w, size_t start);
+
 /* The registered phrase of a status (RFC 9110 15), or "". */
 struct slice status_reason(unsigned status);
 
