@@ -26,18 +26,3 @@ clock_update(struct clock *c)
     c->mono_us = (int64_t)mono.tv_sec * 1000000 + mono.tv_nsec / 1000;
     c->wall_ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000;
 }
-
-void
-clock_init_manual(struct clock *c, int64_t wall_ms)
-{
-    *c = (struct clock){
-        .mono_us = 1000000, .wall_ms = wall_ms, .is_manual = true};
-}
-
-void
-clock_advance(struct clock *c, int64_t ms)
-{
-    MUST(c->is_manual);
-    c->mono_us += ms * 1000;
-    c->wall_ms += ms;
-}

@@ -82,7 +82,7 @@ log_free(struct log *log)
         log_sink_fini(&log->sinks[i], CLOSE_WAIT_MS);
     }
     while (ring != NULL) {
-        struct log_ring *next = *log_ring_next(ring);
+        struct log_ring *next = ring->next;
         log_ring_free(&ring);
         ring = next;
     }
@@ -163,7 +163,7 @@ log_ring_new(struct log *log)
     }
     first = atomic_load(&log->rings);
     do {
-        *log_ring_next(ring) = first;
+        ring->next = first;
     } while (!atomic_compare_exchange_weak(&log->rings, &first, ring));
     return ring;
 }
@@ -181,7 +181,7 @@ log_reopen(struct log *log)
 static void
 put(struct log_ring *ring, struct log_record record, struct slice line)
 {
-    struct log *log = log_ring_log(ring);
+    struct log *log = ring->log;
     bool is_pressing = false;
 
     log_ring_put(ring, record, line, &is_pressing);
@@ -193,13 +193,13 @@ put(struct log_ring *ring, struct log_record record, struct slice line)
 bool
 log_wants(const struct log_ring *ring, enum log_level level)
 {
-    return ring != NULL && level <= log_ring_log(ring)->level;
+    return ring != NULL && level <= ring->log->level;
 }
 
 bool
 log_wants_access(const struct log_ring *ring)
 {
-    return ring != NULL && log_ring_log(ring)->has_access;
+    return ring != NULL && ring->log->has_access;
 }
 
 static bool
@@ -231,7 +231,7 @@ log_event(struct log_ring *ring, enum log_level level, const char *event,
         return;
     }
     clock_init(&clock);
-    if (!is_admitted(log_ring_log(ring), event, level, &clock)) {
+    if (!is_admitted(ring->log, event, level, &clock)) {
         return;
     }
     va_start(ap, fmt);

@@ -15,36 +15,14 @@
  */
 #include "base/log_ring.h"
 
-#include <stdalign.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "nearside/base/check.h"
-
-#define RING_MAGIC UINT32_C(0x6e7410c4)
 
 enum {
     RING_SIZE_MIN = 4 * 1024,
     RING_SIZE_MAX = 256 * 1024 * 1024,
     RING_LINE_SHARE = 4, /* no line takes more than a quarter of a ring */
-    CACHE_LINE = 64,
-};
-
-struct log_ring {
-    uint32_t magic;
-    struct log *log;
-    struct log_ring *next;
-    char *own_data;
-    uint64_t size; /* power of two */
-    size_t line_max;
-
-    /* The producer's line. */
-    alignas(CACHE_LINE) _Atomic uint64_t written;
-    uint64_t taken_seen; /* spares a look at the consumer's line */
-    _Atomic uint64_t dropped;
-
-    /* The consumer's line. */
-    alignas(CACHE_LINE) _Atomic uint64_t taken;
 };
 
 static uint64_t
@@ -68,7 +46,7 @@ log_ring_make(struct log *log, size_t size)
         return NULL;
     }
     r = memset(mem, 0, sizeof(*r));
-    r->magic = RING_MAGIC;
+    r->magic = LOG_RING_MAGIC;
     r->log = log;
     r->size = ring_size(size);
     r->line_max = r->size / RING_LINE_SHARE;
@@ -86,25 +64,11 @@ log_ring_free(struct log_ring **ring)
 {
     struct log_ring *r = *ring;
 
-    MUST_OBJ(r, RING_MAGIC);
+    MUST_OBJ(r, LOG_RING_MAGIC);
     *ring = NULL;
     r->magic = 0;
     free(r->own_data);
     free(r);
-}
-
-struct log *
-log_ring_log(const struct log_ring *ring)
-{
-    MUST_OBJ(ring, RING_MAGIC);
-    return ring->log;
-}
-
-struct log_ring **
-log_ring_next(struct log_ring *ring)
-{
-    MUST_OBJ(ring, RING_MAGIC);
-    return &ring->next;
 }
 
 static void
@@ -142,7 +106,7 @@ log_ring_put(struct log_ring *ring, struct log_record record, struct slice line,
     uint64_t at;
     size_t need;
 
-    MUST_OBJ(ring, RING_MAGIC);
+    MUST_OBJ(ring, LOG_RING_MAGIC);
     at = atomic_load_explicit(&ring->written, memory_order_relaxed);
     line.len = line.len > ring->line_max ? ring->line_max : line.len;
     need = sizeof(record) + line.len;
@@ -169,7 +133,7 @@ log_ring_take(struct log_ring *ring, struct log_record *out_record, char *line)
 {
     uint64_t at;
 
-    MUST_OBJ(ring, RING_MAGIC);
+    MUST_OBJ(ring, LOG_RING_MAGIC);
     if (log_ring_is_empty(ring)) {
         return false;
     }
@@ -188,11 +152,4 @@ log_ring_is_empty(struct log_ring *ring)
 {
     return atomic_load_explicit(&ring->written, memory_order_seq_cst) ==
            atomic_load_explicit(&ring->taken, memory_order_relaxed);
-}
-
-uint64_t
-log_ring_dropped(const struct log_ring *ring)
-{
-    MUST_OBJ(ring, RING_MAGIC);
-    return atomic_load_explicit(&ring->dropped, memory_order_relaxed);
 }

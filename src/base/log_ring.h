@@ -6,7 +6,12 @@
 #ifndef BASE_LOG_RING_H
 #define BASE_LOG_RING_H
 
+#include <stdalign.h>
+#include <stdatomic.h>
+
 #include "nearside/base/log.h"
+
+#define LOG_RING_MAGIC UINT32_C(0x6e7410c4)
 
 enum log_stream {
     LOG_STREAM_EVENTS,
@@ -17,6 +22,7 @@ enum {
     LOG_STREAMS = 2,
     /* One line at most; a request head may be long, but not endless. */
     LOG_LINE_MAX = 32 * 1024,
+    LOG_CACHE_LINE = 64,
 };
 
 struct log_record {
@@ -25,17 +31,27 @@ struct log_record {
     uint16_t level;    /* enum log_level; events only */
 };
 
-struct log_ring;
+struct log_ring {
+    uint32_t magic;
+    struct log *log;
+    struct log_ring *next; /* on the log's list; set before it is there */
+    char *own_data;
+    uint64_t size; /* power of two */
+    size_t line_max;
+
+    /* The producer's line. */
+    alignas(LOG_CACHE_LINE) _Atomic uint64_t written;
+    uint64_t taken_seen;      /* spares a look at the consumer's line */
+    _Atomic uint64_t dropped; /* lines */
+
+    /* The consumer's line. */
+    alignas(LOG_CACHE_LINE) _Atomic uint64_t taken;
+};
 
 /* size: bytes; rounded up to a power of two within its limits. NULL: no
    memory. */
 struct log_ring *log_ring_make(struct log *log, size_t size);
 void log_ring_free(struct log_ring **ring);
-
-struct log *log_ring_log(const struct log_ring *ring);
-
-/* The next one on the log's list; set before the ring is published. */
-struct log_ring **log_ring_next(struct log_ring *ring);
 
 /*
  * Producer: adds a record, the line cut to what a record may hold. False:
@@ -53,6 +69,5 @@ bool log_ring_take(
     struct log_ring *ring, struct log_record *out_record, char *line);
 
 bool log_ring_is_empty(struct log_ring *ring);
-uint64_t log_ring_dropped(const struct log_ring *ring);
 
 #endif

@@ -27,8 +27,8 @@ log_dropped(const struct log *log)
 
     MUST_OBJ(log, LOG_MAGIC);
     for (struct log_ring *r = atomic_load(&log->rings); r != NULL;
-         r = *log_ring_next(r)) {
-        dropped += log_ring_dropped(r);
+         r = r->next) {
+        dropped += atomic_load_explicit(&r->dropped, memory_order_relaxed);
     }
     return dropped + atomic_load_explicit(&log->lost, memory_order_relaxed);
 }
@@ -71,7 +71,7 @@ drain_rings(struct log *log)
     bool is_any = false;
 
     for (struct log_ring *r = atomic_load(&log->rings); r != NULL;
-         r = *log_ring_next(r)) {
+         r = r->next) {
         size_t taken = 0;
         struct log_record record;
 
@@ -168,7 +168,7 @@ static bool
 is_idle(struct log *log)
 {
     for (struct log_ring *r = atomic_load(&log->rings); r != NULL;
-         r = *log_ring_next(r)) {
+         r = r->next) {
         if (!log_ring_is_empty(r)) {
             return false;
         }

@@ -45,37 +45,14 @@ struct metric_registry {
     struct metric_block *blocks;
 };
 
-struct bucket {
-    int64_t le_us;
-    const char *le_text; /* the same in seconds */
-};
-
 /* A 1-2-5 ladder: each step is known to a factor of 2.5, from a hit in
    memory to the longest deadline. */
-static const struct bucket buckets[] = {
-    {50, "5e-05"},
-    {100, "0.0001"},
-    {200, "0.0002"},
-    {500, "0.0005"},
-    {1000, "0.001"},
-    {2000, "0.002"},
-    {5000, "0.005"},
-    {10000, "0.01"},
-    {20000, "0.02"},
-    {50000, "0.05"},
-    {100000, "0.1"},
-    {200000, "0.2"},
-    {500000, "0.5"},
-    {1000000, "1"},
-    {2000000, "2"},
-    {5000000, "5"},
-    {10000000, "10"},
-    {20000000, "20"},
-    {60000000, "60"},
-};
+static const int64_t bucket_le_us[] = {50, 100, 200, 500, 1000, 2000, 5000,
+    10000, 20000, 50000, 100000, 200000, 500000, 1000000, 2000000, 5000000,
+    10000000, 20000000, 60000000};
 
 enum {
-    BUCKET_INF = ARRAY_LEN(buckets),
+    BUCKET_INF = ARRAY_LEN(bucket_le_us),
     HISTOGRAM_SUM = BUCKET_INF + 1,
     HISTOGRAM_CELLS = HISTOGRAM_SUM + 1,
 };
@@ -180,7 +157,7 @@ metric_add(struct metric_registry *registry, enum metric_kind kind,
 
     MUST_OBJ(registry, REGISTRY_MAGIC);
     MUST(registry->blocks == NULL);
-    MUST(help != NULL);
+    MUST(strpbrk(help, "\\\n") == NULL); /* it is shown as it is */
     MUST(is_name(name));
     MUST(is_in_order(registry, kind, name));
     metrics_grow(registry);
@@ -247,7 +224,7 @@ metric_observe_us(struct metric_block *b, metric_id id, int64_t us)
 
     /* If the clock stepped back, nobody waited a negative time. */
     us = us < 0 ? 0 : us;
-    while (i < BUCKET_INF && us > buckets[i].le_us) {
+    while (i < BUCKET_INF && us > bucket_le_us[i]) {
         i++;
     }
     metric_inc(b, id + i);
@@ -268,53 +245,6 @@ cell_sum(struct metric_registry *r, metric_id id)
     return sum;
 }
 
-static const struct metric *
-metric_of(const struct metric_registry *r, metric_id id)
-{
-    for (size_t i = 0; i < r->metrics_len; i++) {
-        if (r->metrics[i].id == id) {
-            return &r->metrics[i];
-        }
-    }
-    return NULL;
-}
-
-int64_t
-metric_sum(struct metric_registry *registry, metric_id id)
-{
-    const struct metric *m;
-    uint64_t count = 0;
-
-    MUST_OBJ(registry, REGISTRY_MAGIC);
-    m = metric_of(registry, id);
-    MUST(m != NULL);
-    if (m->kind != METRIC_HISTOGRAM) {
-        return (int64_t)cell_sum(registry, id);
-    }
-    for (metric_id i = 0; i <= BUCKET_INF; i++) {
-        count += cell_sum(registry, id + i);
-    }
-    return (int64_t)count;
-}
-
-/* HELP escapes the backslash and the line feed, not the quote. */
-static enum rc
-render_help(const struct metric *m, struct buf *out)
-{
-    enum rc rc = buf_printf(out, "# HELP %s ", m->name);
-
-    for (const char *p = m->help; *p != '\0' && rc == RC_OK; p++) {
-        if (*p == '\\') {
-            rc = buf_append(out, SLICE("\\\\"));
-        } else if (*p == '\n') {
-            rc = buf_append(out, SLICE("\\n"));
-        } else {
-            rc = buf_append(out, slice_of(p, 1));
-        }
-    }
-    return rc;
-}
-
 static enum rc
 render_name(const struct metric *m, struct buf *out)
 {
@@ -323,12 +253,9 @@ render_name(const struct metric *m, struct buf *out)
         [METRIC_GAUGE] = "gauge",
         [METRIC_HISTOGRAM] = "histogram",
     };
-    enum rc rc = render_help(m, out);
 
-    if (rc != RC_OK) {
-        return rc;
-    }
-    return buf_printf(out, "\n# TYPE %s %s\n", m->name, kinds[m->kind]);
+    return buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help,
+        m->name, kinds[m->kind]);
 }
 
 static enum rc
@@ -354,9 +281,13 @@ render_histogram(
     enum rc rc = RC_OK;
 
     for (metric_id i = 0; i <= BUCKET_INF && rc == RC_OK; i++) {
+        char le[16] = "+Inf";
+
+        if (i < BUCKET_INF) {
+            snprintf(le, sizeof(le), "%g", (double)bucket_le_us[i] / 1e6);
+        }
         count += cell_sum(r, m->id + i);
-        rc = render_bucket(
-            m, i == BUCKET_INF ? "+Inf" : buckets[i].le_text, count, out);
+        rc = render_bucket(m, le, count, out);
     }
     if (rc != RC_OK) {
         return rc;

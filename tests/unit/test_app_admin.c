@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "../support/clock_advance.h"
 #include "nearside/app/admin.h"
 #include "nearside/base/check.h"
 #include "nearside/base/metric.h"

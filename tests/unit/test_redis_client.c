@@ -1,5 +1,6 @@
 /* The client against real servers: one on its own, and what goes wrong. */
 #include "redis_fixture.h"
+#include "../support/clock_advance.h"
 
 #include "nearside/base/log.h"
 #include "redis/dispatch.h"

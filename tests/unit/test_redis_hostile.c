@@ -4,6 +4,7 @@
  * after that by its line of the script.
  */
 #include "redis_fixture.h"
+#include "../support/clock_advance.h"
 
 #include <netinet/tcp.h>
 

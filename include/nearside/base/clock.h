@@ -19,10 +19,6 @@ struct clock {
 void clock_init(struct clock *c);
 void clock_update(struct clock *c);
 
-/* A clock that moves only by clock_advance. */
-void clock_init_manual(struct clock *c, int64_t wall_ms);
-void clock_advance(struct clock *c, int64_t ms);
-
 static inline int64_t
 clock_now_ms(const struct clock *c)
 {

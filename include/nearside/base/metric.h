@@ -27,7 +27,8 @@ struct metric_registry *metric_registry_new(void); /* NULL: no memory */
 void metric_registry_free(struct metric_registry **registry);
 
 /*
- * name, help: static or owned by the caller for the registry's life.
+ * name, help (one line, no backslash): static, or owned by the caller for
+ * the registry's life.
  * labels: "route=\"/a\",result=\"hit\"" without braces, copied; NULL: none.
  * Metrics of one name are added one after the other. Only before the first
  * block is made. Out of memory ends the process: this is start-up.
@@ -66,9 +67,6 @@ metric_inc(struct metric_block *b, metric_id id)
 
 /* Adds one observation to a histogram. */
 void metric_observe_us(struct metric_block *b, metric_id id, int64_t us);
-
-/* The sum over all blocks (a histogram: its count). */
-int64_t metric_sum(struct metric_registry *registry, metric_id id);
 
 /* Everything in the Prometheus text format 0.0.4. RC_NOMEM, RC_LIMIT. */
 enum rc metric_render(
