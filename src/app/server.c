@@ -187,7 +187,7 @@ start_origins(struct server *s)
     for (size_t i = 0; i < s->conf->origins_len; i++) {
         const struct origin_opts *opts = &s->conf->origins[i];
 
-        if (origin_group_new(opts, NULL, &s->groups[i]) != RC_OK) {
+        if (origin_group_new(opts, &s->groups[i]) != RC_OK) {
             fprintf(stderr, "nearside: origin %s: bad server address\n",
                 opts->name);
             return false;

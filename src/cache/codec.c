@@ -268,12 +268,6 @@ head_of(const struct codec_parts *parts, struct entry *out)
                : RC_BAD;
 }
 
-static char *
-append(char *p, struct slice s)
-{
-    return s.len == 0 ? p : mempcpy(p, s.ptr, s.len);
-}
-
 /* Copies the runs of the body. False: they are not body_len bytes. */
 static bool
 body_put(const struct codec_parts *parts, char *p, size_t body_len)
@@ -282,7 +276,7 @@ body_put(const struct codec_parts *parts, char *p, size_t body_len)
     size_t left = body_len;
 
     while (run.len <= left) {
-        p = append(p, run);
+        p = slice_put(p, run);
         left -= run.len;
         run = parts->body_next == NULL ? slice_of(NULL, 0)
                                        : parts->body_next(parts->body_ctx);
@@ -311,9 +305,9 @@ codec_encode(const struct codec_parts *parts, struct value *out_value)
         return RC_NOMEM;
     }
     head_put(&head, v.bytes);
-    p = append(v.bytes + HEAD_LEN, parts->key);
-    p = append(p, parts->private_fields);
-    p = append(p, parts->fields);
+    p = slice_put(v.bytes + HEAD_LEN, parts->key);
+    p = slice_put(p, parts->private_fields);
+    p = slice_put(p, parts->fields);
     MUST(p + head.body_len + ENTRY_SUM_LEN == v.bytes + v.len);
     if (!body_put(parts, p, head.body_len)) {
         value_free(&v);

@@ -31,12 +31,6 @@ enum {
     VARIANT_LEN = 1 + DIGEST_LEN,        /* " 6d0f..." in a full key */
 };
 
-static char *
-append(char *p, struct slice s)
-{
-    return s.len == 0 ? p : mempcpy(p, s.ptr, s.len);
-}
-
 static enum rc
 make_full(struct arena *arena, const struct key_uri *uri, struct slice *out)
 {
@@ -51,10 +45,10 @@ make_full(struct arena *arena, const struct key_uri *uri, struct slice *out)
     if (key == NULL) {
         return RC_NOMEM;
     }
-    p = append(key, uri->scheme);
-    p = append(p, sep);
-    p = append(p, uri->host);
-    p = append(p, uri->target);
+    p = slice_put(key, uri->scheme);
+    p = slice_put(p, sep);
+    p = slice_put(p, uri->host);
+    p = slice_put(p, uri->target);
     MUST(p == key + len);
     *out = slice_of(key, len);
     return RC_OK;
@@ -109,9 +103,9 @@ key_vary(struct arena *arena, const struct hash_key *hash_key,
         return RC_NOMEM;
     }
     full = slice_of(p, uri.len + VARIANT_LEN);
-    p = append(p, uri);
+    p = slice_put(p, uri);
     *p++ = ' ';
-    p = append(p, digest);
+    p = slice_put(p, digest);
     MUST(p == full.ptr + full.len);
     *out = (struct key){
         .full = full,
@@ -250,7 +244,7 @@ key_redis(struct arena *arena, struct slice prefix, enum key_kind kind,
     if (text == NULL) {
         return RC_NOMEM;
     }
-    p = append(text, prefix);
+    p = slice_put(text, prefix);
     *p++ = kind == KEY_ENTRY ? 'e' : 'l';
     *p++ = ':';
     *p++ = '{';
@@ -258,7 +252,7 @@ key_redis(struct arena *arena, struct slice prefix, enum key_kind kind,
     *p++ = '}';
     if (key->variant.len > 0) {
         *p++ = ':';
-        p = append(p, key->variant);
+        p = slice_put(p, key->variant);
     }
     MUST(p == text + len);
     *out = slice_of(text, len);
@@ -288,9 +282,9 @@ key_names(struct arena *arena, struct slice record_key, struct slice generation,
     if (text == NULL) {
         return RC_NOMEM;
     }
-    p = append(text, record_key);
-    p = append(p, sep);
-    p = append(p, generation);
+    p = slice_put(text, record_key);
+    p = slice_put(p, sep);
+    p = slice_put(p, generation);
     MUST(p == text + len);
     *out = slice_of(text, len);
     return RC_OK;

@@ -25,15 +25,6 @@ reserve(struct writer *w, size_t n)
     return at;
 }
 
-static inline char *
-put(char *at, struct slice s)
-{
-    if (s.len > 0) {
-        memcpy(at, s.ptr, s.len);
-    }
-    return at + s.len;
-}
-
 enum {
     U64_DIGITS_MAX = 20,
 };
@@ -56,7 +47,7 @@ write_slice(struct writer *w, struct slice s)
     char *at = reserve(w, s.len);
 
     if (at != NULL) {
-        put(at, s);
+        slice_put(at, s);
     }
 }
 
@@ -110,10 +101,10 @@ write_request_line(struct writer *w, struct slice method, struct slice target)
     if (at == NULL) {
         return;
     }
-    at = put(at, method);
+    at = slice_put(at, method);
     *at++ = ' ';
-    at = put(at, target);
-    put(at, end);
+    at = slice_put(at, target);
+    slice_put(at, end);
 }
 
 /* Returns the place of the name, or NULL. */
@@ -127,10 +118,10 @@ put_field(struct writer *w, struct slice name, struct slice value)
     if (start == NULL) {
         return NULL;
     }
-    at = put(start, name);
+    at = slice_put(start, name);
     *at++ = ':';
     *at++ = ' ';
-    at = put(at, value);
+    at = slice_put(at, value);
     *at++ = '\r';
     *at = '\n';
     return start;

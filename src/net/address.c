@@ -39,17 +39,15 @@ address_of(struct slice host, uint16_t port, struct address *out)
         a.u.v4.sin_family = AF_INET;
         a.u.v4.sin_port = htons(port);
         a.len = sizeof(struct sockaddr_in);
-        *out = a;
-        return RC_OK;
-    }
-    if (inet_pton(AF_INET6, text, &a.u.v6.sin6_addr) == 1) {
+    } else if (inet_pton(AF_INET6, text, &a.u.v6.sin6_addr) == 1) {
         a.u.v6.sin6_family = AF_INET6;
         a.u.v6.sin6_port = htons(port);
         a.len = sizeof(struct sockaddr_in6);
-        *out = a;
-        return RC_OK;
+    } else {
+        return RC_BAD;
     }
-    return RC_BAD;
+    *out = a;
+    return RC_OK;
 }
 
 enum rc

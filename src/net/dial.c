@@ -17,8 +17,9 @@ enum {
     DIAL_KEEPALIVE_S = 15,
 };
 
-static void
-dial_end(struct dial *dial, enum rc rc)
+/* It is over; its connection, which may be NULL, is handed on. */
+static struct conn *
+dial_stop(struct dial *dial)
 {
     struct conn *conn = dial->conn;
 
@@ -27,10 +28,17 @@ dial_end(struct dial *dial, enum rc rc)
     dial->conn = NULL;
     dial->loop = NULL;
     dial->magic = 0;
-    if (rc != RC_OK && conn != NULL) {
+    return conn;
+}
+
+static void
+dial_end(struct dial *dial, enum rc rc)
+{
+    struct conn *conn = dial_stop(dial);
+
+    if (rc != RC_OK) {
         conn_close(&conn);
-    }
-    if (rc == RC_OK) {
+    } else {
         conn_want_write(conn, false);
     }
     dial->on_done(dial->ctx, rc, conn);
@@ -158,13 +166,12 @@ dial_start(struct dial *dial, struct loop *loop, const struct address *to,
 void
 dial_cancel(struct dial *dial)
 {
+    struct conn *conn;
+
     if (dial->loop == NULL) {
         return;
     }
     MUST(dial->magic == DIAL_MAGIC);
-    loop_timer_cancel(&dial->timer);
-    loop_task_cancel(&dial->failed);
-    conn_close(&dial->conn);
-    dial->loop = NULL;
-    dial->magic = 0;
+    conn = dial_stop(dial);
+    conn_close(&conn);
 }

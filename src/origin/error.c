@@ -1,7 +1,6 @@
 /* What can go wrong with an exchange, as a table: error.def says it once. */
-#include "nearside/origin/exchange.h"
+#include "origin/group_inside.h"
 
-#include "origin/error_inside.h"
 #include "nearside/base/check.h"
 
 struct error_row {

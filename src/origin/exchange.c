@@ -186,10 +186,3 @@ exchange_resume(struct exchange *x)
     x->is_resumed = true;
     loop_defer(x->pool->loop, &x->task);
 }
-
-int64_t
-exchange_sent_us(const struct exchange *x)
-{
-    MUST_OBJ(x, EXCHANGE_MAGIC);
-    return x->sent_us;
-}

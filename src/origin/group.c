@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "origin/error_inside.h"
 #include "origin/group_inside.h"
 #include "nearside/base/check.h"
 #include "nearside/base/log.h"
@@ -84,8 +83,8 @@ group_fill(struct origin_group *group, const struct origin_opts *opts)
 }
 
 enum rc
-origin_group_new(const struct origin_opts *opts,
-    struct metric_registry *registry, struct origin_group **out_group)
+origin_group_new(
+    const struct origin_opts *opts, struct origin_group **out_group)
 {
     struct origin_group *group = calloc(1, sizeof(*group));
     enum rc rc;
@@ -99,9 +98,6 @@ origin_group_new(const struct origin_opts *opts,
     if (rc != RC_OK) {
         origin_group_free(&group);
         return rc;
-    }
-    if (registry != NULL) {
-        origin_groups_measure(&group, 1, registry);
     }
     *out_group = group;
     return RC_OK;
@@ -215,14 +211,6 @@ origin_group_name(const struct origin_group *group)
 {
     MUST_OBJ(group, GROUP_MAGIC);
     return group->own_name;
-}
-
-struct slice
-origin_group_authority(const struct origin_group *group)
-{
-    MUST_OBJ(group, GROUP_MAGIC);
-    /* A path is no uri-host (RFC 9110 7.2). */
-    return group->server.is_unix ? SLICE("localhost") : group->server.authority;
 }
 
 unsigned

@@ -145,10 +145,7 @@ command_put(char *at, unsigned argc, const struct slice *argv)
     at = put_number(at, '*', argc);
     for (unsigned i = 0; i < argc; i++) {
         at = put_number(at, '$', argv[i].len);
-        if (argv[i].len > 0) {
-            memcpy(at, argv[i].ptr, argv[i].len);
-        }
-        at += argv[i].len;
+        at = slice_put(at, argv[i]);
         *at++ = '\r';
         *at++ = '\n';
     }

@@ -406,26 +406,6 @@ deadline_of_one_exchange_does_not_strike_the_next(void **state)
     rig_stop(&rig);
 }
 
-static void
-sent_time_is_known_once_sent(void **state)
-{
-    struct rig rig;
-    struct got got = {0};
-    int fd;
-
-    (void)state;
-    rig_start(&rig, (struct origin_opts){0});
-    got_get(&rig, &got);
-    assert_int_equal(exchange_sent_us(got.x), 0);
-    fd = peer_accept(&rig);
-    peer_read_head(&rig, fd);
-    assert_true(exchange_sent_us(got.x) > 0);
-    assert_true(exchange_sent_us(got.x) <= clock_now_us(loop_clock(rig.loop)));
-    exchange_cancel(&got.x);
-    close(fd);
-    rig_stop(&rig);
-}
-
 /* --- inside callbacks --------------------------------------------------- */
 
 static void
@@ -680,7 +660,6 @@ main(void)
         cmocka_unit_test(total_deadline_counts_always),
         cmocka_unit_test(connecting_has_a_deadline),
         cmocka_unit_test(deadline_of_one_exchange_does_not_strike_the_next),
-        cmocka_unit_test(sent_time_is_known_once_sent),
         cmocka_unit_test(exchange_may_be_cancelled_inside_any_callback),
         cmocka_unit_test(exchange_may_be_cancelled_inside_on_drain),
         cmocka_unit_test(next_exchange_may_start_inside_on_end),

@@ -240,8 +240,8 @@ rig_open(struct rig *rig, struct origin_opts opts)
     opts.servers_len = 1;
     rig->loop = loop_new();
     rig->registry = metric_registry_new();
-    assert_int_equal(
-        origin_group_new(&opts, rig->registry, &rig->group), RC_OK);
+    assert_int_equal(origin_group_new(&opts, &rig->group), RC_OK);
+    origin_groups_measure(&rig->group, 1, rig->registry);
     rig->block = metric_block_new(rig->registry);
     rig->pool =
         origin_pool_new(rig->group, rig->loop, rig->resolver, NULL, rig->block);

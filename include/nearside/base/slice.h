@@ -54,6 +54,16 @@ slice_starts(struct slice s, struct slice prefix)
            (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
 }
 
+/* Copies s to a place with room for it; the place behind it. */
+static inline char *
+slice_put(char *at, struct slice s)
+{
+    if (s.len > 0) {
+        memcpy(at, s.ptr, s.len);
+    }
+    return at + s.len;
+}
+
 /* s without its first n bytes; n beyond the end gives an empty slice. */
 static inline struct slice
 slice_skip(struct slice s, size_t n)

@@ -86,8 +86,4 @@ void exchange_send_end(struct exchange *x);
    turn's end. */
 void exchange_resume(struct exchange *x);
 
-/* When the request's first byte went out (after a retry: the last time);
-   loop microseconds, 0: not yet. */
-int64_t exchange_sent_us(const struct exchange *x);
-
 #endif

@@ -42,11 +42,9 @@ struct origin_opts {
 
 /*
  * RC_BAD: a server's address; RC_UNSUPPORTED: https, not in this version;
- * RC_NOMEM. The metrics of this one group are added to the registry; NULL:
- * none are, or origin_groups_measure does it for several.
+ * RC_NOMEM.
  */
 enum rc origin_group_new(const struct origin_opts *opts,
-    struct metric_registry *registry,
     struct origin_group **out_group) RC_MUST_CHECK;
 
 /* Its pools have gone before. */
@@ -60,10 +58,6 @@ void origin_groups_measure(struct origin_group *const *groups,
     unsigned groups_len, struct metric_registry *registry);
 
 const char *origin_group_name(const struct origin_group *group);
-
-/* Host to send when the client's own is not passed on; "localhost" for a
-   unix socket. */
-struct slice origin_group_authority(const struct origin_group *group);
 
 /* Connections open now, of all workers; requests under way. */
 unsigned origin_group_connections(const struct origin_group *group);
