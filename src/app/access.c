@@ -166,10 +166,11 @@ put_request(struct writer *w, const struct request_access *access)
     write_slice(w, SLICE("\" "));
 }
 
+/* The text in quotes, behind `before`, which ends with the first one. */
 static void
-put_quoted(struct writer *w, struct slice s, size_t size)
+put_quoted(struct writer *w, struct slice before, struct slice s, size_t size)
 {
-    write_slice(w, SLICE("\""));
+    write_slice(w, before);
     put_text(w, s, size);
     write_slice(w, SLICE("\""));
 }
@@ -196,13 +197,12 @@ put_cache(struct writer *w, const struct request_access *access)
     put_text(w, slice_of_str(access->result), WORD_SIZE);
     write_slice(w, SLICE(" tier="));
     put_text(w, slice_of_str(access->tier), WORD_SIZE);
-    write_slice(w, SLICE(" route="));
-    put_quoted(w, access->route, ROUTE_SIZE);
+    put_quoted(w, SLICE(" route=\""), access->route, ROUTE_SIZE);
     write_slice(w, SLICE(" time="));
     put_seconds(w, took_us_shown(access));
     if (access->detail != NULL) {
-        write_slice(w, SLICE(" detail="));
-        put_quoted(w, slice_of_str(access->detail), WORD_SIZE);
+        put_quoted(
+            w, SLICE(" detail=\""), slice_of_str(access->detail), WORD_SIZE);
     }
 }
 
@@ -221,10 +221,8 @@ access_combined(struct log_ring *ring, const struct request_access *access)
     write_u64(&w, status_shown(access));
     write_slice(&w, SLICE(" "));
     write_u64(&w, access->bytes);
-    write_slice(&w, SLICE(" "));
-    put_quoted(&w, access->referer, REFERER_SIZE);
-    write_slice(&w, SLICE(" "));
-    put_quoted(&w, access->user_agent, USER_AGENT_SIZE);
+    put_quoted(&w, SLICE(" \""), access->referer, REFERER_SIZE);
+    put_quoted(&w, SLICE(" \""), access->user_agent, USER_AGENT_SIZE);
     put_cache(&w, access);
     MUST(!w.is_full);
     log_access(ring, writer_slice(&w));

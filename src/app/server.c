@@ -229,12 +229,9 @@ start_proxy(struct server *s)
 }
 
 static void *
-thread_main(void *ctx)
+thread_main(void *loop)
 {
-    struct server_thread *thread =
-        OBJ_OF(struct server_thread, ctx, THREAD_MAGIC);
-
-    loop_run(thread->loop);
+    loop_run(loop);
     return NULL;
 }
 
@@ -245,7 +242,6 @@ make_worker(struct server *s, unsigned index)
     struct proxy_worker_opts opts = {
         .proxy = s->proxy, .resolver = s->resolver, .index = index};
 
-    thread->magic = THREAD_MAGIC;
     thread->loop = loop_new();
     opts.loop = thread->loop;
     opts.ring = log_ring_new(s->log);
@@ -275,8 +271,8 @@ start_workers(struct server *s)
     }
     for (unsigned i = 0; i < s->threads_len; i++) {
         struct server_thread *thread = &s->threads[i];
-        thread->is_running =
-            pthread_create(&thread->thread, NULL, thread_main, thread) == 0;
+        thread->is_running = pthread_create(&thread->thread, NULL, thread_main,
+                                 thread->loop) == 0;
         if (!thread->is_running) {
             return false;
         }

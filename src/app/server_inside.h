@@ -16,10 +16,8 @@
 #include "nearside/redis/redis.h"
 
 #define SERVER_MAGIC UINT32_C(0x6e737276)
-#define THREAD_MAGIC UINT32_C(0x6e746872)
 
 struct server_thread {
-    uint32_t magic;
     pthread_t thread;
     bool is_running;
     struct loop *loop;

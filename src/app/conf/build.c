@@ -26,9 +26,11 @@ conf_build_base(struct conf_build *build, enum conf_section section)
 }
 
 enum rc
-conf_where_init(struct conf_build *build, unsigned line, struct conf_where *out)
+conf_where_init(struct conf_build *build, enum conf_section section,
+    unsigned line, struct conf_where *out)
 {
-    *out = (struct conf_where){.line = line,
+    *out = (struct conf_where){.section = section,
+        .line = line,
         .options = arena_zalloc(
             &build->scratch, conf_options_count * sizeof(*out->options))};
     return out->options == NULL ? RC_NOMEM : RC_OK;
@@ -42,16 +44,16 @@ conf_build_init(struct conf_build *build)
     MUST(build->errors != NULL);
     arena_init(&build->conf.arena, CONF_ARENA_MAX);
     arena_init(&build->scratch, CONF_ARENA_MAX);
-    for (unsigned i = CONF_TOP; i < CONF_SECTION_COUNT && rc == RC_OK; i++) {
+    for (enum conf_section i = 0; i < CONF_SECTION_COUNT && rc == RC_OK; i++) {
         const struct conf_section_info *info = &conf_sections[i];
 
         if (info->has_title) {
             continue;
         }
-        rc = conf_where_init(build, 0, &build->where[i]);
+        rc = conf_where_init(build, i, 0, &build->where[i]);
         if (rc == RC_OK) {
-            rc = conf_store_presets(info->options, &build->conf.arena,
-                conf_build_base(build, (enum conf_section)i));
+            rc = conf_store_presets(
+                info->options, &build->conf.arena, conf_build_base(build, i));
         }
     }
     return rc;
@@ -135,7 +137,7 @@ conf_origin_add(struct conf_build *build, const char *name, unsigned line,
     build->origins_len++;
     *origin = (struct conf_origin){.opts.name = name};
     *out = origin;
-    rc = conf_where_init(build, line, &origin->where);
+    rc = conf_where_init(build, CONF_ORIGIN, line, &origin->where);
     return rc == RC_OK
                ? conf_store_presets(CONF_ORIGIN, &build->conf.arena, origin)
                : rc;
@@ -161,7 +163,7 @@ conf_route_add(struct conf_build *build, struct slice title, unsigned line,
     build->routes_len++;
     *route = (struct conf_route){.opts.title = title};
     *out = route;
-    return conf_where_init(build, line, &route->where);
+    return conf_where_init(build, CONF_ROUTE, line, &route->where);
 }
 
 struct conf_origin *

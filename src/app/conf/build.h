@@ -23,6 +23,7 @@ enum {
 
 /* Where a section and its options stand; a line is one of the text. */
 struct conf_where {
+    enum conf_section section;
     unsigned line;     /* of the section; 0: it is not in the file */
     unsigned *options; /* [index in the table]; 0: not set */
 };
@@ -68,9 +69,9 @@ void conf_build_fini(struct conf_build *build);
 /* What the table fills for a section without a title. */
 void *conf_build_base(struct conf_build *build, enum conf_section section);
 
-/* A place where no option is set yet. RC_NOMEM. */
-enum rc conf_where_init(struct conf_build *build, unsigned line,
-    struct conf_where *out) RC_MUST_CHECK;
+/* Of a section in which no option is set yet. RC_NOMEM. */
+enum rc conf_where_init(struct conf_build *build, enum conf_section section,
+    unsigned line, struct conf_where *out) RC_MUST_CHECK;
 
 /* One more. The name and the title are borrowed as long as build->conf. An
    origin has its defaults; a route gets them from conf_route_inherit.

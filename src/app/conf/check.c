@@ -22,11 +22,10 @@ enum {
 
 /* The line that sets the option, in that section itself; 0: none does. */
 static unsigned
-set_in(
-    const struct conf_where *where, enum conf_section section, const char *name)
+set_in(const struct conf_where *where, const char *name)
 {
     const struct conf_option *option =
-        conf_option_find(section, slice_of_str(name));
+        conf_option_find(where->section, slice_of_str(name));
 
     MUST(option != NULL);
     return where->options[conf_option_index(option)];
@@ -34,10 +33,9 @@ set_in(
 
 /* The same, or the section's line; 0: no line says it. */
 static unsigned
-line_of(
-    const struct conf_where *where, enum conf_section section, const char *name)
+line_of(const struct conf_where *where, const char *name)
 {
-    unsigned line = set_in(where, section, name);
+    unsigned line = set_in(where, name);
 
     return line == 0 ? where->line : line;
 }
@@ -56,12 +54,11 @@ struct rule {
 
 static void
 check_rules(struct conf_build *build, const struct conf_where *where,
-    enum conf_section section, const struct rule *rules, size_t count)
+    const struct rule *rules, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (rules[i].is_broken) {
-            TELL(build, line_of(where, section, rules[i].option), "%s",
-                rules[i].what);
+            TELL(build, line_of(where, rules[i].option), "%s", rules[i].what);
         }
     }
 }
@@ -71,7 +68,7 @@ check_top(struct conf_build *build)
 {
     struct conf *conf = &build->conf;
     const char *const *listen = conf->listen;
-    unsigned line = line_of(&build->where[CONF_TOP], CONF_TOP, "listen");
+    unsigned line = line_of(&build->where[CONF_TOP], "listen");
 
     if (conf->listen_len == 0) {
         TELL(build, line, "'listen' names no address");
@@ -89,7 +86,7 @@ check_top(struct conf_build *build)
                           : NULL;
     }
     if (build->memory_size != 0) {
-        TELL(build, line_of(&build->where[CONF_MEMORY], CONF_MEMORY, "size"),
+        TELL(build, line_of(&build->where[CONF_MEMORY], "size"),
             "the memory tier is not in this version; write size = 0, or leave "
             "the section out");
     }
@@ -111,8 +108,7 @@ check_limits(struct conf_build *build)
             "'send_total' is below 'send_timeout', which could never pass"},
     };
 
-    check_rules(build, &build->where[CONF_LIMITS], CONF_LIMITS, rules,
-        ARRAY_LEN(rules));
+    check_rules(build, &build->where[CONF_LIMITS], rules, ARRAY_LEN(rules));
 }
 
 /* Reads the secret; errno says why not. 0: longer than cap. */
@@ -189,24 +185,14 @@ check_redis(struct conf_build *build)
             "\"redis-1:6379\" }, or mode = off");
     }
     if (redis->mode == REDIS_MODE_STANDALONE && redis->seeds_len > 1) {
-        TELL(build, line_of(where, CONF_REDIS, "seeds"),
+        TELL(build, line_of(where, "seeds"),
             "mode = standalone has one server, 'seeds' names %zu",
             redis->seeds_len);
     }
-    check_rules(build, where, CONF_REDIS, rules, ARRAY_LEN(rules));
+    check_rules(build, where, rules, ARRAY_LEN(rules));
     return has_file && !has_password
-               ? check_password_file(
-                     build, line_of(where, CONF_REDIS, "password_file"))
+               ? check_password_file(build, line_of(where, "password_file"))
                : RC_OK;
-}
-
-static bool
-is_origin_name(const char *name)
-{
-    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz"
-                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
-
-    return len > 0 && len <= 64 && name[len] == '\0';
 }
 
 static void
@@ -219,9 +205,10 @@ check_origins(struct conf_build *build)
     }
     for (size_t i = 0; i < build->origins_len; i++) {
         const struct conf_origin *o = &build->origins[i];
-        unsigned line = line_of(&o->where, CONF_ORIGIN, "servers");
+        struct slice name = slice_of_str(o->opts.name);
+        unsigned line = line_of(&o->where, "servers");
 
-        if (!is_origin_name(o->opts.name)) {
+        if (name.len == 0 || name.len > 64 || !conf_text_is_of(name, "_.-")) {
             TELL(build, o->where.line,
                 "the name of an origin has 1 to 64 letters, digits, '_', '.' "
                 "or '-'");
@@ -284,7 +271,7 @@ check_route_ttl(struct conf_build *build, const struct conf_route *route,
     const struct conf_where *where)
 {
     const struct route *o = &route->opts;
-    unsigned line = set_in(where, CONF_ROUTE, "ttl_by_status");
+    unsigned line = set_in(where, "ttl_by_status");
     const struct rule rules[] = {
         {o->ttl_max_ms != 0 && o->ttl_min_ms > o->ttl_max_ms, "ttl_min",
             "'ttl_min' is above 'ttl_max'"},
@@ -292,7 +279,7 @@ check_route_ttl(struct conf_build *build, const struct conf_route *route,
             "'ttl_force' needs a 'ttl' above 0"},
     };
 
-    check_rules(build, where, CONF_ROUTE, rules, ARRAY_LEN(rules));
+    check_rules(build, where, rules, ARRAY_LEN(rules));
     for (size_t i = 0; i < o->status_ttls_len && line != 0; i++) {
         unsigned status = o->status_ttls[i].status;
 
@@ -353,11 +340,11 @@ check_route(struct conf_build *build, struct conf_route *route)
 {
     const struct conf_where *where = &route->where;
     struct route *opts = &route->opts;
-    unsigned methods = set_in(where, CONF_ROUTE, "methods");
+    unsigned methods = set_in(where, "methods");
 
     /* An origin from `defaults` is told there, once is enough. */
     if (route->origin == NULL || route->origin != build->defaults.origin) {
-        check_route_origin(build, route, line_of(where, CONF_ROUTE, "origin"));
+        check_route_origin(build, route, line_of(where, "origin"));
     }
     check_route_ttl(build, route, where);
     if (opts->method.len > 0 && methods != 0) {
@@ -371,7 +358,7 @@ check_route(struct conf_build *build, struct conf_route *route)
 static void
 check_titled(struct conf_build *build, const struct conf_route *route)
 {
-    unsigned line = set_in(&route->where, CONF_ROUTE, "tags");
+    unsigned line = set_in(&route->where, "tags");
 
     check_route_twin(build, route);
     for (size_t i = 0; i < route->tags_len && line != 0; i++) {
@@ -412,11 +399,10 @@ check_defaults(struct conf_build *build)
     const struct conf_where *where = &build->where[CONF_DEFAULTS];
 
     if (defaults->origin != NULL) {
-        check_route_origin(
-            build, defaults, line_of(where, CONF_ROUTE, "origin"));
+        check_route_origin(build, defaults, line_of(where, "origin"));
     }
     if (defaults->tags_len > 0) {
-        warn_of_tags(build, line_of(where, CONF_ROUTE, "tags"));
+        warn_of_tags(build, line_of(where, "tags"));
     }
     check_route_ttl(build, defaults, where);
 }

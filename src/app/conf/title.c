@@ -87,17 +87,6 @@ read_host(struct title *t)
     return arena_copy(t->arena, slice_of(name, host.len), &t->route->host);
 }
 
-static bool
-is_name(struct slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (!isalnum((unsigned char)s.ptr[i]) && s.ptr[i] != '_') {
-            return false;
-        }
-    }
-    return s.len > 0 && !isdigit((unsigned char)s.ptr[0]);
-}
-
 /* Bytes that a target may hold in its path (RFC 3986 pchar), without the
    ones that make it ambiguous and so never stored. */
 static bool
@@ -150,7 +139,7 @@ has_param(const struct route_segment *segments, size_t len, struct slice name)
 static enum rc
 check_param(struct title *t, struct slice name)
 {
-    if (!is_name(name)) {
+    if (!conf_text_is_name(name)) {
         return WHY(t,
             "':%.*s': a parameter is named by letters, digits and '_'",
             shown_len(name), name.ptr);

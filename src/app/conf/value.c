@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
+#include "nearside/app/conf/text/text.h"
 #include "nearside/base/check.h"
 #include "nearside/base/log.h"
 #include "nearside/http/uri.h"
@@ -129,15 +130,7 @@ conf_read_word(const struct conf_reading *r)
 static bool
 is_token(struct slice text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-
-        if (!isalnum((unsigned char)c) &&
-            (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL)) {
-            return false;
-        }
-    }
-    return text.len > 0;
+    return text.len > 0 && conf_text_is_of(text, "!#$%&'*+-.^_`|~");
 }
 
 /* Longer than the option allows? */

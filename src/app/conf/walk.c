@@ -397,7 +397,7 @@ open_section(struct walk *w, enum conf_section section, struct slice title,
             conf_sections[section].name, title.len > 0 ? " \"" : "",
             SLICE_FMT(title), title.len > 0 ? "\"" : "", PLACE(w, twin->line));
         w->base = NULL;
-        return conf_where_init(w->build, line, &w->spare);
+        return conf_where_init(w->build, section, line, &w->spare);
     }
     if (conf_sections[section].has_title) {
         return open_titled(w, section, title, line);

@@ -108,18 +108,6 @@ variable_len(struct slice in)
     return 0;
 }
 
-static bool
-is_variable_name(struct slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (!isalnum((unsigned char)s.ptr[i]) && s.ptr[i] != '_') {
-            return false;
-        }
-    }
-    return s.len > 0 && s.len < VARIABLE_MAX &&
-           !isdigit((unsigned char)s.ptr[0]);
-}
-
 /* whole is "${...}"; appends what stands for it. */
 static void
 put_variable(struct conf_lexer *l, struct slice whole)
@@ -130,7 +118,7 @@ put_variable(struct conf_lexer *l, struct slice whole)
     const char *value;
 
     name.len = preset == NULL ? name.len : (size_t)(preset - name.ptr);
-    if (!is_variable_name(name)) {
+    if (!conf_text_is_name(name) || name.len >= VARIABLE_MAX) {
         TELL(l, "'%.*s' names no variable; write ${NAME} or ${NAME:-default}",
             SLICE_FMT(whole));
         return;

@@ -1,6 +1,7 @@
 /* The files of a conf, and where each line of the text came from. */
 #include "nearside/app/conf/text/text.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -111,4 +112,25 @@ conf_text_line(const struct conf_text *t, unsigned line)
     const struct conf_run *run = run_of(t, line);
 
     return run->line + (line - run->begin);
+}
+
+bool
+conf_text_is_of(struct slice s, const char *besides)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+
+        if (!isalnum((unsigned char)c) &&
+            (c == '\0' || strchr(besides, c) == NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+conf_text_is_name(struct slice s)
+{
+    return s.len > 0 && !isdigit((unsigned char)s.ptr[0]) &&
+           conf_text_is_of(s, "_");
 }

@@ -47,6 +47,12 @@ enum rc conf_text_add_file(struct conf_text *t, char *own_path) RC_MUST_CHECK;
 void conf_text_run(
     struct conf_text *t, unsigned begin, unsigned file, unsigned line);
 
+/* Has it nothing but letters, digits and bytes of `besides`? */
+bool conf_text_is_of(struct slice s, const char *besides);
+
+/* Is it a name as C has them? */
+bool conf_text_is_name(struct slice s);
+
 /* Where a line of the text came from. */
 const struct conf_file *conf_text_file(
     const struct conf_text *t, unsigned line);
