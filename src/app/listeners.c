@@ -81,8 +81,6 @@ server_close_listeners(struct server *s)
         close_one(&s->fds[i]);
     }
     free(s->fds);
-    s->fds = NULL;
-    s->fds_len = 0;
     close_one(&s->metrics_fd);
     close_one(&s->admin_fd);
 }

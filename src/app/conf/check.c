@@ -7,14 +7,13 @@
 #include "app/conf/build.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "app/conf/value.h"
 #include "nearside/base/check.h"
 
 enum {
-    SECRET_MAX = 4096, /* bytes of a password file */
+    SECRET_MAX = 4094, /* bytes of a password in a file */
 };
 
 /* Where systemd's RuntimeDirectory= and the packages put it. */
@@ -111,52 +110,34 @@ check_limits(struct conf_build *build)
     check_rules(build, &build->where[CONF_LIMITS], rules, ARRAY_LEN(rules));
 }
 
-/* Reads the secret; errno says why not. 0: longer than cap. */
-static ssize_t
-secret_read(const char *path, char *out, size_t cap)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    ssize_t n;
-    int error;
-
-    if (fd < 0) {
-        return -1;
-    }
-    n = read(fd, out, cap);
-    error = errno;
-    close(fd);
-    errno = error;
-    return n == (ssize_t)cap ? 0 : n;
-}
-
+/* The file is read as one of the text, which wipes its bytes in the end. */
 static enum rc
 check_password_file(struct conf_build *build, unsigned line)
 {
     const char *path = build->password_file;
-    char secret[SECRET_MAX];
-    ssize_t n = secret_read(path, secret, sizeof(secret));
-    struct slice text;
-    enum rc rc = RC_OK;
+    char *own_path = strdup(path);
+    struct slice secret;
 
-    if (n < 0) {
+    if (own_path == NULL) {
+        return RC_NOMEM;
+    }
+    if (conf_text_add_file(build->text, own_path) != RC_OK) {
         TELL(build, line, "'password_file' = '%s': %s", path, strerror(errno));
         return RC_OK;
     }
-    text = slice_of(secret, (size_t)n);
-    if (text.len > 0 && secret[text.len - 1] == '\n') {
-        text.len--;
+    secret = buf_slice(&build->text->files[build->text->files_len - 1].bytes);
+    if (secret.len > 0 && secret.ptr[secret.len - 1] == '\n') {
+        secret.len--;
     }
-    if (text.len == 0 || memchr(secret, '\0', text.len) != NULL ||
-        slice_find(text, '\n') >= 0) {
+    if (secret.len == 0 || secret.len > SECRET_MAX ||
+        slice_find(secret, '\0') >= 0 || slice_find(secret, '\n') >= 0) {
         TELL(build, line,
             "'password_file' = '%s': not one line of 1 to %d bytes", path,
-            SECRET_MAX - 2);
-    } else {
-        build->conf.redis.password = conf_copy(&build->conf.arena, text);
-        rc = build->conf.redis.password == NULL ? RC_NOMEM : RC_OK;
+            SECRET_MAX);
+        return RC_OK;
     }
-    explicit_bzero(secret, sizeof(secret));
-    return rc;
+    build->conf.redis.password = conf_copy(&build->conf.arena, secret);
+    return build->conf.redis.password == NULL ? RC_NOMEM : RC_OK;
 }
 
 static enum rc

@@ -7,10 +7,6 @@
 #include "nearside/app/conf/text/text.h"
 #include "nearside/base/check.h"
 
-enum {
-    TEXT_MAX = 8192, /* bytes of one mistake */
-};
-
 void
 conf_errors_init(struct conf_errors *errors)
 {
@@ -25,20 +21,6 @@ conf_errors_fini(struct conf_errors *errors)
         free(errors->items[i].text);
     }
     conf_errors_init(errors);
-}
-
-/* Begins with "dir/file.conf:12: ". */
-static enum rc
-place_write(struct buf *out, const struct conf_text *text, unsigned line)
-{
-    if (text == NULL) {
-        return buf_append(out, SLICE("command line: "));
-    }
-    if (line == 0) {
-        return buf_printf(out, "%s: ", text->files[0].path);
-    }
-    return buf_printf(out, "%s:%u: ", conf_text_file(text, line)->path,
-        conf_text_line(text, line));
 }
 
 /* One line, whatever it quotes of the file, and nothing that a terminal
@@ -58,22 +40,23 @@ __attribute__((format(printf, 4, 0))) static void
 add(struct conf_errors *errors, const struct conf_text *text,
     struct conf_error e, const char *fmt, va_list ap)
 {
-    struct buf out;
+    const char *path = "command line";
+    char line[16] = "";
     char what[1024];
 
     errors->mistakes += !e.is_warning;
     if (errors->count == CONF_ERRORS_MAX) {
         return;
     }
-    vsnprintf(what, sizeof(what), fmt, ap);
-    buf_init(&out, TEXT_MAX);
-    if (place_write(&out, text, e.line) == RC_OK &&
-        buf_printf(&out, "%s%s", e.is_warning ? "warning: " : "", what) ==
-            RC_OK) {
-        e.text = strndup(buf_slice(&out).ptr, buf_len(&out));
+    if (text != NULL && e.line == 0) {
+        path = text->files[0].path;
+    } else if (text != NULL) {
+        path = conf_text_file(text, e.line)->path;
+        snprintf(line, sizeof(line), ":%u", conf_text_line(text, e.line));
     }
-    buf_fini(&out);
-    if (e.text != NULL) {
+    vsnprintf(what, sizeof(what), fmt, ap);
+    if (asprintf(&e.text, "%s%s: %s%s", path, line,
+            e.is_warning ? "warning: " : "", what) >= 0) {
         defuse(e.text);
         errors->items[errors->count++] = e;
     }

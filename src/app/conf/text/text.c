@@ -30,7 +30,7 @@ file_add(struct conf_text *t, char *own_path)
 {
     struct conf_file *file = &t->files[t->files_len];
 
-    MUST(t->files_len < CONF_FILES_MAX);
+    MUST(t->files_len < ARRAY_LEN(t->files));
     MUST(own_path != NULL);
     t->files_len++;
     file->path = own_path;

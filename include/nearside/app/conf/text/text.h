@@ -12,7 +12,7 @@
 
 enum {
     CONF_TEXT_MAX = 4 * 1024 * 1024, /* bytes of all files */
-    CONF_FILES_MAX = 64,             /* includes all counted */
+    CONF_FILES_MAX = 64,             /* included ones counted */
 };
 
 struct conf_file {
@@ -29,7 +29,7 @@ struct conf_run {
 };
 
 struct conf_text {
-    struct conf_file files[CONF_FILES_MAX];
+    struct conf_file files[CONF_FILES_MAX + 1]; /* and the password's */
     unsigned files_len;
     size_t bytes_len; /* of all files */
     struct conf_run runs[2 * CONF_FILES_MAX];
