@@ -118,6 +118,7 @@ check_password_file(struct conf_build *build, unsigned line)
     char *own_path = strdup(path);
     struct slice secret;
 
+    MUST(build->text != NULL); /* where the option was read */
     if (own_path == NULL) {
         return RC_NOMEM;
     }
