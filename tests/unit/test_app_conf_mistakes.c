@@ -958,10 +958,27 @@ every_kind_of_mistake_is_told_with_its_line_and_cure(void **state)
     refuse_all(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
+/* However long it is, and however many letters might then be wrong. */
+static void
+a_name_that_is_far_too_long_resembles_nothing(void **state)
+{
+    char name[400];
+    char text[512];
+    char want[512];
+
+    (void)state;
+    memset(name, 'x', sizeof(name));
+    snprintf(text, sizeof(text), API "%.*s = 1\n", (int)sizeof(name), name);
+    snprintf(want, sizeof(want), "t:2: unknown option '%.*s'\n",
+        (int)sizeof(name), name);
+    refuses(text, want);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_name_that_is_far_too_long_resembles_nothing),
         cmocka_unit_test(a_broken_grammar_is_told_where_it_breaks),
         cmocka_unit_test(a_slip_in_a_statement_does_not_end_the_reading),
         cmocka_unit_test(an_unknown_name_is_told_with_what_was_meant),

@@ -209,29 +209,12 @@ check_origins(struct conf_build *build)
     }
 }
 
-static const char *
-origin_suggest(const struct conf_build *build, const char *name)
-{
-    unsigned best = 99;
-    const char *near = NULL;
-
-    for (size_t i = 0; i < build->origins_len; i++) {
-        const char *candidate = build->origins[i].opts.name;
-
-        if (conf_is_nearer(
-                slice_of_str(name), slice_of_str(candidate), &best)) {
-            near = candidate;
-        }
-    }
-    return near;
-}
-
 /* The origin must exist; the only one need not be named. */
 static void
 check_route_origin(
     struct conf_build *build, struct conf_route *route, unsigned line)
 {
-    const char *near;
+    struct conf_guess guess = {.name = slice_of_str(route->origin)};
 
     if (route->origin == NULL && build->origins_len == 1) {
         route->origin = build->origins[0].opts.name;
@@ -240,10 +223,12 @@ check_route_origin(
             SLICE_FMT(route->opts.title));
     } else if (route->origin != NULL &&
                conf_origin_find(build, slice_of_str(route->origin)) == NULL) {
-        near = origin_suggest(build, route->origin);
-        TELL(build, line, "there is no origin '%s'%s%s%s", route->origin,
-            near == NULL ? "" : "; did you mean '", near == NULL ? "" : near,
-            near == NULL ? "" : "'?");
+        for (size_t i = 0; i < build->origins_len; i++) {
+            conf_guess_at(&guess, slice_of_str(build->origins[i].opts.name));
+        }
+        TELL(build, line, "there is no origin '%s'%s%.*s%s", route->origin,
+            guess.found.len == 0 ? "" : "; did you mean '",
+            SLICE_FMT(guess.found), guess.found.len == 0 ? "" : "'?");
     }
 }
 

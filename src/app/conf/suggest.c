@@ -5,7 +5,7 @@
 #include "app/conf/table.h"
 
 enum {
-    FAR = 99,
+    FAR = 1 << 30,
     LEN_MAX = 64, /* longer names resemble nothing */
 };
 
@@ -47,43 +47,38 @@ distance(struct slice a, struct slice b)
     return last[b.len];
 }
 
-bool
-conf_is_nearer(struct slice name, struct slice candidate, unsigned *best)
+void
+conf_guess_at(struct conf_guess *guess, struct slice candidate)
 {
+    struct slice name = guess->name;
     unsigned far = distance(name, candidate);
     /* A third of the letters may be wrong: beyond, a guess misleads. */
     unsigned enough = name.len < 3 ? 1 : (unsigned)(name.len + 2) / 3;
 
-    if (far > enough || far >= *best) {
-        return false;
+    if (far <= enough && (guess->found.len == 0 || far < guess->distance)) {
+        guess->found = candidate;
+        guess->distance = far;
     }
-    *best = far;
-    return true;
 }
 
-const char *
+struct slice
 conf_suggest(enum conf_section section, struct slice name)
 {
-    const char *found = NULL;
-    unsigned best = FAR;
+    struct conf_guess guess = {.name = name};
 
     /* First the section's options, then those of all. */
-    for (unsigned round = 0; round < 2 && found == NULL; round++) {
+    for (unsigned round = 0; round < 2 && guess.found.len == 0; round++) {
         for (size_t i = 0; i < conf_options_count; i++) {
             const struct conf_option *o = &conf_options[i];
 
-            if ((round == 1 || o->section == conf_sections[section].options) &&
-                conf_is_nearer(name, slice_of_str(o->name), &best)) {
-                found = o->name;
+            if (round == 1 || o->section == conf_sections[section].options) {
+                conf_guess_at(&guess, slice_of_str(o->name));
             }
         }
         for (unsigned i = CONF_TOP + 1;
              section == CONF_TOP && i < CONF_SECTION_COUNT; i++) {
-            if (conf_is_nearer(
-                    name, slice_of_str(conf_sections[i].name), &best)) {
-                found = conf_sections[i].name;
-            }
+            conf_guess_at(&guess, slice_of_str(conf_sections[i].name));
         }
     }
-    return found;
+    return guess.found;
 }

@@ -81,15 +81,19 @@ const struct conf_option *conf_option_find(
 /* The section of that name; CONF_TOP: none such. */
 enum conf_section conf_section_find(struct slice name);
 
-/* --- suggest.c: which name was meant by one that is not known --------------
- */
+/* --- suggest.c: which name was meant by one that is not known --- */
 
-/* Is `candidate` near enough to be suggested for `name`, and nearer than
- *best? Then *best becomes its distance. Begin with 99. */
-bool conf_is_nearer(struct slice name, struct slice candidate, unsigned *best);
+struct conf_guess {
+    struct slice name;  /* what was written */
+    struct slice found; /* what may have been meant; empty: nothing yet */
+    unsigned distance;  /* between the two */
+};
+
+/* Takes the candidate if it is near enough, and nearer than what was found. */
+void conf_guess_at(struct conf_guess *guess, struct slice candidate);
 
 /* The name that resembles `name` most: one that may stand in the section,
-   else an option of any. NULL: none is near. */
-const char *conf_suggest(enum conf_section section, struct slice name);
+   else an option of any. Empty: none is near. */
+struct slice conf_suggest(enum conf_section section, struct slice name);
 
 #endif

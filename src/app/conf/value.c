@@ -98,10 +98,9 @@ enum rc
 conf_read_word(const struct conf_reading *r)
 {
     struct slice words = slice_of_str(r->option->words);
-    struct slice near = SLICE("");
+    struct conf_guess guess = {.name = r->text};
     struct slice word;
     char all[CONF_WHY_MAX / 2];
-    unsigned best = 99;
 
     words_write(words, all);
     for (int value = 0; slice_split(&words, '|', &word); value++) {
@@ -115,13 +114,11 @@ conf_read_word(const struct conf_reading *r)
             }
             return give_word(r, value);
         }
-        if (conf_is_nearer(r->text, word, &best)) {
-            near = word;
-        }
+        conf_guess_at(&guess, word);
     }
-    if (near.len > 0) {
-        return WHY(
-            r, "it takes %s; did you mean '%.*s'?", all, SLICE_FMT(near));
+    if (guess.found.len > 0) {
+        return WHY(r, "it takes %s; did you mean '%.*s'?", all,
+            SLICE_FMT(guess.found));
     }
     return WHY(r, "it takes %s", all);
 }

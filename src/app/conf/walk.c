@@ -46,7 +46,7 @@ struct walk {
 static void
 tell_unknown(struct walk *w, const struct conf_token *name)
 {
-    const char *near = conf_suggest(w->section, name->text);
+    struct slice near = conf_suggest(w->section, name->text);
     const struct conf_option *home =
         conf_option_find(CONF_SECTION_COUNT, name->text);
 
@@ -58,9 +58,9 @@ tell_unknown(struct walk *w, const struct conf_token *name)
     } else if (home != NULL) {
         TELL(w, name->line, "option '%.*s' belongs in a section '%s'",
             SLICE_FMT(name->text), conf_sections[home->section].name);
-    } else if (near != NULL) {
-        TELL(w, name->line, "unknown option '%.*s'; did you mean '%s'?",
-            SLICE_FMT(name->text), near);
+    } else if (near.len > 0) {
+        TELL(w, name->line, "unknown option '%.*s'; did you mean '%.*s'?",
+            SLICE_FMT(name->text), SLICE_FMT(near));
     } else {
         TELL(w, name->line, "unknown option '%.*s'", SLICE_FMT(name->text));
     }
@@ -191,7 +191,7 @@ is_secret(const struct conf_option *option)
 static void
 check_secret(struct walk *w, const struct conf_option *option, unsigned line)
 {
-    const struct conf_file *file = conf_text_file(w->text, line);
+    const struct conf_file *file = conf_text_place(w->text, line).file;
 
     if (is_secret(option) && !w->lexer.token.has_variable &&
         !file->is_private) {
@@ -293,24 +293,22 @@ store_values(struct walk *w, const struct conf_option *option)
     return rc;
 }
 
-/* Two arguments for "%s:%u": where a line of the text came from. */
-#define PLACE(w, n)                                                            \
-    conf_text_file((w)->text, (n))->path, conf_text_line((w)->text, (n))
-
 static enum rc
 walk_option(struct walk *w, const struct conf_token *name,
     const struct conf_option *option)
 {
     unsigned *seen = &w->where->options[conf_option_index(option)];
     enum rc rc = walk_value(w, name, option);
+    struct conf_place first;
 
     MUST(option->section == conf_sections[w->section].options);
     if (rc != RC_OK && rc != RC_MISS) {
         return rc;
     }
     if (*seen != 0) {
+        first = conf_text_place(w->text, *seen);
         TELL(w, name->line, "'%s' is set twice; first in %s:%u", option->name,
-            PLACE(w, *seen));
+            first.file->path, first.line);
         return RC_OK;
     }
     *seen = name->line;
@@ -393,9 +391,12 @@ open_section(struct walk *w, enum conf_section section, struct slice title,
     const struct conf_where *twin = find_twin(w->build, section, title);
 
     if (twin != NULL) {
+        struct conf_place first = conf_text_place(w->text, twin->line);
+
         TELL(w, line, "%s%s%.*s%s stands twice; first in %s:%u",
             conf_sections[section].name, title.len > 0 ? " \"" : "",
-            SLICE_FMT(title), title.len > 0 ? "\"" : "", PLACE(w, twin->line));
+            SLICE_FMT(title), title.len > 0 ? "\"" : "", first.file->path,
+            first.line);
         w->base = NULL;
         return conf_where_init(w->build, section, line, &w->spare);
     }

@@ -51,8 +51,9 @@ add(struct conf_errors *errors, const struct conf_text *text,
     if (text != NULL && e.line == 0) {
         path = text->files[0].path;
     } else if (text != NULL) {
-        path = conf_text_file(text, e.line)->path;
-        snprintf(line, sizeof(line), ":%u", conf_text_line(text, e.line));
+        struct conf_place place = conf_text_place(text, e.line);
+        path = place.file->path;
+        snprintf(line, sizeof(line), ":%u", place.line);
     }
     vsnprintf(what, sizeof(what), fmt, ap);
     if (asprintf(&e.text, "%s%s: %s%s", path, line,

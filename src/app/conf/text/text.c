@@ -87,31 +87,20 @@ conf_text_run(struct conf_text *t, unsigned begin, unsigned file, unsigned line)
     t->runs[t->runs_len++] = (struct conf_run){begin, file, line};
 }
 
-static const struct conf_run *
-run_of(const struct conf_text *t, unsigned line)
+struct conf_place
+conf_text_place(const struct conf_text *t, unsigned line)
 {
     unsigned i = t->runs_len;
+    const struct conf_run *run;
 
     MUST(i > 0);
     MUST(line >= t->runs[0].begin);
     while (line < t->runs[i - 1].begin) {
         i--;
     }
-    return &t->runs[i - 1];
-}
-
-const struct conf_file *
-conf_text_file(const struct conf_text *t, unsigned line)
-{
-    return &t->files[run_of(t, line)->file];
-}
-
-unsigned
-conf_text_line(const struct conf_text *t, unsigned line)
-{
-    const struct conf_run *run = run_of(t, line);
-
-    return run->line + (line - run->begin);
+    run = &t->runs[i - 1];
+    return (struct conf_place){
+        &t->files[run->file], run->line + (line - run->begin)};
 }
 
 bool

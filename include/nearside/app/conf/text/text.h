@@ -54,8 +54,10 @@ bool conf_text_is_of(struct slice s, const char *besides);
 bool conf_text_is_name(struct slice s);
 
 /* Where a line of the text came from. */
-const struct conf_file *conf_text_file(
-    const struct conf_text *t, unsigned line);
-unsigned conf_text_line(const struct conf_text *t, unsigned line);
+struct conf_place {
+    const struct conf_file *file;
+    unsigned line;
+};
+struct conf_place conf_text_place(const struct conf_text *t, unsigned line);
 
 #endif
