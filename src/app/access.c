@@ -28,10 +28,10 @@
 #include "nearside/http/write.h"
 
 enum {
-    /* The client left before an answer; the number nginx made known. */
+    /* The client left before it had an answer; nginx made this number known. */
     STATUS_GONE = 499,
 
-    /* Bytes of a text as it stands in the line, with its NUL. */
+    /* How many bytes a text may take in the line, with its NUL. */
     METHOD_SIZE = 64,
     TARGET_SIZE = 2048,
     HOST_SIZE = 256,
@@ -76,8 +76,8 @@ took_us_shown(const struct request_access *access)
 
 /* --- combined: parts ----------------------------------------------------- */
 
-/* Would log_escape leave it as it is? Without a branch a byte, so that the
-   compiler takes many bytes at a time. */
+/* Would log_escape leave it as it is? The loop has no branch, so that the
+   compiler looks at many bytes at a time. */
 static bool
 is_plain(struct slice s)
 {
@@ -91,7 +91,7 @@ is_plain(struct slice s)
     return odd == 0;
 }
 
-/* Text from outside in at most size bytes, its NUL counted. */
+/* Writes a text from outside in at most size bytes, its NUL counted. */
 static void
 put_text(struct writer *w, struct slice s, size_t size)
 {
@@ -166,7 +166,7 @@ put_request(struct writer *w, const struct request_access *access)
     write_slice(w, SLICE("\" "));
 }
 
-/* The text in quotes, behind `before`, which ends with the first one. */
+/* Writes `before`, which ends with a quote, the text and a second quote. */
 static void
 put_quoted(struct writer *w, struct slice before, struct slice s, size_t size)
 {
@@ -189,7 +189,7 @@ put_seconds(struct writer *w, uint64_t us)
     write_slice(w, slice_of(fraction, sizeof(fraction) - 1));
 }
 
-/* What the cache did: all that Apache's format does not have. */
+/* Writes what the cache did, which Apache's format does not have. */
 static void
 put_cache(struct writer *w, const struct request_access *access)
 {
@@ -236,7 +236,8 @@ is_utf8_tail(char c)
     return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* s cut to fit size bytes with "..." and a NUL, between two characters. */
+/* Cuts s between two characters, so that it fits size bytes with "..." and a
+   NUL. */
 static struct slice
 cut(struct slice s, char *room, size_t size)
 {
@@ -250,7 +251,7 @@ cut(struct slice s, char *room, size_t size)
     return slice_of(room, len + 3);
 }
 
-/* Owned by the caller; null for what is absent, NULL: no memory. */
+/* The caller owns it. An absent text becomes JSON's null. NULL: no memory. */
 static json_t *
 json_text(struct slice s, size_t size)
 {

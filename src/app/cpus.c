@@ -1,4 +1,4 @@
-/* Affinity, then the quota of the cgroup (v2, else v1) we are in. */
+/* Looks at the affinity, then at the quota of our cgroup (v2, else v1). */
 #include "app/cpus.h"
 
 #include <sched.h>
@@ -28,7 +28,7 @@ quota(void)
     long long period_us = 0;
     long long unused;
 
-    /* Of v2: its "max" reads as no number, nor is there any under v1. */
+    /* v2 writes "max" for no quota; under v1 the file is not there. */
     if (read_numbers("/sys/fs/cgroup/cpu.max", &us, &period_us) != 2) {
         read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", &us, &unused);
         read_numbers(

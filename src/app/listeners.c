@@ -1,5 +1,5 @@
-/* The sockets a server listens on: opened before anything is promised,
-   their addresses told one a line. */
+/* The sockets that a server listens on. It opens all of them before it says
+   that it is ready, and tells each address in a line of its own. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +40,8 @@ server_open_listeners(struct server *s)
 {
     const struct conf *conf = s->conf;
 
+    MUST_OBJ(s, SERVER_MAGIC);
+    MUST(s->fds == NULL);
     s->fds = calloc(conf->listen_len, sizeof(*s->fds));
     if (s->fds == NULL) {
         return false;

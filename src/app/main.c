@@ -1,4 +1,4 @@
-/* The entry point: words in, a server or an answer out. */
+/* The entry point: reads the command line and does what it asks for. */
 #include <stdio.h>
 
 #include "app/server.h"

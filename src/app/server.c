@@ -21,7 +21,7 @@
 enum {
     /* Fds that are not connections: listeners, logs, Redis, epoll. */
     FDS_RESERVED = 256,
-    /* With fewer than this there is no service. */
+    /* With fewer than this the server does not start. */
     FDS_MIN = 128,
     /* No machine has memory for more connections than that. */
     FDS_USED_MAX = 1000000,
@@ -102,7 +102,7 @@ on_signal(void *ctx, int number)
         if (s->is_draining) {
             loop_stop(s->control);
         } else {
-            /* Who presses Ctrl-C has no balancer to wait for. */
+            /* Somebody who presses Ctrl-C has no balancer to wait for. */
             server_drain(s, number == SIGINT ? 0 : s->conf->drain_delay_ms);
         }
         break;
@@ -117,7 +117,8 @@ is_ready(void *ctx)
 
 /* --- starting ---------------------------------------------------------- */
 
-/* Raises the limit of open files as far as we may. False: too few. */
+/* Raises the limit of open files as far as it may be raised. False: that is
+   too few. */
 static bool
 start_fds(struct server *s)
 {
@@ -137,7 +138,7 @@ start_fds(struct server *s)
     return true;
 }
 
-/* The connections that the fds leave room for. */
+/* How many connections the open files leave room for. */
 static unsigned
 connections_allowed(const struct server *s)
 {
@@ -148,8 +149,8 @@ connections_allowed(const struct server *s)
     return (s->fds_max - others) / 2;
 }
 
-/* What the conf says, even if the fds may not suffice: many a connection
-   never needs a second one. */
+/* The conf's word counts even if it allows more than there are files for:
+   many connections never need a second one. */
 static unsigned
 connections_max(const struct server *s)
 {

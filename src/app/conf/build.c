@@ -191,6 +191,7 @@ conf_route_find(const struct conf_build *build, struct slice title)
 void
 conf_route_inherit(const struct conf_build *build, struct conf_route *route)
 {
+    MUST(route->where.section == CONF_ROUTE);
     for (size_t i = 0; i < conf_options_count; i++) {
         if (conf_options[i].section == CONF_ROUTE &&
             route->where.options[i] == 0) {

@@ -21,14 +21,14 @@ enum {
     CONF_ARENA_MAX = 64 * 1024 * 1024,
 };
 
-/* Where a section and its options stand; a line is one of the text. */
+/* Where a section and its options stand. A line is a line of the text. */
 struct conf_where {
     enum conf_section section;
     unsigned line;     /* of the section; 0: it is not in the file */
     unsigned *options; /* [index in the table]; 0: not set */
 };
 
-/* The members of these three are what the table fills. */
+/* The table of options fills the members of the next three structs. */
 struct conf_origin {
     struct origin_opts opts;
     const char *host; /* Host to send; NULL: the client's own */
@@ -61,15 +61,15 @@ struct conf_build {
     struct arena scratch;   /* what ends with the build */
 };
 
-/* build is zero but for errors and text. RC_NOMEM: conf_build_fini all the
-   same. */
+/* The caller has set errors and text, and all else to zero. After RC_NOMEM
+   too the caller calls conf_build_fini. */
 enum rc conf_build_init(struct conf_build *build) RC_MUST_CHECK;
 void conf_build_fini(struct conf_build *build);
 
-/* What the table fills for a section without a title. */
+/* The struct that the table fills for a section without a title. */
 void *conf_build_base(struct conf_build *build, enum conf_section section);
 
-/* Of a section in which no option is set yet. RC_NOMEM. */
+/* Begins a section in which no option is set yet. RC_NOMEM. */
 enum rc conf_where_init(struct conf_build *build, enum conf_section section,
     unsigned line, struct conf_where *out) RC_MUST_CHECK;
 
@@ -81,13 +81,14 @@ enum rc conf_origin_add(struct conf_build *build, const char *name,
 enum rc conf_route_add(struct conf_build *build, struct slice title,
     unsigned line, struct conf_route **out) RC_MUST_CHECK;
 
-/* The one of that name, of that title; NULL: none. */
+/* The origin of that name, the route of that title; NULL: there is none. */
 struct conf_origin *conf_origin_find(
     const struct conf_build *build, struct slice name);
 struct conf_route *conf_route_find(
     const struct conf_build *build, struct slice title);
 
-/* Gives the route all that it does not set itself from `defaults`. */
+/* Sets each option that the route does not set itself to the one of
+   `defaults`. */
 void conf_route_inherit(
     const struct conf_build *build, struct conf_route *route);
 

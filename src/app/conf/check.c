@@ -19,7 +19,7 @@ enum {
 /* Where systemd's RuntimeDirectory= and the packages put it. */
 #define RUN_DIRECTORY "/run/nearside"
 
-/* The line that sets the option, in that section itself; 0: none does. */
+/* The line that sets the option in the section itself; 0: no line does. */
 static unsigned
 set_in(const struct conf_where *where, const char *name)
 {
@@ -30,7 +30,7 @@ set_in(const struct conf_where *where, const char *name)
     return where->options[conf_option_index(option)];
 }
 
-/* The same, or the section's line; 0: no line says it. */
+/* The same, or else the section's line; 0: the section is not in the file. */
 static unsigned
 line_of(const struct conf_where *where, const char *name)
 {
@@ -39,12 +39,13 @@ line_of(const struct conf_where *where, const char *name)
     return line == 0 ? where->line : line;
 }
 
-/* What no line says, the command line has said. */
+/* What stands on no line of the file was said on the command line. */
 #define TELL(build, line, ...)                                                 \
     conf_errors_add((build)->errors, (line) == 0 ? NULL : (build)->text,       \
         (line), __VA_ARGS__)
 
-/* A contradiction between options of one section, told where one is set. */
+/* Two options of a section contradict each other. The mistake is told where
+   `option` is set. */
 struct rule {
     bool is_broken;
     const char *option;
@@ -232,7 +233,7 @@ check_route_origin(
     }
 }
 
-/* Also of `defaults`. */
+/* `defaults` are checked by this too. */
 static void
 check_route_ttl(struct conf_build *build, const struct conf_route *route,
     const struct conf_where *where)
@@ -288,7 +289,7 @@ warn_of_tags(struct conf_build *build, unsigned line)
         "'tags' are kept but have no effect in this version");
 }
 
-/* An earlier route that takes all that this one could. */
+/* Tells if an earlier route takes all requests that this one could. */
 static void
 check_route_twin(struct conf_build *build, const struct conf_route *route)
 {
@@ -309,7 +310,7 @@ check_route(struct conf_build *build, struct conf_route *route)
     struct route *opts = &route->opts;
     unsigned methods = set_in(where, "methods");
 
-    /* An origin from `defaults` is told there, once is enough. */
+    /* A wrong origin in `defaults` is told there: once is enough. */
     if (route->origin == NULL || route->origin != build->defaults.origin) {
         check_route_origin(build, route, line_of(where, "origin"));
     }
@@ -321,7 +322,7 @@ check_route(struct conf_build *build, struct conf_route *route)
     }
 }
 
-/* What only a route with a good title can show. */
+/* Checks what can only be checked when the title is good. */
 static void
 check_titled(struct conf_build *build, const struct conf_route *route)
 {

@@ -67,6 +67,7 @@ conf_load(const struct conf_flags *flags, struct conf_errors *errors,
     struct conf_build build = {.errors = errors};
     enum rc rc = RC_OK;
 
+    MUST(out_conf != NULL);
     if (flags->path != NULL) {
         build.text = &text;
         rc = text_open(&text, flags->path, errors);

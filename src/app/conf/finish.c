@@ -10,7 +10,8 @@
 #include "nearside/base/check.h"
 
 enum {
-    /* preset = rfc: how long at least what is stale waits to be validated. */
+    /* With preset = rfc a stale entry waits at least this long to be validated.
+     */
     RFC_KEEP_MS = 600000,
     /* A value in Redis is an object with its head and key around it. */
     REPLY_EXTRA = 128 * 1024,
@@ -54,7 +55,7 @@ finish_origins(struct conf_build *build)
     return RC_OK;
 }
 
-/* preset = rfc: a textbook cache, whatever the single options say. */
+/* preset = rfc makes a textbook cache, whatever the single options say. */
 static void
 finish_rfc(struct route *route)
 {

@@ -10,7 +10,7 @@
 
 #define TELL(build, ...) conf_errors_add((build)->errors, NULL, 0, __VA_ARGS__)
 
-/* What a flag says of one option; the option is one of the table. */
+/* A flag, and the option of the table whose value it gives. */
 struct flag {
     const char *name; /* "--redis" */
     enum conf_section section;

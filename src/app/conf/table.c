@@ -21,7 +21,7 @@
 
 #define LIMIT(member) conf.proxy.conf.limits.member
 
-/* What is given begins with the default. */
+/* The default is the first of the dots: a row without limits ends with it. */
 #define OPTION(in, label, of, member, ...)                                     \
     {.name = #label,                                                           \
         .section = CONF_##in,                                                  \

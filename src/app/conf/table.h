@@ -78,7 +78,7 @@ conf_option_index(const struct conf_option *option)
 const struct conf_option *conf_option_find(
     enum conf_section section, struct slice name);
 
-/* The section of that name; CONF_TOP: none such. */
+/* The section of that name; CONF_TOP: there is none. */
 enum conf_section conf_section_find(struct slice name);
 
 /* --- suggest.c: which name was meant by one that is not known --- */

@@ -130,7 +130,7 @@ is_token(struct slice text)
     return text.len > 0 && conf_text_is_of(text, "!#$%&'*+-.^_`|~");
 }
 
-/* Longer than the option allows? */
+/* Is the text longer than the option allows? */
 static bool
 is_long(const struct conf_reading *r)
 {

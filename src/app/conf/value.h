@@ -18,7 +18,7 @@ enum {
     CONF_WHY_MAX = 256, /* bytes of one explanation */
 };
 
-/* One value to be read; of a list: one item. */
+/* One value that is to be read. Of a list it is one item. */
 struct conf_reading {
     const struct conf_option *option;
     struct slice text;
@@ -45,7 +45,8 @@ struct conf_store {
     size_t len;          /* of values that have come */
 };
 
-/* store has option, count, arena and base. A list becomes empty. RC_NOMEM. */
+/* The caller has set option, count, arena and base. A list becomes empty.
+   RC_NOMEM. */
 enum rc conf_store_begin(struct conf_store *store) RC_MUST_CHECK;
 
 /*

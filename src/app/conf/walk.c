@@ -113,7 +113,7 @@ has_company(const struct walk *w, const struct conf_token *name)
            (conf_token_is_value(token) && token->line == name->line);
 }
 
-/* name was eaten and is nothing we know. */
+/* The name was eaten, and is neither an option nor a section. */
 static enum rc
 walk_unknown(struct walk *w, const struct conf_token *name)
 {
@@ -187,7 +187,7 @@ is_secret(const struct conf_option *option)
     return strcmp(option->name, "password") == 0;
 }
 
-/* A secret spelt out in a file that others may read. */
+/* Tells if a secret is spelt out in a file that others may read. */
 static void
 check_secret(struct walk *w, const struct conf_option *option, unsigned line)
 {
@@ -315,7 +315,7 @@ walk_option(struct walk *w, const struct conf_token *name,
     return rc == RC_OK && w->base != NULL ? store_values(w, option) : RC_OK;
 }
 
-/* Title and '{' of a section. RC_BAD: one is missing. */
+/* Eats the title and the '{' of a section. RC_BAD: one of them is missing. */
 static enum rc
 walk_head(struct walk *w, const struct conf_token *name, struct slice *title)
 {
@@ -361,7 +361,7 @@ find_twin(
     return build->where[section].line == 0 ? NULL : &build->where[section];
 }
 
-/* A new origin or route takes the options that follow. */
+/* Makes a new origin or route, which the options that follow belong to. */
 static enum rc
 open_titled(struct walk *w, enum conf_section section, struct slice title,
     unsigned line)
@@ -383,7 +383,7 @@ open_titled(struct walk *w, enum conf_section section, struct slice title,
     return rc;
 }
 
-/* Says where the options that follow go. */
+/* Sets w->base and w->where for the options that follow. */
 static enum rc
 open_section(struct walk *w, enum conf_section section, struct slice title,
     unsigned line)
@@ -470,7 +470,7 @@ walk_statement(struct walk *w)
     return walk_option(w, &name, option);
 }
 
-/* Up to the end of the section, or of the text. */
+/* Goes up to the end of the section, or of the text. */
 static enum rc
 walk_statements(struct walk *w)
 {

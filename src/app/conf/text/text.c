@@ -1,4 +1,5 @@
-/* The files of a conf, and where each line of the text came from. */
+/* The files of a conf, where each line of the text came from, and what names
+   are made of. */
 #include "nearside/app/conf/text/text.h"
 
 #include <ctype.h>
