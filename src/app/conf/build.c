@@ -1,7 +1,7 @@
 /*
  * The memory of a conf in the making, its defaults, and how it grows by an
- * origin or a route. A list that is full is copied to a larger one in the
- * scratch arena, which frees all of them in the end.
+ * origin or a route. Both lists have room for as many as there may be from the
+ * beginning, since memory that is not touched costs nothing.
  */
 #include "app/conf/build.h"
 
@@ -44,6 +44,13 @@ conf_build_init(struct conf_build *build)
     MUST(build->errors != NULL);
     arena_init(&build->conf.arena, CONF_ARENA_MAX);
     arena_init(&build->scratch, CONF_ARENA_MAX);
+    build->origins = arena_alloc(
+        &build->scratch, CONF_ORIGINS_MAX * sizeof(*build->origins));
+    build->routes = arena_alloc(
+        &build->scratch, CONF_SECTIONS_MAX * sizeof(*build->routes));
+    if (build->origins == NULL || build->routes == NULL) {
+        return RC_NOMEM;
+    }
     for (enum conf_section i = 0; i < CONF_SECTION_COUNT && rc == RC_OK; i++) {
         const struct conf_section_info *info = &conf_sections[i];
 
@@ -83,24 +90,6 @@ conf_free(struct conf **conf)
     *conf = NULL;
 }
 
-/* Room for one more item of `size` bytes, zeroed. NULL: no room. */
-static void *
-item_add(struct arena *arena, void **items, size_t count, size_t size)
-{
-    if ((count & (count - 1)) == 0) {
-        void *more = arena_zalloc(arena, (count == 0 ? 1 : count * 2) * size);
-
-        if (more == NULL) {
-            return NULL;
-        }
-        if (count > 0) {
-            memcpy(more, *items, count * size);
-        }
-        *items = more;
-    }
-    return (char *)*items + count * size;
-}
-
 static enum rc
 check_room(struct conf_build *build, unsigned line)
 {
@@ -116,8 +105,7 @@ enum rc
 conf_origin_add(struct conf_build *build, const char *name, unsigned line,
     struct conf_origin **out)
 {
-    void *items = build->origins;
-    struct conf_origin *origin;
+    struct conf_origin *origin = &build->origins[build->origins_len];
     enum rc rc = check_room(build, line);
 
     if (rc == RC_OK && build->origins_len == CONF_ORIGINS_MAX) {
@@ -128,12 +116,6 @@ conf_origin_add(struct conf_build *build, const char *name, unsigned line,
     if (rc != RC_OK) {
         return rc;
     }
-    origin =
-        item_add(&build->scratch, &items, build->origins_len, sizeof(*origin));
-    if (origin == NULL) {
-        return RC_NOMEM;
-    }
-    build->origins = items;
     build->origins_len++;
     *origin = (struct conf_origin){.opts.name = name};
     *out = origin;
@@ -147,19 +129,12 @@ enum rc
 conf_route_add(struct conf_build *build, struct slice title, unsigned line,
     struct conf_route **out)
 {
-    void *items = build->routes;
-    struct conf_route *route;
+    struct conf_route *route = &build->routes[build->routes_len];
     enum rc rc = check_room(build, line);
 
     if (rc != RC_OK) {
         return rc;
     }
-    route =
-        item_add(&build->scratch, &items, build->routes_len, sizeof(*route));
-    if (route == NULL) {
-        return RC_NOMEM;
-    }
-    build->routes = items;
     build->routes_len++;
     *route = (struct conf_route){.opts.title = title};
     *out = route;
