@@ -50,12 +50,12 @@ is_carried(const struct head *head, const struct field *field,
 static void
 write_carried(struct writer *w, const struct head *head,
     const struct fetch_plan *plan, const struct targeted_list *list,
-    bool is_on_list)
+    bool is_listed)
 {
     for (size_t i = 0; i < head->field_count; i++) {
         const struct field *field = &head->fields[i];
-        if (targeted_has(list, field->name) == is_on_list &&
-            is_carried(head, field, plan)) {
+        bool has = list->count > 0 && targeted_has(list, field->name);
+        if (has == is_listed && is_carried(head, field, plan)) {
             write_field_lower(w, field->name, field->value);
         }
     }

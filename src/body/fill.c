@@ -29,23 +29,22 @@ fill_new(struct loop *owner, const struct response_head *head,
     const struct fill_opts *opts)
 {
     size_t private_len = head->private_fields.len;
-    struct fill *fill =
-        calloc(1, sizeof(*fill) + private_len + head->fields.len);
+    struct fill *fill = malloc(sizeof(*fill) + private_len + head->fields.len);
 
     MUST(opts->window > 0);
     MUST(opts->held_max > 0);
     if (fill == NULL) {
         return NULL;
     }
-    fill->magic = FILL_MAGIC;
-    fill->owner = owner;
-    fill->opts = *opts;
-    fill->head = *head;
+    *fill = (struct fill){.magic = FILL_MAGIC,
+        .refs = 1,
+        .owner = owner,
+        .head = *head,
+        .opts = *opts,
+        .state = FILL_OPEN,
+        .is_kept = opts->is_kept};
     fill->head.private_fields = copy_to(fill->text, head->private_fields);
     fill->head.fields = copy_to(fill->text + private_len, head->fields);
-    atomic_init(&fill->is_kept, opts->is_kept);
-    atomic_init(&fill->refs, 1);
-    atomic_init(&fill->state, FILL_OPEN);
     pthread_mutex_init(&fill->lock, NULL);
     list_init(&fill->sides);
     loop_message_init(&fill->room, on_room, fill);
@@ -123,5 +122,6 @@ fill_state(const struct fill *fill)
 uint64_t
 fill_len(const struct fill *fill)
 {
-    return atomic_load_explicit(&fill->len, memory_order_acquire);
+    MUST_OBJ(fill, FILL_MAGIC);
+    return len_of(fill);
 }

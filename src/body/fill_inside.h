@@ -97,11 +97,18 @@ struct fill_side *fill_side_of(struct fill *fill, struct loop *loop);
    off the list. */
 void fill_side_publish(struct fill_side *side);
 
+/* fill_len, in line: the fill's own files ask often. */
+static inline uint64_t
+len_of(const struct fill *fill)
+{
+    return atomic_load_explicit(&fill->len, memory_order_acquire);
+}
+
 /* Is there what a reader waits for? */
 static inline bool
 reader_has_news(const struct fill_reader *reader)
 {
-    return fill_len(reader->fill) > reader->offset ||
+    return len_of(reader->fill) > reader->offset ||
            fill_state(reader->fill) != FILL_OPEN;
 }
 

@@ -18,14 +18,16 @@ chunks_release(struct fill *fill)
 {
     uint64_t needed;
 
-    if (atomic_load_explicit(&fill->is_kept, memory_order_relaxed)) {
+    /* The last chunk stays for the owner. */
+    if (atomic_load_explicit(&fill->is_kept, memory_order_relaxed) ||
+        fill->first == fill->last) {
         return;
     }
     /* Who joins now needs the first chunk, so nobody does meanwhile. */
     pthread_mutex_lock(&fill->lock);
     needed = fill_span_locked(fill).slowest;
     /* A reader at the very end of a chunk may still stand on it, hence the
-       strict comparison; the last one stays for the owner. */
+       strict comparison. */
     while (fill->first != fill->last &&
            fill->first->start + fill->first->cap < needed) {
         struct fill_chunk *next =
@@ -57,17 +59,14 @@ chunk_cap(const struct fill *fill, uint64_t len, size_t want)
 static struct fill_chunk *
 chunk_add(struct fill *fill, size_t want)
 {
-    uint64_t len = fill_len(fill);
+    uint64_t len = len_of(fill);
     size_t cap = chunk_cap(fill, len, want);
     struct fill_chunk *chunk = malloc(sizeof(*chunk) + cap);
 
     if (chunk == NULL) {
         return NULL;
     }
-    atomic_init(&chunk->next, NULL);
-    chunk->start = len;
-    chunk->cap = cap;
-    chunk->len = 0;
+    *chunk = (struct fill_chunk){.start = len, .cap = cap};
     pthread_mutex_lock(&fill->lock);
     if (fill->last == NULL) {
         fill->first = chunk;
@@ -173,13 +172,11 @@ fill_has_readers(struct fill *fill)
 struct slice
 fill_run(struct fill *fill, struct fill_chunk **cursor)
 {
-    struct fill_chunk *chunk = *cursor;
+    struct fill_chunk *chunk =
+        *cursor == NULL ? fill->first : atomic_load(&(*cursor)->next);
 
     MUST(fill_state(fill) == FILL_COMPLETE);
-    MUST(atomic_load_explicit(&fill->is_kept, memory_order_relaxed));
-    chunk = chunk == NULL
-                ? fill->first
-                : atomic_load_explicit(&chunk->next, memory_order_acquire);
+    MUST(atomic_load(&fill->is_kept));
     if (chunk == NULL) {
         return slice_of(NULL, 0);
     }

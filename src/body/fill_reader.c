@@ -64,27 +64,11 @@ fill_leave(struct fill_reader *reader)
     fill_unref(&fill);
 }
 
-/* The first chunk, once there is one. It is still there: no chunk is freed
-   before this reader has moved, and it has not. */
-static struct fill_chunk *
-reader_chunk(struct fill_reader *reader)
-{
-    struct fill *fill = reader->fill;
-
-    if (reader->chunk == NULL) {
-        pthread_mutex_lock(&fill->lock);
-        reader->chunk = fill->first;
-        pthread_mutex_unlock(&fill->lock);
-        MUST(reader->chunk->start == 0);
-    }
-    return reader->chunk;
-}
-
 uint64_t
 fill_left(const struct fill_reader *reader)
 {
     MUST_OBJ(reader, READER_MAGIC);
-    return fill_len(reader->fill) - reader->offset;
+    return len_of(reader->fill) - reader->offset;
 }
 
 uint64_t
@@ -104,7 +88,8 @@ fill_due(const struct fill_reader *reader)
 int
 fill_peek(struct fill_reader *reader, struct iovec *iov, int iov_max)
 {
-    uint64_t len = fill_len(reader->fill);
+    struct fill *fill = reader->fill;
+    uint64_t len = len_of(fill);
     uint64_t at = reader->offset;
     struct fill_chunk *chunk;
     int count = 0;
@@ -113,7 +98,14 @@ fill_peek(struct fill_reader *reader, struct iovec *iov, int iov_max)
     if (at >= len) {
         return 0;
     }
-    chunk = reader_chunk(reader);
+    if (reader->chunk == NULL) {
+        /* The first is still there: none is freed before this reader moves. */
+        pthread_mutex_lock(&fill->lock);
+        reader->chunk = fill->first;
+        pthread_mutex_unlock(&fill->lock);
+        MUST(reader->chunk->start == 0);
+    }
+    chunk = reader->chunk;
     while (count < iov_max && at < len) {
         uint64_t end = chunk->start + chunk->cap;
         uint64_t stop = end < len ? end : len;
@@ -135,18 +127,15 @@ fill_peek(struct fill_reader *reader, struct iovec *iov, int iov_max)
 static void
 reader_step(struct fill_reader *reader)
 {
-    struct fill_chunk *chunk = reader->chunk;
+    struct fill_chunk *next = reader->chunk;
 
-    MUST(chunk != NULL);
-    while (reader->offset >= chunk->start + chunk->cap) {
-        struct fill_chunk *next =
-            atomic_load_explicit(&chunk->next, memory_order_acquire);
-        if (next == NULL) {
-            break;
-        }
-        chunk = next;
+    MUST(next != NULL);
+    while (next != NULL) {
+        reader->chunk = next;
+        next = reader->offset < next->start + next->cap
+                   ? NULL
+                   : atomic_load_explicit(&next->next, memory_order_acquire);
     }
-    reader->chunk = chunk;
 }
 
 /* The owner waits, and this reader has come further. If it has read all there
@@ -159,7 +148,7 @@ reader_tell(struct fill_reader *reader)
     struct fill_side *side = reader->side;
 
     MUST_OBJ(side, SIDE_MAGIC);
-    if (reader->offset == fill_len(fill) && !atomic_load(&fill->is_kept)) {
+    if (reader->offset == len_of(fill) && !atomic_load(&fill->is_kept)) {
         fill_wake(fill, side->loop);
     } else if (side->readers_len > 1) {
         loop_defer(side->loop, &side->task);

@@ -27,7 +27,6 @@ fill_span_locked(const struct fill *fill)
         struct fill_side *side = CONTAINER_OF(link, struct fill_side, link);
         uint64_t slowest = atomic_load(&side->slowest);
         uint64_t fastest = atomic_load(&side->fastest);
-        MUST_OBJ(side, SIDE_MAGIC);
         span.slowest = slowest < span.slowest ? slowest : span.slowest;
         span.fastest = fastest > span.fastest ? fastest : span.fastest;
     }
@@ -55,7 +54,7 @@ fill_room(struct fill *fill)
 {
     bool is_kept = atomic_load(&fill->is_kept);
     struct fill_span span = fill_span(fill);
-    uint64_t len = fill_len(fill);
+    uint64_t len = len_of(fill);
     uint64_t ahead = span.slowest == UINT64_MAX ? 0 : len - span.fastest;
     uint64_t held = is_kept ? len : span.slowest < len ? len - span.slowest : 0;
     uint64_t room;
@@ -198,20 +197,17 @@ fill_side_of(struct fill *fill, struct loop *loop)
 
     LIST_EACH (link, &fill->sides) {
         side = CONTAINER_OF(link, struct fill_side, link);
-        MUST_OBJ(side, SIDE_MAGIC);
         if (side->loop == loop) {
             return side;
         }
     }
-    side = calloc(1, sizeof(*side));
+    side = malloc(sizeof(*side));
     if (side == NULL) {
         return NULL;
     }
-    side->magic = SIDE_MAGIC;
-    side->fill = fill;
-    side->loop = loop;
+    *side = (struct fill_side){
+        .magic = SIDE_MAGIC, .fill = fill, .loop = loop, .slowest = UINT64_MAX};
     list_init(&side->readers);
-    atomic_init(&side->slowest, UINT64_MAX);
     loop_task_init(&side->task, on_side_task, side);
     loop_message_init(&side->message, on_side_message, side);
     list_push_back(&fill->sides, &side->link);

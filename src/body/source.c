@@ -34,7 +34,7 @@ source_close(struct source *source)
 {
     MUST(source->magic == SOURCE_MAGIC || source->reader.fill == NULL);
     fill_leave(&source->reader);
-    *source = (struct source){0};
+    source->magic = 0;
 }
 
 int

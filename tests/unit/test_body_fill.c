@@ -1,5 +1,6 @@
 /*
- * Fills: an owner that appends, followers that read and compare every byte.
+ * Fills: an owner that appends (fill_owner.c), followers that read and compare
+ * every byte (fill_reader.c), and what lies between them (fill_side.c).
  * Most tests drive two loops from one thread, so that each order of events
  * is chosen; the last ones run them on threads of their own.
  */
@@ -397,15 +398,58 @@ static void
 the_head_is_a_copy(void **state)
 {
     struct rig *rig = *state;
-    char fields[] = "a: b\r\n";
-    struct response_head head = {.status = 404, .fields = slice_of(fields, 6)};
+    char fields[] = "p: q\r\na: b\r\n";
+    struct response_head head = {.status = 404,
+        .private_fields = slice_of(fields, 6),
+        .fields = slice_of(fields + 6, 6)};
     const struct fill_opts opts = {.window = 1, .held_max = 1};
+    const struct response_head *got;
 
     rig->feeder.fill = fill_new(rig->own, &head, &opts);
     memset(fields, 'x', sizeof(fields) - 1);
-    assert_int_equal(fill_head(rig->feeder.fill)->status, 404);
-    assert_true(
-        slice_eq(fill_head(rig->feeder.fill)->fields, SLICE("a: b\r\n")));
+    got = fill_head(rig->feeder.fill);
+    assert_int_equal(got->status, 404);
+    assert_true(slice_eq(got->private_fields, SLICE("p: q\r\n")));
+    assert_true(slice_eq(got->fields, SLICE("a: b\r\n")));
+}
+
+/* What a slow reader holds: all that a kept body of known length will be, else
+   what is there. */
+static void
+what_is_due_to_a_reader(void **state)
+{
+    static const struct {
+        bool is_kept;
+        bool has_length;
+        uint64_t length;
+        uint64_t due; /* 100 bytes have come, 30 are read */
+    } rows[] = {
+        {true, true, 1000, 970}, {true, false, 0, 70}, {false, true, 1000, 70},
+        {true, true, 10, 70}, /* more has come than was stated */
+    };
+    struct rig *rig = *state;
+    struct follower f;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct response_head head = {.status = 200,
+            .has_length = rows[i].has_length,
+            .length = rows[i].length};
+        const struct fill_opts opts = {
+            .window = WINDOW, .held_max = HELD_MAX, .is_kept = rows[i].is_kept};
+        struct fill *fill = fill_new(rig->own, &head, &opts);
+        char bytes[100] = {0};
+        follow(&f, fill, rig->own, 0);
+        assert_int_equal(fill_sharers(fill), 2);
+        fill_append(fill, slice_of(bytes, sizeof(bytes)));
+        follower_take(&f, 30);
+        assert_int_equal(fill_left(&f.reader), 70);
+        assert_int_equal(fill_due(&f.reader), rows[i].due);
+        fill_finish(fill, FILL_FAILED);
+        assert_int_equal(fill_due(&f.reader), 70);
+        fill_leave(&f.reader);
+        assert_int_equal(fill_sharers(fill), 1);
+        fill_unref(&fill);
+    }
 }
 
 /* --- back-pressure ----------------------------------------------------- */
@@ -1198,6 +1242,7 @@ main(void)
         TEST(a_stated_length_changes_no_byte),
         TEST(readers_on_two_loops_at_their_own_pace_read_the_same),
         TEST(the_head_is_a_copy),
+        TEST(what_is_due_to_a_reader),
         TEST(the_owner_stops_a_window_ahead_of_the_reader),
         TEST(the_window_goes_by_the_fastest_reader),
         TEST(a_long_body_wakes_the_owner_less_than_thrice_a_window),
