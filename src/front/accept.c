@@ -35,59 +35,6 @@ struct watch {
     struct acceptor *acceptor;
 };
 
-/* --- the process ------------------------------------------------------- */
-
-struct front *
-front_new(const struct front_opts *opts)
-{
-    struct front *front = calloc(1, sizeof(*front));
-
-    MUST(opts->workers > 0);
-    if (front == NULL) {
-        return NULL;
-    }
-    front->magic = FRONT_MAGIC;
-    front->opts = *opts;
-    front->peers = client_counts_new(opts->connections_per_ip);
-    front->workers = calloc(opts->workers, sizeof(*front->workers));
-    if (front->peers == NULL || front->workers == NULL) {
-        front_free(&front);
-    }
-    return front;
-}
-
-void
-front_free(struct front **pfront)
-{
-    struct front *front = *pfront;
-
-    if (front == NULL) {
-        return;
-    }
-    MUST_OBJ(front, FRONT_MAGIC);
-    *pfront = NULL;
-    client_counts_free(&front->peers);
-    free(front->workers);
-    front->magic = 0;
-    free(front);
-}
-
-unsigned
-front_connections(const struct front *front)
-{
-    MUST_OBJ(front, FRONT_MAGIC);
-    return atomic_load(&((struct front *)(uintptr_t)front)->connections);
-}
-
-void
-front_release(struct front_worker *f, const struct address *peer)
-{
-    MUST_OBJ(f, FRONT_WORKER_MAGIC);
-    client_counts_put(f->front->peers, peer);
-    atomic_fetch_sub(&f->front->connections, 1);
-    atomic_fetch_sub(&f->sessions_len, 1);
-}
-
 /* --- handing over ------------------------------------------------------ */
 
 static struct front_worker *
@@ -316,28 +263,6 @@ stop_listening(struct front_worker *f)
 }
 
 /* --- draining ---------------------------------------------------------- */
-
-bool
-front_is_empty(const struct front_worker *f)
-{
-    MUST_OBJ(f, FRONT_WORKER_MAGIC);
-    return list_is_empty(&f->sessions) && list_is_empty(&f->idle);
-}
-
-void
-front_check_empty(struct front_worker *f)
-{
-    if (atomic_load(&f->is_draining) && front_is_empty(f)) {
-        f->on_empty(f->ctx);
-    }
-}
-
-void
-front_say_drain(struct front_worker *f)
-{
-    MUST_OBJ(f, FRONT_WORKER_MAGIC);
-    atomic_store(&f->is_draining, true);
-}
 
 void
 front_drain(struct front_worker *f)

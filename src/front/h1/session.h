@@ -6,12 +6,22 @@
  *
  *            first byte        head complete
  *     IDLE ------------> HEAD ---------------> BUSY --+--> IDLE, HEAD
- *       ^                                       answer, |
- *       +--- no turn is held for it             content  +--> LINGER: our end
- *                                                 done       is closed, the
- *                                                            client's drained
+ *       ^                  |      refused       ^     |
+ *       |                  +--------------------+     +--> LINGER: our end
+ *       +--- no turn is held for it           answer       is closed, the
+ *                                            has left      client's drained
+ *
+ * From every state: DEAD, buried at the end of the loop's turn.
  *
  * An idle session holds its connection and this struct, no buffers.
+ *
+ * Its files, each of which calls only those below it:
+ *
+ *     session.c          its life: the timer, the end, what follows an answer
+ *     session_read.c     the socket and heads
+ *     session_content.c  a request's content
+ *     session_write.c    the answer
+ *     session_state.c    what all of them share: what is read, for how long
  */
 #ifndef FRONT_H1_SESSION_H
 #define FRONT_H1_SESSION_H
@@ -33,27 +43,25 @@ enum session_state {
 struct session {
     struct stream stream; /* first: the request's way here */
     uint32_t magic;
-    enum session_state state;
+    enum session_state state : 8;
+    bool is_eof : 1;      /* the client sends no more */
+    bool must_close : 1;  /* after this answer */
+    bool is_aborted : 1;  /* its end is a reset */
+    bool is_next_due : 1; /* the next head is looked at when the task runs */
     struct list link; /* worker's idle ones, longest idle first; or others */
     struct front_worker *front;
     struct conn *conn;
     struct turn *turn; /* in HEAD and BUSY */
     struct loop_task flush;
-    struct loop_timer timer;
+    struct loop_timer timer; /* it may fire early in BUSY, where its deadline
+                                moves with every byte */
     unsigned requests;
     uint32_t linger_left;
-    bool is_eof;      /* the client sends no more */
-    bool must_close;  /* after this answer */
-    bool is_aborted;  /* its end is a reset */
-    bool is_next_due; /* the next head is looked at when the task runs */
 };
 
 /* Takes the fd. Counts and limits have been seen to. */
 void session_start(
     struct front_worker *f, int own_fd, const struct address *peer);
-
-/* Ends it at the end of the loop's turn, with a reset if is_abort. */
-void session_end(struct session *s, bool is_abort);
 
 /* Ends it now, for a worker that ends. */
 void session_free(struct session *s);
@@ -61,7 +69,7 @@ void session_free(struct session *s);
 /* The worker drains: an idle session ends, a busy one after its answer. */
 void session_drain(struct session *s);
 
-/* --- between the session's files --- */
+/* --- session_state.c --- */
 
 static inline struct worker *
 session_worker(const struct session *s)
@@ -75,30 +83,62 @@ session_limits(const struct session *s)
     return &s->front->worker->conf->limits;
 }
 
-/* session_read.c */
-void session_refuse(struct session *s, unsigned status, const char *detail);
-void session_read(struct session *s);      /* the socket is readable */
-void session_read_head(struct session *s); /* bytes are at hand */
+static inline int64_t
+session_now_ms(const struct session *s)
+{
+    return worker_now_ms(s->front->worker);
+}
 
-/* session_content.c */
-void session_pump_body(struct session *s);
-
-/* session_write.c */
-void session_write(struct session *s); /* as much as the socket takes */
-void session_write_interim(struct session *s);
-
-/* session.c */
-void session_arm(struct session *s);
+struct session *session_of(struct stream *stream);
 void session_place(struct session *s, struct list *where); /* at its end */
-void session_wants(struct session *s);
-void session_check_body(struct session *s); /* its rate; arms the timer */
-void session_answered(struct session *s);
 
-/* The stream's operations, in the files that read and write. */
+/* Decides whether the socket is read. */
+void session_wants(struct session *s);
+
+/* Sets the timer by what it waits for. */
+void session_arm(struct session *s);
+
+/* Ends it at the end of the loop's turn, with a reset if is_abort. */
+void session_end(struct session *s, bool is_abort);
+
+/* --- session_write.c --- */
+
+/* Why no more of the answer was written. */
+enum written {
+    WRITTEN_ALL,        /* it has left */
+    WRITTEN_PART,       /* the client takes no more for now */
+    WRITTEN_SO_FAR,     /* the source holds no more for now */
+    WRITTEN_NO_FURTHER, /* client or source are broken */
+};
+
+/* Writes as much of the answer as there is and the socket takes. */
+enum written session_write(struct session *s);
+void session_write_interim(struct session *s); /* what is left of it */
+
 void stream_respond(struct stream *stream, const struct response *response);
 void stream_interim(
     struct stream *stream, unsigned status, struct slice fields);
+
+/* --- session_content.c --- */
+
+/* Decodes what is at hand for as long as the request takes it. */
+void session_pump_body(struct session *s);
+
+/* Fails the content if it is late or slow; sets the timer if not. */
+void session_check_body(struct session *s);
+
 void stream_want_body(struct stream *stream);
-struct session *session_of(struct stream *stream);
+
+/* --- session_read.c --- */
+
+void session_read(struct session *s);      /* the socket is readable */
+void session_read_head(struct session *s); /* bytes are at hand */
+
+/* A request that stands for a head that was not read, so that it is counted
+   and logged like any other. NULL: no memory. */
+struct request *session_unread(struct session *s);
+
+/* Answers a head that is not served, and closes after that. */
+void session_refuse(struct session *s, unsigned status, const char *detail);
 
 #endif

@@ -2,6 +2,9 @@
  * A request's content: decoded where it was read, counted, offered to the
  * request, and consumed once the request has taken it. What the request does
  * not take at once stays in the buffer, and nothing is read meanwhile.
+ *
+ * A client that sends too slowly fails its content: after a gap, or below
+ * the least rate. Only the time in which it may send counts.
  */
 #include "front/h1/session.h"
 
@@ -24,6 +27,7 @@ body_decode(struct turn_in *in, struct slice input, size_t *out_eaten)
 static void
 body_fail(struct session *s, unsigned status)
 {
+    MUST(s->state == SESSION_BUSY);
     s->must_close = true;
     s->turn->in.state = BODY_WAITING;
     s->turn->in.pending = slice_of(NULL, 0);
@@ -68,6 +72,7 @@ body_offer(struct turn *turn)
 {
     struct turn_in *in = &turn->in;
 
+    MUST(turn->request != NULL);
     if (in->pending.len > 0) {
         size_t taken = request_on_body(turn->request, in->pending);
         in->pending = slice_skip(in->pending, taken);
@@ -79,6 +84,7 @@ body_offer(struct turn *turn)
 static void
 body_settle(struct turn *turn)
 {
+    MUST(turn->in.pending.len == 0);
     buf_consume(&turn->buf, turn->in.eaten);
     turn->in.eaten = 0;
     if (turn->in.is_last) {
@@ -87,28 +93,78 @@ body_settle(struct turn *turn)
     }
 }
 
+/* --- late and slow ----------------------------------------------------- */
+
+static bool
+is_body_slow(const struct session *s, int64_t now_ms)
+{
+    const struct limits *limits = session_limits(s);
+    const struct turn_in *in = &s->turn->in;
+    int64_t took_ms = now_ms - in->start_ms;
+
+    return limits->body_min_rate > 0 &&
+           took_ms > limits->body_min_rate_after_ms &&
+           in->received < limits->body_min_rate * (uint64_t)took_ms / 1000;
+}
+
+static void
+body_late(struct session *s, enum limit limit)
+{
+    struct turn *turn = s->turn;
+
+    MUST(turn->in.state == BODY_WANTED);
+    worker_count_limit(session_worker(s), limit);
+    if (turn->out.response == NULL) {
+        body_fail(s, 408);
+        return;
+    }
+    /* Whoever has an answer need not send on (RFC 9112 9.5). */
+    s->must_close = true;
+    turn->in.state = BODY_WAITING;
+    session_wants(s);
+    session_arm(s);
+}
+
+void
+session_check_body(struct session *s)
+{
+    const struct turn_in *in = &s->turn->in;
+    int64_t now_ms = session_now_ms(s);
+
+    MUST(s->state == SESSION_BUSY);
+    if (in->state == BODY_WANTED && now_ms >= in->gap_deadline_ms) {
+        body_late(s, LIMIT_BODY_TIMEOUT);
+    } else if (in->state == BODY_WANTED && is_body_slow(s, now_ms)) {
+        body_late(s, LIMIT_BODY_RATE);
+    } else {
+        session_arm(s);
+    }
+}
+
+/* --- what the request takes -------------------------------------------- */
+
 void
 session_pump_body(struct session *s)
 {
-    struct worker *w = session_worker(s);
     struct turn *turn = s->turn;
 
     MUST_OBJ(turn, TURN_MAGIC);
     turn->in.gap_deadline_ms =
-        worker_now_ms(w) + session_limits(s)->body_timeout_ms;
+        session_now_ms(s) + session_limits(s)->body_timeout_ms;
     while (s->state == SESSION_BUSY && turn->in.state == BODY_WANTED) {
         if (turn->in.eaten == 0 && !body_step(s)) {
             break;
         }
         if (!body_offer(turn)) {
             turn->in.state = BODY_STUCK;
-            turn->in.stuck_ms = worker_now_ms(w);
+            turn->in.stuck_ms = session_now_ms(s);
             break;
         }
         body_settle(turn);
     }
     if (s->state == SESSION_BUSY) {
         session_wants(s);
+        /* Bytes that trickle in put the timer off: judged here too. */
         session_check_body(s);
     }
 }
@@ -117,7 +173,6 @@ void
 stream_want_body(struct stream *stream)
 {
     struct session *s = session_of(stream);
-    struct worker *w = session_worker(s);
     struct turn *turn = s->turn;
 
     if (s->state != SESSION_BUSY || turn->in.state == BODY_NONE ||
@@ -125,14 +180,14 @@ stream_want_body(struct stream *stream)
         return;
     }
     if (turn->in.state == BODY_WAITING) {
-        turn->in.start_ms = worker_now_ms(w);
+        turn->in.start_ms = session_now_ms(s);
         if (turn->expects_100 && buf_len(&turn->buf) == 0) {
             stream_interim(stream, 100, slice_of("", 0));
         }
     }
     if (turn->in.state == BODY_STUCK) {
         /* The client is not to blame for how long the origin took. */
-        turn->in.start_ms += worker_now_ms(w) - turn->in.stuck_ms;
+        turn->in.start_ms += session_now_ms(s) - turn->in.stuck_ms;
     }
     turn->in.state = BODY_WANTED;
     session_pump_body(s);

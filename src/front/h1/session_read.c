@@ -53,28 +53,35 @@ limit_of(enum parse_fault fault)
     return LIMIT_COUNT;
 }
 
-void
-session_refuse(struct session *s, unsigned status, const char *detail)
+struct request *
+session_unread(struct session *s)
 {
     static const struct head nothing = {.minor = 1};
     struct request_opts opts = {
         .question.head = &nothing, .start_us = s->turn->start_us};
-    struct request *r;
+
+    MUST(s->turn->request == NULL);
+    conn_peer(s->conn, &opts.question.peer);
+    return request_new(session_worker(s), &s->stream, &opts);
+}
+
+void
+session_refuse(struct session *s, unsigned status, const char *detail)
+{
+    struct turn *turn = s->turn;
 
     MUST(s->state == SESSION_HEAD);
-    conn_peer(s->conn, &opts.question.peer);
-    r = request_new(session_worker(s), &s->stream, &opts);
-    if (r == NULL) {
+    turn->request = session_unread(s);
+    if (turn->request == NULL) {
         worker_count_limit(session_worker(s), LIMIT_MEMORY);
         session_end(s, true);
         return;
     }
-    s->turn->request = r;
     s->state = SESSION_BUSY;
     s->must_close = true;
-    s->turn->in = (struct turn_in){.state = BODY_WAITING};
+    turn->in.state = BODY_WAITING; /* nobody will want it */
     session_wants(s);
-    request_refuse(r, status, detail);
+    request_refuse(turn->request, status, detail);
 }
 
 static void
@@ -110,23 +117,23 @@ count_request(struct session *s)
 
 /* The head is there: how does its content come? */
 static void
-begin_turn(struct session *s, const struct head *head, size_t head_len)
+begin_busy(struct session *s, const struct head *head, size_t head_len)
 {
     struct turn *turn = s->turn;
 
+    MUST(turn->in.state == BODY_NONE); /* all zero since turn_restart */
     s->state = SESSION_BUSY;
     s->must_close = s->must_close || !head->is_keep_alive;
     count_request(s);
     buf_consume(&turn->buf, head_len);
-    turn->in = (struct turn_in){
-        .state = has_content(head) ? BODY_WAITING : BODY_NONE,
-        .framing = head->framing,
-        .left = head->content_length,
-    };
-    chunk_start(&turn->in.chunk);
+    if (has_content(head)) {
+        turn->in.state = BODY_WAITING;
+        turn->in.framing = head->framing;
+        turn->in.left = head->content_length;
+        chunk_start(&turn->in.chunk);
+    }
     turn->is_http10 = head->minor == 0;
     turn->expects_100 = head->expects_100;
-    loop_timer_cancel(&s->timer);
     session_wants(s);
 }
 
@@ -148,7 +155,7 @@ session_begin(struct session *s, const struct head *head, size_t head_len)
         session_refuse(s, 503, "memory");
         return;
     }
-    begin_turn(s, head, head_len);
+    begin_busy(s, head, head_len);
     request_start(turn->request);
 }
 

@@ -1,11 +1,13 @@
 /*
  * Writing answers: framing (RFC 9112 6, 7.1) around what the request brings.
  *
- * An answer leaves in batches of [pre][data][post]: the first pre is the
- * head; with chunked coding each further batch's pre is a size line, and
- * the last one's post the last chunk. All of a batch goes into one writev
+ * An answer leaves in batches of [pre][size line][data][post]. The first pre
+ * is the head; with chunked coding each batch of data has its size line, and
+ * the last one's post is the last chunk. All of a batch goes into one writev
  * when the socket takes it. The data is never copied: it is written from
  * the entry or the fill, and the fill is told when it has left.
+ *
+ * This file writes and says why it stopped; session.c acts on that.
  */
 #include "front/h1/session.h"
 
@@ -13,20 +15,15 @@
 #include "nearside/http/write.h"
 
 enum {
-    IOV_MAX_OWN = 16,
+    DATA_IOV_MAX = 16,
+    BATCH_IOV_MAX = DATA_IOV_MAX + TURN_PRE_MAX + 2,
     WRITES_PER_TURN = 8,
 };
 
 /* --- the head ---------------------------------------------------------- */
 
-static bool
-is_chunked(const struct turn *turn, const struct response *response)
-{
-    return response->has_body && !response->has_length && !turn->is_http10;
-}
-
 static void
-write_framing(struct session *s, struct writer *w)
+write_framing(const struct session *s, struct writer *w)
 {
     const struct turn_out *out = &s->turn->out;
     const struct response *response = out->response;
@@ -47,7 +44,7 @@ write_framing(struct session *s, struct writer *w)
 
 /* Status line, the response's own lines, framing. */
 static void
-make_head(struct session *s)
+make_head(const struct session *s)
 {
     struct turn *turn = s->turn;
     struct turn_out *out = &turn->out;
@@ -63,7 +60,7 @@ make_head(struct session *s)
     out->pre[2] = out->response->fields;
     out->pre[3] = out->response->extra;
     out->pre[4] = slice_skip(writer_slice(&w), status_len);
-    out->pre_len = ARRAY_LEN(out->pre);
+    out->pre_len = TURN_PRE_MAX;
 }
 
 /* An answer of known length whose source is at hand and whole cannot come
@@ -73,28 +70,32 @@ stream_respond(struct stream *stream, const struct response *response)
 {
     struct session *s = session_of(stream);
     struct turn *turn = s->turn;
+    struct turn_out *out;
 
     if (s->state != SESSION_BUSY) {
         return;
     }
     MUST_OBJ(turn, TURN_MAGIC);
     MUST(turn->out.response == NULL);
-    turn->out = (struct turn_out){
-        .response = response,
-        .is_chunked = is_chunked(turn, response),
-        .is_first_chunk = true,
-        .length_left =
-            response->has_body && response->has_length ? response->length : 0,
-    };
-    turn->out.has_sent_last = !turn->out.is_chunked;
-    turn->out.is_close =
-        response->has_body && !response->has_length && !turn->out.is_chunked;
+    MUST(!response->has_body || response->source != NULL);
+    out = &turn->out; /* all zero since turn_restart */
+    out->response = response;
+    if (response->has_body && response->has_length) {
+        out->length_left = response->length;
+    } else if (response->has_body) {
+        out->is_chunked = !turn->is_http10;
+        out->is_close = turn->is_http10;
+    }
+    out->is_first_chunk = true;
+    out->has_sent_last = !out->is_chunked;
     s->must_close = s->must_close || response->end != RESPONSE_KEEPS ||
-                    turn->out.is_close || turn->in.state != BODY_NONE ||
+                    out->is_close || turn->in.state != BODY_NONE ||
                     atomic_load(&s->front->is_draining);
     make_head(s);
     loop_defer(session_worker(s)->loop, &s->flush);
 }
+
+/* --- interim responses ------------------------------------------------- */
 
 /* What is not on the wire yet follows as soon as may be, before the final
    answer's head at the latest. */
@@ -129,6 +130,7 @@ stream_interim(struct stream *stream, unsigned status, struct slice fields)
         buf_len(&s->turn->interim) > 0 || s->turn->is_http10) {
         return;
     }
+    MUST_OBJ(s->turn, TURN_MAGIC);
     write_status_line(&w, status);
     iov[0] = (struct iovec){text, w.len};
     iov[1] = (struct iovec){(char *)(uintptr_t)fields.ptr, fields.len};
@@ -150,6 +152,7 @@ session_write_interim(struct session *s)
     size_t n = 0;
     enum rc rc = conn_writev(s->conn, &iov, 1, &n);
 
+    MUST(s->turn->out.response == NULL); /* its head would hold the rest */
     if (rc != RC_OK && rc != RC_AGAIN) {
         session_end(s, true);
         return;
@@ -160,26 +163,10 @@ session_write_interim(struct session *s)
 
 /* --- batches ----------------------------------------------------------- */
 
-static struct source *
-source_of_answer(struct session *s)
-{
-    return s->turn->out.response->source;
-}
-
-static uint64_t
-iov_total(const struct iovec *iov, int count)
-{
-    uint64_t total = 0;
-
-    for (int i = 0; i < count; i++) {
-        total += iov[i].iov_len;
-    }
-    return total;
-}
-
 static void
 batch_last_chunk(struct turn_out *out)
 {
+    MUST(!out->has_sent_last);
     out->post = out->is_first_chunk && out->data_left == 0
                     ? SLICE("0\r\n\r\n")
                     : SLICE("\r\n0\r\n\r\n");
@@ -187,13 +174,14 @@ batch_last_chunk(struct turn_out *out)
 }
 
 /* A size line before the next data; the CRLF behind the last data comes
-   with it. Takes the next free place in pre. */
+   with it. */
 static void
 batch_size_line(struct turn *turn)
 {
     struct turn_out *out = &turn->out;
     size_t at = 0;
 
+    MUST(out->size_line.len == 0);
     if (!out->is_first_chunk) {
         memcpy(turn->size_line, "\r\n", 2);
         at = 2;
@@ -217,26 +205,41 @@ batch_make_empty(struct turn_out *out, enum source_state state)
     return RC_OK;
 }
 
+static uint64_t
+ready_in(const struct source *source)
+{
+    struct iovec iov[DATA_IOV_MAX];
+    int count =
+        source_peek((struct source *)(uintptr_t)source, iov, DATA_IOV_MAX);
+    uint64_t total = 0;
+
+    for (int i = 0; i < count; i++) {
+        total += iov[i].iov_len;
+    }
+    return total;
+}
+
 /*
  * Makes the next batch of what the source holds now. RC_AGAIN: it holds
  * nothing yet. RC_CLOSED: everything is out. RC_IO: it failed.
  */
 static enum rc
-batch_make(struct session *s)
+batch_make(struct turn *turn)
 {
-    struct turn_out *out = &s->turn->out;
-    struct iovec iov[IOV_MAX_OWN];
+    struct turn_out *out = &turn->out;
+    struct source *source = out->response->source;
     enum source_state state;
     uint64_t ready;
 
+    MUST(out->data_left == 0);
     if (!out->response->has_body) {
         return RC_CLOSED;
     }
-    state = source_state(source_of_answer(s));
+    state = source_state(source);
     if (state == SOURCE_FAILED) {
         return RC_IO;
     }
-    ready = iov_total(iov, source_peek(source_of_answer(s), iov, IOV_MAX_OWN));
+    ready = ready_in(source);
     if (ready == 0) {
         return batch_make_empty(out, state);
     }
@@ -248,8 +251,8 @@ batch_make(struct session *s)
     }
     out->data_left = ready;
     if (out->is_chunked) {
-        batch_size_line(s->turn);
-        if (state == SOURCE_END && ready == source_left(source_of_answer(s))) {
+        batch_size_line(turn);
+        if (state == SOURCE_END && ready == source_left(source)) {
             batch_last_chunk(out);
         }
     }
@@ -267,11 +270,10 @@ push(struct iovec *iov, int count, struct slice s)
     return count + 1;
 }
 
-/* What is left of the batch, as far as iov goes. */
+/* What is left of the batch. */
 static int
-batch_iov(struct session *s, struct iovec iov[2 * IOV_MAX_OWN])
+batch_iov(const struct turn_out *out, struct iovec iov[BATCH_IOV_MAX])
 {
-    struct turn_out *out = &s->turn->out;
     uint64_t left = out->data_left;
     int count = 0;
 
@@ -280,13 +282,13 @@ batch_iov(struct session *s, struct iovec iov[2 * IOV_MAX_OWN])
     }
     count = push(iov, count, out->size_line);
     if (left > 0) {
-        struct iovec data[IOV_MAX_OWN];
-        int n = source_peek(source_of_answer(s), data, IOV_MAX_OWN);
-        for (int i = 0; i < n && left > 0; i++) {
-            size_t len =
-                data[i].iov_len < left ? data[i].iov_len : (size_t)left;
-            count = push(iov, count, slice_of(data[i].iov_base, len));
-            left -= len;
+        int end = count +
+                  source_peek(out->response->source, iov + count, DATA_IOV_MAX);
+        for (; count < end && left > 0; count++) {
+            if (iov[count].iov_len > left) {
+                iov[count].iov_len = (size_t)left;
+            }
+            left -= iov[count].iov_len;
         }
     }
     return left > 0 ? count : push(iov, count, out->post);
@@ -302,9 +304,8 @@ eat(struct slice *s, size_t n)
 }
 
 static void
-batch_consume(struct session *s, size_t n)
+batch_consume(struct turn_out *out, size_t n)
 {
-    struct turn_out *out = &s->turn->out;
     size_t data;
 
     for (unsigned i = 0; i < out->pre_len; i++) {
@@ -316,11 +317,12 @@ batch_consume(struct session *s, size_t n)
     n = eat(&out->size_line, n);
     data = n < out->data_left ? n : (size_t)out->data_left;
     if (data > 0) {
-        source_advance(source_of_answer(s), data);
+        source_advance(out->response->source, data);
         out->data_left -= data;
         out->body_sent += data;
     }
-    eat(&out->post, n - data);
+    n = eat(&out->post, n - data);
+    MUST(n == 0);
 }
 
 static bool
@@ -330,109 +332,109 @@ batch_is_done(const struct turn_out *out)
            out->data_left == 0 && out->post.len == 0;
 }
 
-/* --- writing ----------------------------------------------------------- */
-
-static void
-answer_failed(struct session *s)
-{
-    if (source_is_cut(source_of_answer(s))) {
-        worker_count_limit(session_worker(s), LIMIT_READER_CUT);
-    }
-    session_end(s, true);
-}
-
-static void
-on_source(void *ctx)
-{
-    struct session *s = OBJ_OF(struct session, ctx, SESSION_MAGIC);
-
-    if (s->state != SESSION_BUSY || s->turn->out.response == NULL) {
-        return;
-    }
-    /* A reader that was cut must not wait for the rest of its batch. */
-    if (source_state(source_of_answer(s)) == SOURCE_FAILED) {
-        answer_failed(s);
-        return;
-    }
-    session_write(s);
-}
-
 /* Writes the batch. RC_OK: all of it. RC_AGAIN: the socket is full. */
 static enum rc
 batch_write(struct session *s)
 {
-    struct iovec iov[2 * IOV_MAX_OWN];
+    struct turn_out *out = &s->turn->out;
+    struct iovec iov[BATCH_IOV_MAX];
     size_t n = 0;
-    enum rc rc;
+    enum rc rc = conn_writev(s->conn, iov, batch_iov(out, iov), &n);
 
-    rc = conn_writev(s->conn, iov, batch_iov(s, iov), &n);
     if (rc == RC_OK) {
-        batch_consume(s, n);
-        rc = batch_is_done(&s->turn->out) ? RC_OK : RC_AGAIN;
+        batch_consume(out, n);
+        rc = batch_is_done(out) ? RC_OK : RC_AGAIN;
     }
     return rc;
 }
 
+/* --- writing ----------------------------------------------------------- */
+
+/* How long the client takes counts, not how long the origin does. */
+static void
+wait_for_client(struct session *s)
+{
+    const struct limits *limits = session_limits(s);
+    struct turn_out *out = &s->turn->out;
+    int64_t now_ms = session_now_ms(s);
+
+    conn_want_write(s->conn, true);
+    if (!turn_is_sending(s->turn)) {
+        out->wait_since_ms = now_ms;
+        out->total_deadline_ms =
+            limits->send_total_ms > 0
+                ? now_ms + limits->send_total_ms - out->waited_ms
+                : INT64_MAX;
+    }
+    out->gap_deadline_ms = now_ms + limits->send_timeout_ms;
+    session_arm(s);
+}
+
 /* All that there was has left. */
 static void
-session_waits_no_more(struct session *s)
+wait_for_source(struct session *s)
 {
     struct turn_out *out = &s->turn->out;
 
-    if (out->wait_since_ms > 0) {
-        out->waited_ms += worker_now_ms(session_worker(s)) - out->wait_since_ms;
+    if (turn_is_sending(s->turn)) {
+        out->waited_ms += session_now_ms(s) - out->wait_since_ms;
         out->wait_since_ms = 0;
     }
-}
-
-static void
-session_wait_writable(struct session *s)
-{
-    conn_want_write(s->conn, true);
-    if (s->turn->out.wait_since_ms == 0) {
-        s->turn->out.wait_since_ms = worker_now_ms(session_worker(s));
-    }
-    s->turn->out.gap_deadline_ms =
-        worker_now_ms(session_worker(s)) + session_limits(s)->send_timeout_ms;
     session_arm(s);
-    request_on_blocked(s->turn->request);
 }
 
-void
+/* RC_OK: there is a batch to write. Otherwise as batch_make. */
+static enum rc
+batch_next(struct turn *turn)
+{
+    const struct turn_out *out = &turn->out;
+    enum rc rc;
+
+    if (out->response->has_body && source_is_cut(out->response->source)) {
+        return RC_IO; /* not even the rest of its batch */
+    }
+    if (out->data_left > 0 || out->post.len > 0) {
+        return RC_OK;
+    }
+    rc = batch_make(turn);
+    /* A head waits for the first of its body only if that is at hand. */
+    return out->pre_len > 0 && (rc == RC_CLOSED || rc == RC_AGAIN) ? RC_OK : rc;
+}
+
+static enum written
+answer_failed(const struct session *s)
+{
+    if (source_is_cut(s->turn->out.response->source)) {
+        worker_count_limit(session_worker(s), LIMIT_READER_CUT);
+    }
+    return WRITTEN_NO_FURTHER;
+}
+
+enum written
 session_write(struct session *s)
 {
-    enum rc rc = RC_OK;
-
+    MUST(s->state == SESSION_BUSY);
+    MUST(s->turn->out.response != NULL);
     for (int i = 0; i < WRITES_PER_TURN; i++) {
-        /* The head waits for the first of the body if that is near. */
-        if (batch_is_done(&s->turn->out) || s->turn->out.pre_len > 0) {
-            enum rc made =
-                s->turn->out.data_left > 0 || s->turn->out.post.len > 0
-                    ? RC_OK
-                    : batch_make(s);
-            if (made == RC_CLOSED && s->turn->out.pre_len == 0) {
-                session_answered(s);
-                return;
-            }
-            if (made == RC_IO) {
-                answer_failed(s);
-                return;
-            }
-            if (made == RC_AGAIN && s->turn->out.pre_len == 0) {
-                session_waits_no_more(s);
-                session_arm(s);
-                source_await(source_of_answer(s), on_source, s);
-                return;
-            }
+        enum rc rc = batch_next(s->turn);
+        if (rc == RC_CLOSED) {
+            return WRITTEN_ALL;
+        }
+        if (rc == RC_AGAIN) {
+            wait_for_source(s);
+            return WRITTEN_SO_FAR;
+        }
+        if (rc != RC_OK) {
+            return answer_failed(s);
         }
         rc = batch_write(s);
-        if (rc != RC_OK) {
+        if (rc == RC_AGAIN) {
             break;
         }
+        if (rc != RC_OK) {
+            return WRITTEN_NO_FURTHER;
+        }
     }
-    if (rc == RC_OK || rc == RC_AGAIN) {
-        session_wait_writable(s);
-    } else {
-        session_end(s, true);
-    }
+    wait_for_client(s);
+    return WRITTEN_PART;
 }

@@ -19,6 +19,7 @@
 enum {
     /* Status line and framing: the longest is some 120 bytes. */
     TURN_LINES_MAX = 256,
+    TURN_PRE_MAX = 5, /* parts of a head */
 };
 
 enum body_state {
@@ -52,7 +53,7 @@ struct turn_out {
     bool is_close;      /* the end of the connection is the end of the body */
     bool has_sent_last; /* chunked: the last chunk is in post, or out */
     bool is_first_chunk;
-    struct slice pre[5]; /* the head; left to write */
+    struct slice pre[TURN_PRE_MAX]; /* the head; left to write */
     unsigned pre_len;
     struct slice size_line; /* chunked: before the data */
     uint64_t data_left;     /* of this batch */
@@ -61,7 +62,8 @@ struct turn_out {
     uint64_t body_sent;
     int64_t waited_ms;       /* for the client, in all, before that: */
     int64_t wait_since_ms;   /* it waits for the client; 0: it does not */
-    int64_t gap_deadline_ms; /* while it waits for the client */
+    int64_t gap_deadline_ms; /* while it waits for the client, as is the next */
+    int64_t total_deadline_ms;
 };
 
 struct turn {
@@ -80,6 +82,13 @@ struct turn {
     char size_line[CHUNK_LINE_MAX + 2]; /* CRLF of the last chunk, next size */
     char lines[TURN_LINES_MAX];         /* status line and framing */
 };
+
+/* Does a part of the answer wait for the client, not for the origin? */
+static inline bool
+turn_is_sending(const struct turn *turn)
+{
+    return turn->out.wait_since_ms > 0;
+}
 
 /* Borrows one from the worker. NULL: no memory. */
 struct turn *turn_take(struct front_worker *f);

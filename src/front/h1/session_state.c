@@ -1,0 +1,148 @@
+/*
+ * What reading and writing share of a session: whether its socket is read,
+ * when its timer fires, and the mark that it is over. Nothing here calls the
+ * request, and nothing frees: session_end unhooks the session and lets the
+ * flush task (session.c) bury it, so nothing dies inside its own callback.
+ */
+#include "front/h1/session.h"
+
+enum {
+    /* Of the next requests, while one is under way. */
+    AHEAD_MAX = 4096,
+    LINGER_MS = 2000,
+    RATE_CHECK_MS = 1000,
+};
+
+struct session *
+session_of(struct stream *stream)
+{
+    struct session *s = CONTAINER_OF(stream, struct session, stream);
+
+    MUST_OBJ(s, SESSION_MAGIC);
+    return s;
+}
+
+void
+session_place(struct session *s, struct list *where)
+{
+    list_remove(&s->link);
+    list_push_back(where, &s->link);
+}
+
+/* --- is the socket read? ----------------------------------------------- */
+
+/* Content is read when what there was has been taken. Behind the content, or
+   without any, a little is read ahead, so that an abort is noticed. */
+static bool
+is_busy_read(const struct turn *turn)
+{
+    size_t ahead = buf_len(&turn->buf);
+
+    switch (turn->in.state) {
+    case BODY_NONE:
+        return ahead < AHEAD_MAX;
+    case BODY_WANTED:
+        return ahead == 0;
+    case BODY_WAITING:
+    case BODY_STUCK:
+        break;
+    }
+    return false;
+}
+
+void
+session_wants(struct session *s)
+{
+    bool is_read = true;
+
+    MUST_OBJ(s, SESSION_MAGIC);
+    switch (s->state) {
+    case SESSION_HEAD: /* what is at hand comes first */
+        is_read = !s->is_next_due;
+        break;
+    case SESSION_BUSY:
+        is_read = is_busy_read(s->turn);
+        break;
+    case SESSION_IDLE:
+    case SESSION_LINGER:
+        break;
+    case SESSION_DEAD:
+        return;
+    }
+    conn_want_read(s->conn, is_read && !s->is_eof);
+}
+
+/* --- the timer --------------------------------------------------------- */
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* INT64_MAX: nothing that the client does has a deadline now. */
+static int64_t
+busy_deadline(const struct session *s)
+{
+    const struct limits *limits = session_limits(s);
+    const struct turn *turn = s->turn;
+    int64_t deadline = INT64_MAX;
+
+    if (turn->in.state == BODY_WANTED) {
+        deadline = turn->in.gap_deadline_ms;
+        if (limits->body_min_rate > 0) {
+            deadline = earlier(deadline, session_now_ms(s) + RATE_CHECK_MS);
+        }
+    }
+    if (turn_is_sending(turn)) {
+        deadline = earlier(deadline, turn->out.gap_deadline_ms);
+        deadline = earlier(deadline, turn->out.total_deadline_ms);
+    }
+    return deadline;
+}
+
+void
+session_arm(struct session *s)
+{
+    const struct limits *limits = session_limits(s);
+    int64_t deadline = INT64_MAX;
+
+    MUST_OBJ(s, SESSION_MAGIC);
+    switch (s->state) {
+    case SESSION_IDLE:
+        deadline = session_now_ms(s) + limits->idle_timeout_ms;
+        break;
+    case SESSION_HEAD: /* armed at the first byte, for the whole head */
+        deadline = session_now_ms(s) + limits->head_timeout_ms;
+        break;
+    case SESSION_BUSY:
+        deadline = busy_deadline(s);
+        break;
+    case SESSION_LINGER:
+        deadline = session_now_ms(s) + LINGER_MS;
+        break;
+    case SESSION_DEAD:
+        break;
+    }
+    if (deadline != INT64_MAX) {
+        loop_timer_arm(&s->timer, deadline);
+    }
+}
+
+/* --- the end ----------------------------------------------------------- */
+
+void
+session_end(struct session *s, bool is_abort)
+{
+    MUST_OBJ(s, SESSION_MAGIC);
+    if (s->state == SESSION_DEAD) {
+        return;
+    }
+    session_place(s, &s->front->sessions);
+    s->state = SESSION_DEAD;
+    s->is_aborted = is_abort;
+    conn_want_read(s->conn, false);
+    conn_want_write(s->conn, false);
+    loop_timer_cancel(&s->timer);
+    loop_defer(session_worker(s)->loop, &s->flush);
+}
