@@ -1,6 +1,10 @@
 /*
  * The fetch of a flight: the origin is asked once, on behalf of all who
  * wait, and its head decides what they get.
+ *
+ * A response that is for the leader alone is settled at its head: the flight
+ * is closed and the lease given up, so that nobody waits for a body that will
+ * not be stored.
  */
 #include "nearside/http/condition.h"
 #include "nearside/http/fresh.h"
@@ -57,7 +61,6 @@ take_not_modified(struct flight_run *run, const struct head *head)
         !assess_renewed(&opts, run->stale, head, renewal)) {
         return;
     }
-    run->is_validated = true;
     run->renewal = renewal;
     *run->verdict = renewal->verdict;
     if (!run->verdict->is_storable) {
@@ -99,7 +102,7 @@ tell_validated(struct flight_run *run, struct entry *own_entry)
             .is_validated = true,
             .is_private = !is_for_all(run),
             .is_personal = run->verdict->is_personal,
-            .is_stored = is_for_all(run) && run->has_lease,
+            .is_stored = is_for_all(run) && run->lease_state == LEASE_HELD,
             .fwd_status = 304,
         },
         false);
@@ -115,7 +118,7 @@ end_validated(struct flight_run *run)
     if (encode_validated(run, &value) != RC_OK ||
         codec_entry(&value, &entry) != RC_OK) {
         value_free(&value);
-        loop_defer(run->worker->loop, &run->failed);
+        flight_run_fail(run);
         return;
     }
     tell_validated(run, entry);
@@ -257,7 +260,7 @@ tell_fill(struct flight_run *run, struct fill *fill)
         .flags = v->flags,
         .created_ms = v->created_ms,
         .fresh_until_ms = v->fresh_until_ms,
-        .is_stored = is_to_be_stored(run) && run->has_lease,
+        .is_stored = is_to_be_stored(run) && run->lease_state == LEASE_HELD,
         .is_stale_fetch = run->stale != NULL,
         .detail = v->detail,
     };
@@ -274,9 +277,10 @@ tell_fill(struct flight_run *run, struct fill *fill)
 static void
 settle(struct flight_run *run)
 {
-    MUST(!run->is_settled);
-    run->is_settled = true;
-    flight_close(run->worker->collapse->flights, run->flight);
+    MUST(!run->is_over);
+    MUST(run->is_told);
+    MUST(fetch_is_active(&run->fetch));
+    flight_close(run->flights, run->flight);
     if (says_nothing(run)) {
         flight_run_end_released(run);
     } else {
@@ -305,10 +309,10 @@ on_fill(void *ctx, struct fill *fill)
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
     if (fill == NULL) {
-        loop_defer(run->worker->loop, &run->failed);
+        flight_run_fail(run);
         return;
     }
-    if (run->is_validated || fetch_anew(run) ||
+    if (run->renewal != NULL || fetch_anew(run) ||
         (policy_is_failure(run->status) && tell_stale(run))) {
         return;
     }
@@ -329,7 +333,7 @@ on_outgrown(void *ctx)
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
     run->verdict->is_storable = false;
-    if (!run->is_settled) {
+    if (!run->is_over) {
         settle(run);
     }
 }
@@ -339,15 +343,13 @@ on_end(void *ctx, enum fill_state state, bool is_doubtful)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
-    flight_close(run->worker->collapse->flights, run->flight);
-    if (run->is_settled) {
-        if (run->is_over) {
-            flight_run_end(run);
-        }
-        return;
+    flight_close(run->flights, run->flight);
+    if (is_doubtful && run->lease_state == LEASE_HELD) {
+        run->lease_state = LEASE_UNSURE;
     }
-    run->has_lease = run->has_lease && !is_doubtful;
-    if (run->is_validated) {
+    if (run->is_over) {
+        flight_run_end(run);
+    } else if (run->renewal != NULL) {
         end_validated(run);
     } else if (state == FILL_COMPLETE && !is_doubtful) {
         flight_store_fill(run);
@@ -405,10 +407,10 @@ flight_fetch(struct flight_run *run)
     run->verdict = arena_zalloc(&run->arena, sizeof(*run->verdict));
     if (run->verdict == NULL ||
         fetch_start(&run->fetch, run->worker, &opts) != RC_OK) {
-        loop_defer(run->worker->loop, &run->failed);
+        flight_run_fail(run);
         return;
     }
     if (run->worker->redis != NULL) {
-        flight_renew_later(run);
+        flight_lease_keep(run);
     }
 }

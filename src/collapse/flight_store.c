@@ -1,7 +1,7 @@
 /*
- * What of a flight's answer is stored, and what else becomes of its lease:
- * each of these ends the run. Nothing is stored without the lease, nor when a
- * write of this process came meanwhile.
+ * Storing what the origin has answered. Each of these functions ends the run,
+ * and its lease goes to the writer or back to Redis. Nothing is stored without
+ * the lease, nor when a write of this process came since the flight was opened.
  */
 #include "nearside/tier/deletion.h"
 #include "nearside/tier/encode.h"
@@ -11,54 +11,58 @@
 static bool
 may_store(const struct flight_run *run)
 {
-    return run->has_lease &&
-           !flight_is_outdated(run->worker->collapse->flights, run->flight);
+    return run->lease_state == LEASE_HELD &&
+           !flight_is_outdated(run->flights, run->flight);
 }
 
-/* One that names nothing has forgotten to: it is what this request chose, by
-   the last that was heard (RFC 9111 4.1). */
+/* A response without Vary fits any record: its origin has left Vary out, and
+   the request chose by what was last heard (RFC 9111 4.1). */
 bool
 flight_fits_record(const struct flight_run *run)
 {
-    if (run->q->record == NULL) {
-        return run->verdict->vary.count == 0 || run->variant != NULL;
-    }
-    return run->verdict->vary.count == 0 ||
-           slice_eq(vary_text(&run->verdict->vary),
-               entry_vary_names(run->q->record));
+    const struct vary *vary = &run->verdict->vary;
+
+    MUST_OBJ(run, RUN_MAGIC);
+    return vary->count == 0 || run->variant != NULL ||
+           (run->q->record != NULL &&
+               slice_eq(vary_text(vary), entry_vary_names(run->q->record)));
 }
 
 /* The writer has the lease from now on. */
 static void
-hand_over(struct flight_run *run, struct value *own_value, int64_t px_ms)
+hand_over(struct flight_run *run, enum store_kind kind, struct value *own_value,
+    int64_t px_ms)
 {
     struct store store = {
-        .kind = STORE_ENTRY,
+        .kind = kind,
         .q = run->q,
-        .guard = run->lease->token,
+        .guard = flight_lease_pass_on(run),
         .value = *own_value,
         .px_ms = px_ms,
     };
 
-    MUST(run->has_lease);
     *own_value = (struct value){0};
-    if (run->variant != NULL) {
-        store.kind = STORE_RECORD;
+    if (kind == STORE_RECORD) {
         store.q = run->variant;
         store.record = run->record_value;
         run->record_value = (struct value){0};
-    } else if (run->q->record != NULL && !run->is_refused) {
-        store.kind = STORE_VARIANT;
     }
-    redis_call_cancel(&run->lease->call);
-    run->has_lease = false;
-    run->may_have_lease = false;
     store_write(run->worker, &store);
     flight_run_end(run);
 }
 
-/* The origin varies by something else now: the record goes, and with it all
-   its variants. */
+/* How a response is stored. */
+static enum store_kind
+kind_of(const struct flight_run *run)
+{
+    if (run->variant != NULL) {
+        return STORE_RECORD;
+    }
+    return run->q->record != NULL ? STORE_VARIANT : STORE_ENTRY;
+}
+
+/* The origin varies by something else now: the record is deleted, and with it
+   all variants are out of reach. */
 static void
 drop_record(struct flight_run *run)
 {
@@ -92,7 +96,7 @@ flight_store_fill(struct flight_run *run)
         rc = encode_fill(&encoding, run->fetch.fill, &value);
     }
     if (rc == RC_OK) {
-        hand_over(run, &value, left_ms(run));
+        hand_over(run, kind_of(run), &value, left_ms(run));
         return;
     }
     if (rc != RC_MISS) {
@@ -111,15 +115,15 @@ flight_store_renewed(struct flight_run *run, struct value *own_value)
     } else if (left_ms(run) <= 0) {
         flight_run_end_released(run);
     } else {
-        hand_over(run, own_value, left_ms(run));
+        hand_over(run, kind_of(run), own_value, left_ms(run));
         return;
     }
     value_free(own_value);
 }
 
-/* Hit-for-miss entries of variants that were never stored would be as many as
-   a client likes. One under the base key is for all forms: it would displace
-   what is there for others. */
+/* A client can ask for as many variants as it likes: one that was never stored
+   gets no hit-for-miss entry. Nor does a base key under which something is
+   stored for others, which the entry would displace. */
 static bool
 may_say_so(const struct flight_run *run)
 {
@@ -138,9 +142,7 @@ store_hit_for_miss(struct flight_run *run)
         flight_run_end_released(run);
         return;
     }
-    question_unref(&run->variant);
-    run->is_refused = true;
-    hand_over(run, &value, px_ms);
+    hand_over(run, STORE_ENTRY, &value, px_ms);
 }
 
 void

@@ -1,0 +1,98 @@
+/*
+ * What those who wait for a flight are told, and how its run ends. They are
+ * told once. When what was fetched is stored or given up, the run is over; it
+ * is freed when no body comes any more for those who read it.
+ */
+#include <stdlib.h>
+
+#include "collapse/flight_inside.h"
+
+static void
+drop_result(const struct flight_result *own_result)
+{
+    struct entry *entry = own_result->entry;
+    struct entry *record = own_result->record;
+    struct fill *fill = own_result->fill;
+
+    entry_unref(&entry);
+    entry_unref(&record);
+    fill_unref(&fill);
+}
+
+void
+flight_tell(struct flight_run *run, const struct flight_result *own_result,
+    bool keeps_open)
+{
+    MUST_OBJ(run, RUN_MAGIC);
+    if (run->is_told) {
+        drop_result(own_result);
+        return;
+    }
+    run->is_told = true;
+    flight_resolve(run->flights, run->flight, own_result, keeps_open);
+}
+
+/* With whatever is still under way. */
+static void
+run_free(struct flight_run *run)
+{
+    MUST(run->is_told);
+    loop_timer_cancel(&run->timer);
+    loop_task_cancel(&run->failed);
+    redis_call_cancel(&run->get);
+    if (run->lease != NULL) {
+        redis_call_cancel(&run->lease->call);
+    }
+    fetch_cancel(&run->fetch);
+    value_free(&run->record_value);
+    entry_unref(&run->made);
+    entry_unref(&run->stale);
+    flight_close(run->flights, run->flight);
+    question_unref(&run->variant);
+    question_unref(&run->q);
+    flight_unref(&run->flight);
+    list_remove(&run->link);
+    arena_fini(&run->arena);
+    run->magic = 0;
+    free(run);
+}
+
+void
+flight_run_end(struct flight_run *run)
+{
+    MUST_OBJ(run, RUN_MAGIC);
+    run->is_over = true;
+    loop_timer_cancel(&run->timer);
+    if (!fetch_is_active(&run->fetch)) {
+        run_free(run);
+    }
+}
+
+void
+flight_run_end_released(struct flight_run *run)
+{
+    MUST(!run->is_over);
+    flight_lease_release(run);
+    flight_run_end(run);
+}
+
+static void
+on_failed(void *ctx)
+{
+    struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
+
+    worker_count_limit(run->worker, LIMIT_MEMORY);
+    flight_tell(run,
+        &(struct flight_result){.outcome = FLIGHT_ALONE, .detail = "memory"},
+        false);
+    flight_run_end_released(run);
+}
+
+void
+flight_run_fail(struct flight_run *run)
+{
+    MUST_OBJ(run, RUN_MAGIC);
+    MUST(!list_is_linked(&run->failed.link));
+    loop_task_init(&run->failed, on_failed, run);
+    loop_defer(run->worker->loop, &run->failed);
+}

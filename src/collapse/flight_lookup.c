@@ -1,0 +1,288 @@
+/*
+ * The shared tier is asked: for the entry first, then for the lease and once
+ * more for the entry, in one go. So what another instance has stored since the
+ * first look is not fetched again. Whoever finds the lease taken looks again
+ * after a pause.
+ *
+ * Whatever goes wrong in Redis counts as "not there": then the origin is asked
+ * without a lease, and nothing is stored.
+ */
+#include "nearside/cache/codec.h"
+#include "collapse/flight_inside.h"
+#include "nearside/tier/found.h"
+
+enum {
+    POLL_MIN_MS = 15,
+    POLL_MAX_MS = 60,
+    POLL_BYTES_PER_MS = 16384,
+};
+
+/* --- what is found ----------------------------------------------------- */
+
+static void
+tell_entry(struct flight_run *run, struct entry *own_entry)
+{
+    MUST_OBJ(own_entry, ENTRY_MAGIC);
+    flight_tell(run,
+        &(struct flight_result){.outcome = FLIGHT_ENTRY, .entry = own_entry},
+        false);
+    flight_run_end_released(run);
+}
+
+/* Whoever waits gets the stale entry now; whoever comes while it is renewed
+   joins and gets it too. */
+static void
+go_on_in_background(struct flight_run *run)
+{
+    MUST_OBJ(run->stale, ENTRY_MAGIC);
+    run->is_background = true;
+    flight_tell(run,
+        &(struct flight_result){
+            .outcome = FLIGHT_ENTRY,
+            .entry = entry_ref(run->stale),
+            .is_stale = true,
+            .detail = "stale-while-revalidate",
+        },
+        true);
+}
+
+/* A request that wants it validated takes nothing that was made before it
+   came. What was made in the same millisecond may have been. */
+static bool
+is_new_enough(const struct flight_run *run, const struct entry *entry)
+{
+    return run->wants_since_ms == 0 || entry->created_ms > run->wants_since_ms;
+}
+
+static void
+keep_stale(struct flight_run *run, struct entry *own_entry)
+{
+    entry_unref(&run->stale);
+    run->stale = own_entry;
+}
+
+/* True: it answers whoever waits. False: it is kept, or of no use. */
+static bool
+take_entry(struct flight_run *run, struct entry *own_entry)
+{
+    int64_t now_ms = worker_wall_ms(run->worker);
+
+    switch (found_judge(run->q, own_entry, true, now_ms)) {
+    case FOUND_RECORD:
+    case FOUND_HIT_FOR_MISS:
+        return true;
+    case FOUND_FRESH:
+        if (is_new_enough(run, own_entry)) {
+            return true;
+        }
+        break;
+    case FOUND_VALIDATE: /* each who waits does so */
+        if (!run->is_alone) {
+            return true;
+        }
+        break;
+    case FOUND_RENEW:
+        keep_stale(run, own_entry);
+        if (!run->is_told) {
+            go_on_in_background(run);
+        }
+        return false;
+    case FOUND_STALE:
+    case FOUND_OUTDATED:
+    case FOUND_UNWANTED:
+    case FOUND_UNAVAILABLE:
+    case FOUND_NOT_FOR_IT:
+        break;
+    case FOUND_FOREIGN:
+        run->has_foreign = true;
+        entry_unref(&own_entry);
+        return false;
+    case FOUND_NOTHING:
+        entry_unref(&run->stale);
+        entry_unref(&own_entry);
+        return false;
+    }
+    keep_stale(run, own_entry);
+    return false;
+}
+
+/* The entry in a reply to GET, if it answers whoever waits; or NULL. */
+static struct entry *
+take_reply(struct flight_run *run, enum rc rc, struct redis_reply *reply)
+{
+    struct entry *entry;
+    char *value;
+    size_t len;
+
+    if (rc != RC_OK || reply->type != REDIS_STRING) {
+        return NULL;
+    }
+    value = redis_reply_take(reply, &len);
+    if (codec_decode(value, len, run->q->key.full, &entry) != RC_OK) {
+        worker_count(run->worker, COUNTER_VALUES_BAD);
+        return NULL;
+    }
+    return take_entry(run, entry) ? entry : NULL;
+}
+
+static void
+send_get(struct flight_run *run, redis_reply_fn on_reply)
+{
+    MUST_OBJ(run, RUN_MAGIC);
+    MUST(!redis_call_is_active(&run->get));
+    run->get =
+        (struct redis_call){.on_reply = on_reply, .ctx = run, .retries = true};
+    redis_send(run->worker->redis, &run->get, run->q->entry_key, 2,
+        (const struct slice[]){SLICE("GET"), run->q->entry_key});
+}
+
+/* --- with the lease ---------------------------------------------------- */
+
+static void
+on_poll(void *ctx)
+{
+    flight_take_lease(OBJ_OF(struct flight_run, ctx, RUN_MAGIC));
+}
+
+/* Between two looks, each of which brings what is stale once more. */
+static int64_t
+pause_ms(struct flight_run *run)
+{
+    size_t stale_len = run->stale == NULL ? 0 : entry_size(run->stale);
+
+    return POLL_MIN_MS + (int64_t)(stale_len / POLL_BYTES_PER_MS) +
+           (int64_t)random_below(
+               &run->worker->random, POLL_MAX_MS - POLL_MIN_MS);
+}
+
+/* Somebody else has the lease. Nobody waits for a run in the background, and
+   one that validates for its leader waits for nobody. */
+static void
+wait_for_other(struct flight_run *run)
+{
+    if (run->is_background) {
+        flight_run_end(run);
+    } else if (run->is_alone) {
+        flight_fetch(run);
+    } else if (worker_now_ms(run->worker) >= run->wait_until_ms) {
+        worker_count_limit(run->worker, LIMIT_FLIGHT_WAIT);
+        flight_fetch(run);
+    } else {
+        flight_set_timer(run, on_poll, pause_ms(run));
+    }
+}
+
+/* The SET and the GET behind it have ended, without an entry. */
+static void
+after_both(struct flight_run *run)
+{
+    MUST(!redis_call_is_active(&run->get));
+    MUST(!redis_call_is_active(&run->lease->call));
+    if (run->lease_state == LEASE_TAKEN && !run->is_get_failed) {
+        wait_for_other(run);
+    } else {
+        flight_fetch(run);
+    }
+}
+
+static enum lease_state
+lease_state_of(enum rc rc, const struct redis_reply *reply, bool was_sent)
+{
+    if (rc != RC_OK) {
+        return was_sent ? LEASE_UNSURE : LEASE_NONE;
+    }
+    if (reply->type == REDIS_ERROR) {
+        return LEASE_NONE;
+    }
+    return reply->type == REDIS_STATUS ? LEASE_HELD : LEASE_TAKEN;
+}
+
+/* As a rule this comes before on_get, since one connection answers in order.
+   But Redis may send one of the two commands elsewhere (ASK), or refuse it. */
+static void
+on_set(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
+
+    MUST(run->lease_state == LEASE_UNSURE);
+    run->lease_state = lease_state_of(rc, reply, run->lease->call.was_sent);
+    if (!redis_call_is_active(&run->get)) {
+        after_both(run);
+    }
+}
+
+static void
+on_get(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
+    struct entry *entry;
+
+    run->is_get_failed = rc != RC_OK;
+    if (run->is_background && rc == RC_OK && reply->type == REDIS_NIL) {
+        /* A write came before the lease was there to be lost. */
+        flight_close(run->flights, run->flight);
+    }
+    entry = take_reply(run, rc, reply);
+    if (entry != NULL) {
+        tell_entry(run, entry);
+    } else if (!redis_call_is_active(&run->lease->call)) {
+        after_both(run);
+    }
+}
+
+void
+flight_take_lease(struct flight_run *run)
+{
+    MUST_OBJ(run, RUN_MAGIC);
+    MUST(run->lease_state == LEASE_NONE || run->lease_state == LEASE_TAKEN);
+    if (run->lease == NULL) {
+        run->lease = lease_new(run->worker, run->q, &run->arena);
+    }
+    if (run->lease == NULL) {
+        flight_run_fail(run);
+        return;
+    }
+    run->lease_state = LEASE_UNSURE;
+    lease_take(run->lease, run->worker, on_set, run);
+    send_get(run, on_get);
+}
+
+/* --- the first look ---------------------------------------------------- */
+
+/* In a flood of new keys, most are asked for once only. One that is kept out
+   costs Redis nothing more, not even a lease. */
+static bool
+is_kept_out(struct flight_run *run)
+{
+    struct worker *w = run->worker;
+
+    if (run->stale == NULL && !doorkeeper_admits(w->collapse->doorkeeper,
+                                  run->q->key.hash, worker_now_ms(w))) {
+        worker_count_limit(w, LIMIT_NEW_KEYS);
+        run->is_kept_out = true;
+    }
+    return run->is_kept_out;
+}
+
+static void
+on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
+    struct entry *entry = take_reply(run, rc, reply);
+
+    MUST(run->lease_state == LEASE_NONE);
+    if (entry != NULL) {
+        tell_entry(run, entry);
+    } else if (rc != RC_OK || reply->type == REDIS_ERROR || is_kept_out(run)) {
+        flight_fetch(run);
+    } else {
+        flight_take_lease(run);
+    }
+}
+
+void
+flight_lookup(struct flight_run *run)
+{
+    MUST(run->stale == NULL);
+    send_get(run, on_lookup);
+}
