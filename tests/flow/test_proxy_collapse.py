@@ -214,6 +214,40 @@ class Collapse(FlowTest):
         self.steps.go("end")
         self.assertEqual(first.read_response().body, b"0")
 
+    def test_fetches_begun_anew_while_their_leases_are_renewed_go_on(self):
+        """The second fetch renews the lease too, from its own start on, and
+        what Redis says of the first renewal comes after that. Several at once
+        have their timers in one place of the wheel."""
+        targets = [f"/kept/{i}" for i in range(8)]
+
+        def script(connection, request, n):
+            if n < 8:
+                return answer(connection, b"old", (
+                    ("Cache-Control", "max-age=0"), ("ETag", '"v1"')))
+            self.steps.wait("half" if n < 16 else "end")
+            if n < 16:
+                return answer(connection, fields=(("ETag", '"v2"'),),
+                              status="304 Not Modified")
+            return answer(connection, b"new")
+
+        self.start(script, workers=1)
+        for target in targets:
+            self.assertEqual(self.daemon.get(target).body, b"old")
+        wait_until(lambda: len(self.redis("KEYS", "ns:e:*")) == 8, what="kept")
+        clients = [self.clients(1, target)[0] for target in targets]
+        wait_until(lambda: len(self.origin.requests) == 16, what="asked")
+        self.redis.pause()
+        time.sleep(0.7)  # the renewals come after half a second, unseen
+        self.steps.go("half")
+        wait_until(lambda: len(self.origin.requests) == 24, what="asked anew")
+        self.redis.resume()
+        time.sleep(0.7)  # nor is the next renewal seen, which must come
+        self.steps.go("end")
+        for client in clients:
+            self.assertEqual(client.read_response().body, b"new")
+        for target in targets:
+            self.assertIn("; hit", self.daemon.get(target).cache_status)
+
     def test_a_leader_that_leaves_takes_nobody_along(self):
         script, whole = self.body_in_steps("length")
         for when in ("before the head", "in mid-body"):
