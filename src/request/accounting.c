@@ -14,6 +14,7 @@ result_text(enum result result)
 #undef RESULT
     };
 
+    MUST(result < RESULT_COUNT);
     return texts[result];
 }
 
@@ -38,6 +39,9 @@ account_metrics(struct request *r, int64_t took_us)
     const struct requests *requests = r->worker->request->requests;
     size_t row = r->q->row >= 0 ? (size_t)r->q->row : requests->routes_len;
 
+    MUST(row <= requests->routes_len);
+    MUST(r->result < RESULT_COUNT);
+    MUST(r->tier < TIER_COUNT);
     metric_inc(
         r->worker->block, requests->by_result[row * RESULT_COUNT + r->result]);
     metric_observe_us(r->worker->block, requests->latency[r->tier], took_us);
@@ -80,9 +84,11 @@ account_access(struct request *r, int64_t took_us)
 void
 request_account(struct request *r)
 {
-    int64_t took_us = worker_now_us(r->worker) - r->start_us;
+    int64_t took_us;
 
     MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->stream == NULL);
+    took_us = worker_now_us(r->worker) - r->start_us;
     account_metrics(r, took_us);
     if (r->worker->request->requests->on_access != NULL) {
         account_access(r, took_us);

@@ -30,9 +30,8 @@ wanted(const struct request *r)
 static int64_t
 ttl_s_of(struct request *r)
 {
-    int64_t left_ms = r->hit->fresh_until_ms - worker_wall_ms(r->worker);
-
-    return left_ms / 1000;
+    MUST_OBJ(r->hit, ENTRY_MAGIC);
+    return (r->hit->fresh_until_ms - worker_wall_ms(r->worker)) / 1000;
 }
 
 /* A fresh hit says always the same but for a number: `nearside; hit; ttl=9;
@@ -40,6 +39,8 @@ ttl_s_of(struct request *r)
 static void
 write_hit_status(struct writer *w, struct request *r)
 {
+    MUST(r->fwd == CACHE_FWD_NONE);
+    MUST(r->detail != NULL);
     write_slice(w, SLICE("cache-status: "));
     write_slice(w, r->q->conf->member);
     write_slice(w, SLICE("; hit; ttl="));
@@ -120,18 +121,23 @@ close_extra(struct request *r, struct writer *w)
     r->response.extra = w->is_full ? slice_of(NULL, 0) : writer_slice(w);
 }
 
-static const struct step *
-respond(struct request *r)
-{
-    r->status = r->response.status;
-    r->stream->ops->respond(r->stream, &r->response);
-    return request_park(r, WAKE_STREAM);
-}
-
 static bool
 status_has_body(unsigned status)
 {
     return status >= 200 && status != 204 && status != 304;
+}
+
+const struct step *
+request_respond(struct request *r)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->status == 0);
+    MUST(r->response.status >= 200);
+    MUST(r->response.source == &r->source);
+    MUST(!r->response.has_body || status_has_body(r->response.status));
+    r->status = r->response.status;
+    r->stream->ops->respond(r->stream, &r->response);
+    return request_park(r, WAKE_STREAM);
 }
 
 /* --- from an entry ----------------------------------------------------- */
@@ -176,6 +182,8 @@ make_range(struct request *r, struct writer *extra, struct slice *body)
         if (head_has(r->q->head, FIELD_IF_RANGE)) {
             r->response.fields = not_modified_fields(r);
         }
+        MUST(range.first <= range.last);
+        MUST(range.last < body->len);
         range_write(extra, &range, body->len);
         *body = slice_of(
             body->ptr + range.first, (size_t)(range.last - range.first + 1));
@@ -233,6 +241,8 @@ run_deliver_entry(struct request *r)
     struct writer w;
 
     MUST_OBJ(entry, ENTRY_MAGIC);
+    MUST((entry->flags & (ENTRY_VARY_RECORD | ENTRY_HIT_FOR_MISS)) == 0);
+    MUST(policy_may_use(r->q->route, &r->q->policy.reuse, entry->flags));
     if (!open_extra(r, &w)) {
         entry_unref(&r->hit);
         return request_fail(r, 503, "memory");
@@ -256,7 +266,7 @@ run_deliver_entry(struct request *r)
     write_field(&w, SLICE("via"), r->q->conf->via);
     write_cache_status(&w, r);
     close_extra(r, &w);
-    return respond(r);
+    return request_respond(r);
 }
 
 /* --- from a fill ------------------------------------------------------- */
@@ -267,6 +277,8 @@ run_deliver_fill(struct request *r)
     const struct response_head *head = fill_head(r->source.reader.fill);
     struct writer w;
 
+    MUST(r->hit == NULL);
+    MUST(r->tier == TIER_ORIGIN);
     if (!open_extra(r, &w)) {
         request_drop(r);
         return request_fail(r, 503, "memory");
@@ -285,7 +297,7 @@ run_deliver_fill(struct request *r)
     write_field(&w, SLICE("via"), r->q->conf->via);
     write_cache_status(&w, r);
     close_extra(r, &w);
-    return respond(r);
+    return request_respond(r);
 }
 
 /* --- our own ----------------------------------------------------------- */
@@ -394,7 +406,7 @@ run_deliver_error(struct request *r)
         write_proxy_status(&w, r);
         close_extra(r, &w);
     }
-    return respond(r);
+    return request_respond(r);
 }
 
 const struct step step_deliver_entry = {

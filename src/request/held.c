@@ -43,6 +43,9 @@ cut_longest(struct request_worker *q)
     struct request *r =
         CONTAINER_OF(list_first(&q->holders), struct request, holder);
 
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->stream != NULL);
+    MUST(r->held > 0);
     worker_count_limit(r->worker, LIMIT_HELD);
     request_hold_end(r);
     r->stream->ops->abort(r->stream);
@@ -57,6 +60,7 @@ request_on_blocked(struct request *r)
 
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->stream != NULL);
+    MUST(r->status != 0);
     if (weight == 0) {
         request_hold_end(r);
         return;

@@ -29,6 +29,7 @@ from_free_list(struct request_worker *q)
     struct request *r;
 
     if (link != NULL) {
+        MUST(q->free_len > 0);
         q->free_len--;
         r = CONTAINER_OF(link, struct request, link);
         MUST(r->magic == 0);
@@ -45,6 +46,7 @@ from_free_list(struct request_worker *q)
 static void
 to_free_list(struct request_worker *q, struct request *r)
 {
+    MUST(!list_is_linked(&r->holder));
     r->magic = 0;
     if (q->free_len >= REQUESTS_FREE_MAX) {
         arena_fini(&r->arena);
@@ -62,11 +64,13 @@ request_new(struct worker *worker, struct stream *stream,
     const struct request_opts *opts)
 {
     struct request_worker *all = worker->request;
-    struct request *r = from_free_list(all);
+    struct request *r;
     struct arena arena;
 
     MUST_OBJ(worker, WORKER_MAGIC);
     MUST_OBJ(all, REQUEST_WORKER_MAGIC);
+    MUST(stream != NULL);
+    r = from_free_list(all);
     if (r == NULL) {
         return NULL;
     }
@@ -93,7 +97,14 @@ void
 request_ref(struct request *r)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->refs > 0);
     r->refs++;
+}
+
+static bool
+is_looking(const struct request *r)
+{
+    return r->call != NULL && redis_call_is_active(r->call);
 }
 
 void
@@ -105,6 +116,7 @@ request_unref(struct request **pr)
         return;
     }
     MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->refs > 0);
     *pr = NULL;
     if (--r->refs > 0) {
         return;
@@ -112,6 +124,11 @@ request_unref(struct request **pr)
     MUST(r->stream == NULL);
     MUST(r->stale == NULL);
     MUST(r->hit == NULL);
+    MUST(r->waiter.flight == NULL);
+    MUST(!is_looking(r));
+    MUST(!fetch_is_active(&r->fetch));
+    MUST(r->deletion == NULL);
+    MUST(r->post == NULL);
     question_unref(&r->q);
     to_free_list(r->worker->request, r);
 }
@@ -119,6 +136,7 @@ request_unref(struct request **pr)
 void
 request_drop(struct request *r)
 {
+    MUST_OBJ(r, REQUEST_MAGIC);
     loop_timer_cancel(&r->patience);
     if (r->call != NULL) {
         redis_call_cancel(r->call);
@@ -187,7 +205,7 @@ is_armed(const struct request *r)
     case WAKE_FLIGHT:
         return r->waiter.flight != NULL;
     case WAKE_LOOKUP:
-        return redis_call_is_active(r->call);
+        return is_looking(r);
     case WAKE_LEASE:
         return r->post != NULL;
     case WAKE_FETCH:
@@ -204,9 +222,23 @@ is_armed(const struct request *r)
 static void
 check_running(const struct request *r)
 {
+    MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->wake == WAKE_NONE);
     MUST(r->stream != NULL);
     MUST(r->status == 0);
+    MUST(!is_looking(r));
+    MUST(!loop_timer_is_armed(&r->patience));
+    MUST(r->deletion == NULL);
+}
+
+/* Behind the last step: what it waits for will come, and nothing else. */
+static void
+check_parked(const struct request *r)
+{
+    MUST(is_armed(r));
+    MUST(r->wake == WAKE_LOOKUP || !is_looking(r));
+    MUST(r->wake == WAKE_FLIGHT || !loop_timer_is_armed(&r->patience));
+    MUST(r->wake == WAKE_DELETION || r->deletion == NULL);
 }
 
 static void
@@ -225,7 +257,7 @@ run(struct request *r, const struct step *from)
         next = next->run(r);
     }
     r->step = NULL;
-    MUST(is_armed(r));
+    check_parked(r);
     check_leave(&scope);
 }
 
@@ -234,6 +266,7 @@ request_park(struct request *r, enum wake wake)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->wake == WAKE_NONE);
+    MUST(wake != WAKE_NONE);
     r->wake = wake;
     return NULL;
 }
@@ -262,6 +295,7 @@ request_fail(struct request *r, unsigned status, const char *detail)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->status == 0);
+    MUST(status >= 400);
     r->response.status = status;
     r->detail = detail;
     return &step_deliver_error;
@@ -271,8 +305,11 @@ enum rc
 request_choose_variant(struct request *r, struct entry *record)
 {
     struct question *variant;
-    enum rc rc = question_vary(r->q, record, &variant);
+    enum rc rc;
 
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->q->record == NULL);
+    rc = question_vary(r->q, record, &variant);
     if (rc == RC_OK) {
         question_unref(&r->q);
         r->q = variant;
@@ -287,6 +324,7 @@ request_interim(struct request *r, const struct head *head)
     struct writer w;
     char *text;
 
+    MUST_OBJ(r, REQUEST_MAGIC);
     if (r->stream == NULL || r->status != 0) {
         return;
     }
@@ -315,7 +353,7 @@ void
 request_start(struct request *r)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
-    MUST(r->step == NULL);
+    MUST(r->moves_len == 0);
     run(r, &step_ask);
 }
 
@@ -323,6 +361,7 @@ void
 request_refuse(struct request *r, unsigned status, const char *detail)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->moves_len == 0);
     worker_count(r->worker, COUNTER_BAD_REQUESTS);
     run(r, request_fail(r, status, detail));
 }
@@ -333,6 +372,7 @@ request_on_body(struct request *r, struct slice data)
     size_t taken = data.len;
 
     MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(!r->is_body_done);
     if (fetch_is_active(&r->fetch)) {
         exchange_send(r->fetch.exchange, data, &taken);
     }
@@ -343,6 +383,7 @@ void
 request_on_body_end(struct request *r)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(!r->is_body_done);
     r->is_body_done = true;
     if (fetch_is_active(&r->fetch)) {
         exchange_send_end(r->fetch.exchange);
@@ -353,6 +394,7 @@ void
 request_on_body_failed(struct request *r, unsigned status)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->stream != NULL);
     if (r->status != 0) {
         r->stream->ops->abort(r->stream);
         return;
@@ -363,6 +405,8 @@ request_on_body_failed(struct request *r, unsigned status)
 static void
 request_finish(struct request *r, uint64_t body_bytes)
 {
+    MUST(r->stream != NULL);
+    MUST(r->step == NULL);
     r->sent = body_bytes;
     r->stream = NULL;
     request_account(r);
@@ -409,6 +453,8 @@ request_worker_new(const struct requests *requests, struct worker *worker)
     struct request_worker *q = calloc(1, sizeof(*q));
 
     MUST_OBJ(worker, WORKER_MAGIC);
+    MUST(worker->request == NULL);
+    MUST(requests != NULL);
     if (q == NULL) {
         return NULL;
     }
@@ -432,6 +478,7 @@ request_worker_free(struct request_worker **pq)
     }
     MUST_OBJ(q, REQUEST_WORKER_MAGIC);
     MUST(list_is_empty(&q->holders));
+    MUST(q->held == 0);
     *pq = NULL;
     while ((link = list_pop(&q->free)) != NULL) {
         struct request *r = CONTAINER_OF(link, struct request, link);

@@ -134,6 +134,9 @@ void request_wake(struct request *r, enum wake wake, const struct step *from);
    and goes on. */
 void request_divert(struct request *r, const struct step *from);
 
+/* Gives r->response to the stream, and waits until it has left. */
+const struct step *request_respond(struct request *r);
+
 /* An answer of our own: status, and why. */
 const struct step *request_fail(
     struct request *r, unsigned status, const char *detail);

@@ -51,6 +51,7 @@ requests_new(const struct proxy_conf *conf, request_access_fn on_access,
     struct requests *requests = calloc(1, sizeof(*requests));
     size_t rows = conf->opts.routes_len + 1;
 
+    MUST_OBJ(conf, PROXY_CONF_MAGIC);
     if (requests == NULL) {
         return NULL;
     }

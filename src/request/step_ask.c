@@ -36,6 +36,7 @@ ask_read(struct request *r)
         r->detail = policy->bypass;
         return request_go_forward(r);
     }
+    MUST(r->q->key.full.len > 0);
     r->result = RESULT_MISS;
     r->fwd = CACHE_FWD_URI_MISS;
     return r->q->head->method == METHOD_HEAD || policy->is_particular ||
@@ -57,6 +58,7 @@ ask_write(struct request *r)
 static const struct step *
 ask_pass(struct request *r)
 {
+    MUST(r->q->route == NULL);
     r->result = RESULT_PASS;
     r->fwd = CACHE_FWD_BYPASS;
     r->detail = uri_is_ambiguous(r->q->head->target) ? "target" : "route";
@@ -68,6 +70,7 @@ run_ask(struct request *r)
 {
     const struct question_refusal refusal = question_read(r->q);
 
+    MUST(r->moves_len == 1);
     if (refusal.status == 413) {
         worker_count_limit(r->worker, LIMIT_BODY_MAX);
     }

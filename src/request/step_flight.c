@@ -69,6 +69,7 @@ is_good_enough(struct request *r, const struct flight_result *result)
 static const struct step *
 deliver_validated(struct request *r, const struct flight_result *result)
 {
+    MUST(r->hit == NULL);
     r->hit = entry_ref(result->entry);
     r->result = RESULT_VALIDATED;
     r->tier = TIER_ORIGIN;
@@ -87,6 +88,7 @@ use_none(struct request *r)
     if (r->q->policy.has_directives || !r->waiter.is_late) {
         return &step_forward;
     }
+    MUST(r->waiter.flight != NULL);
     flight_close(r->worker->collapse->flights, r->waiter.flight);
     return &step_flight;
 }
@@ -96,6 +98,7 @@ use_none(struct request *r)
 static const struct step *
 validate(struct request *r, struct entry *entry)
 {
+    MUST(r->stale != entry);
     entry_unref(&r->stale);
     r->stale = entry_ref(entry);
     return &step_validate;
@@ -107,6 +110,7 @@ use_entry(struct request *r, const struct flight_result *result)
 {
     struct entry *entry = result->entry;
 
+    MUST_OBJ(entry, ENTRY_MAGIC);
     if ((entry->flags & ENTRY_VARY_RECORD) != 0) {
         return request_use_record(r, entry, &step_flight);
     }
@@ -166,6 +170,7 @@ use_fill(struct request *r, const struct flight_result *result)
 {
     unsigned status = fill_head(result->fill)->status;
 
+    MUST(r->hit == NULL);
     if (waits_again(r, result)) {
         return &step_flight;
     }
@@ -206,6 +211,7 @@ use_fill(struct request *r, const struct flight_result *result)
 static const struct step *
 use_error(struct request *r, const struct flight_result *result)
 {
+    MUST(result->error != ORIGIN_ERROR_NONE);
     if (request_has_substitute(r)) {
         return request_deliver_substitute(r);
     }
@@ -223,6 +229,7 @@ use_error(struct request *r, const struct flight_result *result)
 static const struct step *
 after_flight(struct request *r, const struct flight_result *result)
 {
+    MUST(result->outcome != FLIGHT_PENDING);
     switch (result->outcome) {
     case FLIGHT_ENTRY:
         return use_entry(r, result);
@@ -245,6 +252,8 @@ on_flight(void *ctx, const struct flight_result *result)
     struct flight *flight = r->waiter.flight;
     const struct step *next = NULL;
 
+    MUST(flight != NULL);
+    MUST(result == &flight->result);
     loop_timer_cancel(&r->patience);
     if (r->stream != NULL && r->status == 0) {
         next = after_flight(r, result);
@@ -281,6 +290,7 @@ on_flight_interim(void *ctx, const struct head *head)
 static void
 set_waiter(struct request *r)
 {
+    MUST(r->waiter.flight == NULL);
     r->waiter.loop = r->worker->loop;
     r->waiter.on_interim = on_flight_interim;
     r->waiter.on_result = on_flight;
@@ -301,6 +311,7 @@ request_renew(struct request *r)
 {
     struct flight *flight;
 
+    MUST_OBJ(r, REQUEST_MAGIC);
     switch (flight_open(r->worker->collapse->flights, &r->q->key,
         question_form(r->q), &flight)) {
     case FLIGHT_OPENED:
@@ -348,6 +359,7 @@ run_validate(struct request *r)
 {
     bool was_leader = r->waiter.is_leader;
 
+    MUST_OBJ(r->stale, ENTRY_MAGIC);
     set_waiter(r);
     if (!flight_enter_alone(
             r->worker->collapse->flights, &r->q->key, &r->waiter)) {

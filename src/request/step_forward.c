@@ -124,6 +124,7 @@ on_forward_end(void *ctx, enum fill_state state, bool is_doubtful)
 {
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
 
+    MUST(state != FILL_OPEN);
     if (state == FILL_COMPLETE && !is_doubtful) {
         stored_post_on_complete(r->post, r->fetch.fill);
     }
@@ -137,6 +138,7 @@ on_forward_error(void *ctx, enum origin_error error)
 {
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
 
+    MUST(error != ORIGIN_ERROR_NONE);
     if (request_has_substitute(r)) {
         request_wake(r, WAKE_FETCH, request_deliver_substitute(r));
         return;
@@ -186,6 +188,8 @@ run_forward(struct request *r)
         .ctx = r,
     };
 
+    MUST(!fetch_is_active(&r->fetch));
+    MUST(r->hit == NULL);
     if (fetch_start(&r->fetch, r->worker, &opts) != RC_OK) {
         worker_count_limit(r->worker, LIMIT_MEMORY);
         return request_fail(r, 503, "memory");
@@ -202,6 +206,7 @@ run_forward(struct request *r)
 static const struct step *
 after_deletion(const struct request *r)
 {
+    MUST(is_keyed_write(r));
     return r->error == ORIGIN_ERROR_NONE ? &step_deliver_fill
                                          : &step_deliver_error;
 }
@@ -212,6 +217,7 @@ on_deleted(void *ctx, bool is_acknowledged)
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
 
     (void)is_acknowledged;
+    MUST(r->deletion != NULL);
     r->deletion = NULL;
     request_wake(r, WAKE_DELETION, after_deletion(r));
 }
@@ -222,7 +228,7 @@ run_invalidate(struct request *r)
     const struct deletion_opts opts = {
         .token = stored_post_token(r->post), .on_done = on_deleted, .ctx = r};
 
-    MUST(r->deletion == NULL);
+    MUST(r->result == RESULT_WRITE);
     r->deletion = made_stale_delete(r->worker, r->q, r->made_stale, &opts);
     return r->deletion == NULL ? after_deletion(r)
                                : request_park(r, WAKE_DELETION);

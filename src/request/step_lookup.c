@@ -25,6 +25,7 @@ go_on(struct request *r)
 static const struct step *
 pass_over(struct request *r, struct entry *own_entry, enum cache_fwd fwd)
 {
+    MUST(r->stale == NULL);
     r->fwd = fwd;
     r->stale = own_entry;
     r->wants_validated = fwd == CACHE_FWD_REQUEST;
@@ -117,6 +118,8 @@ run_lookup(struct request *r)
     if (r->call == NULL) {
         return go_on(r);
     }
+    MUST(!redis_call_is_active(r->call));
+    MUST(r->q->entry_key.len > 0);
     *r->call =
         (struct redis_call){.on_reply = on_lookup, .ctx = r, .retries = true};
     redis_send(r->worker->redis, r->call, r->q->entry_key, 2,

@@ -36,9 +36,7 @@ run_options(struct request *r)
         .has_length = true,
         .source = &r->source,
     };
-    r->status = 200;
-    r->stream->ops->respond(r->stream, &r->response);
-    return request_park(r, WAKE_STREAM);
+    return request_respond(r);
 }
 
 const struct step step_options = {"options", run_options, false};

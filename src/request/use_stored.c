@@ -8,6 +8,7 @@
 void
 request_note_credentials(struct request *r)
 {
+    MUST_OBJ(r, REQUEST_MAGIC);
     r->fwd = CACHE_FWD_BYPASS;
     r->detail = r->q->policy.credential;
     r->result = RESULT_BYPASS;
@@ -45,6 +46,9 @@ request_use_record(
 const struct step *
 request_deliver_hit(struct request *r, struct entry *own_entry)
 {
+    MUST_OBJ(own_entry, ENTRY_MAGIC);
+    MUST(r->hit == NULL);
+    MUST(slice_eq(entry_key(own_entry), r->q->key.full));
     r->hit = own_entry;
     r->result = RESULT_HIT;
     r->tier = TIER_SHARED;
@@ -57,6 +61,8 @@ const struct step *
 request_deliver_stale(
     struct request *r, struct entry *own_entry, const char *detail)
 {
+    MUST_OBJ(own_entry, ENTRY_MAGIC);
+    MUST(r->hit == NULL);
     r->hit = own_entry;
     r->result = RESULT_STALE;
     r->tier = TIER_SHARED;
@@ -69,6 +75,7 @@ request_has_substitute(struct request *r)
 {
     int64_t now_ms = worker_wall_ms(r->worker);
 
+    MUST_OBJ(r, REQUEST_MAGIC);
     return r->stale != NULL && policy_allows_on_error(r->q->route, r->stale,
                                    &r->q->policy.reuse, now_ms);
 }
