@@ -1,12 +1,12 @@
 /*
  * The deletions under way on a worker. Each is one DEL of two keys in one
- * slot, repeated with growing pauses for a minute. What is given up then is
- * logged and counted, and its entry lives until its time is over.
+ * slot, tried again with growing pauses for a minute. One that is given up
+ * then is logged and counted, and its entry lives until its time is over.
  *
- * While the slot is on the move, Redis refuses a command of two keys of
- * which one is with the old owner and one is not (TRYAGAIN). Then each is
- * deleted alone, and the lease first: once it is gone, no older fetch can
- * store what the second DEL has deleted.
+ * While the slot moves to another node, Redis refuses a command of two keys
+ * when only one of them has moved (TRYAGAIN). Then each is deleted alone, the
+ * lease first: once it is gone, no older fetch can store anew what the second
+ * DEL deletes.
  */
 #include "nearside/tier/deletion.h"
 
@@ -53,12 +53,18 @@ static void deletion_send(struct deletion *d);
 static void
 deletion_end(struct deletion *d)
 {
+    struct tier_worker *t = d->worker->tier;
+
+    MUST_OBJ(t, TIER_WORKER_MAGIC);
+    MUST(d->on_done == NULL);
     loop_timer_cancel(&d->retry);
     redis_call_cancel(&d->call);
     list_remove(&d->link);
-    tier_check_empty(d->worker->tier);
     d->magic = 0;
     free(d);
+    if (list_is_empty(&t->deletions)) {
+        t->on_empty(t->ctx);
+    }
 }
 
 static void
@@ -74,6 +80,7 @@ tell(struct deletion *d, bool is_acknowledged)
 {
     void (*on_done)(void *, bool) = d->on_done;
 
+    MUST_OBJ(d, DELETION_MAGIC);
     d->on_done = NULL;
     if (on_done != NULL) {
         on_done(d->ctx, is_acknowledged);
@@ -86,8 +93,8 @@ on_retry(void *ctx)
     deletion_send(OBJ_OF(struct deletion, ctx, DELETION_MAGIC));
 }
 
-/* By the new owner too, to whom ASK leads each try again: the client gives up
-   at an ASK then, after as many redirections as it follows. */
+/* The slot is on the move. The new owner may say TRYAGAIN too; then each try
+   is led to it anew, and the last answer that the client hears is an ASK. */
 static bool
 is_refused_for_now(const struct redis_reply *reply)
 {
@@ -98,12 +105,10 @@ is_refused_for_now(const struct redis_reply *reply)
                slice_starts(text, SLICE("ASK ")));
 }
 
-/* True: a DEL was executed or refused such that the next can go at once. */
+/* True: the reply leads to the next stage, which begins at once. */
 static bool
 go_on(struct deletion *d, const struct redis_reply *reply)
 {
-    bool is_deleted = reply->type == REDIS_INTEGER;
-
     switch (d->stage) {
     case STAGE_OWN:
     case STAGE_BOTH:
@@ -113,10 +118,11 @@ go_on(struct deletion *d, const struct redis_reply *reply)
         d->stage = STAGE_LEASE;
         return true;
     case STAGE_LEASE:
-        if (is_deleted) {
-            d->stage = STAGE_ENTRY;
+        if (reply->type != REDIS_INTEGER) {
+            return false;
         }
-        return is_deleted;
+        d->stage = STAGE_ENTRY;
+        return true;
     case STAGE_ENTRY:
         return false;
     }
@@ -128,6 +134,7 @@ retry_later(struct deletion *d, enum rc rc)
 {
     int64_t now_ms = worker_now_ms(d->worker);
 
+    MUST(d->on_done == NULL);
     if (rc == RC_CANCELLED || now_ms >= d->until_ms) {
         count_lost(d, rc_text(rc));
         deletion_end(d);
@@ -153,30 +160,23 @@ on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
         return;
     }
     tell(d, false);
-    retry_later(d, rc);
-}
-
-static void
-send_own(struct deletion *d)
-{
-    const struct slice argv[] = {d->entry_key, d->lease_key, d->token};
-
-    redis_eval(d->worker->redis, &d->call, &d->worker->tier->scripts->drop,
-        argv, 2, 3);
+    retry_later(d, rc == RC_OK ? RC_REFUSED : rc);
 }
 
 static void
 deletion_send(struct deletion *d)
 {
-    struct slice argv[3] = {SLICE("DEL"), d->entry_key, d->lease_key};
+    const struct slice own[] = {d->entry_key, d->lease_key, d->token};
+    struct slice argv[] = {SLICE("DEL"), d->entry_key, d->lease_key};
     unsigned argc = d->stage == STAGE_BOTH ? 3 : 2;
 
-    d->call.on_reply = on_reply;
-    d->call.ctx = d;
-    d->call.deadline_ms = 0;
-    d->call.retries = true;
+    MUST(!redis_call_is_active(&d->call));
+    MUST(!loop_timer_is_armed(&d->retry));
+    d->call =
+        (struct redis_call){.on_reply = on_reply, .ctx = d, .retries = true};
     if (d->stage == STAGE_OWN) {
-        send_own(d);
+        redis_eval(d->worker->redis, &d->call, &d->worker->tier->scripts->drop,
+            own, 2, ARRAY_LEN(own));
         return;
     }
     if (d->stage == STAGE_LEASE) {
@@ -190,6 +190,7 @@ deletion_new(struct worker *worker, struct slice entry_key, struct slice token)
 {
     struct deletion *d = calloc(1, sizeof(*d) + 2 * entry_key.len + token.len);
 
+    MUST(entry_key.len > 0);
     if (d == NULL) {
         return NULL;
     }
@@ -207,7 +208,6 @@ deletion_new(struct worker *worker, struct slice entry_key, struct slice token)
     d->pause_ms = RETRY_FIRST_MS;
     d->until_ms = worker_now_ms(worker) + RETRY_TOTAL_MS;
     loop_timer_init(&d->retry, worker->loop, on_retry, d);
-    list_init(&d->link);
     list_push_back(&worker->tier->deletions, &d->link);
     return d;
 }
@@ -219,6 +219,7 @@ deletion_start(struct worker *worker, const struct key *key,
     struct deletion *d;
 
     MUST_OBJ(worker, WORKER_MAGIC);
+    MUST_OBJ(worker->tier, TIER_WORKER_MAGIC);
     worker_count(worker, COUNTER_INVALIDATIONS);
     written_mark(worker->tier->written, key->hash);
     if (worker->redis == NULL) {
@@ -252,6 +253,7 @@ deletions_free(struct worker *worker)
 
     while ((link = list_first(&worker->tier->deletions)) != NULL) {
         struct deletion *d = CONTAINER_OF(link, struct deletion, link);
+        MUST_OBJ(d, DELETION_MAGIC);
         count_lost(d, "the process ends");
         deletion_end(d);
     }

@@ -19,6 +19,8 @@ parts_of(const struct encoding *e)
 {
     const struct policy_verdict *v = e->verdict;
 
+    MUST(e->key->full.len > 0);
+    MUST(v->stale_until_ms >= v->fresh_until_ms);
     return (struct codec_parts){
         .status = (uint16_t)e->status,
         .flags = v->flags,
@@ -51,6 +53,8 @@ encode_fill(const struct encoding *e, struct fill *fill, struct value *out)
     struct fill_cursor cursor = {.fill = fill};
     struct codec_parts parts = parts_of(e);
 
+    MUST(e->verdict->is_storable);
+    MUST(fill_state(fill) == FILL_COMPLETE);
     parts.private_fields = fill_head(fill)->private_fields;
     parts.fields = fill_head(fill)->fields;
     parts.body_next = next_run;
@@ -65,6 +69,8 @@ encode_renewed(const struct encoding *e, const struct renewal *renewal,
 {
     struct codec_parts parts = parts_of(e);
 
+    MUST_OBJ(stored, ENTRY_MAGIC);
+    MUST(e->status == stored->status);
     parts.private_fields = renewal->private_fields;
     parts.fields = renewal->fields;
     parts.body = entry_body(stored);

@@ -39,6 +39,7 @@ struct pending {
 static void
 pending_free(struct pending *p)
 {
+    MUST_OBJ(p, PENDING_MAGIC);
     redis_call_cancel(&p->call);
     list_remove(&p->link);
     value_free(&p->value);
@@ -71,7 +72,6 @@ pending_new(struct worker *w, struct question *q, struct slice guard,
     p->guard = slice_of(p->bytes, guard.len);
     key_lease_of(lease_of->entry_key, w->conf->prefix, p->bytes + guard.len);
     p->lease_key = slice_of(p->bytes + guard.len, lease_len);
-    list_init(&p->link);
     list_push_back(&w->tier->stores, &p->link);
     return p;
 }
@@ -106,7 +106,8 @@ on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
 static void
 send_script(struct pending *p, const struct redis_script *script)
 {
-    MUST(p->argc <= ARGS_MAX);
+    MUST(p->keys > 0);
+    MUST(!redis_call_is_active(&p->call));
     p->call = (struct redis_call){
         .on_reply = on_reply,
         .ctx = p,
@@ -127,6 +128,7 @@ add(struct pending *p, struct slice word)
 static void
 end_keys(struct pending *p)
 {
+    MUST(p->keys == 0);
     p->keys = p->argc;
     add(p, p->guard);
 }
@@ -153,6 +155,7 @@ put_entry(struct pending *p, int64_t px_ms)
 static const struct redis_script *
 put_record(struct pending *p, int64_t px_ms)
 {
+    MUST(p->q->base != NULL);
     add(p, question_base(p->q)->entry_key);
     add(p, p->lease_key);
     add(p, p->q->entry_key);
@@ -183,6 +186,7 @@ put_variant(struct pending *p, int64_t px_ms)
     struct slice base_key = question_base(p->q)->entry_key;
     const struct entry *record = p->q->record;
 
+    MUST(p->q->base != NULL);
     MUST_OBJ(record, ENTRY_MAGIC);
     if (key_names(&p->arena, base_key, entry_generation(record),
             &p->names_key) != RC_OK) {
@@ -203,6 +207,7 @@ put_variant(struct pending *p, int64_t px_ms)
 static const struct redis_script *
 put_renewed(struct pending *p, int64_t px_ms)
 {
+    MUST(p->guard.len == ENTRY_SUM_LEN);
     add(p, p->q->entry_key);
     end_keys(p);
     add_value(p, &p->value, px_ms);
@@ -241,6 +246,8 @@ store_write(struct worker *w, const struct store *own_store)
     MUST_OBJ(q, QUESTION_MAGIC);
     MUST(own_store->px_ms > 0);
     MUST(own_store->guard.len > 0);
+    MUST(value.bytes != NULL);
+    MUST((record.bytes != NULL) == (own_store->kind == STORE_RECORD));
     p = pending_new(w, q, own_store->guard, lease_of);
     if (p == NULL) {
         value_free(&value);

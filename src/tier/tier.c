@@ -166,15 +166,6 @@ tier_worker_free(struct tier_worker **pt)
     free(t);
 }
 
-void
-tier_check_empty(struct tier_worker *t)
-{
-    MUST_OBJ(t, TIER_WORKER_MAGIC);
-    if (list_is_empty(&t->deletions)) {
-        t->on_empty(t->ctx);
-    }
-}
-
 struct assess_opts
 tier_assess_opts(struct worker *w)
 {

@@ -61,9 +61,6 @@ struct tier_worker *tier_worker_new(struct tier *tier, struct worker *worker,
 void tier_worker_stop(struct worker *worker);
 void tier_worker_free(struct tier_worker **t);
 
-/* Tells whoever waits for it that no deletion is left. */
-void tier_check_empty(struct tier_worker *t);
-
 /* What a judge of the origin's answers has to know of this worker, now; the
    caller adds for whom, under which route and when it was asked. */
 struct assess_opts tier_assess_opts(struct worker *w);
