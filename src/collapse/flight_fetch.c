@@ -55,6 +55,7 @@ take_not_modified(struct flight_run *run, const struct head *head)
     const struct assess_opts opts = assess_opts_of(run);
     struct renewal *renewal = arena_zalloc(&run->arena, sizeof(*renewal));
 
+    MUST(run->renewal == NULL);
     if (renewal == NULL || run->stale == NULL ||
         !update_is_identified(
             head, entry_fields(run->stale), run->response_ms / 1000) ||
@@ -81,6 +82,7 @@ encode_validated(struct flight_run *run, struct value *out)
         .key = &run->q->key,
     };
 
+    MUST(run->renewal != NULL);
     return encode_renewed(&encoding, run->renewal, run->stale, out);
 }
 
@@ -89,6 +91,7 @@ encode_validated(struct flight_run *run, struct value *out)
 static bool
 is_for_all(const struct flight_run *run)
 {
+    MUST(run->verdict != NULL);
     return run->verdict->is_storable && flight_fits_record(run);
 }
 
@@ -142,6 +145,7 @@ on_head(void *ctx, const struct head *head)
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
     struct assess_opts opts;
 
+    MUST(!run->is_over);
     run->status = head->status;
     run->response_ms = worker_wall_ms(run->worker);
     opts = assess_opts_of(run);
@@ -182,6 +186,7 @@ tell_stale(struct flight_run *run)
             run->wants_since_ms > 0 ? &run->q->policy.reuse : NULL, now_ms)) {
         return false;
     }
+    MUST_OBJ(run->stale, ENTRY_MAGIC);
     result.entry = run->stale;
     run->stale = NULL;
     fetch_cancel(&run->fetch);
@@ -265,6 +270,7 @@ tell_fill(struct flight_run *run, struct fill *fill)
         .detail = v->detail,
     };
 
+    MUST(!run->is_told || run->is_background);
     if (run->variant != NULL) {
         result.record = entry_ref(run->made);
         memcpy(result.variant, run->variant->key.variant.ptr, DIGEST_LEN);
@@ -332,6 +338,7 @@ on_outgrown(void *ctx)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
+    MUST(run->is_told);
     run->verdict->is_storable = false;
     if (!run->is_over) {
         settle(run);
@@ -343,6 +350,7 @@ on_end(void *ctx, enum fill_state state, bool is_doubtful)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
+    MUST(run->is_told || run->renewal != NULL);
     flight_close(run->flights, run->flight);
     if (is_doubtful && run->lease_state == LEASE_HELD) {
         run->lease_state = LEASE_UNSURE;
@@ -403,6 +411,10 @@ flight_fetch(struct flight_run *run)
         .ctx = run,
     };
 
+    MUST_OBJ(run, RUN_MAGIC);
+    MUST(!run->is_over);
+    MUST(!fetch_is_active(&run->fetch));
+    MUST(!redis_call_is_active(&run->get));
     run->request_ms = worker_wall_ms(run->worker);
     run->verdict = arena_zalloc(&run->arena, sizeof(*run->verdict));
     if (run->verdict == NULL ||

@@ -57,6 +57,7 @@ is_new_enough(const struct flight_run *run, const struct entry *entry)
 static void
 keep_stale(struct flight_run *run, struct entry *own_entry)
 {
+    MUST_OBJ(own_entry, ENTRY_MAGIC);
     entry_unref(&run->stale);
     run->stale = own_entry;
 }
@@ -160,6 +161,7 @@ pause_ms(struct flight_run *run)
 static void
 wait_for_other(struct flight_run *run)
 {
+    MUST(!fetch_is_active(&run->fetch));
     if (run->is_background) {
         flight_run_end(run);
     } else if (run->is_alone) {

@@ -11,6 +11,8 @@
 static bool
 may_store(const struct flight_run *run)
 {
+    MUST_OBJ(run, RUN_MAGIC);
+    MUST(!run->is_over);
     return run->lease_state == LEASE_HELD &&
            !flight_is_outdated(run->flights, run->flight);
 }
@@ -41,6 +43,7 @@ hand_over(struct flight_run *run, enum store_kind kind, struct value *own_value,
         .px_ms = px_ms,
     };
 
+    MUST(run->is_told);
     *own_value = (struct value){0};
     if (kind == STORE_RECORD) {
         store.q = run->variant;
@@ -165,6 +168,8 @@ flight_make_record(struct flight_run *run)
         &run->record_value);
 
     MUST(run->made == NULL);
+    MUST(run->variant == NULL);
+    MUST(run->q->record == NULL);
     if (rc == RC_OK) {
         rc = codec_entry(&run->record_value, &run->made);
     }

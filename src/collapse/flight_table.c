@@ -87,6 +87,7 @@ static void
 flight_unlink(struct flight_table *table, struct flight *flight)
 {
     if (list_is_linked(&flight->link)) {
+        MUST(atomic_load(&table->len) > 0);
         list_remove(&flight->link);
         atomic_fetch_sub_explicit(&table->len, 1, memory_order_relaxed);
     }
@@ -96,6 +97,7 @@ bool
 flight_is_outdated(
     const struct flight_table *table, const struct flight *flight)
 {
+    MUST_OBJ(table, TABLE_MAGIC);
     MUST_OBJ(flight, FLIGHT_MAGIC);
     return written_count(table->written, flight->hash) != flight->written;
 }
@@ -107,6 +109,7 @@ flight_find(
 {
     LIST_EACH (link, bucket_of(shard_of(table, key->hash), key->hash)) {
         struct flight *flight = CONTAINER_OF(link, struct flight, link);
+        MUST_OBJ(flight, FLIGHT_MAGIC);
         if (flight->hash != key->hash || !slice_eq(flight->key, key->full) ||
             !slice_eq(flight->form, form)) {
             continue;
@@ -153,6 +156,8 @@ flight_unref(struct flight **pflight)
 static void
 waiter_tell(struct flight_waiter *waiter)
 {
+    MUST(waiter->has_result);
+    MUST_OBJ(waiter->flight, FLIGHT_MAGIC);
     waiter->on_result(waiter->ctx, &waiter->flight->result);
 }
 
@@ -210,6 +215,8 @@ flight_add(struct flight_table *table, const struct key *key, struct slice form)
 static void
 waiter_init(struct flight_waiter *waiter, struct flight *flight)
 {
+    MUST(waiter->loop != NULL);
+    MUST(waiter->on_result != NULL);
     waiter->flight = flight;
     waiter->is_leader = false;
     waiter->is_late = false;
@@ -221,6 +228,7 @@ waiter_init(struct flight_waiter *waiter, struct flight *flight)
 static void
 waiter_lead(struct flight_waiter *waiter, struct flight *flight)
 {
+    MUST(flight->leader == NULL);
     waiter_init(waiter, flight_ref(flight));
     waiter->is_leader = true;
     flight->leader = waiter;
@@ -311,6 +319,8 @@ flight_resolve(struct flight_table *table, struct flight *flight,
     MUST_OBJ(flight, FLIGHT_MAGIC);
     MUST(flight->result.outcome == FLIGHT_PENDING);
     MUST(own_result->outcome != FLIGHT_PENDING);
+    MUST((own_result->outcome == FLIGHT_ENTRY) == (own_result->entry != NULL));
+    MUST((own_result->outcome == FLIGHT_FILL) == (own_result->fill != NULL));
     pthread_mutex_lock(&shard->lock);
     flight->result = *own_result;
     if (!keeps_open) {
@@ -336,6 +346,7 @@ flight_close(struct flight_table *table, struct flight *flight)
 {
     struct shard *shard = shard_of(table, flight->hash);
 
+    MUST_OBJ(table, TABLE_MAGIC);
     MUST_OBJ(flight, FLIGHT_MAGIC);
     pthread_mutex_lock(&shard->lock);
     flight_unlink(table, flight);
@@ -348,6 +359,8 @@ flight_leave(struct flight_table *table, struct flight_waiter *waiter)
     struct shard *shard = shard_of(table, waiter->flight->hash);
     bool is_waiting;
 
+    MUST_OBJ(table, TABLE_MAGIC);
+    MUST_OBJ(waiter->flight, FLIGHT_MAGIC);
     pthread_mutex_lock(&shard->lock);
     is_waiting = !waiter->has_result;
     list_remove(&waiter->link);
@@ -364,6 +377,7 @@ flight_leave(struct flight_table *table, struct flight_waiter *waiter)
 unsigned
 flight_table_len(const struct flight_table *table)
 {
+    MUST_OBJ(table, TABLE_MAGIC);
     return atomic_load_explicit(&table->len, memory_order_relaxed);
 }
 

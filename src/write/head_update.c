@@ -14,6 +14,7 @@
 static void
 drop(struct worker *w, const struct question *q)
 {
+    MUST_OBJ(w, WORKER_MAGIC);
     deletion_start(w, &q->key, q->entry_key, &(struct deletion_opts){0});
 }
 
@@ -57,6 +58,7 @@ freshen(struct worker *w, const struct head_update *u)
     struct assess_opts opts = tier_assess_opts(w);
     struct renewal renewal;
 
+    MUST(u->q->reads != NULL);
     as_get.storable.method = METHOD_GET;
     opts.route = u->q->route;
     opts.request = &as_get;

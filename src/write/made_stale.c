@@ -32,6 +32,7 @@ made_stale_find(
     size_t count;
     char *text;
 
+    MUST_OBJ(q, QUESTION_MAGIC);
     if (!invalidate_is_due(q->head->method, response->status)) {
         return NULL;
     }

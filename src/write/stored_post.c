@@ -38,6 +38,7 @@ on_lease(void *ctx, enum rc rc, struct redis_reply *reply)
 {
     struct stored_post *p = OBJ_OF(struct stored_post, ctx, STORED_POST_MAGIC);
 
+    MUST(p->is_held);
     p->is_held = rc == RC_OK && reply->type == REDIS_STATUS;
     p->request_ms = worker_wall_ms(p->opts.worker);
     p->opts.on_ready(p->opts.ctx);
@@ -49,6 +50,8 @@ stored_post_begin(const struct stored_post_opts *opts)
     struct stored_post *p = arena_zalloc(opts->arena, sizeof(*p));
     struct lease *lease = lease_new(opts->worker, opts->q, opts->arena);
 
+    MUST(opts->on_ready != NULL);
+    MUST(stored_post_is_due(opts->worker, opts->q));
     if (p == NULL || lease == NULL) {
         return NULL;
     }
@@ -80,6 +83,7 @@ stored_post_on_head(struct stored_post *p, const struct head *response)
         return (struct fetch_plan){0};
     }
     MUST_OBJ(p, STORED_POST_MAGIC);
+    MUST(!p->is_storable);
     read_policy(p->opts.q, &policy);
     opts = tier_assess_opts(p->opts.worker);
     opts.route = p->opts.q->reads;
