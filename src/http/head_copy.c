@@ -36,7 +36,9 @@ head_copy(const struct head *head, struct slice raw, struct arena *arena,
     if (copy == NULL || bytes == NULL) {
         return RC_NOMEM;
     }
-    memcpy(bytes, raw.ptr, raw.len);
+    if (raw.len > 0) {
+        memcpy(bytes, raw.ptr, raw.len);
+    }
     memcpy(copy, head, size);
     move(&copy->method_text, &m);
     move(&copy->target, &m);

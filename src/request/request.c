@@ -102,7 +102,7 @@ request_ref(struct request *r)
 }
 
 static bool
-is_looking(const struct request *r)
+is_looking_up(const struct request *r)
 {
     return r->call != NULL && redis_call_is_active(r->call);
 }
@@ -125,7 +125,7 @@ request_unref(struct request **pr)
     MUST(r->stale == NULL);
     MUST(r->hit == NULL);
     MUST(r->waiter.flight == NULL);
-    MUST(!is_looking(r));
+    MUST(!is_looking_up(r));
     MUST(!fetch_is_active(&r->fetch));
     MUST(r->deletion == NULL);
     MUST(r->post == NULL);
@@ -205,7 +205,7 @@ is_armed(const struct request *r)
     case WAKE_FLIGHT:
         return r->waiter.flight != NULL;
     case WAKE_LOOKUP:
-        return is_looking(r);
+        return is_looking_up(r);
     case WAKE_LEASE:
         return r->post != NULL;
     case WAKE_FETCH:
@@ -226,7 +226,7 @@ check_running(const struct request *r)
     MUST(r->wake == WAKE_NONE);
     MUST(r->stream != NULL);
     MUST(r->status == 0);
-    MUST(!is_looking(r));
+    MUST(!is_looking_up(r));
     MUST(!loop_timer_is_armed(&r->patience));
     MUST(r->deletion == NULL);
 }
@@ -236,7 +236,7 @@ static void
 check_parked(const struct request *r)
 {
     MUST(is_armed(r));
-    MUST(r->wake == WAKE_LOOKUP || !is_looking(r));
+    MUST(r->wake == WAKE_LOOKUP || !is_looking_up(r));
     MUST(r->wake == WAKE_FLIGHT || !loop_timer_is_armed(&r->patience));
     MUST(r->wake == WAKE_DELETION || r->deletion == NULL);
 }

@@ -19,6 +19,7 @@ assess_response(const struct assess_opts *j, const struct head *head,
         .jitter = j->jitter,
     };
 
+    MUST(j->route != NULL);
     policy_store(j->route, j->request, head, &times, out);
     /* Over when it came, and not to be used past its time (RFC 9111 5.2.2.2):
        what no-cache says in one word. */
@@ -93,13 +94,14 @@ part(const struct assess_opts *j, struct slice lines, struct renewal *out)
 {
     const struct targeted_list withheld = policy_withheld(j->route);
     char *text = arena_alloc(j->arena, 2 * lines.len + 1);
-    struct writer private = writer_of(text, lines.len);
-    struct writer fields = writer_of(text + lines.len, lines.len);
+    struct writer private, fields;
     struct slice name, value;
 
     if (text == NULL) {
         return false;
     }
+    private = writer_of(text, lines.len);
+    fields = writer_of(text + lines.len, lines.len);
     while (stored_next(&lines, &name, &value)) {
         write_field(
             targeted_has(&withheld, name) ? &private : &fields, name, value);

@@ -55,6 +55,9 @@ proxy_conf_new(const struct proxy_conf_opts *opts)
 {
     struct proxy_conf *conf = calloc(1, sizeof(*conf));
 
+    MUST(opts->prefix != NULL);
+    MUST(opts->via != NULL);
+    MUST(opts->default_group < opts->groups_len);
     check_limits(&opts->limits);
     if (conf == NULL) {
         return NULL;
@@ -89,6 +92,7 @@ proxy_conf_unref(struct proxy_conf **pconf)
         return;
     }
     MUST_OBJ(conf, PROXY_CONF_MAGIC);
+    MUST(atomic_load(&conf->refs) > 0);
     *pconf = NULL;
     if (atomic_fetch_sub_explicit(&conf->refs, 1, memory_order_acq_rel) != 1) {
         return;

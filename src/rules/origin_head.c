@@ -157,12 +157,15 @@ enum rc
 origin_head_write(const struct question *q, const struct origin_head_opts *opts,
     struct arena *arena, struct slice *out)
 {
-    struct slice host = q->conf->opts.group_hosts[q->group];
+    struct slice host;
     struct writer w;
     size_t size;
     char *text;
 
     MUST_OBJ(q, QUESTION_MAGIC);
+    MUST(q->target.ptr != NULL); /* it was read */
+    MUST(q->group < q->conf->opts.groups_len);
+    host = q->conf->opts.group_hosts[q->group];
     host = host.len > 0 ? host : q->sent_host;
     size = head_size(q, host, opts->lines.len);
     text = arena_alloc(arena, size);

@@ -23,6 +23,7 @@ enum {
 void
 question_pool_init(struct question_pool *pool, const struct hash_key *hash_key)
 {
+    MUST(hash_key != NULL);
     *pool = (struct question_pool){.hash_key = hash_key};
     list_init(&pool->free);
 }
@@ -52,6 +53,7 @@ take(struct question_pool *pool)
     struct question *q;
 
     if (link != NULL) {
+        MUST(pool->len > 0);
         pool->len--;
         q = CONTAINER_OF(link, struct question, link);
         MUST(q->magic == 0);
@@ -83,11 +85,13 @@ struct question *
 question_new(struct question_pool *pool, struct proxy_conf *conf,
     const struct question_opts *opts)
 {
-    struct question *q = take(pool);
+    struct question *q;
     struct head *head;
     struct arena arena;
 
     MUST_OBJ(conf, PROXY_CONF_MAGIC);
+    MUST(opts->head != NULL);
+    q = take(pool);
     if (q == NULL) {
         return NULL;
     }
@@ -116,6 +120,7 @@ struct question *
 question_ref(struct question *q)
 {
     MUST_OBJ(q, QUESTION_MAGIC);
+    MUST(q->refs > 0);
     q->refs++;
     return q;
 }
@@ -187,6 +192,7 @@ find_route(struct question *q)
         q->route = &opts->routes[q->row];
         q->group = q->route->group;
     }
+    MUST(q->group < opts->groups_len);
 }
 
 const struct route *
@@ -319,6 +325,8 @@ question_keys_of(const struct question *q, struct slice target,
     struct keys keys;
     enum rc rc = keys_make(arena, &from, &keys);
 
+    MUST_OBJ(q, QUESTION_MAGIC);
+    MUST(out_key != &q->key);
     if (rc == RC_OK) {
         rc = key_redis(
             arena, q->conf->prefix, KEY_ENTRY, &keys.base, out_entry_key);
@@ -356,10 +364,12 @@ find_host(struct question *q)
 struct question_refusal
 question_read(struct question *q)
 {
-    struct question_refusal refusal = find_host(q);
+    struct question_refusal refusal;
 
     MUST_OBJ(q, QUESTION_MAGIC);
     MUST(q->refs == 1);
+    MUST(q->normal.ptr == NULL); /* once */
+    refusal = find_host(q);
     if (refusal.status != 0) {
         return refusal;
     }
@@ -433,6 +443,7 @@ question_vary(struct question *q, struct entry *record, struct question **out)
 
     MUST_OBJ(q, QUESTION_MAGIC);
     MUST(q->base == NULL);
+    MUST(q->keys.base.full.len > 0);
     v = narrow(q);
     if (v == NULL) {
         return RC_NOMEM;
