@@ -1,11 +1,11 @@
 /*
  * Writing answers: framing (RFC 9112 6, 7.1) around what the request brings.
  *
- * An answer leaves in batches of [pre][size line][data][post]. The first pre
- * is the head; with chunked coding each batch of data has its size line, and
- * the last one's post is the last chunk. All of a batch goes into one writev
- * when the socket takes it. The data is never copied: it is written from
- * the entry or the fill, and the fill is told when it has left.
+ * An answer leaves in batches of [head][size line][data][last chunk], of
+ * which the first has the head, and only those with chunked coding the other
+ * two. All of a batch goes into one writev when the socket takes it. The data
+ * is never copied: it is written from the entry or the fill, and the fill is
+ * told when it has left. Until then it does not move.
  *
  * This file writes and says why it stopped; session.c acts on that.
  */
@@ -15,10 +15,21 @@
 #include "nearside/http/write.h"
 
 enum {
-    DATA_IOV_MAX = 16,
-    BATCH_IOV_MAX = DATA_IOV_MAX + TURN_PRE_MAX + 2,
     WRITES_PER_TURN = 8,
 };
+
+static void
+batch_add(struct turn *turn, struct slice part)
+{
+    struct turn_out *out = &turn->out;
+
+    if (part.len > 0) {
+        MUST(out->iov_len < TURN_IOV_MAX);
+        turn->iov[out->iov_len++] =
+            (struct iovec){(char *)(uintptr_t)part.ptr, part.len};
+        out->left += part.len;
+    }
+}
 
 /* --- the head ---------------------------------------------------------- */
 
@@ -47,20 +58,19 @@ static void
 make_head(const struct session *s)
 {
     struct turn *turn = s->turn;
-    struct turn_out *out = &turn->out;
+    const struct response *response = turn->out.response;
     struct writer w = writer_of(turn->lines, TURN_LINES_MAX);
     size_t status_len;
 
-    write_status_line(&w, out->response->status);
+    write_status_line(&w, response->status);
     status_len = w.len;
     write_framing(s, &w);
     MUST(!w.is_full);
-    out->pre[0] = buf_slice(&turn->interim);
-    out->pre[1] = slice_of(turn->lines, status_len);
-    out->pre[2] = out->response->fields;
-    out->pre[3] = out->response->extra;
-    out->pre[4] = slice_skip(writer_slice(&w), status_len);
-    out->pre_len = TURN_PRE_MAX;
+    batch_add(turn, buf_slice(&turn->interim));
+    batch_add(turn, slice_of(turn->lines, status_len));
+    batch_add(turn, response->fields);
+    batch_add(turn, response->extra);
+    batch_add(turn, slice_skip(writer_slice(&w), status_len));
 }
 
 /* An answer of known length whose source is at hand and whole cannot come
@@ -163,187 +173,143 @@ session_write_interim(struct session *s)
 
 /* --- batches ----------------------------------------------------------- */
 
+/* The CRLF behind the last data comes with what follows it. */
 static void
-batch_last_chunk(struct turn_out *out)
-{
-    MUST(!out->has_sent_last);
-    out->post = out->is_first_chunk && out->data_left == 0
-                    ? SLICE("0\r\n\r\n")
-                    : SLICE("\r\n0\r\n\r\n");
-    out->has_sent_last = true;
-}
-
-/* A size line before the next data; the CRLF behind the last data comes
-   with it. */
-static void
-batch_size_line(struct turn *turn)
+add_last_chunk(struct turn *turn)
 {
     struct turn_out *out = &turn->out;
+
+    MUST(!out->has_sent_last);
+    batch_add(turn, out->is_first_chunk && out->data_left == 0
+                        ? SLICE("0\r\n\r\n")
+                        : SLICE("\r\n0\r\n\r\n"));
+    out->has_sent_last = true;
+    out->is_whole = true;
+}
+
+static void
+add_size_line(struct turn *turn, size_t size)
+{
     size_t at = 0;
 
-    MUST(out->size_line.len == 0);
-    if (!out->is_first_chunk) {
+    if (!turn->out.is_first_chunk) {
         memcpy(turn->size_line, "\r\n", 2);
         at = 2;
     }
-    out->is_first_chunk = false;
-    at += chunk_write_line(turn->size_line + at, out->data_left);
-    out->size_line = slice_of(turn->size_line, at);
+    turn->out.is_first_chunk = false;
+    at += chunk_write_line(turn->size_line + at, size);
+    batch_add(turn, slice_of(turn->size_line, at));
 }
 
-/* The source holds nothing: wait, say that this was the last, or end. */
+/* Adds what the source holds now, with its size line. RC_AGAIN: nothing.
+   RC_IO: more than was announced. */
 static enum rc
-batch_make_empty(struct turn_out *out, enum source_state state)
+add_data(struct turn *turn)
 {
-    if (state == SOURCE_MORE) {
+    struct turn_out *out = &turn->out;
+    struct iovec iov[TURN_DATA_MAX];
+    int count = source_peek(out->response->source, iov, TURN_DATA_MAX);
+    size_t size = 0;
+
+    for (int i = 0; i < count; i++) {
+        size += iov[i].iov_len;
+    }
+    if (size == 0) {
         return RC_AGAIN;
     }
-    if (out->has_sent_last) {
-        return out->length_left > 0 ? RC_IO : RC_CLOSED;
+    if (out->is_chunked) {
+        add_size_line(turn, size);
+    } else if (!out->is_close) {
+        if (size > out->length_left) {
+            return RC_IO;
+        }
+        out->length_left -= size;
     }
-    batch_last_chunk(out);
+    out->before_data = out->left;
+    for (int i = 0; i < count; i++) {
+        batch_add(turn, slice_of(iov[i].iov_base, iov[i].iov_len));
+    }
+    out->data_left = size;
+    out->is_whole = true;
     return RC_OK;
 }
 
-static uint64_t
-ready_in(const struct source *source)
-{
-    struct iovec iov[DATA_IOV_MAX];
-    int count =
-        source_peek((struct source *)(uintptr_t)source, iov, DATA_IOV_MAX);
-    uint64_t total = 0;
-
-    for (int i = 0; i < count; i++) {
-        total += iov[i].iov_len;
-    }
-    return total;
-}
-
 /*
- * Makes the next batch of what the source holds now. RC_AGAIN: it holds
- * nothing yet. RC_CLOSED: everything is out. RC_IO: it failed.
+ * Makes the next batch of what the source holds now, or adds that to a head.
+ * RC_AGAIN: it holds nothing yet. RC_CLOSED: nothing is left to be added.
+ * RC_IO: it failed.
  */
 static enum rc
 batch_make(struct turn *turn)
 {
     struct turn_out *out = &turn->out;
-    struct source *source = out->response->source;
     enum source_state state;
-    uint64_t ready;
+    enum rc rc;
 
     MUST(out->data_left == 0);
     if (!out->response->has_body) {
         return RC_CLOSED;
     }
-    state = source_state(source);
-    if (state == SOURCE_FAILED) {
-        return RC_IO;
+    state = source_state(out->response->source);
+    rc = state == SOURCE_FAILED ? RC_IO : add_data(turn);
+    if (state != SOURCE_END || rc == RC_IO) {
+        return rc;
     }
-    ready = ready_in(source);
-    if (ready == 0) {
-        return batch_make_empty(out, state);
+    if (!out->has_sent_last &&
+        source_left(out->response->source) == out->data_left) {
+        add_last_chunk(turn);
+        return RC_OK;
     }
-    if (!out->is_chunked && !out->is_close) {
-        if (ready > out->length_left) {
-            return RC_IO;
-        }
-        out->length_left -= ready;
+    if (rc == RC_AGAIN) {
+        return out->length_left > 0 ? RC_IO : RC_CLOSED;
     }
-    out->data_left = ready;
-    if (out->is_chunked) {
-        batch_size_line(turn);
-        if (state == SOURCE_END && ready == source_left(source)) {
-            batch_last_chunk(out);
-        }
-    }
-    return RC_OK;
+    return rc;
 }
 
-static int
-push(struct iovec *iov, int count, struct slice s)
-{
-    if (s.len == 0) {
-        return count;
-    }
-    iov[count].iov_base = (char *)(uintptr_t)s.ptr;
-    iov[count].iov_len = s.len;
-    return count + 1;
-}
-
-/* What is left of the batch. */
-static int
-batch_iov(const struct turn_out *out, struct iovec iov[BATCH_IOV_MAX])
-{
-    uint64_t left = out->data_left;
-    int count = 0;
-
-    for (unsigned i = 0; i < out->pre_len; i++) {
-        count = push(iov, count, out->pre[i]);
-    }
-    count = push(iov, count, out->size_line);
-    if (left > 0) {
-        int end = count +
-                  source_peek(out->response->source, iov + count, DATA_IOV_MAX);
-        for (; count < end && left > 0; count++) {
-            if (iov[count].iov_len > left) {
-                iov[count].iov_len = (size_t)left;
-            }
-            left -= iov[count].iov_len;
-        }
-    }
-    return left > 0 ? count : push(iov, count, out->post);
-}
-
-static size_t
-eat(struct slice *s, size_t n)
-{
-    size_t part = n < s->len ? n : s->len;
-
-    *s = slice_skip(*s, part);
-    return n - part;
-}
-
+/* n bytes have left. */
 static void
-batch_consume(struct turn_out *out, size_t n)
+batch_consume(struct turn *turn, size_t n)
 {
-    size_t data;
+    struct turn_out *out = &turn->out;
+    struct iovec *part = &turn->iov[out->iov_at];
+    size_t before = n < out->before_data ? n : out->before_data;
+    size_t data = n - before < out->data_left ? n - before : out->data_left;
 
-    for (unsigned i = 0; i < out->pre_len; i++) {
-        n = eat(&out->pre[i], n);
-    }
-    if (out->pre_len > 0 && out->pre[out->pre_len - 1].len == 0) {
-        out->pre_len = 0;
-    }
-    n = eat(&out->size_line, n);
-    data = n < out->data_left ? n : (size_t)out->data_left;
+    MUST(n <= out->left);
+    out->left -= n;
+    out->before_data -= before;
     if (data > 0) {
         source_advance(out->response->source, data);
         out->data_left -= data;
         out->body_sent += data;
     }
-    n = eat(&out->post, n - data);
-    MUST(n == 0);
-}
-
-static bool
-batch_is_done(const struct turn_out *out)
-{
-    return out->pre_len == 0 && out->size_line.len == 0 &&
-           out->data_left == 0 && out->post.len == 0;
+    if (out->left == 0) {
+        out->iov_at = 0;
+        out->iov_len = 0;
+        out->is_whole = false;
+        return;
+    }
+    for (; n >= part->iov_len; part++) {
+        n -= part->iov_len;
+        out->iov_at++;
+    }
+    part->iov_base = (char *)part->iov_base + n;
+    part->iov_len -= n;
 }
 
 /* Writes the batch. RC_OK: all of it. RC_AGAIN: the socket is full. */
 static enum rc
 batch_write(struct session *s)
 {
-    struct turn_out *out = &s->turn->out;
-    struct iovec iov[BATCH_IOV_MAX];
+    struct turn *turn = s->turn;
+    struct turn_out *out = &turn->out;
     size_t n = 0;
-    enum rc rc = conn_writev(s->conn, iov, batch_iov(out, iov), &n);
+    enum rc rc = conn_writev(s->conn, turn->iov + out->iov_at,
+        (int)(out->iov_len - out->iov_at), &n);
 
     if (rc == RC_OK) {
-        batch_consume(out, n);
-        rc = batch_is_done(out) ? RC_OK : RC_AGAIN;
+        batch_consume(turn, n);
+        rc = out->left == 0 ? RC_OK : RC_AGAIN;
     }
     return rc;
 }
@@ -393,12 +359,12 @@ batch_next(struct turn *turn)
     if (out->response->has_body && source_is_cut(out->response->source)) {
         return RC_IO; /* not even the rest of its batch */
     }
-    if (out->data_left > 0 || out->post.len > 0) {
+    if (out->is_whole) {
         return RC_OK;
     }
     rc = batch_make(turn);
-    /* A head waits for the first of its body only if that is at hand. */
-    return out->pre_len > 0 && (rc == RC_CLOSED || rc == RC_AGAIN) ? RC_OK : rc;
+    /* A head leaves with the first of its body if that is at hand. */
+    return out->left > 0 && (rc == RC_CLOSED || rc == RC_AGAIN) ? RC_OK : rc;
 }
 
 static enum written

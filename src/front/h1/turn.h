@@ -8,6 +8,8 @@
 #ifndef FRONT_H1_TURN_H
 #define FRONT_H1_TURN_H
 
+#include <sys/uio.h>
+
 #include "nearside/base/buf.h"
 #include "nearside/http/chunk.h"
 #include "nearside/http/parse.h"
@@ -19,7 +21,10 @@
 enum {
     /* Status line and framing: the longest is some 120 bytes. */
     TURN_LINES_MAX = 256,
-    TURN_PRE_MAX = 5, /* parts of a head */
+    /* Parts of a body that are written at once. */
+    TURN_DATA_MAX = 16,
+    /* Besides: a head's five, a size line, the last chunk. */
+    TURN_IOV_MAX = TURN_DATA_MAX + 7,
 };
 
 enum body_state {
@@ -45,19 +50,20 @@ struct turn_in {
     int64_t gap_deadline_ms;
 };
 
-/* The answer under way. Written in batches: what stands before the data, the
-   data, what stands behind it. */
+/* The answer under way. It is written in batches: what stands before the
+   data, the data, what stands behind it. */
 struct turn_out {
     const struct response *response; /* the request's; NULL: none yet */
     bool is_chunked;
     bool is_close;      /* the end of the connection is the end of the body */
-    bool has_sent_last; /* chunked: the last chunk is in post, or out */
+    bool has_sent_last; /* chunked: the last chunk is in a batch, or out */
     bool is_first_chunk;
-    struct slice pre[TURN_PRE_MAX]; /* the head; left to write */
-    unsigned pre_len;
-    struct slice size_line; /* chunked: before the data */
-    uint64_t data_left;     /* of this batch */
-    struct slice post;
+    bool is_whole;        /* nothing more is to be added to this batch */
+    unsigned iov_at;      /* the first part that has not left */
+    unsigned iov_len;     /* of all parts of this batch */
+    size_t left;          /* bytes of this batch, */
+    size_t before_data;   /* of them, before the data, */
+    size_t data_left;     /* and of data */
     uint64_t length_left; /* with a Content-Length */
     uint64_t body_sent;
     int64_t waited_ms;       /* for the client, in all, before that: */
@@ -79,6 +85,7 @@ struct turn {
     struct buf interim; /* the rest of a 1xx response, not yet written */
     struct turn_in in;
     struct turn_out out;
+    struct iovec iov[TURN_IOV_MAX];     /* the batch */
     char size_line[CHUNK_LINE_MAX + 2]; /* CRLF of the last chunk, next size */
     char lines[TURN_LINES_MAX];         /* status line and framing */
 };
