@@ -137,7 +137,7 @@ on_room(void *ctx)
 
 /*
  * What only passes through waits for one client. What is kept is held whole in
- * the end. When its length is known (and counted, request_hold.c), nobody in
+ * the end. When its length is known (and counted, request/held.c), nobody in
  * the fleet is to wait for it until a slow reader has taken it.
  */
 static struct fill_opts

@@ -1,7 +1,7 @@
 /*
  * The life of a request: taken from the worker's list, run from step to
  * step, given back. What the stream tells comes in here; the steps are in
- * steps.c. run() alone moves r->step.
+ * the files step_*.c. run() alone moves r->step.
  */
 #include "request/request_inside.h"
 

@@ -25,7 +25,6 @@ struct origin_pool;
 struct redis_client;
 struct request_worker;
 struct tier_worker;
-struct write_worker;
 
 /* A limit that was hit. */
 enum limit {
@@ -71,7 +70,6 @@ struct worker {
     struct origin_pool **pools; /* by index of the origin */
     struct tier_worker *tier;
     struct collapse_worker *collapse;
-    struct write_worker *write;
     struct request_worker *request;
     struct front_worker *front;
 };
