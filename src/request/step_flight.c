@@ -227,7 +227,7 @@ use_error(struct request *r, const struct flight_result *result)
 /* --- the flight -------------------------------------------------------- */
 
 static const struct step *
-after_flight(struct request *r, const struct flight_result *result)
+use_result(struct request *r, const struct flight_result *result)
 {
     MUST(result->outcome != FLIGHT_PENDING);
     switch (result->outcome) {
@@ -245,24 +245,30 @@ after_flight(struct request *r, const struct flight_result *result)
     return &step_forward;
 }
 
+static const struct step *
+run_landed(struct request *r)
+{
+    const struct step *next = use_result(r, &r->waiter.flight->result);
+
+    flight_unref(&r->waiter.flight);
+    return next;
+}
+
+static const struct step step_landed = {"landed", run_landed, true};
+
 static void
 on_flight(void *ctx, const struct flight_result *result)
 {
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
-    struct flight *flight = r->waiter.flight;
-    const struct step *next = NULL;
 
-    MUST(flight != NULL);
-    MUST(result == &flight->result);
+    MUST(r->waiter.flight != NULL);
+    MUST(result == &r->waiter.flight->result);
     loop_timer_cancel(&r->patience);
     if (r->stream != NULL && r->status == 0) {
-        next = after_flight(r, result);
+        request_wake(r, WAKE_FLIGHT, &step_landed);
+    } else {
+        flight_unref(&r->waiter.flight);
     }
-    r->waiter.flight = NULL;
-    if (next != NULL) {
-        request_wake(r, WAKE_FLIGHT, next);
-    }
-    flight_unref(&flight);
     request_unref(&r);
 }
 

@@ -1,0 +1,447 @@
+/*
+ * A request's way from step to step, without a socket: a stream that only
+ * notes what it is told, a worker without Redis, flights that the test flies.
+ * And what a request says of itself when a MUST fails (request.c).
+ */
+#include "request/request_inside.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "dying.h"
+#include "nearside/collapse/collapse.h"
+#include "rules_given.h"
+
+struct rig {
+    struct rules rules;
+    struct metric_registry *registry;
+    struct work_metrics metrics;
+    struct written written;
+    struct collapse *collapse;
+    struct requests *requests;
+    struct worker worker;
+    struct stream stream;
+    unsigned responses;
+    const struct response *response;
+    bool dies; /* when it is told the answer */
+};
+
+static struct rig rig;
+
+static void
+on_respond(struct stream *stream, const struct response *response)
+{
+    assert_ptr_equal(stream, &rig.stream);
+    MUST(!rig.dies);
+    rig.responses++;
+    rig.response = response;
+}
+
+static int
+setup(void **state)
+{
+    static const struct stream_ops ops = {.respond = on_respond};
+
+    (void)state;
+    rig = (struct rig){.stream = {.ops = &ops}};
+    rules_init(&rig.rules);
+    rules_make_conf(&rig.rules);
+    rig.registry = metric_registry_new();
+    work_metrics_add(&rig.metrics, rig.registry);
+    rig.collapse = collapse_new(10, 0, &rig.written);
+    rig.requests = requests_new(rig.rules.conf, NULL, rig.registry);
+    rig.worker = (struct worker){
+        .magic = WORKER_MAGIC,
+        .workers_len = 1,
+        .loop = loop_new(),
+        .block = metric_block_new(rig.registry),
+        .metrics = &rig.metrics,
+        .conf = rig.rules.conf,
+    };
+    assert_non_null(collapse_worker_new(rig.collapse, &rig.worker));
+    assert_non_null(request_worker_new(rig.requests, &rig.worker));
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    loop_turn(rig.worker.loop, 0);
+    request_worker_free(&rig.worker.request);
+    collapse_worker_free(&rig.worker.collapse);
+    requests_free(&rig.requests);
+    collapse_free(&rig.collapse);
+    loop_free(&rig.worker.loop);
+    metric_registry_free(&rig.registry);
+    assert_int_equal(atomic_load(&rig.rules.conf->refs), 1);
+    rules_fini(&rig.rules);
+    return 0;
+}
+
+#define REQUEST(line) line " HTTP/1.1\r\nHost: a.example\r\n\r\n"
+
+static struct request *
+given_new(const char *text)
+{
+    const struct head *head = given_head(text);
+    const struct request_opts opts = {
+        .question =
+            {
+                .head = head,
+                .raw = slice_of(
+                    head->method_text.ptr, strlen(head->method_text.ptr)),
+                .peer = rig.rules.peer,
+            },
+        .start_us = worker_now_us(&rig.worker),
+    };
+    struct request *r = request_new(&rig.worker, &rig.stream, &opts);
+
+    assert_non_null(r);
+    return r;
+}
+
+/* A flight under way for the key of that request, flown by the test. */
+static struct flight *
+given_flight(const char *text)
+{
+    struct request *r = given_new(text);
+    struct flight *flight = NULL;
+
+    assert_int_equal(question_read(r->q).status, 0);
+    assert_int_equal(flight_open(rig.collapse->flights, &r->q->key,
+                         question_form(r->q), &flight),
+        FLIGHT_OPENED);
+    request_on_gone(r, 0);
+    return flight;
+}
+
+/* It has an answer, and what the wire says next comes. */
+static void
+land(struct flight **flight, const struct flight_result *result)
+{
+    flight_resolve(rig.collapse->flights, *flight, result, false);
+    flight_unref(flight);
+    loop_turn(rig.worker.loop, 0);
+}
+
+static void
+assert_moves(const struct request *r, const char *want)
+{
+    char got[256] = "";
+
+    for (unsigned i = 0; i < r->moves_len; i++) {
+        size_t len = strlen(got);
+        snprintf(got + len, sizeof(got) - len, "%s%s", i > 0 ? " " : "",
+            r->moves[i].step->name);
+    }
+    assert_string_equal(got, want);
+}
+
+#define GET REQUEST("GET /any/x")
+
+/* --- its way ----------------------------------------------------------- */
+
+static void
+what_is_refused_is_answered_at_once(void **state)
+{
+    struct request *r = given_new(REQUEST("DELETE /item/1"));
+
+    (void)state;
+    request_start(r);
+    assert_int_equal(rig.responses, 1);
+    assert_int_equal(rig.response->status, 405);
+    assert_true(rig.response->has_body);
+    assert_int_equal(rig.response->end, RESPONSE_KEEPS);
+    assert_moves(r, "ask deliver_error");
+    assert_int_equal(r->wake, WAKE_STREAM);
+    request_on_sent(r, 0);
+    r = given_new(REQUEST("GET /any/x"));
+    request_refuse(r, 400, "framing");
+    assert_int_equal(rig.response->status, 400);
+    assert_int_equal(rig.response->end, RESPONSE_REFUSES);
+    request_on_sent(r, 0);
+}
+
+static struct entry *
+given_stored(uint16_t flags)
+{
+    const struct codec_parts parts = {
+        .status = 200,
+        .flags = flags,
+        .key = SLICE("http://a.example/any/x"),
+        .created_ms = 1,
+        .fresh_until_ms = worker_wall_ms(&rig.worker) + 9500,
+        .stale_until_ms = worker_wall_ms(&rig.worker) + 9500,
+        .fields = SLICE("x: 1\r\n"),
+        .body = SLICE("abc"),
+    };
+
+    return given_entry(&parts);
+}
+
+static void
+who_joins_a_flight_is_answered_with_what_it_has_found(void **state)
+{
+    struct flight *flight = given_flight(GET);
+    struct request *r = given_new(GET);
+    struct entry *entry = given_stored(0);
+    const struct flight_result result = {
+        .outcome = FLIGHT_ENTRY, .entry = entry_ref(entry)};
+    const struct slice status =
+        SLICE("\r\ncache-status: near; hit; ttl=9; detail=shared\r\n");
+
+    (void)state;
+    request_start(r);
+    assert_moves(r, "ask flight");
+    assert_int_equal(r->wake, WAKE_FLIGHT);
+    assert_true(loop_timer_is_armed(&r->patience));
+    assert_int_equal(rig.responses, 0);
+    land(&flight, &result);
+    assert_moves(r, "ask flight landed deliver_entry");
+    assert_null(r->waiter.flight);
+    assert_false(loop_timer_is_armed(&r->patience));
+    assert_int_equal(rig.response->status, 200);
+    assert_int_equal(rig.response->length, 3);
+    assert_int_equal(r->result, RESULT_HIT);
+    assert_true(rig.response->extra.len > status.len);
+    assert_true(slice_eq(
+        slice_skip(rig.response->extra, rig.response->extra.len - status.len),
+        status));
+    /* Ours and the answer's: the flight is gone. */
+    assert_int_equal(atomic_load(&entry->refs), 2);
+    request_on_sent(r, 3);
+    assert_int_equal(atomic_load(&entry->refs), 1);
+    entry_unref(&entry);
+}
+
+static void
+whose_client_leaves_meanwhile_hears_nothing_of_it(void **state)
+{
+    struct flight *flight = given_flight(GET);
+    struct request *r = given_new(GET);
+    const struct flight_result result = {
+        .outcome = FLIGHT_ENTRY, .entry = given_stored(0)};
+
+    (void)state;
+    request_start(r);
+    flight_resolve(rig.collapse->flights, flight, &result, false);
+    /* The message is under way. */
+    request_on_gone(r, 0);
+    flight_unref(&flight);
+    loop_turn(rig.worker.loop, 0);
+    assert_int_equal(rig.responses, 0);
+    assert_int_equal(rig.worker.request->free_len, 1);
+}
+
+static void
+a_body_that_fails_ends_the_wait_for_a_flight(void **state)
+{
+    struct flight *flight = given_flight(GET);
+    struct request *r = given_new(GET);
+
+    (void)state;
+    request_start(r);
+    request_on_body_failed(r, 400);
+    assert_moves(r, "ask flight deliver_error");
+    assert_int_equal(rig.response->status, 400);
+    assert_null(r->waiter.flight);
+    assert_int_equal(r->refs, 1);
+    request_on_sent(r, 0);
+    land(&flight, &(struct flight_result){.outcome = FLIGHT_ALONE});
+    assert_int_equal(rig.responses, 1);
+}
+
+/* --- its last words ---------------------------------------------------- */
+
+static void
+dies_in_its_last_step(void)
+{
+    rig.dies = true;
+    request_start(given_new(REQUEST("DELETE /item/1")));
+}
+
+static void
+a_failed_must_tells_the_request_and_its_moves(void **state)
+{
+    const char *said = dying_words(dies_in_its_last_step);
+    const char *at = strchr(said, '\n');
+
+    (void)state;
+    assert_non_null(strstr(said, "on_respond: broken invariant: !rig.dies\n"));
+    assert_non_null(at);
+    assert_string_equal(at,
+        "\nrequest DELETE /item/1: status 405, waits for nothing\n"
+        "         0 us ask\n"
+        "         0 us deliver_error\n");
+}
+
+/* An error that is none. */
+static void
+dies_of_a_flight(void)
+{
+    struct flight *flight = given_flight(GET);
+
+    request_start(given_new(GET));
+    land(&flight, &(struct flight_result){.outcome = FLIGHT_ERROR});
+}
+
+static void
+and_the_flight_that_it_waits_for(void **state)
+{
+    const char *said = dying_words(dies_of_a_flight);
+
+    (void)state;
+    assert_non_null(
+        strstr(said, "\nrequest GET /any/x: status 0, waits for nothing\n"));
+    assert_non_null(strstr(said, " us ask\n"));
+    assert_non_null(strstr(said, " us flight\n"));
+    assert_non_null(strstr(said,
+        " us landed\nflight http://a.example/any/x: error, 1 references\n"));
+}
+
+/* --- what it may not do ------------------------------------------------ */
+
+static void
+is_woken_by_what_it_does_not_wait_for(void)
+{
+    struct flight *flight = given_flight(GET);
+    struct request *r = given_new(GET);
+
+    (void)flight;
+    request_start(r);
+    request_wake(r, WAKE_LOOKUP, &step_forward);
+}
+
+static void
+is_woken_after_its_answer(void)
+{
+    struct request *r = given_new(REQUEST("DELETE /item/1"));
+
+    request_start(r);
+    request_wake(r, WAKE_STREAM, &step_deliver_error);
+}
+
+static void
+goes_on_at_a_step_that_is_no_entry(void)
+{
+    static const struct step inner = {"inner", NULL, false};
+    struct flight *flight = given_flight(GET);
+    struct request *r = given_new(GET);
+
+    (void)flight;
+    request_start(r);
+    request_wake(r, WAKE_FLIGHT, &inner);
+}
+
+static void
+starts_twice(void)
+{
+    struct request *r = given_new(REQUEST("DELETE /item/1"));
+
+    request_start(r);
+    request_start(r);
+}
+
+static void
+ends_twice(void)
+{
+    struct request *r = given_new(REQUEST("DELETE /item/1"));
+
+    request_start(r);
+    request_on_sent(r, 0);
+    request_on_sent(r, 0);
+}
+
+/* The wake-up is armed by nobody. */
+static const struct step *
+park_for_nothing(struct request *r)
+{
+    return request_park(r, WAKE_FETCH);
+}
+
+static void
+parks_without_a_wake_up(void)
+{
+    static const struct step lost = {"lost", park_for_nothing, true};
+    struct flight *flight = given_flight(GET);
+    struct request *r = given_new(GET);
+
+    (void)flight;
+    request_start(r);
+    request_divert(r, &lost);
+}
+
+static void
+on_late(void *ctx)
+{
+    (void)ctx;
+}
+
+static const struct step *
+park_with_a_timer(struct request *r)
+{
+    loop_timer_init(&r->patience, r->worker->loop, on_late, r);
+    loop_timer_arm(&r->patience, worker_now_ms(r->worker) + 1000);
+    r->response = (struct response){.status = 200, .source = &r->source};
+    return request_respond(r);
+}
+
+static void
+parks_with_two_wake_ups(void)
+{
+    static const struct step torn = {"torn", park_with_a_timer, true};
+    struct flight *flight = given_flight(GET);
+    struct request *r = given_new(GET);
+
+    (void)flight;
+    request_start(r);
+    request_divert(r, &torn);
+}
+
+static void
+a_request_that_is_moved_wrongly_ends_the_process(void **state)
+{
+    static const struct {
+        void (*die)(void);
+        const char *says;
+    } rows[] = {
+        {is_woken_by_what_it_does_not_wait_for, "r->wake == wake"},
+        {is_woken_after_its_answer, "r->status == 0"},
+        {goes_on_at_a_step_that_is_no_entry, "from->is_entry"},
+        {starts_twice, "r->moves_len == 0"},
+        {ends_twice, "request_on_sent: broken"},
+        {parks_without_a_wake_up, "check_parked: broken invariant: is_armed"},
+        {parks_with_two_wake_ups, "check_parked: broken invariant: r->wake == "
+                                  "WAKE_FLIGHT"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *said = dying_words(rows[i].die);
+        if (strstr(said, rows[i].says) == NULL) {
+            fail_msg("%s: %s", rows[i].says, said);
+        }
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_refused_is_answered_at_once),
+        TEST(who_joins_a_flight_is_answered_with_what_it_has_found),
+        TEST(whose_client_leaves_meanwhile_hears_nothing_of_it),
+        TEST(a_body_that_fails_ends_the_wait_for_a_flight),
+        TEST(a_failed_must_tells_the_request_and_its_moves),
+        TEST(and_the_flight_that_it_waits_for),
+        TEST(a_request_that_is_moved_wrongly_ends_the_process),
+    };
+
+    return cmocka_run_group_tests_name("request request", tests, NULL, NULL);
+}
