@@ -63,38 +63,9 @@ on_timer(void *ctx)
 
 /* --- after an answer --------------------------------------------------- */
 
-static void
-session_linger(struct session *s)
-{
-    turn_put(s->front, &s->turn);
-    if (s->is_eof) {
-        session_end(s, false);
-        return;
-    }
-    conn_shutdown_write(s->conn);
-    s->state = SESSION_LINGER;
-    s->linger_left = LINGER_BYTES;
-    session_wants(s);
-    session_arm(s);
-}
-
-static void
-session_idle(struct session *s)
-{
-    turn_put(s->front, &s->turn);
-    s->state = SESSION_IDLE;
-    session_place(s, &s->front->idle);
-    if (s->is_eof) {
-        session_end(s, false);
-        return;
-    }
-    session_wants(s);
-    session_arm(s);
-}
-
 /* What was read ahead is the beginning of the next request. */
 static void
-session_next(struct session *s)
+go_on(struct session *s)
 {
     turn_restart(s->turn, session_worker(s));
     s->state = SESSION_HEAD;
@@ -104,8 +75,29 @@ session_next(struct session *s)
     session_arm(s);
 }
 
+/* Without a turn: for the next request, or for the client's end. */
 static void
-session_answered(struct session *s)
+rest(struct session *s, bool is_last)
+{
+    turn_put(s->front, &s->turn);
+    if (s->is_eof) {
+        session_end(s, false);
+        return;
+    }
+    if (is_last) {
+        conn_shutdown_write(s->conn);
+        s->state = SESSION_LINGER;
+        s->linger_left = LINGER_BYTES;
+    } else {
+        s->state = SESSION_IDLE;
+        session_place(s, &s->front->idle);
+    }
+    session_wants(s);
+    session_arm(s);
+}
+
+static void
+after_answer(struct session *s)
 {
     struct turn *turn = s->turn;
     struct request *done = turn->request;
@@ -117,12 +109,10 @@ session_answered(struct session *s)
     turn->out.response = NULL;
     conn_want_write(s->conn, false);
     request_on_sent(done, turn->out.body_sent);
-    if (must_close) {
-        session_linger(s);
-    } else if (buf_len(&turn->buf) > 0) {
-        session_next(s);
+    if (!must_close && buf_len(&turn->buf) > 0) {
+        go_on(s);
     } else {
-        session_idle(s);
+        rest(s, must_close);
     }
 }
 
@@ -148,7 +138,7 @@ session_answer(struct session *s)
     MUST_OBJ(turn, TURN_MAGIC);
     switch (session_write(s)) {
     case WRITTEN_ALL:
-        session_answered(s);
+        after_answer(s);
         break;
     case WRITTEN_PART:
         request_on_blocked(turn->request);
@@ -204,16 +194,6 @@ static const struct stream_ops session_stream_ops = {
     .abort = stream_abort,
 };
 
-/* The next head is at hand, or its beginning. */
-static void
-read_ahead(struct session *s)
-{
-    if (s->state == SESSION_HEAD) { /* and has not run out of time */
-        session_read_head(s);
-        session_wants(s);
-    }
-}
-
 /* The end of the loop's turn: bury, go on with the next request, or write. */
 static void
 on_flush(void *ctx)
@@ -226,7 +206,10 @@ on_flush(void *ctx)
     }
     if (s->is_next_due) {
         s->is_next_due = false;
-        read_ahead(s);
+        if (s->state == SESSION_HEAD) { /* and has not run out of time */
+            session_read_head(s);
+            session_wants(s);
+        }
     }
     if (s->state == SESSION_BUSY && s->turn->out.response != NULL) {
         session_answer(s);

@@ -93,65 +93,18 @@ stream_respond(struct stream *stream, const struct response *response)
     if (response->has_body && response->has_length) {
         out->length_left = response->length;
     } else if (response->has_body) {
+        /* For HTTP/1.0 the end of the connection is the end of the body. */
         out->is_chunked = !turn->is_http10;
-        out->is_close = turn->is_http10;
+        s->must_close = s->must_close || turn->is_http10;
     }
-    out->is_first_chunk = true;
-    out->has_sent_last = !out->is_chunked;
     s->must_close = s->must_close || response->end != RESPONSE_KEEPS ||
-                    out->is_close || turn->in.state != BODY_NONE ||
+                    turn->in.state != BODY_NONE ||
                     atomic_load(&s->front->is_draining);
     make_head(s);
     loop_defer(session_worker(s)->loop, &s->flush);
 }
 
 /* --- interim responses ------------------------------------------------- */
-
-/* What is not on the wire yet follows as soon as may be, before the final
-   answer's head at the latest. */
-static void
-keep_interim(struct session *s, const struct iovec iov[3], size_t sent)
-{
-    for (int i = 0; i < 3; i++) {
-        struct slice part = slice_of(iov[i].iov_base, iov[i].iov_len);
-        size_t skipped = sent < part.len ? sent : part.len;
-
-        if (buf_append(&s->turn->interim, slice_skip(part, skipped)) != RC_OK) {
-            session_end(s, true);
-            return;
-        }
-        sent -= skipped;
-    }
-    conn_want_write(s->conn, true);
-}
-
-void
-stream_interim(struct stream *stream, unsigned status, struct slice fields)
-{
-    struct session *s = session_of(stream);
-    char text[TURN_LINES_MAX];
-    struct writer w = writer_of(text, sizeof(text));
-    struct iovec iov[3];
-    size_t n = 0;
-    size_t len;
-    enum rc rc;
-
-    if (s->state != SESSION_BUSY || s->turn->out.response != NULL ||
-        buf_len(&s->turn->interim) > 0 || s->turn->is_http10) {
-        return;
-    }
-    MUST_OBJ(s->turn, TURN_MAGIC);
-    write_status_line(&w, status);
-    iov[0] = (struct iovec){text, w.len};
-    iov[1] = (struct iovec){(char *)(uintptr_t)fields.ptr, fields.len};
-    iov[2] = (struct iovec){(char *)(uintptr_t) "\r\n", 2};
-    len = w.len + fields.len + 2;
-    rc = conn_writev(s->conn, iov, 3, &n);
-    /* Without a hint a client can do; for 100 it waits. */
-    if ((rc == RC_OK && n < len) || (rc == RC_AGAIN && status == 100)) {
-        keep_interim(s, iov, rc == RC_OK ? n : 0);
-    }
-}
 
 void
 session_write_interim(struct session *s)
@@ -162,7 +115,7 @@ session_write_interim(struct session *s)
     size_t n = 0;
     enum rc rc = conn_writev(s->conn, &iov, 1, &n);
 
-    MUST(s->turn->out.response == NULL); /* its head would hold the rest */
+    MUST(s->turn->out.response == NULL); /* its head would bring the rest */
     if (rc != RC_OK && rc != RC_AGAIN) {
         session_end(s, true);
         return;
@@ -171,20 +124,50 @@ session_write_interim(struct session *s)
     conn_want_write(s->conn, buf_len(interim) > 0);
 }
 
+/* What is not on the wire yet follows as soon as may be, before the final
+   answer's head at the latest. */
+void
+stream_interim(struct stream *stream, unsigned status, struct slice fields)
+{
+    struct session *s = session_of(stream);
+    char text[TURN_LINES_MAX];
+    struct writer w = writer_of(text, sizeof(text));
+    struct buf *interim;
+    size_t len;
+
+    if (s->state != SESSION_BUSY || s->turn->out.response != NULL ||
+        buf_len(&s->turn->interim) > 0 || s->turn->is_http10) {
+        return;
+    }
+    interim = &s->turn->interim;
+    write_status_line(&w, status);
+    if (buf_append(interim, writer_slice(&w)) != RC_OK ||
+        buf_append(interim, fields) != RC_OK ||
+        buf_append(interim, SLICE("\r\n")) != RC_OK) {
+        buf_clear(interim);
+        return;
+    }
+    len = buf_len(interim);
+    session_write_interim(s);
+    /* Without a hint a client can do; for 100 it waits. */
+    if (buf_len(interim) == len && status != 100) {
+        buf_clear(interim);
+        conn_want_write(s->conn, false);
+    }
+}
+
 /* --- batches ----------------------------------------------------------- */
 
-/* The CRLF behind the last data comes with what follows it. */
+/* The CRLF behind a chunk's data comes with what follows it. */
 static void
 add_last_chunk(struct turn *turn)
 {
     struct turn_out *out = &turn->out;
 
-    MUST(!out->has_sent_last);
-    batch_add(turn, out->is_first_chunk && out->data_left == 0
-                        ? SLICE("0\r\n\r\n")
-                        : SLICE("\r\n0\r\n\r\n"));
-    out->has_sent_last = true;
-    out->is_whole = true;
+    MUST(out->is_chunked);
+    batch_add(
+        turn, out->has_chunk ? SLICE("\r\n0\r\n\r\n") : SLICE("0\r\n\r\n"));
+    out->is_chunked = false;
 }
 
 static void
@@ -192,17 +175,18 @@ add_size_line(struct turn *turn, size_t size)
 {
     size_t at = 0;
 
-    if (!turn->out.is_first_chunk) {
+    MUST(turn->out.is_chunked);
+    if (turn->out.has_chunk) {
         memcpy(turn->size_line, "\r\n", 2);
         at = 2;
     }
-    turn->out.is_first_chunk = false;
+    turn->out.has_chunk = true;
     at += chunk_write_line(turn->size_line + at, size);
     batch_add(turn, slice_of(turn->size_line, at));
 }
 
-/* Adds what the source holds now, with its size line. RC_AGAIN: nothing.
-   RC_IO: more than was announced. */
+/* Adds what the source holds now, with its size line. RC_IO: it is more than
+   was announced. */
 static enum rc
 add_data(struct turn *turn)
 {
@@ -214,56 +198,52 @@ add_data(struct turn *turn)
     for (int i = 0; i < count; i++) {
         size += iov[i].iov_len;
     }
-    if (size == 0) {
-        return RC_AGAIN;
-    }
-    if (out->is_chunked) {
-        add_size_line(turn, size);
-    } else if (!out->is_close) {
+    if (out->response->has_length) {
         if (size > out->length_left) {
             return RC_IO;
         }
         out->length_left -= size;
+    } else if (out->is_chunked && size > 0) {
+        add_size_line(turn, size);
     }
     out->before_data = out->left;
     for (int i = 0; i < count; i++) {
         batch_add(turn, slice_of(iov[i].iov_base, iov[i].iov_len));
     }
     out->data_left = size;
-    out->is_whole = true;
     return RC_OK;
 }
 
-/*
- * Makes the next batch of what the source holds now, or adds that to a head.
- * RC_AGAIN: it holds nothing yet. RC_CLOSED: nothing is left to be added.
- * RC_IO: it failed.
- */
+/* Adds to the batch, in which a head may be, what the source holds now, and
+   what stands behind it. RC_IO: the source failed, or not as announced. */
 static enum rc
 batch_make(struct turn *turn)
 {
     struct turn_out *out = &turn->out;
+    struct source *source = out->response->source;
     enum source_state state;
     enum rc rc;
 
     MUST(out->data_left == 0);
+    MUST(!out->is_last);
     if (!out->response->has_body) {
-        return RC_CLOSED;
-    }
-    state = source_state(out->response->source);
-    rc = state == SOURCE_FAILED ? RC_IO : add_data(turn);
-    if (state != SOURCE_END || rc == RC_IO) {
-        return rc;
-    }
-    if (!out->has_sent_last &&
-        source_left(out->response->source) == out->data_left) {
-        add_last_chunk(turn);
+        out->is_last = true;
         return RC_OK;
     }
-    if (rc == RC_AGAIN) {
-        return out->length_left > 0 ? RC_IO : RC_CLOSED;
+    state = source_state(source);
+    rc = state == SOURCE_FAILED ? RC_IO : add_data(turn);
+    if (rc != RC_OK || state != SOURCE_END ||
+        source_left(source) > out->data_left) {
+        return rc;
     }
-    return rc;
+    if (out->length_left > 0) {
+        return out->data_left > 0 ? RC_OK : RC_IO;
+    }
+    if (out->is_chunked) {
+        add_last_chunk(turn);
+    }
+    out->is_last = true;
+    return RC_OK;
 }
 
 /* n bytes have left. */
@@ -286,7 +266,6 @@ batch_consume(struct turn *turn, size_t n)
     if (out->left == 0) {
         out->iov_at = 0;
         out->iov_len = 0;
-        out->is_whole = false;
         return;
     }
     for (; n >= part->iov_len; part++) {
@@ -349,22 +328,26 @@ wait_for_source(struct session *s)
     session_arm(s);
 }
 
-/* RC_OK: there is a batch to write. Otherwise as batch_make. */
+/*
+ * RC_OK: there is a batch to write. A head leaves with the first of its body
+ * if that is at hand. RC_AGAIN: not yet. RC_CLOSED: all has left. RC_IO: the
+ * answer cannot be ended.
+ */
 static enum rc
 batch_next(struct turn *turn)
 {
     const struct turn_out *out = &turn->out;
-    enum rc rc;
 
     if (out->response->has_body && source_is_cut(out->response->source)) {
-        return RC_IO; /* not even the rest of its batch */
+        return RC_IO; /* not even the rest of its batch is written */
     }
-    if (out->is_whole) {
+    if (out->data_left == 0 && !out->is_last && batch_make(turn) != RC_OK) {
+        return RC_IO;
+    }
+    if (out->left > 0) {
         return RC_OK;
     }
-    rc = batch_make(turn);
-    /* A head leaves with the first of its body if that is at hand. */
-    return out->left > 0 && (rc == RC_CLOSED || rc == RC_AGAIN) ? RC_OK : rc;
+    return out->is_last ? RC_CLOSED : RC_AGAIN;
 }
 
 static enum written

@@ -81,12 +81,13 @@ turn_put(struct front_worker *f, struct turn **pturn)
     MUST(turn->request == NULL);
     *pturn = NULL;
     turn->magic = 0;
-    if (f->turns_len >= TURNS_FREE_MAX || turn->buf.cap > TURN_BUF_KEEP ||
-        turn->interim.cap > 0) {
+    if (f->turns_len >= TURNS_FREE_MAX || turn->buf.cap > TURN_BUF_KEEP) {
         turn_free(turn);
         return;
     }
     buf_clear(&turn->buf);
+    buf_clear(&turn->interim);
+    buf_trim(&turn->interim);
     list_init(&turn->link);
     list_push_front(&f->turns, &turn->link);
     f->turns_len++;

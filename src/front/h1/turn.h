@@ -54,17 +54,15 @@ struct turn_in {
    data, the data, what stands behind it. */
 struct turn_out {
     const struct response *response; /* the request's; NULL: none yet */
-    bool is_chunked;
-    bool is_close;      /* the end of the connection is the end of the body */
-    bool has_sent_last; /* chunked: the last chunk is in a batch, or out */
-    bool is_first_chunk;
-    bool is_whole;        /* nothing more is to be added to this batch */
-    unsigned iov_at;      /* the first part that has not left */
-    unsigned iov_len;     /* of all parts of this batch */
-    size_t left;          /* bytes of this batch, */
-    size_t before_data;   /* of them, before the data, */
-    size_t data_left;     /* and of data */
-    uint64_t length_left; /* with a Content-Length */
+    bool is_chunked;                 /* until the last chunk is in a batch */
+    bool has_chunk;                  /* one before that is in a batch, or out */
+    bool is_last;                    /* nothing comes behind this batch */
+    unsigned iov_at;                 /* the first part that has not left */
+    unsigned iov_len;                /* of all parts of this batch */
+    size_t left;                     /* bytes of this batch, */
+    size_t before_data;              /* of them, before the data, */
+    size_t data_left;                /* and of data */
+    uint64_t length_left;            /* with a Content-Length */
     uint64_t body_sent;
     int64_t waited_ms;       /* for the client, in all, before that: */
     int64_t wait_since_ms;   /* it waits for the client; 0: it does not */
