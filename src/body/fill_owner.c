@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 enum {
-    CHUNK_SIZE_MIN = 512,
     /* 16 KiB: four pages less the head, and one writev carries several. */
     CHUNK_SIZE_MAX = 16384 - 64,
 };
@@ -44,16 +43,13 @@ chunks_release(struct fill *fill)
 static size_t
 chunk_cap(const struct fill *fill, uint64_t len, size_t want)
 {
-    uint64_t cap = want;
+    const struct response_head *head = &fill->head;
+    uint64_t cap = CHUNK_SIZE_MAX;
 
-    if (!fill->head.has_length) {
-        return CHUNK_SIZE_MAX;
+    if (head->has_length) {
+        cap = head->length > len + want ? head->length - len : want;
     }
-    if (fill->head.length > len + want) {
-        cap = fill->head.length - len;
-    }
-    cap = cap < CHUNK_SIZE_MIN ? CHUNK_SIZE_MIN : cap;
-    return cap > CHUNK_SIZE_MAX ? CHUNK_SIZE_MAX : (size_t)cap;
+    return cap < CHUNK_SIZE_MAX ? (size_t)cap : CHUNK_SIZE_MAX;
 }
 
 static struct fill_chunk *

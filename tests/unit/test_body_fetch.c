@@ -579,6 +579,30 @@ a_body_may_be_as_large_as_object_max_to_be_kept(void **state)
     }
 }
 
+/* Longer than a kept one may be held. */
+static void
+an_outgrown_body_goes_on_for_its_reader(void **state)
+{
+    enum {
+        TOTAL = 4 << 20,
+    };
+    struct given *g = *state;
+    uint64_t sent = 0;
+    uint64_t got = 0;
+
+    g->is_read = true;
+    g->plan.is_kept = true;
+    begin_get(g);
+    say(g, "HTTP/1.1 200 OK\r\nContent-Length: 4194304\r\n\r\n");
+    for (unsigned i = 0; i < 1000 && !is_over(g); i++) {
+        sent = send_until_stalled(g, sent, TOTAL);
+        got += read_all(g);
+    }
+    assert_int_equal(g->outgrown, 1);
+    assert_int_equal(g->end, FILL_COMPLETE);
+    assert_int_equal(got + read_all(g), TOTAL);
+}
+
 static void
 an_outgrown_body_that_nobody_reads_is_given_up(void **state)
 {
@@ -788,6 +812,7 @@ main(void)
         TEST(what_is_kept_waits_for_a_reader_if_its_length_is_not_known),
         TEST(a_body_that_nobody_reads_is_fetched_only_to_be_kept),
         TEST(a_body_may_be_as_large_as_object_max_to_be_kept),
+        TEST(an_outgrown_body_goes_on_for_its_reader),
         TEST(an_outgrown_body_that_nobody_reads_is_given_up),
         TEST(an_error_before_the_head_is_told_as_such),
         TEST(an_error_after_the_head_fails_the_fill),

@@ -478,6 +478,7 @@ the_owner_stops_a_window_ahead_of_the_reader(void **state)
     follower_take(&f, ALL);
     turns(rig, 5);
     assert_int_equal(rig->feeder.rooms, 2);
+    assert_int_equal(fill_sharers(rig->feeder.fill), 2);
     fill_leave(&f.reader);
 }
 
@@ -543,19 +544,79 @@ a_fill_that_has_ended_calls_its_owner_no_more(void **state)
 }
 
 static void
-nobody_asks_for_room_in_a_fill_that_has_ended(void **state)
+nobody_asks_for_room_or_is_cut_when_the_fill_has_ended(void **state)
 {
     struct rig *rig = *state;
-    struct follower f;
+    struct follower fast;
+    struct follower slow;
 
-    feeder_init(&rig->feeder, rig->own, (struct fill_opts){0}, 1000000);
-    follow(&f, rig->feeder.fill, rig->other, 0);
+    feeder_init(&rig->feeder, rig->own, (struct fill_opts){.held_max = WINDOW},
+        1000000);
+    follow(&fast, rig->feeder.fill, rig->other, 0);
+    follower_init(&slow, rig->own, 0);
+    assert_int_equal(
+        fill_join(rig->feeder.fill, rig->own, &slow.reader), RC_OK);
     feed(&rig->feeder);
     fill_finish(rig->feeder.fill, FILL_FAILED);
-    follower_take(&f, WINDOW);
-    fill_leave(&f.reader);
+    follower_take(&fast, WINDOW);
+    turns(rig, 3);
+    assert_false(slow.reader.is_cut);
+    fill_leave(&fast.reader);
+    fill_leave(&slow.reader);
     turns(rig, 3);
     assert_int_equal(rig->feeder.rooms, 0);
+}
+
+/* Both on one loop, and the last one has not read all there is. */
+static void
+a_slow_reader_that_overtakes_gives_the_owner_room(void **state)
+{
+    struct rig *rig = *state;
+    struct follower fast;
+    struct follower slow;
+
+    feeder_init(&rig->feeder, rig->own, (struct fill_opts){0}, 1000000);
+    follow(&fast, rig->feeder.fill, rig->own, 0);
+    follow(&slow, rig->feeder.fill, rig->own, 0);
+    feed(&rig->feeder);
+    follower_take(&fast, WINDOW);
+    turns(rig, 3);
+    feed(&rig->feeder);
+    assert_int_equal(rig->feeder.sent, HELD_MAX);
+    turns(rig, 3);
+    rig->feeder.rooms = 0;
+    follower_take(&slow, WINDOW + WINDOW * 3 / 4);
+    turns(rig, 3);
+    assert_int_equal(rig->feeder.rooms, 1);
+    fill_leave(&fast.reader);
+    fill_leave(&slow.reader);
+}
+
+static void
+a_reader_that_was_cut_gives_the_owner_room_when_it_leaves(void **state)
+{
+    struct rig *rig = *state;
+    struct follower fast;
+    struct follower slow;
+
+    feeder_init(&rig->feeder, rig->own, (struct fill_opts){0}, 1000000);
+    follow(&fast, rig->feeder.fill, rig->own, 0);
+    follower_init(&slow, rig->own, 0);
+    slow.reader.on_wake = NULL; /* it does not know yet */
+    assert_int_equal(
+        fill_join(rig->feeder.fill, rig->own, &slow.reader), RC_OK);
+    feed(&rig->feeder);
+    follower_take(&fast, WINDOW);
+    turns(rig, 3);
+    feed(&rig->feeder);
+    follower_take(&fast, WINDOW);
+    turns(rig, 3);
+    assert_true(slow.reader.is_cut);
+    rig->feeder.rooms = 0;
+    fill_leave(&slow.reader);
+    turns(rig, 3);
+    assert_int_equal(rig->feeder.rooms, 1);
+    fill_leave(&fast.reader);
 }
 
 static void
@@ -596,8 +657,31 @@ many_appends_of_a_turn_are_one_wake_up(void **state)
     assert_int_equal(far.wakes, 1);
     assert_int_equal(near.at, 1000);
     assert_int_equal(far.at, 1000);
+    assert_int_equal(fill_sharers(rig->feeder.fill), 3); /* no message's */
     fill_leave(&near.reader);
     fill_leave(&far.reader);
+}
+
+static void
+a_reader_is_woken_once_each_time_it_awaits(void **state)
+{
+    struct rig *rig = *state;
+    struct follower f;
+
+    feeder_init(&rig->feeder, rig->own, (struct fill_opts){0}, 1000);
+    rig->feeder.append_max = 100;
+    follow(&f, rig->feeder.fill, rig->own, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        rig->feeder.total = 100 * (i + 1);
+        feed(&rig->feeder);
+        turns(rig, 3);
+        assert_int_equal(f.wakes, 1 + i / 2);
+        if (i == 1) {
+            follower_take(&f, ALL);
+            fill_await(&f.reader);
+        }
+    }
+    fill_leave(&f.reader);
 }
 
 static void
@@ -900,6 +984,34 @@ nobody_is_cut_for_one_who_has_left(void **state)
     }
 }
 
+/* More than half of what may be held lies between them, and yet nobody waits
+   for anybody. */
+static void
+nobody_is_cut_while_the_owner_does_not_wait(void **state)
+{
+    struct rig *rig = *state;
+    struct follower fast;
+    struct follower slow;
+
+    feeder_init(&rig->feeder, rig->own, (struct fill_opts){0}, WINDOW);
+    follow(&fast, rig->feeder.fill, rig->own, 0);
+    follow(&slow, rig->feeder.fill, rig->other, 0);
+    feed(&rig->feeder);
+    follower_take(&fast, WINDOW);
+    rig->feeder.total += 30000;
+    assert_true(feed(&rig->feeder));
+    follower_take(&fast, ALL);
+    fill_await(&fast.reader);
+    fill_finish(rig->feeder.fill, FILL_COMPLETE);
+    turns(rig, 3);
+    assert_false(slow.is_cut);
+    assert_false(slow.reader.is_cut);
+    follower_take(&slow, ALL);
+    assert_int_equal(slow.at, rig->feeder.total);
+    assert_int_equal(slow.wrong, 0);
+    fill_leave(&slow.reader);
+}
+
 static void
 nobody_is_cut_from_a_kept_fill(void **state)
 {
@@ -909,7 +1021,7 @@ nobody_is_cut_from_a_kept_fill(void **state)
     struct follower slow;
 
     feeder_init(&rig->feeder, rig->own,
-        (struct fill_opts){.is_kept = true, .held_max = 2 * total}, total);
+        (struct fill_opts){.is_kept = true, .held_max = total}, total);
     rig->feeder.is_feeding_on_room = true;
     follow(&fast, rig->feeder.fill, rig->own, 30000);
     follow(&slow, rig->feeder.fill, rig->other, 0);
@@ -923,6 +1035,125 @@ nobody_is_cut_from_a_kept_fill(void **state)
 }
 
 /* --- memory and keeping ------------------------------------------------ */
+
+static enum rc
+join_late(struct rig *rig)
+{
+    struct follower late;
+    enum rc rc;
+
+    follower_init(&late, rig->own, 0);
+    rc = fill_join(rig->feeder.fill, rig->own, &late.reader);
+    fill_leave(&late.reader);
+    return rc;
+}
+
+/* The reader stands at the end of a chunk when the next one is made. */
+static void
+a_chunk_on_which_a_reader_stands_is_not_freed(void **state)
+{
+    enum {
+        CHUNK = 16384 - 64,
+    };
+    struct rig *rig = *state;
+    struct follower f;
+
+    feeder_init(&rig->feeder, rig->own, (struct fill_opts){0}, CHUNK);
+    follow(&f, rig->feeder.fill, rig->own, 0);
+    feed(&rig->feeder);
+    follower_take(&f, ALL);
+    rig->feeder.total = CHUNK + 1;
+    feed(&rig->feeder);
+    assert_int_equal(join_late(rig), RC_OK);
+    follower_take(&f, ALL);
+    assert_int_equal(f.at, CHUNK + 1);
+    assert_int_equal(f.wrong, 0);
+    turns(rig, 1);
+    rig->feeder.total = CHUNK + 2;
+    feed(&rig->feeder);
+    assert_int_equal(join_late(rig), RC_MISS);
+    fill_leave(&f.reader);
+}
+
+static void
+chunks_are_freed_behind_the_slower_of_two_readers_on_a_loop(void **state)
+{
+    struct rig *rig = *state;
+    struct follower fast;
+    struct follower slow;
+
+    feeder_init(&rig->feeder, rig->own, (struct fill_opts){0}, 50000);
+    follow(&fast, rig->feeder.fill, rig->own, 0);
+    follow(&slow, rig->feeder.fill, rig->own, 0);
+    feed(&rig->feeder);
+    follower_take(&fast, ALL);
+    rig->feeder.total += 1;
+    assert_true(feed(&rig->feeder));
+    assert_int_equal(join_late(rig), RC_OK);
+    follower_take(&slow, ALL);
+    assert_int_equal(slow.wrong, 0);
+    turns(rig, 1); /* which says how far they are */
+    rig->feeder.total += 1;
+    assert_true(feed(&rig->feeder));
+    assert_int_equal(join_late(rig), RC_MISS);
+    fill_leave(&fast.reader);
+    fill_leave(&slow.reader);
+}
+
+static void
+pieces_of_a_body_of_stated_length_share_a_chunk(void **state)
+{
+    const struct response_head head = {
+        .status = 200, .has_length = true, .length = 10000};
+    const struct fill_opts opts = {
+        .window = WINDOW, .held_max = HELD_MAX, .is_kept = true};
+    struct rig *rig = *state;
+    struct fill_chunk *cursor = NULL;
+    char piece[100] = {0};
+
+    rig->feeder.fill = fill_new(rig->own, &head, &opts);
+    for (unsigned i = 0; i < 100; i++) {
+        fill_append(rig->feeder.fill, slice_of(piece, sizeof(piece)));
+    }
+    fill_finish(rig->feeder.fill, FILL_COMPLETE);
+    assert_int_equal(fill_run(rig->feeder.fill, &cursor).len, 10000);
+    assert_int_equal(fill_run(rig->feeder.fill, &cursor).len, 0);
+}
+
+/* The owner waits with all that it may hold: nobody reads, or one does who has
+   read all, beside one who has read nothing. */
+static void
+stop_keeping_gives_room_at_once(void **state)
+{
+    struct rig *rig = *state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct follower fast;
+        struct follower slow;
+        feeder_init(&rig->feeder, rig->own,
+            (struct fill_opts){.is_kept = true, .window = 2 * HELD_MAX},
+            1000000);
+        if (i == 1) {
+            follow(&fast, rig->feeder.fill, rig->own, 0);
+            follow(&slow, rig->feeder.fill, rig->other, 0);
+        }
+        feed(&rig->feeder);
+        if (i == 1) {
+            follower_take(&fast, ALL);
+        }
+        turns(rig, 3);
+        assert_int_equal(rig->feeder.sent, HELD_MAX);
+        fill_stop_keeping(rig->feeder.fill);
+        turns(rig, 3);
+        if (i == 1) {
+            assert_true(slow.is_cut);
+            fill_leave(&fast.reader);
+        }
+        turns(rig, 3);
+        assert_int_equal(rig->feeder.rooms, 1);
+        feeder_end(&rig->feeder);
+    }
+}
 
 static void
 a_kept_body_can_be_run_through_when_its_readers_are_gone(void **state)
@@ -1247,9 +1478,12 @@ main(void)
         TEST(the_window_goes_by_the_fastest_reader),
         TEST(a_long_body_wakes_the_owner_less_than_thrice_a_window),
         TEST(a_fill_that_has_ended_calls_its_owner_no_more),
-        TEST(nobody_asks_for_room_in_a_fill_that_has_ended),
+        TEST(nobody_asks_for_room_or_is_cut_when_the_fill_has_ended),
+        TEST(a_slow_reader_that_overtakes_gives_the_owner_room),
+        TEST(a_reader_that_was_cut_gives_the_owner_room_when_it_leaves),
         TEST(the_last_reader_that_leaves_gives_the_owner_room),
         TEST(many_appends_of_a_turn_are_one_wake_up),
+        TEST(a_reader_is_woken_once_each_time_it_awaits),
         TEST(a_reader_that_has_all_there_is_is_not_woken),
         TEST(what_came_before_the_reader_awaits_wakes_it),
         TEST(a_failed_fill_wakes_its_readers_and_says_so),
@@ -1262,7 +1496,12 @@ main(void)
         TEST(a_reader_left_far_behind_is_cut_and_the_others_go_on),
         TEST(a_reader_is_cut_when_the_fast_one_runs_dry_later),
         TEST(nobody_is_cut_for_one_who_has_left),
+        TEST(nobody_is_cut_while_the_owner_does_not_wait),
         TEST(nobody_is_cut_from_a_kept_fill),
+        TEST(a_chunk_on_which_a_reader_stands_is_not_freed),
+        TEST(chunks_are_freed_behind_the_slower_of_two_readers_on_a_loop),
+        TEST(pieces_of_a_body_of_stated_length_share_a_chunk),
+        TEST(stop_keeping_gives_room_at_once),
         TEST(a_kept_body_can_be_run_through_when_its_readers_are_gone),
 #ifndef HAS_OWN_MALLOC
         TEST(what_all_have_read_is_given_back),

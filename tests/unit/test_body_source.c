@@ -200,6 +200,7 @@ a_source_of_a_fill_whose_start_is_gone_is_nothing(void **state)
     }
     assert_int_equal(
         source_of_fill(&rig->source, rig->fill, rig->loop), RC_MISS);
+    assert_int_equal(rig->source.magic, 0);
     source_close(&rig->source);
     source_of_bytes(&rig->source, SLICE("a"));
     assert_shows(&rig->source, "a");
