@@ -65,8 +65,7 @@ fill_free(struct fill *fill)
     struct list *link;
 
     while (fill->first != NULL) {
-        struct fill_chunk *next =
-            atomic_load_explicit(&fill->first->next, memory_order_relaxed);
+        struct fill_chunk *next = atomic_load(&fill->first->next);
         free(fill->first);
         fill->first = next;
     }

@@ -18,8 +18,7 @@ chunks_release(struct fill *fill)
     uint64_t needed;
 
     /* The last chunk stays for the owner. */
-    if (atomic_load_explicit(&fill->is_kept, memory_order_relaxed) ||
-        fill->first == fill->last) {
+    if (atomic_load(&fill->is_kept) || fill->first == fill->last) {
         return;
     }
     /* Who joins now needs the first chunk, so nobody does meanwhile. */
@@ -29,8 +28,7 @@ chunks_release(struct fill *fill)
        strict comparison. */
     while (fill->first != fill->last &&
            fill->first->start + fill->first->cap < needed) {
-        struct fill_chunk *next =
-            atomic_load_explicit(&fill->first->next, memory_order_relaxed);
+        struct fill_chunk *next = atomic_load(&fill->first->next);
         MUST(next->start == fill->first->start + fill->first->cap);
         free(fill->first);
         fill->first = next;

@@ -168,8 +168,7 @@ fill_advance(struct fill_reader *reader, uint64_t n)
     reader->offset += n;
     /* Step first, tell then: what lies behind the told offset may go. */
     reader_step(reader);
-    if (reader->offset >
-        atomic_load_explicit(&side->fastest, memory_order_relaxed)) {
+    if (reader->offset > atomic_load(&side->fastest)) {
         atomic_store(&side->fastest, reader->offset);
     }
     if (side->readers_len == 1) {

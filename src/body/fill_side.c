@@ -177,8 +177,7 @@ fill_wake(struct fill *fill, struct loop *here)
     LIST_EACH (link, &fill->sides) {
         struct fill_side *side = CONTAINER_OF(link, struct fill_side, link);
         MUST_OBJ(side, SIDE_MAGIC);
-        if (atomic_load_explicit(&side->slowest, memory_order_relaxed) ==
-            UINT64_MAX) {
+        if (atomic_load(&side->slowest) == UINT64_MAX) {
             continue; /* nobody reads there */
         }
         if (side->loop == here) {
