@@ -676,6 +676,7 @@ a_cancelled_fetch_fails_its_fill_and_tells_no_more(void **state)
     fetch_cancel(&g->fetch);
     assert_false(fetch_is_active(&g->fetch));
     assert_null(g->fetch.fill);
+    assert_int_equal(fill_sharers(g->source.reader.fill), 1);
     assert_int_equal(source_state(&g->source), SOURCE_FAILED);
     rig_until(&g->rig, peer_is_closed(g->fd));
     fetch_cancel(&g->fetch);
