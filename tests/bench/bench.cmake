@@ -22,6 +22,7 @@ bench_program(bench-origin fixed-origin.c)
 
 # What things cost in memory; prints a table.
 add_executable(bench-sizes ${CMAKE_CURRENT_LIST_DIR}/sizes.c)
-target_link_libraries(bench-sizes PRIVATE ns_cache ns_net)
+target_link_libraries(bench-sizes PRIVATE ns_cache ns_front ns_net)
+target_include_directories(bench-sizes PRIVATE ${CMAKE_SOURCE_DIR}/src)
 set_target_properties(bench-sizes PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)

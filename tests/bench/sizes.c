@@ -6,7 +6,8 @@
  *
  * An entry's overhead is what it takes above key, field lines and body, with
  * malloc's own bytes: the most, and the mean, over bodies of 0 to 4,095 bytes.
- * A connection is counted with malloc's own bytes, too.
+ * A connection is counted with malloc's own bytes, too. An idle one has also
+ * a session and no turn.
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "nearside/base/check.h"
 #include "nearside/cache/codec.h"
 #include "nearside/net/conn.h"
+#include "front/h1/session.h"
 
 enum {
     BODIES = 4096,
@@ -75,5 +77,7 @@ main(void)
     printf("conn %zu\n", conn_size());
     printf("loop_timer %zu\n", sizeof(struct loop_timer));
     printf("loop_task %zu\n", sizeof(struct loop_task));
+    printf("session_struct %zu\n", sizeof(struct session));
+    printf("turn_struct %zu\n", sizeof(struct turn));
     return 0;
 }

@@ -148,6 +148,7 @@ session_begin(struct session *s, const struct head *head, size_t head_len)
         .start_us = turn->start_us,
     };
 
+    MUST(turn->request == NULL);
     conn_peer(s->conn, &opts.question.peer);
     turn->request = request_new(session_worker(s), &s->stream, &opts);
     if (turn->request == NULL) {
@@ -193,7 +194,9 @@ read_more(struct session *s, struct turn *turn, size_t n)
     size_t got;
     enum rc rc;
 
+    MUST_OBJ(turn, TURN_MAGIC);
     if (to == NULL) {
+        worker_count_limit(session_worker(s), LIMIT_MEMORY);
         return RC_NOMEM;
     }
     rc = conn_read(s->conn, to, n < room ? n : room, &got);
@@ -209,6 +212,7 @@ read_first(struct session *s)
     struct turn *turn = turn_take(s->front);
     enum rc rc;
 
+    MUST(s->turn == NULL);
     if (turn == NULL) {
         worker_count_limit(session_worker(s), LIMIT_MEMORY);
         session_end(s, true);
@@ -274,6 +278,7 @@ read_linger(struct session *s)
     size_t n;
     enum rc rc = conn_read(s->conn, bytes, sizeof(bytes), &n);
 
+    MUST(s->turn == NULL);
     if (rc == RC_AGAIN) {
         return;
     }

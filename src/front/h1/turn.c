@@ -36,20 +36,24 @@ turn_restart(struct turn *turn, struct worker *w)
     turn->is_http10 = false;
     turn->expects_100 = false;
     buf_clear(&turn->interim);
-    turn->in = (struct turn_in){.state = BODY_NONE};
-    turn->out = (struct turn_out){0};
+    /* Reading and writing set what they need, and find the rest at zero. */
+    static_assert(BODY_NONE == 0, "no content");
+    memset(&turn->in, 0, sizeof(turn->in));
+    memset(&turn->out, 0, sizeof(turn->out));
 }
 
 struct turn *
 turn_take(struct front_worker *f)
 {
-    struct list *link = list_pop(&f->turns);
+    struct list *link;
     struct turn *turn;
 
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
+    link = list_pop(&f->turns);
     if (link != NULL) {
         turn = CONTAINER_OF(link, struct turn, link);
         MUST(turn->magic == 0);
+        MUST(f->turns_len > 0);
         f->turns_len--;
     } else {
         turn = turn_new(f);
@@ -64,6 +68,7 @@ turn_take(struct front_worker *f)
 static void
 turn_free(struct turn *turn)
 {
+    MUST(turn->magic == 0);
     buf_fini(&turn->buf);
     buf_fini(&turn->interim);
     free(turn);
