@@ -51,6 +51,7 @@ least_loaded(struct front_worker *f)
         if (other == NULL || other == f) {
             continue;
         }
+        MUST_OBJ(other, FRONT_WORKER_MAGIC);
         len = atomic_load_explicit(&other->sessions_len, memory_order_relaxed);
         if (len + HANDOFF_LEAD <= own && len < best_len) {
             best = other;
@@ -105,6 +106,8 @@ shed_idle(struct front_worker *f)
 
     LIST_EACH (link, &f->idle) {
         struct session *s = CONTAINER_OF(link, struct session, link);
+        MUST_OBJ(s, SESSION_MAGIC);
+        MUST(s->state == SESSION_IDLE);
         if (conn_is_quiet(s->conn)) {
             worker_count_limit(f->worker, LIMIT_IDLE_SHED);
             session_end(s, false);
@@ -270,10 +273,8 @@ front_drain(struct front_worker *f)
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
     MUST(atomic_load(&f->is_draining));
     stop_listening(f);
+    list_splice(&f->sessions, &f->idle);
     LIST_EACH (link, &f->sessions) {
-        session_drain(CONTAINER_OF(link, struct session, link));
-    }
-    LIST_EACH (link, &f->idle) {
         session_drain(CONTAINER_OF(link, struct session, link));
     }
 }
@@ -287,7 +288,9 @@ front_worker_new(struct front *front, struct worker *worker,
     struct front_worker *f = calloc(1, sizeof(*f));
 
     MUST_OBJ(front, FRONT_MAGIC);
+    MUST_OBJ(worker, WORKER_MAGIC);
     MUST(worker->index < front->opts.workers);
+    MUST(front->workers[worker->index] == NULL);
     if (f == NULL) {
         return NULL;
     }
@@ -331,6 +334,8 @@ front_worker_free(struct front_worker **pf)
     }
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
     MUST(front_is_empty(f));
+    MUST(list_is_empty(&f->acceptors));
+    MUST(atomic_load(&f->handoffs) == NULL);
     *pf = NULL;
     turns_free(f);
     f->front->workers[f->worker->index] = NULL;

@@ -105,6 +105,7 @@ peer_add(struct client_counts *peers, const struct client_count *like)
 {
     struct client_count **at = peer_find(peers, like);
 
+    MUST(peers->max > 0);
     if (*at == NULL) {
         *at = malloc(sizeof(**at));
         if (*at == NULL) {

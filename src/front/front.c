@@ -35,6 +35,7 @@ front_free(struct front **pfront)
         return;
     }
     MUST_OBJ(front, FRONT_MAGIC);
+    MUST(atomic_load(&front->connections) == 0);
     *pfront = NULL;
     client_counts_free(&front->peers);
     free(front->workers);
@@ -53,6 +54,8 @@ void
 front_release(struct front_worker *f, const struct address *peer)
 {
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
+    MUST(atomic_load(&f->front->connections) > 0);
+    MUST(atomic_load(&f->sessions_len) > 0);
     client_counts_put(f->front->peers, peer);
     atomic_fetch_sub(&f->front->connections, 1);
     atomic_fetch_sub(&f->sessions_len, 1);
@@ -70,6 +73,7 @@ front_is_empty(const struct front_worker *f)
 void
 front_check_empty(struct front_worker *f)
 {
+    MUST_OBJ(f, FRONT_WORKER_MAGIC);
     if (atomic_load(&f->is_draining) && front_is_empty(f)) {
         f->on_empty(f->ctx);
     }

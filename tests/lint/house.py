@@ -51,7 +51,7 @@ WITHOUT_CIRCLES = ("base", "net", "http", "origin", "cache", "body", "redis",
 TIDY = ("base", "net", "http", "origin")
 
 # Rooms with one MUST a function or more, on average (lint.checks).
-CHECKED = ("cache", "redis", "body", "request", "tier", "collapse", "write")
+CHECKED = ("cache", "redis", "body", "request", "tier", "collapse", "write", "front")
 
 # Larger than a room may be: protocols whose rules are many.
 LARGE_ROOMS = ("http", "redis")

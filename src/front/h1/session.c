@@ -25,6 +25,7 @@ busy_timer(struct session *s)
     int64_t now_ms = session_now_ms(s);
     const struct turn_out *out = &s->turn->out;
 
+    MUST_OBJ(s->turn, TURN_MAGIC);
     if (turn_is_sending(s->turn) && now_ms >= out->total_deadline_ms) {
         worker_count_limit(session_worker(s), LIMIT_SEND_TOTAL);
         session_end(s, true);
@@ -67,6 +68,7 @@ on_timer(void *ctx)
 static void
 go_on(struct session *s)
 {
+    MUST(s->state == SESSION_BUSY);
     turn_restart(s->turn, session_worker(s));
     s->state = SESSION_HEAD;
     s->is_next_due = true;
@@ -79,6 +81,7 @@ go_on(struct session *s)
 static void
 rest(struct session *s, bool is_last)
 {
+    MUST(s->state == SESSION_BUSY);
     turn_put(s->front, &s->turn);
     if (s->is_eof) {
         session_end(s, false);
@@ -105,6 +108,8 @@ after_answer(struct session *s)
                       atomic_load(&s->front->is_draining);
 
     MUST(s->state == SESSION_BUSY);
+    MUST(done != NULL);
+    MUST(turn->out.left == 0);
     turn->request = NULL;
     turn->out.response = NULL;
     conn_want_write(s->conn, false);
@@ -224,6 +229,7 @@ session_start(struct front_worker *f, int own_fd, const struct address *peer)
     struct conn *conn = conn_new(w->loop, own_fd, &session_conn_callbacks, s);
 
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
+    MUST_OBJ(w, WORKER_MAGIC);
     if (s == NULL || conn == NULL) {
         worker_count_limit(w, LIMIT_MEMORY);
         conn_close(&conn);
@@ -256,6 +262,8 @@ drop_turn(struct session *s)
     if (turn == NULL) {
         return;
     }
+    MUST(s->state == SESSION_DEAD);
+    MUST_OBJ(turn, TURN_MAGIC);
     gone = turn->request != NULL ? turn->request : session_unread(s);
     turn->request = NULL;
     if (gone != NULL) {

@@ -104,7 +104,7 @@ void session_end(struct session *s, bool is_abort);
 /* --- session_write.c --- */
 
 /* Why no more of the answer was written. */
-enum written {
+enum write_state {
     WRITTEN_ALL,        /* it has left */
     WRITTEN_PART,       /* the client takes no more for now */
     WRITTEN_SO_FAR,     /* the source holds no more for now */
@@ -112,7 +112,7 @@ enum written {
 };
 
 /* Writes as much of the answer as there is and the socket takes. */
-enum written session_write(struct session *s);
+enum write_state session_write(struct session *s);
 void session_write_interim(struct session *s); /* what is left of it */
 
 void stream_respond(struct stream *stream, const struct response *response);

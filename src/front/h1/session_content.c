@@ -14,6 +14,7 @@ body_decode(struct turn_in *in, struct slice input, size_t *out_eaten)
 {
     static const struct chunk_opts chunk_opts = {0};
 
+    MUST(input.len > 0);
     if (in->framing == FRAMING_CHUNKED) {
         return chunk_decode(
             &in->chunk, &chunk_opts, input, out_eaten, &in->pending);
@@ -149,6 +150,7 @@ session_pump_body(struct session *s)
     struct turn *turn = s->turn;
 
     MUST_OBJ(turn, TURN_MAGIC);
+    MUST(turn->in.state == BODY_WANTED);
     turn->in.gap_deadline_ms =
         session_now_ms(s) + session_limits(s)->body_timeout_ms;
     while (s->state == SESSION_BUSY && turn->in.state == BODY_WANTED) {
@@ -179,6 +181,8 @@ stream_want_body(struct stream *stream)
         turn->in.state == BODY_WANTED) {
         return;
     }
+    MUST_OBJ(turn, TURN_MAGIC);
+    MUST(turn->request != NULL);
     if (turn->in.state == BODY_WAITING) {
         turn->in.start_ms = session_now_ms(s);
         if (turn->expects_100 && buf_len(&turn->buf) == 0) {

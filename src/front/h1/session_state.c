@@ -25,6 +25,7 @@ session_of(struct stream *stream)
 void
 session_place(struct session *s, struct list *where)
 {
+    MUST_OBJ(s, SESSION_MAGIC);
     list_remove(&s->link);
     list_push_back(where, &s->link);
 }
@@ -38,6 +39,7 @@ is_busy_read(const struct turn *turn)
 {
     size_t ahead = buf_len(&turn->buf);
 
+    MUST_OBJ(turn, TURN_MAGIC);
     switch (turn->in.state) {
     case BODY_NONE:
         return ahead < AHEAD_MAX;
@@ -88,6 +90,7 @@ busy_deadline(const struct session *s)
     const struct turn *turn = s->turn;
     int64_t deadline = INT64_MAX;
 
+    MUST_OBJ(turn, TURN_MAGIC);
     if (turn->in.state == BODY_WANTED) {
         deadline = turn->in.gap_deadline_ms;
         if (limits->body_min_rate > 0) {

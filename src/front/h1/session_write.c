@@ -139,6 +139,8 @@ stream_interim(struct stream *stream, unsigned status, struct slice fields)
         buf_len(&s->turn->interim) > 0 || s->turn->is_http10) {
         return;
     }
+    MUST_OBJ(s->turn, TURN_MAGIC);
+    MUST(status >= 100 && status < 200);
     interim = &s->turn->interim;
     write_status_line(&w, status);
     if (buf_append(interim, writer_slice(&w)) != RC_OK ||
@@ -283,7 +285,11 @@ batch_write(struct session *s)
     struct turn *turn = s->turn;
     struct turn_out *out = &turn->out;
     size_t n = 0;
-    enum rc rc = conn_writev(s->conn, turn->iov + out->iov_at,
+    enum rc rc;
+
+    MUST(out->left > 0);
+    MUST(out->iov_at < out->iov_len);
+    rc = conn_writev(s->conn, turn->iov + out->iov_at,
         (int)(out->iov_len - out->iov_at), &n);
 
     if (rc == RC_OK) {
@@ -303,6 +309,7 @@ wait_for_client(struct session *s)
     struct turn_out *out = &s->turn->out;
     int64_t now_ms = session_now_ms(s);
 
+    MUST(out->response != NULL);
     conn_want_write(s->conn, true);
     if (!turn_is_sending(s->turn)) {
         out->wait_since_ms = now_ms;
@@ -321,6 +328,7 @@ wait_for_source(struct session *s)
 {
     struct turn_out *out = &s->turn->out;
 
+    MUST(out->left == 0);
     if (turn_is_sending(s->turn)) {
         out->waited_ms += session_now_ms(s) - out->wait_since_ms;
         out->wait_since_ms = 0;
@@ -350,19 +358,22 @@ batch_next(struct turn *turn)
     return out->is_last ? RC_CLOSED : RC_AGAIN;
 }
 
-static enum written
+static enum write_state
 answer_failed(const struct session *s)
 {
+    MUST(s->turn->out.response->has_body);
     if (source_is_cut(s->turn->out.response->source)) {
         worker_count_limit(session_worker(s), LIMIT_READER_CUT);
     }
     return WRITTEN_NO_FURTHER;
 }
 
-enum written
+enum write_state
 session_write(struct session *s)
 {
+    MUST_OBJ(s, SESSION_MAGIC);
     MUST(s->state == SESSION_BUSY);
+    MUST_OBJ(s->turn, TURN_MAGIC);
     MUST(s->turn->out.response != NULL);
     for (int i = 0; i < WRITES_PER_TURN; i++) {
         enum rc rc = batch_next(s->turn);
