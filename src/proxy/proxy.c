@@ -3,22 +3,16 @@
 
 #include <stdlib.h>
 
-static struct front_opts
-front_opts_of(const struct proxy *proxy)
-{
-    return (struct front_opts){
-        .connections_max = proxy->conf->limits.connections_max,
-        .connections_per_ip = proxy->conf->limits.connections_per_ip,
-        .fds_max = proxy->opts.fds_max,
-        .workers = proxy->opts.workers,
-    };
-}
-
 static bool
 rooms_make(struct proxy *proxy, struct metric_registry *registry)
 {
     const struct limits *limits = &proxy->conf->limits;
-    const struct front_opts front_opts = front_opts_of(proxy);
+    const struct front_opts front_opts = {
+        .connections_max = limits->connections_max,
+        .connections_per_ip = limits->connections_per_ip,
+        .fds_max = proxy->opts.fds_max,
+        .workers = proxy->opts.workers,
+    };
 
     proxy->requests =
         requests_new(proxy->conf, proxy->opts.on_access, registry);

@@ -1,5 +1,5 @@
 /*
- * The proxy: what all workers share (routes, flights, words, metrics), and
+ * The proxy: what all workers share (routes, flights, metrics), and
  * the workers themselves, each serving its connections on a loop of its own.
  */
 #ifndef NEARSIDE_PROXY_PROXY_H
