@@ -21,16 +21,14 @@ result_text(enum result result)
 static const char *
 tier_text(enum tier_id tier)
 {
-    switch (tier) {
-    case TIER_SHARED:
-        return "shared";
-    case TIER_ORIGIN:
-        return "origin";
-    case TIER_NONE:
-    case TIER_COUNT:
-        break;
-    }
-    return "-";
+    static const char *const texts[TIER_COUNT] = {
+        [TIER_NONE] = "-",
+        [TIER_SHARED] = "shared",
+        [TIER_ORIGIN] = "origin",
+    };
+
+    MUST(tier < TIER_COUNT);
+    return texts[tier];
 }
 
 static void
@@ -41,7 +39,6 @@ account_metrics(struct request *r, int64_t took_us)
 
     MUST(row <= requests->routes_len);
     MUST(r->result < RESULT_COUNT);
-    MUST(r->tier < TIER_COUNT);
     metric_inc(
         r->worker->block, requests->by_result[row * RESULT_COUNT + r->result]);
     metric_observe_us(r->worker->block, requests->latency[r->tier], took_us);

@@ -1,8 +1,8 @@
 /*
- * Answers. The entry or the fill brings status and fields; what belongs to
- * this answer alone is written here: Age, Via, Cache-Status (RFC 9211), and
- * whether there is a body at all. Conditions are answered from an entry.
- * What we answer ourselves has Proxy-Status (RFC 9209) and no Cache-Status,
+ * Makes the answer. An entry or a fill brings status and fields. This file adds
+ * what belongs to one answer alone: Age, Via, Cache-Status (RFC 9211), and
+ * whether there is a body at all. It answers conditions and ranges from an
+ * entry. Our own answers have Proxy-Status (RFC 9209) and no Cache-Status,
  * which speaks of the origin's responses only.
  */
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "request/request_inside.h"
 
 enum {
-    /* Via, Age, Cache-Status, Proxy-Status, Allow's share apart. */
+    /* Via, Age, Cache-Status or Proxy-Status, and a usual Allow. */
     EXTRA_MAX = 768,
 };
 
@@ -34,8 +34,8 @@ ttl_s_of(struct request *r)
     return (r->hit->fresh_until_ms - worker_wall_ms(r->worker)) / 1000;
 }
 
-/* A fresh hit says always the same but for a number: `nearside; hit; ttl=9;
-   detail=shared`. Spelled out here it is a fifth of the general way's cost. */
+/* Fresh hits differ by a number only: `nearside; hit; ttl=9; detail=shared`.
+   Writing that here costs a fifth of the general way. */
 static void
 write_hit_status(struct writer *w, struct request *r)
 {
@@ -100,7 +100,7 @@ age_s_of(struct request *r, int64_t created_ms)
 static bool
 open_extra(struct request *r, struct writer *w)
 {
-    /* In a string, a quote of the key is escaped. */
+    /* The key is written as a string, in which a quote takes two bytes. */
     size_t size = wanted(r) == ROUTE_CACHE_STATUS_KEY
                       ? EXTRA_MAX + 2 * r->q->key.full.len
                       : EXTRA_MAX;
@@ -140,10 +140,20 @@ request_respond(struct request *r)
     return request_park(r, WAKE_STREAM);
 }
 
+/* An answer of the origin's. */
+static const struct step *
+respond(struct request *r, struct writer *w)
+{
+    write_field(w, SLICE("via"), r->q->conf->via);
+    write_cache_status(w, r);
+    close_extra(r, w);
+    return request_respond(r);
+}
+
 /* --- from an entry ----------------------------------------------------- */
 
-/* The lines that a 304 repeats, and a part for one who has others; all of them
-   when memory is short, which is no mistake, only longer. */
+/* The lines of a 304, and of a 206 for a client that has the others already.
+   When memory is short these are all lines: longer, but not wrong. */
 static struct slice
 not_modified_fields(struct request *r)
 {
@@ -178,7 +188,7 @@ make_range(struct request *r, struct writer *extra, struct slice *body)
         break;
     case RANGE_PART:
         r->response.status = 206;
-        /* Who has the other part has the fields (RFC 9110 15.3.7). */
+        /* A client with another part has the fields (RFC 9110 15.3.7). */
         if (head_has(r->q->head, FIELD_IF_RANGE)) {
             r->response.fields = not_modified_fields(r);
         }
@@ -190,8 +200,8 @@ make_range(struct request *r, struct writer *extra, struct slice *body)
         r->response.length = body->len;
         break;
     case RANGE_UNSATISFIABLE:
-        /* About this request alone: what the stored response says of itself
-           does not hold for it. */
+        /* This is about the request: the stored response's fields say nothing
+           of it. */
         r->response.status = 416;
         r->response.fields = SLICE("cache-control: no-store\r\n");
         write_field(extra, SLICE("date"), worker_date(r->worker));
@@ -220,7 +230,7 @@ answer_condition(struct request *r, struct writer *extra, struct slice *body)
         make_range(r, extra, body);
         break;
     case CONDITION_FULL:
-    case CONDITION_PASS: /* bypassed before: policy_read */
+    case CONDITION_PASS: /* policy_read has bypassed these */
         break;
     }
 }
@@ -263,10 +273,7 @@ run_deliver_entry(struct request *r)
     if (r->response.status != 416) {
         write_age(&w, age_s_of(r, entry->created_ms));
     }
-    write_field(&w, SLICE("via"), r->q->conf->via);
-    write_cache_status(&w, r);
-    close_extra(r, &w);
-    return request_respond(r);
+    return respond(r, &w);
 }
 
 /* --- from a fill ------------------------------------------------------- */
@@ -294,10 +301,7 @@ run_deliver_fill(struct request *r)
         .source = &r->source,
     };
     write_age(&w, r->created_ms > 0 ? age_s_of(r, r->created_ms) : head->age_s);
-    write_field(&w, SLICE("via"), r->q->conf->via);
-    write_cache_status(&w, r);
-    close_extra(r, &w);
-    return request_respond(r);
+    return respond(r, &w);
 }
 
 /* --- our own ----------------------------------------------------------- */

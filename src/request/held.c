@@ -1,5 +1,5 @@
 /*
- * What clients hold that are slow to take their answers.
+ * Bounds the memory that slow clients hold.
  *
  * A stored answer is in memory until its last byte has left, and each hit
  * brings a copy of its own: a thousand clients that ask for something large
@@ -7,8 +7,8 @@
  * what its answers under way hold beyond buffer_max, and when that is more
  * than its share of held_max, the one that has been at it longest is cut.
  *
- * What several read, of one flight, counts for each in part. Nobody is cut
- * who is alone.
+ * A fill that several clients read counts for each of them in part. A client
+ * that holds alone is never cut.
  */
 #include "request/request_inside.h"
 

@@ -1,7 +1,7 @@
 /*
  * The life of a request: taken from the worker's list, run from step to
  * step, given back. What the stream tells comes in here; the steps are in
- * the files step_*.c. run() alone moves r->step.
+ * step_*.c and deliver.c. Law: run() alone moves r->step.
  */
 #include "request/request_inside.h"
 
@@ -276,7 +276,7 @@ request_wake(struct request *r, enum wake wake, const struct step *from)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->wake == wake);
-    MUST(from->is_entry);
+    MUST(from->is_start);
     run(r, from);
 }
 
@@ -285,7 +285,7 @@ request_divert(struct request *r, const struct step *from)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->wake != WAKE_NONE);
-    MUST(from->is_entry);
+    MUST(from->is_start);
     request_drop(r);
     run(r, from);
 }
@@ -320,7 +320,7 @@ request_choose_variant(struct request *r, struct entry *record)
 void
 request_interim(struct request *r, const struct head *head)
 {
-    size_t size = 0;
+    size_t size = head_lines_size(head);
     struct writer w;
     char *text;
 
@@ -328,17 +328,14 @@ request_interim(struct request *r, const struct head *head)
     if (r->stream == NULL || r->status != 0) {
         return;
     }
-    for (size_t i = 0; i < head->field_count; i++) {
-        size += head->fields[i].name.len + head->fields[i].value.len + 4;
-    }
     text = arena_alloc(&r->arena, size + 1);
     if (text == NULL) {
-        return; /* a hint less, and the answer all the same */
+        return; /* the client misses a hint, and gets its answer */
     }
     w = writer_of(text, size);
     for (size_t i = 0; i < head->field_count; i++) {
         const struct field *field = &head->fields[i];
-        /* A length there would be none of ours (RFC 9110 8.6). */
+        /* A 1xx response must not have one (RFC 9110 8.6). */
         if (field->id != FIELD_CONTENT_LENGTH &&
             !head_is_hop_by_hop(head, field)) {
             write_field_lower(&w, field->name, field->value);
@@ -422,8 +419,8 @@ request_on_sent(struct request *r, uint64_t body_bytes)
     request_finish(r, body_bytes);
 }
 
-/* A write was sent and its outcome will never be heard: what is stored may
-   be what was before. */
+/* The client left after its write was sent: nobody will hear whether it was
+   done, and what is stored may be out of date. */
 static void
 invalidate_unheard(struct request *r)
 {

@@ -64,7 +64,7 @@ struct request {
     struct question *q; /* what is asked; a reference */
     bool is_body_done;
 
-    struct entry *stale;  /* found, and not good enough; a reference */
+    struct entry *stale;  /* found, but to be validated; a reference */
     bool wants_validated; /* a fresh one is not good enough either */
     const struct made_stale *made_stale; /* by a write that has succeeded; in
                                             the arena; NULL: nothing */
@@ -79,8 +79,8 @@ struct request {
     struct stored_post *post; /* in the arena; NULL: none */
     struct entry *hit;
     struct source source;
-    int64_t created_ms; /* wall: Age of a fill that had begun before counts
-                           from here; 0: it is as received */
+    int64_t created_ms; /* wall; Age of a fill that was joined late counts from
+                           here; 0: the head's own Age holds */
     struct response response;
     struct list holder; /* worker's holders, while its client holds much */
     uint64_t held;      /* bytes, as counted there */
@@ -109,7 +109,7 @@ struct step {
     const char *name;
     /* The next step; or request_park's answer. */
     const struct step *(*run)(struct request *r);
-    bool is_entry; /* a parked request may go on here */
+    bool is_start; /* a parked request may go on here */
 };
 
 extern const struct step step_ask;
@@ -130,12 +130,16 @@ const struct step *request_park(struct request *r, enum wake wake);
    parks. */
 void request_wake(struct request *r, enum wake wake, const struct step *from);
 
-/* It is told something else while it is parked: lets go of what it waits for,
-   and goes on. */
+/* Something else has come while it is parked: lets go of what it waits for,
+   and goes on at `from`. */
 void request_divert(struct request *r, const struct step *from);
 
 /* Gives r->response to the stream, and waits until it has left. */
 const struct step *request_respond(struct request *r);
+
+/* Where a request with OPTIONS goes on: to the origin, or it is answered
+   here. */
+const struct step *request_ask_options(struct request *r);
 
 /* An answer of our own: status, and why. */
 const struct step *request_fail(

@@ -1,28 +1,29 @@
 /*
  * The steps of a request.
  *
- *   ask -+-> flight ------+-> deliver_entry
- *        |   (parked)     +-> deliver_fill
- *        +-> lookup ------+-> forward
- *        |   (parked)
+ *   ask -+-> flight --> landed -+-> deliver_entry
+ *        |   (parked)           +-> deliver_fill
+ *        +-> lookup ------------+-> forward
+ *        |   (parked)           +-> validate -> landed
+ *        |                          (parked)
  *        +-> post -> forward
  *        |   (parked)
  *        +-> forward -+-> deliver_fill, deliver_entry
  *            (parked) +-> invalidate -> deliver_fill
  *                         (parked)
  *
- * ask makes the question. flight is the common read; lookup is one that first
- * asks for itself: HEAD, Range, and requests whose directives count. What only
- * it may have is fetched by forward, all else by a flight. post is a POST's
- * whose answer may be stored. Any step may end in deliver_error. A parked step
- * has armed just one wake-up, whose callback names the step that goes on.
+ * ask makes the question. flight is the common read. lookup asks Redis for one
+ * request alone: HEAD, Range, and requests whose directives count. Then forward
+ * fetches what only that request may have, and a flight anything else. post
+ * takes the lease for a POST whose answer may be stored. Any step may end in
+ * deliver_error. A parked step has armed just one wake-up, whose callback names
+ * the step that goes on.
  *
- * Here is the first; the others are in files of their names.
+ * Here is ask; the others are in files of their names.
  */
 #include "request/use_stored.h"
 
 #include "nearside/http/uri.h"
-#include "request/step_options.h"
 #include "nearside/write/stored_post.h"
 
 static const struct step *
@@ -45,8 +46,8 @@ ask_read(struct request *r)
                : &step_flight;
 }
 
-/* Its success is news to those who read its target, by whichever route they
-   do. */
+/* When it succeeds, what is stored for its target is deleted, whichever route
+   its readers have. */
 static const struct step *
 ask_write(struct request *r)
 {
@@ -83,7 +84,7 @@ run_ask(struct request *r)
     case QUESTION_WRITE:
         return ask_write(r);
     case QUESTION_OPTIONS:
-        return options_route(r);
+        return request_ask_options(r);
     case QUESTION_PASS:
         return ask_pass(r);
     }

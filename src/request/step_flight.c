@@ -1,7 +1,7 @@
 /*
- * A request in a flight: it opens one or joins one, and takes what the
- * flight came to, as far as that is for it. Where a flight has found what
- * each use must validate, the step `validate` does so by a flight that
+ * A request in a flight: it opens one or joins one, and uses the result as far
+ * as that is meant for it. An entry that must be validated at each use is
+ * validated for one request alone: the step `validate` opens a flight that
  * nobody joins.
  */
 #include "request/use_stored.h"
@@ -25,18 +25,18 @@ stop_waiting(struct request *r)
     return &step_forward;
 }
 
-/* What the leader has got may be its own doing. Whoever waited for it asks
-   with its own question: the first of them for all others, so that an origin
-   that fails is asked once at a time, and by nobody for longer than it would
-   have waited anyway. */
+/* The leader's own request may have caused the failure, so whoever waited for
+   it asks with its own question. The first of them asks for all others: a
+   failing origin is asked once at a time, and nobody waits longer than it
+   would have waited anyway. */
 static const struct step *
 fly_again(struct request *r)
 {
     return is_patient(r) ? &step_flight : stop_waiting(r);
 }
 
-/* The leader's credentials were to blame: the next leader, who has none
-   either, may have better luck. Whoever brings some goes alone. */
+/* The result is private because of the leader's credentials. A request without
+   any waits for another leader without any; one that has some goes alone. */
 static bool
 waits_again(struct request *r, const struct flight_result *result)
 {
@@ -46,8 +46,8 @@ waits_again(struct request *r, const struct flight_result *result)
 
 /* --- an entry ---------------------------------------------------------- */
 
-/* Is it what the request's own directives ask for, and still usable? While an
-   entry is renewed in the background, its window may end. */
+/* Does the entry satisfy the request's own directives, and is it still usable?
+   Its stale-while-revalidate window may end while it is renewed. */
 static bool
 is_good_enough(struct request *r, const struct flight_result *result)
 {
@@ -80,8 +80,8 @@ deliver_validated(struct request *r, const struct flight_result *result)
     return &step_deliver_entry;
 }
 
-/* Who came too late for what the flight has found waits for what it brings,
-   with all who come now. */
+/* The entry is of no use to a request that came late. It closes the flight to
+   newcomers and flies again, with all who come now. */
 static const struct step *
 use_none(struct request *r)
 {
@@ -93,8 +93,8 @@ use_none(struct request *r)
     return &step_flight;
 }
 
-/* A response that each use must validate is answered with by the one alone
-   who has asked (RFC 9111 5.2.2.4): whoever waited, or found it, asks too. */
+/* An entry that must be validated at each use (RFC 9111 5.2.2.4) answers only
+   the request that has validated it. Each of the others validates it too. */
 static const struct step *
 validate(struct request *r, struct entry *entry)
 {
@@ -156,7 +156,8 @@ is_own_variant(struct request *r, const struct flight_result *result)
            slice_eq(r->q->key.variant, slice_of(result->variant, DIGEST_LEN));
 }
 
-/* To who comes while it is under way it is a stored response. */
+/* To a request that joins it under way, a fill is a stored response: its time
+   may be over. */
 static bool
 is_over(struct request *r, const struct flight_result *result)
 {
@@ -272,7 +273,7 @@ on_flight(void *ctx, const struct flight_result *result)
     request_unref(&r);
 }
 
-/* The one who fetches takes long: not longer than this is waited. */
+/* The leader takes longer than this request waits. */
 static void
 on_patience_over(void *ctx)
 {
@@ -358,8 +359,8 @@ run_flight(struct request *r)
     return &step_forward;
 }
 
-/* Nobody waits for another here. Who led the flight that found the entry is
-   the one who may store what becomes of it. */
+/* Only the request that led the flight to the entry takes the lease: one of
+   them stores the result. */
 static const struct step *
 run_validate(struct request *r)
 {

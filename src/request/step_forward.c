@@ -41,7 +41,7 @@ on_forward_interim(void *ctx, const struct head *head)
     request_interim(OBJ_OF(struct request, ctx, REQUEST_MAGIC), head);
 }
 
-/* What the answer to a HEAD says of what is stored. */
+/* Renews or deletes the stored response by the answer to a HEAD. */
 static void
 update_by_head_answer(struct request *r, const struct head *head)
 {
@@ -145,12 +145,11 @@ on_forward_error(void *ctx, enum origin_error error)
     }
     r->error = error;
     r->tier = TIER_ORIGIN;
-    /* Where it is forbidden to answer with what is stale, 504 says so (RFC
-       9111 5.2.2.2). */
+    /* 504 says that a stale answer is forbidden (RFC 9111 5.2.2.2). */
     r->response.status = r->stale != NULL && policy_forbids_stale(r->stale)
                              ? 504
                              : origin_error_status(error);
-    /* Whether a write was done nobody knows, unless it was never sent. */
+    /* Nobody knows whether the write was done, unless it was never sent. */
     request_wake(r, WAKE_FETCH,
         is_keyed_write(r) && origin_error_was_sent(error)
             ? &step_invalidate

@@ -1,13 +1,15 @@
 /*
- * A lookup of a request's own: of one that a flight's answer may not do for.
+ * Looks a stored response up for one request alone: HEAD, Range, and a request
+ * whose own directives or spelling count. What a flight finds for everybody may
+ * not be good enough for it.
  */
 #include "request/use_stored.h"
 
 #include "nearside/cache/codec.h"
 #include "nearside/tier/found.h"
 
-/* Nothing there that this request may have. What the origin answers is for
-   it alone, or may be fetched for all. */
+/* Nothing is stored that this request may have. It asks the origin: by a
+   flight, if others may have the answer too. */
 static const struct step *
 go_on(struct request *r)
 {
@@ -21,7 +23,7 @@ go_on(struct request *r)
     return &step_flight;
 }
 
-/* What is there is not good enough for this request. */
+/* The entry is kept, to be validated or to stand in. */
 static const struct step *
 pass_over(struct request *r, struct entry *own_entry, enum cache_fwd fwd)
 {
@@ -32,8 +34,8 @@ pass_over(struct request *r, struct entry *own_entry, enum cache_fwd fwd)
     return go_on(r);
 }
 
-/* May it ask the origin for others? The answer to a HEAD would be of no use
-   to them, nor that to another spelling. */
+/* May its question be asked for all who read this entry? The answer to a HEAD
+   would be of no use to them, nor that to another spelling. */
 static bool
 may_renew(const struct request *r)
 {
@@ -42,7 +44,7 @@ may_renew(const struct request *r)
            !r->q->policy.storable.no_store && !r->q->policy.is_odd;
 }
 
-/* What is of no use to it any more is let go of. */
+/* Lets go of an entry that is of no use to it. */
 static const struct step *
 leave(struct entry *own_entry, const struct step *next)
 {

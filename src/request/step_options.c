@@ -4,7 +4,7 @@
  * down, and the one that gets 0 answers itself. With any other method the
  * field means nothing to us.
  */
-#include "request/step_options.h"
+#include "request/request_inside.h"
 
 #include "nearside/http/write.h"
 #include "nearside/rules/hops.h"
@@ -13,7 +13,7 @@ enum {
     OWN_LINES_MAX = 512,
 };
 
-/* We are the last: there is nothing to say but what a route lets through. */
+/* We are the last server asked: all we can say is what a route allows. */
 static const struct step *
 run_options(struct request *r)
 {
@@ -39,10 +39,10 @@ run_options(struct request *r)
     return request_respond(r);
 }
 
-const struct step step_options = {"options", run_options, false};
+static const struct step step_options = {"options", run_options, false};
 
 const struct step *
-options_route(struct request *r)
+request_ask_options(struct request *r)
 {
     uint64_t hops;
     enum rc rc = hops_of(r->q->head, &hops);

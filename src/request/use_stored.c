@@ -1,7 +1,7 @@
 /*
- * What may become of a stored response that a lookup of the request's own, or
- * a flight, has found. What is stale is kept beside the request: it stands in
- * when the origin fails, and the answer to a HEAD is held against it.
+ * What a request does with a stored response, whether its own lookup or a
+ * flight has found it. A stale one stays in r->stale: it stands in when the
+ * origin fails, and the answer to a HEAD is compared with it.
  */
 #include "request/use_stored.h"
 

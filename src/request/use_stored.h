@@ -4,14 +4,14 @@
 
 #include "request/request_inside.h"
 
-/* What is stored is not for one with its credentials: says so. */
+/* Says that its credentials keep the request from what is stored. */
 void request_note_credentials(struct request *r);
 
-/* Is a response with these flags for this one who asks (RFC 9111 3.5)? Else
-   r->detail says why not. */
+/* May this request have a response with these flags (RFC 9111 3.5)? If not,
+   r->detail says why. */
 bool request_may_use(struct request *r, uint16_t flags);
 
-/* The origin is asked for this request alone, unless it forbids that. */
+/* Asks the origin for this request alone, unless only-if-cached forbids it. */
 const struct step *request_go_forward(struct request *r);
 
 /* The entry is a record: on with `next` to this request's own variant. */
@@ -21,16 +21,15 @@ const struct step *request_use_record(
 const struct step *request_deliver_hit(
     struct request *r, struct entry *own_entry);
 
-/* Past its time, and answered from all the same. */
+/* Answers from an entry past its time. */
 const struct step *request_deliver_stale(
     struct request *r, struct entry *own_entry, const char *detail);
 
-/* Has what is stored renewed for all, while the request is answered with what
-   there is. */
+/* Has the stored response renewed in the background. */
 void request_renew(struct request *r);
 
-/* May r->stale stand in for an origin that fails? Then it is delivered in
-   place of whatever is under way. */
+/* May r->stale stand in for an origin that fails? If so, it can be delivered
+   in place of whatever is under way. */
 bool request_has_substitute(struct request *r);
 const struct step *request_deliver_substitute(struct request *r);
 

@@ -1,6 +1,6 @@
 /*
- * Assessing. A renewed response is made a head again and judged like a new one:
- * there is one way to a verdict, whatever brought it about.
+ * Judges responses. A renewed one is made a head again and judged like a new
+ * one, so that there is one way to a verdict.
  */
 #include "nearside/rules/assess.h"
 
@@ -36,8 +36,8 @@ assess_response(const struct assess_opts *j, const struct head *head,
 
 /* --- renewed ----------------------------------------------------------- */
 
-/* The update with the time of its receipt where it brings no Date (RFC 9110
-   6.6.1): the stored one would make the response as old as it was. NULL: no
+/* The update, with the time of its receipt if it has no Date (RFC 9110 6.6.1):
+   by the stored Date the response would be as old as before. NULL: no
    memory. */
 static const struct head *
 with_date(const struct assess_opts *j, const struct head *head)
@@ -69,13 +69,10 @@ merge(const struct assess_opts *j, const struct entry *stored,
     const struct update_opts opts = {
         .set_cookie = how == ROUTE_SET_COOKIE_STORE ||
                       (how == ROUTE_SET_COOKIE_BYPASS && j->is_delivered)};
-    size_t size = entry_lines(stored).len;
+    size_t size = entry_lines(stored).len + head_lines_size(update);
     struct writer w;
     char *text;
 
-    for (size_t i = 0; i < update->field_count; i++) {
-        size += update->fields[i].name.len + update->fields[i].value.len + 4;
-    }
     text = arena_alloc(j->arena, size);
     if (text == NULL) {
         return false;
@@ -111,7 +108,7 @@ part(const struct assess_opts *j, struct slice lines, struct renewal *out)
     return true;
 }
 
-/* How old the update was when it came is how old the response is now. */
+/* The update's age is the renewed response's, although Age is not stored. */
 static void
 add_age(struct head *head, const struct head *update)
 {

@@ -1,6 +1,6 @@
 /*
- * Who is asking? The peer, unless it is a proxy we trust: then X-Forwarded-
- * Proto says by which scheme the client came, and that is part of the key.
+ * Finds out who asks, and by which scheme. A trusted proxy names the client's
+ * scheme by X-Forwarded-Proto; the scheme is part of the key.
  */
 #include "nearside/rules/client.h"
 
@@ -39,7 +39,7 @@ is_trusted(const struct proxy_conf_opts *opts, const struct address *peer)
     return false;
 }
 
-/* Of a list, the first: each proxy adds behind what it was told. */
+/* The first of a list counts: each proxy adds its own at the end. */
 static bool
 is_https(struct slice value)
 {
@@ -51,22 +51,14 @@ is_https(struct slice value)
 
 void
 client_read(const struct proxy_conf *conf, const struct head *head,
-    const struct address *peer, struct client *out)
+    struct client *client)
 {
-    const struct field *proto;
+    const struct field *proto = head_find(head, FIELD_X_FORWARDED_PROTO);
 
     MUST_OBJ(conf, PROXY_CONF_MAGIC);
-    *out = (struct client){
-        .peer = *peer,
-        .is_trusted = is_trusted(&conf->opts, peer),
-        .scheme = SLICE("http"),
-        .version = head->minor == 0 ? SLICE("1.0") : SLICE("1.1"),
-    };
-    if (!out->is_trusted) {
-        return;
-    }
-    proto = head_find(head, FIELD_X_FORWARDED_PROTO);
-    if (proto != NULL && is_https(proto->value)) {
-        out->scheme = SLICE("https");
-    }
+    client->is_trusted = is_trusted(&conf->opts, &client->peer);
+    client->scheme =
+        client->is_trusted && proto != NULL && is_https(proto->value)
+            ? SLICE("https")
+            : SLICE("http");
 }

@@ -1,14 +1,16 @@
 /*
- * Laws. A response is stored under a key only if the request that brought it
- * was sent in the spelling that the key has: another one may be answered from
- * it, and teaches nobody anything. The query option changes both the key and
- * the target that the origin sees.
+ * Makes keys: finds what of a request chooses the stored response.
  *
- * All forms of a target hang under one base key, so that a write reaches them
- * all by one deletion. What else may change the answer and is passed on makes a
- * variant of a Vary record there: the fields that the response varies by, what
- * a trusted proxy says of the client's view, by which the target is another one
- * to the client, and the credentials that the route keys.
+ * Law: a response is stored under a key only if its request was sent in the
+ * key's spelling. A request in another spelling may be answered from what is
+ * stored, and its own response is not stored. The query option changes both the
+ * key and the target that the origin sees.
+ *
+ * Law: all forms of a target hang under one base key, so that a write deletes
+ * them all at once. Whatever else is sent on and may change the answer chooses
+ * a variant of the Vary record under that key: the fields that the response
+ * varies by, the view (what a trusted proxy says of the site that its client
+ * sees), and the credentials that the route keys.
  */
 #include "nearside/rules/keys.h"
 
@@ -22,10 +24,16 @@
 /* --- the target -------------------------------------------------------- */
 
 enum rc
-keys_spell(struct arena *arena, struct slice target, struct slice *out)
+keys_normalise(struct arena *arena, struct slice target, struct slice *out)
 {
-    char *text = arena_alloc(arena, target.len);
+    char *text;
 
+    /* Dot segments that are not encoded were refused by the parser. */
+    if (memchr(target.ptr, '%', target.len) == NULL) {
+        *out = target;
+        return RC_OK;
+    }
+    text = arena_alloc(arena, target.len);
     if (text == NULL) {
         return RC_NOMEM;
     }
@@ -50,7 +58,7 @@ is_listed(const struct route *route, struct slice parameter)
     return false;
 }
 
-/* No spelling has another number of parameters: '&' is reserved. */
+/* Both spellings have the same parameters, since '&' is reserved. */
 static void
 write_listed(struct writer *w, const struct route *route, struct slice normal,
     struct slice spelled)
@@ -98,8 +106,8 @@ keys_keep(struct arena *arena, const struct route *route, struct slice normal,
 typedef bool (*is_digested_fn)(
     const struct keys_from *from, const struct field *field);
 
-/* Does it name the key's host, and alone? Then the origin is told the same
-   where no proxy has named one. */
+/* Does it name the key's host, and does no other field of its name? The origin
+   is told the same when no proxy has named one. */
 static bool
 names_host(const struct keys_from *from, const struct field *field)
 {
@@ -212,9 +220,8 @@ keys_make(struct arena *arena, const struct keys_from *from, struct keys *out)
 
 /* --- variants by Vary (RFC 9111 4.1) ----------------------------------- */
 
-/* The names, a bit each, whose field the client sends and the origin does
-   not get: one that Connection names must not choose what others are
-   answered. */
+/* A bit for each name whose field the client sends and the origin does not get.
+   A field that Connection names must not choose what others are answered. */
 static unsigned
 unsent(const struct sending *sending, const struct vary *vary)
 {
@@ -251,27 +258,14 @@ write_choice(struct writer *w, const struct keys *keys,
     return vary_write_variant(&vary, sending->head, w);
 }
 
-/* Room for all fields of the head joined, and normal forms, which are not
-   longer. */
-static size_t
-choice_size(const struct keys *keys, const struct head *head,
-    const struct keys_record *record)
-{
-    size_t size = keys->view.len + keys->credentials.len + record->names.len +
-                  record->generation.len + 256;
-
-    for (size_t i = 0; i < head->field_count; i++) {
-        size += head->fields[i].name.len + head->fields[i].value.len + 4;
-    }
-    return size;
-}
-
 enum rc
 keys_choose(struct arena *arena, const struct keys *keys,
     const struct sending *sending, const struct keys_record *record,
     struct slice *out_digest)
 {
-    size_t size = choice_size(keys, sending->head, record);
+    /* Values are joined, and their normal forms are not longer. */
+    size_t size = keys->view.len + keys->credentials.len + record->names.len +
+                  record->generation.len + head_lines_size(sending->head) + 256;
     char *text = arena_alloc(arena, size);
     char *digest = arena_alloc(arena, DIGEST_LEN);
     struct writer w;

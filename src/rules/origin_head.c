@@ -90,18 +90,6 @@ write_own_lines(struct writer *w, const struct question *q)
     write_via(w, q);
 }
 
-static size_t
-head_size(const struct question *q, struct slice host, size_t extra)
-{
-    size_t size = extra + q->head->method_text.len + q->target.len + host.len +
-                  2 * q->sent_host.len + q->conf->via.len + OWN_LINES_MAX;
-
-    for (size_t i = 0; i < q->head->field_count; i++) {
-        size += q->head->fields[i].name.len + q->head->fields[i].value.len + 4;
-    }
-    return size;
-}
-
 /* What chooses the variant is what is sent: the normal form (vary.h). */
 static void
 write_accept_encoding(struct writer *w, const struct question *q)
@@ -118,7 +106,7 @@ write_accept_encoding(struct writer *w, const struct question *q)
     }
 }
 
-/* As it came, but for what counts the servers on the way. */
+/* As it came; but Max-Forwards of an OPTIONS is counted down. */
 static void
 write_one(struct writer *w, const struct question *q, const struct field *field)
 {
@@ -167,7 +155,9 @@ origin_head_write(const struct question *q, const struct origin_head_opts *opts,
     MUST(q->group < q->conf->opts.groups_len);
     host = q->conf->opts.group_hosts[q->group];
     host = host.len > 0 ? host : q->sent_host;
-    size = head_size(q, host, opts->lines.len);
+    size = head_lines_size(q->head) + opts->lines.len +
+           q->head->method_text.len + q->target.len + host.len +
+           2 * q->sent_host.len + q->conf->via.len + OWN_LINES_MAX;
     text = arena_alloc(arena, size);
     if (text == NULL) {
         return RC_NOMEM;

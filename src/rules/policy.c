@@ -1,7 +1,8 @@
 /*
- * The options of a route, laid over the rules of RFC 9111. A response's own
- * word on its freshness comes first, then the route's ttl, then a guess by
- * Last-Modified; ttl_force turns the first two round.
+ * Lays a route's options over the rules of RFC 9111: what may be answered, what
+ * may be stored, and for how long. A response's own word on its freshness comes
+ * first, then the route's ttl, then a guess by Last-Modified. With ttl_force
+ * the route's ttl comes first.
  */
 #include "nearside/rules/policy.h"
 
@@ -133,8 +134,9 @@ policy_read(const struct route *route, const struct head *head, bool has_body,
 
 /* --- entries ----------------------------------------------------------- */
 
-/* May one with Authorization have it? must-revalidate says so too (RFC 9111
-   3.5), but means another thing: by the RFC's preset alone. */
+/* May a request with Authorization have it? By RFC 9111 3.5 must-revalidate
+   allows that too. Few who write it mean that, so it counts only with preset
+   rfc. */
 static bool
 is_authorized(const struct route *route, uint16_t flags)
 {
@@ -220,7 +222,7 @@ opts_of(const struct route *route)
     return opts;
 }
 
-/* Less than nothing: it was over before it came. */
+/* A negative ttl_ms is that of a response that was over before it came. */
 static int64_t
 clamp_ttl(const struct route *route, int64_t ttl_ms)
 {
@@ -256,8 +258,8 @@ status_ttl_of(const struct route *route, unsigned status)
     return NULL;
 }
 
-/* The lifetime that the route gives where the origin states none: nothing to
-   requests with credentials, and to errors only what is theirs. */
+/* The lifetime that the route gives to a response whose origin states none. A
+   request with credentials gets none, and an error only its own status's. */
 static int64_t
 given_ttl_ms(const struct route *route, const struct policy_request *request,
     unsigned status)
@@ -350,8 +352,9 @@ kept_ms(const struct route *route, const struct head *response)
                : 0;
 }
 
-/* The windows begin where freshness ends (RFC 5861 3, 4), which may have been
-   before the response came; what is kept is kept from then on. */
+/* The stale windows begin where freshness ends (RFC 5861 3, 4), which may be
+   before the response came. keep_ms counts from its receipt, if that is later.
+ */
 static int64_t
 stale_until_ms(const struct route *route, const struct head *response,
     const struct reuse_stored *stored, int64_t fresh_until_ms,

@@ -160,7 +160,7 @@ is_host_allowed(const struct question *q)
     return opts->hosts_len == 0;
 }
 
-/* Host and target, as they are found and as they are sent. RC_NOMEM. */
+/* Host and target, as they are keyed and as they are sent. RC_NOMEM. */
 static enum rc
 read_target(struct question *q)
 {
@@ -172,7 +172,7 @@ read_target(struct question *q)
     }
     q->host =
         slice_of(text, uri_authority_normalise(host, q->client.scheme, text));
-    /* The normal form of an absolute name is shorter. */
+    /* The normal form of an absolute name lacks its dot, which is sent. */
     q->sent_host =
         q->host.len < host.len && uri_is_absolute_name(host) ? host : q->host;
     q->target = q->head->target;
@@ -354,7 +354,7 @@ find_host(struct question *q)
         q->head->content_length > body_max) {
         return refuse(413, "body_max");
     }
-    client_read(q->conf, q->head, &q->client.peer, &q->client);
+    client_read(q->conf, q->head, &q->client);
     if (read_target(q) != RC_OK) {
         return refuse(503, "memory");
     }

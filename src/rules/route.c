@@ -1,7 +1,7 @@
 /*
- * Matching. Paths come in their one spelling and are compared byte by byte:
- * what is decoded beyond that, and read differently by the origin, is how
- * caches are tricked.
+ * Finds a request's route. Paths come in their one spelling and are compared
+ * byte by byte. A cache that decodes more than that reads some paths
+ * differently from the origin, and can be tricked by them.
  */
 #include "nearside/rules/route.h"
 

@@ -1,17 +1,17 @@
 /*
- * What of a head is passed on: not what ends at this hop, not what we write
- * ourselves, and of what a client says of hosts, addresses and schemes only a
- * trusted proxy's word.
+ * Decides which fields of a request the origin gets. Left out are those that
+ * end at this hop, those that we write ourselves, and whatever anyone but a
+ * trusted proxy says of hosts, addresses and schemes.
  */
 #include "nearside/rules/sending.h"
 
 #include "nearside/base/check.h"
 #include "nearside/http/forwarding.h"
 
-/* Has the client a say in that? A trusted proxy's word counts, but for what
-   we write ourselves, and nobody's for another method or target. A Forwarded
-   says host and scheme beside each address: it cannot be keyed and must not
-   shape what is stored. */
+/* May the sender say that? A trusted proxy may, except in the fields that we
+   write ourselves; nobody may name another method or target. Forwarded has host
+   and scheme beside each address, so it cannot be keyed and must not shape what
+   is stored. */
 static bool
 is_believed(const struct sending *s, const struct field *field)
 {

@@ -326,7 +326,7 @@ is_woken_after_its_answer(void)
 }
 
 static void
-goes_on_at_a_step_that_is_no_entry(void)
+goes_on_at_a_step_that_is_no_start(void)
 {
     static const struct step inner = {"inner", NULL, false};
     struct flight *flight = given_flight(GET);
@@ -411,7 +411,7 @@ a_request_that_is_moved_wrongly_ends_the_process(void **state)
     } rows[] = {
         {is_woken_by_what_it_does_not_wait_for, "r->wake == wake"},
         {is_woken_after_its_answer, "r->status == 0"},
-        {goes_on_at_a_step_that_is_no_entry, "from->is_entry"},
+        {goes_on_at_a_step_that_is_no_start, "from->is_start"},
         {starts_twice, "r->moves_len == 0"},
         {ends_twice, "request_on_sent: broken"},
         {parks_without_a_wake_up, "check_parked: broken invariant: is_armed"},

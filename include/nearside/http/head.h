@@ -104,6 +104,18 @@ const struct field *head_find_name(const struct head *h, struct slice name);
  */
 bool head_is_hop_by_hop(const struct head *h, const struct field *f);
 
+/* Room for all its fields written as lines. */
+static inline size_t
+head_lines_size(const struct head *h)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < h->field_count; i++) {
+        size += h->fields[i].name.len + h->fields[i].value.len + 4;
+    }
+    return size;
+}
+
 /*
  * A copy in the arena. raw: the bytes that the head was parsed from, copied
  * too. The copy has room for its own fields only: it is read by field_count

@@ -15,8 +15,8 @@ struct client {
     struct slice version; /* of HTTP, by which the request came to us: "1.1" */
 };
 
-/* peer: of the connection that the head came by. */
+/* Finds out whether the peer is trusted, and the scheme. */
 void client_read(const struct proxy_conf *conf, const struct head *head,
-    const struct address *peer, struct client *out);
+    struct client *client);
 
 #endif

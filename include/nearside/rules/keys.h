@@ -34,21 +34,9 @@ struct keys {
 enum rc keys_make(struct arena *arena, const struct keys_from *from,
     struct keys *out) RC_MUST_CHECK;
 
-/* The one spelling of a target, written anew. */
-enum rc keys_spell(
+/* The one spelling of a target: itself if it is spelled so. */
+enum rc keys_normalise(
     struct arena *arena, struct slice target, struct slice *out) RC_MUST_CHECK;
-
-/* The same; itself if it holds no percent sign, as nearly always, since
-   dot-segments that are not encoded are the parser's to refuse. */
-static inline enum rc
-keys_normalise(struct arena *arena, struct slice target, struct slice *out)
-{
-    if (memchr(target.ptr, '%', target.len) == NULL) {
-        *out = target;
-        return RC_OK;
-    }
-    return keys_spell(arena, target, out);
-}
 
 /* What the route keeps of a target, as it was spelled by the client. normal:
    its one spelling, by which parameters are told. */

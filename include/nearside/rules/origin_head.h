@@ -10,8 +10,8 @@
 struct origin_head_opts {
     bool is_for_cache;  /* the response is for everybody: this client's
                            conditions stay behind */
-    bool is_for_stored; /* or says something of what is stored: what chooses a
-                           variant is sent as it was chosen by */
+    bool is_for_stored; /* or says something of what is stored: the fields that
+                           chose its variant are sent as they chose it */
     struct slice lines; /* further field lines */
 };
 

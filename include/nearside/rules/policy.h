@@ -20,17 +20,17 @@
 struct policy_request {
     const char *credential; /* the kind it carries, not ignored and not keyed
                                by the route: "cookie", ...; NULL: none */
-    const char *bypass;     /* why it is neither looked up nor stored; NULL:
-                               it is */
+    const char *bypass;     /* why it is neither looked up nor stored; NULL: it
+                               may be */
     bool is_particular;     /* is_alone, or has_directives: looked up by
                                itself first */
     bool is_alone;          /* Range, only-if-cached, no-store: what is fetched
                                for it is for nobody else */
     bool has_directives;    /* that are honoured */
-    bool is_odd;            /* it is sent in another spelling than is keyed, or
-                               with more of its query: it may be answered from
-                               what is stored, and what is fetched for it is
-                               neither stored nor shared */
+    bool is_odd;            /* it is sent in another spelling than its key has,
+                               or with more of its query: a stored response may
+                               answer it, but what is fetched for it is neither
+                               stored nor shared */
     struct reuse_request reuse;
     struct storable_request storable; /* slices into the head */
 };
@@ -42,8 +42,8 @@ void policy_read(const struct route *route, const struct head *head,
 struct policy_verdict {
     bool is_storable;
     const char *detail; /* why not; static */
-    bool is_personal;   /* not, for the credentials of the request: that says
-                           nothing of the target */
+    bool is_personal;   /* not storable because of the request's credentials,
+                           which says nothing of the target */
     bool drops_set_cookie;
     uint16_t flags; /* ENTRY_* of what is stored */
     uint32_t while_ms;

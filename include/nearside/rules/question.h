@@ -116,8 +116,8 @@ question_is_keyed(const struct question *q)
     return q->keys.view.len > 0 || q->keys.credentials.len > 0;
 }
 
-/* Among the flights of one key, which are its own: who has a view waits for no
-   answer that was fetched without it. */
+/* Tells its flights from the others of one key: a request with a view does not
+   wait for an answer that was fetched without it. */
 static inline struct slice
 question_form(const struct question *q)
 {
