@@ -1,8 +1,11 @@
 /*
- * Accepting. Any worker may accept; one that has more than its share hands
- * the fd to the least loaded, through a queue that lives in the receiving
- * worker. Whoever finds no room is told 503 and closed; before that, the
- * connection that has been idle longest goes.
+ * A worker's part of the front, from its first connection to its last: it
+ * accepts, hands over, makes room, and drains.
+ *
+ * Any worker may accept. One that has more than its share hands the fd to
+ * the least loaded, through a queue that lives in the receiving worker. When
+ * there is little room left, the connection that has been idle longest is
+ * ended; when there is none, the new one is told 503 and closed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -41,7 +44,7 @@ static struct front_worker *
 least_loaded(struct front_worker *f)
 {
     struct front *front = f->front;
-    unsigned own = atomic_load_explicit(&f->sessions_len, memory_order_relaxed);
+    unsigned own = atomic_load(&f->sessions_len);
     struct front_worker *best = f;
     unsigned best_len = own;
 
@@ -52,7 +55,7 @@ least_loaded(struct front_worker *f)
             continue;
         }
         MUST_OBJ(other, FRONT_WORKER_MAGIC);
-        len = atomic_load_explicit(&other->sessions_len, memory_order_relaxed);
+        len = atomic_load(&other->sessions_len);
         if (len + HANDOFF_LEAD <= own && len < best_len) {
             best = other;
             best_len = len;
@@ -72,7 +75,7 @@ hand_over(struct front_worker *to, int fd, const struct address *peer)
     }
     h->fd = fd;
     h->peer = *peer;
-    /* Now, not when it arrives: the next one to choose has to know. */
+    /* Counted now, not when it arrives: whoever chooses next has to know. */
     atomic_fetch_add(&to->sessions_len, 1);
     h->next = atomic_load(&to->handoffs);
     while (!atomic_compare_exchange_weak(&to->handoffs, &h->next, h)) {
@@ -98,7 +101,8 @@ on_handoffs(void *ctx)
 
 /* --- making room ------------------------------------------------------- */
 
-/* One with bytes waiting is idle no more, only not yet read. */
+/* Ends the connection that has been idle longest. One whose bytes wait to be
+   read is not idle. False: there is none. */
 static bool
 shed_idle(struct front_worker *f)
 {
@@ -126,8 +130,8 @@ on_shed(void *ctx)
     shed_idle(OBJ_OF(struct front_worker, ctx, FRONT_WORKER_MAGIC));
 }
 
-/* The connection that has been idle longest goes; where this worker has
-   none, one of each other worker's. */
+/* Ends one idle connection of this worker; if it has none, one of each other
+   worker. */
 static void
 make_room(struct front_worker *f)
 {
@@ -144,9 +148,9 @@ make_room(struct front_worker *f)
     }
 }
 
-/* Would it be one of the fds kept back for origins, Redis and the small
-   listeners? The kernel gives the lowest number that is free, so that a
-   number says how many are taken. */
+/* Is it one of the fds kept back for origins, Redis and the small listeners?
+   The kernel gives the lowest number that is free, so a number says how many
+   are taken. */
 static bool
 is_fd_kept_back(const struct front *front, int fd)
 {
@@ -154,7 +158,7 @@ is_fd_kept_back(const struct front *front, int fd)
            (unsigned)fd + FDS_KEPT_BACK >= front->opts.fds_max;
 }
 
-/* Is there room for one more, counted already in `open`? If not, why. */
+/* Is there room for this one, which `open` counts already? If not, why? */
 static bool
 is_admitted(struct front_worker *f, int fd, unsigned open,
     const struct address *peer, enum limit *out_limit)
@@ -163,7 +167,8 @@ is_admitted(struct front_worker *f, int fd, unsigned open,
     unsigned max = front->opts.connections_max;
     bool is_fd_last = is_fd_kept_back(front, fd);
 
-    /* First, lest who has too many already drives out others' idle ones. */
+    /* This comes first: who has too many must not drive out others' idle
+       ones. */
     if (!client_counts_take(front->peers, peer)) {
         *out_limit = LIMIT_CONNECTIONS_PER_IP;
         return false;

@@ -1,5 +1,8 @@
-/* The table of peers: chained buckets, keyed hash, an entry while an address
-   has connections. IPv6 is counted by /64, which is what one host is given. */
+/*
+ * Connections per client address: a table of chained buckets by a keyed hash,
+ * with an entry for each address that has connections now. IPv6 addresses are
+ * counted by their /64, which is what one host is given.
+ */
 #include "front/client_counts.h"
 
 #include <pthread.h>
@@ -100,38 +103,26 @@ peer_find(struct client_counts *peers, const struct client_count *like)
     return at;
 }
 
-static bool
-peer_add(struct client_counts *peers, const struct client_count *like)
-{
-    struct client_count **at = peer_find(peers, like);
-
-    MUST(peers->max > 0);
-    if (*at == NULL) {
-        *at = malloc(sizeof(**at));
-        if (*at == NULL) {
-            return false;
-        }
-        **at = *like;
-    }
-    if ((*at)->count >= peers->max) {
-        return false;
-    }
-    (*at)->count++;
-    return true;
-}
-
 bool
 client_counts_take(struct client_counts *peers, const struct address *peer)
 {
     struct client_count like;
-    bool is_taken;
+    struct client_count **at;
+    bool is_taken = false;
 
     MUST_OBJ(peers, PEERS_MAGIC);
     if (peers->max == 0 || !peer_of(peer, &like)) {
         return true;
     }
     pthread_mutex_lock(&peers->lock);
-    is_taken = peer_add(peers, &like);
+    at = peer_find(peers, &like);
+    if (*at == NULL && (*at = malloc(sizeof(**at))) != NULL) {
+        **at = like;
+    }
+    if (*at != NULL && (*at)->count < peers->max) {
+        (*at)->count++;
+        is_taken = true;
+    }
     pthread_mutex_unlock(&peers->lock);
     return is_taken;
 }

@@ -1,7 +1,7 @@
 /*
- * The front's state, of the process and of its workers: how many connections
- * there are, in all and by address, and whether a worker has any left. Who
- * makes and ends connections is above this file (accept.c, h1/session.c).
+ * The front's state in the process and in each worker: how many connections
+ * there are, in all and by address, and whether a worker has any left. Nothing
+ * here makes or ends a connection; accept.c and h1/session.c do, and tell.
  */
 #include "front/front_inside.h"
 

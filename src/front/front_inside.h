@@ -1,4 +1,4 @@
-/* The front, opened up for its own files. */
+/* What the files of the front share: the process' part and a worker's. */
 #ifndef FRONT_FRONT_INSIDE_H
 #define FRONT_FRONT_INSIDE_H
 

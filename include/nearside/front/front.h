@@ -38,9 +38,10 @@ struct front_worker *front_worker_new(struct front *front,
 enum rc front_listen(struct front_worker *f, int fd) RC_MUST_CHECK;
 
 /*
- * Drains: connections are accepted no more, idle ones end, the others end
- * with the answer under way. front_says_drain, from any thread, makes
- * answers end their connections before front_drain is reached.
+ * front_drain, on the worker's loop: no connection is accepted any more, idle
+ * ones end, the others end after the answer under way. It comes after
+ * front_say_drain, which any thread may call: from there on answers end their
+ * connections.
  */
 void front_say_drain(struct front_worker *f);
 void front_drain(struct front_worker *f);

@@ -73,8 +73,6 @@ go_on(struct session *s)
     s->state = SESSION_HEAD;
     s->is_next_due = true;
     loop_defer(session_worker(s)->loop, &s->flush);
-    session_wants(s);
-    session_arm(s);
 }
 
 /* Without a turn: for the next request, or for the client's end. */
@@ -85,9 +83,7 @@ rest(struct session *s, bool is_last)
     turn_put(s->front, &s->turn);
     if (s->is_eof) {
         session_end(s, false);
-        return;
-    }
-    if (is_last) {
+    } else if (is_last) {
         conn_shutdown_write(s->conn);
         s->state = SESSION_LINGER;
         s->linger_left = LINGER_BYTES;
@@ -95,8 +91,6 @@ rest(struct session *s, bool is_last)
         s->state = SESSION_IDLE;
         session_place(s, &s->front->idle);
     }
-    session_wants(s);
-    session_arm(s);
 }
 
 static void
@@ -119,6 +113,8 @@ after_answer(struct session *s)
     } else {
         rest(s, must_close);
     }
+    session_wants(s);
+    session_arm(s);
 }
 
 static void session_answer(struct session *s);
@@ -171,12 +167,9 @@ on_writable(void *ctx)
     struct session *s = OBJ_OF(struct session, ctx, SESSION_MAGIC);
 
     conn_want_write(s->conn, false);
-    if (s->turn == NULL) {
-        return;
-    }
-    if (s->turn->out.response != NULL) {
+    if (s->turn != NULL && s->turn->out.response != NULL) {
         session_answer(s);
-    } else if (buf_len(&s->turn->interim) > 0) {
+    } else if (s->turn != NULL && buf_len(&s->turn->interim) > 0) {
         session_write_interim(s);
     }
 }

@@ -1,10 +1,10 @@
 /*
- * A request's content: decoded where it was read, counted, offered to the
- * request, and consumed once the request has taken it. What the request does
- * not take at once stays in the buffer, and nothing is read meanwhile.
+ * A request's content. It is decoded where it was read, counted, offered to
+ * the request, and consumed once the request has taken it. While the request
+ * takes no more, the rest stays in the buffer and nothing is read.
  *
- * A client that sends too slowly fails its content: after a gap, or below
- * the least rate. Only the time in which it may send counts.
+ * Content fails when the client pauses too long or stays below the least
+ * rate. Only the time in which it may send counts.
  */
 #include "front/h1/session.h"
 
@@ -119,7 +119,7 @@ body_late(struct session *s, enum limit limit)
         body_fail(s, 408);
         return;
     }
-    /* Whoever has an answer need not send on (RFC 9112 9.5). */
+    /* A client that has its answer need not send on (RFC 9112 9.5). */
     s->must_close = true;
     turn->in.state = BODY_WAITING;
     session_wants(s);
@@ -166,7 +166,7 @@ session_pump_body(struct session *s)
     }
     if (s->state == SESSION_BUSY) {
         session_wants(s);
-        /* Bytes that trickle in put the timer off: judged here too. */
+        /* The timer alone would not do: bytes that trickle in put it off. */
         session_check_body(s);
     }
 }

@@ -1,9 +1,11 @@
 /*
- * Reading: heads, content, and what comes when nobody wants it.
+ * Reading: the socket, and the heads that come by it.
  *
- * All of it is read into the turn's one buffer. A head is parsed there and
- * consumed as soon as the request has its own copy; what follows is content,
- * decoded and consumed in place, or the beginning of the next head.
+ * Everything is read into the turn's one buffer. A head is parsed there and
+ * consumed as soon as the request has its own copy. What follows it is
+ * content, which session_content.c decodes in place, or the beginning of the
+ * next head. When the client is only to see our answer before the end, what
+ * it still sends is read and dropped.
  */
 #include "front/h1/session.h"
 
@@ -30,39 +32,33 @@ parse_opts_of(const struct proxy_conf *conf)
     };
 }
 
-/* The limit that a head of that fault has hit; LIMIT_COUNT: none. */
-static enum limit
-limit_of(enum parse_fault fault)
+static bool
+has_content(const struct head *head)
 {
-    static const struct {
-        enum parse_fault fault;
-        enum limit limit;
-    } rows[] = {
-        {FAULT_HEAD_LONG, LIMIT_HEAD_SIZE},
-        {FAULT_FIELD_LONG, LIMIT_FIELD_SIZE},
-        {FAULT_NAME_LONG, LIMIT_FIELD_NAME_SIZE},
-        {FAULT_FIELDS_MANY, LIMIT_FIELDS},
-        {FAULT_TARGET_LONG, LIMIT_TARGET_SIZE},
+    return head->framing == FRAMING_CHUNKED ||
+           (head->framing == FRAMING_LENGTH && head->content_length > 0);
+}
+
+/* raw: the bytes that the head's slices lie in. NULL: no memory. */
+static struct request *
+make_request(struct session *s, const struct head *head, struct slice raw)
+{
+    struct request_opts opts = {
+        .question = {.head = head, .raw = raw, .has_body = has_content(head)},
+        .start_us = s->turn->start_us,
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (rows[i].fault == fault) {
-            return rows[i].limit;
-        }
-    }
-    return LIMIT_COUNT;
+    MUST(s->turn->request == NULL);
+    conn_peer(s->conn, &opts.question.peer);
+    return request_new(session_worker(s), &s->stream, &opts);
 }
 
 struct request *
 session_unread(struct session *s)
 {
     static const struct head nothing = {.minor = 1};
-    struct request_opts opts = {
-        .question.head = &nothing, .start_us = s->turn->start_us};
 
-    MUST(s->turn->request == NULL);
-    conn_peer(s->conn, &opts.question.peer);
-    return request_new(session_worker(s), &s->stream, &opts);
+    return make_request(s, &nothing, slice_of(NULL, 0));
 }
 
 void
@@ -84,23 +80,28 @@ session_refuse(struct session *s, unsigned status, const char *detail)
     request_refuse(turn->request, status, detail);
 }
 
+/* The head is malformed, or larger than a limit allows. */
 static void
 refuse_fault(struct session *s)
 {
+    static const struct {
+        enum parse_fault fault;
+        enum limit limit;
+    } rows[] = {
+        {FAULT_HEAD_LONG, LIMIT_HEAD_SIZE},
+        {FAULT_FIELD_LONG, LIMIT_FIELD_SIZE},
+        {FAULT_NAME_LONG, LIMIT_FIELD_NAME_SIZE},
+        {FAULT_FIELDS_MANY, LIMIT_FIELDS},
+        {FAULT_TARGET_LONG, LIMIT_TARGET_SIZE},
+    };
     enum parse_fault fault = s->turn->parse.fault;
-    enum limit limit = limit_of(fault);
 
-    if (limit != LIMIT_COUNT) {
-        worker_count_limit(session_worker(s), limit);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].fault == fault) {
+            worker_count_limit(session_worker(s), rows[i].limit);
+        }
     }
     session_refuse(s, fault_status(fault), fault_text(fault));
-}
-
-static bool
-has_content(const struct head *head)
-{
-    return head->framing == FRAMING_CHUNKED ||
-           (head->framing == FRAMING_LENGTH && head->content_length > 0);
 }
 
 static void
@@ -115,7 +116,7 @@ count_request(struct session *s)
     }
 }
 
-/* The head is there: how does its content come? */
+/* The head is whole. How does its content come? */
 static void
 begin_busy(struct session *s, const struct head *head, size_t head_len)
 {
@@ -141,16 +142,9 @@ static void
 session_begin(struct session *s, const struct head *head, size_t head_len)
 {
     struct turn *turn = s->turn;
-    struct request_opts opts = {
-        .question = {.head = head,
-            .raw = slice_of(buf_slice(&turn->buf).ptr, head_len),
-            .has_body = has_content(head)},
-        .start_us = turn->start_us,
-    };
+    struct slice raw = {buf_slice(&turn->buf).ptr, head_len};
 
-    MUST(turn->request == NULL);
-    conn_peer(s->conn, &opts.question.peer);
-    turn->request = request_new(session_worker(s), &s->stream, &opts);
+    turn->request = make_request(s, head, raw);
     if (turn->request == NULL) {
         worker_count_limit(session_worker(s), LIMIT_MEMORY);
         session_refuse(s, 503, "memory");
@@ -248,9 +242,9 @@ read_head(struct session *s)
     }
 }
 
-/* While an answer is under way: content, or one read ahead. The end of the
-   client's direction alone does not end a request: it may have closed just
-   its half. A reset does. */
+/* Content, or what the client sends ahead. The end of input alone does not
+   end a request whose content is complete, since the client may have closed
+   only its half of the connection. A reset does. */
 static void
 read_busy(struct session *s)
 {
@@ -279,14 +273,11 @@ read_linger(struct session *s)
     enum rc rc = conn_read(s->conn, bytes, sizeof(bytes), &n);
 
     MUST(s->turn == NULL);
-    if (rc == RC_AGAIN) {
-        return;
-    }
-    if (rc != RC_OK || n >= s->linger_left) {
+    if (rc == RC_OK && n < s->linger_left) {
+        s->linger_left -= (uint32_t)n;
+    } else if (rc != RC_AGAIN) {
         session_end(s, false);
-        return;
     }
-    s->linger_left -= (uint32_t)n;
 }
 
 void

@@ -1,13 +1,13 @@
 /*
  * Writing answers: framing (RFC 9112 6, 7.1) around what the request brings.
  *
- * An answer leaves in batches of [head][size line][data][last chunk], of
- * which the first has the head, and only those with chunked coding the other
- * two. All of a batch goes into one writev when the socket takes it. The data
- * is never copied: it is written from the entry or the fill, and the fill is
- * told when it has left. Until then it does not move.
+ * An answer leaves in batches of [head][size line][data][last chunk]. Only
+ * the first batch has the head; size lines and the last chunk belong to
+ * chunked coding. One writev takes all of a batch if the socket has room. The
+ * data is written from the entry or the fill, where it stays until this file
+ * says that it has left; it is never copied.
  *
- * This file writes and says why it stopped; session.c acts on that.
+ * session_write says why it stopped, and session.c acts on that.
  */
 #include "front/h1/session.h"
 
@@ -73,8 +73,7 @@ make_head(const struct session *s)
     batch_add(turn, slice_skip(writer_slice(&w), status_len));
 }
 
-/* An answer of known length whose source is at hand and whole cannot come
-   up short; any other is watched by length_left. */
+/* The head is made at once, and written when the loop's turn ends. */
 void
 stream_respond(struct stream *stream, const struct response *response)
 {
@@ -124,7 +123,7 @@ session_write_interim(struct session *s)
     conn_want_write(s->conn, buf_len(interim) > 0);
 }
 
-/* What is not on the wire yet follows as soon as may be, before the final
+/* What the socket does not take now follows when it can, with the final
    answer's head at the latest. */
 void
 stream_interim(struct stream *stream, unsigned status, struct slice fields)
@@ -151,7 +150,7 @@ stream_interim(struct stream *stream, unsigned status, struct slice fields)
     }
     len = buf_len(interim);
     session_write_interim(s);
-    /* Without a hint a client can do; for 100 it waits. */
+    /* A client can do without a hint, but it waits for 100. */
     if (buf_len(interim) == len && status != 100) {
         buf_clear(interim);
         conn_want_write(s->conn, false);
@@ -187,8 +186,7 @@ add_size_line(struct turn *turn, size_t size)
     batch_add(turn, slice_of(turn->size_line, at));
 }
 
-/* Adds what the source holds now, with its size line. RC_IO: it is more than
-   was announced. */
+/* Adds data and its size line. RC_IO: there is more than was announced. */
 static enum rc
 add_data(struct turn *turn)
 {
@@ -216,8 +214,8 @@ add_data(struct turn *turn)
     return RC_OK;
 }
 
-/* Adds to the batch, in which a head may be, what the source holds now, and
-   what stands behind it. RC_IO: the source failed, or not as announced. */
+/* Adds to the batch, which may hold a head already, what the source has now.
+   RC_IO: the source failed, or its length is not the one announced. */
 static enum rc
 batch_make(struct turn *turn)
 {
@@ -301,7 +299,7 @@ batch_write(struct session *s)
 
 /* --- writing ----------------------------------------------------------- */
 
-/* How long the client takes counts, not how long the origin does. */
+/* Only the time that the client takes counts, not the origin's. */
 static void
 wait_for_client(struct session *s)
 {
@@ -322,7 +320,7 @@ wait_for_client(struct session *s)
     session_arm(s);
 }
 
-/* All that there was has left. */
+/* All that the source had has left. */
 static void
 wait_for_source(struct session *s)
 {
@@ -338,8 +336,8 @@ wait_for_source(struct session *s)
 
 /*
  * RC_OK: there is a batch to write. A head leaves with the first of its body
- * if that is at hand. RC_AGAIN: not yet. RC_CLOSED: all has left. RC_IO: the
- * answer cannot be ended.
+ * if that is at hand. RC_AGAIN: not yet. RC_CLOSED: all has left. RC_LIMIT:
+ * the reader was cut. RC_IO: the answer cannot be completed.
  */
 static enum rc
 batch_next(struct turn *turn)
@@ -347,7 +345,7 @@ batch_next(struct turn *turn)
     const struct turn_out *out = &turn->out;
 
     if (out->response->has_body && source_is_cut(out->response->source)) {
-        return RC_IO; /* not even the rest of its batch is written */
+        return RC_LIMIT; /* without the rest of its batch */
     }
     if (out->data_left == 0 && !out->is_last && batch_make(turn) != RC_OK) {
         return RC_IO;
@@ -356,16 +354,6 @@ batch_next(struct turn *turn)
         return RC_OK;
     }
     return out->is_last ? RC_CLOSED : RC_AGAIN;
-}
-
-static enum write_state
-answer_failed(const struct session *s)
-{
-    MUST(s->turn->out.response->has_body);
-    if (source_is_cut(s->turn->out.response->source)) {
-        worker_count_limit(session_worker(s), LIMIT_READER_CUT);
-    }
-    return WRITTEN_NO_FURTHER;
 }
 
 enum write_state
@@ -384,10 +372,10 @@ session_write(struct session *s)
             wait_for_source(s);
             return WRITTEN_SO_FAR;
         }
-        if (rc != RC_OK) {
-            return answer_failed(s);
+        if (rc == RC_LIMIT) {
+            worker_count_limit(session_worker(s), LIMIT_READER_CUT);
         }
-        rc = batch_write(s);
+        rc = rc == RC_OK ? batch_write(s) : rc;
         if (rc == RC_AGAIN) {
             break;
         }

@@ -1,4 +1,5 @@
-/* The life of turns: a free list for each worker. */
+/* Turns are borrowed from their worker and given back. A worker keeps a few
+   for the next requests. */
 #include "front/h1/turn.h"
 
 #include <stdlib.h>
