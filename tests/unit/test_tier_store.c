@@ -1,0 +1,370 @@
+/*
+ * The writer of stored responses before a real Redis: what is stored, and what
+ * a write, another holder of the lease or another value keeps from it.
+ */
+#include "worker_given.h"
+
+#include "nearside/tier/encode.h"
+#include "nearside/tier/store.h"
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    servers_end();
+    return 0;
+}
+
+/* Until nothing is under way. */
+static void
+await_stores(struct given *g)
+{
+    AWAIT(&g->rig, list_is_empty(&g->worker.tier->stores));
+}
+
+static void
+store(struct given *g, enum store_kind kind, struct question *q, int64_t px_ms)
+{
+    const struct store own_store = {
+        .kind = kind,
+        .q = q,
+        .guard = TOKEN,
+        .value = given_value(g, q, "body", 1000),
+        .px_ms = px_ms,
+    };
+
+    store_write(&g->worker, &own_store);
+    await_stores(g);
+}
+
+static void
+an_entry_is_stored_under_its_own_lease_alone(void **state)
+{
+    static const struct {
+        const char *lease; /* "": none */
+        bool is_stored;
+    } rows[] = {{"token-1", true}, {"token-2", false}, {"", false},
+        {"token-11", false}, {"token-", false}};
+    struct given g;
+    char out[8];
+
+    (void)state;
+    given_worker(&g, 5000);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct question *q = given_question(&g.asking, "GET /a", "");
+
+        assert_true(ask(g.server, out, sizeof(out), "FLUSHALL"));
+        if (rows[i].lease[0] != '\0') {
+            given_lease(&g, q, slice_of_str(rows[i].lease));
+        }
+        store(&g, STORE_ENTRY, q, 50000);
+        assert_stored(&g, q, rows[i].is_stored ? "body" : NULL);
+        if (rows[i].is_stored) {
+            assert_in_range(pttl_of(&g, q->entry_key), 30000, 50000);
+        }
+        assert_string_equal(
+            lease_of(&g, q), rows[i].is_stored ? "" : rows[i].lease);
+        question_unref(&q);
+    }
+    assert_int_equal(counted(&g, COUNTER_STORES), 1);
+    assert_int_equal(counted(&g, COUNTER_STORES_FENCED), 4);
+    assert_int_equal(counted(&g, COUNTER_STORES_FAILED), 0);
+    worker_over(&g);
+}
+
+/* --- variants ---------------------------------------------------------- */
+
+struct varied {
+    struct question *base;
+    struct value value; /* the record's */
+    struct entry *record;
+};
+
+static struct varied
+given_record(struct given *g, uint64_t random)
+{
+    struct varied v = {.base = given_question(&g->asking, "GET /a", "")};
+
+    assert_int_equal(encode_record(&v.base->key, SLICE("accept"),
+                         worker_wall_ms(&g->worker), random, &v.value),
+        RC_OK);
+    assert_int_equal(codec_entry(&v.value, &v.record), RC_OK);
+    return v;
+}
+
+static void
+record_over(struct varied *v)
+{
+    value_free(&v->value);
+    entry_unref(&v->record);
+    question_unref(&v->base);
+}
+
+static struct question *
+given_variant(struct given *g, struct entry *record, const char *fields)
+{
+    struct question *q = given_question(&g->asking, "GET /a", fields);
+    struct question *variant;
+
+    assert_int_equal(question_vary(q, record, &variant), RC_OK);
+    question_unref(&q);
+    return variant;
+}
+
+static void
+a_record_is_stored_with_its_first_variant_under_the_base_lease(void **state)
+{
+    struct given g;
+
+    (void)state;
+    given_worker(&g, 5000);
+    for (int is_ours = 0; is_ours < 2; is_ours++) {
+        struct varied v = given_record(&g, 1);
+        struct question *variant = given_variant(&g, v.record, "Accept: a\r\n");
+        const struct store own_store = {
+            .kind = STORE_RECORD,
+            .q = variant,
+            .guard = TOKEN,
+            .value = given_value(&g, variant, "body", 1000),
+            .record = v.value,
+            .px_ms = 50000,
+        };
+        struct entry *stored;
+
+        v.value = (struct value){0};
+        given_lease(&g, v.base, is_ours ? TOKEN : SLICE("token-2"));
+        given_lease(&g, variant, SLICE("token-3")); /* not the one meant */
+        store_write(&g.worker, &own_store);
+        await_stores(&g);
+        assert_stored(&g, variant, is_ours ? "body" : NULL);
+        assert_string_equal(lease_of(&g, v.base), is_ours ? "" : "token-2");
+        assert_string_equal(lease_of(&g, variant), "token-3");
+        stored = entry_of(&g, v.base);
+        assert_int_equal(stored != NULL, is_ours);
+        if (is_ours) {
+            assert_true(slice_eq(entry_sum(stored), entry_sum(v.record)));
+            assert_in_range(pttl_of(&g, v.base->entry_key), 30000, 50000);
+            assert_in_range(pttl_of(&g, variant->entry_key), 30000, 50000);
+        }
+        entry_unref(&stored);
+        question_unref(&variant);
+        record_over(&v);
+    }
+    worker_over(&g);
+}
+
+/* One more variant, with its lease; is it there? */
+static bool
+add_variant(struct given *g, const struct varied *v, const char *accept)
+{
+    struct question *variant;
+    struct entry *stored;
+    bool is_stored;
+    char fields[64];
+
+    snprintf(fields, sizeof(fields), "Accept: %s\r\n", accept);
+    variant = given_variant(g, v->record, fields);
+    given_lease(g, variant, TOKEN);
+    store(g, STORE_VARIANT, variant, 90000);
+    stored = entry_of(g, variant);
+    is_stored = stored != NULL;
+    entry_unref(&stored);
+    /* The fetch is over, whatever became of it. */
+    assert_string_equal(lease_of(g, variant), "");
+    question_unref(&variant);
+    return is_stored;
+}
+
+/* The record lives as long as its last variant. */
+static void
+a_variant_is_stored_while_its_record_is_the_one_that_chose_it(void **state)
+{
+    struct given g;
+    struct varied old;
+    struct varied v;
+    char out[8];
+
+    (void)state;
+    given_worker(&g, 5000);
+    old = given_record(&g, 1);
+    v = given_record(&g, 2);
+    assert_false(add_variant(&g, &v, "a")); /* a write has deleted it */
+    given_stored(&g, v.base, value_slice(&old.value));
+    assert_false(add_variant(&g, &v, "a")); /* there is another */
+    assert_int_equal(counted(&g, COUNTER_STORES_FENCED), 2);
+    given_stored(&g, v.base, value_slice(&v.value));
+    assert_true(add_variant(&g, &v, "a"));
+    assert_in_range(pttl_of(&g, v.base->entry_key), 70000, 90000);
+    assert_true(ask(g.server, out, sizeof(out), "PEXPIRE %b 200000",
+        v.base->entry_key.ptr, v.base->entry_key.len));
+    assert_true(add_variant(&g, &v, "b"));
+    assert_in_range(pttl_of(&g, v.base->entry_key), 150000, 200000);
+    record_over(&old);
+    record_over(&v);
+    worker_over(&g);
+}
+
+/* Three of one record, of which the first came with it. */
+static void
+variants_beyond_the_limit_are_not_stored(void **state)
+{
+    struct given g;
+    struct varied v;
+
+    (void)state;
+    given_worker(&g, 5000);
+    v = given_record(&g, 1);
+    given_stored(&g, v.base, value_slice(&v.value));
+    assert_true(add_variant(&g, &v, "b"));
+    assert_true(add_variant(&g, &v, "c"));
+    assert_false(add_variant(&g, &v, "d"));
+    assert_true(add_variant(&g, &v, "b")); /* none more */
+    assert_false(add_variant(&g, &v, "e"));
+    assert_int_equal(limited(&g, LIMIT_VARIANTS), 2);
+    assert_int_equal(counted(&g, COUNTER_STORES), 3);
+    assert_int_equal(counted(&g, COUNTER_STORES_FENCED), 0);
+    /* Where credentials are keyed they are as many as there are clients. */
+    g.asking.route.cookie = ROUTE_CREDENTIAL_KEY;
+    assert_true(add_variant(&g, &v, "f"));
+    g.asking.route.cookie = ROUTE_CREDENTIAL_AUTO;
+    g.asking.route.authorization = ROUTE_CREDENTIAL_KEY;
+    assert_true(add_variant(&g, &v, "g"));
+    record_over(&v);
+    worker_over(&g);
+}
+
+/* --- others ------------------------------------------------------------ */
+
+static void
+a_renewed_value_takes_the_place_of_the_very_one_it_was_made_of(void **state)
+{
+    struct given g;
+
+    (void)state;
+    given_worker(&g, 5000);
+    for (int what = 0; what < 3; what++) { /* nothing, another, the same */
+        struct question *q = given_question(&g.asking, "GET /a", "");
+        struct value old = given_value(&g, q, "old", 1000);
+        struct value other = given_value(&g, q, "other", 1000);
+        struct store own_store = {
+            .kind = STORE_RENEWED,
+            .q = q,
+            .value = given_value(&g, q, "new", 1000),
+            .px_ms = 50000,
+        };
+        struct entry *was;
+
+        assert_int_equal(codec_entry(&old, &was), RC_OK);
+        own_store.guard = entry_sum(was);
+        if (what > 0) {
+            given_stored(&g, q, value_slice(what == 1 ? &other : &old));
+        }
+        given_lease(&g, q, SLICE("token-2")); /* nobody asks for it */
+        store_write(&g.worker, &own_store);
+        await_stores(&g);
+        assert_stored(&g, q, what == 0 ? NULL : (what == 1 ? "other" : "new"));
+        assert_string_equal(lease_of(&g, q), "token-2");
+        if (what == 2) {
+            assert_in_range(pttl_of(&g, q->entry_key), 30000, 50000);
+        }
+        entry_unref(&was);
+        value_free(&old);
+        value_free(&other);
+        question_unref(&q);
+    }
+    assert_int_equal(counted(&g, COUNTER_STORES), 1);
+    assert_int_equal(counted(&g, COUNTER_STORES_FENCED), 2);
+    worker_over(&g);
+}
+
+static void
+a_lease_is_given_back_by_its_holder_alone(void **state)
+{
+    struct given g;
+    struct question *q;
+
+    (void)state;
+    given_worker(&g, 5000);
+    q = given_question(&g.asking, "GET /a", "");
+    given_lease(&g, q, SLICE("token-2"));
+    store_release(&g.worker, q, TOKEN);
+    await_stores(&g);
+    assert_string_equal(lease_of(&g, q), "token-2");
+    given_lease(&g, q, TOKEN);
+    store_release(&g.worker, q, TOKEN);
+    await_stores(&g);
+    assert_string_equal(lease_of(&g, q), "");
+    store_release(&g.worker, q, TOKEN); /* there is none */
+    await_stores(&g);
+    assert_int_equal(counted(&g, COUNTER_STORES), 0);
+    assert_int_equal(counted(&g, COUNTER_STORES_FENCED), 0);
+    assert_int_equal(counted(&g, COUNTER_STORES_FAILED), 0);
+    question_unref(&q);
+    worker_over(&g);
+}
+
+/* Nobody is to wait for the lease of a fetch that is over. */
+static void
+a_lease_is_given_back_when_redis_does_not_take_the_value(void **state)
+{
+    struct given g;
+    struct question *q;
+    char out[128];
+
+    (void)state;
+    given_worker(&g, 5000);
+    q = given_question(&g.asking, "GET /a", "");
+    given_lease(&g, q, TOKEN);
+    assert_true(ask(g.server, out, sizeof(out), "CONFIG SET maxmemory 1"));
+    store(&g, STORE_ENTRY, q, 50000);
+    assert_stored(&g, q, NULL);
+    assert_string_equal(lease_of(&g, q), "");
+    assert_int_equal(counted(&g, COUNTER_STORES), 0);
+    assert_int_equal(counted(&g, COUNTER_STORES_FAILED), 1);
+    question_unref(&q);
+    worker_over(&g);
+}
+
+/* The values and the question are freed, as valgrind and the sanitizers see. */
+static void
+a_worker_that_ends_gives_up_what_is_under_way(void **state)
+{
+    struct given g;
+    struct question *q;
+    struct store own_store = {
+        .kind = STORE_ENTRY, .guard = TOKEN, .px_ms = 50000};
+
+    (void)state;
+    given_worker(&g, 5000);
+    q = given_question(&g.asking, "GET /a", "");
+    own_store.q = q;
+    own_store.value = given_value(&g, q, "body", 1000);
+    store_write(&g.worker, &own_store);
+    store_release(&g.worker, q, TOKEN);
+    question_unref(&q); /* they hold it */
+    assert_false(list_is_empty(&g.worker.tier->stores));
+    tier_worker_stop(&g.worker);
+    assert_true(list_is_empty(&g.worker.tier->stores));
+    assert_int_equal(g.asking.pool.len, 1); /* the question is back */
+    worker_over(&g);
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_entry_is_stored_under_its_own_lease_alone),
+        TEST(a_record_is_stored_with_its_first_variant_under_the_base_lease),
+        TEST(a_variant_is_stored_while_its_record_is_the_one_that_chose_it),
+        TEST(variants_beyond_the_limit_are_not_stored),
+        TEST(a_renewed_value_takes_the_place_of_the_very_one_it_was_made_of),
+        TEST(a_lease_is_given_back_by_its_holder_alone),
+        TEST(a_lease_is_given_back_when_redis_does_not_take_the_value),
+        TEST(a_worker_that_ends_gives_up_what_is_under_way),
+    };
+
+    servers_guard();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
