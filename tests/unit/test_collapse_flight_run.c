@@ -1,0 +1,592 @@
+/*
+ * A flight's run (flight_run.c, flight_lookup.c, flight_fetch.c,
+ * flight_store.c, flight_lease.c, flight_end.c) between a real Redis and an
+ * origin whose answers the test writes by hand. What those who wait are told,
+ * and what is left in Redis.
+ */
+#include "worker_given.h"
+
+#include "nearside/body/fill.h"
+#include "nearside/collapse/collapse.h"
+#include "nearside/collapse/flight_run.h"
+#include "nearside/origin/group.h"
+#include "nearside/tier/encode.h"
+
+struct bench {
+    struct given g;
+    struct collapse *collapse;
+    struct metric_registry *origin_registry;
+    struct origin_group *group;
+    struct origin_pool *pool;
+    int listen_fd;
+    int fd; /* the connection of the last request; -1: none */
+    char request[4096];
+};
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    servers_end();
+    return 0;
+}
+
+static void
+bench_up(struct bench *b)
+{
+    uint16_t port = port_pick();
+    char server[64];
+    const char *servers[] = {server};
+    const struct origin_opts opts = {.name = "api",
+        .servers = servers,
+        .servers_len = 1,
+        .connect_timeout_ms = PATIENCE_MS,
+        .first_byte_timeout_ms = PATIENCE_MS,
+        .between_bytes_timeout_ms = PATIENCE_MS,
+        .idle_timeout_ms = PATIENCE_MS,
+        .resolve_interval_ms = PATIENCE_MS,
+        .idle_max = 4,
+        .head_max = 32768,
+        .fields_max = 100};
+
+    *b = (struct bench){.fd = -1};
+    given_worker(&b->g, 5000);
+    b->listen_fd = listener(port);
+    fcntl(b->listen_fd, F_SETFL, O_NONBLOCK);
+    snprintf(server, sizeof(server), "http://127.0.0.1:%u", port);
+    b->origin_registry = metric_registry_new();
+    assert_int_equal(
+        origin_group_new(&opts, b->origin_registry, &b->group), RC_OK);
+    b->pool = origin_pool_new(b->group, b->g.rig.loop, b->g.rig.resolver, NULL,
+        metric_block_new(b->origin_registry));
+    b->g.worker.pools = &b->pool;
+    b->collapse = collapse_new(100, 0, b->g.worker.tier->written);
+    assert_non_null(collapse_worker_new(b->collapse, &b->g.worker));
+}
+
+static void
+bench_down(struct bench *b)
+{
+    collapse_worker_stop(&b->g.worker);
+    AWAIT(&b->g.rig, list_is_empty(&b->g.worker.tier->stores));
+    loop_turn(b->g.rig.loop, 0);
+    collapse_worker_free(&b->g.worker.collapse);
+    collapse_free(&b->collapse); /* no flight is left */
+    origin_pool_free(&b->pool);
+    origin_group_free(&b->group);
+    metric_registry_free(&b->origin_registry);
+    if (b->fd >= 0) {
+        close(b->fd);
+    }
+    close(b->listen_fd);
+    worker_over(&b->g);
+}
+
+/* --- the origin -------------------------------------------------------- */
+
+/* What the origin is sent, to the end of the head; on its one connection. */
+static void
+await_request(struct bench *b)
+{
+    size_t len = 0;
+
+    b->request[0] = '\0';
+    if (b->fd < 0) {
+        AWAIT(&b->g.rig,
+            (b->fd = accept4(b->listen_fd, NULL, NULL, SOCK_NONBLOCK)) >= 0);
+    }
+    while (strstr(b->request, "\r\n\r\n") == NULL) {
+        ssize_t n;
+        AWAIT(&b->g.rig, (n = read(b->fd, b->request + len,
+                              sizeof(b->request) - 1 - len)) > 0);
+        len += (size_t)n;
+        b->request[len] = '\0';
+    }
+}
+
+/* Has the origin been asked by now? Time is no proof; so the loop has turned
+   until Redis has answered a question that was asked last. */
+static bool
+was_asked(struct bench *b)
+{
+    struct told t;
+    int fd;
+
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(run(&b->g.rig, &t, "PING", PATIENCE_MS), RC_OK);
+    }
+    fd = accept4(b->listen_fd, NULL, NULL, SOCK_NONBLOCK);
+    if (fd >= 0) {
+        b->fd = fd;
+    }
+    return fd >= 0;
+}
+
+static void
+say(struct bench *b, const char *status, const char *fields, const char *body)
+{
+    char text[4096];
+    int n = snprintf(text, sizeof(text),
+        "HTTP/1.1 %s\r\n%sContent-Length: %zu\r\n\r\n%s", status, fields,
+        strlen(body), body);
+
+    assert_int_equal(write(b->fd, text, (size_t)n), n);
+}
+
+#define FRESH "Cache-Control: max-age=60\r\n"
+
+/* --- those who wait ---------------------------------------------------- */
+
+struct waiting {
+    struct flight_waiter waiter;
+    struct flight_result result; /* its entry and fill are a reference each */
+    unsigned times;
+};
+
+static void
+on_result(void *ctx, const struct flight_result *result)
+{
+    struct waiting *w = ctx;
+
+    w->times++;
+    w->result = *result;
+    if (result->entry != NULL) {
+        entry_ref(result->entry);
+    }
+    if (result->fill != NULL) {
+        fill_ref(result->fill);
+    }
+    flight_unref(&w->waiter.flight);
+}
+
+static void
+waiting_over(struct waiting *w)
+{
+    entry_unref(&w->result.entry);
+    fill_unref(&w->result.fill);
+}
+
+static enum flight_entry
+enter(struct bench *b, struct question *q, struct waiting *w)
+{
+    *w = (struct waiting){
+        .waiter = {.loop = b->g.rig.loop, .on_result = on_result, .ctx = w}};
+    return flight_enter(
+        b->collapse->flights, &q->key, question_form(q), &w->waiter);
+}
+
+static void
+fly(struct bench *b, struct question *q, struct waiting *w)
+{
+    assert_int_equal(enter(b, q, w), FLIGHT_OPENED);
+    flight_run_start(&b->g.worker, q, w->waiter.flight,
+        &(struct flight_run_opts){.wait_until_ms = INT64_MAX});
+}
+
+static void
+await_told(struct bench *b, const struct waiting *w)
+{
+    AWAIT(&b->g.rig, w->times > 0);
+    assert_int_equal(w->times, 1);
+}
+
+static void
+await_no_run(struct bench *b)
+{
+    AWAIT(&b->g.rig, list_is_empty(&b->g.worker.collapse->runs));
+    AWAIT(&b->g.rig, list_is_empty(&b->g.worker.tier->stores));
+    assert_int_equal(flight_table_len(b->collapse->flights), 0);
+}
+
+/* --- lookup ------------------------------------------------------------ */
+
+static void
+a_fresh_entry_is_told_and_the_origin_is_not_asked(void **state)
+{
+    struct bench b;
+    struct question *q;
+    struct value value;
+    struct waiting w;
+
+    (void)state;
+    bench_up(&b);
+    q = given_question(&b.g.asking, "GET /a", "");
+    value = given_value(&b.g, q, "body", 60000);
+    given_stored(&b.g, q, value_slice(&value));
+    value_free(&value);
+    fly(&b, q, &w);
+    await_told(&b, &w);
+    assert_int_equal(w.result.outcome, FLIGHT_ENTRY);
+    assert_true(slice_eq(entry_body(w.result.entry), SLICE("body")));
+    assert_false(w.result.is_stale);
+    assert_string_equal(lease_of(&b.g, q), "");
+    assert_false(was_asked(&b));
+    await_no_run(&b);
+    waiting_over(&w);
+    question_unref(&q);
+    bench_down(&b);
+}
+
+/* It is looked for again and again, until it is there or its lease is free. */
+static void
+one_who_finds_the_lease_taken_waits_for_the_entry(void **state)
+{
+    struct bench b;
+    struct question *q;
+    struct value value;
+    struct waiting w;
+
+    (void)state;
+    bench_up(&b);
+    q = given_question(&b.g.asking, "GET /a", "");
+    given_lease(&b.g, q, SLICE("another's"));
+    fly(&b, q, &w);
+    assert_false(was_asked(&b));
+    assert_int_equal(w.times, 0);
+    value = given_value(&b.g, q, "body", 60000);
+    given_stored(&b.g, q, value_slice(&value));
+    value_free(&value);
+    await_told(&b, &w);
+    assert_int_equal(w.result.outcome, FLIGHT_ENTRY);
+    assert_false(was_asked(&b));
+    assert_string_equal(lease_of(&b.g, q), "another's");
+    await_no_run(&b);
+    waiting_over(&w);
+    question_unref(&q);
+    bench_down(&b);
+}
+
+/* --- fetch and store --------------------------------------------------- */
+
+static void
+what_the_origin_says_is_told_and_stored_under_the_lease(void **state)
+{
+    struct bench b;
+    struct question *q;
+    struct waiting w;
+    struct waiting late;
+
+    (void)state;
+    bench_up(&b);
+    q = given_question(&b.g.asking, "GET /a", "");
+    fly(&b, q, &w);
+    await_request(&b);
+    assert_string_not_equal(lease_of(&b.g, q), "");
+    assert_int_equal(enter(&b, q, &late), FLIGHT_JOINED);
+    say(&b, "200 OK", FRESH, "new");
+    await_told(&b, &w);
+    await_told(&b, &late);
+    assert_int_equal(w.result.outcome, FLIGHT_FILL);
+    assert_true(w.result.is_stored);
+    assert_false(w.result.is_private);
+    assert_ptr_equal(w.result.fill, late.result.fill);
+    await_no_run(&b);
+    assert_stored(&b.g, q, "new");
+    assert_string_equal(lease_of(&b.g, q), "");
+    waiting_over(&w);
+    waiting_over(&late);
+    question_unref(&q);
+    bench_down(&b);
+}
+
+/* By this process, or by another that has deleted the lease. */
+static void
+what_was_fetched_before_a_write_is_not_stored(void **state)
+{
+    (void)state;
+    for (int is_own = 0; is_own < 2; is_own++) {
+        struct bench b;
+        struct question *q;
+        struct waiting w;
+        struct waiting late;
+        char key[256];
+        char out[16];
+
+        bench_up(&b);
+        q = given_question(&b.g.asking, "GET /a", "");
+        fly(&b, q, &w);
+        await_request(&b);
+        if (is_own) {
+            written_mark(b.g.worker.tier->written, q->key.hash);
+        } else {
+            assert_true(ask(b.g.server, out, sizeof(out), "DEL %b",
+                lease_key(q, key).ptr, q->entry_key.len));
+        }
+        say(&b, "200 OK", FRESH, "old");
+        await_told(&b, &w);
+        if (is_own) { /* nor is it given to whoever comes now */
+            assert_int_equal(enter(&b, q, &late), FLIGHT_OPENED);
+            flight_resolve(b.collapse->flights, late.waiter.flight,
+                &(struct flight_result){.outcome = FLIGHT_ALONE}, false);
+        }
+        await_no_run(&b);
+        assert_stored(&b.g, q, NULL);
+        assert_string_equal(lease_of(&b.g, q), "");
+        waiting_over(&w);
+        question_unref(&q);
+        bench_down(&b);
+    }
+}
+
+/* At its head already: the body is still to come. */
+static void
+what_may_not_be_stored_leaves_a_hit_for_miss_entry(void **state)
+{
+    struct bench b;
+    struct question *q;
+    struct entry *stored;
+    struct waiting w;
+    const char head[] = "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n"
+                        "Content-Length: 4\r\n\r\n";
+
+    (void)state;
+    bench_up(&b);
+    q = given_question(&b.g.asking, "GET /a", "");
+    fly(&b, q, &w);
+    await_request(&b);
+    assert_int_equal(write(b.fd, head, strlen(head)), strlen(head));
+    await_told(&b, &w);
+    assert_int_equal(w.result.outcome, FLIGHT_FILL);
+    assert_true(w.result.is_private);
+    assert_false(w.result.is_stored);
+    AWAIT(&b.g.rig, list_is_empty(&b.g.worker.tier->stores));
+    assert_string_equal(lease_of(&b.g, q), "");
+    stored = entry_of(&b.g, q);
+    assert_non_null(stored);
+    assert_int_equal(stored->flags, ENTRY_HIT_FOR_MISS);
+    assert_int_equal(flight_table_len(b.collapse->flights), 0);
+    assert_false(list_is_empty(&b.g.worker.collapse->runs));
+    assert_int_equal(write(b.fd, "body", 4), 4);
+    await_no_run(&b);
+    entry_unref(&stored);
+    waiting_over(&w);
+    question_unref(&q);
+    bench_down(&b);
+}
+
+static void
+a_response_that_varies_is_stored_with_a_record(void **state)
+{
+    struct bench b;
+    struct question *q;
+    struct question *variant;
+    struct entry *record;
+    struct waiting w;
+
+    (void)state;
+    bench_up(&b);
+    q = given_question(&b.g.asking, "GET /a", "Accept: a\r\n");
+    fly(&b, q, &w);
+    await_request(&b);
+    say(&b, "200 OK", FRESH "Vary: Accept\r\n", "new");
+    await_told(&b, &w);
+    assert_non_null(w.result.record);
+    await_no_run(&b);
+    record = entry_of(&b.g, q);
+    assert_non_null(record);
+    assert_int_equal(record->flags, ENTRY_VARY_RECORD);
+    assert_int_equal(question_vary(q, record, &variant), RC_OK);
+    assert_true(
+        slice_eq(variant->key.variant, slice_of(w.result.variant, DIGEST_LEN)));
+    assert_stored(&b.g, variant, "new");
+    assert_string_equal(lease_of(&b.g, q), "");
+    entry_unref(&record);
+    waiting_over(&w);
+    question_unref(&variant);
+    question_unref(&q);
+    bench_down(&b);
+}
+
+/* --- validation -------------------------------------------------------- */
+
+static struct question *
+given_stale(struct bench *b)
+{
+    struct question *q = given_question(&b->g.asking, "GET /a", "");
+    struct value value = given_value(&b->g, q, "body", -1);
+
+    given_stored(&b->g, q, value_slice(&value));
+    value_free(&value);
+    return q;
+}
+
+static void
+a_304_renews_the_stale_entry(void **state)
+{
+    struct bench b;
+    struct question *q;
+    struct waiting w;
+    struct entry *stored;
+
+    (void)state;
+    bench_up(&b);
+    q = given_stale(&b);
+    fly(&b, q, &w);
+    await_request(&b);
+    assert_non_null(strcasestr(b.request, "if-none-match: \"v1\"\r\n"));
+    say(&b, "304 Same", FRESH "ETag: \"v1\"\r\n", "");
+    await_told(&b, &w);
+    assert_int_equal(w.result.outcome, FLIGHT_ENTRY);
+    assert_true(w.result.is_validated);
+    assert_true(w.result.is_stored);
+    assert_true(slice_eq(entry_body(w.result.entry), SLICE("body")));
+    await_no_run(&b);
+    stored = entry_of(&b.g, q);
+    assert_true(stored->fresh_until_ms > worker_wall_ms(&b.g.worker) + 30000);
+    assert_string_equal(lease_of(&b.g, q), "");
+    entry_unref(&stored);
+    waiting_over(&w);
+    question_unref(&q);
+    bench_down(&b);
+}
+
+static void
+a_304_about_something_else_is_asked_once_more_without_validators(void **state)
+{
+    struct bench b;
+    struct question *q;
+    struct waiting w;
+
+    (void)state;
+    bench_up(&b);
+    q = given_stale(&b);
+    fly(&b, q, &w);
+    await_request(&b);
+    say(&b, "304 Same", FRESH "ETag: \"v2\"\r\n", "");
+    close(b.fd); /* the pool does not keep what was cancelled */
+    b.fd = -1;
+    await_request(&b);
+    assert_null(strcasestr(b.request, "if-none-match"));
+    say(&b, "304 Same", FRESH "ETag: \"v2\"\r\n", "");
+    await_told(&b, &w);
+    assert_int_equal(w.result.outcome, FLIGHT_ERROR);
+    assert_true(w.result.is_private);
+    await_no_run(&b);
+    assert_stored(&b.g, q, "body");
+    assert_string_equal(lease_of(&b.g, q), "");
+    waiting_over(&w);
+    question_unref(&q);
+    bench_down(&b);
+}
+
+/* It stands in only where that is allowed, and stays what it is. */
+static void
+a_stale_entry_stands_in_when_the_origin_fails(void **state)
+{
+    (void)state;
+    for (int grace = 0; grace < 2; grace++) {
+        struct bench b;
+        struct question *q;
+        struct waiting w;
+
+        bench_up(&b);
+        b.g.asking.route.grace_ms = grace * 60000;
+        q = given_stale(&b);
+        fly(&b, q, &w);
+        await_request(&b);
+        say(&b, "503 Down", "", "sorry");
+        await_told(&b, &w);
+        assert_int_equal(w.result.outcome, grace ? FLIGHT_ENTRY : FLIGHT_FILL);
+        assert_int_equal(w.result.is_substitute, grace);
+        await_no_run(&b);
+        assert_stored(&b.g, q, "body");
+        assert_string_equal(lease_of(&b.g, q), "");
+        waiting_over(&w);
+        question_unref(&q);
+        bench_down(&b);
+    }
+}
+
+/* --- ends -------------------------------------------------------------- */
+
+/* All who wait are told when the origin cannot be reached at all; only the
+   leader is when it was asked and failed. */
+static void
+a_failure_gives_the_lease_back(void **state)
+{
+    (void)state;
+    for (int was_sent = 0; was_sent < 2; was_sent++) {
+        struct bench b;
+        struct question *q;
+        struct waiting w;
+
+        bench_up(&b);
+        q = given_question(&b.g.asking, "GET /a", "");
+        if (!was_sent) {
+            close(b.listen_fd);
+            b.listen_fd = -1;
+        }
+        fly(&b, q, &w);
+        if (was_sent) {
+            await_request(&b);
+            assert_int_equal(write(b.fd, "nonsense\r\n\r\n", 12), 12);
+        }
+        await_told(&b, &w);
+        assert_int_equal(w.result.outcome, FLIGHT_ERROR);
+        assert_int_equal(w.result.is_private, was_sent);
+        await_no_run(&b);
+        assert_string_equal(lease_of(&b.g, q), "");
+        question_unref(&q);
+        bench_down(&b);
+    }
+}
+
+/* Some wait for Redis, some for the origin, and one for a body. */
+static void
+a_worker_that_ends_tells_all_who_wait(void **state)
+{
+    static const char *const lines[] = {"GET /a", "GET /b", "GET /c"};
+    struct bench b;
+    struct question *q[3];
+    struct waiting w[3];
+    const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n";
+
+    (void)state;
+    bench_up(&b);
+    for (int i = 0; i < 3; i++) {
+        q[i] = given_question(&b.g.asking, lines[i], "");
+        fly(&b, q[i], &w[i]);
+        if (i == 0) {
+            await_request(&b);
+            assert_int_equal(write(b.fd, head, strlen(head)), strlen(head));
+            await_told(&b, &w[0]);
+        }
+        if (i == 1) {
+            was_asked(&b);
+        }
+    }
+    collapse_worker_stop(&b.g.worker);
+    assert_int_equal(w[0].result.outcome, FLIGHT_FILL);
+    assert_int_equal(fill_state(w[0].result.fill), FILL_FAILED);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(w[i].times, 1);
+        assert_true(i == 0 || w[i].result.outcome == FLIGHT_ALONE);
+        waiting_over(&w[i]);
+        question_unref(&q[i]);
+    }
+    await_no_run(&b);
+    bench_down(&b);
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_fresh_entry_is_told_and_the_origin_is_not_asked),
+        TEST(one_who_finds_the_lease_taken_waits_for_the_entry),
+        TEST(what_the_origin_says_is_told_and_stored_under_the_lease),
+        TEST(what_was_fetched_before_a_write_is_not_stored),
+        TEST(what_may_not_be_stored_leaves_a_hit_for_miss_entry),
+        TEST(a_response_that_varies_is_stored_with_a_record),
+        TEST(a_304_renews_the_stale_entry),
+        TEST(a_304_about_something_else_is_asked_once_more_without_validators),
+        TEST(a_stale_entry_stands_in_when_the_origin_fails),
+        TEST(a_failure_gives_the_lease_back),
+        TEST(a_worker_that_ends_tells_all_who_wait),
+    };
+
+    servers_guard();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
