@@ -181,6 +181,8 @@ class Clients(CachingTest):
         got = self.ask(target, "max-stale")
         self.assertEqual(got.body, first.body)
         self.assertGreaterEqual(int(got.fields["Age"]), 30)
+        self.assertRegex(got.cache_status,
+                         r"^nearside; hit; ttl=-\d+; detail=stale$")
         self.assert_asked(target, 1)
         self.assertEqual(self.ask(target, "max-stale=500").body, first.body)
         self.assert_asked(target, 1)

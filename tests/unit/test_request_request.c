@@ -3,7 +3,7 @@
  * notes what it is told, a worker without Redis, flights that the test flies.
  * And what a request says of itself when a MUST fails (request.c).
  */
-#include "request/request_inside.h"
+#include "request/use_stored.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +15,10 @@
 #include "nearside/collapse/collapse.h"
 #include "rules_given.h"
 
+enum {
+    FLIGHTS_MAX = 10,
+};
+
 struct rig {
     struct rules rules;
     struct metric_registry *registry;
@@ -25,6 +29,7 @@ struct rig {
     struct worker worker;
     struct stream stream;
     unsigned responses;
+    unsigned aborts;
     const struct response *response;
     bool dies; /* when it is told the answer */
 };
@@ -40,10 +45,18 @@ on_respond(struct stream *stream, const struct response *response)
     rig.response = response;
 }
 
+static void
+on_abort(struct stream *stream)
+{
+    assert_ptr_equal(stream, &rig.stream);
+    rig.aborts++;
+}
+
 static int
 setup(void **state)
 {
-    static const struct stream_ops ops = {.respond = on_respond};
+    static const struct stream_ops ops = {
+        .respond = on_respond, .abort = on_abort};
 
     (void)state;
     rig = (struct rig){.stream = {.ops = &ops}};
@@ -51,7 +64,7 @@ setup(void **state)
     rules_make_conf(&rig.rules);
     rig.registry = metric_registry_new();
     work_metrics_add(&rig.metrics, rig.registry);
-    rig.collapse = collapse_new(10, 0, &rig.written);
+    rig.collapse = collapse_new(FLIGHTS_MAX, 0, &rig.written);
     rig.requests = requests_new(rig.rules.conf, NULL, rig.registry);
     rig.worker = (struct worker){
         .magic = WORKER_MAGIC,
@@ -142,6 +155,7 @@ assert_moves(const struct request *r, const char *want)
 }
 
 #define GET REQUEST("GET /any/x")
+#define KEY "http://a.example/any/x"
 
 /* --- its way ----------------------------------------------------------- */
 
@@ -167,12 +181,11 @@ what_is_refused_is_answered_at_once(void **state)
 }
 
 static struct entry *
-given_stored(uint16_t flags)
+given_stored(const char *key)
 {
     const struct codec_parts parts = {
         .status = 200,
-        .flags = flags,
-        .key = SLICE("http://a.example/any/x"),
+        .key = slice_of_str(key),
         .created_ms = 1,
         .fresh_until_ms = worker_wall_ms(&rig.worker) + 9500,
         .stale_until_ms = worker_wall_ms(&rig.worker) + 9500,
@@ -188,7 +201,7 @@ who_joins_a_flight_is_answered_with_what_it_has_found(void **state)
 {
     struct flight *flight = given_flight(GET);
     struct request *r = given_new(GET);
-    struct entry *entry = given_stored(0);
+    struct entry *entry = given_stored(KEY);
     const struct flight_result result = {
         .outcome = FLIGHT_ENTRY, .entry = entry_ref(entry)};
     const struct slice status =
@@ -219,12 +232,42 @@ who_joins_a_flight_is_answered_with_what_it_has_found(void **state)
 }
 
 static void
+a_long_key_has_room_in_cache_status(void **state)
+{
+    enum {
+        LONG = 1500
+    };
+    struct slice extra;
+    struct flight *flight;
+    struct request *r;
+    char target[LONG + 6] = "/any/";
+    char text[LONG + 64], key[LONG + 64];
+
+    (void)state;
+    memset(target + 5, 'x', LONG);
+    target[LONG + 5] = '\0';
+    snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", target);
+    snprintf(key, sizeof(key), "http://h%s", target);
+    rig.rules.routes[ROW_ANY].cache_status = ROUTE_CACHE_STATUS_KEY;
+    flight = given_flight(text);
+    r = given_new(text);
+    request_start(r);
+    land(&flight, &(struct flight_result){
+                      .outcome = FLIGHT_ENTRY, .entry = given_stored(key)});
+    extra = rig.response->extra;
+    assert_true(extra.len > LONG);
+    assert_non_null(
+        memmem(extra.ptr, extra.len, "; key=\"http://h/any/xxx", 22));
+    request_on_sent(r, 3);
+}
+
+static void
 whose_client_leaves_meanwhile_hears_nothing_of_it(void **state)
 {
     struct flight *flight = given_flight(GET);
     struct request *r = given_new(GET);
     const struct flight_result result = {
-        .outcome = FLIGHT_ENTRY, .entry = given_stored(0)};
+        .outcome = FLIGHT_ENTRY, .entry = given_stored(KEY)};
 
     (void)state;
     request_start(r);
@@ -253,6 +296,52 @@ a_body_that_fails_ends_the_wait_for_a_flight(void **state)
     request_on_sent(r, 0);
     land(&flight, &(struct flight_result){.outcome = FLIGHT_ALONE});
     assert_int_equal(rig.responses, 1);
+}
+
+/* What has been sent of it may look whole. */
+static void
+a_body_that_fails_behind_the_answer_s_head_aborts_it(void **state)
+{
+    struct request *r = given_new(REQUEST("DELETE /item/1"));
+
+    (void)state;
+    request_start(r);
+    assert_int_equal(rig.aborts, 0);
+    request_on_body_failed(r, 408);
+    assert_int_equal(rig.aborts, 1);
+    assert_int_equal(rig.responses, 1);
+    assert_int_equal(r->status, 405);
+    request_on_gone(r, 0);
+}
+
+static void
+a_renewal_joins_who_renews_already_and_is_counted_if_there_is_no_room(
+    void **state)
+{
+    metric_id refused = rig.metrics.limits[LIMIT_FLIGHTS];
+    struct flight *flights[FLIGHTS_MAX];
+    struct request *r = given_new(GET);
+    struct request *other = given_new(REQUEST("GET /any/other"));
+
+    (void)state;
+    for (unsigned i = 0; i < FLIGHTS_MAX; i++) {
+        char text[64];
+        snprintf(text, sizeof(text),
+            "GET /any/%s%.*s HTTP/1.1\r\nHost: a.example\r\n\r\n", "x", (int)i,
+            "0123456789");
+        flights[i] = given_flight(text);
+    }
+    assert_int_equal(question_read(r->q).status, 0);
+    assert_int_equal(question_read(other->q).status, 0);
+    request_renew(r);
+    assert_int_equal(metric_sum(rig.registry, refused), 0);
+    request_renew(other);
+    assert_int_equal(metric_sum(rig.registry, refused), 1);
+    request_on_gone(r, 0);
+    request_on_gone(other, 0);
+    for (unsigned i = 0; i < FLIGHTS_MAX; i++) {
+        land(&flights[i], &(struct flight_result){.outcome = FLIGHT_ALONE});
+    }
 }
 
 /* --- its last words ---------------------------------------------------- */
@@ -436,8 +525,12 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_refused_is_answered_at_once),
         TEST(who_joins_a_flight_is_answered_with_what_it_has_found),
+        TEST(a_long_key_has_room_in_cache_status),
         TEST(whose_client_leaves_meanwhile_hears_nothing_of_it),
         TEST(a_body_that_fails_ends_the_wait_for_a_flight),
+        TEST(a_body_that_fails_behind_the_answer_s_head_aborts_it),
+        TEST(
+            a_renewal_joins_who_renews_already_and_is_counted_if_there_is_no_room),
         TEST(a_failed_must_tells_the_request_and_its_moves),
         TEST(and_the_flight_that_it_waits_for),
         TEST(a_request_that_is_moved_wrongly_ends_the_process),

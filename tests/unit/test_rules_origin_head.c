@@ -308,6 +308,8 @@ options_counts_the_servers_on_its_way(void **state)
         {"max-forwards: 0010\r\n", RC_OK, 10, "max-forwards: 9\r\n"},
         {"Max-Forwards: 4294967295\r\n", RC_OK, 4294967295,
             "Max-Forwards: 4294967294\r\n"},
+        {"X: 7\r\nMax-Forwards: 5\r\nY: 9\r\n", RC_OK, 5,
+            "X: 7\r\nMax-Forwards: 4\r\nY: 9\r\n"},
         /* As far as we can count. */
         {"Max-Forwards: 99999999999999999999\r\n", RC_OK, 4294967295,
             "Max-Forwards: 4294967294\r\n"},
