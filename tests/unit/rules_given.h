@@ -121,6 +121,7 @@ rules_init(struct rules *rules)
             .limits = given_limits},
     };
     for (size_t i = 0; i < ROWS; i++) {
+        rules->routes[i].title = given_segments[i][0].text;
         rules->routes[i].segments = given_segments[i];
         rules->routes[i].segments_len = 2;
     }

@@ -344,6 +344,53 @@ a_renewal_joins_who_renews_already_and_is_counted_if_there_is_no_room(
     }
 }
 
+static void
+assert_counted(const char *metric, unsigned n)
+{
+    struct buf buf;
+    char line[128];
+
+    snprintf(line, sizeof(line), "\n%s %u\n", metric, n);
+    buf_init(&buf, 1 << 20);
+    assert_int_equal(metric_render(rig.registry, &buf), RC_OK);
+    if (memmem(buf_slice(&buf).ptr, buf_len(&buf), line, strlen(line)) ==
+        NULL) {
+        fail_msg("not %s", line);
+    }
+    buf_fini(&buf);
+}
+
+static void
+a_request_is_counted_once_by_route_result_and_tier(void **state)
+{
+    struct flight *flight = given_flight(GET); /* and goes */
+    struct request *r = given_new(GET);
+
+    (void)state;
+    request_start(r);
+    land(&flight, &(struct flight_result){
+                      .outcome = FLIGHT_ENTRY, .entry = given_stored(KEY)});
+    request_on_sent(r, 3);
+    r = given_new(REQUEST("DELETE /item/1"));
+    request_start(r);
+    request_on_sent(r, 40);
+    r = given_new(GET); /* it was not read: nobody knows the route */
+    request_refuse(r, 400, "framing");
+    request_on_sent(r, 2);
+#define BY(route, result)                                                      \
+    "nearside_requests_total{route=\"" route "\",result=\"" result "\"}"
+    assert_counted(BY("any", "hit"), 1);
+    assert_counted(BY("any", "gone"), 1);
+    assert_counted(BY("any", "error"), 0);
+    assert_counted(BY("item", "error"), 1);
+    assert_counted(BY("-", "error"), 1);
+    assert_counted("nearside_request_seconds_count{tier=\"shared\"}", 1);
+    assert_counted("nearside_request_seconds_count{tier=\"none\"}", 3);
+    assert_counted("nearside_request_seconds_count{tier=\"origin\"}", 0);
+    assert_counted("nearside_body_bytes_total", 45);
+    assert_counted("nearside_bad_requests_total", 1);
+}
+
 /* --- its last words ---------------------------------------------------- */
 
 static void
@@ -531,6 +578,7 @@ main(void)
         TEST(a_body_that_fails_behind_the_answer_s_head_aborts_it),
         TEST(
             a_renewal_joins_who_renews_already_and_is_counted_if_there_is_no_room),
+        TEST(a_request_is_counted_once_by_route_result_and_tier),
         TEST(a_failed_must_tells_the_request_and_its_moves),
         TEST(and_the_flight_that_it_waits_for),
         TEST(a_request_that_is_moved_wrongly_ends_the_process),

@@ -496,6 +496,46 @@ jitter_shortens_a_route_s_ttl_and_nothing_else(void **state)
 }
 
 static void
+an_entry_is_kept_while_it_may_stand_in_or_be_validated(void **state)
+{
+    static const struct {
+        const char *fields;
+        bool honours_client;
+        int64_t kept_s; /* from now; 0: not stored */
+    } rows[] = {
+        {CC("max-age=60"), false, 61}, /* the route's grace */
+        {CC("max-age=60") "ETag: \"a\"\r\n", false, 70},
+        {CC("max-age=60") "Last-Modified: x\r\n", false, 70},
+        {CC("max-age=60"), true, 70}, /* for a client's max-stale */
+        {CC("max-age=60, stale-while-revalidate=5"), false, 65},
+        {CC("max-age=60, stale-if-error=7"), false, 67},
+        {CC("max-age=60, stale-if-error=7") "ETag: \"a\"\r\n", false, 70},
+        {CC("max-age=60, stale-if-error=20") "ETag: \"a\"\r\n", false, 80},
+        /* Over when it came: kept from its receipt on. */
+        {CC("max-age=5") "Age: 100\r\nETag: \"a\"\r\n", false, 10},
+        {CC("max-age=5") "Age: 100\r\n", false, 0},
+        {CC("max-age=5, stale-if-error=100") "Age: 100\r\n", false, 5},
+    };
+    struct route route = given_route();
+    const struct policy_request request = {.storable = {.method = METHOD_GET}};
+
+    (void)state;
+    route.grace_ms = 1000;
+    route.keep_ms = 10000;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct policy_verdict v;
+        route.honours_client = rows[i].honours_client;
+        v = store(&route, &request, 200, rows[i].fields);
+        assert_int_equal(v.is_storable, rows[i].kept_s > 0);
+        if (v.is_storable &&
+            v.stale_until_ms - NOW_MS != rows[i].kept_s * 1000) {
+            fail_msg("%s: %lld ms", rows[i].fields,
+                (long long)(v.stale_until_ms - NOW_MS));
+        }
+    }
+}
+
+static void
 age_counts_from_before_the_exchange(void **state)
 {
     const struct route route = given_route();
@@ -592,6 +632,8 @@ main(void)
             authorized_answers_are_shared_by_public_and_s_maxage_but_under_rfc),
         cmocka_unit_test(set_cookie_is_stored_or_dropped_as_the_route_says),
         cmocka_unit_test(jitter_shortens_a_route_s_ttl_and_nothing_else),
+        cmocka_unit_test(
+            an_entry_is_kept_while_it_may_stand_in_or_be_validated),
         cmocka_unit_test(age_counts_from_before_the_exchange),
         cmocka_unit_test(what_forbids_stale_answers_is_noted),
         cmocka_unit_test(methods_are_safe_and_idempotent_as_the_rfc_says),
