@@ -55,8 +55,8 @@ bench_up(struct bench *b)
     fcntl(b->listen_fd, F_SETFL, O_NONBLOCK);
     snprintf(server, sizeof(server), "http://127.0.0.1:%u", port);
     b->origin_registry = metric_registry_new();
-    assert_int_equal(
-        origin_group_new(&opts, b->origin_registry, &b->group), RC_OK);
+    assert_int_equal(origin_group_new(&opts, &b->group), RC_OK);
+    origin_groups_measure(&b->group, 1, b->origin_registry);
     b->pool = origin_pool_new(b->group, b->g.rig.loop, b->g.rig.resolver, NULL,
         metric_block_new(b->origin_registry));
     b->g.worker.pools = &b->pool;
