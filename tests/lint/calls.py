@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
 """Who depends on whom: no room on one of its own floor or above, and no
-circle, neither of rooms nor of a room's files (a room of six or fewer may
-have one).
+circle, neither of rooms nor of a room's files.
 
 A source file depends on another when it names one of its functions that are
 not static, be it in a call or in a table; what an inline function of a header
 names, whoever uses it names too. A room depends on another when one of its
 source files does, or one of its files includes a header of it. Headers are no
 part of a file's circle: two files that share one do not know each other by
-that, but by what they call. Rooms of house.WITHOUT_CIRCLES must have none;
-of the others this lint prints what is left.
+that, but by what they call.
 
 calls.py [ROOM]: with a room, prints what its files depend on.
 """
@@ -23,7 +21,6 @@ import tree
 
 WORD = re.compile(r"[A-Za-z_]\w*")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.M)
-SMALL = 6
 
 
 class Source:
@@ -120,17 +117,16 @@ def judge_rooms(uses):
 
 
 def judge_room(room, uses):
-    """Prints a room's circles; yields them where there may be none."""
+    """Prints a room's circles; yields what each is made of."""
     inside = {path: {o: n for o, n in of.items() if house.room_of(o) == room}
               for path, of in uses.items() if house.room_of(path) == room}
     for circle in circles(inside):
         names = [house.stem(path) for path in circle]
         print(f"{room}: a circle of {len(circle)} files:", *names)
-        if len(inside) > SMALL and room in house.WITHOUT_CIRCLES:
-            for path in circle:
-                for other, name in inside[path].items():
-                    if other in circle:
-                        yield f"{path} uses {name} of {other}, in a circle"
+        for path in circle:
+            for other, name in inside[path].items():
+                if other in circle:
+                    yield f"{path} uses {name} of {other}, in a circle"
 
 
 def show(room, uses):
@@ -151,8 +147,6 @@ def main():
     mistakes = list(judge_rooms(uses))
     for room in house.built():
         mistakes += judge_room(room, uses)
-    print("without circles:", *(r for r in house.WITHOUT_CIRCLES
-                                if r in house.built()))
     tree.finish(mistakes, sum(len(of) for of in uses.values()))
 
 

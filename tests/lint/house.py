@@ -42,11 +42,6 @@ LIBRARIES = {
 # Rooms that touch no socket: bytes and `now` in, results out.
 PURE = ("http", "cache", "rules")
 
-# Rooms without a circle of files, in which none may appear (lint.calls).
-WITHOUT_CIRCLES = ("base", "net", "http", "origin", "cache", "body", "redis",
-                   "rules", "work", "collapse", "write", "request", "front",
-                   "proxy", "app")
-
 # Rooms in which clang-tidy finds nothing (lint.tidy).
 TIDY = ("base", "net", "http", "origin")
 
