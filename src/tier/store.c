@@ -1,4 +1,7 @@
-/* Stores on their way to Redis, of one worker. */
+/*
+ * The scripts that a worker has sent to Redis and awaits the reply of. Each
+ * holds its question and its values until then.
+ */
 #include "nearside/tier/store.h"
 
 #include <stdio.h>

@@ -1,4 +1,7 @@
-/* Further targets are keyed as a GET for them by the same client would be. */
+/*
+ * Finding and deleting what a write makes stale. The targets that its answer
+ * names are keyed as a GET for them by the same client would be.
+ */
 #include "nearside/write/made_stale.h"
 
 #include "nearside/base/check.h"

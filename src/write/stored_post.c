@@ -1,9 +1,9 @@
 /*
- * A POST that may be stored takes the lease of its target first, as a fetch
- * does, and its answer is stored only while the token holds: a write that
- * comes meanwhile has deleted it. The lease is not renewed: what takes longer
- * than LEASE_MS is delivered and not stored. Who cannot have the lease, since
- * somebody fetches, goes on without, and then nothing is stored either.
+ * Storing the answer to a POST. The POST takes the lease of its target first,
+ * as a fetch does, and its answer is stored only while the token holds: a
+ * write that comes meanwhile deletes it. A POST that cannot have the lease,
+ * because somebody fetches, goes on without it and is not stored. Nor is one
+ * that takes longer than LEASE_MS, since the lease is not renewed.
  */
 #include "nearside/write/stored_post.h"
 

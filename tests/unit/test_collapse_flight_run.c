@@ -256,6 +256,37 @@ one_who_finds_the_lease_taken_waits_for_the_entry(void **state)
     bench_down(&b);
 }
 
+/* Whatever Redis says of the key, the lease is not asked for after it, and
+   nothing takes the place of what lies there. */
+static void
+after_a_lookup_that_fails_nothing_is_stored(void **state)
+{
+    struct bench b;
+    struct question *q;
+    struct waiting w;
+    char out[16];
+
+    (void)state;
+    bench_up(&b);
+    q = given_question(&b.g.asking, "GET /a", "");
+    assert_true(ask(b.g.server, out, sizeof(out), "RPUSH %b x",
+        q->entry_key.ptr, q->entry_key.len));
+    fly(&b, q, &w);
+    await_request(&b);
+    assert_string_equal(lease_of(&b.g, q), "");
+    say(&b, "200 OK", FRESH, "new");
+    await_told(&b, &w);
+    assert_int_equal(w.result.outcome, FLIGHT_FILL);
+    assert_false(w.result.is_stored);
+    await_no_run(&b);
+    assert_true(ask(b.g.server, out, sizeof(out), "LLEN %b", q->entry_key.ptr,
+        q->entry_key.len));
+    assert_string_equal(out, "1");
+    waiting_over(&w);
+    question_unref(&q);
+    bench_down(&b);
+}
+
 /* --- fetch and store --------------------------------------------------- */
 
 static void
@@ -326,6 +357,40 @@ what_was_fetched_before_a_write_is_not_stored(void **state)
         question_unref(&q);
         bench_down(&b);
     }
+}
+
+/* A targeted field is for us alone (RFC 9213): it is kept, not delivered. */
+static void
+a_targeted_field_is_a_private_one(void **state)
+{
+    static const struct slice targeted = {"cdn-cache-control", 17};
+    const struct response_head *head;
+    struct bench b;
+    struct question *q;
+    struct entry *stored;
+    struct waiting w;
+
+    (void)state;
+    bench_up(&b);
+    b.g.asking.route.targeted = &targeted;
+    b.g.asking.route.targeted_len = 1;
+    q = given_question(&b.g.asking, "GET /a", "");
+    fly(&b, q, &w);
+    await_request(&b);
+    say(&b, "200 OK", "CDN-Cache-Control: max-age=60\r\nX-A: b\r\n", "new");
+    await_told(&b, &w);
+    head = fill_head(w.result.fill);
+    assert_true(slice_eq(
+        head->private_fields, SLICE("cdn-cache-control: max-age=60\r\n")));
+    assert_false(slice_starts(head->fields, SLICE("cdn")));
+    await_no_run(&b);
+    stored = entry_of(&b.g, q);
+    assert_non_null(stored);
+    assert_true(slice_eq(entry_private(stored), head->private_fields));
+    entry_unref(&stored);
+    waiting_over(&w);
+    question_unref(&q);
+    bench_down(&b);
 }
 
 /* At its head already: the body is still to come. */
@@ -576,7 +641,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_fresh_entry_is_told_and_the_origin_is_not_asked),
         TEST(one_who_finds_the_lease_taken_waits_for_the_entry),
+        TEST(after_a_lookup_that_fails_nothing_is_stored),
         TEST(what_the_origin_says_is_told_and_stored_under_the_lease),
+        TEST(a_targeted_field_is_a_private_one),
         TEST(what_was_fetched_before_a_write_is_not_stored),
         TEST(what_may_not_be_stored_leaves_a_hit_for_miss_entry),
         TEST(a_response_that_varies_is_stored_with_a_record),

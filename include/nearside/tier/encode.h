@@ -24,8 +24,8 @@ enum rc encode_fill(const struct encoding *e, struct fill *fill,
 enum rc encode_renewed(const struct encoding *e, const struct renewal *renewal,
     const struct entry *stored, struct value *out) RC_MUST_CHECK;
 
-/* That what the key asks for is not to be stored, for a while; *out_px_ms says
-   for how long. */
+/* A hit-for-miss entry: what the key asks for is not to be stored for the next
+ *out_px_ms. */
 enum rc encode_hit_for_miss(const struct key *key, int64_t now_ms,
     struct value *out, int64_t *out_px_ms) RC_MUST_CHECK;
 

@@ -1,7 +1,8 @@
 /*
  * A fetch lease: the right to fetch, fleet-wide, for as long as its token
- * stands in Redis. What it brings is stored only while the token is there; a
- * write deletes it, and is then older than nothing that can be stored.
+ * stands in Redis. What the holder fetches is stored only while the token is
+ * there. A write deletes it, so that nothing fetched before the write can be
+ * stored after it.
  */
 #ifndef NEARSIDE_TIER_LEASE_H
 #define NEARSIDE_TIER_LEASE_H

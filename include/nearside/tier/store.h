@@ -1,17 +1,17 @@
 /*
- * The one writer of stored responses. What it is given is on its way to Redis
- * afterwards, and nobody waits for it: the outcome is counted, and a lease
- * under which nothing could be stored is given back.
+ * The one writer of stored responses. It sends a value to Redis, and nobody
+ * waits for the reply: the writer counts the outcome, and gives the lease back
+ * when nothing could be stored.
  *
- * Every store is a script that stores only while a guard holds: the token of
- * the fetch lease, which a write would have deleted, or the checksum of the
+ * Every store is a script that stores only while its guard holds. The guard is
+ * the token of the fetch lease, which a write deletes, or the checksum of the
  * value that is replaced.
  *
- * A response that varies is stored as two values in one slot: under the base
- * key a Vary record, under the variant's key the response. The record's
- * generation is part of the variant's key, and a further variant is stored
- * only while the record is the one it was chosen by: so a write, which deletes
- * the record alone, puts all variants out of reach.
+ * A response that varies is stored as two values in one slot: a Vary record
+ * under the base key, and the response under its variant's key. The record's
+ * generation is part of each variant's key, and a further variant is stored
+ * only while the record that chose it is still there. A write deletes the
+ * record alone, and no variant can be found any more.
  */
 #ifndef NEARSIDE_TIER_STORE_H
 #define NEARSIDE_TIER_STORE_H
@@ -38,8 +38,8 @@ struct store {
     int64_t px_ms;       /* how long Redis keeps it; above 0 */
 };
 
-/* Takes over the values, takes references of the question, copies the guard.
-   Only with a shared tier. */
+/* Takes over the values, refers to the question, and copies the guard. Only
+   with a shared tier. */
 void store_write(struct worker *w, const struct store *own_store);
 
 /* Gives back the lease of the question's key, if it has that token. */

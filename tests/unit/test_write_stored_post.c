@@ -1,0 +1,147 @@
+/*
+ * The answer to a POST that is stored for GETs: for which requests, under
+ * which lease, and for how long Redis keeps it.
+ */
+#include "worker_given.h"
+
+#include "http_given.h"
+
+#include "nearside/body/fill.h"
+#include "nearside/write/stored_post.h"
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    servers_end();
+    return 0;
+}
+
+static void
+given_route_of_posts(struct given *g)
+{
+    given_worker(g, 5000);
+    g->asking.route.stores_post = true;
+    g->asking.route.grace_ms = 600000;
+}
+
+static void
+only_a_post_that_is_sent_as_a_get_would_be_is_stored(void **state)
+{
+    static const struct {
+        const char *line;
+        bool is_due;
+    } rows[] = {{"POST /a", true}, {"PUT /a", false}, {"DELETE /a", false},
+        {"PATCH /a", false}, {"QUERY /a", false}, {"GET /a", false}};
+    struct given g;
+    struct question *q;
+
+    (void)state;
+    given_route_of_posts(&g);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        q = given_question(&g.asking, rows[i].line, "");
+        assert_int_equal(stored_post_is_due(&g.worker, q), rows[i].is_due);
+        question_unref(&q);
+    }
+    g.asking.route.stores_post = false;
+    q = given_question(&g.asking, "POST /a", "");
+    assert_false(stored_post_is_due(&g.worker, q));
+    question_unref(&q);
+    g.asking.route.stores_post = true;
+    q = given_question(&g.asking, "POST /a", "");
+    g.worker.redis = NULL;
+    assert_false(stored_post_is_due(&g.worker, q));
+    question_unref(&q);
+    worker_over(&g);
+}
+
+static void
+on_ready(void *ctx)
+{
+    ++*(unsigned *)ctx;
+}
+
+/* A POST whose answer is complete, under the lease that it has asked for. */
+static struct stored_post *
+given_answered(
+    struct given *g, struct question *q, struct arena *arena, bool *out_is_kept)
+{
+    unsigned ready = 0;
+    const struct stored_post_opts opts = {.worker = &g->worker,
+        .q = q,
+        .arena = arena,
+        .on_ready = on_ready,
+        .ctx = &ready};
+    const struct response_head head = {
+        .status = 200, .fields = SLICE("date: x\r\n")};
+    const struct fill_opts fill_opts = {
+        .window = 100, .held_max = 100, .is_kept = true};
+    struct stored_post *p = stored_post_begin(&opts);
+    struct fill *fill = fill_new(g->rig.loop, &head, &fill_opts);
+    struct fetch_plan plan;
+
+    assert_non_null(p);
+    assert_int_equal(ready, 0);
+    AWAIT(&g->rig, ready > 0);
+    assert_int_equal(ready, 1);
+    plan = stored_post_on_head(p, given_answer(METHOD_POST, 200,
+                                      "Cache-Control: max-age=60\r\n"
+                                      "Content-Length: 4\r\n"
+                                      "Content-Location: /a\r\n"));
+    *out_is_kept = plan.is_kept;
+    assert_int_equal(fill_append(fill, SLICE("body")), 4);
+    fill_finish(fill, FILL_COMPLETE);
+    stored_post_on_complete(p, fill);
+    fill_unref(&fill);
+    return p;
+}
+
+/* It is kept past its freshness for as long as it may stand in. */
+static void
+the_answer_is_stored_under_the_lease_and_kept_past_its_freshness(void **state)
+{
+    (void)state;
+    for (int is_taken = 0; is_taken < 2; is_taken++) {
+        struct given g;
+        struct question *q;
+        struct question *get;
+        struct stored_post *p;
+        struct arena arena;
+        bool is_kept;
+
+        given_route_of_posts(&g);
+        arena_init(&arena, 65536);
+        q = given_question(&g.asking, "POST /a", "");
+        get = given_question(&g.asking, "GET /a", "");
+        if (is_taken) {
+            given_lease(&g, q, SLICE("another's"));
+        }
+        p = given_answered(&g, q, &arena, &is_kept);
+        assert_int_equal(is_kept, !is_taken);
+        stored_post_drop(&p);
+        AWAIT(&g.rig, list_is_empty(&g.worker.tier->stores));
+        assert_stored(&g, get, is_taken ? NULL : "body");
+        assert_string_equal(lease_of(&g, q), is_taken ? "another's" : "");
+        if (!is_taken) {
+            assert_in_range(pttl_of(&g, get->entry_key), 600000, 660000);
+        }
+        question_unref(&q);
+        question_unref(&get);
+        arena_fini(&arena);
+        worker_over(&g);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(only_a_post_that_is_sent_as_a_get_would_be_is_stored),
+        TEST(the_answer_is_stored_under_the_lease_and_kept_past_its_freshness),
+    };
+
+    servers_guard();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
