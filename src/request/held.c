@@ -38,10 +38,10 @@ request_hold_end(struct request *r)
 }
 
 static void
-cut_longest(struct request_worker *q)
+cut_longest(struct request_worker *all)
 {
     struct request *r =
-        CONTAINER_OF(list_first(&q->holders), struct request, holder);
+        CONTAINER_OF(list_first(&all->holders), struct request, holder);
 
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->stream != NULL);
@@ -54,23 +54,25 @@ cut_longest(struct request_worker *q)
 void
 request_on_blocked(struct request *r)
 {
-    struct request_worker *q = r->worker->request;
-    uint64_t share = r->q->conf->limits.held_max / r->worker->workers_len;
-    uint64_t weight = weight_of(r);
+    struct request_worker *all;
+    uint64_t share, weight;
 
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->stream != NULL);
     MUST(r->status != 0);
+    all = r->worker->request;
+    share = r->q->conf->limits.held_max / r->worker->workers_len;
+    weight = weight_of(r);
     if (weight == 0) {
         request_hold_end(r);
         return;
     }
-    q->held += weight - r->held;
+    all->held += weight - r->held;
     r->held = weight;
     if (!list_is_linked(&r->holder)) {
-        list_push_back(&q->holders, &r->holder);
+        list_push_back(&all->holders, &r->holder);
     }
-    while (q->held > share && q->holders.next != q->holders.prev) {
-        cut_longest(q);
+    while (all->held > share && all->holders.next != all->holders.prev) {
+        cut_longest(all);
     }
 }

@@ -23,14 +23,14 @@ enum {
 /* --- life -------------------------------------------------------------- */
 
 static struct request *
-from_free_list(struct request_worker *q)
+from_free_list(struct request_worker *all)
 {
-    struct list *link = list_pop(&q->free);
+    struct list *link = list_pop(&all->free);
     struct request *r;
 
     if (link != NULL) {
-        MUST(q->free_len > 0);
-        q->free_len--;
+        MUST(all->free_len > 0);
+        all->free_len--;
         r = CONTAINER_OF(link, struct request, link);
         MUST(r->magic == 0);
         return r;
@@ -44,19 +44,19 @@ from_free_list(struct request_worker *q)
 }
 
 static void
-to_free_list(struct request_worker *q, struct request *r)
+to_free_list(struct request_worker *all, struct request *r)
 {
     MUST(!list_is_linked(&r->holder));
     r->magic = 0;
-    if (q->free_len >= REQUESTS_FREE_MAX) {
+    if (all->free_len >= REQUESTS_FREE_MAX) {
         arena_fini(&r->arena);
         free(r);
         return;
     }
     arena_reset(&r->arena);
     list_init(&r->link);
-    list_push_front(&q->free, &r->link);
-    q->free_len++;
+    list_push_front(&all->free, &r->link);
+    all->free_len++;
 }
 
 struct request *
@@ -447,42 +447,42 @@ request_on_gone(struct request *r, uint64_t body_bytes)
 struct request_worker *
 request_worker_new(const struct requests *requests, struct worker *worker)
 {
-    struct request_worker *q = calloc(1, sizeof(*q));
+    struct request_worker *all = calloc(1, sizeof(*all));
 
     MUST_OBJ(worker, WORKER_MAGIC);
     MUST(worker->request == NULL);
     MUST(requests != NULL);
-    if (q == NULL) {
+    if (all == NULL) {
         return NULL;
     }
-    q->magic = REQUEST_WORKER_MAGIC;
-    q->requests = requests;
-    list_init(&q->free);
-    question_pool_init(&q->questions, &requests->hash_key);
-    list_init(&q->holders);
-    worker->request = q;
-    return q;
+    all->magic = REQUEST_WORKER_MAGIC;
+    all->requests = requests;
+    list_init(&all->free);
+    question_pool_init(&all->questions, &requests->hash_key);
+    list_init(&all->holders);
+    worker->request = all;
+    return all;
 }
 
 void
-request_worker_free(struct request_worker **pq)
+request_worker_free(struct request_worker **pall)
 {
-    struct request_worker *q = *pq;
+    struct request_worker *all = *pall;
     struct list *link;
 
-    if (q == NULL) {
+    if (all == NULL) {
         return;
     }
-    MUST_OBJ(q, REQUEST_WORKER_MAGIC);
-    MUST(list_is_empty(&q->holders));
-    MUST(q->held == 0);
-    *pq = NULL;
-    while ((link = list_pop(&q->free)) != NULL) {
+    MUST_OBJ(all, REQUEST_WORKER_MAGIC);
+    MUST(list_is_empty(&all->holders));
+    MUST(all->held == 0);
+    *pall = NULL;
+    while ((link = list_pop(&all->free)) != NULL) {
         struct request *r = CONTAINER_OF(link, struct request, link);
         arena_fini(&r->arena);
         free(r);
     }
-    question_pool_fini(&q->questions);
-    q->magic = 0;
-    free(q);
+    question_pool_fini(&all->questions);
+    all->magic = 0;
+    free(all);
 }

@@ -44,6 +44,6 @@ void requests_free(struct requests **requests);
 /* The requests of a worker; sets worker->request. NULL: no memory. */
 struct request_worker *request_worker_new(
     const struct requests *requests, struct worker *worker);
-void request_worker_free(struct request_worker **q);
+void request_worker_free(struct request_worker **all);
 
 #endif
