@@ -21,18 +21,6 @@ enum {
 
 /* --- the head ---------------------------------------------------------- */
 
-/* At most, with a Date. */
-static size_t
-fields_size(const struct head *head)
-{
-    size_t size = sizeof("date: \r\n") + DATE_LEN;
-
-    for (size_t i = 0; i < head->field_count; i++) {
-        size += head->fields[i].name.len + head->fields[i].value.len + 4;
-    }
-    return size;
-}
-
 /* Framing and Age are written for each answer anew. */
 static bool
 is_carried(const struct head *head, const struct field *field,
@@ -100,7 +88,7 @@ static struct fill *
 fetch_new_fill(struct fetch *fetch, const struct head *head,
     const struct fetch_plan *plan, const struct fill_opts *opts)
 {
-    size_t size = fields_size(head);
+    size_t size = head_lines_size(head) + sizeof("date: \r\n") + DATE_LEN;
     char *text = malloc(size);
     struct writer w = writer_of(text, size);
     struct response_head carried;

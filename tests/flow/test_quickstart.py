@@ -50,8 +50,7 @@ class Quickstart(FlowTest):
                    "what it started has ended")
         self.assertEqual(os.listdir(self.folder), [])
 
-    def test_the_tour_shows_every_answer_and_leaves_nothing(self):
-        process = self.start("--once")
+    def assert_tour(self, process):
         said, _ = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 0, said)
         rows = re.findall(
@@ -61,6 +60,15 @@ class Quickstart(FlowTest):
         self.assertIn("fwd=", rows[0][1])
         self.assertIn("; hit", rows[1][1])
         self.assertIn("redis-cli", said)
+
+    def test_the_tour_shows_every_answer_and_leaves_nothing(self):
+        self.assert_tour(self.start("--once"))
+        self.assert_nothing_is_left()
+
+    def test_two_that_start_at_once_do_not_take_each_others_ports(self):
+        both = [self.start("--once") for _ in range(2)]
+        for process in both:
+            self.assert_tour(process)
         self.assert_nothing_is_left()
 
     def test_it_stays_until_ctrl_c_and_then_leaves_nothing(self):
