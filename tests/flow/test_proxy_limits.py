@@ -12,6 +12,7 @@ from lib.scripted import EchoOrigin, Steps, answer, conf, digest
 
 LONG = os.environ.get("NEARSIDE_LONG") == "1"
 HIT = "nearside_limits_hit_total"
+PART = 4_000_000  # more than the kernel holds for a client
 
 
 class Limits(FlowTest):
@@ -387,6 +388,36 @@ class Connections(Limits):
         wait_until(lambda: self.daemon.get("/x").status == 200,
                    what="there is room again")
 
+    def test_who_is_refused_takes_no_place_of_its_address(self):
+        steps = Steps()
+        self.addCleanup(steps.go, "end")
+
+        def script(connection, request, n):
+            if request.target == "/busy":
+                steps.wait("end")
+            return answer(connection, b"x")
+
+        self.origin = self.use(ScriptedOrigin(script))
+        self.daemon = self.use(Nearside(conf(
+            self.origin.url,
+            limits="connections_max = 4  connections_per_ip = 6")))
+        held = []
+        for i in range(4):
+            held.append(self.use(Connection(self.daemon.port)))
+            held[-1].request("GET", "/busy")
+            wait_until(lambda i=i: len(self.origin.requests) == i + 1,
+                       what="it is busy")
+        for _ in range(6):
+            with self.daemon.connect() as client:
+                self.assertEqual(client.read_response().status, 503)
+        self.assert_counted("connections_max", 6)
+        held.pop().reset()
+        wait_until(lambda: self.daemon.metric("nearside_connections") == 3,
+                   what="one has gone")
+        self.assertEqual(self.daemon.get("/x").status, 200)
+        self.assertEqual(self.daemon.metric(HIT, limit="connections_per_ip"),
+                         0)
+
     def test_near_connections_max_the_longest_idle_one_goes(self):
         self.start("connections_max = 10", workers=1)
         held = []
@@ -527,31 +558,55 @@ class SlowReaders(FlowTest):
                 time.sleep(0.01)  # a slow reader is what is tested
         self.assertEqual(self.daemon.metric(HIT, limit="send_total"), 1)
 
-    def test_send_total_does_not_count_how_long_the_origin_takes(self):
-        """Nor cut who once reads a little late then."""
-        large = b"x" * 4_000_000
-        steps = Steps()
-        self.addCleanup(steps.go, "more")
+    def start_in_parts(self, parts, limits):
+        """The origin sends each part when steps.go(number) says so."""
+        self.steps = Steps()
+        self.addCleanup(self.steps.go, *range(parts))
 
         def script(connection, request, n):
-            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\na"
-                            % (1 + len(large)))
-            steps.wait("more")
-            connection.send(large)
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+                            % (parts * PART))
+            for number in range(parts):
+                self.steps.wait(number)
+                connection.send(bytes(PART))
             return True
 
         origin = self.use(ScriptedOrigin(script))
-        daemon = self.use(Nearside(conf(
-            origin.url, "", "send_total = 500ms  send_timeout = 500ms")))
-        client = self.use(Connection(daemon.port, receive_buffer=4096))
+        self.daemon = self.use(Nearside(conf(origin.url, limits=limits)))
+        client = self.use(Connection(self.daemon.port, receive_buffer=4096))
         client.request("GET", "/stream")
-        head = client.read_head()
-        time.sleep(0.7)  # longer than send_total
-        steps.go("more")
-        time.sleep(0.2)  # the client's buffers are full meanwhile
-        body = b"".join(client.body_pieces(head))
-        self.assertEqual(len(body), 1 + len(large))
-        self.assertEqual(daemon.metric(HIT, limit="send_total"), 0)
+        client.read_head()
+        return client
+
+    def wait_until_waited_for(self, client):
+        """The daemon holds a part that the client does not read yet; or it
+        has done so for too long in all."""
+        peer = client.sock.getsockname()[1]
+        wait_until(lambda: send_queue(self.daemon.port, peer) > 0 or
+                   self.daemon.metric(HIT, limit="send_total") > 0,
+                   what="the client is waited for")
+
+    def test_send_total_does_not_count_how_long_the_origin_takes(self):
+        """Nor is a client cut that reads each part a little late."""
+        client = self.start_in_parts(2, "send_total = 2s  send_timeout = 2s")
+        for number in range(2):
+            self.steps.go(number)
+            self.wait_until_waited_for(client)
+            self.assertEqual(len(client.read_exactly(PART)), PART)
+            time.sleep(2.2 * (1 - number))  # the origin takes send_total
+        self.assertEqual(self.daemon.metric(HIT, limit="send_total"), 0)
+
+    def test_send_total_adds_up(self):
+        """Each wait is shorter, and the origin's time is between them."""
+        client = self.start_in_parts(3, "send_total = 1s  send_timeout = 1s")
+        with self.assertRaises((WireError, OSError)):
+            for number in range(3):
+                self.steps.go(number)
+                self.wait_until_waited_for(client)
+                time.sleep(0.6)  # the client takes that long
+                client.read_exactly(PART)
+        self.assertEqual(self.daemon.metric(HIT, limit="send_total"), 1)
+        self.assertEqual(self.daemon.metric(HIT, limit="send_timeout"), 0)
 
     def test_the_kernel_holds_little_for_a_client_that_does_not_read(self):
         self.start("")

@@ -206,6 +206,15 @@ class Bodies(Wire):
         self.assertEqual(answer.body.decode(), f"POST /expect {HELLO}")
         self.assertNotIn("Expect", self.origin.whole[-1].fields)
 
+    def test_no_100_to_a_client_that_did_not_wait_for_it(self):
+        """RFC 9110 10.1.1: its content has begun to come."""
+        with self.daemon.connect() as client:
+            client.send(head(b"Expect: 100-continue", CL5, target="/expect")
+                        + b"hello")
+            got = client.read_response(skip_1xx=False)
+        self.assertEqual(got.status, 200)
+        self.assertEqual(got.body.decode(), f"POST /expect {HELLO}")
+
 
 class Accepted(Wire):
     def test_what_is_accepted_arrives_normalised(self):
