@@ -22,14 +22,6 @@
 
 #define RUN_MAGIC UINT32_C(0x6e72756e)
 
-enum lease_state {
-    LEASE_NONE,   /* not asked for, refused, lost, or no longer ours */
-    LEASE_TAKEN,  /* somebody else has it */
-    LEASE_UNSURE, /* asked for without a reply, or not to be stored under: it
-                     is given back in case it is ours */
-    LEASE_HELD,   /* the fetch's answer may be stored under it */
-};
-
 struct flight_run {
     uint32_t magic;
     struct list link; /* worker's */

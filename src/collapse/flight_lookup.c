@@ -187,18 +187,6 @@ after_both(struct flight_run *run)
     }
 }
 
-static enum lease_state
-lease_state_of(enum rc rc, const struct redis_reply *reply, bool was_sent)
-{
-    if (rc != RC_OK) {
-        return was_sent ? LEASE_UNSURE : LEASE_NONE;
-    }
-    if (reply->type == REDIS_ERROR) {
-        return LEASE_NONE;
-    }
-    return reply->type == REDIS_STATUS ? LEASE_HELD : LEASE_TAKEN;
-}
-
 /* As a rule this comes before on_get, since one connection answers in order.
    But Redis may send one of the two commands elsewhere (ASK), or refuse it. */
 static void
@@ -207,7 +195,7 @@ on_set(void *ctx, enum rc rc, struct redis_reply *reply)
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
     MUST(run->lease_state == LEASE_UNSURE);
-    run->lease_state = lease_state_of(rc, reply, run->lease->call.was_sent);
+    run->lease_state = lease_taken_as(run->lease, rc, reply);
     if (!redis_call_is_active(&run->get)) {
         after_both(run);
     }

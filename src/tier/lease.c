@@ -37,6 +37,19 @@ lease_take(
     redis_send(w->redis, &lease->call, lease->entry_key, ARRAY_LEN(argv), argv);
 }
 
+enum lease_state
+lease_taken_as(
+    const struct lease *lease, enum rc rc, const struct redis_reply *reply)
+{
+    if (rc != RC_OK) {
+        return lease->call.was_sent ? LEASE_UNSURE : LEASE_NONE;
+    }
+    if (reply->type == REDIS_ERROR) {
+        return LEASE_NONE;
+    }
+    return reply->type == REDIS_STATUS ? LEASE_HELD : LEASE_TAKEN;
+}
+
 void
 lease_renew(
     struct lease *lease, struct worker *w, redis_reply_fn on_reply, void *ctx)

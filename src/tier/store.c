@@ -20,10 +20,12 @@ enum {
 /* A script under way. */
 struct pending {
     uint32_t magic;
-    bool is_store; /* or a lease that is given back */
+    bool is_store;        /* or a lease that is given back */
+    bool is_lease_backed; /* the guard is the token of a lease */
     struct list link;
     struct worker *worker;
-    struct question *q; /* a reference */
+    struct question *q;        /* a reference */
+    struct question *lease_of; /* q or its base: whose lease it is */
     struct redis_call call;
     struct value value;
     struct value record;
@@ -53,10 +55,10 @@ pending_free(struct pending *p)
     free(p);
 }
 
-/* lease_of: the question whose key's lease it is. NULL: no memory. */
+/* lease_of: q or its base, whose lease it is. NULL: no memory. */
 static struct pending *
 pending_new(struct worker *w, struct question *q, struct slice guard,
-    const struct question *lease_of)
+    struct question *lease_of)
 {
     size_t lease_len = lease_of->entry_key.len;
     struct pending *p = calloc(1, sizeof(*p) + guard.len + lease_len);
@@ -70,6 +72,7 @@ pending_new(struct worker *w, struct question *q, struct slice guard,
     p->magic = PENDING_MAGIC;
     p->worker = w;
     p->q = question_ref(q);
+    p->lease_of = lease_of;
     arena_init(&p->arena, 64 * 1024);
     memcpy(p->bytes, guard.ptr, guard.len);
     p->guard = slice_of(p->bytes, guard.len);
@@ -91,6 +94,16 @@ count_store(struct worker *w, int64_t outcome)
     }
 }
 
+/* Nobody is to wait for a lease whose fetch is over. */
+static void
+give_up(struct pending *p)
+{
+    if (p->is_lease_backed) {
+        store_release(p->worker, p->lease_of, p->guard);
+    }
+    pending_free(p);
+}
+
 static void
 on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
 {
@@ -100,8 +113,8 @@ on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
         count_store(p->worker, reply->integer);
     } else if (p->is_store) {
         worker_count(p->worker, COUNTER_STORES_FAILED);
-        /* Nobody is to wait for a lease whose fetch is over. */
-        store_release(p->worker, p->q, p->guard);
+        give_up(p);
+        return;
     }
     pending_free(p);
 }
@@ -239,7 +252,7 @@ void
 store_write(struct worker *w, const struct store *own_store)
 {
     struct question *q = own_store->q;
-    const struct question *lease_of =
+    struct question *lease_of =
         own_store->kind == STORE_RECORD ? question_base(q) : q;
     struct value value = own_store->value;
     struct value record = own_store->record;
@@ -258,12 +271,13 @@ store_write(struct worker *w, const struct store *own_store)
         return;
     }
     p->is_store = true;
+    p->is_lease_backed = own_store->kind != STORE_RENEWED;
     p->value = value;
     p->record = record;
     script = put(p, own_store->kind, own_store->px_ms);
     if (script == NULL) {
         worker_count_limit(w, LIMIT_MEMORY);
-        pending_free(p);
+        give_up(p);
         return;
     }
     send_script(p, script);

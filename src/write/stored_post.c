@@ -17,7 +17,7 @@ struct stored_post {
     uint32_t magic;
     struct stored_post_opts opts;
     struct lease *lease;
-    bool is_held;
+    enum lease_state lease_state;
     bool is_storable;
     unsigned status;
     int64_t request_ms;
@@ -38,8 +38,8 @@ on_lease(void *ctx, enum rc rc, struct redis_reply *reply)
 {
     struct stored_post *p = OBJ_OF(struct stored_post, ctx, STORED_POST_MAGIC);
 
-    MUST(p->is_held);
-    p->is_held = rc == RC_OK && reply->type == REDIS_STATUS;
+    MUST(p->lease_state == LEASE_UNSURE);
+    p->lease_state = lease_taken_as(p->lease, rc, reply);
     p->request_ms = worker_wall_ms(p->opts.worker);
     p->opts.on_ready(p->opts.ctx);
 }
@@ -58,7 +58,7 @@ stored_post_begin(const struct stored_post_opts *opts)
     p->magic = STORED_POST_MAGIC;
     p->opts = *opts;
     p->lease = lease;
-    p->is_held = true; /* until the reply says that it is not */
+    p->lease_state = LEASE_UNSURE;
     lease_take(lease, opts->worker, on_lease, p);
     return p;
 }
@@ -79,7 +79,7 @@ stored_post_on_head(struct stored_post *p, const struct head *response)
     struct policy_request policy;
     struct assess_opts opts;
 
-    if (p == NULL || !p->is_held) {
+    if (p == NULL || p->lease_state != LEASE_HELD) {
         return (struct fetch_plan){0};
     }
     MUST_OBJ(p, STORED_POST_MAGIC);
@@ -117,7 +117,7 @@ stored_post_on_complete(struct stored_post *p, struct fill *fill)
         return;
     }
     MUST_OBJ(p, STORED_POST_MAGIC);
-    MUST(p->is_held);
+    MUST(p->lease_state == LEASE_HELD);
     store.q = p->opts.q;
     store.guard = p->lease->token;
     store.px_ms = p->verdict.stale_until_ms - worker_wall_ms(w);
@@ -125,7 +125,7 @@ stored_post_on_complete(struct stored_post *p, struct fill *fill)
         .verdict = &p->verdict, .status = p->status, .key = &p->opts.q->key};
     if (store.px_ms > 0 &&
         encode_fill(&encoding, fill, &store.value) == RC_OK) {
-        p->is_held = false; /* the writer has the lease */
+        p->lease_state = LEASE_NONE; /* the writer has it */
         store_write(w, &store);
     }
 }
@@ -141,7 +141,7 @@ stored_post_drop(struct stored_post **pp)
     MUST_OBJ(p, STORED_POST_MAGIC);
     *pp = NULL;
     redis_call_cancel(&p->lease->call);
-    if (p->is_held) {
+    if (p->lease_state == LEASE_HELD || p->lease_state == LEASE_UNSURE) {
         store_release(p->opts.worker, p->opts.q, p->lease->token);
     }
     p->magic = 0;

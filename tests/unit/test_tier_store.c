@@ -325,6 +325,38 @@ a_lease_is_given_back_when_redis_does_not_take_the_value(void **state)
     worker_over(&g);
 }
 
+/* The lease of a record's store is that of its base. */
+static void
+the_base_lease_is_given_back_when_redis_does_not_take_the_record(void **state)
+{
+    struct given g;
+    struct varied v;
+    struct question *variant;
+    struct store own_store = {
+        .kind = STORE_RECORD, .guard = TOKEN, .px_ms = 50000};
+    char out[128];
+
+    (void)state;
+    given_worker(&g, 5000);
+    v = given_record(&g, 1);
+    variant = given_variant(&g, v.record, "Accept: a\r\n");
+    given_lease(&g, v.base, TOKEN);
+    given_lease(&g, variant, TOKEN); /* not the one meant */
+    assert_true(ask(g.server, out, sizeof(out), "CONFIG SET maxmemory 1"));
+    own_store.q = variant;
+    own_store.value = given_value(&g, variant, "body", 1000);
+    own_store.record = v.value;
+    v.value = (struct value){0};
+    store_write(&g.worker, &own_store);
+    await_stores(&g);
+    assert_int_equal(counted(&g, COUNTER_STORES_FAILED), 1);
+    assert_string_equal(lease_of(&g, v.base), "");
+    assert_string_equal(lease_of(&g, variant), "token-1");
+    question_unref(&variant);
+    record_over(&v);
+    worker_over(&g);
+}
+
 /* The values and the question are freed, as valgrind and the sanitizers see. */
 static void
 a_worker_that_ends_gives_up_what_is_under_way(void **state)
@@ -362,6 +394,7 @@ main(void)
         TEST(a_renewed_value_takes_the_place_of_the_very_one_it_was_made_of),
         TEST(a_lease_is_given_back_by_its_holder_alone),
         TEST(a_lease_is_given_back_when_redis_does_not_take_the_value),
+        TEST(the_base_lease_is_given_back_when_redis_does_not_take_the_record),
         TEST(a_worker_that_ends_gives_up_what_is_under_way),
     };
 

@@ -132,6 +132,41 @@ the_answer_is_stored_under_the_lease_and_kept_past_its_freshness(void **state)
     }
 }
 
+/* Redis says nothing for as long as a command may take, and does later what it
+   was told. The lease may be ours then. */
+static void
+a_lease_whose_reply_does_not_come_is_given_back(void **state)
+{
+    struct given g;
+    struct question *q;
+    struct arena arena;
+    unsigned ready = 0;
+    struct stored_post_opts opts = {.on_ready = on_ready, .ctx = &ready};
+    struct stored_post *p;
+    char out[64];
+
+    (void)state;
+    given_worker(&g, 100);
+    g.asking.route.stores_post = true;
+    arena_init(&arena, 65536);
+    q = given_question(&g.asking, "POST /a", "");
+    opts.worker = &g.worker;
+    opts.q = q;
+    opts.arena = &arena;
+    assert_true(ask(g.server, out, sizeof(out), "CLIENT PAUSE 300 ALL"));
+    p = stored_post_begin(&opts);
+    assert_non_null(p);
+    AWAIT(&g.rig, ready > 0);
+    assert_false(
+        stored_post_on_head(p, given_answer(METHOD_POST, 200, "")).is_kept);
+    stored_post_drop(&p);
+    AWAIT(&g.rig, list_is_empty(&g.worker.tier->stores));
+    assert_string_equal(lease_of(&g, q), "");
+    question_unref(&q);
+    arena_fini(&arena);
+    worker_over(&g);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, teardown)
 
 int
@@ -140,6 +175,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(only_a_post_that_is_sent_as_a_get_would_be_is_stored),
         TEST(the_answer_is_stored_under_the_lease_and_kept_past_its_freshness),
+        TEST(a_lease_whose_reply_does_not_come_is_given_back),
     };
 
     servers_guard();

@@ -10,6 +10,15 @@
 #include "nearside/rules/question.h"
 #include "nearside/tier/tier.h"
 
+/* How its holder-to-be stands to it. */
+enum lease_state {
+    LEASE_NONE,   /* not asked for, refused, lost, or no longer ours */
+    LEASE_TAKEN,  /* somebody else has it */
+    LEASE_UNSURE, /* asked for without a reply, or not to be stored under: it
+                     is given back in case it is ours */
+    LEASE_HELD,   /* the fetch's answer may be stored under it */
+};
+
 struct lease {
     struct redis_call call; /* SET, then renewals */
     struct slice entry_key; /* the question's; it decides the slot */
@@ -24,9 +33,11 @@ struct lease {
 struct lease *lease_new(
     struct worker *w, const struct question *q, struct arena *arena);
 
-/* Asks for it; a status in reply says that it was given. */
+/* Asks for it. on_reply finds in lease_taken_as what the reply says. */
 void lease_take(
     struct lease *lease, struct worker *w, redis_reply_fn on_reply, void *ctx);
+enum lease_state lease_taken_as(
+    const struct lease *lease, enum rc rc, const struct redis_reply *reply);
 
 /* Makes it last as long again; 0 in reply says that it is gone. */
 void lease_renew(
