@@ -17,17 +17,12 @@ may_store(const struct flight_run *run)
            !flight_is_outdated(run->flights, run->flight);
 }
 
-/* A response without Vary fits any record: its origin has left Vary out, and
-   the request chose by what was last heard (RFC 9111 4.1). */
 bool
 flight_fits_record(const struct flight_run *run)
 {
-    const struct vary *vary = &run->verdict->vary;
-
     MUST_OBJ(run, RUN_MAGIC);
-    return vary->count == 0 || run->variant != NULL ||
-           (run->q->record != NULL &&
-               slice_eq(vary_text(vary), entry_vary_names(run->q->record)));
+    return run->variant != NULL ||
+           question_fits_record(run->q, &run->verdict->vary);
 }
 
 /* The writer has the lease from now on. */

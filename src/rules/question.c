@@ -463,3 +463,12 @@ question_vary(struct question *q, struct entry *record, struct question **out)
     *out = v;
     return RC_OK;
 }
+
+bool
+question_fits_record(const struct question *q, const struct vary *vary)
+{
+    MUST_OBJ(q, QUESTION_MAGIC);
+    return vary->count == 0 ||
+           (q->record != NULL &&
+               slice_eq(vary_text(vary), entry_vary_names(q->record)));
+}

@@ -68,11 +68,11 @@ deletion_end(struct deletion *d)
 }
 
 static void
-count_lost(struct deletion *d, const char *cause)
+count_lost(struct worker *w, const char *cause)
 {
-    worker_count(d->worker, COUNTER_INVALIDATIONS_FAILED);
-    log_event(d->worker->ring, LOG_LEVEL_WARN, "invalidation_lost",
-        "cause=\"%s\"", cause);
+    worker_count(w, COUNTER_INVALIDATIONS_FAILED);
+    log_event(
+        w->ring, LOG_LEVEL_WARN, "invalidation_lost", "cause=\"%s\"", cause);
 }
 
 static void
@@ -136,7 +136,7 @@ retry_later(struct deletion *d, enum rc rc)
 
     MUST(d->on_done == NULL);
     if (rc == RC_CANCELLED || now_ms >= d->until_ms) {
-        count_lost(d, rc_text(rc));
+        count_lost(d->worker, rc_text(rc));
         deletion_end(d);
         return;
     }
@@ -227,7 +227,7 @@ deletion_start(struct worker *worker, const struct key *key,
     }
     d = deletion_new(worker, entry_key, opts->token);
     if (d == NULL) {
-        worker_count(worker, COUNTER_INVALIDATIONS_FAILED);
+        count_lost(worker, "no memory");
         return NULL;
     }
     d->on_done = opts->on_done;
@@ -254,7 +254,7 @@ deletions_free(struct worker *worker)
     while ((link = list_first(&worker->tier->deletions)) != NULL) {
         struct deletion *d = CONTAINER_OF(link, struct deletion, link);
         MUST_OBJ(d, DELETION_MAGIC);
-        count_lost(d, "the process ends");
+        count_lost(d->worker, "the process ends");
         deletion_end(d);
     }
 }

@@ -18,15 +18,6 @@ drop(struct worker *w, const struct question *q)
     deletion_start(w, &q->key, q->entry_key, &(struct deletion_opts){0});
 }
 
-/* Does it vary by what the record says, or by nothing? */
-static bool
-varies_alike(const struct question *q, const struct policy_verdict *verdict)
-{
-    return verdict->vary.count == 0 ||
-           (q->record != NULL && slice_eq(vary_text(&verdict->vary),
-                                     entry_vary_names(q->record)));
-}
-
 static bool
 replace(struct worker *w, const struct head_update *u,
     const struct renewal *renewal)
@@ -68,11 +59,16 @@ freshen(struct worker *w, const struct head_update *u)
         renewal.verdict.is_personal) {
         return false;
     }
-    if (renewal.verdict.is_storable && varies_alike(u->q, &renewal.verdict)) {
-        return replace(w, u, &renewal);
+    if (!renewal.verdict.is_storable) {
+        drop(w, u->q);
+        return false;
     }
-    drop(w, u->q);
-    return false;
+    if (!question_fits_record(u->q, &renewal.verdict.vary)) {
+        /* The record chose all its variants wrongly. */
+        drop(w, question_base(u->q));
+        return false;
+    }
+    return replace(w, u, &renewal);
 }
 
 bool

@@ -103,6 +103,19 @@ class Head(CachingTest):
         self.assert_hit(self.get(target, {"X-Foo": "a"}), first)
         self.assert_not_hit(self.get(target, {"X-Foo": "b"}))
 
+    def test_all_variants_go_when_the_target_varies_by_something_else(self):
+        """The record chose each of them wrongly."""
+        target = self.target()
+        self.says(*STALE, TAG, ("Vary", "X-Foo"))
+        for foo in "ab":
+            self.get(target, {"X-Foo": foo})
+        wait_until(lambda: len(self.keys(target)) >= 4,
+                   what="both variants are stored")
+        self.says(FRESH, TAG, ("Vary", "X-Bar"))
+        self.get(target, {"X-Foo": "a"}, method="HEAD")
+        wait_until(lambda: self.redis("EXISTS", self.key(target)) == 0,
+                   what="the record is deleted")
+
     def test_a_write_meanwhile_is_not_undone(self):
         """The answer speaks of what was before: nothing comes back."""
         target, _ = self.fill_stale(TAG)

@@ -106,6 +106,13 @@ question_base(struct question *q)
     return q->base == NULL ? q : q->base;
 }
 
+/*
+ * May a response with this Vary be stored under the record that the question
+ * chose by? One without Vary fits any: its origin has left Vary out, and the
+ * question chose by what was last heard (RFC 9111 4.1).
+ */
+bool question_fits_record(const struct question *q, const struct vary *vary);
+
 /* How its fields are sent. for_cache: the answer may be stored. */
 struct sending question_sending(const struct question *q, bool for_cache);
 

@@ -1,7 +1,8 @@
 /*
  * Deletions: an entry and its lease are deleted together, so that a fetch
- * begun before can never store after. A DEL that fails is tried again until
- * it is acknowledged, or until no value of that age can be alive any more.
+ * begun before can never store after. A DEL that fails is tried again for a
+ * minute. If Redis has acknowledged none by then, the deletion is counted and
+ * logged as lost, and the entry lives until its time is over.
  */
 #ifndef NEARSIDE_TIER_DELETION_H
 #define NEARSIDE_TIER_DELETION_H
@@ -14,8 +15,8 @@ struct deletion;
 struct worker;
 
 struct deletion_opts {
-    struct slice token; /* a lease under it stays, being the caller's own;
-                           empty: none does. Copied */
+    struct slice token; /* of the caller's own lease, which is not deleted;
+                           empty: any lease is deleted. Copied */
     void (*on_done)(void *ctx, bool is_acknowledged); /* or NULL */
     void *ctx;
 };

@@ -18,9 +18,10 @@ struct head_update {
 };
 
 /*
- * Where the answer agrees with what was found, its fields and lifetime are
- * renewed; where it does not, it is deleted. Both happen by themselves. True:
- * a renewed response is on its way to be stored.
+ * If the answer agrees with the response that was found, that response is
+ * stored again with the answer's fields and lifetime. If not, it is deleted;
+ * if the target varies by something else now, all its variants are. The caller
+ * waits for neither. True: a renewed response is on its way to be stored.
  */
 bool head_update(struct worker *w, const struct head_update *u);
 
