@@ -51,7 +51,7 @@ least_loaded(struct front_worker *f)
     for (unsigned i = 0; i < front->opts.workers; i++) {
         struct front_worker *other = front->workers[i];
         unsigned len;
-        if (other == NULL || other == f) {
+        if (other == NULL || other == f || atomic_load(&other->is_draining)) {
             continue;
         }
         MUST_OBJ(other, FRONT_WORKER_MAGIC);
@@ -84,6 +84,16 @@ hand_over(struct front_worker *to, int fd, const struct address *peer)
     return true;
 }
 
+/* A session that is busy ends with its answer. */
+static void
+drain_idle(struct front_worker *f)
+{
+    list_splice(&f->sessions, &f->idle);
+    LIST_EACH (link, &f->sessions) {
+        session_drain(CONTAINER_OF(link, struct session, link));
+    }
+}
+
 static void
 on_handoffs(void *ctx)
 {
@@ -96,6 +106,11 @@ on_handoffs(void *ctx)
         session_start(f, h->fd, &h->peer);
         free(h);
         h = next;
+    }
+    /* They were accepted by a worker that had not begun to drain. */
+    if (atomic_load(&f->is_draining)) {
+        drain_idle(f);
+        front_check_empty(f);
     }
 }
 
@@ -278,10 +293,7 @@ front_drain(struct front_worker *f)
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
     MUST(atomic_load(&f->is_draining));
     stop_listening(f);
-    list_splice(&f->sessions, &f->idle);
-    LIST_EACH (link, &f->sessions) {
-        session_drain(CONTAINER_OF(link, struct session, link));
-    }
+    drain_idle(f);
 }
 
 /* --- life -------------------------------------------------------------- */

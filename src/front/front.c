@@ -67,7 +67,9 @@ bool
 front_is_empty(const struct front_worker *f)
 {
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
-    return list_is_empty(&f->sessions) && list_is_empty(&f->idle);
+    return list_is_empty(&f->sessions) && list_is_empty(&f->idle) &&
+           atomic_load(&((struct front_worker *)(uintptr_t)f)->handoffs) ==
+               NULL;
 }
 
 void

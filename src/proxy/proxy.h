@@ -29,8 +29,9 @@ struct proxy_worker {
     struct proxy *proxy;
     struct worker worker;
     struct loop_message drain_message;
+    bool is_draining; /* on the worker's thread alone, as is the next */
     bool is_drained;
-    void (*on_drained)(void *ctx);
+    void (*on_drained)(void *ctx); /* set before the drain message is sent */
     void *drain_ctx;
 };
 

@@ -23,7 +23,7 @@ on_empty(void *ctx)
     struct proxy_worker *pw =
         OBJ_OF(struct proxy_worker, ctx, PROXY_WORKER_MAGIC);
 
-    if (pw->on_drained == NULL || pw->is_drained || !is_empty(&pw->worker)) {
+    if (!pw->is_draining || pw->is_drained || !is_empty(&pw->worker)) {
         return;
     }
     pw->is_drained = true;
@@ -37,6 +37,7 @@ on_drain(void *ctx)
         OBJ_OF(struct proxy_worker, ctx, PROXY_WORKER_MAGIC);
 
     front_drain(pw->worker.front);
+    pw->is_draining = true;
     on_empty(pw);
 }
 
@@ -149,7 +150,7 @@ proxy_worker_free(struct proxy_worker **ppw)
     MUST_OBJ(pw, PROXY_WORKER_MAGIC);
     *ppw = NULL;
     w = &pw->worker;
-    pw->on_drained = NULL;
+    pw->is_draining = false; /* nobody is told any more */
     if (w->front != NULL) {
         front_worker_stop(w->front);
     }

@@ -87,6 +87,16 @@ on_forward_head(void *ctx, const struct head *head)
     return plan;
 }
 
+/* The write has succeeded, though its answer cannot be delivered. */
+static void
+invalidate_unwaited(const struct request *r)
+{
+    if (r->made_stale != NULL) {
+        made_stale_delete(
+            r->worker, r->q, r->made_stale, &(struct deletion_opts){0});
+    }
+}
+
 static void
 on_forward_fill(void *ctx, struct fill *fill)
 {
@@ -96,6 +106,7 @@ on_forward_fill(void *ctx, struct fill *fill)
     if (fill == NULL ||
         source_of_fill(&r->source, fill, r->worker->loop) != RC_OK) {
         worker_count_limit(r->worker, LIMIT_MEMORY);
+        invalidate_unwaited(r);
         fetch_cancel(&r->fetch);
         request_wake(r, WAKE_FETCH, request_fail(r, 503, "memory"));
         return;
