@@ -295,7 +295,6 @@ run_deliver_fill(struct request *r)
         .length = head->length,
         .has_body =
             status_has_body(head->status) && r->q->head->method != METHOD_HEAD,
-        .end = r->response.end,
         .source = &r->source,
     };
     write_age(&w, r->created_ms > 0 ? age_s_of(r, r->created_ms) : head->age_s);
@@ -394,7 +393,7 @@ run_deliver_error(struct request *r)
         .length = body.len,
         .has_body = r->q->head->method != METHOD_HEAD,
         .source = &r->source,
-        .end = refuses(status) ? RESPONSE_REFUSES : RESPONSE_KEEPS,
+        .is_last = refuses(status),
     };
     source_of_bytes(&r->source, body);
     if (open_extra(r, &w)) {

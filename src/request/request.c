@@ -392,10 +392,7 @@ request_on_body_failed(struct request *r, unsigned status)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->stream != NULL);
-    if (r->status != 0) {
-        r->stream->ops->abort(r->stream);
-        return;
-    }
+    MUST(r->status == 0);
     request_divert(r, request_fail(r, status, "body"));
 }
 

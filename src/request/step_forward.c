@@ -139,9 +139,6 @@ on_forward_end(void *ctx, enum fill_state state, bool is_doubtful)
     if (state == FILL_COMPLETE && !is_doubtful) {
         stored_post_on_complete(r->post, r->fetch.fill);
     }
-    if (is_doubtful) {
-        r->response.end = RESPONSE_DOUBTS;
-    }
 }
 
 static void

@@ -290,6 +290,34 @@ class Bodies(Limits):
                    what="the origin sees its request cut")
         self.assertEqual(len(self.origin.whole), 1)
 
+    def test_an_answer_under_way_is_not_lost_to_content_that_fails(self):
+        """RFC 9112 9.6: a reset could destroy what is not read yet."""
+        steps = Steps()
+        self.addCleanup(steps.go, "rest")
+
+        def script(connection, request, n):
+            connection.send(b"HTTP/1.1 403 Forbidden\r\n"
+                            b"Content-Length: 7\r\n\r\n")
+            steps.wait("rest")
+            connection.send(b"refused")
+
+        origin = self.use(ScriptedOrigin(script, with_body=False))
+        chunked = b"Transfer-Encoding: chunked"
+        for what, bad in (("too large", b"401\r\n" + b"x" * 1025 + b"\r\n"),
+                          ("malformed", b"x\r\n")):
+            with self.subTest(what=what):
+                self.daemon = self.use(Nearside(conf(
+                    origin.url, limits="body_max = 1KB")))
+                client = self.upload(b"1\r\nx\r\n", chunked)
+                head = client.read_head()
+                self.assertEqual(head.status, 403)
+                client.send(bad)
+                time.sleep(0.1)  # an abort would have come
+                steps.go("rest")
+                self.assertEqual(b"".join(client.body_pieces(head)),
+                                 b"refused")
+                self.assertTrue(client.is_closed())
+
     def test_a_small_buffer_max_passes_large_bodies(self):
         self.start("buffer_max = 4KB  body_max = 0")
         body = bytes(range(256)) * 8000

@@ -357,15 +357,6 @@ class Responses(Desync):
             with self.subTest(what=what):
                 self.attack(what, method, data)
 
-    def test_spare_bytes_end_the_clients_connection(self):
-        """Nobody knows where the answer ended; it is delivered as its head
-        said, and nothing follows it."""
-        type(self).said = response(b"Content-Length: 5", body=b"hello!")
-        with self.daemon.connect() as client:
-            client.request("GET", "/through/end", {"Attack": "1"})
-            self.assertEqual(client.read_response().body, b"hello")
-            self.assertTrue(client.is_closed(5))
-
     def test_a_body_that_comes_late_is_nobodys_answer(self):
         """Where none may be, but the head speaks of one."""
         for what, method, data in (

@@ -169,14 +169,14 @@ what_is_refused_is_answered_at_once(void **state)
     assert_int_equal(rig.responses, 1);
     assert_int_equal(rig.response->status, 405);
     assert_true(rig.response->has_body);
-    assert_int_equal(rig.response->end, RESPONSE_KEEPS);
+    assert_false(rig.response->is_last);
     assert_moves(r, "ask deliver_error");
     assert_int_equal(r->wake, WAKE_STREAM);
     request_on_sent(r, 0);
     r = given_new(REQUEST("GET /any/x"));
     request_refuse(r, 400, "framing");
     assert_int_equal(rig.response->status, 400);
-    assert_int_equal(rig.response->end, RESPONSE_REFUSES);
+    assert_true(rig.response->is_last);
     request_on_sent(r, 0);
 }
 
@@ -296,22 +296,6 @@ a_body_that_fails_ends_the_wait_for_a_flight(void **state)
     request_on_sent(r, 0);
     land(&flight, &(struct flight_result){.outcome = FLIGHT_ALONE});
     assert_int_equal(rig.responses, 1);
-}
-
-/* What has been sent of it may look whole. */
-static void
-a_body_that_fails_behind_the_answer_s_head_aborts_it(void **state)
-{
-    struct request *r = given_new(REQUEST("DELETE /item/1"));
-
-    (void)state;
-    request_start(r);
-    assert_int_equal(rig.aborts, 0);
-    request_on_body_failed(r, 408);
-    assert_int_equal(rig.aborts, 1);
-    assert_int_equal(rig.responses, 1);
-    assert_int_equal(r->status, 405);
-    request_on_gone(r, 0);
 }
 
 static void
@@ -575,7 +559,6 @@ main(void)
         TEST(a_long_key_has_room_in_cache_status),
         TEST(whose_client_leaves_meanwhile_hears_nothing_of_it),
         TEST(a_body_that_fails_ends_the_wait_for_a_flight),
-        TEST(a_body_that_fails_behind_the_answer_s_head_aborts_it),
         TEST(
             a_renewal_joins_who_renews_already_and_is_counted_if_there_is_no_room),
         TEST(a_request_is_counted_once_by_route_result_and_tier),

@@ -53,8 +53,9 @@ struct exchange_callbacks {
        the exchange until exchange_resume. */
     size_t (*on_body)(void *ctx, struct slice data);
     /* The response is complete. is_doubtful: it came before the whole request
-       body was sent, or with bytes behind it that nobody asked for; it is not
-       to be stored, and the client's connection must end too. */
+       body was sent, or with bytes behind it that nobody asked for. It is
+       delivered as its head says, but not stored, and the connection that it
+       came on is used no more. */
     void (*on_end)(void *ctx, bool is_doubtful);
     void (*on_error)(void *ctx, enum origin_error error);
     /* Room for more request body, after exchange_send took less. */

@@ -31,8 +31,8 @@ void request_start(struct request *r);
 size_t request_on_body(struct request *r, struct slice data);
 void request_on_body_end(struct request *r);
 
-/* The client's content is malformed or late: an answer of `status` if none
-   has begun. */
+/* The client's content is malformed, too large or late, and no answer has
+   begun: the answer is one of `status`. */
 void request_on_body_failed(struct request *r, unsigned status);
 
 /* The answer has left; the stream lets go of the request. */

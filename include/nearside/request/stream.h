@@ -11,15 +11,6 @@
 struct source;
 struct stream;
 
-/* May the client's next request be read after this response? */
-enum response_end {
-    RESPONSE_KEEPS,   /* yes */
-    RESPONSE_REFUSES, /* no: the request was malformed, late or too large, and
-                         where the next one begins is not known */
-    RESPONSE_DOUBTS,  /* no: the origin's response may not have ended where it
-                         seems to have */
-};
-
 /* All slices stay until request_on_sent. */
 struct response {
     unsigned status;
@@ -28,7 +19,8 @@ struct response {
     bool has_length;
     uint64_t length;
     bool has_body; /* false for HEAD, 204, 304 */
-    enum response_end end;
+    bool is_last;  /* the request was malformed, late or too large: where the
+                      next one begins is not known, so none is read */
     struct source *source; /* with has_body; the request's */
 };
 

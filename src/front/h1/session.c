@@ -98,15 +98,12 @@ after_answer(struct session *s)
 {
     struct turn *turn = s->turn;
     struct request *done = turn->request;
-    bool must_close;
+    bool must_close = s->must_close || turn->in.state != BODY_NONE ||
+                      atomic_load(&s->front->is_draining);
 
     MUST(s->state == SESSION_BUSY);
     MUST(done != NULL);
     MUST(turn->out.left == 0);
-    /* Its end may have become doubtful since its head was made. */
-    must_close = s->must_close || turn->out.response->end != RESPONSE_KEEPS ||
-                 turn->in.state != BODY_NONE ||
-                 atomic_load(&s->front->is_draining);
     turn->request = NULL;
     turn->out.response = NULL;
     conn_want_write(s->conn, false);

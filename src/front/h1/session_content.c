@@ -25,14 +25,23 @@ body_decode(struct turn_in *in, struct slice input, size_t *out_eaten)
     return in->left == 0 ? RC_OK : RC_AGAIN;
 }
 
+/* No more of it is read. A client whose answer has begun is to get it whole: a
+   reset could destroy what it has not read yet (RFC 9112 9.6). */
 static void
 body_fail(struct session *s, unsigned status)
 {
+    struct turn *turn = s->turn;
+
     MUST(s->state == SESSION_BUSY);
     s->must_close = true;
-    s->turn->in.state = BODY_WAITING;
-    s->turn->in.pending = slice_of(NULL, 0);
-    request_on_body_failed(s->turn->request, status);
+    turn->in.state = BODY_WAITING;
+    turn->in.pending = slice_of(NULL, 0);
+    if (turn->out.response == NULL) {
+        request_on_body_failed(turn->request, status);
+        return;
+    }
+    session_wants(s);
+    session_arm(s);
 }
 
 /* One run of input: decoded and counted. False: stop. */
@@ -111,19 +120,9 @@ is_body_slow(const struct session *s, int64_t now_ms)
 static void
 body_late(struct session *s, enum limit limit)
 {
-    struct turn *turn = s->turn;
-
-    MUST(turn->in.state == BODY_WANTED);
+    MUST(s->turn->in.state == BODY_WANTED);
     worker_count_limit(session_worker(s), limit);
-    if (turn->out.response == NULL) {
-        body_fail(s, 408);
-        return;
-    }
-    /* A client that has its answer need not send on (RFC 9112 9.5). */
-    s->must_close = true;
-    turn->in.state = BODY_WAITING;
-    session_wants(s);
-    session_arm(s);
+    body_fail(s, 408);
 }
 
 void

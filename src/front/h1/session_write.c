@@ -96,7 +96,7 @@ stream_respond(struct stream *stream, const struct response *response)
         out->is_chunked = !turn->is_http10;
         s->must_close = s->must_close || turn->is_http10;
     }
-    s->must_close = s->must_close || response->end != RESPONSE_KEEPS ||
+    s->must_close = s->must_close || response->is_last ||
                     turn->in.state != BODY_NONE ||
                     atomic_load(&s->front->is_draining);
     make_head(s);
