@@ -474,6 +474,12 @@ a_literal_password_needs_a_private_file(void **state)
         "t:3: a password stands in a file that others may read; use "
         "password_file or ${VAR}, or let only its owner read t "
         "(chmod 600)\n");
+    /* A default stands in the file, too. */
+    refuses(API
+        "redis { seeds = { \"r:1\" }\n password = \"${T_NO:-hush}\" }\n",
+        "t:3: a password stands in a file that others may read; use "
+        "password_file or ${VAR}, or let only its owner read t "
+        "(chmod 600)\n");
     file_write("t", 0604, text);
     told = told_of("t", RC_BAD);
     free(told);
@@ -483,6 +489,13 @@ a_literal_password_needs_a_private_file(void **state)
     file_write("t", 0600, text);
     told = told_of("t", RC_OK);
     assert_string_equal(told, "");
+    free(told);
+    /* What counts is where the text stands. */
+    file_write("t", 0600,
+        API "redis { seeds = { \"r:1\" }\n password =\ninclude(\"s\")\n}\n");
+    file_write("s", 0644, "\"hush\"");
+    told = told_of("t", RC_BAD);
+    assert_non_null(strstr(told, "s:1: a password stands in a file"));
     free(told);
     file_write("t", 0644,
         API "redis { seeds = { \"r:1\" }\n password = \"${T_S}\" }\n");
@@ -497,6 +510,24 @@ a_password_is_never_shown(void **state)
     (void)state;
     refuses(API "redis { seeds = { \"r:1\" }\n password = \"${T_EMPTY}\" }\n",
         "t:3: 'password': empty\n");
+    refuses(API "redis { seeds = { \"r:1\" }\n password = hun$ter2 }\n",
+        "t:3: the value of 'password' must stand in quotes\n"
+        "t:3: a password stands in a file that others may read; use "
+        "password_file or ${VAR}, or let only its owner read t "
+        "(chmod 600)\n");
+    refuses(API "redis { seeds = { \"r:1\" }\n password =\n hun$ter2 }\n",
+        "t:4: the value of 'password' must stand in quotes\n"
+        "t:4: a password stands in a file that others may read; use "
+        "password_file or ${VAR}, or let only its owner read t "
+        "(chmod 600)\n");
+    refuses(API "redis { seeds = { \"r:1\" }\n"
+                " password = \"${T_S}\" hunter2 }\n",
+        "t:3: unexpected text behind the value of 'password'; a text with "
+        "blanks is written in quotes\n");
+    refuses(API "redis { seeds = { \"r:1\" }\n"
+                " password = \"${T_S}\" hunter2 = \"two\" }\n",
+        "t:3: unexpected text behind the value of 'password'; a text with "
+        "blanks is written in quotes\n");
     refuses(API "redis { seeds = { \"r:1\" }\n"
                 " password_file = \"/nonexistent/x\" }\n",
         "t:3: 'password_file' = '/nonexistent/x': No such file or directory\n");

@@ -117,6 +117,12 @@ has_company(const struct walk *w, const struct conf_token *name)
 static enum rc
 walk_unknown(struct walk *w, const struct conf_token *name)
 {
+    if (name->line == w->lexer.secret_line) {
+        TELL(w, name->line,
+            "unexpected text behind the value of '" CONF_SECRET "'; a text "
+            "with blanks is written in quotes");
+        return has_company(w, name) ? skip_statement(w) : RC_OK;
+    }
     if (has_company(w, name)) {
         tell_unknown(w, name);
         return skip_statement(w);
@@ -184,7 +190,7 @@ walk_list(struct walk *w, const struct conf_token *name)
 static bool
 is_secret(const struct conf_option *option)
 {
-    return strcmp(option->name, "password") == 0;
+    return strcmp(option->name, CONF_SECRET) == 0;
 }
 
 /* Tells if a secret is spelt out in a file that others may read. */
@@ -238,7 +244,7 @@ walk_value(struct walk *w, const struct conf_token *name,
         return RC_MISS;
     }
     if (conf_token_is_value(&w->lexer.token)) {
-        check_secret(w, option, name->line);
+        check_secret(w, option, w->lexer.token.line);
         take_value(w);
         return RC_OK;
     }

@@ -127,6 +127,7 @@ put_variable(struct conf_lexer *l, struct slice whole)
     value = getenv(own_name);
     if (value != NULL) {
         append(l, slice_of_str(value));
+        l->ahead.has_variable = true;
     } else if (preset != NULL) {
         append(l, slice_of(preset + 2, whole.len - 5 - name.len));
     } else {
@@ -143,7 +144,6 @@ eat_variable(struct conf_lexer *l)
 {
     size_t len = variable_len(rest_of(l));
 
-    l->ahead.has_variable = true;
     if (len == 0) {
         TELL(l, "'${' without '}'; a variable is written ${NAME}");
         append(l, SLICE("${"));
@@ -304,8 +304,12 @@ lex_word(struct conf_lexer *l)
         TELL(l, "a ';' behind a value or a name is not wanted");
         word.len--;
     } else if (is_wrong || memmem(word.ptr, word.len, "//", 2) != NULL) {
-        TELL(l, "'%s' must stand in quotes",
-            log_escape(word, shown, sizeof(shown)));
+        if (l->is_secret || l->line == l->secret_line) {
+            TELL(l, "the value of '" CONF_SECRET "' must stand in quotes");
+        } else {
+            TELL(l, "'%s' must stand in quotes",
+                log_escape(word, shown, sizeof(shown)));
+        }
         refuse_word(l);
         return;
     }
@@ -490,10 +494,15 @@ lex(struct conf_lexer *l)
 void
 conf_lexer_next(struct conf_lexer *l)
 {
+    l->is_secret = l->ahead.kind == CONF_TOKEN_EQUALS &&
+                   slice_eq(l->token.text, SLICE(CONF_SECRET));
     l->token = l->ahead;
     do {
         lex(l);
     } while (l->ahead.kind != CONF_TOKEN_END && l->ahead.text.len == 0);
+    if (l->is_secret) {
+        l->secret_line = l->ahead.line;
+    }
 }
 
 void

@@ -33,6 +33,9 @@ enum {
     CONF_DEPTH_MAX = 8, /* of includes; a loop ends here */
 };
 
+/* The option whose value is never shown, nor what stands beside it. */
+#define CONF_SECRET "password"
+
 struct conf_lexer {
     struct conf_text *text;
     struct conf_errors *errors;
@@ -45,6 +48,8 @@ struct conf_lexer {
     unsigned depth;
     unsigned line;           /* of the text, where the lexer is */
     struct buf value;        /* of the token under way */
+    bool is_secret;          /* that token is the value of CONF_SECRET */
+    unsigned secret_line;    /* where such a value stands; 0: none yet */
     enum rc rc;              /* RC_NOMEM, and the rest seems empty */
     struct conf_token token; /* where the reader is */
     struct conf_token ahead; /* the one behind it */
