@@ -1,4 +1,5 @@
-/* Looks at the affinity, then at the quota of our cgroup (v2, else v1). */
+/* Looks at the affinity, then at the quota of the cgroup that is the root of
+   what we see (v2, else v1): in a container its own. */
 #include "app/cpus.h"
 
 #include <sched.h>

@@ -1,5 +1,6 @@
 /* The entry point: reads the command line and does what it asks for. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "app/server.h"
 #include "nearside/app/options.h"
@@ -8,7 +9,6 @@
 static int
 run(const struct options *options)
 {
-    const struct conf_flags file_alone = {.path = options->flags.path};
     bool is_check = options->action == OPTIONS_CHECK;
     struct conf_errors errors;
     struct conf *conf = NULL;
@@ -16,10 +16,13 @@ run(const struct options *options)
     enum rc rc;
 
     conf_errors_init(&errors);
-    rc = conf_load(is_check ? &file_alone : &options->flags, &errors, &conf);
+    rc = conf_load(&options->flags, &errors, &conf);
     conf_errors_print(&errors, stderr);
     conf_errors_fini(&errors);
-    if (rc == RC_OK && is_check) {
+    if (rc == RC_NOMEM) {
+        fputs("nearside: there is no memory to read the conf\n", stderr);
+        status = EXIT_FAILURE;
+    } else if (rc == RC_OK && is_check) {
         printf("%s: ok\n", options->flags.path);
         status = 0;
     } else if (rc == RC_OK) {

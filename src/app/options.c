@@ -135,6 +135,14 @@ take(FILE *to, struct options *o, char *const argv[], int found)
     }
 }
 
+/* Is a part of the configuration given on the command line? */
+static bool
+has_flags(const struct options *o)
+{
+    return o->flags.origin != NULL || o->flags.routes.count > 0 ||
+           o->flags.redis.count > 0 || o->flags.listen.count > 0;
+}
+
 enum rc
 options_parse(int argc, char *const argv[], FILE *to, struct options *out)
 {
@@ -159,6 +167,9 @@ options_parse(int argc, char *const argv[], FILE *to, struct options *out)
     }
     if (optind < argc) {
         return refuse(to, "unexpected ", argv[optind]);
+    }
+    if (out->action == OPTIONS_CHECK && has_flags(out)) {
+        return refuse(to, "--check takes a file and nothing else", "");
     }
     if (out->flags.path == NULL && out->flags.origin == NULL) {
         out->flags.path = OPTIONS_CONF_PATH;

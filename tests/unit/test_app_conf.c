@@ -529,6 +529,10 @@ a_password_is_never_shown(void **state)
         "t:3: unexpected text behind the value of 'password'; a text with "
         "blanks is written in quotes\n");
     refuses(API "redis { seeds = { \"r:1\" }\n"
+                " password = \"${T_S}\" \"hunter2\" }\n",
+        "t:3: unexpected text behind the value of 'password'; a text with "
+        "blanks is written in quotes\n");
+    refuses(API "redis { seeds = { \"r:1\" }\n"
                 " password_file = \"/nonexistent/x\" }\n",
         "t:3: 'password_file' = '/nonexistent/x': No such file or directory\n");
     refuses(API "redis { seeds = { \"r:1\" }\n"

@@ -122,6 +122,9 @@ a_mistake_is_told_in_one_line(void **state)
         "nearside: given twice: --origin; see nearside --help\n");
     refuses("nearside -c a --check b",
         "nearside: given twice: -c or --check; see nearside --help\n");
+    refuses("nearside --check a --listen b",
+        "nearside: --check takes a file and nothing else; see nearside "
+        "--help\n");
     refuses("nearside a.conf", "nearside: unexpected a.conf; see nearside "
                                "--help\n");
 }

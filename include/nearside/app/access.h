@@ -1,6 +1,7 @@
 /*
- * Access lines; both are request_access_fn. Combined: the
- * format of Apache and nginx, what the cache did, and the time it took:
+ * Two functions that write an access line; each is a request_access_fn.
+ * Combined: the format of Apache and nginx, what the cache did, and the time it
+ * took:
  *
  *     192.0.2.1 - - [23/Nov/2026:03:12:37 +0000] "GET /products/42 HTTP/1.1"
  *     200 43 "referer" "user agent" cache=hit tier=shared

@@ -289,7 +289,7 @@ warn_of_tags(struct conf_build *build, unsigned line)
         "'tags' are kept but have no effect in this version");
 }
 
-/* Tells if an earlier route takes all requests that this one could. */
+/* Tells if an earlier route matches exactly the requests that this one does. */
 static void
 check_route_twin(struct conf_build *build, const struct conf_route *route)
 {

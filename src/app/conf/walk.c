@@ -113,14 +113,21 @@ has_company(const struct walk *w, const struct conf_token *name)
            (conf_token_is_value(token) && token->line == name->line);
 }
 
+/* It may be the rest of the secret. */
+static void
+tell_behind_secret(struct walk *w, const struct conf_token *token)
+{
+    TELL(w, token->line,
+        "unexpected text behind the value of '" CONF_SECRET "'; a text with "
+        "blanks is written in quotes");
+}
+
 /* The name was eaten, and is neither an option nor a section. */
 static enum rc
 walk_unknown(struct walk *w, const struct conf_token *name)
 {
     if (name->line == w->lexer.secret_line) {
-        TELL(w, name->line,
-            "unexpected text behind the value of '" CONF_SECRET "'; a text "
-            "with blanks is written in quotes");
+        tell_behind_secret(w, name);
         return has_company(w, name) ? skip_statement(w) : RC_OK;
     }
     if (has_company(w, name)) {
@@ -448,6 +455,10 @@ walk_statement(struct walk *w)
     struct conf_token name = w->lexer.token;
     const struct conf_option *option;
 
+    if (name.kind != CONF_TOKEN_WORD && name.line == w->lexer.secret_line) {
+        tell_behind_secret(w, &name);
+        return RC_BAD;
+    }
     if (name.kind != CONF_TOKEN_WORD) {
         TELL(w, name.line,
             "unexpected '%.*s'; here the name of an option is "
@@ -458,8 +469,8 @@ walk_statement(struct walk *w)
     }
     conf_lexer_next(&w->lexer);
     option = conf_option_find(w->section, name.text);
-    /* A route's option `origin` has the name of a section: what follows
-       tells them apart, inside a section only the option can be meant. */
+    /* `origin` is the name of a section and of an option of routes. Where a
+       section may begin it means the section, in a route the option. */
     if (option == NULL && conf_section_find(name.text) != CONF_TOP) {
         if (w->section == CONF_TOP) {
             return walk_section(w, &name);
