@@ -77,23 +77,26 @@ on_up(void *ctx)
 }
 
 static void
-on_down(void *ctx, enum rc rc, bool was_up, struct slice why)
+on_down(void *ctx, const struct wire_loss *loss)
 {
     struct contact *contact = OBJ_OF(struct contact, ctx, CONTACT_MAGIC);
     struct redis_client *c = client_of(contact);
     char escaped[256];
 
     client_count(c, c->redis->metrics.disconnects);
-    if (was_up) {
+    if (loss->was_up) {
         metric_add_to(c->pool.block, c->redis->metrics.connections, -1);
     }
     redis_want_refresh(c->redis, REFRESH_UNREACHABLE);
     log_event(c->pool.ring,
         contact->is_loss_told ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
         "redis_node_down", "node=\"%s\" cause=\"%s\" detail=\"%s\"",
-        contact->node->text, rc_text(rc),
-        log_escape(why, escaped, sizeof(escaped)));
+        contact->node->text, rc_text(loss->rc),
+        log_escape(loss->why, escaped, sizeof(escaped)));
     contact->is_loss_told = true;
+    if (loss->opens_breaker) {
+        client_tell_rest(c, contact->node);
+    }
 }
 
 static const struct wire_callbacks client_wire_callbacks = {

@@ -128,16 +128,14 @@ call_pause(struct redis_client *c, struct redis_call *call, int64_t base_ms)
     return true;
 }
 
-static void
-count_failure(struct redis_client *c, struct node *node)
+void
+client_tell_rest(struct redis_client *c, const struct node *node)
 {
     MUST_OBJ(node, NODE_MAGIC);
-    if (node_failed(node, client_now_ms(c))) {
-        client_count(c, c->redis->metrics.breaker_opens);
-        redis_want_refresh(c->redis, REFRESH_UNREACHABLE);
-        log_event(c->pool.ring, LOG_LEVEL_WARN, "redis_node_rests",
-            "node=\"%s\"", node->text);
-    }
+    client_count(c, c->redis->metrics.breaker_opens);
+    redis_want_refresh(c->redis, REFRESH_UNREACHABLE);
+    log_event(c->pool.ring, LOG_LEVEL_WARN, "redis_node_rests", "node=\"%s\"",
+        node->text);
 }
 
 static void
@@ -154,7 +152,11 @@ on_timer(void *ctx)
         return; /* its end comes with this turn's */
     }
     if (call->impl.wire != NULL) {
-        count_failure(c, wire_node(call->impl.wire));
+        struct node *node = wire_node(call->impl.wire);
+
+        if (node_failed(node, client_now_ms(c))) {
+            client_tell_rest(c, node);
+        }
     }
     call_detach(c, call);
     if (state == CALL_PAUSED && client_now_ms(c) < call->impl.deadline_ms) {

@@ -43,6 +43,9 @@ client_count(struct redis_client *c, metric_id id)
     metric_inc(c->pool.block, id);
 }
 
+/* The node's breaker has opened: counts, logs, and asks for a refresh. */
+void client_tell_rest(struct redis_client *c, const struct node *node);
+
 /* The lists and the task; the rest of the client is its owner's. */
 void dispatch_init(struct redis_client *c);
 

@@ -147,18 +147,17 @@ on_end(
 }
 
 static void
-on_down(void *ctx, enum rc rc, bool was_up, struct slice why)
+on_down(void *ctx, const struct wire_loss *loss)
 {
     struct inquiry *i = OBJ_OF(struct inquiry, ctx, INQUIRY_MAGIC);
     char escaped[256];
 
-    (void)was_up;
     if (i->set->is_quiet) {
         return; /* it is asked again every other second */
     }
     log_event(i->set->ring, LOG_LEVEL_INFO, "redis_refresh_failed",
-        "node=\"%s\" cause=\"%s\" detail=\"%s\"", i->node->text, rc_text(rc),
-        log_escape(why, escaped, sizeof(escaped)));
+        "node=\"%s\" cause=\"%s\" detail=\"%s\"", i->node->text,
+        rc_text(loss->rc), log_escape(loss->why, escaped, sizeof(escaped)));
 }
 
 static const struct wire_callbacks inquiry_wire_callbacks = {

@@ -148,10 +148,12 @@ pool_patch(struct pool *pool, uint16_t slot, struct contact *contact)
     atomic_store(&pool->redis->is_patched, true);
 }
 
-static void
+/* False: for want of memory or room, some slots have no contact. */
+static bool
 pool_copy(struct pool *pool, const struct map *map)
 {
     struct contact *contacts[TOPOLOGY_NODES_MAX];
+    bool is_whole = true;
 
     MUST(map->nodes_len <= TOPOLOGY_NODES_MAX);
     LIST_EACH (it, &pool->contacts) {
@@ -163,6 +165,8 @@ pool_copy(struct pool *pool, const struct map *map)
         contacts[i] = pool_at(pool, slice_of_str(node->host), node->port);
         if (contacts[i] != NULL) {
             contacts[i]->is_mapped = true;
+        } else {
+            is_whole = false;
         }
     }
     for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
@@ -170,6 +174,7 @@ pool_copy(struct pool *pool, const struct map *map)
 
         pool->slots[slot] = owner == SLOT_NONE ? NULL : contacts[owner];
     }
+    return is_whole;
 }
 
 void
@@ -182,9 +187,13 @@ pool_adopt(struct pool *pool)
         return;
     }
     if (map->version != pool->version || pool->is_patched) {
-        pool_copy(pool, map);
+        /* What is not whole counts as patched: it is copied anew when the
+           topology has been looked at, though that may not have changed. */
+        pool->is_patched = !pool_copy(pool, map);
         pool->version = map->version;
-        pool->is_patched = false;
+        if (pool->is_patched) {
+            atomic_store(&pool->redis->is_patched, true);
+        }
     }
     redis_map_unref(pool->redis, &map);
 }

@@ -207,6 +207,7 @@ wire_fail(struct wire *w, enum rc rc, struct slice why)
     bool was_idle = !has_calls(w);
     bool was_up = w->state == WIRE_UP;
     bool was_steady = was_up && now_ms(w) - w->up_ms >= STEADY_MS;
+    bool opens_breaker = false;
     char kept[WHY_MAX]; /* why may lie in what is taken down */
 
     MUST(rc != RC_OK);
@@ -218,13 +219,16 @@ wire_fail(struct wire *w, enum rc rc, struct slice why)
     /* What we gave up ourselves, or an idle one that was closed, says
        nothing about the node. */
     if (w->drop_rc == RC_OK && !(was_steady && was_idle)) {
-        (void)node_failed(w->setup.node, now_ms(w));
+        opens_breaker = node_failed(w->setup.node, now_ms(w));
     }
     wire_go_on(w, rc, was_idle, was_steady);
     w->drop_rc = RC_OK;
     count_in_flight(w);
     w->setup.callbacks->on_down(
-        w->setup.ctx, rc, was_up, slice_of(kept, why.len));
+        w->setup.ctx, &(struct wire_loss){.rc = rc,
+                          .why = slice_of(kept, why.len),
+                          .was_up = was_up,
+                          .opens_breaker = opens_breaker});
 }
 
 static void

@@ -12,6 +12,13 @@
 
 struct wire;
 
+struct wire_loss {
+    enum rc rc;
+    struct slice why; /* says more, in outside text that is not escaped */
+    bool was_up;
+    bool opens_breaker; /* the node has failed too often: it rests now */
+};
+
 struct wire_callbacks {
     /*
      * A call has ended on this wire and is off it: RC_OK with its reply (a
@@ -21,9 +28,9 @@ struct wire_callbacks {
         struct redis_reply *reply);
     /* It is ready for commands; may be NULL. */
     void (*on_up)(void *ctx);
-    /* It was lost, or (was_up is false) could not be had; why says more, in
-       outside text that is not escaped. Its calls end after this. */
-    void (*on_down)(void *ctx, enum rc rc, bool was_up, struct slice why);
+    /* It was lost, or (was_up is false) could not be had. Its calls end after
+       this. */
+    void (*on_down)(void *ctx, const struct wire_loss *loss);
 };
 
 struct wire_setup {

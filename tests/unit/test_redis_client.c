@@ -246,6 +246,21 @@ timeouts_in_a_row_open_the_breaker(void **state)
     rig_close(&rig);
 }
 
+static void
+connections_that_are_refused_in_a_row_open_the_breaker(void **state)
+{
+    struct server *s = server_new(NULL);
+    struct rig rig = {0};
+    struct told t;
+
+    (void)state;
+    rig_open(&rig, standalone);
+    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    server_kill(s);
+    AWAIT(&rig, rig_metric(&rig, "breaker_opens_total") == 1);
+    rig_close(&rig);
+}
+
 /* The first commands fill the socket, the last does not leave. */
 static void
 command_that_never_left_is_known_as_unsent(void **state)
@@ -1065,6 +1080,8 @@ main(void)
         cmocka_unit_test_teardown(
             replies_to_calls_that_were_given_up_in_time_are_not_late, teardown),
         cmocka_unit_test_teardown(timeouts_in_a_row_open_the_breaker, teardown),
+        cmocka_unit_test_teardown(
+            connections_that_are_refused_in_a_row_open_the_breaker, teardown),
         cmocka_unit_test_teardown(
             command_that_never_left_is_known_as_unsent, teardown),
         cmocka_unit_test_teardown(
