@@ -12,14 +12,16 @@
  *            (parked) +-> invalidate -> deliver_fill
  *                         (parked)
  *
- * ask makes the question. flight is the common read. lookup asks Redis for one
- * request alone: HEAD, Range, and requests whose directives count. Then forward
- * fetches what only that request may have, and a flight anything else. post
- * takes the lease for a POST whose answer may be stored. Any step may end in
- * deliver_error. A parked step has armed just one wake-up, whose callback names
- * the step that goes on.
+ * ask reads the question, which request_new has made. flight is the common
+ * read. lookup asks Redis for one request alone: HEAD, Range, and requests
+ * whose directives count. Then forward fetches what only that request may have,
+ * and a flight anything else. post takes the lease for a POST whose answer may
+ * be stored. Any step may end in deliver_error. A parked step has armed just
+ * one wake-up, whose callback names the step that goes on.
  *
- * Here is ask; the others are in files of their names.
+ * Here is ask. step_flight.c has flight, landed and validate; step_forward.c
+ * has post, forward and invalidate; step_lookup.c and step_options.c have the
+ * steps that they are named after; deliver.c has the deliver steps.
  */
 #include "request/use_stored.h"
 
@@ -91,4 +93,4 @@ run_ask(struct request *r)
     return NULL;
 }
 
-const struct step step_ask = {"ask", run_ask, true};
+const struct step step_ask = {"ask", run_ask, false};

@@ -381,4 +381,4 @@ run_validate(struct request *r)
 }
 
 const struct step step_flight = {"flight", run_flight, true};
-const struct step step_validate = {"validate", run_validate, true};
+const struct step step_validate = {"validate", run_validate, false};

@@ -241,6 +241,6 @@ run_invalidate(struct request *r)
                                : request_park(r, WAKE_DELETION);
 }
 
-const struct step step_post = {"post", run_post, true};
+const struct step step_post = {"post", run_post, false};
 const struct step step_forward = {"forward", run_forward, true};
 const struct step step_invalidate = {"invalidate", run_invalidate, true};

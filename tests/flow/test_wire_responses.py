@@ -292,6 +292,24 @@ class Responses(FlowTest):
             client.request("GET", self.target("/through"))
             self.assertEqual(client.read_response(skip_1xx=False).body, b"ho")
 
+    def test_interim_responses_wait_for_a_client_that_reads_late(self):
+        """RFC 9110 15.2: they are forwarded, though the socket is full."""
+        hint = b"HTTP/1.1 103 Early Hints\r\n" + b"".join(
+            b"Link: </%d.css>; x=%s\r\n" % (i, b"y" * 900)
+            for i in range(25)) + b"\r\n"
+        self.respond(hint * 8 + response(b"Content-Length: 5", body=b"hello"),
+                     goes_on=True)
+        daemon = self.use(Nearside(conf(
+            self.origin.url, limits="head_max = 512KB")))
+        with daemon.connect(receive_buffer=2304) as client:
+            client.request("GET", self.target("/through"))
+            wait_until(lambda: len(self.origin.requests) > 0, what="asked")
+            time.sleep(0.3)  # all that can come has come
+            for _ in range(8):
+                self.assertEqual(
+                    client.read_response(skip_1xx=False).status, 103)
+            self.assertEqual(client.read_response().body, b"hello")
+
     def test_a_response_may_name_its_coding_in_connection(self):
         self.respond(response(b"Transfer-Encoding: chunked",
                               b"Connection: Transfer-Encoding",

@@ -28,8 +28,9 @@ struct stream_ops {
     /* Once per request; the response is borrowed until request_on_sent or
        request_on_gone, one of which follows. */
     void (*respond)(struct stream *stream, const struct response *response);
-    /* A 1xx response; dropped when it cannot be written at once, and for a
-       client that does not know them. */
+    /* A 1xx response. What the client's socket does not take at once leaves
+       later. It is dropped when too many wait already, and for a client of
+       HTTP/1.0, which does not know them. */
     void (*interim)(
         struct stream *stream, unsigned status, struct slice fields);
     /* Content may come: request_on_body follows. Also after a body slice

@@ -123,37 +123,36 @@ session_write_interim(struct session *s)
     conn_want_write(s->conn, buf_len(interim) > 0);
 }
 
-/* What the socket does not take now follows when it can, with the final
-   answer's head at the latest. */
+static bool
+interim_add(struct buf *interim, struct slice status_line, struct slice fields)
+{
+    size_t len = status_line.len + fields.len + SLICE("\r\n").len;
+
+    return buf_reserve(interim, len) != NULL &&
+           buf_append(interim, status_line) == RC_OK &&
+           buf_append(interim, fields) == RC_OK &&
+           buf_append(interim, SLICE("\r\n")) == RC_OK;
+}
+
+/* What the socket does not take now leaves when it can, with the final
+   answer's head at the latest. A 1xx response for which the buffer has no room
+   any more is dropped: its client has not read those before it. */
 void
 stream_interim(struct stream *stream, unsigned status, struct slice fields)
 {
     struct session *s = session_of(stream);
     char text[TURN_LINES_MAX];
     struct writer w = writer_of(text, sizeof(text));
-    struct buf *interim;
-    size_t len;
 
     if (s->state != SESSION_BUSY || s->turn->out.response != NULL ||
-        buf_len(&s->turn->interim) > 0 || s->turn->is_http10) {
+        s->turn->is_http10) {
         return;
     }
     MUST_OBJ(s->turn, TURN_MAGIC);
     MUST(status >= 100 && status < 200);
-    interim = &s->turn->interim;
     write_status_line(&w, status);
-    if (buf_append(interim, writer_slice(&w)) != RC_OK ||
-        buf_append(interim, fields) != RC_OK ||
-        buf_append(interim, SLICE("\r\n")) != RC_OK) {
-        buf_clear(interim);
-        return;
-    }
-    len = buf_len(interim);
-    session_write_interim(s);
-    /* A client can do without a hint, but it waits for 100. */
-    if (buf_len(interim) == len && status != 100) {
-        buf_clear(interim);
-        conn_want_write(s->conn, false);
+    if (interim_add(&s->turn->interim, writer_slice(&w), fields)) {
+        session_write_interim(s);
     }
 }
 

@@ -80,7 +80,7 @@ struct turn {
     struct request *request; /* from the end of the head on */
     bool is_http10;
     bool expects_100;
-    struct buf interim; /* the rest of a 1xx response, not yet written */
+    struct buf interim; /* the rest of 1xx responses, not yet written */
     struct turn_in in;
     struct turn_out out;
     struct iovec iov[TURN_IOV_MAX];     /* the batch */
