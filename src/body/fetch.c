@@ -124,9 +124,10 @@ on_room(void *ctx)
 }
 
 /*
- * What only passes through waits for one client. What is kept is held whole in
- * the end. When its length is known (and counted, request/held.c), nobody in
- * the fleet is to wait for it until a slow reader has taken it.
+ * A body that only passes through is read no faster than its client takes it.
+ * A body that is kept is held whole in the end anyway. So when its length is
+ * known, the window is the whole of it, and a slow reader does not delay the
+ * store for which the fleet waits.
  */
 static struct fill_opts
 fill_opts_of(struct fetch *fetch, const struct head *head)

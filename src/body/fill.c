@@ -45,7 +45,7 @@ fill_new(struct loop *owner, const struct response_head *head,
         .is_kept = opts->is_kept};
     fill->head.private_fields = copy_to(fill->text, head->private_fields);
     fill->head.fields = copy_to(fill->text + private_len, head->fields);
-    pthread_mutex_init(&fill->lock, NULL);
+    MUST(pthread_mutex_init(&fill->lock, NULL) == 0);
     list_init(&fill->sides);
     loop_message_init(&fill->room, on_room, fill);
     return fill;

@@ -123,9 +123,10 @@ is_plain(char c)
 
 #define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* Are these eight all plain? Said of nearly every eight that are: those with
-   one of "{|}~" are looked at byte by byte. A carry or borrow between bytes
-   comes from one that is not plain. */
+/* Says yes only if all eight bytes are plain. It says no also to some that are,
+   those with a '|' or '~'; the caller then looks at the bytes one by one. A
+   carry or borrow between bytes arises only where a byte is not plain, or is
+   one of these. */
 static bool
 are_plain(const char *at)
 {

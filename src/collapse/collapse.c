@@ -49,7 +49,7 @@ collapse_worker_new(struct collapse *collapse, struct worker *worker)
     if (c == NULL) {
         return NULL;
     }
-    c->magic = COLLAPSE_MAGIC;
+    c->magic = COLLAPSE_WORKER_MAGIC;
     c->flights = collapse->flights;
     c->doorkeeper = collapse->doorkeeper;
     list_init(&c->runs);
@@ -61,7 +61,7 @@ void
 collapse_worker_stop(struct worker *worker)
 {
     if (worker->collapse != NULL) {
-        MUST_OBJ(worker->collapse, COLLAPSE_MAGIC);
+        MUST_OBJ(worker->collapse, COLLAPSE_WORKER_MAGIC);
         flight_runs_free(worker);
     }
 }
@@ -74,7 +74,7 @@ collapse_worker_free(struct collapse_worker **pc)
     if (c == NULL) {
         return;
     }
-    MUST_OBJ(c, COLLAPSE_MAGIC);
+    MUST_OBJ(c, COLLAPSE_WORKER_MAGIC);
     MUST(list_is_empty(&c->runs));
     *pc = NULL;
     c->magic = 0;

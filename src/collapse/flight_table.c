@@ -45,7 +45,7 @@ flight_table_new(unsigned max, const struct written *written)
     table->max = max;
     table->written = written;
     for (size_t i = 0; i < SHARDS; i++) {
-        pthread_mutex_init(&table->shards[i].lock, NULL);
+        MUST(pthread_mutex_init(&table->shards[i].lock, NULL) == 0);
         for (size_t j = 0; j < BUCKETS; j++) {
             list_init(&table->shards[i].buckets[j]);
         }

@@ -23,7 +23,8 @@ enum {
     HANDOFF_LEAD = 2,
     /* Idle connections looked at for one that can go. */
     SHED_LOOKS = 8,
-    /* Of the fds allowed: a cluster's nodes and an origin connection each. */
+    /* Fds that clients do not get: the connections to the cluster's nodes and
+       to origins need them. */
     FDS_KEPT_BACK = 32,
 };
 
@@ -182,9 +183,9 @@ is_admitted(struct front_worker *f, int fd, unsigned open,
     unsigned max = front->opts.connections_max;
     bool is_fd_last = is_fd_kept_back(front, fd);
 
-    /* This comes first: who has too many must not drive out others' idle
-       ones. */
-    if (!client_counts_take(front->peers, peer)) {
+    /* This comes first: a client that has too many connections must not drive
+       out those of others. */
+    if (!client_counts_take(front->client_counts, peer)) {
         *out_limit = LIMIT_CONNECTIONS_PER_IP;
         return false;
     }
@@ -195,7 +196,7 @@ is_admitted(struct front_worker *f, int fd, unsigned open,
         return true;
     }
     *out_limit = is_fd_last ? LIMIT_FDS : LIMIT_CONNECTIONS;
-    client_counts_put(front->peers, peer);
+    client_counts_put(front->client_counts, peer);
     return false;
 }
 

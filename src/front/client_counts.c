@@ -11,10 +11,10 @@
 #include "nearside/base/check.h"
 #include "nearside/base/hash.h"
 
-#define PEERS_MAGIC UINT32_C(0x6e706565)
+#define COUNTS_MAGIC UINT32_C(0x6e706565)
 
 enum {
-    PEERS_BUCKETS = 4096,
+    COUNTS_BUCKETS = 4096,
 };
 
 struct client_count {
@@ -29,49 +29,49 @@ struct client_counts {
     unsigned max;
     struct hash_key key;
     pthread_mutex_t lock;
-    struct client_count *buckets[PEERS_BUCKETS];
+    struct client_count *buckets[COUNTS_BUCKETS];
 };
 
 struct client_counts *
 client_counts_new(unsigned max)
 {
-    struct client_counts *peers = calloc(1, sizeof(*peers));
+    struct client_counts *counts = calloc(1, sizeof(*counts));
 
-    if (peers == NULL) {
+    if (counts == NULL) {
         return NULL;
     }
-    peers->magic = PEERS_MAGIC;
-    peers->max = max;
-    hash_key_random(&peers->key);
-    pthread_mutex_init(&peers->lock, NULL);
-    return peers;
+    counts->magic = COUNTS_MAGIC;
+    counts->max = max;
+    hash_key_random(&counts->key);
+    MUST(pthread_mutex_init(&counts->lock, NULL) == 0);
+    return counts;
 }
 
 void
-client_counts_free(struct client_counts **ppeers)
+client_counts_free(struct client_counts **pcounts)
 {
-    struct client_counts *peers = *ppeers;
+    struct client_counts *counts = *pcounts;
 
-    if (peers == NULL) {
+    if (counts == NULL) {
         return;
     }
-    MUST_OBJ(peers, PEERS_MAGIC);
-    *ppeers = NULL;
-    for (size_t i = 0; i < PEERS_BUCKETS; i++) {
-        while (peers->buckets[i] != NULL) {
-            struct client_count *next = peers->buckets[i]->next;
-            free(peers->buckets[i]);
-            peers->buckets[i] = next;
+    MUST_OBJ(counts, COUNTS_MAGIC);
+    *pcounts = NULL;
+    for (size_t i = 0; i < COUNTS_BUCKETS; i++) {
+        while (counts->buckets[i] != NULL) {
+            struct client_count *next = counts->buckets[i]->next;
+            free(counts->buckets[i]);
+            counts->buckets[i] = next;
         }
     }
-    pthread_mutex_destroy(&peers->lock);
-    peers->magic = 0;
-    free(peers);
+    pthread_mutex_destroy(&counts->lock);
+    counts->magic = 0;
+    free(counts);
 }
 
 /* False for an address that is not counted. */
 static bool
-peer_of(const struct address *address, struct client_count *out)
+count_of(const struct address *address, struct client_count *out)
 {
     *out = (struct client_count){.family = address->u.any.sa_family};
     if (address->len == 0) {
@@ -90,11 +90,11 @@ peer_of(const struct address *address, struct client_count *out)
 }
 
 static struct client_count **
-peer_find(struct client_counts *peers, const struct client_count *like)
+count_find(struct client_counts *counts, const struct client_count *like)
 {
-    uint64_t hash = hash_keyed(&peers->key,
+    uint64_t hash = hash_keyed(&counts->key,
         slice_of((const char *)like->address, sizeof(like->address)));
-    struct client_count **at = &peers->buckets[hash % PEERS_BUCKETS];
+    struct client_count **at = &counts->buckets[hash % COUNTS_BUCKETS];
 
     while (*at != NULL && ((*at)->family != like->family ||
                               memcmp((*at)->address, like->address, 8) != 0)) {
@@ -104,46 +104,46 @@ peer_find(struct client_counts *peers, const struct client_count *like)
 }
 
 bool
-client_counts_take(struct client_counts *peers, const struct address *peer)
+client_counts_take(struct client_counts *counts, const struct address *peer)
 {
     struct client_count like;
     struct client_count **at;
     bool is_taken = false;
 
-    MUST_OBJ(peers, PEERS_MAGIC);
-    if (peers->max == 0 || !peer_of(peer, &like)) {
+    MUST_OBJ(counts, COUNTS_MAGIC);
+    if (counts->max == 0 || !count_of(peer, &like)) {
         return true;
     }
-    pthread_mutex_lock(&peers->lock);
-    at = peer_find(peers, &like);
+    pthread_mutex_lock(&counts->lock);
+    at = count_find(counts, &like);
     if (*at == NULL && (*at = malloc(sizeof(**at))) != NULL) {
         **at = like;
     }
-    if (*at != NULL && (*at)->count < peers->max) {
+    if (*at != NULL && (*at)->count < counts->max) {
         (*at)->count++;
         is_taken = true;
     }
-    pthread_mutex_unlock(&peers->lock);
+    pthread_mutex_unlock(&counts->lock);
     return is_taken;
 }
 
 void
-client_counts_put(struct client_counts *peers, const struct address *peer)
+client_counts_put(struct client_counts *counts, const struct address *peer)
 {
     struct client_count like;
     struct client_count **at;
 
-    MUST_OBJ(peers, PEERS_MAGIC);
-    if (peers->max == 0 || !peer_of(peer, &like)) {
+    MUST_OBJ(counts, COUNTS_MAGIC);
+    if (counts->max == 0 || !count_of(peer, &like)) {
         return;
     }
-    pthread_mutex_lock(&peers->lock);
-    at = peer_find(peers, &like);
+    pthread_mutex_lock(&counts->lock);
+    at = count_find(counts, &like);
     MUST(*at != NULL && (*at)->count > 0);
     if (--(*at)->count == 0) {
         struct client_count *gone = *at;
         *at = gone->next;
         free(gone);
     }
-    pthread_mutex_unlock(&peers->lock);
+    pthread_mutex_unlock(&counts->lock);
 }

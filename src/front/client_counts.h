@@ -11,12 +11,13 @@ struct client_counts;
 
 /* At most `max` connections for an address; 0: no limit. NULL: no memory. */
 struct client_counts *client_counts_new(unsigned max);
-void client_counts_free(struct client_counts **peers);
+void client_counts_free(struct client_counts **counts);
 
 /* False: the address has its share already, or memory ran out. A unix
    socket's peer is never refused. */
 bool client_counts_take(
-    struct client_counts *peers, const struct address *peer);
-void client_counts_put(struct client_counts *peers, const struct address *peer);
+    struct client_counts *counts, const struct address *peer);
+void client_counts_put(
+    struct client_counts *counts, const struct address *peer);
 
 #endif

@@ -18,9 +18,9 @@ front_new(const struct front_opts *opts)
     }
     front->magic = FRONT_MAGIC;
     front->opts = *opts;
-    front->peers = client_counts_new(opts->connections_per_ip);
+    front->client_counts = client_counts_new(opts->connections_per_ip);
     front->workers = calloc(opts->workers, sizeof(*front->workers));
-    if (front->peers == NULL || front->workers == NULL) {
+    if (front->client_counts == NULL || front->workers == NULL) {
         front_free(&front);
     }
     return front;
@@ -37,7 +37,7 @@ front_free(struct front **pfront)
     MUST_OBJ(front, FRONT_MAGIC);
     MUST(atomic_load(&front->connections) == 0);
     *pfront = NULL;
-    client_counts_free(&front->peers);
+    client_counts_free(&front->client_counts);
     free(front->workers);
     front->magic = 0;
     free(front);
@@ -56,7 +56,7 @@ front_release(struct front_worker *f, const struct address *peer)
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
     MUST(atomic_load(&f->front->connections) > 0);
     MUST(atomic_load(&f->sessions_len) > 0);
-    client_counts_put(f->front->peers, peer);
+    client_counts_put(f->front->client_counts, peer);
     atomic_fetch_sub(&f->front->connections, 1);
     atomic_fetch_sub(&f->sessions_len, 1);
 }

@@ -14,7 +14,7 @@
 struct front {
     uint32_t magic;
     struct front_opts opts;
-    struct client_counts *peers;
+    struct client_counts *client_counts;
     atomic_uint connections;
     struct front_worker **workers; /* [opts.workers]; NULL until made */
 };

@@ -106,7 +106,7 @@ resolver_new(void)
     }
     resolver->magic = RESOLVER_MAGIC;
     list_init(&resolver->queue);
-    pthread_mutex_init(&resolver->lock, NULL);
+    MUST(pthread_mutex_init(&resolver->lock, NULL) == 0);
     pthread_cond_init(&resolver->wake, NULL);
     if (pthread_create(&resolver->thread, NULL, resolver_main, resolver) != 0) {
         pthread_mutex_destroy(&resolver->lock);

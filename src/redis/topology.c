@@ -270,8 +270,8 @@ topology_eq(const struct topology *a, const struct topology *b)
     return true;
 }
 
-/* The topology whose owner of the slot has the highest epoch; NULL: no owner.
- */
+/* The owner of the slot that has the highest epoch in any of the topologies;
+   NULL: the slot has no owner in any. */
 static const struct topology_node *
 slot_winner(
     struct topology *const topologies[], unsigned topologies_len, unsigned slot)

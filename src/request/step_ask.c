@@ -1,16 +1,14 @@
 /*
  * The steps of a request.
  *
- *   ask -+-> flight --> landed -+-> deliver_entry
- *        |   (parked)           +-> deliver_fill
- *        +-> lookup ------------+-> forward
- *        |   (parked)           +-> validate -> landed
- *        |                          (parked)
- *        +-> post -> forward
- *        |   (parked)
- *        +-> forward -+-> deliver_fill, deliver_entry
- *            (parked) +-> invalidate -> deliver_fill
- *                         (parked)
+ *   ask      -> flight, lookup, post, forward, options
+ *   flight   -> landed, forward                                    (parks)
+ *   landed   -> flight, validate, forward, deliver_entry, deliver_fill
+ *   validate -> landed                                             (parks)
+ *   lookup   -> lookup, flight, forward, deliver_entry             (parks)
+ *   post     -> forward                                            (parks)
+ *   forward  -> deliver_fill, deliver_entry, invalidate            (parks)
+ *   invalidate -> deliver_fill                                     (parks)
  *
  * ask reads the question, which request_new has made. flight is the common
  * read. lookup asks Redis for one request alone: HEAD, Range, and requests

@@ -312,26 +312,6 @@ enter(struct request *r)
         question_form(r->q), &r->waiter);
 }
 
-/* A flight that nobody waits for: it holds the question, not the request. */
-void
-request_renew(struct request *r)
-{
-    struct flight *flight;
-
-    MUST_OBJ(r, REQUEST_MAGIC);
-    switch (flight_open(r->worker->collapse->flights, &r->q->key,
-        question_form(r->q), &flight)) {
-    case FLIGHT_OPENED:
-        flight_run_start(r->worker, r->q, flight, &(struct flight_run_opts){0});
-        break;
-    case FLIGHT_JOINED: /* somebody sees to it */
-        break;
-    case FLIGHT_REFUSED:
-        worker_count_limit(r->worker, LIMIT_FLIGHTS);
-        break;
-    }
-}
-
 static const struct step *
 run_flight(struct request *r)
 {

@@ -5,6 +5,9 @@
  */
 #include "request/use_stored.h"
 
+#include "nearside/collapse/collapse.h"
+#include "nearside/collapse/flight_run.h"
+
 void
 request_note_credentials(struct request *r)
 {
@@ -55,6 +58,26 @@ request_deliver_hit(struct request *r, struct entry *own_entry)
     r->fwd = CACHE_FWD_NONE;
     r->detail = "shared";
     return &step_deliver_entry;
+}
+
+/* A flight that nobody waits for: it holds the question, not the request. */
+void
+request_renew(struct request *r)
+{
+    struct flight *flight;
+
+    MUST_OBJ(r, REQUEST_MAGIC);
+    switch (flight_open(r->worker->collapse->flights, &r->q->key,
+        question_form(r->q), &flight)) {
+    case FLIGHT_OPENED:
+        flight_run_start(r->worker, r->q, flight, &(struct flight_run_opts){0});
+        break;
+    case FLIGHT_JOINED: /* somebody sees to it */
+        break;
+    case FLIGHT_REFUSED:
+        worker_count_limit(r->worker, LIMIT_FLIGHTS);
+        break;
+    }
 }
 
 const struct step *

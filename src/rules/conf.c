@@ -1,4 +1,5 @@
-/* Snapshots of the configuration, with our name spelled out. */
+/* Makes, counts and frees snapshots of the configuration. Each spells our name
+   once, as Via and as Cache-Status write it. */
 #include "nearside/rules/conf.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* Max-Forwards. */
+/* Reads Max-Forwards (RFC 9110 7.6.2). The request decides by it who answers;
+   origin_head.c writes the count that goes on. */
 #include "nearside/rules/hops.h"
 
 enum rc

@@ -31,11 +31,11 @@ static const char fill_record_script[] =
 
 /*
  * KEYS: variant, its lease, base entry, names. ARGV: token, value,
- * milliseconds, the record's checksum, most variants or 0, the variant. Only
- * while the record is the one by which the variant was chosen. Which there have
- * been beside the first is kept beside the record, in a set that lives as long;
- * one that comes again is none more. The record lives as long as its last
- * variant.
+ * milliseconds, the record's checksum, most variants or 0, the variant. It
+ * stores only while the record there is the one that chose the variant. A set
+ * beside the record, which lives as long, holds the names of all variants but
+ * the first; so one that comes again is not counted twice. The record lives at
+ * least as long as its last variant.
  */
 static const char fill_variant_script[] = CODEC_LUA_SUM
     "if redis.call('GET',KEYS[2])~=ARGV[1] then return 0 end "

@@ -33,57 +33,57 @@ given(const char *text)
 static void
 an_address_gets_its_share_and_no_more(void **state)
 {
-    struct client_counts *peers = client_counts_new(2);
+    struct client_counts *counts = client_counts_new(2);
     struct address a = given("10.0.0.1:1000");
     struct address a_again = given("10.0.0.1:2000");
     struct address b = given("10.0.0.2:1000");
 
     (void)state;
-    assert_true(client_counts_take(peers, &a));
-    assert_true(client_counts_take(peers, &a_again));
-    assert_false(client_counts_take(peers, &a));
-    assert_true(client_counts_take(peers, &b));
-    client_counts_put(peers, &a_again);
-    assert_true(client_counts_take(peers, &a));
-    assert_false(client_counts_take(peers, &a_again));
-    client_counts_put(peers, &a);
-    client_counts_put(peers, &a);
-    client_counts_put(peers, &b);
-    assert_true(client_counts_take(peers, &a));
-    client_counts_free(&peers);
-    assert_null(peers);
+    assert_true(client_counts_take(counts, &a));
+    assert_true(client_counts_take(counts, &a_again));
+    assert_false(client_counts_take(counts, &a));
+    assert_true(client_counts_take(counts, &b));
+    client_counts_put(counts, &a_again);
+    assert_true(client_counts_take(counts, &a));
+    assert_false(client_counts_take(counts, &a_again));
+    client_counts_put(counts, &a);
+    client_counts_put(counts, &a);
+    client_counts_put(counts, &b);
+    assert_true(client_counts_take(counts, &a));
+    client_counts_free(&counts);
+    assert_null(counts);
 }
 
 static void
 a_v6_host_is_its_network_of_64_bits(void **state)
 {
-    struct client_counts *peers = client_counts_new(1);
+    struct client_counts *counts = client_counts_new(1);
     struct address a = given("[2001:db8:0:1::1]:1");
     struct address same = given("[2001:db8:0:1:ffff::9]:2");
     struct address other = given("[2001:db8:0:2::1]:1");
 
     (void)state;
-    assert_true(client_counts_take(peers, &a));
-    assert_false(client_counts_take(peers, &same));
-    assert_true(client_counts_take(peers, &other));
-    client_counts_put(peers, &same);
-    assert_true(client_counts_take(peers, &a));
-    client_counts_free(&peers);
+    assert_true(client_counts_take(counts, &a));
+    assert_false(client_counts_take(counts, &same));
+    assert_true(client_counts_take(counts, &other));
+    client_counts_put(counts, &same);
+    assert_true(client_counts_take(counts, &a));
+    client_counts_free(&counts);
 }
 
 /* 32.1.13.184 has the bytes 2001:db8. */
 static void
 families_are_told_apart(void **state)
 {
-    struct client_counts *peers = client_counts_new(1);
+    struct client_counts *counts = client_counts_new(1);
     struct address v4 = given("32.1.13.184:1");
     struct address v6 = given("[2001:db8::1]:1");
 
     (void)state;
-    assert_true(client_counts_take(peers, &v4));
-    assert_true(client_counts_take(peers, &v6));
-    assert_false(client_counts_take(peers, &v4));
-    client_counts_free(&peers);
+    assert_true(client_counts_take(counts, &v4));
+    assert_true(client_counts_take(counts, &v6));
+    assert_false(client_counts_take(counts, &v4));
+    client_counts_free(&counts);
 }
 
 static void
@@ -114,7 +114,7 @@ unix_peers_and_unlimited_ones_are_never_refused(void **state)
 static void
 many_addresses_are_counted_apart(void **state)
 {
-    struct client_counts *peers = client_counts_new(1);
+    struct client_counts *counts = client_counts_new(1);
     char text[ADDRESS_TEXT_MAX];
 
     (void)state;
@@ -123,29 +123,29 @@ many_addresses_are_counted_apart(void **state)
             struct address a;
             snprintf(text, sizeof(text), "10.%d.%d.1:80", i / 256, i % 256);
             a = given(text);
-            assert_int_equal(client_counts_take(peers, &a), turn == 0);
+            assert_int_equal(client_counts_take(counts, &a), turn == 0);
         }
     }
     for (int i = 0; i < 20000; i += 2) {
         struct address a;
         snprintf(text, sizeof(text), "10.%d.%d.1:80", i / 256, i % 256);
         a = given(text);
-        client_counts_put(peers, &a);
+        client_counts_put(counts, &a);
     }
     for (int i = 0; i < 20000; i++) {
         struct address a;
         snprintf(text, sizeof(text), "10.%d.%d.1:80", i / 256, i % 256);
         a = given(text);
-        assert_int_equal(client_counts_take(peers, &a), i % 2 == 0);
+        assert_int_equal(client_counts_take(counts, &a), i % 2 == 0);
     }
-    client_counts_free(&peers);
+    client_counts_free(&counts);
 }
 
 #ifndef HAS_OWN_MALLOC
 static void
 addresses_that_are_gone_take_no_memory(void **state)
 {
-    struct client_counts *peers = client_counts_new(1);
+    struct client_counts *counts = client_counts_new(1);
     char text[ADDRESS_TEXT_MAX];
     size_t before = mallinfo2().uordblks;
 
@@ -154,24 +154,24 @@ addresses_that_are_gone_take_no_memory(void **state)
         struct address a;
         snprintf(text, sizeof(text), "10.%d.%d.1:80", i / 256, i % 256);
         a = given(text);
-        assert_true(client_counts_take(peers, &a));
-        client_counts_put(peers, &a);
+        assert_true(client_counts_take(counts, &a));
+        client_counts_put(counts, &a);
     }
     assert_true(mallinfo2().uordblks < before + 10000);
-    client_counts_free(&peers);
+    client_counts_free(&counts);
 }
 #endif
 
 static void *
 come_and_go(void *ctx)
 {
-    struct client_counts *peers = ctx;
+    struct client_counts *counts = ctx;
     struct address a;
 
     MUST(address_parse(SLICE("10.0.0.1:80"), &a) == RC_OK);
     for (int i = 0; i < 20000; i++) {
-        if (client_counts_take(peers, &a)) {
-            client_counts_put(peers, &a);
+        if (client_counts_take(counts, &a)) {
+            client_counts_put(counts, &a);
         }
     }
     return NULL;
@@ -180,22 +180,22 @@ come_and_go(void *ctx)
 static void
 the_count_holds_over_threads(void **state)
 {
-    struct client_counts *peers = client_counts_new(3);
+    struct client_counts *counts = client_counts_new(3);
     struct address a = given("10.0.0.1:1");
     pthread_t threads[2];
 
     (void)state;
-    assert_true(client_counts_take(peers, &a));
+    assert_true(client_counts_take(counts, &a));
     for (int i = 0; i < 2; i++) {
-        pthread_create(&threads[i], NULL, come_and_go, peers);
+        pthread_create(&threads[i], NULL, come_and_go, counts);
     }
     for (int i = 0; i < 2; i++) {
         pthread_join(threads[i], NULL);
     }
-    assert_true(client_counts_take(peers, &a));
-    assert_true(client_counts_take(peers, &a));
-    assert_false(client_counts_take(peers, &a));
-    client_counts_free(&peers);
+    assert_true(client_counts_take(counts, &a));
+    assert_true(client_counts_take(counts, &a));
+    assert_false(client_counts_take(counts, &a));
+    client_counts_free(&counts);
 }
 
 int

@@ -10,9 +10,9 @@
 
 #include "nearside/cache/entry.h"
 
-/* For a Lua script: the function sum(v), the checksum of a value, to be held
-   against the entry_sum of the entry that is expected there. Of false, which
-   is GET's answer for nothing, it is false. */
+/* For a Lua script: the function sum(v) gives the checksum of the value v. The
+   script compares it with the entry_sum of the entry that it expects. When GET
+   has found nothing, v is false, and so is sum(v). */
 #define CODEC_LUA_SUM "local function sum(v) return v and string.sub(v,-8) end "
 static_assert(ENTRY_SUM_LEN == 8, "as in CODEC_LUA_SUM");
 

@@ -6,7 +6,8 @@
 #include "nearside/work/worker.h"
 #include "nearside/collapse/flight_table.h"
 
-#define COLLAPSE_MAGIC UINT32_C(0x6e636f6c)
+#define COLLAPSE_MAGIC        UINT32_C(0x6e636f6c)
+#define COLLAPSE_WORKER_MAGIC UINT32_C(0x6e636f77)
 
 struct collapse {
     uint32_t magic;

@@ -39,9 +39,9 @@ struct flight_result {
     struct fill *fill;        /* FILL: a reference */
     enum origin_error error;  /* ERROR */
     bool is_stale_forbidden;  /* ERROR: a stale entry may not stand in */
-    bool is_private;          /* for the leader alone: FILL, or ENTRY that a
-                                 304 made so: for the others it is ALONE;
-                                 ERROR: the others fly again */
+    bool is_private;          /* only the leader may use it. The others take a
+                                 FILL, or an ENTRY renewed by a 304, for ALONE,
+                                 and fly again after an ERROR */
     bool is_personal;         /* private because of the leader's credentials,
                                  not of the response alone */
     uint16_t flags;           /* FILL: ENTRY_* of the response */

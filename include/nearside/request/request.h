@@ -41,7 +41,8 @@ void request_on_sent(struct request *r, uint64_t body_bytes);
 /* The stream is gone before that. */
 void request_on_gone(struct request *r, uint64_t body_bytes);
 
-/* The answer waits for the client to take more of it. */
+/* A part of the answer has not left in this turn of the loop, because the
+   client is slow or the answer long. */
 void request_on_blocked(struct request *r);
 
 /* An answer of our own to a head that could not be parsed. */

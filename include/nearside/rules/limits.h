@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* All are named by whoever makes a snapshot: the defaults stand in the conf's
-   table. 0 is for none where it says so, and refused elsewhere. */
+/* Whoever makes a snapshot sets all of them; the defaults stand in the conf's
+   table. 0 means no limit where the field says so. */
 struct limits {
     size_t head_max;
     size_t field_max;

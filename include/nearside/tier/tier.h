@@ -57,7 +57,8 @@ void tier_free(struct tier **tier);
 struct tier_worker *tier_worker_new(struct tier *tier, struct worker *worker,
     void (*on_empty)(void *ctx), void *ctx);
 
-/* Gives up what is under way; freed after the last message was delivered. */
+/* tier_worker_stop gives up what is under way to Redis. tier_worker_free comes
+   after the loop has delivered its last message. */
 void tier_worker_stop(struct worker *worker);
 void tier_worker_free(struct tier_worker **t);
 

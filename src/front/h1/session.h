@@ -106,7 +106,8 @@ void session_end(struct session *s, bool is_abort);
 /* Why no more of the answer was written. */
 enum write_state {
     WRITTEN_ALL,        /* it has left */
-    WRITTEN_PART,       /* the client takes no more for now */
+    WRITTEN_PART,       /* the socket is full, or the session has had its share
+                           of this turn of the loop; the timer runs */
     WRITTEN_SO_FAR,     /* the source holds no more for now */
     WRITTEN_NO_FURTHER, /* client or source are broken */
 };

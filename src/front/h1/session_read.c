@@ -237,7 +237,6 @@ read_head(struct session *s)
     if (rc == RC_OK) {
         session_read_head(s);
     } else if (rc != RC_AGAIN) {
-        s->is_eof = rc == RC_CLOSED;
         session_end(s, rc != RC_CLOSED);
     }
 }

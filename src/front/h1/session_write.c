@@ -15,6 +15,8 @@
 #include "nearside/http/write.h"
 
 enum {
+    /* A client that reads as fast as we write must not hold up the others of
+       this loop. */
     WRITES_PER_TURN = 8,
 };
 
@@ -41,8 +43,7 @@ write_framing(const struct session *s, struct writer *w)
 
     if (out->is_chunked) {
         write_slice(w, SLICE("transfer-encoding: chunked\r\n"));
-    } else if (response->has_length && response->status != 204 &&
-               response->status >= 200) {
+    } else if (response->has_length && response->status != 204) {
         write_field_u64(w, SLICE("content-length"), response->length);
     }
     if (s->must_close) {
@@ -87,6 +88,7 @@ stream_respond(struct stream *stream, const struct response *response)
     MUST_OBJ(turn, TURN_MAGIC);
     MUST(turn->out.response == NULL);
     MUST(!response->has_body || response->source != NULL);
+    MUST(response->status >= 200);
     out = &turn->out; /* all zero since turn_restart */
     out->response = response;
     if (response->has_body && response->has_length) {
