@@ -3,159 +3,9 @@
  * notes what it is told, a worker without Redis, flights that the test flies.
  * And what a request says of itself when a MUST fails (request.c).
  */
-#include "request/use_stored.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+#include "request_given.h"
 
 #include "dying.h"
-#include "nearside/collapse/collapse.h"
-#include "rules_given.h"
-
-enum {
-    FLIGHTS_MAX = 10,
-};
-
-struct rig {
-    struct rules rules;
-    struct metric_registry *registry;
-    struct work_metrics metrics;
-    struct written written;
-    struct collapse *collapse;
-    struct requests *requests;
-    struct worker worker;
-    struct stream stream;
-    unsigned responses;
-    unsigned aborts;
-    const struct response *response;
-    bool dies; /* when it is told the answer */
-};
-
-static struct rig rig;
-
-static void
-on_respond(struct stream *stream, const struct response *response)
-{
-    assert_ptr_equal(stream, &rig.stream);
-    MUST(!rig.dies);
-    rig.responses++;
-    rig.response = response;
-}
-
-static void
-on_abort(struct stream *stream)
-{
-    assert_ptr_equal(stream, &rig.stream);
-    rig.aborts++;
-}
-
-static int
-setup(void **state)
-{
-    static const struct stream_ops ops = {
-        .respond = on_respond, .abort = on_abort};
-
-    (void)state;
-    rig = (struct rig){.stream = {.ops = &ops}};
-    rules_init(&rig.rules);
-    rules_make_conf(&rig.rules);
-    rig.registry = metric_registry_new();
-    work_metrics_add(&rig.metrics, rig.registry);
-    rig.collapse = collapse_new(FLIGHTS_MAX, 0, &rig.written);
-    rig.requests = requests_new(rig.rules.conf, NULL, rig.registry);
-    rig.worker = (struct worker){
-        .magic = WORKER_MAGIC,
-        .workers_len = 1,
-        .loop = loop_new(),
-        .block = metric_block_new(rig.registry),
-        .metrics = &rig.metrics,
-        .conf = rig.rules.conf,
-    };
-    assert_non_null(collapse_worker_new(rig.collapse, &rig.worker));
-    assert_non_null(request_worker_new(rig.requests, &rig.worker));
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    loop_turn(rig.worker.loop, 0);
-    request_worker_free(&rig.worker.request);
-    collapse_worker_free(&rig.worker.collapse);
-    requests_free(&rig.requests);
-    collapse_free(&rig.collapse);
-    loop_free(&rig.worker.loop);
-    metric_registry_free(&rig.registry);
-    assert_int_equal(atomic_load(&rig.rules.conf->refs), 1);
-    rules_fini(&rig.rules);
-    return 0;
-}
-
-#define REQUEST(line) line " HTTP/1.1\r\nHost: a.example\r\n\r\n"
-
-static struct request *
-given_new(const char *text)
-{
-    const struct head *head = given_head(text);
-    const struct request_opts opts = {
-        .question =
-            {
-                .head = head,
-                .raw = slice_of(
-                    head->method_text.ptr, strlen(head->method_text.ptr)),
-                .peer = rig.rules.peer,
-            },
-        .start_us = worker_now_us(&rig.worker),
-    };
-    struct request *r = request_new(&rig.worker, &rig.stream, &opts);
-
-    assert_non_null(r);
-    return r;
-}
-
-/* A flight under way for the key of that request, flown by the test. */
-static struct flight *
-given_flight(const char *text)
-{
-    struct request *r = given_new(text);
-    struct flight *flight = NULL;
-
-    assert_int_equal(question_read(r->q).status, 0);
-    assert_int_equal(flight_open(rig.collapse->flights, &r->q->key,
-                         question_form(r->q), &flight),
-        FLIGHT_OPENED);
-    request_on_gone(r, 0);
-    return flight;
-}
-
-/* It has an answer, and what the wire says next comes. */
-static void
-land(struct flight **flight, const struct flight_result *result)
-{
-    flight_resolve(rig.collapse->flights, *flight, result, false);
-    flight_unref(flight);
-    loop_turn(rig.worker.loop, 0);
-}
-
-static void
-assert_moves(const struct request *r, const char *want)
-{
-    char got[256] = "";
-
-    for (unsigned i = 0; i < r->moves_len; i++) {
-        size_t len = strlen(got);
-        snprintf(got + len, sizeof(got) - len, "%s%s", i > 0 ? " " : "",
-            r->moves[i].step->name);
-    }
-    assert_string_equal(got, want);
-}
-
-#define GET REQUEST("GET /any/x")
-#define KEY "http://a.example/any/x"
 
 /* --- its way ----------------------------------------------------------- */
 
@@ -166,34 +16,18 @@ what_is_refused_is_answered_at_once(void **state)
 
     (void)state;
     request_start(r);
-    assert_int_equal(rig.responses, 1);
-    assert_int_equal(rig.response->status, 405);
-    assert_true(rig.response->has_body);
-    assert_false(rig.response->is_last);
+    assert_int_equal(bench.responses, 1);
+    assert_int_equal(bench.response->status, 405);
+    assert_true(bench.response->has_body);
+    assert_false(bench.response->is_last);
     assert_moves(r, "ask deliver_error");
     assert_int_equal(r->wake, WAKE_STREAM);
     request_on_sent(r, 0);
     r = given_new(REQUEST("GET /any/x"));
     request_refuse(r, 400, "framing");
-    assert_int_equal(rig.response->status, 400);
-    assert_true(rig.response->is_last);
+    assert_int_equal(bench.response->status, 400);
+    assert_true(bench.response->is_last);
     request_on_sent(r, 0);
-}
-
-static struct entry *
-given_stored(const char *key)
-{
-    const struct codec_parts parts = {
-        .status = 200,
-        .key = slice_of_str(key),
-        .created_ms = 1,
-        .fresh_until_ms = worker_wall_ms(&rig.worker) + 9500,
-        .stale_until_ms = worker_wall_ms(&rig.worker) + 9500,
-        .fields = SLICE("x: 1\r\n"),
-        .body = SLICE("abc"),
-    };
-
-    return given_entry(&parts);
 }
 
 static void
@@ -212,17 +46,17 @@ who_joins_a_flight_is_answered_with_what_it_has_found(void **state)
     assert_moves(r, "ask flight");
     assert_int_equal(r->wake, WAKE_FLIGHT);
     assert_true(loop_timer_is_armed(&r->patience));
-    assert_int_equal(rig.responses, 0);
+    assert_int_equal(bench.responses, 0);
     land(&flight, &result);
     assert_moves(r, "ask flight landed deliver_entry");
     assert_null(r->waiter.flight);
     assert_false(loop_timer_is_armed(&r->patience));
-    assert_int_equal(rig.response->status, 200);
-    assert_int_equal(rig.response->length, 3);
+    assert_int_equal(bench.response->status, 200);
+    assert_int_equal(bench.response->length, 3);
     assert_int_equal(r->result, RESULT_HIT);
-    assert_true(rig.response->extra.len > status.len);
-    assert_true(slice_eq(
-        slice_skip(rig.response->extra, rig.response->extra.len - status.len),
+    assert_true(bench.response->extra.len > status.len);
+    assert_true(slice_eq(slice_skip(bench.response->extra,
+                             bench.response->extra.len - status.len),
         status));
     /* Ours and the answer's: the flight is gone. */
     assert_int_equal(atomic_load(&entry->refs), 2);
@@ -248,13 +82,13 @@ a_long_key_has_room_in_cache_status(void **state)
     target[LONG + 5] = '\0';
     snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", target);
     snprintf(key, sizeof(key), "http://h%s", target);
-    rig.rules.routes[ROW_ANY].cache_status = ROUTE_CACHE_STATUS_KEY;
+    bench.rules.routes[ROW_ANY].cache_status = ROUTE_CACHE_STATUS_KEY;
     flight = given_flight(text);
     r = given_new(text);
     request_start(r);
     land(&flight, &(struct flight_result){
                       .outcome = FLIGHT_ENTRY, .entry = given_stored(key)});
-    extra = rig.response->extra;
+    extra = bench.response->extra;
     assert_true(extra.len > LONG);
     assert_non_null(
         memmem(extra.ptr, extra.len, "; key=\"http://h/any/xxx", 22));
@@ -271,13 +105,13 @@ whose_client_leaves_meanwhile_hears_nothing_of_it(void **state)
 
     (void)state;
     request_start(r);
-    flight_resolve(rig.collapse->flights, flight, &result, false);
+    flight_resolve(bench.collapse->flights, flight, &result, false);
     /* The message is under way. */
     request_on_gone(r, 0);
     flight_unref(&flight);
-    loop_turn(rig.worker.loop, 0);
-    assert_int_equal(rig.responses, 0);
-    assert_int_equal(rig.worker.request->free_len, 1);
+    loop_turn(bench.worker.loop, 0);
+    assert_int_equal(bench.responses, 0);
+    assert_int_equal(bench.worker.request->free_len, 1);
 }
 
 static void
@@ -290,19 +124,19 @@ a_body_that_fails_ends_the_wait_for_a_flight(void **state)
     request_start(r);
     request_on_body_failed(r, 400);
     assert_moves(r, "ask flight deliver_error");
-    assert_int_equal(rig.response->status, 400);
+    assert_int_equal(bench.response->status, 400);
     assert_null(r->waiter.flight);
     assert_int_equal(r->refs, 1);
     request_on_sent(r, 0);
     land(&flight, &(struct flight_result){.outcome = FLIGHT_ALONE});
-    assert_int_equal(rig.responses, 1);
+    assert_int_equal(bench.responses, 1);
 }
 
 static void
 a_renewal_joins_who_renews_already_and_is_counted_if_there_is_no_room(
     void **state)
 {
-    metric_id refused = rig.metrics.limits[LIMIT_FLIGHTS];
+    metric_id refused = bench.metrics.limits[LIMIT_FLIGHTS];
     struct flight *flights[FLIGHTS_MAX];
     struct request *r = given_new(GET);
     struct request *other = given_new(REQUEST("GET /any/other"));
@@ -318,30 +152,14 @@ a_renewal_joins_who_renews_already_and_is_counted_if_there_is_no_room(
     assert_int_equal(question_read(r->q).status, 0);
     assert_int_equal(question_read(other->q).status, 0);
     request_renew(r);
-    assert_int_equal(rig.worker.block->cells[refused], 0);
+    assert_int_equal(bench.worker.block->cells[refused], 0);
     request_renew(other);
-    assert_int_equal(rig.worker.block->cells[refused], 1);
+    assert_int_equal(bench.worker.block->cells[refused], 1);
     request_on_gone(r, 0);
     request_on_gone(other, 0);
     for (unsigned i = 0; i < FLIGHTS_MAX; i++) {
         land(&flights[i], &(struct flight_result){.outcome = FLIGHT_ALONE});
     }
-}
-
-static void
-assert_counted(const char *metric, unsigned n)
-{
-    struct buf buf;
-    char line[128];
-
-    snprintf(line, sizeof(line), "\n%s %u\n", metric, n);
-    buf_init(&buf, 1 << 20);
-    assert_int_equal(metric_render(rig.registry, &buf), RC_OK);
-    if (memmem(buf_slice(&buf).ptr, buf_len(&buf), line, strlen(line)) ==
-        NULL) {
-        fail_msg("not %s", line);
-    }
-    buf_fini(&buf);
 }
 
 static void
@@ -380,7 +198,7 @@ a_request_is_counted_once_by_route_result_and_tier(void **state)
 static void
 dies_in_its_last_step(void)
 {
-    rig.dies = true;
+    bench.dies = true;
     request_start(given_new(REQUEST("DELETE /item/1")));
 }
 
@@ -391,7 +209,8 @@ a_failed_must_tells_the_request_and_its_moves(void **state)
     const char *at = strchr(said, '\n');
 
     (void)state;
-    assert_non_null(strstr(said, "on_respond: broken invariant: !rig.dies\n"));
+    assert_non_null(
+        strstr(said, "on_respond: broken invariant: !bench.dies\n"));
     assert_non_null(at);
     assert_string_equal(at,
         "\nrequest DELETE /item/1: status 405, waits for nothing\n"
