@@ -1,43 +1,90 @@
-"""tests/rfc9111.md names a test for each requirement: each must exist, and
-every requirement must have one or say why there is no code for it."""
+"""What the tables of tests/ claim. tests/rfc9111.md names a test for each
+requirement: each must exist, and every requirement must have one or say why
+there is no code for it. tests/limits.md has a row for each limit of a
+limit.def, and each of its rows names tests that exist."""
 
 import os
 import re
 
-from tree import ROOT, finish, read
+from tree import ROOT, files, finish, read
 
-TABLE = "tests/rfc9111.md"
 UNIT = re.compile(r"^([a-z_0-9]+)\(void \*\*state\)$", re.M)
 FLOW = re.compile(r"^    def test_([a-z_0-9]+)\(self", re.M)
-NAMED = re.compile(r"(flow )?([a-z_0-9]+): ([a-z_0-9]{8,})")
+LIMIT = re.compile(r'^LIMIT\(\w+, "(\w+)"\)', re.M)
 BY_DESIGN = "by design"
 
 
-def names_of(kind, part):
-    path = (f"tests/flow/test_{part}.py" if kind
-            else f"tests/unit/test_http_{part}.c")
+def names_of(path):
     if not os.path.exists(os.path.join(ROOT, path)):
         return set()
-    return set((FLOW if kind else UNIT).findall(read(path)))
+    return set((UNIT if path.endswith(".c") else FLOW).findall(read(path)))
+
+
+def rows_of(table, width):
+    """(number, cells) of each line that is a row, without its head."""
+    for number, line in enumerate(read(table).split("\n"), 1):
+        line = line.replace("| |", "|  |")  # an empty cell is one too
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if line.startswith("| ") and len(cells) >= width \
+                and not set(line) <= set("|- "):
+            yield number, cells
+
+
+def look_for(table, number, path, name):
+    if name not in names_of(path):
+        mistakes.append(
+            f"{table}:{number}: there is no test {name} in {path}")
+
+
+def check_requirements(table):
+    named_in = re.compile(r"(flow )?([a-z_0-9]+): ([a-z_0-9]{8,})")
+    rows = 0
+    for number, cells in rows_of(table, 4):
+        if cells[0] == "§" or cells[0].startswith("RFC"):
+            continue
+        rows += 1
+        shown = cells[-1]
+        named = named_in.findall(shown)
+        if not named and not shown.startswith(BY_DESIGN) \
+                and "the rows below" not in shown:
+            mistakes.append(f"{table}:{number}: names no test: {shown}")
+        for kind, part, name in named:
+            look_for(table, number,
+                     f"tests/flow/test_{part}.py" if kind
+                     else f"tests/unit/test_http_{part}.c", name)
+    return rows
+
+
+def check_limits(table):
+    named_in = re.compile(r"(unit )?([a-z_0-9]+): ([a-z_0-9]+)\Z")
+    counters = set()
+    rows = 0
+    for number, cells in rows_of(table, 5):
+        if cells[0] == "what":
+            continue
+        rows += 1
+        # What follows "origin" is a counter of the origin's, not of limits.
+        own = re.sub(r"origin [^;]*", "", cells[3])
+        counters.update(re.findall(r"`(\w+)`", own))
+        for claim in cells[4].split("; "):
+            named = named_in.match(claim)
+            if named is None:
+                mistakes.append(f"{table}:{number}: names no test: {claim}")
+                continue
+            kind, part, name = named.groups()
+            look_for(table, number,
+                     f"tests/unit/test_{part}.c" if kind
+                     else f"tests/flow/test_{part}.py", name)
+    limits = {name for path in files("include", ends=("limit.def",))
+              for name in LIMIT.findall(read(path))}
+    for name in sorted(limits - counters):
+        mistakes.append(f"{table}: no row has the limit {name}")
+    for name in sorted(counters - limits):
+        mistakes.append(f"{table}: there is no limit {name}")
+    return rows if limits else 0
 
 
 mistakes = []
-rows = 0
-for number, line in enumerate(read(TABLE).split("\n"), 1):
-    cells = [cell.strip() for cell in line.strip("|").split(" | ")]
-    if not line.startswith("| ") or len(cells) < 4 or cells[0] == "§":
-        continue
-    if cells[0].startswith("RFC") or set(line) <= set("|- "):
-        continue
-    rows += 1
-    shown = cells[-1]
-    named = NAMED.findall(shown)
-    if not named and not shown.startswith(BY_DESIGN) \
-            and "the rows below" not in shown:
-        mistakes.append(f"{TABLE}:{number}: names no test: {shown}")
-    for kind, part, name in named:
-        if name not in names_of(kind, part):
-            mistakes.append(
-                f"{TABLE}:{number}: there is no test {kind}{part}: {name}")
-
-finish(mistakes, rows)
+looked_at = [check_requirements("tests/rfc9111.md"),
+             check_limits("tests/limits.md")]
+finish(mistakes, sum(looked_at) if all(looked_at) else 0)
