@@ -132,7 +132,7 @@ on_room(void *ctx)
 static struct fill_opts
 fill_opts_of(struct fetch *fetch, const struct head *head)
 {
-    const struct limits *limits = &fetch->worker->conf->limits;
+    const struct limits *limits = &fetch->worker->conf->opts.limits;
     struct fill_opts opts = {
         .window = limits->buffer_max,
         .held_max = 2 * limits->buffer_max,
@@ -188,7 +188,7 @@ fetch_check_size(struct fetch *fetch)
 {
     MUST(fetch->exchange != NULL);
     if (fetch->is_kept &&
-        fill_len(fetch->fill) > fetch->worker->conf->limits.object_max) {
+        fill_len(fetch->fill) > fetch->worker->conf->opts.limits.object_max) {
         fetch->is_kept = false;
         fill_stop_keeping(fetch->fill);
         worker_count_limit(fetch->worker, LIMIT_OBJECT_MAX);

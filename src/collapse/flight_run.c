@@ -82,7 +82,7 @@ flight_run_start(struct worker *worker, struct question *q,
     run->wait_until_ms = opts->wait_until_ms;
     if (run->wait_until_ms == 0) {
         run->wait_until_ms =
-            worker_now_ms(worker) + worker->conf->limits.flight_wait_ms;
+            worker_now_ms(worker) + worker->conf->opts.limits.flight_wait_ms;
     }
     if (worker->redis == NULL) {
         flight_fetch(run);

@@ -6,7 +6,7 @@
 static bool
 rooms_make(struct proxy *proxy, struct metric_registry *registry)
 {
-    const struct limits *limits = &proxy->conf->limits;
+    const struct limits *limits = &proxy->conf->opts.limits;
     const struct front_opts front_opts = {
         .connections_max = limits->connections_max,
         .connections_per_ip = limits->connections_per_ip,

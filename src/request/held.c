@@ -25,7 +25,7 @@ weight_of(const struct request *r)
     } else if (reader->fill != NULL) {
         weight = fill_due(reader) / fill_sharers(reader->fill);
     }
-    return weight > r->q->conf->limits.buffer_max ? weight : 0;
+    return weight > r->q->conf->opts.limits.buffer_max ? weight : 0;
 }
 
 void
@@ -62,7 +62,7 @@ request_on_blocked(struct request *r)
     MUST(r->stream != NULL);
     MUST(r->status != 0);
     all = r->worker->request;
-    share = r->q->conf->limits.held_max / r->worker->workers_len;
+    share = r->q->conf->opts.limits.held_max / r->worker->workers_len;
     weight = weight_of(r);
     if (weight == 0) {
         request_hold_end(r);

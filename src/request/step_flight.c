@@ -326,8 +326,8 @@ run_flight(struct request *r)
     case FLIGHT_JOINED:
         request_ref(r);
         if (r->wait_until_ms == 0) {
-            r->wait_until_ms =
-                worker_now_ms(r->worker) + r->q->conf->limits.flight_wait_ms;
+            r->wait_until_ms = worker_now_ms(r->worker) +
+                               r->q->conf->opts.limits.flight_wait_ms;
         }
         loop_timer_init(&r->patience, r->worker->loop, on_patience_over, r);
         loop_timer_arm(&r->patience, r->wait_until_ms);

@@ -58,7 +58,7 @@ proxy_conf_new(const struct proxy_conf_opts *opts)
 
     MUST(opts->prefix != NULL);
     MUST(opts->via != NULL);
-    MUST(opts->default_group < opts->groups_len);
+    MUST(opts->groups_len > 0);
     check_limits(&opts->limits);
     if (conf == NULL) {
         return NULL;
@@ -66,7 +66,6 @@ proxy_conf_new(const struct proxy_conf_opts *opts)
     conf->magic = PROXY_CONF_MAGIC;
     atomic_init(&conf->refs, 1);
     conf->opts = *opts;
-    conf->limits = opts->limits;
     conf->prefix = slice_of_str(opts->prefix);
     conf->name = slice_of_str(opts->via);
     if (!spell_name(conf)) {
@@ -97,9 +96,6 @@ proxy_conf_unref(struct proxy_conf **pconf)
     *pconf = NULL;
     if (atomic_fetch_sub_explicit(&conf->refs, 1, memory_order_acq_rel) != 1) {
         return;
-    }
-    if (conf->opts.on_free != NULL) {
-        conf->opts.on_free(conf->opts.ctx);
     }
     conf->magic = 0;
     free((char *)(uintptr_t)conf->via.ptr);

@@ -111,7 +111,6 @@ question_new(struct question_pool *pool, struct proxy_conf *conf,
         .client = {.peer = opts->peer,
             .version = opts->head->minor == 0 ? SLICE("1.0") : SLICE("1.1")},
         .row = -1,
-        .group = conf->opts.default_group,
     };
     return q;
 }
@@ -348,7 +347,7 @@ refuse(unsigned status, const char *detail)
 static struct question_refusal
 find_host(struct question *q)
 {
-    uint64_t body_max = q->conf->limits.body_max;
+    uint64_t body_max = q->conf->opts.limits.body_max;
 
     if (q->head->framing == FRAMING_LENGTH && body_max > 0 &&
         q->head->content_length > body_max) {

@@ -190,7 +190,7 @@ variants_max(struct pending *p)
     bool is_per_client = route->cookie == ROUTE_CREDENTIAL_KEY ||
                          route->authorization == ROUTE_CREDENTIAL_KEY;
     int n = snprintf(p->max, sizeof(p->max), "%u",
-        is_per_client ? 0 : p->worker->conf->limits.variants_max);
+        is_per_client ? 0 : p->worker->conf->opts.limits.variants_max);
 
     return slice_of(p->max, (size_t)n);
 }

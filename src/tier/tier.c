@@ -171,7 +171,7 @@ tier_assess_opts(struct worker *w)
 {
     MUST_OBJ(w, WORKER_MAGIC);
     return (struct assess_opts){
-        .object_max = w->conf->limits.object_max,
+        .object_max = w->conf->opts.limits.object_max,
         .date = worker_date(w),
         .jitter = random_next(&w->random),
         .response_ms = worker_wall_ms(w),

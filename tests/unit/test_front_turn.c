@@ -26,7 +26,7 @@ setup(void **state)
     static struct given g;
 
     memset(&g, 0, sizeof(g));
-    g.conf.limits.head_max = HEAD_MAX;
+    g.conf.opts.limits.head_max = HEAD_MAX;
     g.worker.loop = loop_new();
     g.worker.conf = &g.conf;
     g.front.magic = FRONT_WORKER_MAGIC;

@@ -26,9 +26,8 @@ struct proxy_net {
 struct proxy_conf_opts {
     const struct route *routes;
     size_t routes_len;
-    size_t groups_len;
+    size_t groups_len;               /* the first gets what no route matches */
     const struct slice *group_hosts; /* Host for each; empty: the client's */
-    size_t default_group;            /* where what no route matches goes */
     const char *prefix;              /* of every key in Redis */
     const char *via;                 /* our name in Via and Cache-Status */
     const char *default_host; /* NULL: HTTP/1.0 without Host is refused */
@@ -37,9 +36,6 @@ struct proxy_conf_opts {
     const struct proxy_net *trusted;
     size_t trusted_len;
     struct limits limits;
-    /* Frees what the pointers above point to; NULL: nothing is freed. */
-    void (*on_free)(void *ctx);
-    void *ctx;
 };
 
 #define PROXY_CONF_MAGIC UINT32_C(0x6e636e66)
@@ -48,7 +44,6 @@ struct proxy_conf {
     uint32_t magic;
     _Atomic uint32_t refs;
     struct proxy_conf_opts opts;
-    struct limits limits;
     struct slice prefix;
     struct slice via;    /* "1.1 name", a member of Via */
     struct slice name;   /* our name */

@@ -80,7 +80,7 @@ session_worker(const struct session *s)
 static inline const struct limits *
 session_limits(const struct session *s)
 {
-    return &s->front->worker->conf->limits;
+    return &s->front->worker->conf->opts.limits;
 }
 
 static inline int64_t

@@ -20,7 +20,7 @@ enum {
 static struct parse_opts
 parse_opts_of(const struct proxy_conf *conf)
 {
-    const struct limits *limits = &conf->limits;
+    const struct limits *limits = &conf->opts.limits;
 
     return (struct parse_opts){
         .head_max = limits->head_max,

@@ -16,7 +16,7 @@ enum {
 static struct turn *
 turn_new(struct front_worker *f)
 {
-    size_t head_max = f->worker->conf->limits.head_max;
+    size_t head_max = f->worker->conf->opts.limits.head_max;
     struct turn *turn = calloc(1, sizeof(*turn));
 
     if (turn == NULL) {
