@@ -18,19 +18,13 @@ wipe(const char *secret)
     }
 }
 
-void *
-conf_build_base(struct conf_build *build, enum conf_section section)
-{
-    MUST(!conf_sections[section].has_title);
-    return section == CONF_DEFAULTS ? (void *)&build->defaults : build;
-}
-
 enum rc
 conf_where_init(struct conf_build *build, enum conf_section section,
-    unsigned line, struct conf_where *out)
+    unsigned line, void *base, struct conf_where *out)
 {
     *out = (struct conf_where){.section = section,
         .line = line,
+        .base = base,
         .options = arena_zalloc(
             &build->scratch, conf_options_count * sizeof(*out->options))};
     return out->options == NULL ? RC_NOMEM : RC_OK;
@@ -52,15 +46,15 @@ conf_build_init(struct conf_build *build)
         return RC_NOMEM;
     }
     for (enum conf_section i = 0; i < CONF_SECTION_COUNT && rc == RC_OK; i++) {
-        const struct conf_section_info *info = &conf_sections[i];
+        void *base = i == CONF_DEFAULTS ? (void *)&build->defaults : build;
 
-        if (info->has_title) {
+        if (conf_sections[i].has_title) {
             continue;
         }
-        rc = conf_where_init(build, i, 0, &build->where[i]);
+        rc = conf_where_init(build, i, 0, base, &build->where[i]);
         if (rc == RC_OK) {
             rc = conf_store_presets(
-                info->options, &build->conf.arena, conf_build_base(build, i));
+                conf_sections[i].options, &build->conf.arena, base);
         }
     }
     return rc;
@@ -91,76 +85,64 @@ conf_free(struct conf **conf)
 }
 
 static enum rc
-check_room(struct conf_build *build, unsigned line)
+check_room(struct conf_build *build, enum conf_section section, unsigned line)
 {
-    if (build->origins_len + build->routes_len < CONF_SECTIONS_MAX) {
+    const char *what = "sections";
+    int max = CONF_SECTIONS_MAX;
+
+    if (section == CONF_ORIGIN && build->origins_len == CONF_ORIGINS_MAX) {
+        what = "origins";
+        max = CONF_ORIGINS_MAX;
+    } else if (build->origins_len + build->routes_len < CONF_SECTIONS_MAX) {
         return RC_OK;
     }
     conf_errors_add(build->errors, line == 0 ? NULL : build->text, line,
-        "more than %d sections", CONF_SECTIONS_MAX);
+        "more than %d %s", max, what);
     return RC_LIMIT;
 }
 
 enum rc
-conf_origin_add(struct conf_build *build, const char *name, unsigned line,
-    struct conf_origin **out)
+conf_section_add(struct conf_build *build, enum conf_section section,
+    struct slice title, unsigned line, struct conf_where **out)
 {
-    struct conf_origin *origin = &build->origins[build->origins_len];
-    enum rc rc = check_room(build, line);
+    const char *own_title = conf_copy(&build->conf.arena, title);
+    struct conf_route *route;
+    enum rc rc = check_room(build, section, line);
 
-    if (rc == RC_OK && build->origins_len == CONF_ORIGINS_MAX) {
-        conf_errors_add(build->errors, build->text, line,
-            "more than %d origins", CONF_ORIGINS_MAX);
-        rc = RC_LIMIT;
+    MUST(conf_sections[section].has_title);
+    if (rc != RC_OK || own_title == NULL) {
+        return rc == RC_OK ? RC_NOMEM : rc;
     }
-    if (rc != RC_OK) {
-        return rc;
+    if (section == CONF_ORIGIN) {
+        struct conf_origin *origin = &build->origins[build->origins_len++];
+
+        *origin = (struct conf_origin){.opts.name = own_title};
+        *out = &origin->where;
+        rc = conf_store_presets(CONF_ORIGIN, &build->conf.arena, origin);
+        return rc == RC_OK ? conf_where_init(build, section, line, origin, *out)
+                           : rc;
     }
-    build->origins_len++;
-    *origin = (struct conf_origin){.opts.name = name};
-    *out = origin;
-    rc = conf_where_init(build, CONF_ORIGIN, line, &origin->where);
-    return rc == RC_OK
-               ? conf_store_presets(CONF_ORIGIN, &build->conf.arena, origin)
-               : rc;
+    route = &build->routes[build->routes_len++];
+    *route = (struct conf_route){.opts.title = slice_of_str(own_title)};
+    *out = &route->where;
+    return conf_where_init(build, section, line, route, *out);
 }
 
-enum rc
-conf_route_add(struct conf_build *build, struct slice title, unsigned line,
-    struct conf_route **out)
+struct conf_where *
+conf_section_at(
+    struct conf_build *build, enum conf_section section, struct slice title)
 {
-    struct conf_route *route = &build->routes[build->routes_len];
-    enum rc rc = check_room(build, line);
-
-    if (rc != RC_OK) {
-        return rc;
-    }
-    build->routes_len++;
-    *route = (struct conf_route){.opts.title = title};
-    *out = route;
-    return conf_where_init(build, CONF_ROUTE, line, &route->where);
-}
-
-struct conf_origin *
-conf_origin_find(const struct conf_build *build, struct slice name)
-{
-    for (size_t i = 0; i < build->origins_len; i++) {
-        if (slice_eq(slice_of_str(build->origins[i].opts.name), name)) {
-            return &build->origins[i];
+    for (size_t i = 0; section == CONF_ORIGIN && i < build->origins_len; i++) {
+        if (slice_eq(slice_of_str(build->origins[i].opts.name), title)) {
+            return &build->origins[i].where;
         }
     }
-    return NULL;
-}
-
-struct conf_route *
-conf_route_find(const struct conf_build *build, struct slice title)
-{
-    for (size_t i = 0; i < build->routes_len; i++) {
+    for (size_t i = 0; section == CONF_ROUTE && i < build->routes_len; i++) {
         if (slice_eq(build->routes[i].opts.title, title)) {
-            return &build->routes[i];
+            return &build->routes[i].where;
         }
     }
-    return NULL;
+    return conf_sections[section].has_title ? NULL : &build->where[section];
 }
 
 void

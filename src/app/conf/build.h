@@ -25,6 +25,7 @@ enum {
 struct conf_where {
     enum conf_section section;
     unsigned line;     /* of the section; 0: it is not in the file */
+    void *base;        /* the struct that the table fills */
     unsigned *options; /* [index in the table]; 0: not set */
 };
 
@@ -66,26 +67,19 @@ struct conf_build {
 enum rc conf_build_init(struct conf_build *build) RC_MUST_CHECK;
 void conf_build_fini(struct conf_build *build);
 
-/* The struct that the table fills for a section without a title. */
-void *conf_build_base(struct conf_build *build, enum conf_section section);
-
 /* Begins a section in which no option is set yet. RC_NOMEM. */
 enum rc conf_where_init(struct conf_build *build, enum conf_section section,
-    unsigned line, struct conf_where *out) RC_MUST_CHECK;
+    unsigned line, void *base, struct conf_where *out) RC_MUST_CHECK;
 
-/* One more. The name and the title are borrowed as long as build->conf. An
-   origin has its defaults; a route gets them from conf_route_inherit.
-   RC_LIMIT: told. RC_NOMEM. */
-enum rc conf_origin_add(struct conf_build *build, const char *name,
-    unsigned line, struct conf_origin **out) RC_MUST_CHECK;
-enum rc conf_route_add(struct conf_build *build, struct slice title,
-    unsigned line, struct conf_route **out) RC_MUST_CHECK;
+/* One more origin or route. An origin has its defaults; a route gets them from
+   conf_route_inherit. RC_LIMIT: told. RC_NOMEM. */
+enum rc conf_section_add(struct conf_build *build, enum conf_section section,
+    struct slice title, unsigned line, struct conf_where **out) RC_MUST_CHECK;
 
-/* The origin of that name, the route of that title; NULL: there is none. */
-struct conf_origin *conf_origin_find(
-    const struct conf_build *build, struct slice name);
-struct conf_route *conf_route_find(
-    const struct conf_build *build, struct slice title);
+/* The origin or route of that title; NULL: there is none. Or the section
+   without a title, which is always there. */
+struct conf_where *conf_section_at(
+    struct conf_build *build, enum conf_section section, struct slice title);
 
 /* Sets each option that the route does not set itself to the one of
    `defaults`. */

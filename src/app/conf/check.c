@@ -223,7 +223,8 @@ check_route_origin(
         TELL(build, line, "route \"%.*s\" does not say which origin it has",
             SLICE_FMT(route->opts.title));
     } else if (route->origin != NULL &&
-               conf_origin_find(build, slice_of_str(route->origin)) == NULL) {
+               conf_section_at(
+                   build, CONF_ORIGIN, slice_of_str(route->origin)) == NULL) {
         for (size_t i = 0; i < build->origins_len; i++) {
             conf_guess_at(&guess, slice_of_str(build->origins[i].opts.name));
         }

@@ -99,12 +99,13 @@ finish_routes(struct conf_build *build)
     }
     for (size_t i = 0; i < build->routes_len; i++) {
         const struct conf_route *from = &build->routes[i];
-        const struct conf_origin *origin =
-            conf_origin_find(build, slice_of_str(from->origin));
+        const struct conf_where *origin =
+            conf_section_at(build, CONF_ORIGIN, slice_of_str(from->origin));
 
         MUST(origin != NULL); /* conf_check has seen to it */
         routes[i] = from->opts;
-        routes[i].group = (size_t)(origin - build->origins);
+        routes[i].group =
+            (size_t)((struct conf_origin *)origin->base - build->origins);
         finish_query(&routes[i]);
         if (routes[i].is_rfc) {
             finish_rfc(&routes[i]);

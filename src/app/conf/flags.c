@@ -54,23 +54,24 @@ replace(struct conf_build *build, const struct flag *flag,
 static enum rc
 apply_origin(struct conf_build *build, const char *url)
 {
-    struct conf_origin *origin = build->origins;
+    struct conf_where *where;
     enum rc rc = RC_OK;
 
     if (url == NULL) {
         return RC_OK;
     }
     if (build->origins_len == 0) {
-        rc = conf_origin_add(build, "origin", 0, &origin);
+        rc = conf_section_add(build, CONF_ORIGIN, SLICE("origin"), 0, &where);
     }
-    if (rc == RC_OK && build->origins_len > 1) {
+    if (build->origins_len > 1) {
         TELL(build,
             "--origin: the file names %zu origins, so there is none to "
             "take the place of",
             build->origins_len);
         return RC_OK;
     }
-    return rc == RC_OK ? replace(build, &flag_origin, &url, 1, origin) : rc;
+    return rc == RC_OK ? replace(build, &flag_origin, &url, 1, build->origins)
+                       : rc;
 }
 
 /* "/products/:id=5m"; a path may hold '=', a duration does not. */
@@ -78,9 +79,9 @@ static enum rc
 apply_route(struct conf_build *build, const char *text)
 {
     const char *equals = strrchr(text, '=');
-    struct conf_route *route;
+    struct conf_where *where;
     struct slice title;
-    enum rc rc;
+    enum rc rc = RC_OK;
 
     if (equals == NULL) {
         TELL(build,
@@ -89,20 +90,17 @@ apply_route(struct conf_build *build, const char *text)
             text, text);
         return RC_OK;
     }
-    rc = arena_copy(
-        &build->conf.arena, slice_of(text, (size_t)(equals - text)), &title);
-    if (rc != RC_OK) {
-        return rc;
-    }
+    title = slice_of(text, (size_t)(equals - text));
     equals++;
-    route = conf_route_find(build, title);
-    if (route == NULL) {
-        rc = conf_route_add(build, title, 0, &route);
+    where = conf_section_at(build, CONF_ROUTE, title);
+    if (where == NULL) {
+        rc = conf_section_add(build, CONF_ROUTE, title, 0, &where);
         if (rc == RC_OK) {
-            conf_route_inherit(build, route);
+            conf_route_inherit(build, where->base);
         }
     }
-    return rc == RC_OK ? replace(build, &flag_route, &equals, 1, route) : rc;
+    return rc == RC_OK ? replace(build, &flag_route, &equals, 1, where->base)
+                       : rc;
 }
 
 enum rc

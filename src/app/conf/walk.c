@@ -30,12 +30,9 @@ struct walk {
     struct conf_build *build;
     struct conf_text *text;
     struct conf_lexer lexer;
-    enum conf_section section;
-    unsigned opened;          /* line of the section's name */
     unsigned value_line;      /* where the last value ended; 0: none yet */
-    void *base;               /* what the section fills; NULL: stands twice */
-    struct conf_where *where; /* of its options */
-    struct conf_where spare;  /* of a section that stands twice */
+    struct conf_where *where; /* the section; without base: it stands twice */
+    struct conf_where spare;  /* for one that does */
     struct conf_token values[ITEMS_MAX]; /* of the option under way */
     size_t count;                        /* may be more than are kept */
 };
@@ -46,7 +43,7 @@ struct walk {
 static void
 tell_unknown(struct walk *w, const struct conf_token *name)
 {
-    struct slice near = conf_suggest(w->section, name->text);
+    struct slice near = conf_suggest(w->where->section, name->text);
     const struct conf_option *home =
         conf_option_find(CONF_SECTION_COUNT, name->text);
 
@@ -54,7 +51,7 @@ tell_unknown(struct walk *w, const struct conf_token *name)
         TELL(w, name->line,
             "option '%.*s' does not belong in '%s'; it stands outside of all "
             "sections",
-            SLICE_FMT(name->text), conf_sections[w->section].name);
+            SLICE_FMT(name->text), conf_sections[w->where->section].name);
     } else if (home != NULL) {
         TELL(w, name->line, "option '%.*s' belongs in a section '%s'",
             SLICE_FMT(name->text), conf_sections[home->section].name);
@@ -287,7 +284,7 @@ store_values(struct walk *w, const struct conf_option *option)
     struct conf_store store = {.option = option,
         .count = w->count,
         .arena = &w->build->conf.arena,
-        .base = w->base};
+        .base = w->where->base};
     char why[CONF_WHY_MAX];
     enum rc rc = conf_store_begin(&store);
 
@@ -314,7 +311,7 @@ walk_option(struct walk *w, const struct conf_token *name,
     enum rc rc = walk_value(w, name, option);
     struct conf_place first;
 
-    MUST(option->section == conf_sections[w->section].options);
+    MUST(option->section == conf_sections[w->where->section].options);
     if (rc != RC_OK && rc != RC_MISS) {
         return rc;
     }
@@ -325,19 +322,20 @@ walk_option(struct walk *w, const struct conf_token *name,
         return RC_OK;
     }
     *seen = name->line;
-    return rc == RC_OK && w->base != NULL ? store_values(w, option) : RC_OK;
+    return rc == RC_OK && w->where->base != NULL ? store_values(w, option)
+                                                 : RC_OK;
 }
 
 /* Eats the title and the '{' of a section. RC_BAD: one of them is missing. */
 static enum rc
-walk_head(struct walk *w, const struct conf_token *name, struct slice *title)
+walk_head(struct walk *w, enum conf_section section, unsigned line,
+    struct slice *title)
 {
-    const struct conf_section_info *info =
-        &conf_sections[conf_section_find(name->text)];
+    const struct conf_section_info *info = &conf_sections[section];
 
     *title = SLICE("");
     if (info->has_title && !conf_token_is_value(&w->lexer.token)) {
-        TELL(w, name->line, "the title is missing: %s",
+        TELL(w, line, "the title is missing: %s",
             info->options == CONF_ROUTE ? "route \"/products/:id\" { ... }"
                                         : "origin NAME { ... }");
         return RC_BAD;
@@ -347,7 +345,7 @@ walk_head(struct walk *w, const struct conf_token *name, struct slice *title)
         conf_lexer_next(&w->lexer);
     }
     if (w->lexer.token.kind != CONF_TOKEN_OPEN) {
-        TELL(w, name->line, "'%s' is a section; it is written %s%s { ... }",
+        TELL(w, line, "'%s' is a section; it is written %s%s { ... }",
             info->name, info->name, info->has_title ? " TITLE" : "");
         return RC_BAD;
     }
@@ -355,71 +353,28 @@ walk_head(struct walk *w, const struct conf_token *name, struct slice *title)
     return RC_OK;
 }
 
-/* The section of that kind and title that has come before, or NULL. */
-static struct conf_where *
-find_twin(
-    struct conf_build *build, enum conf_section section, struct slice title)
-{
-    struct conf_origin *origin;
-    struct conf_route *route;
-
-    if (section == CONF_ORIGIN) {
-        origin = conf_origin_find(build, title);
-        return origin == NULL ? NULL : &origin->where;
-    }
-    if (section == CONF_ROUTE) {
-        route = conf_route_find(build, title);
-        return route == NULL ? NULL : &route->where;
-    }
-    return build->where[section].line == 0 ? NULL : &build->where[section];
-}
-
-/* Makes a new origin or route, which the options that follow belong to. */
-static enum rc
-open_titled(struct walk *w, enum conf_section section, struct slice title,
-    unsigned line)
-{
-    const char *own_title = conf_copy(&w->build->conf.arena, title);
-    struct conf_origin *origin;
-    struct conf_route *route;
-    enum rc rc = own_title == NULL ? RC_NOMEM : RC_OK;
-
-    if (rc == RC_OK && section == CONF_ORIGIN) {
-        rc = conf_origin_add(w->build, own_title, line, &origin);
-        w->base = rc == RC_OK ? origin : NULL;
-        w->where = rc == RC_OK ? &origin->where : NULL;
-    } else if (rc == RC_OK) {
-        rc = conf_route_add(w->build, slice_of_str(own_title), line, &route);
-        w->base = rc == RC_OK ? route : NULL;
-        w->where = rc == RC_OK ? &route->where : NULL;
-    }
-    return rc;
-}
-
-/* Sets w->base and w->where for the options that follow. */
+/* Sets w->where for the options that follow. */
 static enum rc
 open_section(struct walk *w, enum conf_section section, struct slice title,
     unsigned line)
 {
-    const struct conf_where *twin = find_twin(w->build, section, title);
+    struct conf_place first;
 
-    if (twin != NULL) {
-        struct conf_place first = conf_text_place(w->text, twin->line);
-
-        TELL(w, line, "%s%s%.*s%s stands twice; first in %s:%u",
-            conf_sections[section].name, title.len > 0 ? " \"" : "",
-            SLICE_FMT(title), title.len > 0 ? "\"" : "", first.file->path,
-            first.line);
-        w->base = NULL;
-        return conf_where_init(w->build, section, line, &w->spare);
+    w->where = conf_section_at(w->build, section, title);
+    if (w->where == NULL) {
+        return conf_section_add(w->build, section, title, line, &w->where);
     }
-    if (conf_sections[section].has_title) {
-        return open_titled(w, section, title, line);
+    if (w->where->line == 0) {
+        w->where->line = line;
+        return RC_OK;
     }
-    w->base = conf_build_base(w->build, section);
-    w->where = &w->build->where[section];
-    w->where->line = line;
-    return RC_OK;
+    first = conf_text_place(w->text, w->where->line);
+    TELL(w, line, "%s%s%.*s%s stands twice; first in %s:%u",
+        conf_sections[section].name, title.len > 0 ? " \"" : "",
+        SLICE_FMT(title), title.len > 0 ? "\"" : "", first.file->path,
+        first.line);
+    w->where = &w->spare;
+    return conf_where_init(w->build, section, line, NULL, w->where);
 }
 
 static enum rc walk_statements(struct walk *w);
@@ -430,21 +385,16 @@ walk_section(struct walk *w, const struct conf_token *name)
 {
     enum conf_section section = conf_section_find(name->text);
     struct slice title;
-    enum rc rc = walk_head(w, name, &title);
+    enum rc rc = walk_head(w, section, name->line, &title);
 
-    MUST(w->section == CONF_TOP);
+    MUST(w->where->section == CONF_TOP);
     MUST(section != CONF_TOP);
     if (rc == RC_OK) {
-        w->where = &w->spare;
         rc = open_section(w, section, title, name->line);
     }
     if (rc == RC_OK) {
-        w->section = section;
-        w->opened = name->line;
         rc = walk_statements(w);
     }
-    w->section = CONF_TOP;
-    w->base = w->build;
     w->where = &w->build->where[CONF_TOP];
     return rc;
 }
@@ -468,17 +418,17 @@ walk_statement(struct walk *w)
         return RC_BAD;
     }
     conf_lexer_next(&w->lexer);
-    option = conf_option_find(w->section, name.text);
+    option = conf_option_find(w->where->section, name.text);
     /* `origin` is the name of a section and of an option of routes. Where a
        section may begin it means the section, in a route the option. */
     if (option == NULL && conf_section_find(name.text) != CONF_TOP) {
-        if (w->section == CONF_TOP) {
+        if (w->where->section == CONF_TOP) {
             return walk_section(w, &name);
         }
         TELL(w, name.line,
             "section '%.*s' cannot stand inside of '%s'; is a '}' missing "
             "before it?",
-            SLICE_FMT(name.text), conf_sections[w->section].name);
+            SLICE_FMT(name.text), conf_sections[w->where->section].name);
         return RC_BAD;
     }
     if (option == NULL) {
@@ -499,13 +449,15 @@ walk_statements(struct walk *w)
             return rc;
         }
     }
-    if (w->lexer.token.kind == CONF_TOKEN_CLOSE && w->section == CONF_TOP) {
+    if (w->lexer.token.kind == CONF_TOKEN_CLOSE &&
+        w->where->section == CONF_TOP) {
         TELL(w, w->lexer.token.line, "a '}' too many");
         return RC_BAD;
     }
-    if (w->lexer.token.kind == CONF_TOKEN_END && w->section != CONF_TOP) {
-        TELL(w, w->opened, "section '%s' is not closed; a '}' is missing",
-            conf_sections[w->section].name);
+    if (w->lexer.token.kind == CONF_TOKEN_END &&
+        w->where->section != CONF_TOP) {
+        TELL(w, w->where->line, "section '%s' is not closed; a '}' is missing",
+            conf_sections[w->where->section].name);
         return RC_BAD;
     }
     w->value_line = w->lexer.token.line;
@@ -519,7 +471,6 @@ conf_walk(struct conf_build *build)
     struct walk w = {
         .build = build,
         .text = build->text,
-        .base = build,
         .where = &build->where[CONF_TOP],
     };
     enum rc rc;
