@@ -428,10 +428,10 @@ a_password_file_is_read_without_its_newline(void **state)
 }
 
 static void
-a_password_file_has_one_line_of_at_most_4094_bytes(void **state)
+a_password_file_has_one_line_of_at_most_4096_bytes(void **state)
 {
     const struct folder *f = *state;
-    char longest[4096 + 1] = "";
+    char longest[4098 + 1] = "";
     const char *const bad[] = {"", "\n", "two\nlines", "one\n\n", longest};
     char text[512];
     char want[512];
@@ -441,17 +441,17 @@ a_password_file_has_one_line_of_at_most_4094_bytes(void **state)
         API "redis { seeds = { \"r:1\" }\n password_file = \"%s/secret\" }\n",
         f->path);
     snprintf(want, sizeof(want),
-        "t:3: 'password_file' = '%s/secret': not one line of 1 to 4094 bytes\n",
+        "t:3: 'password_file' = '%s/secret': not one line of 1 to 4096 bytes\n",
         f->path);
-    memset(longest, 'x', 4095);
+    memset(longest, 'x', 4097);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         file_write("secret", 0600, bad[i]);
         refuses(text, want);
     }
-    longest[4094] = '\n';
+    longest[4096] = '\n';
     file_write("secret", 0600, longest);
     c = good(text);
-    assert_int_equal(strlen(c->redis.password), 4094);
+    assert_int_equal(strlen(c->redis.password), 4096);
     conf_free(&c);
 }
 
@@ -803,7 +803,7 @@ main(void)
         cmocka_unit_test(an_include_is_relative_to_its_file),
         cmocka_unit_test(tags_are_kept_with_a_warning),
         cmocka_unit_test(a_password_file_is_read_without_its_newline),
-        cmocka_unit_test(a_password_file_has_one_line_of_at_most_4094_bytes),
+        cmocka_unit_test(a_password_file_has_one_line_of_at_most_4096_bytes),
         cmocka_unit_test(a_literal_password_needs_a_private_file),
         cmocka_unit_test(a_password_is_never_shown),
         cmocka_unit_test(a_missing_file_is_told),

@@ -96,6 +96,11 @@ an_unknown_name_is_told_with_what_was_meant(void **state)
         {"metircs = off", "t:2: unknown option 'metircs'; did you mean "
                           "'metrics'?\n"},
         {"xyzzy = 5", "t:2: unknown option 'xyzzy'\n"},
+        {"target = off", "t:2: option 'target' belongs in a section "
+                         "'access_log' or 'error_log'\n"},
+        {"redis { seeds = { \"r:1\" } connections_max = 5 }",
+            "t:2: option 'connections_max' belongs in a section 'limits' or "
+            "'origin'\n"},
         {"limits {\n head_timout = 5s\n\n bdy_max = { 1,\n 2 }\n hed_max = 0 }",
             "t:3: unknown option 'head_timout'; did you mean 'head_timeout'?\n"
             "t:5: unknown option 'bdy_max'; did you mean 'body_max'?\n"
@@ -129,6 +134,17 @@ what_stands_twice_is_refused(void **state)
             "\"/:a/x\"\n"},
         {"listen = { \"[::]:1\",\n \"[::]:1\" }",
             "t:2: 'listen' names '[::]:1' twice\n"},
+        {"listen = { \"[::]:2\", \"[::]:1\" }\nmetrics = \"[::]:1\"\n"
+         "admin = \"[::]:1\"",
+            "t:3: 'metrics' = '[::]:1': this is an address of 'listen' too\n"
+            "t:4: 'admin' = '[::]:1': this is an address of 'listen' too\n"
+            "t:4: 'admin' = '[::]:1': this is an address of 'metrics' too\n"},
+        {"metrics = \"unix:/m\"\nadmin = \"unix:/m\"",
+            "t:3: 'admin' = 'unix:/m': this is an address of 'metrics' "
+            "too\n"},
+        {"listen = 127.0.0.1:0\nmetrics = 127.0.0.1:0\nadmin = 127.0.0.1:0\n"
+         "foo",
+            "t:5: unknown option 'foo'\n"},
     };
 
     (void)state;
@@ -177,6 +193,10 @@ a_bad_number_is_told_with_what_was_meant(void **state)
         {"drain_delay = 5msec",
             "t:2: 'drain_delay' = '5msec': 'msec' is no unit (ms, s, m, h or "
             "d); did you mean '5ms'?\n"},
+        {"drain_delay = \"5 \"",
+            "t:2: 'drain_delay' = '5 ': ' ' is no unit (ms, s, m, h or d)\n"},
+        {"drain_delay = 5w",
+            "t:2: 'drain_delay' = '5w': 'w' is no unit (ms, s, m, h or d)\n"},
         {"drain_delay = 1.5s",
             "t:2: 'drain_delay' = '1.5s': not a duration; it is a whole number "
             "and a unit (ms, s, m, h or d)\n"},
@@ -340,9 +360,9 @@ a_bad_title_is_told(void **state)
         {"route \"http://a/b\" { }", "t:2: route \"http://a/b\": a title has "
                                      "no scheme; write the host alone\n"},
         {"route \"get /x\" { }", "t:2: route \"get /x\": 'get' before the "
-                                 "blank is not a method in capitals\n"},
-        {"route \"TRACE /x\" { }", "t:2: route \"TRACE /x\": TRACE is never "
-                                   "served\n"},
+                                 "blank: methods are written in capitals\n"},
+        {"route \"TRACE /x\" { }", "t:2: route \"TRACE /x\": 'TRACE' before "
+                                   "the blank: it is never served\n"},
         {"route \"a@b/x\" { }", "t:2: route \"a@b/x\": 'a@b' is not a host\n"},
         {"route \"/a?b=1\" { }", "t:2: route \"/a?b=1\": a pattern has no "
                                  "query; see the option `query`\n"},
@@ -684,10 +704,20 @@ every_kind_of_mistake_is_told_with_its_line_and_cure(void **state)
             "such as '10%'\n"},
         {"defaults { ttl_min = 2s ttl_max = 1s }",
             "t:2: 'ttl_min' is above 'ttl_max'\n"},
+        {"defaults { ttl_min = 9s ttl_max = 1s ttl = 0 ttl_force = on }\n"
+         "route \"/a\" { }\n"
+         "route \"/b\" { ttl_max = 2s }\n"
+         "route \"/c\" { ttl_force = on }\n"
+         "route \"/d\" { ttl_max = 9s ttl = 1s }\n",
+            "t:2: 'ttl_min' is above 'ttl_max'\n"
+            "t:2: 'ttl_force' needs a 'ttl' above 0\n"
+            "t:4: 'ttl_min' is above 'ttl_max'\n"
+            "t:5: 'ttl_force' needs a 'ttl' above 0\n"},
+        {"defaults { ttl_min = 9s }\nroute \"/a\" {\n ttl_max = 2s }",
+            "t:3: 'ttl_min' is above 'ttl_max'\n"},
         {"defaults { ttl_force = on ttl = 0 }\n"
          "route \"/x\" { }",
-            "t:2: 'ttl_force' needs a 'ttl' above 0\n"
-            "t:3: 'ttl_force' needs a 'ttl' above 0\n"},
+            "t:2: 'ttl_force' needs a 'ttl' above 0\n"},
         {"route \"/x\" { ttl = 1s }\n"
          "route \"/x\" { ttl = x }",
             "t:3: route \"/x\" stands twice; first in t:2\n"},
@@ -699,8 +729,9 @@ every_kind_of_mistake_is_told_with_its_line_and_cure(void **state)
                             "\"/path\", \"METHOD /path\" or \"host/path\"\n"},
         {"route \"\" { }", "t:2: route \"\": there is no '/': a title is "
                            "\"/path\", \"METHOD /path\" or \"host/path\"\n"},
-        {"route \"CONNECT /x\" { }",
-            "t:2: route \"CONNECT /x\": CONNECT is never served\n"},
+        {"route \"CONNECT /x\" { }", "t:2: route \"CONNECT /x\": 'CONNECT' "
+                                     "before the blank: it is never "
+                                     "served\n"},
         {"route \" /x\" { }", "t:2: route \" /x\": it begins with a method, a "
                               "host or '/', not with a blank\n"},
         {"route \"GET  /x\" { }",

@@ -10,11 +10,8 @@
 #include <unistd.h>
 
 #include "app/conf/value.h"
+#include "nearside/app/conf/text/lex.h"
 #include "nearside/base/check.h"
-
-enum {
-    SECRET_MAX = 4094, /* bytes of a password in a file */
-};
 
 /* Where systemd's RuntimeDirectory= and the packages put it. */
 #define RUN_DIRECTORY "/run/nearside"
@@ -63,6 +60,23 @@ check_rules(struct conf_build *build, const struct conf_where *where,
     }
 }
 
+/* Tells if the option's address is one of `taken`. Port 0 is any number of
+   ports. */
+static void
+check_address(struct conf_build *build, const char *option, const char *text,
+    const char *by, const char *const *taken, size_t count)
+{
+    bool is_any = text == NULL || strcmp(text + strlen(text) - 2, ":0") == 0;
+
+    for (size_t i = 0; i < count && !is_any; i++) {
+        if (taken[i] != NULL && strcmp(taken[i], text) == 0) {
+            TELL(build, line_of(&build->where[CONF_TOP], option),
+                "'%s' = '%s': this is an address of '%s' too", option, text,
+                by);
+        }
+    }
+}
+
 static void
 check_top(struct conf_build *build)
 {
@@ -85,6 +99,11 @@ check_top(struct conf_build *build)
                           ? "unix:" RUN_DIRECTORY "/admin.sock"
                           : NULL;
     }
+    check_address(
+        build, "metrics", conf->metrics, "listen", listen, conf->listen_len);
+    check_address(
+        build, "admin", conf->admin, "listen", listen, conf->listen_len);
+    check_address(build, "admin", conf->admin, "metrics", &conf->metrics, 1);
     if (build->memory_size != 0) {
         TELL(build, line_of(&build->where[CONF_MEMORY], "size"),
             "the memory tier is not in this version; write size = 0, or leave "
@@ -117,6 +136,7 @@ check_password_file(struct conf_build *build, unsigned line)
 {
     const char *path = build->password_file;
     char *own_path = strdup(path);
+    size_t max = conf_option_find(CONF_REDIS, SLICE(CONF_SECRET))->max;
     struct slice secret;
 
     MUST(build->text != NULL); /* where the option was read */
@@ -131,11 +151,11 @@ check_password_file(struct conf_build *build, unsigned line)
     if (secret.len > 0 && secret.ptr[secret.len - 1] == '\n') {
         secret.len--;
     }
-    if (secret.len == 0 || secret.len > SECRET_MAX ||
-        slice_find(secret, '\0') >= 0 || slice_find(secret, '\n') >= 0) {
+    if (secret.len == 0 || secret.len > max || slice_find(secret, '\0') >= 0 ||
+        slice_find(secret, '\n') >= 0) {
         TELL(build, line,
-            "'password_file' = '%s': not one line of 1 to %d bytes", path,
-            SECRET_MAX);
+            "'password_file' = '%s': not one line of 1 to %zu bytes", path,
+            max);
         return RC_OK;
     }
     build->conf.redis.password = conf_copy(&build->conf.arena, secret);
@@ -234,17 +254,36 @@ check_route_origin(
     }
 }
 
-/* `defaults` are checked by this too. */
+static bool
+is_min_above_max(const struct route *o)
+{
+    return o->ttl_max_ms != 0 && o->ttl_min_ms > o->ttl_max_ms;
+}
+
+static bool
+is_nothing_forced(const struct route *o)
+{
+    return o->ttl_force && o->ttl_ms == 0;
+}
+
+/* `defaults` are checked by this too. What they broke, and the route only
+   inherits, is told there. */
 static void
-check_route_ttl(struct conf_build *build, const struct conf_route *route,
+check_route_ttl(struct conf_build *build, const struct route *o,
     const struct conf_where *where)
 {
-    const struct route *o = &route->opts;
+    const struct route *defaults = &build->defaults.opts;
     unsigned line = set_in(where, "ttl_by_status");
+    bool has_own_range = o == defaults || !is_min_above_max(defaults) ||
+                         set_in(where, "ttl_min") != 0 ||
+                         set_in(where, "ttl_max") != 0;
+    bool has_own_force = o == defaults || !is_nothing_forced(defaults) ||
+                         set_in(where, "ttl_force") != 0 ||
+                         set_in(where, "ttl") != 0;
     const struct rule rules[] = {
-        {o->ttl_max_ms != 0 && o->ttl_min_ms > o->ttl_max_ms, "ttl_min",
+        {has_own_range && is_min_above_max(o), "ttl_min",
             "'ttl_min' is above 'ttl_max'"},
-        {o->ttl_force && o->ttl_ms == 0, "ttl_force",
+        {has_own_force && is_nothing_forced(o), "ttl_force",
             "'ttl_force' needs a 'ttl' above 0"},
     };
 
@@ -315,7 +354,7 @@ check_route(struct conf_build *build, struct conf_route *route)
     if (route->origin == NULL || route->origin != build->defaults.origin) {
         check_route_origin(build, route, line_of(where, "origin"));
     }
-    check_route_ttl(build, route, where);
+    check_route_ttl(build, &route->opts, where);
     if (opts->method.len > 0 && methods != 0) {
         TELL(build, methods,
             "'methods' in a route whose title names the method %.*s",
@@ -373,7 +412,7 @@ check_defaults(struct conf_build *build)
     if (defaults->tags_len > 0) {
         warn_of_tags(build, line_of(where, "tags"));
     }
-    check_route_ttl(build, defaults, where);
+    check_route_ttl(build, &defaults->opts, where);
 }
 
 enum rc

@@ -13,7 +13,6 @@
 #include "nearside/http/uri.h"
 
 enum {
-    METHOD_LEN_MAX = 32,
     HOST_LEN_MAX = 255,
     SEGMENTS_MAX = 64,
     SHOWN_MAX = 64, /* bytes of the title in an explanation */
@@ -39,23 +38,19 @@ read_method(struct title *t)
 {
     ptrdiff_t blank = slice_find(t->rest, ' ');
     struct slice method = slice_of(t->rest.ptr, blank < 0 ? 0 : (size_t)blank);
+    const char *fault;
 
     if (blank < 0) {
         return RC_OK;
     }
-    for (size_t i = 0; i < method.len; i++) {
-        if (!isupper((unsigned char)method.ptr[i]) && method.ptr[i] != '-') {
-            return WHY(t, "'%.*s' before the blank is not a method in capitals",
-                SLICE_FMT(method));
-        }
-    }
-    if (method.len == 0 || method.len > METHOD_LEN_MAX) {
+    if (method.len == 0) {
         return WHY(
             t, "it begins with a method, a host or '/', not with a blank");
     }
-    if (slice_eq(method, SLICE("CONNECT")) ||
-        slice_eq(method, SLICE("TRACE"))) {
-        return WHY(t, "%.*s is never served", SLICE_FMT(method));
+    fault = conf_method_fault(method);
+    if (fault != NULL) {
+        return WHY(t, "'%.*s' before the blank: %s", shown_len(method),
+            method.ptr, fault);
     }
     t->rest = slice_skip(t->rest, method.len + 1);
     t->route->method = method;

@@ -287,20 +287,30 @@ conf_read_status_ttl(const struct conf_reading *r)
     return RC_OK;
 }
 
+const char *
+conf_method_fault(struct slice method)
+{
+    if (!is_token(method) || method.len > 32) {
+        return "not a method";
+    }
+    for (size_t i = 0; i < method.len; i++) {
+        if (islower((unsigned char)method.ptr[i])) {
+            return "methods are written in capitals";
+        }
+    }
+    return slice_eq(method, SLICE("CONNECT")) ||
+                   slice_eq(method, SLICE("TRACE"))
+               ? "it is never served"
+               : NULL;
+}
+
 enum rc
 conf_read_method(const struct conf_reading *r)
 {
-    if (!is_token(r->text) || r->text.len > 32) {
-        return WHY(r, "not a method");
-    }
-    for (size_t i = 0; i < r->text.len; i++) {
-        if (islower((unsigned char)r->text.ptr[i])) {
-            return WHY(r, "methods are written in capitals");
-        }
-    }
-    if (slice_eq(r->text, SLICE("CONNECT")) ||
-        slice_eq(r->text, SLICE("TRACE"))) {
-        return WHY(r, "it is never served");
+    const char *fault = conf_method_fault(r->text);
+
+    if (fault != NULL) {
+        return WHY(r, "%s", fault);
     }
     return conf_value_give(r, r->text);
 }

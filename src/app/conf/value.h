@@ -31,6 +31,9 @@ struct conf_reading {
    that can be guessed. RC_NOMEM. */
 enum rc conf_value_read(const struct conf_reading *r) RC_MUST_CHECK;
 
+/* Why no such method is served; NULL: it may be. */
+const char *conf_method_fault(struct slice method);
+
 /* Copies into the arena, NUL-terminated. NULL: no room. */
 const char *conf_copy(struct arena *arena, struct slice s);
 

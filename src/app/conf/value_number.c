@@ -73,20 +73,22 @@ refuse_limit(const struct conf_reading *r, const struct scale *scale,
         limit == 0 ? "" : unit->text);
 }
 
-/* "secs" is for s, "kb" and "KiB" are for KB, "min" for m, "msec" for ms. */
+/* "secs" is for s, "kb" and "KiB" are for KB, "min" for m, "msec" for ms.
+   NULL: for none. */
 static const char *
 unit_guess(const struct scale *scale, struct slice text)
 {
     const char *found = NULL;
     bool is_ms = text.len > 1 && text.ptr[1] == 's';
 
-    for (const struct unit *u = scale->units; u->text != NULL; u++) {
+    for (const struct unit *u = scale->units; text.len > 0 && u->text != NULL;
+         u++) {
         if (ascii_lower(u->text[0]) == ascii_lower(text.ptr[0]) &&
             !(is_ms && found != NULL)) {
             found = u->text;
         }
     }
-    return found == NULL ? scale->usual : found;
+    return found;
 }
 
 static enum rc
@@ -96,6 +98,7 @@ read_scaled(
     size_t digits = conf_digits_len(r->text);
     struct slice unit = slice_skip(r->text, digits);
     const struct unit *u = scale->units;
+    const char *guess;
     uint64_t max = r->option->max == 0 ? scale->max : r->option->max;
     uint64_t n;
 
@@ -116,9 +119,13 @@ read_scaled(
         u++;
     }
     if (u->text == NULL) {
-        return WHY(r, "'%.*s' is no unit (%s); did you mean '%.*s%s'?",
-            SLICE_FMT(unit), scale->names, (int)digits, r->text.ptr,
-            unit_guess(scale, unit));
+        guess = unit_guess(scale, slice_trim(unit));
+        return guess == NULL
+                   ? WHY(r, "'%.*s' is no unit (%s)", SLICE_FMT(unit),
+                         scale->names)
+                   : WHY(r, "'%.*s' is no unit (%s); did you mean '%.*s%s'?",
+                         SLICE_FMT(unit), scale->names, (int)digits,
+                         r->text.ptr, guess);
     }
     n = n > UINT64_MAX / u->factor ? UINT64_MAX : n * u->factor;
     if (n < r->option->min || n > max) {

@@ -40,6 +40,27 @@ struct walk {
 #define TELL(w, line, ...)                                                     \
     conf_errors_add((w)->build->errors, (w)->text, (line), __VA_ARGS__)
 
+/* Tells of an option that belongs in other sections, of which `home` is the
+   first. */
+static void
+tell_home(struct walk *w, const struct conf_token *name,
+    const struct conf_option *home)
+{
+    const struct conf_option *end = conf_options + conf_options_count;
+    char homes[CONF_WHY_MAX];
+    int len = 0;
+
+    for (const struct conf_option *o = home; o < end; o++) {
+        if (strcmp(o->name, home->name) == 0) {
+            len += snprintf(homes + len, sizeof(homes) - (size_t)len, "%s'%s'",
+                o == home ? "" : " or ", conf_sections[o->section].name);
+            MUST((size_t)len < sizeof(homes));
+        }
+    }
+    TELL(w, name->line, "option '%s' belongs in a section %s", home->name,
+        homes);
+}
+
 static void
 tell_unknown(struct walk *w, const struct conf_token *name)
 {
@@ -53,8 +74,7 @@ tell_unknown(struct walk *w, const struct conf_token *name)
             "sections",
             SLICE_FMT(name->text), conf_sections[w->where->section].name);
     } else if (home != NULL) {
-        TELL(w, name->line, "option '%.*s' belongs in a section '%s'",
-            SLICE_FMT(name->text), conf_sections[home->section].name);
+        tell_home(w, name, home);
     } else if (near.len > 0) {
         TELL(w, name->line, "unknown option '%.*s'; did you mean '%.*s'?",
             SLICE_FMT(name->text), SLICE_FMT(near));
