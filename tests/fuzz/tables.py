@@ -9,7 +9,7 @@ ROOT = os.path.dirname(os.path.dirname(FUZZ))
 ROWS = {"app": ["src/app/conf/conf.def"],
         "http": ["include/nearside/http/field.def",
                  "include/nearside/http/forwarding.def"]}
-ROW = re.compile(r'^(?:(?:OPTION|LIST)\(\s*\w+, (\w+),'
+ROW = re.compile(r'^(?:(?:OPTION|SAME|MS|LIST)\(\s*\w+, (\w+),'
                  r'|(?:FIELD|FORWARDING)\(\w+, "(.+)"\))', re.MULTILINE)
 STATUSES = "src/http/status.def"
 STATUS = re.compile(r"^STATUS\((\d{3}),", re.MULTILINE)

@@ -16,10 +16,12 @@ awk '
     in_comment { if (/\*\//) in_comment = 0; next }
     { row = row $0 }
     /\)$/ {
-        sub(/^(OPTION|LIST)\( */, "", row)
+        # A MS row has no kind.
+        before = row ~ /^MS/ ? 3 : 4
+        sub(/^(OPTION|LIST|SAME|MS)\( */, "", row)
         n = split(row, part, /, */)
         rest = row
-        for (i = 1; i <= 4; i++) sub(/^[^,]*, */, "", rest)
+        for (i = 1; i <= before; i++) sub(/^[^,]*, */, "", rest)
         value = "(none)"
         if (rest ~ /^"/) {
             rest = substr(rest, 2)

@@ -19,7 +19,7 @@
 #define STRUCT_ORIGIN     struct conf_origin
 #define STRUCT_ROUTE      struct conf_route
 
-#define LIMIT(member) conf.proxy.conf.limits.member
+#define LIMITS_AT conf.proxy.conf.limits
 
 /* The default is the first of the dots: a row without limits ends with it. */
 #define OPTION(in, label, of, member, ...)                                     \
@@ -29,6 +29,10 @@
         .offset = offsetof(STRUCT_##in, member),                               \
         .size = sizeof(((STRUCT_##in *)NULL)->member),                         \
         .preset = __VA_ARGS__},
+#define SAME(in, label, of, at, ...)                                           \
+    OPTION(in, label, of, at.label, __VA_ARGS__)
+#define MS(in, label, at, ...)                                                 \
+    OPTION(in, label, DURATION, at.label##_ms, __VA_ARGS__)
 #define LIST(in, label, of, member, ...)                                       \
     OPTION(in, label, of, member, __VA_ARGS__,                                 \
         .len_offset = offsetof(STRUCT_##in, member##_len),                     \
