@@ -7,7 +7,7 @@
 #include "request/request_inside.h"
 
 #include "nearside/http/write.h"
-#include "nearside/rules/hops.h"
+#include "nearside/rules/origin_head.h"
 
 enum {
     OWN_LINES_MAX = 512,

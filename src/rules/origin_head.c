@@ -16,7 +16,6 @@
 
 #include "nearside/base/check.h"
 #include "nearside/http/write.h"
-#include "nearside/rules/hops.h"
 
 enum {
     /* Via, X-Forwarded-For, -Proto, Forwarded, without their hosts. */
@@ -104,6 +103,26 @@ write_accept_encoding(struct writer *w, const struct question *q)
     } else {
         w->len = len;
     }
+}
+
+enum rc
+hops_of(const struct head *head, uint64_t *out_hops)
+{
+    const struct field *field = head_find(head, FIELD_MAX_FORWARDS);
+    enum rc rc;
+
+    if (head->method != METHOD_OPTIONS || field == NULL) {
+        return RC_MISS;
+    }
+    if (head_find_next(head, field) != NULL) {
+        return RC_BAD;
+    }
+    rc = slice_to_u64(field->value, UINT32_MAX, out_hops);
+    if (rc == RC_LIMIT) {
+        *out_hops = UINT32_MAX; /* as far as we can count (7.6.2) */
+        return RC_OK;
+    }
+    return rc;
 }
 
 /* As it came; but Max-Forwards of an OPTIONS is counted down. */

@@ -256,6 +256,14 @@ from_of(
     };
 }
 
+/* What the route keeps of the target is sent. */
+static enum rc
+keep_target(struct question *q)
+{
+    return keys_keep(
+        &q->arena, q->reads, q->normal, q->head->target, &q->target);
+}
+
 /* A write is sent as it came. */
 static enum rc
 make_sent_target(struct question *q)
@@ -267,8 +275,7 @@ make_sent_target(struct question *q)
         q->target = q->keys.target;
         return RC_OK;
     }
-    return keys_keep(
-        &q->arena, q->reads, q->normal, q->head->target, &q->target);
+    return keep_target(q);
 }
 
 static enum rc
@@ -303,14 +310,6 @@ needs_keys(const struct question *q)
 {
     return q->policy.bypass == NULL ||
            q->reads->cache_status == ROUTE_CACHE_STATUS_KEY;
-}
-
-/* What the route keeps of the target is sent all the same. */
-static enum rc
-keep_target(struct question *q)
-{
-    return keys_keep(
-        &q->arena, q->reads, q->normal, q->head->target, &q->target);
 }
 
 enum rc

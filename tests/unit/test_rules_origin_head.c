@@ -1,7 +1,7 @@
 /*
  * The head that the origin gets, byte by byte: requests as text in, the head
  * out. Also what of a client's fields is sent on (sending.c), and the count of
- * servers on the way (hops.c).
+ * servers on the way (hops_of).
  */
 #include "nearside/rules/origin_head.h"
 
@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include "nearside/rules/hops.h"
 #include "rules_given.h"
 
 static struct rules rules;

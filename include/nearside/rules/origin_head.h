@@ -20,4 +20,12 @@ enum rc origin_head_write(const struct question *q,
     const struct origin_head_opts *opts, struct arena *arena,
     struct slice *out) RC_MUST_CHECK;
 
+/*
+ * The servers that an OPTIONS may still pass, us included (RFC 9110 7.6.2).
+ * RC_MISS: it does not say, or is no OPTIONS; with any other method
+ * Max-Forwards means nothing to us. RC_BAD: it says nothing that could be
+ * counted down.
+ */
+enum rc hops_of(const struct head *head, uint64_t *out_hops) RC_MUST_CHECK;
+
 #endif
