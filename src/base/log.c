@@ -23,7 +23,6 @@
 #include "nearside/base/check.h"
 
 enum {
-    RING_SIZE_DEFAULT = 256 * 1024,
     CLOSE_WAIT_MS = 500, /* for a reader that hangs, at the end */
     WHY_SIZE = 256,
 };
@@ -106,7 +105,6 @@ log_open(const struct log_opts *opts, struct log **out_log, char why[256])
     log->magic = LOG_MAGIC;
     log->level = opts->level;
     log->has_access = opts->access.target != LOG_TARGET_NONE;
-    log->ring_size = opts->ring_size == 0 ? RING_SIZE_DEFAULT : opts->ring_size;
     log->rate.max = opts->rate_max;
     for (unsigned i = 0; i < LOG_STREAMS; i++) {
         log->sinks[i].fd = -1;
@@ -157,7 +155,7 @@ log_ring_new(struct log *log)
     struct log_ring *first;
 
     MUST_OBJ(log, LOG_MAGIC);
-    ring = log_ring_make(log, log->ring_size);
+    ring = log_ring_make(log);
     if (ring == NULL) {
         return NULL;
     }
@@ -191,12 +189,6 @@ put(struct log_ring *ring, struct log_record record, struct slice line)
 }
 
 bool
-log_wants(const struct log_ring *ring, enum log_level level)
-{
-    return ring != NULL && level <= ring->log->level;
-}
-
-bool
 log_wants_access(const struct log_ring *ring)
 {
     return ring != NULL && ring->log->has_access;
@@ -227,7 +219,7 @@ log_event(struct log_ring *ring, enum log_level level, const char *event,
     size_t len;
     va_list ap;
 
-    if (!log_wants(ring, level)) {
+    if (ring == NULL || level > ring->log->level) {
         return;
     }
     clock_init(&clock);

@@ -25,7 +25,6 @@ enum {
 struct log {
     uint32_t magic;
     enum log_level level;
-    size_t ring_size;
     bool has_access; /* access lines go anywhere at all */
     pthread_t writer;
     int wake_fd;

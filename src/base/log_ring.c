@@ -19,25 +19,8 @@
 
 #include "nearside/base/check.h"
 
-enum {
-    RING_SIZE_MIN = 4 * 1024,
-    RING_SIZE_MAX = 256 * 1024 * 1024,
-    RING_LINE_SHARE = 4, /* no line takes more than a quarter of a ring */
-};
-
-static uint64_t
-ring_size(size_t size)
-{
-    uint64_t pow2 = RING_SIZE_MIN;
-
-    while (pow2 < size && pow2 < RING_SIZE_MAX) {
-        pow2 *= 2;
-    }
-    return pow2;
-}
-
 struct log_ring *
-log_ring_make(struct log *log, size_t size)
+log_ring_make(struct log *log)
 {
     struct log_ring *r;
     void *mem;
@@ -45,17 +28,9 @@ log_ring_make(struct log *log, size_t size)
     if (posix_memalign(&mem, alignof(struct log_ring), sizeof(*r)) != 0) {
         return NULL;
     }
-    r = memset(mem, 0, sizeof(*r));
+    r = memset(mem, 0, offsetof(struct log_ring, data));
     r->magic = LOG_RING_MAGIC;
     r->log = log;
-    r->size = ring_size(size);
-    r->line_max = r->size / RING_LINE_SHARE;
-    r->line_max = r->line_max > LOG_LINE_MAX ? LOG_LINE_MAX : r->line_max;
-    r->own_data = malloc(r->size);
-    if (r->own_data == NULL) {
-        free(r);
-        return NULL;
-    }
     return r;
 }
 
@@ -67,28 +42,27 @@ log_ring_free(struct log_ring **ring)
     MUST_OBJ(r, LOG_RING_MAGIC);
     *ring = NULL;
     r->magic = 0;
-    free(r->own_data);
     free(r);
 }
 
 static void
 copy_in(struct log_ring *r, uint64_t at, const void *from, size_t len)
 {
-    size_t start = at & (r->size - 1);
-    size_t first = len < r->size - start ? len : r->size - start;
+    size_t start = at & (LOG_RING_SIZE - 1);
+    size_t first = len < LOG_RING_SIZE - start ? len : LOG_RING_SIZE - start;
 
-    memcpy(r->own_data + start, from, first);
-    memcpy(r->own_data, (const char *)from + first, len - first);
+    memcpy(r->data + start, from, first);
+    memcpy(r->data, (const char *)from + first, len - first);
 }
 
 static void
 copy_out(const struct log_ring *r, uint64_t at, void *to, size_t len)
 {
-    size_t start = at & (r->size - 1);
-    size_t first = len < r->size - start ? len : r->size - start;
+    size_t start = at & (LOG_RING_SIZE - 1);
+    size_t first = len < LOG_RING_SIZE - start ? len : LOG_RING_SIZE - start;
 
-    memcpy(to, r->own_data + start, first);
-    memcpy((char *)to + first, r->own_data, len - first);
+    memcpy(to, r->data + start, first);
+    memcpy((char *)to + first, r->data, len - first);
 }
 
 static void
@@ -108,14 +82,14 @@ log_ring_put(struct log_ring *ring, struct log_record record, struct slice line,
 
     MUST_OBJ(ring, LOG_RING_MAGIC);
     at = atomic_load_explicit(&ring->written, memory_order_relaxed);
-    line.len = line.len > ring->line_max ? ring->line_max : line.len;
+    line.len = line.len > LOG_LINE_MAX ? LOG_LINE_MAX : line.len;
     need = sizeof(record) + line.len;
-    if (at + need - ring->taken_seen > ring->size / 2) {
+    if (at + need - ring->taken_seen > LOG_RING_SIZE / 2) {
         ring->taken_seen =
             atomic_load_explicit(&ring->taken, memory_order_acquire);
     }
-    *out_is_pressing = at + need - ring->taken_seen > ring->size / 2;
-    if (at + need - ring->taken_seen > ring->size) {
+    *out_is_pressing = at + need - ring->taken_seen > LOG_RING_SIZE / 2;
+    if (at + need - ring->taken_seen > LOG_RING_SIZE) {
         count_drop(ring);
         return false;
     }

@@ -22,6 +22,7 @@ enum {
     LOG_STREAMS = 2,
     /* One line at most; a request head may be long, but not endless. */
     LOG_LINE_MAX = 32 * 1024,
+    LOG_RING_SIZE = 256 * 1024, /* power of two; a few of the longest lines */
     LOG_CACHE_LINE = 64,
 };
 
@@ -35,9 +36,6 @@ struct log_ring {
     uint32_t magic;
     struct log *log;
     struct log_ring *next; /* on the log's list; set before it is there */
-    char *own_data;
-    uint64_t size; /* power of two */
-    size_t line_max;
 
     /* The producer's line. */
     alignas(LOG_CACHE_LINE) _Atomic uint64_t written;
@@ -46,11 +44,12 @@ struct log_ring {
 
     /* The consumer's line. */
     alignas(LOG_CACHE_LINE) _Atomic uint64_t taken;
+
+    alignas(LOG_CACHE_LINE) char data[LOG_RING_SIZE];
 };
 
-/* size: bytes; rounded up to a power of two within its limits. NULL: no
-   memory. */
-struct log_ring *log_ring_make(struct log *log, size_t size);
+/* NULL: no memory. */
+struct log_ring *log_ring_make(struct log *log);
 void log_ring_free(struct log_ring **ring);
 
 /*

@@ -75,7 +75,7 @@ drain_rings(struct log *log)
         size_t taken = 0;
         struct log_record record;
 
-        while (taken < log->ring_size && log_ring_take(r, &record, log->line)) {
+        while (taken < LOG_RING_SIZE && log_ring_take(r, &record, log->line)) {
             write_line(log, (enum log_stream)record.stream,
                 (enum log_level)record.level,
                 slice_of(log->line, record.line_len));

@@ -42,7 +42,6 @@ struct log_opts {
     struct log_sink_opts access;
     enum log_level level; /* events above it are not made */
     unsigned rate_max;    /* events of one name a second */
-    size_t ring_size;     /* bytes a ring; 0: 256 KiB */
 };
 
 struct log;      /* the writer and its rings */
@@ -72,9 +71,6 @@ void log_reopen(struct log *log);
  */
 void log_event(struct log_ring *ring, enum log_level level, const char *event,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-
-/* Would an event of this level be made? */
-bool log_wants(const struct log_ring *ring, enum log_level level);
 
 /* One access line, already complete but for its newline; no rate limit. */
 void log_access(struct log_ring *ring, struct slice line);
