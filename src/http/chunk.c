@@ -42,9 +42,9 @@ enum {
 };
 
 enum {
-    LINE_MAX_DEFAULT = 4096,
-    EXT_MAX_DEFAULT = 16384,
-    TRAILER_MAX_DEFAULT = 16384,
+    SIZE_LINE_MAX = 4096,
+    EXT_MAX = 16384, /* all of one body */
+    TRAILER_MAX = 16384,
     DIGITS_MAX = 16,
 };
 
@@ -206,20 +206,13 @@ eat_byte(struct chunk *c, char byte)
     }
 }
 
-static inline size_t
-or_default(size_t value, size_t otherwise)
-{
-    return value == 0 ? otherwise : value;
-}
-
 /* Counts the byte just eaten; `was` is the state that ate it. */
 static bool
-is_over(struct chunk *c, const struct chunk_opts *opts, unsigned was)
+is_over(struct chunk *c, unsigned was)
 {
     if (was >= AT_TRAILER) {
         c->trailer_len++;
-        return c->trailer_len >
-               or_default(opts->trailer_max, TRAILER_MAX_DEFAULT);
+        return c->trailer_len > TRAILER_MAX;
     }
     if (was >= AT_SIZE_LF) {
         return false; /* bounded by the chunks themselves */
@@ -228,8 +221,7 @@ is_over(struct chunk *c, const struct chunk_opts *opts, unsigned was)
     if (was >= AT_EXT || (c->state >= AT_EXT && c->state < AT_SIZE_LF)) {
         c->ext_len++;
     }
-    return c->line_len > or_default(opts->line_max, LINE_MAX_DEFAULT) ||
-           c->ext_len > or_default(opts->ext_max, EXT_MAX_DEFAULT);
+    return c->line_len > SIZE_LINE_MAX || c->ext_len > EXT_MAX;
 }
 
 static struct slice
@@ -248,8 +240,8 @@ eat_data(struct chunk *c, struct slice in)
 }
 
 enum rc
-chunk_decode(struct chunk *c, const struct chunk_opts *opts, struct slice in,
-    size_t *out_eaten, struct slice *out_data)
+chunk_decode(
+    struct chunk *c, struct slice in, size_t *out_eaten, struct slice *out_data)
 {
     size_t eaten = 0;
     struct slice data = {in.ptr, 0};
@@ -266,7 +258,7 @@ chunk_decode(struct chunk *c, const struct chunk_opts *opts, struct slice in,
         if (c->state == AT_FAULT) {
             return RC_BAD;
         }
-        if (is_over(c, opts, was)) {
+        if (is_over(c, was)) {
             c->state = AT_FAULT;
             return RC_LIMIT;
         }

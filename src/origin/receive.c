@@ -146,8 +146,7 @@ chunk_step_back(struct exchange *x, const struct chunk *before,
     in.len = (size_t)(data.ptr - in.ptr) + taken;
     x->chunk = *before;
     if (in.len > 0) {
-        rc = chunk_decode(
-            &x->chunk, &(struct chunk_opts){0}, in, &eaten, &again);
+        rc = chunk_decode(&x->chunk, in, &eaten, &again);
         MUST(rc == RC_AGAIN);
         MUST(eaten == in.len);
     }
@@ -162,8 +161,7 @@ receive_chunked(struct exchange *x)
     struct slice data = {NULL, 0};
     size_t eaten = 0;
     size_t taken;
-    enum rc rc = chunk_decode(
-        &x->chunk, &(struct chunk_opts){0}, buf_slice(&x->in), &eaten, &data);
+    enum rc rc = chunk_decode(&x->chunk, buf_slice(&x->in), &eaten, &data);
 
     if (rc != RC_OK && rc != RC_AGAIN) {
         exchange_fail(x, ORIGIN_ERROR_BODY);

@@ -48,7 +48,6 @@ take(struct stream *s, struct seen *seen, struct slice data, size_t eaten)
 static inline enum rc
 read_chunks(struct stream *s, struct seen *seen)
 {
-    const struct chunk_opts opts = {0};
     struct slice data;
     struct chunk c;
     size_t eaten;
@@ -56,8 +55,8 @@ read_chunks(struct stream *s, struct seen *seen)
 
     chunk_start(&c);
     while (rc == RC_AGAIN && (s->at < s->fed || feed(s))) {
-        rc = chunk_decode(&c, &opts,
-            slice_of(s->in.ptr + s->at, s->fed - s->at), &eaten, &data);
+        rc = chunk_decode(
+            &c, slice_of(s->in.ptr + s->at, s->fed - s->at), &eaten, &data);
         if (rc == RC_OK || rc == RC_AGAIN) {
             take(s, seen, data, eaten);
         }

@@ -27,8 +27,7 @@ struct result {
 
 /* Feeds a run of bytes, at a place of their own, until they are used up. */
 static void
-feed(struct chunk *c, const struct chunk_opts *opts, struct slice run,
-    struct result *r)
+feed(struct chunk *c, struct slice run, struct result *r)
 {
     char *copy = malloc(run.len + (run.len == 0));
     struct slice in = {copy, run.len}, data;
@@ -37,7 +36,7 @@ feed(struct chunk *c, const struct chunk_opts *opts, struct slice run,
     assert_non_null(copy);
     memcpy(copy, run.ptr, run.len);
     while (in.len > 0 && r->rc == RC_AGAIN) {
-        r->rc = chunk_decode(c, opts, in, &eaten, &data);
+        r->rc = chunk_decode(c, in, &eaten, &data);
         if (r->rc != RC_AGAIN && r->rc != RC_OK) {
             break;
         }
@@ -52,8 +51,7 @@ feed(struct chunk *c, const struct chunk_opts *opts, struct slice run,
 }
 
 static void
-decode_in_steps(struct slice in, const struct chunk_opts *opts, size_t step,
-    struct result *r)
+decode_in_steps(struct slice in, size_t step, struct result *r)
 {
     struct chunk c;
 
@@ -61,21 +59,19 @@ decode_in_steps(struct slice in, const struct chunk_opts *opts, size_t step,
     chunk_start(&c);
     for (size_t at = 0; at < in.len; at += step) {
         struct slice rest = slice_skip(in, at);
-        feed(
-            &c, opts, slice_of(rest.ptr, rest.len < step ? rest.len : step), r);
+        feed(&c, slice_of(rest.ptr, rest.len < step ? rest.len : step), r);
     }
 }
 
 static void
-decode_in_two(
-    struct slice in, const struct chunk_opts *opts, size_t at, struct result *r)
+decode_in_two(struct slice in, size_t at, struct result *r)
 {
     struct chunk c;
 
     *r = (struct result){.rc = RC_AGAIN};
     chunk_start(&c);
-    feed(&c, opts, slice_of(in.ptr, at), r);
-    feed(&c, opts, slice_skip(in, at), r);
+    feed(&c, slice_of(in.ptr, at), r);
+    feed(&c, slice_skip(in, at), r);
 }
 
 /* What was delivered before a fault may differ by nothing either. */
@@ -91,18 +87,17 @@ expect_same(const struct result *r, const struct result *whole)
 }
 
 static void
-decode_all_ways(
-    struct slice in, const struct chunk_opts *opts, struct result *whole)
+decode_all_ways(struct slice in, struct result *whole)
 {
     struct result r;
 
-    decode_in_steps(in, opts, in.len, whole);
+    decode_in_steps(in, in.len, whole);
     for (size_t step = 1; step < 8; step++) {
-        decode_in_steps(in, opts, step, &r);
+        decode_in_steps(in, step, &r);
         expect_same(&r, whole);
     }
     for (size_t at = 0; at <= in.len; at++) {
-        decode_in_two(in, opts, at, &r);
+        decode_in_two(in, at, &r);
         expect_same(&r, whole);
     }
 }
@@ -110,13 +105,11 @@ decode_all_ways(
 static void
 every_body_of_the_table_has_its_verdict(void **state)
 {
-    const struct chunk_opts opts = {0};
-
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(chunk_cases); i++) {
         const struct chunk_case *c = &chunk_cases[i];
         struct result r;
-        decode_all_ways(c->in, &opts, &r);
+        decode_all_ways(c->in, &r);
         if (r.rc != c->rc) {
             fail_msg("row %s, %s: %s", c->row, c->claim, rc_text(r.rc));
         }
@@ -159,7 +152,6 @@ an_endless_line_is_refused_at_its_limit(void **state)
         {"5;", 4096 - 3, "\r\nhello\r\n0\r\n\r\n"},
         {"0\r\nX:", 16384 - 2 - 4, "\r\n\r\n"},
     };
-    const struct chunk_opts opts = {0};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -168,9 +160,9 @@ an_endless_line_is_refused_at_its_limit(void **state)
             struct result r;
             char *text = with_run(
                 rows[i].before, 'a', rows[i].most + over, rows[i].after, &in);
-            decode_in_steps(in, &opts, in.len, &r);
+            decode_in_steps(in, in.len, &r);
             assert_int_equal(r.rc, over == 0 ? RC_OK : RC_LIMIT);
-            decode_in_steps(in, &opts, 1, &r);
+            decode_in_steps(in, 1, &r);
             assert_int_equal(r.rc, over == 0 ? RC_OK : RC_LIMIT);
             free(text);
         }
@@ -180,33 +172,38 @@ an_endless_line_is_refused_at_its_limit(void **state)
 static void
 extensions_are_counted_over_the_whole_body(void **state)
 {
-    /* ";ab" and CR: four bytes of extension each. */
-    static const char body[] = "1;ab\r\nx\r\n1;ab\r\nx\r\n0\r\n\r\n";
-    struct chunk_opts opts = {.ext_max = 8};
-    struct result r;
+    /* The semicolon, the name and CR: 2,048 bytes of extension each. */
+    struct result r = {.rc = RC_AGAIN};
+    struct chunk c;
+    struct slice chunk;
+    char *text = with_run("1;", 'a', 2046, "\r\nx\r\n", &chunk);
 
     (void)state;
-    decode_all_ways(slice_of_str(body), &opts, &r);
-    assert_int_equal(r.rc, RC_OK);
-    opts.ext_max = 7;
-    decode_all_ways(slice_of_str(body), &opts, &r);
+    chunk_start(&c);
+    for (size_t i = 0; i < 16384 / 2048; i++) {
+        feed(&c, chunk, &r);
+        assert_int_equal(r.rc, RC_AGAIN);
+    }
+    feed(&c, SLICE("1\r\nx\r\n1"), &r);
+    assert_int_equal(r.rc, RC_AGAIN);
+    feed(&c, SLICE(";"), &r);
     assert_int_equal(r.rc, RC_LIMIT);
+    free(text);
 }
 
 static void
 chunks_without_extensions_are_not_counted(void **state)
 {
-    const struct chunk_opts opts = {.ext_max = 1, .trailer_max = 2};
     struct chunk c;
     struct result r = {.rc = RC_AGAIN};
 
     (void)state;
     chunk_start(&c);
     for (size_t i = 0; i < 4000; i++) {
-        feed(&c, &opts, SLICE("1\r\nx\r\n"), &r);
+        feed(&c, SLICE("00001\r\nx\r\n"), &r);
         assert_int_equal(r.rc, RC_AGAIN);
     }
-    feed(&c, &opts, SLICE("0\r\n\r\n"), &r);
+    feed(&c, SLICE("0\r\n\r\n"), &r);
     assert_int_equal(r.rc, RC_OK);
     assert_int_equal(r.content_len, 4000);
 }
@@ -214,23 +211,20 @@ chunks_without_extensions_are_not_counted(void **state)
 static void
 what_is_broken_stays_broken(void **state)
 {
-    const struct chunk_opts opts = {0};
     struct chunk c;
     struct slice data;
     size_t eaten;
 
     (void)state;
     chunk_start(&c);
+    assert_int_equal(chunk_decode(&c, SLICE("x"), &eaten, &data), RC_BAD);
     assert_int_equal(
-        chunk_decode(&c, &opts, SLICE("x"), &eaten, &data), RC_BAD);
-    assert_int_equal(
-        chunk_decode(&c, &opts, SLICE("0\r\n\r\n"), &eaten, &data), RC_BAD);
+        chunk_decode(&c, SLICE("0\r\n\r\n"), &eaten, &data), RC_BAD);
 }
 
 static void
 content_is_a_loan_and_not_a_copy(void **state)
 {
-    const struct chunk_opts opts = {0};
     const struct slice in = SLICE("5\r\nhello\r\n");
     struct chunk c;
     struct slice data;
@@ -238,12 +232,12 @@ content_is_a_loan_and_not_a_copy(void **state)
 
     (void)state;
     chunk_start(&c);
-    assert_int_equal(chunk_decode(&c, &opts, in, &eaten, &data), RC_AGAIN);
+    assert_int_equal(chunk_decode(&c, in, &eaten, &data), RC_AGAIN);
     assert_ptr_equal(data.ptr, in.ptr + 3);
     assert_int_equal(data.len, 5);
     assert_int_equal(eaten, 8);
     assert_int_equal(
-        chunk_decode(&c, &opts, slice_of(in.ptr, 0), &eaten, &data), RC_AGAIN);
+        chunk_decode(&c, slice_of(in.ptr, 0), &eaten, &data), RC_AGAIN);
     assert_int_equal(eaten, 0);
     assert_int_equal(data.len, 0);
 }
@@ -253,7 +247,6 @@ a_chunk_line_is_read_back_as_it_was_written(void **state)
 {
     static const uint64_t sizes[] = {1, 9, 10, 15, 16, 255, 256, 65535, 65536,
         UINT64_C(0x123456789abcdef), INT64_MAX};
-    const struct chunk_opts opts = {0};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
@@ -266,8 +259,7 @@ a_chunk_line_is_read_back_as_it_was_written(void **state)
         assert_string_equal(line, wanted);
         chunk_start(&c);
         assert_int_equal(
-            chunk_decode(&c, &opts, slice_of(line, len), &eaten, &data),
-            RC_AGAIN);
+            chunk_decode(&c, slice_of(line, len), &eaten, &data), RC_AGAIN);
         assert_true(c.left == sizes[i]);
     }
     char line[CHUNK_LINE_MAX];

@@ -436,8 +436,7 @@ large_chunked_upload_arrives_whole(void **state)
         while (in.len > 0 && rc == RC_AGAIN) {
             struct slice data;
             size_t eaten;
-            rc = chunk_decode(
-                &chunk, &(struct chunk_opts){0}, in, &eaten, &data);
+            rc = chunk_decode(&chunk, in, &eaten, &data);
             assert_true(rc == RC_AGAIN || rc == RC_OK);
             for (size_t i = 0; i < data.len; i++) {
                 up.mistakes += data.ptr[i] != (char)(up.received++ % 251);

@@ -9,12 +9,6 @@
 
 #include "nearside/base/slice.h"
 
-struct chunk_opts {
-    size_t line_max;    /* 4 KiB: one chunk-size line; 0 takes that */
-    size_t ext_max;     /* 16 KiB: all extensions of one body */
-    size_t trailer_max; /* 16 KiB: the trailer section */
-};
-
 struct chunk {
     unsigned state;
     uint64_t left; /* content bytes left in the current chunk */
@@ -32,11 +26,12 @@ void chunk_start(struct chunk *c);
  * content among them (may be empty), a loan into in. Call again with the
  * rest until in is used up. RC_AGAIN: ate what there was, the body goes on.
  * RC_OK: the body has ended; bytes behind *out_eaten are the next
- * message's. RC_BAD: malformed. RC_LIMIT: one of opts' limits (also 400).
+ * message's. RC_BAD: malformed. RC_LIMIT: a chunk-size line above 4 KiB, or
+ * all extensions of a body, or its trailers, above 16 KiB (also 400).
  * Progress is guaranteed: RC_AGAIN with *out_eaten 0 only if in is empty.
  */
-enum rc chunk_decode(struct chunk *c, const struct chunk_opts *opts,
-    struct slice in, size_t *out_eaten, struct slice *out_data) RC_MUST_CHECK;
+enum rc chunk_decode(struct chunk *c, struct slice in, size_t *out_eaten,
+    struct slice *out_data) RC_MUST_CHECK;
 
 /* Bytes enough for the line before a chunk: 16 hex digits, CRLF. */
 enum {

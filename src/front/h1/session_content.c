@@ -12,12 +12,9 @@
 static enum rc
 body_decode(struct turn_in *in, struct slice input, size_t *out_eaten)
 {
-    static const struct chunk_opts chunk_opts = {0};
-
     MUST(input.len > 0);
     if (in->framing == FRAMING_CHUNKED) {
-        return chunk_decode(
-            &in->chunk, &chunk_opts, input, out_eaten, &in->pending);
+        return chunk_decode(&in->chunk, input, out_eaten, &in->pending);
     }
     *out_eaten = input.len < in->left ? input.len : (size_t)in->left;
     in->pending = slice_of(input.ptr, *out_eaten);
