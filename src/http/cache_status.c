@@ -16,10 +16,8 @@ fwd_token(enum cache_fwd fwd)
         [CACHE_FWD_METHOD] = {"method", 6},
         [CACHE_FWD_URI_MISS] = {"uri-miss", 8},
         [CACHE_FWD_VARY_MISS] = {"vary-miss", 9},
-        [CACHE_FWD_MISS] = {"miss", 4},
         [CACHE_FWD_REQUEST] = {"request", 7},
         [CACHE_FWD_STALE] = {"stale", 5},
-        [CACHE_FWD_PARTIAL] = {"partial", 7},
     };
 
     MUST((unsigned)fwd < ARRAY_LEN(tokens));
@@ -39,11 +37,8 @@ write_forward(struct writer *w, const struct cache_status *s)
     if (s->is_stored) {
         write_slice(w, SLICE("; stored"));
     }
-    if (s->collapsed == CACHE_COLLAPSED_YES) {
+    if (s->is_collapsed) {
         write_slice(w, SLICE("; collapsed"));
-    }
-    if (s->collapsed == CACHE_COLLAPSED_FAILED) {
-        write_slice(w, SLICE("; collapsed=?0"));
     }
 }
 

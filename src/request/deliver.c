@@ -72,8 +72,7 @@ write_cache_status(struct writer *w, struct request *r)
         .has_ttl = r->hit != NULL,
         .ttl_s = r->hit != NULL ? ttl_s_of(r) : 0,
         .is_stored = r->is_stored,
-        .collapsed =
-            r->is_collapsed ? CACHE_COLLAPSED_YES : CACHE_COLLAPSED_NONE,
+        .is_collapsed = r->is_collapsed,
         .key =
             how == ROUTE_CACHE_STATUS_KEY ? r->q->key.full : slice_of(NULL, 0),
         .detail = slice_of_str(r->detail),

@@ -105,8 +105,7 @@ check_cache(struct slice line, const struct cache_status *s)
         is_forwarded && s->fwd_status != 0, s->fwd_status);
     must_have_number(&item, SLICE("ttl"), s->has_ttl, s->ttl_s);
     must_be_true(&item, SLICE("stored"), is_forwarded && s->is_stored);
-    MUST(sf_find_param(&item, SLICE("collapsed"), &param) ==
-         (is_forwarded && s->collapsed != CACHE_COLLAPSED_NONE));
+    must_be_true(&item, SLICE("collapsed"), is_forwarded && s->is_collapsed);
     must_have_text(&item, SLICE("key"), s->key, true);
     must_have_text(&item, SLICE("detail"), s->detail, false);
 }
@@ -182,8 +181,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cache.is_hit = (data[0] & 1) != 0;
     cache.has_ttl = (data[0] & 2) != 0;
     cache.is_stored = (data[0] & 4) != 0;
-    cache.collapsed = (enum cache_collapsed)((data[0] >> 3) % 3);
-    cache.fwd = (enum cache_fwd)(data[1] % (CACHE_FWD_PARTIAL + 1));
+    cache.is_collapsed = (data[0] & 8) != 0;
+    cache.fwd = (enum cache_fwd)(data[1] % (CACHE_FWD_STALE + 1));
     cache.fwd_status = status;
     copy = fuzz_copy(
         slice_of((const char *)data + NUMBERS_LEN, size - NUMBERS_LEN));

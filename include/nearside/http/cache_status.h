@@ -11,16 +11,8 @@ enum cache_fwd {
     CACHE_FWD_METHOD,
     CACHE_FWD_URI_MISS,
     CACHE_FWD_VARY_MISS,
-    CACHE_FWD_MISS,
     CACHE_FWD_REQUEST,
     CACHE_FWD_STALE,
-    CACHE_FWD_PARTIAL,
-};
-
-enum cache_collapsed {
-    CACHE_COLLAPSED_NONE, /* with nobody */
-    CACHE_COLLAPSED_YES,
-    CACHE_COLLAPSED_FAILED, /* tried, and had to go alone */
 };
 
 /* A zero is not written, and without fwd neither is what only qualifies it. */
@@ -32,7 +24,7 @@ struct cache_status {
     bool has_ttl;
     int64_t ttl_s; /* negative: stale for so long */
     bool is_stored;
-    enum cache_collapsed collapsed;
+    bool is_collapsed; /* with another request's fetch */
     struct slice key;
     struct slice detail;
 };
