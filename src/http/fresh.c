@@ -119,12 +119,10 @@ guess(const struct head *h, const struct cache_control *cc, int64_t date_s,
     const struct fresh_opts *opts, struct fresh *out)
 {
     const struct field *f = head_find(h, FIELD_LAST_MODIFIED);
-    int64_t max_s =
-        opts->heuristic_max_s > 0 ? opts->heuristic_max_s : HEURISTIC_MAX_S;
     int64_t modified_s, lifetime_s;
 
-    if (!fresh_is_heuristic(h->status, opts->heuristic_errors) &&
-        !(cc->public_ && (h->status < 400 || opts->heuristic_errors))) {
+    if (!fresh_is_heuristic(h->status, opts->is_rfc) &&
+        !(cc->public_ && (h->status < 400 || opts->is_rfc))) {
         return;
     }
     if (f == NULL || head_find_next(h, f) != NULL ||
@@ -132,9 +130,10 @@ guess(const struct head *h, const struct cache_control *cc, int64_t date_s,
         modified_s >= date_s) {
         return;
     }
-    lifetime_s = clamp((date_s - modified_s) / HEURISTIC_FRACTION);
+    lifetime_s = (date_s - modified_s) / HEURISTIC_FRACTION;
     out->source = FRESH_HEURISTIC;
-    out->lifetime_s = lifetime_s < max_s ? lifetime_s : max_s;
+    out->lifetime_s =
+        lifetime_s < HEURISTIC_MAX_S ? lifetime_s : HEURISTIC_MAX_S;
 }
 
 /* --- the lifetime (4.2.1) ------------------------------------------------ */
@@ -148,14 +147,12 @@ fresh_compute(const struct head *h, const struct cache_control *cc,
     int64_t apparent = clamp(times->response_s - dates.oldest_s);
     int64_t delay = clamp(times->response_s - times->request_s);
     int64_t age = 0;
-    bool is_bad_age =
-        fresh_read_age(h, &age) == RC_BAD && !opts->ignores_bad_age;
+    bool is_bad_age = fresh_read_age(h, &age) == RC_BAD && !opts->is_rfc;
     int64_t corrected = age + delay;
 
     *out = (struct fresh){
         .source = FRESH_NONE,
         .initial_age_s = clamp(apparent > corrected ? apparent : corrected),
-        .date_s = dates.oldest_s,
     };
     if (is_bad_age) {
         out->source = FRESH_BAD_AGE;

@@ -24,43 +24,24 @@ storable_detail(enum storable verdict)
     return tokens[verdict];
 }
 
-struct storable_opts
-storable_opts_rfc(void)
-{
-    return (struct storable_opts){
-        .all_statuses = true,
-        .set_cookie = true,
-        .shares_cookie = true,
-        .shares_by_must_revalidate = true,
-        .honours_request = true,
-        .keeps_unfresh = true,
-    };
-}
-
 /* --- the method (RFC 9110 9.3.1, 9.3.3) ---------------------------------- */
 
 /* Is it the target URI: written whole, or as its path and query? */
 static bool
 is_target_uri(struct slice uri, const struct storable_request *request)
 {
-    struct slice rest = slice_skip(uri, request->scheme.len);
-    size_t authority_len;
+    struct slice rest = uri, scheme, authority;
 
     if (slice_eq(uri, request->target)) {
         return true;
     }
-    if (uri.len <= request->target.len || !slice_starts(rest, SLICE("://")) ||
-        !slice_ieq(slice_of(uri.ptr, request->scheme.len), request->scheme)) {
+    if (!uri_take_scheme(&rest, &scheme) ||
+        !slice_eq(scheme, request->scheme) || rest.len < request->target.len) {
         return false;
     }
-    rest = slice_skip(rest, 3);
-    if (rest.len < request->target.len) {
-        return false;
-    }
-    authority_len = rest.len - request->target.len;
-    return slice_eq(slice_skip(rest, authority_len), request->target) &&
-           uri_is_same_authority(slice_of(rest.ptr, authority_len),
-               request->host, request->scheme);
+    authority = slice_of(rest.ptr, rest.len - request->target.len);
+    return slice_eq(slice_skip(rest, authority.len), request->target) &&
+           uri_is_same_authority(authority, request->host, scheme);
 }
 
 static bool
@@ -135,13 +116,12 @@ judge_status(
     if (source == FRESH_NONE && response->has_status_ttl) {
         return STORABLE_YES;
     }
-    if (!opts->all_statuses && !is_safe_status(status)) {
+    if (!opts->is_rfc && !is_safe_status(status)) {
         return STORABLE_STATUS;
     }
     /* An error without a lifetime of its origin's is not kept: neither
        "public" nor a route's ttl makes it last. */
-    return source != FRESH_NONE ||
-                   fresh_is_heuristic(status, opts->all_statuses)
+    return source != FRESH_NONE || fresh_is_heuristic(status, opts->is_rfc)
                ? STORABLE_YES
                : STORABLE_STATUS;
 }
@@ -168,10 +148,10 @@ judge_credentials(const struct storable_opts *opts,
     bool is_shareable = cc->public_ || cc->s_maxage != DELTA_ABSENT;
 
     if (request->has_authorization && !is_shareable &&
-        !(cc->must_revalidate && opts->shares_by_must_revalidate)) {
+        !(cc->must_revalidate && opts->is_rfc)) {
         return STORABLE_AUTHORIZATION;
     }
-    if (request->has_credentials && !opts->shares_cookie && !is_shareable) {
+    if (request->has_credentials && !opts->is_rfc && !is_shareable) {
         return STORABLE_CREDENTIALS;
     }
     return STORABLE_YES;
@@ -190,7 +170,7 @@ judge_message(const struct storable_opts *opts,
     /* Content-Range means nothing beside another status (RFC 9110 14.4); but
        whoever says it may have sent a part all the same. */
     if (head->status == 206 || head->status == 416 ||
-        (head_has(head, FIELD_CONTENT_RANGE) && !opts->all_statuses)) {
+        (head_has(head, FIELD_CONTENT_RANGE) && !opts->is_rfc)) {
         return STORABLE_PARTIAL;
     }
     if (head->status == 304 || head->status == 412) {
@@ -199,7 +179,7 @@ judge_message(const struct storable_opts *opts,
     if (!is_method_storable(request, response)) {
         return STORABLE_METHOD;
     }
-    if (head->framing == FRAMING_CLOSE && !opts->close_delimited) {
+    if (head->framing == FRAMING_CLOSE) {
         return STORABLE_FRAMING;
     }
     return request->no_store && opts->honours_request ? STORABLE_REQUEST
@@ -207,12 +187,6 @@ judge_message(const struct storable_opts *opts,
 }
 
 /* --- is it of any use? --------------------------------------------------- */
-
-static bool
-has_validator(const struct head *head)
-{
-    return head_has(head, FIELD_ETAG) || head_has(head, FIELD_LAST_MODIFIED);
-}
 
 /* Fresh, or within a window of RFC 5861 that nothing forbids? */
 static bool
@@ -236,7 +210,7 @@ is_given(const struct storable_opts *opts,
     const struct storable_response *response)
 {
     if (request->has_authorization ||
-        (request->has_credentials && !opts->shares_cookie)) {
+        (request->has_credentials && !opts->is_rfc)) {
         return false;
     }
     return response->has_status_ttl ||
@@ -250,8 +224,9 @@ judge_use(const struct storable_opts *opts,
 {
     const struct fresh *fresh = response->fresh;
 
-    if (opts->keeps_unfresh && has_validator(response->head)) {
-        return STORABLE_YES;
+    if (head_has(response->head, FIELD_ETAG) ||
+        head_has(response->head, FIELD_LAST_MODIFIED)) {
+        return STORABLE_YES; /* each use can be validated */
     }
     if (response->cc->no_cache) {
         return STORABLE_NO_CACHE;

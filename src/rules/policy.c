@@ -212,14 +212,11 @@ policy_is_failure(unsigned status)
 static struct storable_opts
 opts_of(const struct route *route)
 {
-    struct storable_opts opts = {.keeps_unfresh = true};
-
-    if (route->is_rfc) {
-        opts = storable_opts_rfc();
-    }
-    opts.set_cookie = route->set_cookie != ROUTE_SET_COOKIE_BYPASS;
-    opts.honours_request = route->honours_client;
-    return opts;
+    return (struct storable_opts){
+        .is_rfc = route->is_rfc,
+        .set_cookie = route->set_cookie != ROUTE_SET_COOKIE_BYPASS,
+        .honours_request = route->honours_client,
+    };
 }
 
 /* A negative ttl_ms is that of a response that was over before it came. */
@@ -298,8 +295,7 @@ read_fresh(const struct route *route, const struct head *response,
         .ignores_expires = targeted_read(response, &list, cc),
         .heuristic = route->heuristic && route->ttl_ms == 0 &&
                      status_ttl_of(route, response->status) == NULL,
-        .heuristic_errors = route->is_rfc,
-        .ignores_bad_age = route->is_rfc,
+        .is_rfc = route->is_rfc,
     };
 
     fresh_compute(response, cc, &when, &opts, fresh);

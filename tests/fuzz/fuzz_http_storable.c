@@ -81,13 +81,14 @@ must_be_allowed(
     MUST(is->vary == RC_OK);
     MUST(head->status >= 200 && head->status != 206 && head->status != 304);
     MUST(head->status != 412 && head->status != 416);
-    MUST(!head_has(head, FIELD_CONTENT_RANGE) || g->opts.all_statuses);
-    MUST(head->framing != FRAMING_CLOSE || g->opts.close_delimited);
+    MUST(!head_has(head, FIELD_CONTENT_RANGE) || g->opts.is_rfc);
+    MUST(head->framing != FRAMING_CLOSE);
     MUST(!g->request.has_authorization || is_shareable ||
-         (cc->must_revalidate && g->opts.shares_by_must_revalidate));
+         (cc->must_revalidate && g->opts.is_rfc));
     MUST(!g->request.no_store || !g->opts.honours_request);
     MUST(g->request.method == METHOD_GET || g->request.method == METHOD_POST);
-    MUST(g->opts.keeps_unfresh || !cc->no_cache);
+    MUST(!cc->no_cache || head_has(head, FIELD_ETAG) ||
+         head_has(head, FIELD_LAST_MODIFIED));
 }
 
 /* One field line more that forbids, or at least does not allow. */
@@ -120,7 +121,7 @@ must_not_gain(
         fuzz_add_field(&more, rows[i].id, rows[i].value);
         judge(&more, g, &is);
         forbids = rows[i].forbids &&
-                  (rows[i].id != FIELD_CONTENT_RANGE || !g->opts.all_statuses);
+                  (rows[i].id != FIELD_CONTENT_RANGE || !g->opts.is_rfc);
         MUST(is.verdict != STORABLE_YES ||
              (was->verdict == STORABLE_YES && !forbids));
         MUST(is.fresh.lifetime_s - is.fresh.initial_age_s <=
@@ -169,9 +170,7 @@ must_follow_options(
     struct given other = *g;
     struct judged is;
 
-    other.opts = storable_opts_rfc();
-    other.opts.close_delimited = true;
-    other.opts.honours_request = false;
+    other.opts = (struct storable_opts){.is_rfc = true, .set_cookie = true};
     judge(head, &other, &is);
     MUST(was->verdict != STORABLE_YES || is.verdict == STORABLE_YES);
     for (unsigned i = 0; i < 3; i++) {
@@ -373,13 +372,9 @@ static struct given
 given_of(uint8_t opts, uint8_t request)
 {
     return (struct given){
-        .opts = {.all_statuses = opts & 1,
+        .opts = {.is_rfc = opts & 1,
             .set_cookie = opts & 2,
-            .shares_cookie = opts & 4,
-            .honours_request = opts & 8,
-            .close_delimited = opts & 16,
-            .shares_by_must_revalidate = request & 16,
-            .keeps_unfresh = opts & 32},
+            .honours_request = opts & 8},
         .request = {.method = (request & 1) != 0 ? METHOD_POST : METHOD_GET,
             .has_authorization = request & 2,
             .has_credentials = request & 4,
@@ -389,7 +384,7 @@ given_of(uint8_t opts, uint8_t request)
             .target = SLICE("/a?b")},
         .fresh = {.ignores_expires = opts & 64,
             .heuristic = opts & 128,
-            .heuristic_errors = opts & 1},
+            .is_rfc = opts & 1},
         .has_ttl = request & 64,
         .has_status_ttl = request & 128,
     };

@@ -20,7 +20,6 @@ struct fresh {
     enum fresh_source source;
     int64_t lifetime_s;    /* freshness lifetime; 0 when stated as stale */
     int64_t initial_age_s; /* corrected initial age, 4.2.3 */
-    int64_t date_s;        /* the origin's Date, or the time of receipt */
 };
 
 /*
@@ -36,11 +35,10 @@ struct fresh_times {
 };
 
 struct fresh_opts {
-    bool ignores_expires;    /* cc is a targeted field's (RFC 9213 2.2) */
-    bool ignores_bad_age;    /* a malformed Age is as none (RFC 9111 5.1) */
-    bool heuristic;          /* guess where nothing is stated (4.2.2) */
-    bool heuristic_errors;   /* for errors too: 404, 405, 410, 414, 501 */
-    int64_t heuristic_max_s; /* a day; 0 takes that */
+    bool ignores_expires; /* cc is a targeted field's (RFC 9213 2.2) */
+    bool heuristic;       /* guess where nothing is stated (4.2.2) */
+    bool is_rfc;          /* guess for errors too (404, 405, 410, 414, 501); a
+                             malformed Age is as none (RFC 9111 5.1) */
 };
 
 /*
@@ -48,9 +46,9 @@ struct fresh_opts {
  * malformed Age makes the response stale; of a list of Ages the first counts.
  * A malformed or repeated Expires is in the past. Of several Dates, age and
  * lifetime each take the stricter one. A guess is a tenth of the time from
- * Last-Modified to Date, for a status that is heuristically cacheable (RFC
- * 9110 15.1) or a response marked public; never beside an explicit time,
- * however malformed.
+ * Last-Modified to Date, at most a day, for a status that is heuristically
+ * cacheable (RFC 9110 15.1) or a response marked public; never beside an
+ * explicit time, however malformed.
  */
 void fresh_compute(const struct head *h, const struct cache_control *cc,
     const struct fresh_times *times, const struct fresh_opts *opts,

@@ -18,24 +18,17 @@ enum storable {
 /* A token for Cache-Status detail; NULL for STORABLE_YES. */
 const char *storable_detail(enum storable verdict);
 
-/* Zero is safe; storable_opts_rfc() is all that the RFC allows. */
+/* Zero is safe. */
 struct storable_opts {
-    bool all_statuses;  /* explicit freshness counts for any final status
-                           but 206 304 412 416, which are never stored;
-                           not only for 200 203 204 300 301 308 404 410 */
-    bool set_cookie;    /* with Set-Cookie too (stripped by the caller or
-                           not) */
-    bool shares_cookie; /* to requests with credentials other than
-                           Authorization as to any other */
-    bool shares_by_must_revalidate; /* an answer to Authorization, by that as
-                                       by public and s-maxage (3.5) */
-    bool honours_request;           /* no-store in the request counts */
-    bool close_delimited;           /* what ends with its connection */
-    bool keeps_unfresh; /* no-cache, or stale on arrival, when it has a
-                           validator: each use must be validated */
+    bool is_rfc; /* explicit freshness counts for any final status but 206 304
+                    412 416, which are never stored, not only for 200 203 204
+                    300 301 308 404 410; credentials other than Authorization
+                    make no difference; must-revalidate shares an answer to
+                    Authorization as public and s-maxage do (3.5) */
+    bool set_cookie;      /* with Set-Cookie too (stripped by the caller or
+                             not) */
+    bool honours_request; /* no-store in the request counts */
 };
-
-struct storable_opts storable_opts_rfc(void);
 
 /* What of the request matters. Slices are loans. */
 struct storable_request {
