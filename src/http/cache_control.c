@@ -3,11 +3,15 @@
  * in the way that stores less and serves shorter. A restriction holds with
  * whatever argument it carries; a permission only when it is well-formed; a
  * duration that is no number is over; a value that cannot be read to its
- * end (an open quote) may have hidden anything, and so forbids storing.
+ * end (an open quote) may have hidden anything, and so forbids storing. A
+ * dictionary is valid or not, and so nothing in it is malformed but values of
+ * another type.
  */
 #include "nearside/http/cache_control.h"
 
 #include "http/class.h"
+#include "nearside/base/check.h"
+#include "nearside/http/structured.h"
 
 void
 cache_control_init(struct cache_control *out)
@@ -22,8 +26,73 @@ cache_control_init(struct cache_control *out)
     };
 }
 
-/* One element of the list. */
+/* --- directives ---------------------------------------------------------- */
+
+/* What a directive says decides how its malformed forms are read. */
+enum kind {
+    RESTRICTION, /* holds whatever follows the name */
+    PERMISSION,  /* alone, or true in a dictionary */
+    IMMUTABLE,   /* the same, but arguments have no meaning (RFC 8246 2) */
+    DURATION,    /* the smaller is the stricter */
+    MIN_FRESH,   /* the larger is */
+    MAX_STALE,   /* alone it takes any staleness */
+};
+
 struct directive {
+    struct slice name;
+    enum kind kind;
+    size_t at; /* offset in struct cache_control */
+};
+
+#define DIRECTIVE(name, kind, member)                                          \
+    {                                                                          \
+        {name, sizeof(name) - 1}, kind, offsetof(struct cache_control, member) \
+    }
+
+static const struct directive directives[] = {
+    DIRECTIVE("max-age", DURATION, max_age),
+    DIRECTIVE("no-cache", RESTRICTION, no_cache),
+    DIRECTIVE("no-store", RESTRICTION, no_store),
+    DIRECTIVE("private", RESTRICTION, private_),
+    DIRECTIVE("public", PERMISSION, public_),
+    DIRECTIVE("s-maxage", DURATION, s_maxage),
+    DIRECTIVE("must-revalidate", RESTRICTION, must_revalidate),
+    DIRECTIVE("proxy-revalidate", RESTRICTION, proxy_revalidate),
+    DIRECTIVE("must-understand", PERMISSION, must_understand),
+    DIRECTIVE("immutable", IMMUTABLE, immutable),
+    DIRECTIVE("stale-while-revalidate", DURATION, stale_while_revalidate),
+    DIRECTIVE("stale-if-error", DURATION, stale_if_error),
+    DIRECTIVE("only-if-cached", RESTRICTION, only_if_cached),
+    DIRECTIVE("min-fresh", MIN_FRESH, min_fresh),
+    DIRECTIVE("max-stale", MAX_STALE, max_stale),
+};
+
+static const struct directive *
+find_directive(struct slice name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(directives); i++) {
+        if (slice_ieq(directives[i].name, name)) {
+            return &directives[i];
+        }
+    }
+    return NULL;
+}
+
+static bool *
+flag_of(struct cache_control *cc, const struct directive *d)
+{
+    return (bool *)(void *)((char *)cc + d->at);
+}
+
+static int64_t *
+seconds_of(struct cache_control *cc, const struct directive *d)
+{
+    return (int64_t *)(void *)((char *)cc + d->at);
+}
+
+/* --- Cache-Control's own list -------------------------------------------- */
+
+struct element {
     struct slice name;
     struct slice arg;  /* without its quotes */
     bool has_arg;      /* "=" was there */
@@ -48,7 +117,7 @@ find_comma(const char *at, const char *end, bool *out_is_open)
 }
 
 static void
-read_arg(struct slice arg, struct directive *out)
+read_arg(struct slice arg, struct element *out)
 {
     out->has_arg = true;
     if (arg.len >= 2 && arg.ptr[0] == '"' && arg.ptr[arg.len - 1] == '"') {
@@ -60,13 +129,13 @@ read_arg(struct slice arg, struct directive *out)
 }
 
 static void
-read_directive(struct slice element, struct directive *out)
+read_element(struct slice text, struct element *out)
 {
-    const char *end = element.ptr + element.len;
-    const char *stop = skip_class(element.ptr, end, CLASS_TOKEN);
+    const char *end = text.ptr + text.len;
+    const char *stop = skip_class(text.ptr, end, CLASS_TOKEN);
 
-    *out = (struct directive){
-        .name = slice_of(element.ptr, (size_t)(stop - element.ptr)),
+    *out = (struct element){
+        .name = slice_of(text.ptr, (size_t)(stop - text.ptr)),
     };
     if (stop == end) {
         return;
@@ -78,136 +147,90 @@ read_directive(struct slice element, struct directive *out)
     out->is_malformed = true;
 }
 
-/* Seconds; 0 when it is no number, DELTA_MAX when it is too large a one. */
+/* Seconds; DELTA_MAX when it is too large a number. */
 static int64_t
-delta_of(const struct directive *d)
+delta_of(const struct element *e, int64_t if_none)
 {
     uint64_t value = 0;
-    enum rc rc;
+    enum rc rc = e->has_arg && !e->is_malformed
+                     ? slice_to_u64(e->arg, DELTA_MAX, &value)
+                     : RC_BAD;
 
-    if (!d->has_arg || d->is_malformed) {
-        return 0;
+    if (rc == RC_BAD) {
+        return if_none;
     }
-    rc = slice_to_u64(d->arg, DELTA_MAX, &value);
-    if (rc == RC_LIMIT) {
-        return DELTA_MAX;
-    }
-    return rc == RC_OK ? (int64_t)value : 0;
+    return rc == RC_LIMIT ? DELTA_MAX : (int64_t)value;
 }
 
 static void
-keep_smaller(int64_t *delta, const struct directive *d)
+keep_smaller(int64_t *delta, const struct element *e)
 {
-    int64_t value = delta_of(d);
+    int64_t value = delta_of(e, 0);
 
     if (*delta == DELTA_ABSENT || value < *delta) {
         *delta = value;
     }
 }
 
-/* The larger min-fresh is the stricter; one that is no number cannot be met. */
+/* One that is no number cannot be met. */
 static void
-keep_larger(int64_t *delta, const struct directive *d)
+keep_larger(int64_t *delta, const struct element *e)
 {
-    uint64_t ignored;
-    bool is_number = d->has_arg && !d->is_malformed &&
-                     slice_to_u64(d->arg, UINT64_MAX, &ignored) != RC_BAD;
-    int64_t value = is_number ? delta_of(d) : DELTA_MAX;
+    int64_t value = delta_of(e, DELTA_MAX);
 
     if (value > *delta) {
         *delta = value;
     }
 }
 
-/* A bare max-stale takes any staleness, unless another one says less. */
 static void
-keep_max_stale(struct cache_control *out, const struct directive *d)
+add_element(struct cache_control *out, const struct directive *d,
+    const struct element *e)
 {
-    out->has_max_stale = true;
-    if (d->has_arg || d->is_malformed) {
-        keep_smaller(&out->max_stale, d);
-    }
-}
-
-/* False: not a restriction. Holds whatever follows the name. */
-static bool
-add_restriction(struct cache_control *out, struct slice name)
-{
-    const struct {
-        struct slice name;
-        bool *flag;
-    } rows[] = {
-        {SLICE("no-store"), &out->no_store},
-        {SLICE("no-cache"), &out->no_cache},
-        {SLICE("private"), &out->private_},
-        {SLICE("must-revalidate"), &out->must_revalidate},
-        {SLICE("proxy-revalidate"), &out->proxy_revalidate},
-        {SLICE("no-transform"), &out->no_transform},
-        {SLICE("only-if-cached"), &out->only_if_cached},
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (slice_ieq(name, rows[i].name)) {
-            *rows[i].flag = true;
-            return true;
+    switch (d->kind) {
+    case RESTRICTION:
+        *flag_of(out, d) = true;
+        break;
+    case PERMISSION:
+        *flag_of(out, d) |= !e->has_arg && !e->is_malformed;
+        break;
+    case IMMUTABLE:
+        *flag_of(out, d) |= !e->is_malformed;
+        break;
+    case DURATION:
+        keep_smaller(seconds_of(out, d), e);
+        break;
+    case MIN_FRESH:
+        keep_larger(seconds_of(out, d), e);
+        break;
+    case MAX_STALE:
+        out->has_max_stale = true;
+        if (e->has_arg || e->is_malformed) {
+            keep_smaller(seconds_of(out, d), e);
         }
-    }
-    return false;
-}
-
-static bool
-add_permission(struct cache_control *out, const struct directive *d)
-{
-    bool is_plain = !d->has_arg && !d->is_malformed;
-
-    if (slice_ieq(d->name, SLICE("public"))) {
-        out->public_ = out->public_ || is_plain;
-    } else if (slice_ieq(d->name, SLICE("must-understand"))) {
-        out->must_understand = out->must_understand || is_plain;
-    } else if (slice_ieq(d->name, SLICE("immutable"))) {
-        /* Its arguments have no meaning (RFC 8246 2). */
-        out->immutable = out->immutable || !d->is_malformed;
-    } else {
-        return false;
-    }
-    return true;
-}
-
-static void
-add_duration(struct cache_control *out, const struct directive *d)
-{
-    if (slice_ieq(d->name, SLICE("max-age"))) {
-        keep_smaller(&out->max_age, d);
-    } else if (slice_ieq(d->name, SLICE("s-maxage"))) {
-        keep_smaller(&out->s_maxage, d);
-    } else if (slice_ieq(d->name, SLICE("stale-while-revalidate"))) {
-        keep_smaller(&out->stale_while_revalidate, d);
-    } else if (slice_ieq(d->name, SLICE("stale-if-error"))) {
-        keep_smaller(&out->stale_if_error, d);
-    } else if (slice_ieq(d->name, SLICE("min-fresh"))) {
-        keep_larger(&out->min_fresh, d);
-    } else if (slice_ieq(d->name, SLICE("max-stale"))) {
-        keep_max_stale(out, d);
+        break;
     }
 }
 
 void
 cache_control_add(struct cache_control *out, struct slice value)
 {
-    struct directive d;
+    const struct directive *d;
+    struct element e;
     bool is_open;
 
     while (value.len > 0) {
         const char *stop =
             find_comma(value.ptr, value.ptr + value.len, &is_open);
         size_t len = (size_t)(stop - value.ptr);
-        read_directive(slice_trim(slice_of(value.ptr, len)), &d);
+        read_element(slice_trim(slice_of(value.ptr, len)), &e);
         if (is_open) {
             out->no_store = true;
             out->private_ = true; /* must-understand lifts no-store */
         }
-        if (!add_restriction(out, d.name) && !add_permission(out, &d)) {
-            add_duration(out, &d);
+        d = find_directive(e.name);
+        if (d != NULL) {
+            add_element(out, d, &e);
         }
         value = slice_skip(value, len + 1);
     }
@@ -223,4 +246,57 @@ cache_control_parse(
     for (; f != NULL; f = head_find_next(h, f)) {
         cache_control_add(out, f->value);
     }
+}
+
+/* --- a dictionary (RFC 9213 2.1) ----------------------------------------- */
+
+static int64_t
+delta_of_item(const struct sf_item *item)
+{
+    if (item->type != SF_INTEGER || item->number < 0) {
+        return 0;
+    }
+    return item->number > DELTA_MAX ? DELTA_MAX : item->number;
+}
+
+/* The last of equal keys counts, so what was there is overwritten. */
+static void
+set_member(struct cache_control *out, const struct directive *d,
+    const struct sf_item *item)
+{
+    switch (d->kind) {
+    case RESTRICTION:
+        *flag_of(out, d) = true;
+        break;
+    case PERMISSION:
+    case IMMUTABLE:
+        *flag_of(out, d) = item->type == SF_BOOLEAN && item->number == 1;
+        break;
+    case DURATION:
+        *seconds_of(out, d) = delta_of_item(item);
+        break;
+    case MIN_FRESH:
+    case MAX_STALE:
+        break; /* of requests alone, which have no dictionary */
+    }
+}
+
+enum rc
+cache_control_add_dictionary(struct cache_control *out, struct slice value)
+{
+    const struct directive *d;
+    enum rc rc, result = RC_MISS;
+    struct sf_item item;
+    struct slice key;
+    struct sf s;
+
+    sf_start(&s, value);
+    while ((rc = sf_next_member(&s, &key, &item)) == RC_OK) {
+        d = find_directive(key);
+        if (d != NULL) {
+            set_member(out, d, &item);
+        }
+        result = RC_OK;
+    }
+    return rc == RC_BAD ? RC_BAD : result;
 }

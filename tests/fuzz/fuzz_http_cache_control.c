@@ -31,7 +31,6 @@ must_not_loosen(const struct cache_control *was, const struct cache_control *is)
          is->stale_while_revalidate <= was->stale_while_revalidate);
     MUST(was->stale_if_error == DELTA_ABSENT ||
          is->stale_if_error <= was->stale_if_error);
-    MUST(!was->no_transform || is->no_transform);
     MUST(!was->only_if_cached || is->only_if_cached);
     MUST(is->min_fresh >= was->min_fresh);
     MUST(was->max_stale == DELTA_ABSENT || is->max_stale <= was->max_stale);
@@ -56,7 +55,6 @@ is_same(const struct cache_control *a, const struct cache_control *b)
            a->must_revalidate == b->must_revalidate &&
            a->proxy_revalidate == b->proxy_revalidate &&
            a->must_understand == b->must_understand &&
-           a->no_transform == b->no_transform &&
            a->only_if_cached == b->only_if_cached &&
            a->immutable == b->immutable &&
            a->has_max_stale == b->has_max_stale && a->max_age == b->max_age &&

@@ -28,7 +28,6 @@ struct cache_control {
     bool must_revalidate;
     bool proxy_revalidate;
     bool must_understand;
-    bool no_transform;
     bool only_if_cached;
     bool immutable;
     bool has_max_stale; /* request; max_stale ABSENT: any staleness */
@@ -47,5 +46,13 @@ void cache_control_parse(
 /* One value alone; adds to what *out already holds. */
 void cache_control_init(struct cache_control *out);
 void cache_control_add(struct cache_control *out, struct slice value);
+
+/*
+ * The same for a structured dictionary (RFC 9651), as RFC 9213 has it: a
+ * permission counts only if true, and of repeated keys the last.
+ * RC_MISS: it is empty. RC_BAD: it is no dictionary; rely on nothing in *out.
+ */
+enum rc cache_control_add_dictionary(
+    struct cache_control *out, struct slice value) RC_MUST_CHECK;
 
 #endif
