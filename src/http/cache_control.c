@@ -288,10 +288,8 @@ cache_control_add_dictionary(struct cache_control *out, struct slice value)
     enum rc rc, result = RC_MISS;
     struct sf_item item;
     struct slice key;
-    struct sf s;
 
-    sf_start(&s, value);
-    while ((rc = sf_next_member(&s, &key, &item)) == RC_OK) {
+    while ((rc = sf_next_member(&value, &key, &item)) == RC_OK) {
         d = find_directive(key);
         if (d != NULL) {
             set_member(out, d, &item);

@@ -1,10 +1,12 @@
 /*
- * Parsing structured fields (RFC 9651 4.2), by the algorithms of the RFC as
- * they stand: each take_ eats its text off *rest, or returns false and the
- * whole field is invalid. Nothing is repaired and nothing is copied.
+ * Structured fields. They are parsed by the algorithms of RFC 9651 4.2 as they
+ * stand: each take_ eats its text off *rest, or returns false and the whole
+ * field is invalid. Nothing is repaired and nothing is copied. Values of types
+ * that no directive has are checked and not told apart.
  */
-#include "http/structured_inside.h"
+#include "nearside/http/structured.h"
 
+#include "http/class.h"
 #include "nearside/base/check.h"
 
 enum {
@@ -12,6 +14,53 @@ enum {
     DECIMAL_DIGITS_MAX = 12, /* before the point */
     FRACTION_DIGITS_MAX = 3,
 };
+
+/* Of 15 digits. */
+#define INTEGER_MAX UINT64_C(999999999999999)
+
+/* The first byte, or NUL, which is part of nothing. */
+static char
+peek(struct slice s)
+{
+    return s.len == 0 ? '\0' : *s.ptr;
+}
+
+static bool
+is_sp(char c)
+{
+    return c == ' ';
+}
+
+static bool
+is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static bool
+is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool
+is_alpha(char c)
+{
+    return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
+}
+
+/* VCHAR or SP. */
+static bool
+is_printable(char c)
+{
+    return c >= 0x20 && c <= 0x7e;
+}
+
+static bool
+is_token_part(char c)
+{
+    return byte_is(c, CLASS_TOKEN) || c == ':' || c == '/';
+}
 
 static bool
 take_char(struct slice *rest, char c)
@@ -21,24 +70,6 @@ take_char(struct slice *rest, char c)
     }
     *rest = slice_skip(*rest, 1);
     return true;
-}
-
-static struct slice
-skip_sp(struct slice s)
-{
-    while (peek(s) == ' ') {
-        s = slice_skip(s, 1);
-    }
-    return s;
-}
-
-static struct slice
-skip_blanks(struct slice s)
-{
-    while (peek(s) == ' ' || peek(s) == '\t') {
-        s = slice_skip(s, 1);
-    }
-    return s;
 }
 
 static struct slice
@@ -54,122 +85,58 @@ take_while(struct slice *rest, bool (*is_part)(char))
 
 /* --- numbers, booleans, dates (4.2.4, 4.2.8, 4.2.9) ---------------------- */
 
-static int64_t
-number_of(struct slice digits)
-{
-    int64_t value = 0;
-
-    for (size_t i = 0; i < digits.len; i++) {
-        value = value * 10 + (digits.ptr[i] - '0');
-    }
-    return value;
-}
-
-/* Behind the point: *thousandths of what is there. */
-static bool
-take_fraction(struct slice *rest, int64_t *thousandths)
-{
-    struct slice digits = take_while(rest, is_digit);
-
-    if (digits.len == 0 || digits.len > FRACTION_DIGITS_MAX) {
-        return false;
-    }
-    *thousandths = number_of(digits);
-    for (size_t i = digits.len; i < FRACTION_DIGITS_MAX; i++) {
-        *thousandths *= 10;
-    }
-    return true;
-}
-
 static bool
 take_number(struct slice *rest, struct sf_item *out)
 {
     bool is_negative = take_char(rest, '-');
-    struct slice digits = take_while(rest, is_digit);
-    int64_t thousandths;
+    struct slice digits = take_while(rest, is_digit), fraction;
 
     if (digits.len == 0 || digits.len > INTEGER_DIGITS_MAX) {
         return false;
     }
-    out->type = SF_INTEGER;
-    out->number = number_of(digits);
     if (take_char(rest, '.')) {
-        if (digits.len > DECIMAL_DIGITS_MAX ||
-            !take_fraction(rest, &thousandths)) {
-            return false;
-        }
-        out->type = SF_DECIMAL;
-        out->number = out->number * 1000 + thousandths;
+        fraction = take_while(rest, is_digit);
+        return digits.len <= DECIMAL_DIGITS_MAX && fraction.len > 0 &&
+               fraction.len <= FRACTION_DIGITS_MAX;
     }
-    if (is_negative) {
-        out->number = -out->number;
+    out->type = SF_INTEGER;
+    for (size_t i = 0; i < digits.len; i++) {
+        out->number = out->number * 10 + (digits.ptr[i] - '0');
     }
+    out->number = is_negative ? -out->number : out->number;
     return true;
 }
 
 static bool
-take_date(struct slice *rest, struct sf_item *out)
+take_date(struct slice *rest)
 {
-    if (!take_char(rest, '@') || !take_number(rest, out) ||
-        out->type != SF_INTEGER) {
-        return false;
-    }
-    out->type = SF_DATE;
-    return true;
+    struct sf_item seconds = {.type = SF_OTHER};
+
+    return take_number(rest, &seconds) && seconds.type == SF_INTEGER;
 }
 
 static bool
 take_boolean(struct slice *rest, struct sf_item *out)
 {
-    char c;
-
-    *rest = slice_skip(*rest, 1);
-    c = peek(*rest);
-    if (c != '0' && c != '1') {
-        return false;
-    }
-    *rest = slice_skip(*rest, 1);
     out->type = SF_BOOLEAN;
-    out->number = c - '0';
-    return true;
+    out->number = peek(*rest) == '1';
+    return take_char(rest, '0') || take_char(rest, '1');
 }
 
-/* --- strings and tokens (4.2.5, 4.2.6) ----------------------------------- */
+/* --- strings (4.2.5) and byte sequences (4.2.7) -------------------------- */
 
 static bool
-take_string(struct slice *rest, struct sf_item *out)
+take_string(struct slice *rest)
 {
-    struct slice at = slice_skip(*rest, 1);
-    const char *start = at.ptr;
-
-    for (; at.len > 0 && *at.ptr != '"'; at = slice_skip(at, 1)) {
-        if (*at.ptr == '\\') {
-            at = slice_skip(at, 1);
-            if (peek(at) != '"' && peek(at) != '\\') {
-                return false;
-            }
-        } else if (!is_printable(*at.ptr)) {
+    while (is_printable(peek(*rest)) && peek(*rest) != '"') {
+        if (take_char(rest, '\\') && peek(*rest) != '"' &&
+            peek(*rest) != '\\') {
             return false;
         }
+        *rest = slice_skip(*rest, 1);
     }
-    if (at.len == 0) {
-        return false;
-    }
-    out->type = SF_STRING;
-    out->text = slice_of(start, (size_t)(at.ptr - start));
-    *rest = slice_skip(at, 1);
-    return true;
+    return take_char(rest, '"');
 }
-
-static bool
-take_token(struct slice *rest, struct sf_item *out)
-{
-    out->type = SF_TOKEN;
-    out->text = take_while(rest, is_token_part);
-    return true;
-}
-
-/* --- byte sequences (4.2.7) ---------------------------------------------- */
 
 static bool
 is_base64_part(char c)
@@ -179,24 +146,15 @@ is_base64_part(char c)
 
 /* Padding is all there or not at all; pad bits are not looked at. */
 static bool
-take_bytes(struct slice *rest, struct sf_item *out)
+take_bytes(struct slice *rest)
 {
-    struct slice at = slice_skip(*rest, 1);
-    const char *start = at.ptr;
-    struct slice digits = take_while(&at, is_base64_part);
-    size_t over = digits.len % 4, pads = 0;
+    size_t over = take_while(rest, is_base64_part).len % 4, pads = 0;
 
-    while (take_char(&at, '=')) {
+    while (take_char(rest, '=')) {
         pads++;
     }
-    if (over == 1 || (pads > 0 && over + pads != 4) || pads > 2 ||
-        !take_char(&at, ':')) {
-        return false;
-    }
-    out->type = SF_BYTES;
-    out->text = slice_of(start, (size_t)(at.ptr - start) - 1);
-    *rest = at;
-    return true;
+    return over != 1 && pads <= 2 && (pads == 0 || over + pads == 4) &&
+           take_char(rest, ':');
 }
 
 /* --- display strings (4.2.10) -------------------------------------------- */
@@ -243,50 +201,36 @@ low_hex(char c)
 static bool
 take_octet(struct slice *rest, unsigned *out)
 {
+    char c = peek(*rest);
     int high, low;
 
-    if (!is_printable(peek(*rest))) {
-        return false;
+    *rest = slice_skip(*rest, 1);
+    *out = (unsigned char)c;
+    if (c != '%') {
+        return is_printable(c);
     }
-    if (peek(*rest) != '%') {
-        *out = (unsigned char)*rest->ptr;
-        *rest = slice_skip(*rest, 1);
-        return true;
-    }
-    high = rest->len < 3 ? -1 : low_hex(rest->ptr[1]);
-    low = rest->len < 3 ? -1 : low_hex(rest->ptr[2]);
-    if (high < 0 || low < 0) {
-        return false;
-    }
+    high = low_hex(peek(*rest));
+    low = low_hex(peek(slice_skip(*rest, 1)));
+    *rest = slice_skip(*rest, 2);
     *out = (unsigned)(high * 16 + low);
-    *rest = slice_skip(*rest, 3);
-    return true;
+    return high >= 0 && low >= 0;
 }
 
 static bool
-take_display(struct slice *rest, struct sf_item *out)
+take_display(struct slice *rest)
 {
-    struct slice at = slice_skip(*rest, 1);
     struct utf8 utf8 = {0, 0, 0};
-    const char *start;
     unsigned octet;
 
-    if (!take_char(&at, '"')) {
+    if (!take_char(rest, '"')) {
         return false;
     }
-    start = at.ptr;
-    while (at.len > 0 && *at.ptr != '"') {
-        if (!take_octet(&at, &octet) || !feed_utf8(&utf8, octet)) {
+    while (peek(*rest) != '"') {
+        if (!take_octet(rest, &octet) || !feed_utf8(&utf8, octet)) {
             return false;
         }
     }
-    if (at.len == 0 || utf8.left > 0) {
-        return false;
-    }
-    out->type = SF_DISPLAY;
-    out->text = slice_of(start, (size_t)(at.ptr - start));
-    *rest = slice_skip(at, 1);
-    return true;
+    return utf8.left == 0 && take_char(rest, '"');
 }
 
 /* --- items, parameters, inner lists (4.2.3, 4.2.1.2) --------------------- */
@@ -296,26 +240,25 @@ take_bare(struct slice *rest, struct sf_item *out)
 {
     char c = peek(*rest);
 
-    *out = (struct sf_item){.type = SF_TOKEN};
+    *out = (struct sf_item){.type = SF_OTHER};
     if (c == '-' || is_digit(c)) {
         return take_number(rest, out);
     }
-    if (c == '*' || is_alpha(c)) {
-        return take_token(rest, out);
-    }
+    *rest = slice_skip(*rest, 1);
     switch (c) {
     case '"':
-        return take_string(rest, out);
+        return take_string(rest);
     case ':':
-        return take_bytes(rest, out);
+        return take_bytes(rest);
     case '?':
         return take_boolean(rest, out);
     case '@':
-        return take_date(rest, out);
+        return take_date(rest);
     case '%':
-        return take_display(rest, out);
-    default: /* a byte, not an enum */
-        return false;
+        return take_display(rest);
+    default: /* a byte, not an enum: a token's first (4.2.6), or none */
+        take_while(rest, is_token_part);
+        return c == '*' || is_alpha(c);
     }
 }
 
@@ -331,118 +274,45 @@ take_key(struct slice *rest, struct slice *out)
 {
     char c = peek(*rest);
 
-    if (c != '*' && (c < 'a' || c > 'z')) {
-        return false;
-    }
     *out = take_while(rest, is_key_part);
+    return c == '*' || (c >= 'a' && c <= 'z');
+}
+
+/* ";a;b=1" */
+static bool
+take_params(struct slice *rest)
+{
+    struct sf_item ignored;
+    struct slice key;
+
+    while (take_char(rest, ';')) {
+        take_while(rest, is_sp);
+        if (!take_key(rest, &key) ||
+            (take_char(rest, '=') && !take_bare(rest, &ignored))) {
+            return false;
+        }
+    }
     return true;
 }
 
-static struct sf_item
-item_true(void)
-{
-    return (struct sf_item){.type = SF_BOOLEAN, .number = 1};
-}
-
-/* ";a=1" */
+/* Behind the '('. */
 static bool
-take_param(struct slice *rest, struct slice *out_key, struct sf_item *out)
+take_inner_list(struct slice *rest)
 {
-    if (!take_char(rest, ';')) {
-        return false;
-    }
-    *rest = skip_sp(*rest);
-    if (!take_key(rest, out_key)) {
-        return false;
-    }
-    *out = item_true();
-    return !take_char(rest, '=') || take_bare(rest, out);
-}
-
-static bool
-take_params(struct slice *rest, struct slice *out)
-{
-    struct slice all = *rest, key;
     struct sf_item ignored;
 
-    while (peek(*rest) == ';') {
-        if (!take_param(rest, &key, &ignored)) {
+    take_while(rest, is_sp);
+    while (!take_char(rest, ')')) {
+        if (!take_bare(rest, &ignored) || !take_params(rest) ||
+            (peek(*rest) != ' ' && peek(*rest) != ')')) {
             return false;
         }
+        take_while(rest, is_sp);
     }
-    *out = slice_of(all.ptr, all.len - rest->len);
     return true;
 }
 
-static bool
-take_item(struct slice *rest, struct sf_item *out)
-{
-    return take_bare(rest, out) && take_params(rest, &out->params);
-}
-
-static bool
-take_inner_list(struct slice *rest, struct sf_item *out)
-{
-    struct slice at = slice_skip(*rest, 1);
-    const char *start = at.ptr;
-    struct sf_item member;
-
-    for (at = skip_sp(at); peek(at) != ')'; at = skip_sp(at)) {
-        if (!take_item(&at, &member) || (peek(at) != ' ' && peek(at) != ')')) {
-            return false;
-        }
-    }
-    *out = (struct sf_item){
-        .type = SF_INNER_LIST,
-        .text = slice_of(start, (size_t)(at.ptr - start)),
-    };
-    *rest = slice_skip(at, 1);
-    return take_params(rest, &out->params);
-}
-
-static bool
-take_value(struct slice *rest, struct sf_item *out)
-{
-    return peek(*rest) == '(' ? take_inner_list(rest, out)
-                              : take_item(rest, out);
-}
-
-/* --- the walk (4.2.1, 4.2.2) --------------------------------------------- */
-
-void
-sf_start(struct sf *s, struct slice value)
-{
-    *s = (struct sf){.rest = skip_sp(value)};
-}
-
-/* Stands before a member. RC_MISS: at the end. */
-static enum rc
-begin_member(struct sf *s)
-{
-    if (s->is_begun) {
-        s->rest = skip_blanks(s->rest);
-    }
-    if (s->rest.len == 0) {
-        return RC_MISS;
-    }
-    if (s->is_begun) {
-        if (!take_char(&s->rest, ',')) {
-            return RC_BAD;
-        }
-        s->rest = skip_blanks(s->rest);
-    }
-    s->is_begun = true;
-    return s->rest.len == 0 ? RC_BAD : RC_OK;
-}
-
-/* What is no separator stays before all later calls: they fail too. */
-static enum rc
-fail(struct sf *s)
-{
-    s->rest = SLICE("!");
-    s->is_begun = true;
-    return RC_BAD;
-}
+/* --- dictionaries (4.2.2) ------------------------------------------------ */
 
 static bool
 take_member(struct slice *rest, struct slice *out_key, struct sf_item *out)
@@ -450,31 +320,95 @@ take_member(struct slice *rest, struct slice *out_key, struct sf_item *out)
     if (!take_key(rest, out_key)) {
         return false;
     }
-    if (take_char(rest, '=')) {
-        return take_value(rest, out);
+    if (!take_char(rest, '=')) {
+        *out = (struct sf_item){.type = SF_BOOLEAN, .number = 1};
+    } else if (take_char(rest, '(')) {
+        *out = (struct sf_item){.type = SF_OTHER};
+        if (!take_inner_list(rest)) {
+            return false;
+        }
+    } else if (!take_bare(rest, out)) {
+        return false;
     }
-    *out = item_true();
-    return take_params(rest, &out->params);
+    return take_params(rest);
+}
+
+/* Behind a member stands nothing, or a comma and another one. */
+static bool
+take_separator(struct slice *rest)
+{
+    take_while(rest, is_blank);
+    if (rest->len == 0) {
+        return true;
+    }
+    if (!take_char(rest, ',')) {
+        return false;
+    }
+    take_while(rest, is_blank);
+    return rest->len > 0;
 }
 
 enum rc
-sf_next_member(struct sf *s, struct slice *out_key, struct sf_item *out)
+sf_next_member(struct slice *rest, struct slice *out_key, struct sf_item *out)
 {
-    enum rc rc = begin_member(s);
-
-    if (rc == RC_OK && !take_member(&s->rest, out_key, out)) {
-        rc = RC_BAD;
+    if (rest->len == 0) {
+        return RC_MISS;
     }
-    return rc == RC_BAD ? fail(s) : rc;
+    if (take_member(rest, out_key, out) && take_separator(rest)) {
+        return RC_OK;
+    }
+    *rest = SLICE("!"); /* no key: later calls fail too */
+    return RC_BAD;
 }
 
-enum rc
-sf_next_item(struct sf *s, struct sf_item *out)
-{
-    enum rc rc = begin_member(s);
+/* --- writing (4.1) ------------------------------------------------------- */
 
-    if (rc == RC_OK && !take_value(&s->rest, out)) {
-        rc = RC_BAD;
+static void
+write_char(struct writer *w, char c)
+{
+    write_slice(w, slice_of(&c, 1));
+}
+
+bool
+sf_is_token(struct slice s)
+{
+    char c = peek(s);
+
+    take_while(&s, is_token_part);
+    return (c == '*' || is_alpha(c)) && s.len == 0;
+}
+
+void
+sf_write_string(struct writer *w, struct slice s)
+{
+    write_char(w, '"');
+    for (size_t i = 0; i < s.len; i++) {
+        char c = is_printable(s.ptr[i]) ? s.ptr[i] : '?';
+        if (c == '"' || c == '\\') {
+            write_char(w, '\\');
+        }
+        write_char(w, c);
     }
-    return rc == RC_BAD ? fail(s) : rc;
+    write_char(w, '"');
+}
+
+void
+sf_write_token_or_string(struct writer *w, struct slice s)
+{
+    if (sf_is_token(s)) {
+        write_slice(w, s);
+    } else {
+        sf_write_string(w, s);
+    }
+}
+
+void
+sf_write_integer(struct writer *w, int64_t value)
+{
+    uint64_t size = value < 0 ? -(uint64_t)value : (uint64_t)value;
+
+    if (value < 0) {
+        write_char(w, '-');
+    }
+    write_u64(w, size < INTEGER_MAX ? size : INTEGER_MAX);
 }

@@ -16,111 +16,114 @@ enum {
 
 #define NUMBER_MAX INT64_C(999999999999999)
 
-/* Is the item that text, as far as a string can say it? */
+/* Is it that text, as far as a token or a string can say it? */
 static void
-must_say(const struct sf_item *item, struct slice text)
+must_say(struct slice said, struct slice text)
 {
-    char *said = malloc(item->text.len + 1);
-    struct writer w = writer_of(said, item->text.len);
-
-    MUST(said != NULL);
-    MUST(item->type == (sf_is_token(text) ? SF_TOKEN : SF_STRING));
-    sf_write_text(&w, item);
-    MUST(!w.is_full && w.len == text.len);
+    if (sf_is_token(text)) {
+        MUST(slice_eq(said, text));
+        return;
+    }
+    MUST(said.len >= 2 && *said.ptr == '"');
+    said = slice_skip(said, 1);
     for (size_t i = 0; i < text.len; i++) {
         bool is_plain = text.ptr[i] >= ' ' && text.ptr[i] <= '~';
-        MUST(said[i] == (is_plain ? text.ptr[i] : '?'));
+        said = slice_skip(said, said.len > 0 && *said.ptr == '\\');
+        MUST(said.len > 0);
+        MUST(*said.ptr == (is_plain ? text.ptr[i] : '?'));
+        said = slice_skip(said, 1);
     }
-    free(said);
+    MUST(slice_eq(said, SLICE("\"")));
 }
 
 /* The one member of the line's value. */
-static struct sf_item
+static struct slice
 member_of(struct slice line, struct slice name)
 {
     struct slice value = slice_skip(line, name.len);
-    struct sf_item item, more;
-    struct sf s;
 
     MUST(slice_starts(line, name) && value.len > 2);
     value.len -= 2;
     MUST(slice_find(value, '\r') < 0 && slice_find(value, '\n') < 0);
     MUST(slice_eq(slice_skip(line, line.len - 2), SLICE("\r\n")));
-    MUST(sf_is_list(value));
-    sf_start(&s, value);
-    MUST(sf_next_item(&s, &item) == RC_OK);
-    MUST(sf_next_item(&s, &more) == RC_MISS);
-    return item;
+    MUST(sf_is_item(value));
+    return value;
 }
 
 static void
-must_have_text(const struct sf_item *item, struct slice key, struct slice text,
-    bool quoted)
+must_have_text(
+    struct slice item, struct slice key, struct slice text, bool quoted)
 {
-    struct sf_item param;
-    bool is_there = sf_find_param(item, key, &param);
+    struct slice said;
+    bool is_there = sf_find_param(item, key, &said);
 
     MUST(is_there == (text.len > 0));
     if (is_there && quoted) {
-        MUST(param.type == SF_STRING);
+        MUST(said.len >= 2 && *said.ptr == '"');
     } else if (is_there) {
-        must_say(&param, text);
+        must_say(said, text);
     }
 }
 
 static void
 must_have_number(
-    const struct sf_item *item, struct slice key, bool is_said, int64_t number)
+    struct slice item, struct slice key, bool is_said, int64_t number)
 {
-    struct sf_item param;
+    struct sf_item read;
+    struct slice said;
 
-    MUST(sf_find_param(item, key, &param) == is_said);
+    MUST(sf_find_param(item, key, &said) == is_said);
     if (is_said) {
         number = number > NUMBER_MAX ? NUMBER_MAX : number;
         number = number < -NUMBER_MAX ? -NUMBER_MAX : number;
-        MUST(param.type == SF_INTEGER && param.number == number);
+        MUST(sf_parse_item(said, &read));
+        MUST(read.type == SF_INTEGER && read.number == number);
     }
 }
 
 static void
-must_be_true(const struct sf_item *item, struct slice key, bool is_said)
+must_be_true(struct slice item, struct slice key, bool is_said)
 {
-    struct sf_item param;
+    struct slice said;
 
-    MUST(sf_find_param(item, key, &param) == is_said);
-    MUST(!is_said || (param.type == SF_BOOLEAN && param.number == 1));
+    MUST(sf_find_param(item, key, &said) == is_said);
+    MUST(!is_said || said.len == 0);
 }
 
 static void
 check_cache(struct slice line, const struct cache_status *s)
 {
-    struct sf_item item = member_of(line, SLICE("cache-status: ")), param;
+    struct slice item = member_of(line, SLICE("cache-status: "));
+    struct slice rest = item, said;
     bool is_forwarded = s->fwd != CACHE_FWD_NONE;
 
-    must_say(&item, s->name);
-    must_be_true(&item, SLICE("hit"), s->is_hit);
-    MUST(sf_find_param(&item, SLICE("fwd"), &param) == is_forwarded);
-    MUST(!is_forwarded || param.type == SF_TOKEN);
-    must_have_number(&item, SLICE("fwd-status"),
+    sf_next_part(&rest, &said);
+    must_say(said, s->name);
+    must_be_true(item, SLICE("hit"), s->is_hit);
+    MUST(sf_find_param(item, SLICE("fwd"), &said) == is_forwarded);
+    MUST(!is_forwarded || sf_is_token(said));
+    must_have_number(item, SLICE("fwd-status"),
         is_forwarded && s->fwd_status != 0, s->fwd_status);
-    must_have_number(&item, SLICE("ttl"), s->has_ttl, s->ttl_s);
-    must_be_true(&item, SLICE("stored"), is_forwarded && s->is_stored);
-    must_be_true(&item, SLICE("collapsed"), is_forwarded && s->is_collapsed);
-    must_have_text(&item, SLICE("key"), s->key, true);
-    must_have_text(&item, SLICE("detail"), s->detail, false);
+    must_have_number(item, SLICE("ttl"), s->has_ttl, s->ttl_s);
+    must_be_true(item, SLICE("stored"), is_forwarded && s->is_stored);
+    must_be_true(item, SLICE("collapsed"), is_forwarded && s->is_collapsed);
+    must_have_text(item, SLICE("key"), s->key, true);
+    must_have_text(item, SLICE("detail"), s->detail, false);
 }
 
 static void
 check_proxy(struct slice line, const struct proxy_status *s)
 {
-    struct sf_item item = member_of(line, SLICE("proxy-status: "));
+    struct slice item = member_of(line, SLICE("proxy-status: "));
+    struct slice rest = item, said;
 
-    must_say(&item, s->name);
-    must_have_text(&item, SLICE("error"), s->error, false);
-    must_have_text(&item, SLICE("next-hop"), s->next_hop, false);
-    must_have_number(&item, SLICE("received-status"), s->received_status != 0,
+    sf_next_part(&rest, &said);
+    must_say(said, s->name);
+    must_have_text(item, SLICE("error"), s->error, false);
+    must_have_text(item, SLICE("next-hop"), s->next_hop, false);
+    must_have_number(item, SLICE("received-status"), s->received_status != 0,
         s->received_status);
-    must_have_text(&item, SLICE("details"), s->details, true);
+    must_have_text(item, SLICE("details"), s->details, true);
 }
 
 /* With less room than it takes, nothing is written. */

@@ -1,78 +1,14 @@
 /*
- * What tests read out of structured fields beyond the walk over members
- * (nearside/http/structured.h): parameters, inner lists and texts as they are
- * meant. All of it is what the parser has taken for valid.
+ * What tests ask of structured fields: is a value valid (by the parser of
+ * nearside/http/structured.h), and what does a valid item say.
  */
 #ifndef TESTS_SUPPORT_STRUCTURED_READ_H
 #define TESTS_SUPPORT_STRUCTURED_READ_H
 
+#include <stdlib.h>
+
 #include "nearside/base/check.h"
 #include "nearside/http/structured.h"
-
-/* The next of an item's parameters, taken off *params. False: no more. */
-static inline bool
-sf_next_param(struct slice *params, struct slice *out_key, struct sf_item *out)
-{
-    struct sf s;
-
-    if (params->len == 0) {
-        return false;
-    }
-    sf_start(&s, slice_skip(*params, 1)); /* as a member with parameters */
-    MUST(sf_next_member(&s, out_key, out) == RC_OK);
-    MUST(s.rest.len == 0);
-    *params = out->params;
-    out->params = slice_of(NULL, 0);
-    return true;
-}
-
-/* The last parameter of that key. False: there is none. */
-static inline bool
-sf_find_param(const struct sf_item *item, struct slice key, struct sf_item *out)
-{
-    struct slice rest = item->params, at;
-    struct sf_item value;
-    bool found = false;
-
-    *out = (struct sf_item){.number = 0};
-    while (sf_next_param(&rest, &at, &value)) {
-        if (slice_eq(at, key)) {
-            *out = value;
-            found = true;
-        }
-    }
-    return found;
-}
-
-/* The next item of an inner list, taken off *inner. False: no more. */
-static inline bool
-sf_next_inner(struct slice *inner, struct sf_item *out)
-{
-    struct sf s;
-    enum rc rc;
-
-    sf_start(&s, *inner);
-    rc = sf_next_item(&s, out);
-    MUST(rc == RC_OK || rc == RC_MISS);
-    *inner = s.rest;
-    return rc == RC_OK;
-}
-
-/* A value that is one item (RFC 9651 4.2.3). RC_BAD: it is not. */
-static inline enum rc
-sf_parse_item(struct slice value, struct sf_item *out)
-{
-    struct sf s;
-
-    sf_start(&s, value);
-    if (sf_next_item(&s, out) != RC_OK || out->type == SF_INNER_LIST) {
-        return RC_BAD;
-    }
-    while (s.rest.len > 0 && s.rest.ptr[0] == ' ') {
-        s.rest = slice_skip(s.rest, 1);
-    }
-    return s.rest.len == 0 ? RC_OK : RC_BAD;
-}
 
 /* Is the whole value valid? An empty one is. */
 static inline bool
@@ -80,89 +16,74 @@ sf_is_dictionary(struct slice value)
 {
     struct sf_item item;
     struct slice key;
-    struct sf s;
     enum rc rc;
 
-    sf_start(&s, value);
     do {
-        rc = sf_next_member(&s, &key, &item);
+        rc = sf_next_member(&value, &key, &item);
     } while (rc == RC_OK);
     return rc == RC_MISS;
+}
+
+/* A value that is one item or inner list with its parameters (RFC 9651
+   4.2.3), read as a member's. False: it is not. */
+static inline bool
+sf_parse_item(struct slice value, struct sf_item *out)
+{
+    char *text = malloc(2 + value.len);
+    struct slice rest = {text, 2 + value.len}, key;
+    bool is_one;
+
+    MUST(text != NULL);
+    slice_put(slice_put(text, SLICE("k=")), value);
+    is_one = sf_next_member(&rest, &key, out) == RC_OK && rest.len == 0;
+    free(text);
+    return is_one;
 }
 
 static inline bool
-sf_is_list(struct slice value)
+sf_is_item(struct slice value)
 {
     struct sf_item item;
-    struct sf s;
-    enum rc rc;
 
-    sf_start(&s, value);
-    do {
-        rc = sf_next_item(&s, &item);
-    } while (rc == RC_OK);
-    return rc == RC_MISS;
+    return sf_parse_item(value, &item);
 }
 
-static inline void
-sf_write_char(struct writer *w, unsigned byte)
+/* Takes what stands before the next ';' outside of a string off a valid
+   item: its value, then its parameters. False: no more. */
+static inline bool
+sf_next_part(struct slice *rest, struct slice *out)
 {
-    char c = (char)byte;
+    bool is_quoted = false;
+    size_t len = 0;
 
-    write_slice(w, slice_of(&c, 1));
+    if (rest->len == 0) {
+        return false;
+    }
+    for (; len < rest->len && (is_quoted || rest->ptr[len] != ';'); len++) {
+        is_quoted ^= rest->ptr[len] == '"';
+        len += is_quoted && rest->ptr[len] == '\\';
+    }
+    *out = slice_trim(slice_of(rest->ptr, len));
+    *rest = slice_skip(*rest, len + 1);
+    return true;
 }
 
-static inline unsigned
-sf_digit(char c, const char *digits)
+/* The last parameter of that key: what stands behind its '=', or nothing.
+   False: there is none. */
+static inline bool
+sf_find_param(struct slice item, struct slice key, struct slice *out)
 {
-    const char *at = strchr(digits, c);
+    struct slice part, at;
+    bool found = false;
 
-    MUST(at != NULL && c != '\0');
-    return (unsigned)(at - digits);
-}
-
-static inline void
-sf_write_base64(struct writer *w, struct slice text)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
-    unsigned bits = 0, held = 0;
-
-    for (; text.len > 0 && *text.ptr != '='; text = slice_skip(text, 1)) {
-        bits = (bits << 6 | sf_digit(*text.ptr, digits)) & 0xffff;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            sf_write_char(w, bits >> held & 0xff);
+    sf_next_part(&item, &part);
+    while (sf_next_part(&item, &part)) {
+        if (slice_split(&part, '=', &at) && slice_eq(at, key)) {
+            *out = part;
+            found = true;
         }
     }
-}
-
-/* The text of a string, token, byte sequence or display string as it is
-   meant: unescaped, decoded. Never longer than item->text. */
-static inline void
-sf_write_text(struct writer *w, const struct sf_item *item)
-{
-    static const char hex[] = "0123456789abcdef";
-    struct slice text = item->text;
-
-    if (item->type == SF_BYTES) {
-        sf_write_base64(w, text);
-        return;
-    }
-    for (; text.len > 0; text = slice_skip(text, 1)) {
-        if (item->type == SF_STRING && *text.ptr == '\\') {
-            text = slice_skip(text, 1);
-        }
-        if (item->type == SF_DISPLAY && *text.ptr == '%') {
-            MUST(text.len >= 3);
-            sf_write_char(w,
-                sf_digit(text.ptr[1], hex) * 16 + sf_digit(text.ptr[2], hex));
-            text = slice_skip(text, 2);
-        } else {
-            sf_write_char(w, (unsigned char)*text.ptr);
-        }
-    }
+    return found;
 }
 
 #endif

@@ -60,7 +60,7 @@ a_member_says_what_is_known_in_a_valid_list(void **state)
         assert_memory_equal(line.ptr + line.len - 2, "\r\n", 2);
         line.len -= 2;
         assert_slice(line, rows[i].want);
-        assert_true(sf_is_list(line));
+        assert_true(sf_is_item(line));
     }
 }
 

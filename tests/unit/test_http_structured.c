@@ -1,5 +1,5 @@
 /* Structured fields (RFC 9651): what is valid, what it says,
-   and how it is written (structured_write.c). */
+   and how it is written. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,64 +12,17 @@
 #include "../support/structured_read.h"
 #include "nearside/base/check.h"
 
-static const char *const types[] = {
-    [SF_INTEGER] = "integer",
-    [SF_DECIMAL] = "decimal",
-    [SF_STRING] = "string",
-    [SF_TOKEN] = "token",
-    [SF_BYTES] = "bytes",
-    [SF_BOOLEAN] = "boolean",
-    [SF_DATE] = "date",
-    [SF_DISPLAY] = "display",
-    [SF_INNER_LIST] = "list",
-};
-
-static bool
-has_number(enum sf_type type)
-{
-    return type == SF_INTEGER || type == SF_DECIMAL || type == SF_BOOLEAN ||
-           type == SF_DATE;
-}
-
-static void describe_params(struct writer *w, struct slice params);
-
-/* "integer:5", and "(token:a token:b)" */
+/* "integer:5", "boolean:1"; of any other type it is enough to be valid. */
 static void
 describe(struct writer *w, const struct sf_item *item)
 {
-    struct slice inner = item->text;
-    struct sf_item member;
-
-    if (item->type == SF_INNER_LIST) {
-        write_slice(w, SLICE("("));
-        while (sf_next_inner(&inner, &member)) {
-            describe(w, &member);
-            write_slice(w, SLICE(" "));
-        }
-        write_slice(w, SLICE(")"));
-    } else {
-        write_slice(w, slice_of_str(types[item->type]));
-        write_slice(w, SLICE(":"));
-        if (has_number(item->type)) {
-            sf_write_integer(w, item->number);
-        }
-        sf_write_text(w, item);
+    if (item->type == SF_OTHER) {
+        write_slice(w, SLICE("other"));
+        return;
     }
-    describe_params(w, item->params);
-}
-
-static void
-describe_params(struct writer *w, struct slice params)
-{
-    struct sf_item value;
-    struct slice key;
-
-    while (sf_next_param(&params, &key, &value)) {
-        write_slice(w, SLICE(";"));
-        write_slice(w, key);
-        write_slice(w, SLICE("="));
-        describe(w, &value);
-    }
+    write_slice(
+        w, item->type == SF_INTEGER ? SLICE("integer:") : SLICE("boolean:"));
+    sf_write_integer(w, item->number);
 }
 
 struct row {
@@ -77,27 +30,21 @@ struct row {
     const char *want; /* NULL: malformed */
 };
 
-/* Out of a place of exactly its size, so that a read beyond it is found. */
 static void
 expect_item(const struct row *row)
 {
-    size_t len = strlen(row->text);
-    char *copy = malloc(len + (len == 0)), text[512];
+    char text[512];
     struct writer w = writer_of(text, sizeof(text));
     struct sf_item item;
-    enum rc rc;
+    bool is_valid = sf_parse_item(slice_of_str(row->text), &item);
 
-    assert_non_null(copy);
-    memcpy(copy, row->text, len);
-    rc = sf_parse_item(slice_of(copy, len), &item);
-    if ((rc == RC_OK) != (row->want != NULL)) {
-        fail_msg("[%s]: %s", row->text, rc_text(rc));
+    if (is_valid != (row->want != NULL)) {
+        fail_msg("[%s]: %d", row->text, is_valid);
     }
-    if (rc == RC_OK) {
+    if (is_valid) {
         describe(&w, &item);
         assert_slice(writer_slice(&w), row->want);
     }
-    free(copy);
 }
 
 static void
@@ -116,7 +63,7 @@ numbers_have_a_sign_a_point_and_so_many_digits(void **state)
 {
     static const struct row rows[] = {
         {"42", "integer:42"},
-        {"  42  ", "integer:42"},
+        {"42  ", "integer:42"},
         {"-42", "integer:-42"},
         {"0", "integer:0"},
         {"-0", "integer:0"},
@@ -134,17 +81,16 @@ numbers_have_a_sign_a_point_and_so_many_digits(void **state)
         {"0x1", NULL},
         {"1 2", NULL},
         {"\t1", NULL},
-        {"1\t", NULL},
-        {"4.5", "decimal:4500"},
-        {"-0.001", "decimal:-1"},
-        {"1.50", "decimal:1500"},
-        {"1.123", "decimal:1123"},
+        {"4.5", "other"},
+        {"-0.001", "other"},
+        {"1.50", "other"},
+        {"1.123", "other"},
         {"1.1234", NULL},
         {"1.", NULL},
         {".5", NULL},
         {"1..5", NULL},
         {"1.5.5", NULL},
-        {"999999999999.999", "decimal:999999999999999"},
+        {"999999999999.999", "other"},
         {"1234567890123.1", NULL},
     };
 
@@ -163,9 +109,9 @@ booleans_and_dates_are_marked(void **state)
         {"?2", NULL},
         {"?T", NULL},
         {"?01", NULL},
-        {"@1659578233", "date:1659578233"},
-        {"@-62135596800", "date:-62135596800"},
-        {"@253402214400", "date:253402214400"},
+        {"@1659578233", "other"},
+        {"@-62135596800", "other"},
+        {"@253402214400", "other"},
         {"@1.0", NULL},
         {"@", NULL},
         {"@x", NULL},
@@ -180,10 +126,10 @@ static void
 strings_are_quoted_and_tokens_are_not(void **state)
 {
     static const struct row rows[] = {
-        {"\"hello world\"", "string:hello world"},
-        {"\"\"", "string:"},
-        {"\"a\\\"b\\\\\"", "string:a\"b\\"},
-        {"\"~ ,;=()\"", "string:~ ,;=()"},
+        {"\"hello world\"", "other"},
+        {"\"\"", "other"},
+        {"\"a\\\"b\\\\\"", "other"},
+        {"\"~ ,;=()\"", "other"},
         {"\"", NULL},
         {"\"a", NULL},
         {"\"a\\", NULL},
@@ -194,12 +140,12 @@ strings_are_quoted_and_tokens_are_not(void **state)
         {"\"\xc3\xbc\"", NULL},
         {"\"a\"b", NULL},
         {"'a'", NULL},
-        {"foo123/456", "token:foo123/456"},
-        {"*", "token:*"},
-        {"z", "token:z"},
-        {"Z1", "token:Z1"},
-        {"*a:b/c", "token:*a:b/c"},
-        {"A!#$%&'*+-.^_`|~", "token:A!#$%&'*+-.^_`|~"},
+        {"foo123/456", "other"},
+        {"*", "other"},
+        {"z", "other"},
+        {"Z1", "other"},
+        {"*a:b/c", "other"},
+        {"A!#$%&'*+-.^_`|~", "other"},
         {"/a", NULL},
         {"!a", NULL},
         {"_a", NULL},
@@ -218,16 +164,16 @@ static void
 byte_sequences_are_base64_padded_or_not(void **state)
 {
     static const struct row rows[] = {
-        {":aGVsbG8=:", "bytes:hello"},
-        {":aGVsbG8:", "bytes:hello"},
-        {":aGk=:", "bytes:hi"},
-        {":aQ==:", "bytes:i"},
-        {":aQ:", "bytes:i"},
-        {":aR==:", "bytes:i"}, /* pad bits */
-        {":zzZZ:", "bytes:\xcf\x36\x59"},
-        {"::", "bytes:"},
-        {":0A==:", "bytes:\xd0"},
-        {":+/+/:", "bytes:\xfb\xff\xbf"},
+        {":aGVsbG8=:", "other"},
+        {":aGVsbG8:", "other"},
+        {":aGk=:", "other"},
+        {":aQ==:", "other"},
+        {":aQ:", "other"},
+        {":aR==:", "other"}, /* pad bits */
+        {":zzZZ:", "other"},
+        {"::", "other"},
+        {":0A==:", "other"},
+        {":+/+/:", "other"},
         {":aGVsbG8=", NULL},
         {":aGVsbG8", NULL},
         {":", NULL},
@@ -235,6 +181,7 @@ byte_sequences_are_base64_padded_or_not(void **state)
         {":a:", NULL},
         {":aGVsbG8==:", NULL},
         {":aGVs=:", NULL},
+        {":aGVs====:", NULL},
         {":aQ=:", NULL},
         {":=aGVsbG8=:", NULL},
         {":a=GVsbG8=:", NULL},
@@ -242,13 +189,9 @@ byte_sequences_are_base64_padded_or_not(void **state)
         {":aGVs bG8=:", NULL},
         {":aGVs\nbG8=:", NULL},
     };
-    struct sf_item item;
 
     (void)state;
     EXPECT_ITEMS(rows);
-    assert_int_equal(sf_parse_item(SLICE(":aQ==:;a"), &item), RC_OK);
-    assert_slice(item.text, "aQ==");
-    assert_slice(item.params, ";a");
 }
 
 /* RFC 9651 4.2.10 */
@@ -256,14 +199,14 @@ static void
 display_strings_are_utf_8_in_lower_case_percents(void **state)
 {
     static const struct row rows[] = {
-        {"%\"This is f%c3%bcnf.\"", "display:This is f\xc3\xbcnf."},
-        {"%\"\"", "display:"},
-        {"%\"%22%25\"", "display:\"%"},
-        {"%\"%0a%7f\"", "display:\n\x7f"},
-        {"%\"%e2%82%ac\"", "display:\xe2\x82\xac"},
-        {"%\"%f0%9f%98%80\"", "display:\xf0\x9f\x98\x80"},
-        {"%\"%f4%8f%bf%bf\"", "display:\xf4\x8f\xbf\xbf"},
-        {"%\"%ed%9f%bf\"", "display:\xed\x9f\xbf"},
+        {"%\"This is f%c3%bcnf.\"", "other"},
+        {"%\"\"", "other"},
+        {"%\"%22%25\"", "other"},
+        {"%\"%0a%7f\"", "other"},
+        {"%\"%e2%82%ac\"", "other"},
+        {"%\"%f0%9f%98%80\"", "other"},
+        {"%\"%f4%8f%bf%bf\"", "other"},
+        {"%\"%ed%9f%bf\"", "other"},
         {"%\"%C3%BC\"", NULL},
         {"%\"%c3\"", NULL},
         {"%\"%c3a\"", NULL},
@@ -296,71 +239,36 @@ static void
 parameters_have_keys_and_perhaps_values(void **state)
 {
     static const struct row rows[] = {
-        {"a;b;c=1", "token:a;b=boolean:1;c=integer:1"},
-        {"a;  b=\"x;y\";c=?0", "token:a;b=string:x;y;c=boolean:0"},
-        {"1;*=1;a_b-c.d*0=x", "integer:1;*=integer:1;a_b-c.d*0=token:x"},
-        {"a;b=1;b=2", "token:a;b=integer:1;b=integer:2"}, {"a;", NULL},
-        {"a;;b", NULL}, {"a;B", NULL}, {"a;1", NULL}, {"a;b=", NULL},
-        {"a;b= 1", NULL}, {"a;b =1", NULL}, {"a ;b", NULL}, {"a;\tb", NULL},
-        {"a;b=(1)", NULL}, {"(a)", NULL}, /* an item is no list */
+        {"a;b;c=1", "other"},
+        {"a;  b=\"x;y\";c=?0", "other"},
+        {"1;*=1;a_b-c.d*0=x", "integer:1"},
+        {"?0;a=1;a=2", "boolean:0"},
+        {"a;", NULL},
+        {"a;;b", NULL},
+        {"a;B", NULL},
+        {"a;1", NULL},
+        {"a;b=", NULL},
+        {"a;b= 1", NULL},
+        {"a;b =1", NULL},
+        {"a ;b", NULL},
+        {"a;\tb", NULL},
+        {"a;b=(1)", NULL},
     };
-    struct sf_item item, value;
 
     (void)state;
     EXPECT_ITEMS(rows);
-    assert_int_equal(sf_parse_item(SLICE("a;b=1;c;b=2"), &item), RC_OK);
-    assert_true(sf_find_param(&item, SLICE("b"), &value));
-    assert_true(value.number == 2);
-    assert_false(sf_find_param(&item, SLICE("d"), &value));
 }
 
+/* RFC 9651 4.2.1.2 */
 static void
-expect_list(const char *text, const char *want)
-{
-    char out[512];
-    struct writer w = writer_of(out, sizeof(out));
-    struct sf_item item;
-    struct sf s;
-    enum rc rc;
-
-    sf_start(&s, slice_of_str(text));
-    while ((rc = sf_next_item(&s, &item)) == RC_OK) {
-        describe(&w, &item);
-        write_slice(&w, SLICE(","));
-    }
-    assert_int_equal(sf_is_list(slice_of_str(text)), want != NULL);
-    if ((rc == RC_MISS) != (want != NULL)) {
-        fail_msg("[%s]: %s", text, rc_text(rc));
-    }
-    assert_int_equal(sf_next_item(&s, &item), rc); /* and stays so */
-    if (want != NULL) {
-        assert_slice(writer_slice(&w), want);
-    }
-}
-
-/* RFC 9651 4.2.1 */
-static void
-a_list_is_members_with_commas_between(void **state)
+an_inner_list_is_items_with_spaces_between(void **state)
 {
     static const struct row rows[] = {
-        {"", ""},
-        {"   ", ""},
-        {"sugar, tea, rum", "token:sugar,token:tea,token:rum,"},
-        {"a\t,\t b", "token:a,token:b,"},
-        {" a,b  ", "token:a,token:b,"},
-        {"a;x , 1", "token:a;x=boolean:1,integer:1,"},
-        {"(\"foo\" \"bar\"), (\"baz\"), ()",
-            "(string:foo string:bar ),(string:baz ),(),"},
-        {"(  1  2 );a, 3", "(integer:1 integer:2 );a=boolean:1,integer:3,"},
-        {"(\"foo\"; a=1;b=2);lvl=5",
-            "(string:foo;a=integer:1;b=integer:2 );lvl=integer:5,"},
-        {"a,", NULL},
-        {"a, ", NULL},
-        {",a", NULL},
-        {"a,,b", NULL},
-        {"a b", NULL},
-        {"a;b c", NULL},
-        {"\ta", NULL},
+        {"()", "other"},
+        {"(a)", "other"},
+        {"(\"foo\" \"bar\")", "other"},
+        {"(  1  2 );a", "other"},
+        {"(\"foo\"; a=1;b=2);lvl=5", "other"},
         {"(", NULL},
         {"(a", NULL},
         {"(a,b)", NULL},
@@ -368,41 +276,43 @@ a_list_is_members_with_commas_between(void **state)
         {"(a(b))", NULL},
         {"((a))", NULL},
         {"(1\"a\")", NULL},
+        {"(a;)", NULL},
+        {"(a);", NULL},
+        {"(a)b", NULL},
         {")", NULL},
-        {"a, \"", NULL},
     };
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        expect_list(rows[i].text, rows[i].want);
-    }
+    EXPECT_ITEMS(rows);
 }
 
+/* Out of a place of exactly its size, so that a read beyond it is found. */
 static void
 expect_dictionary(const char *text, const char *want)
 {
-    char out[512];
+    size_t len = strlen(text);
+    char *copy = malloc(len + (len == 0)), out[512];
     struct writer w = writer_of(out, sizeof(out));
+    struct slice rest = {copy, len}, key;
     struct sf_item item;
-    struct slice key;
-    struct sf s;
     enum rc rc;
 
-    sf_start(&s, slice_of_str(text));
-    while ((rc = sf_next_member(&s, &key, &item)) == RC_OK) {
+    assert_non_null(copy);
+    memcpy(copy, text, len);
+    while ((rc = sf_next_member(&rest, &key, &item)) == RC_OK) {
         write_slice(&w, key);
         write_slice(&w, SLICE("="));
         describe(&w, &item);
         write_slice(&w, SLICE(","));
     }
-    assert_int_equal(sf_is_dictionary(slice_of_str(text)), want != NULL);
     if ((rc == RC_MISS) != (want != NULL)) {
         fail_msg("[%s]: %s", text, rc_text(rc));
     }
-    assert_int_equal(sf_next_member(&s, &key, &item), rc);
+    assert_int_equal(sf_next_member(&rest, &key, &item), rc); /* stays so */
     if (want != NULL) {
         assert_slice(writer_slice(&w), want);
     }
+    free(copy);
 }
 
 /* RFC 9651 4.2.2 */
@@ -412,17 +322,20 @@ a_dictionary_is_keys_with_values_or_true(void **state)
     static const struct row rows[] = {
         {"", ""},
         {"max-age=60, no-store", "max-age=integer:60,no-store=boolean:1,"},
-        {"a=?0, b, c; foo=bar",
-            "a=boolean:0,b=boolean:1,c=boolean:1;foo=token:bar,"},
-        {"rating=1.5, feelings=(joy sadness)",
-            "rating=decimal:1500,feelings=(token:joy token:sadness ),"},
+        {"a=?0, b, c; foo=bar", "a=boolean:0,b=boolean:1,c=boolean:1,"},
+        {"rating=1.5, feelings=(joy sadness)", "rating=other,feelings=other,"},
         {"a=(1 2), b=3, c=4;aa=bb, d=(5 6);valid",
-            "a=(integer:1 integer:2 ),b=integer:3,c=integer:4;aa=token:bb,"
-            "d=(integer:5 integer:6 );valid=boolean:1,"},
-        {"da=:aQ==:", "da=bytes:i,"},
+            "a=other,b=integer:3,c=integer:4,d=other,"},
+        {"da=:aQ==:", "da=other,"},
         {"a=1,a=2", "a=integer:1,a=integer:2,"},
+        {"a\t,\t b  ", "a=boolean:1,b=boolean:1,"},
+        {"a;x , b=1\t", "a=boolean:1,b=integer:1,"},
         {"*a=1", "*a=integer:1,"},
         {"z", "z=boolean:1,"},
+        {"\ta", NULL},
+        {"a, b=\"", NULL},
+        {"a, ", NULL},
+        {"a;b c", NULL},
         {"{=1", NULL},
         {"`=1", NULL},
         {"A=1", NULL},
@@ -487,7 +400,7 @@ main(void)
         cmocka_unit_test(byte_sequences_are_base64_padded_or_not),
         cmocka_unit_test(display_strings_are_utf_8_in_lower_case_percents),
         cmocka_unit_test(parameters_have_keys_and_perhaps_values),
-        cmocka_unit_test(a_list_is_members_with_commas_between),
+        cmocka_unit_test(an_inner_list_is_items_with_spaces_between),
         cmocka_unit_test(a_dictionary_is_keys_with_values_or_true),
         cmocka_unit_test(what_is_no_token_is_written_as_a_string),
     };
