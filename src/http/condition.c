@@ -71,39 +71,23 @@ entity_tag_matches_weakly(
 
 /* --- what is stored ------------------------------------------------------ */
 
-/* The ETag, if it is there once and well-formed: as text, and parsed. */
-static bool
-find_stored_tag(
-    struct slice lines, struct slice *out_text, struct entity_tag *out)
-{
-    return stored_find_single(lines, SLICE("etag"), out_text) == RC_OK &&
-           entity_tag_parse(*out_text, out) == RC_OK;
-}
-
 bool
 validator_tag(struct slice lines, struct entity_tag *out)
 {
-    struct slice ignored;
+    struct slice text;
 
-    return find_stored_tag(lines, &ignored, out);
-}
-
-/* The same for a date of that name. */
-static bool
-find_stored_date(struct slice lines, struct slice name, int64_t now_s,
-    struct slice *out_text, int64_t *out_s)
-{
-    return stored_find_single(lines, name, out_text) == RC_OK &&
-           date_parse(*out_text, now_s, out_s) == RC_OK;
+    return stored_find_single(lines, SLICE("etag"), &text) &&
+           entity_tag_parse(text, out) == RC_OK;
 }
 
 bool
 validator_date(
     struct slice lines, struct slice name, int64_t now_s, int64_t *out_s)
 {
-    struct slice ignored;
+    struct slice text;
 
-    return find_stored_date(lines, name, now_s, &ignored, out_s);
+    return stored_find_single(lines, name, &text) &&
+           date_parse(text, now_s, out_s) == RC_OK;
 }
 
 bool
@@ -248,6 +232,7 @@ condition_evaluate(const struct head *request,
     const struct field *none_match = head_find(request, FIELD_IF_NONE_MATCH);
     const struct field *since = head_find(request, FIELD_IF_MODIFIED_SINCE);
     bool is_unmodified = false;
+    struct slice ignored;
 
     if ((request->method != METHOD_GET && request->method != METHOD_HEAD) ||
         head_has(request, FIELD_IF_MATCH) ||
@@ -269,7 +254,7 @@ condition_evaluate(const struct head *request,
     if (request->method == METHOD_GET && stored->status == 200 &&
         head_has(request, FIELD_RANGE) &&
         is_range_wanted(request, stored, now_s) &&
-        stored_count(stored->lines, SLICE("content-range")) == 0) {
+        !stored_find(stored->lines, SLICE("content-range"), &ignored)) {
         return CONDITION_RANGE;
     }
     return CONDITION_FULL;
@@ -280,20 +265,22 @@ condition_evaluate(const struct head *request,
 bool
 condition_write_validators(struct writer *w, struct slice lines)
 {
-    struct slice tag, modified;
-    struct entity_tag ignored_tag;
-    int64_t ignored_s;
-    bool has_tag = find_stored_tag(lines, &tag, &ignored_tag);
-    bool has_modified = find_stored_date(
-        lines, SLICE("last-modified"), 0, &modified, &ignored_s);
+    const struct slice etag = SLICE("etag"), modified = SLICE("last-modified");
+    struct entity_tag tag;
+    struct slice text;
+    int64_t date_s;
+    bool has_one = false;
 
-    if (has_tag) {
-        write_field(w, SLICE("if-none-match"), tag);
+    if (validator_tag(lines, &tag) && stored_find(lines, etag, &text)) {
+        write_field(w, SLICE("if-none-match"), text);
+        has_one = true;
     }
-    if (has_modified) {
-        write_field(w, SLICE("if-modified-since"), modified);
+    if (validator_date(lines, modified, 0, &date_s) &&
+        stored_find(lines, modified, &text)) {
+        write_field(w, SLICE("if-modified-since"), text);
+        has_one = true;
     }
-    return has_tag || has_modified;
+    return has_one;
 }
 
 static bool

@@ -1,38 +1,20 @@
-/*
- * Stored field lines beyond the walk itself. Law: a field that may stand only
- * once has no value when it stands twice, since two readers would take two
- * different ones.
- */
+/* Stored field lines beyond the walk itself. */
 #include "nearside/http/stored_lines.h"
 
 #include "http/field_bit.h"
 
-size_t
-stored_count(struct slice lines, struct slice name)
-{
-    struct slice value;
-    size_t count = 0;
-
-    while (stored_next_of(&lines, name, &value)) {
-        count++;
-    }
-    return count;
-}
-
-enum rc
+bool
 stored_find_single(
     struct slice lines, struct slice name, struct slice *out_value)
 {
     struct slice value, other;
 
-    if (!stored_next_of(&lines, name, &value)) {
-        return RC_MISS;
-    }
-    if (stored_next_of(&lines, name, &other)) {
-        return RC_BAD;
+    if (!stored_next_of(&lines, name, &value) ||
+        stored_next_of(&lines, name, &other)) {
+        return false;
     }
     *out_value = value;
-    return RC_OK;
+    return true;
 }
 
 enum rc

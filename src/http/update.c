@@ -150,40 +150,32 @@ update_by_head(const struct head *response, struct slice stored_lines,
  * stored content depends.
  */
 static bool
-has_field(const struct head *response, const struct field *f,
-    const struct update_opts *opts)
+has_field(
+    const struct head *response, const struct field *f, bool has_set_cookie)
 {
     if (f->id == FIELD_SET_COOKIE) {
-        return opts->set_cookie;
+        return has_set_cookie;
     }
     return !field_is_in(
                f->id, FIELD_BIT(CONTENT_ENCODING) | FIELD_BIT(CONTENT_RANGE)) &&
            storable_has_field(response, f);
 }
 
-static bool
-is_replaced(const struct head *response, struct slice name,
-    const struct update_opts *opts)
-{
-    const struct field *f = head_find_name(response, name);
-
-    return f != NULL && has_field(response, f, opts);
-}
-
 enum rc
 update_merge(const struct head *response, struct slice stored_lines,
-    const struct update_opts *opts, struct writer *w)
+    bool has_set_cookie, struct writer *w)
 {
     struct slice name, value;
 
     while (stored_next(&stored_lines, &name, &value)) {
-        if (!is_replaced(response, name, opts)) {
+        const struct field *f = head_find_name(response, name);
+        if (f == NULL || !has_field(response, f, has_set_cookie)) {
             write_field(w, name, value);
         }
     }
     for (size_t i = 0; i < response->field_count; i++) {
         const struct field *f = &response->fields[i];
-        if (has_field(response, f, opts)) {
+        if (has_field(response, f, has_set_cookie)) {
             write_field_lower(w, f->name, f->value);
         }
     }

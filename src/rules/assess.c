@@ -66,9 +66,8 @@ merge(const struct assess_opts *j, const struct entry *stored,
     const struct head *update, struct slice *out)
 {
     enum route_set_cookie how = j->route->set_cookie;
-    const struct update_opts opts = {
-        .set_cookie = how == ROUTE_SET_COOKIE_STORE ||
-                      (how == ROUTE_SET_COOKIE_BYPASS && j->is_delivered)};
+    bool has_set_cookie = how == ROUTE_SET_COOKIE_STORE ||
+                          (how == ROUTE_SET_COOKIE_BYPASS && j->is_delivered);
     size_t size = entry_lines(stored).len + head_lines_size(update);
     struct writer w;
     char *text;
@@ -78,7 +77,8 @@ merge(const struct assess_opts *j, const struct entry *stored,
         return false;
     }
     w = writer_of(text, size);
-    if (update_merge(update, entry_lines(stored), &opts, &w) != RC_OK) {
+    if (update_merge(update, entry_lines(stored), has_set_cookie, &w) !=
+        RC_OK) {
         return false;
     }
     *out = writer_slice(&w);

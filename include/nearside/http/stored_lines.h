@@ -59,15 +59,12 @@ stored_find(struct slice lines, struct slice name, struct slice *out_value)
     return stored_next_of(&lines, name, out_value);
 }
 
-/* How many lines have that name. */
-size_t stored_count(struct slice lines, struct slice name);
-
 /*
- * The one value of a field that may stand once only. RC_MISS: none.
- * RC_BAD: several; *out_value is then untouched.
+ * The value of a field that may stand once only. False: it is not there, or
+ * several times, and then two readers would take two different ones.
  */
-enum rc stored_find_single(struct slice lines, struct slice name,
-    struct slice *out_value) RC_MUST_CHECK;
+bool stored_find_single(
+    struct slice lines, struct slice name, struct slice *out_value);
 
 /*
  * Makes a response head of its stored lines, for functions that read heads:

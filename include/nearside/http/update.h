@@ -28,17 +28,13 @@ enum update_head {
 enum update_head update_by_head(const struct head *response,
     struct slice stored_lines, uint64_t stored_length);
 
-/* Zero is safe. */
-struct update_opts {
-    bool set_cookie; /* Set-Cookie is stored, so it is updated too */
-};
-
 /*
  * Writes the stored lines as they are after the update: those that nothing
- * replaces, then the new ones, names lower-case. Room enough: the stored
+ * replaces, then the new ones, names lower-case; Set-Cookie is one of those
+ * only where it is stored, too (has_set_cookie). Room enough: the stored
  * lines and a name, value and 4 bytes for each field. RC_LIMIT: w is full.
  */
 enum rc update_merge(const struct head *response, struct slice stored_lines,
-    const struct update_opts *opts, struct writer *w) RC_MUST_CHECK;
+    bool has_set_cookie, struct writer *w) RC_MUST_CHECK;
 
 #endif
