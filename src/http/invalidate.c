@@ -130,49 +130,40 @@ write_target(struct writer *w, const struct reference *r, struct slice base)
     }
 }
 
-static enum rc
-judge_origin(const struct reference *r, const struct invalidate_base *base)
+static bool
+is_same_origin(const struct reference *r, const struct invalidate_base *base)
 {
-    if (r->scheme.ptr != NULL && !slice_ieq(r->scheme, base->scheme)) {
-        return RC_REFUSED;
-    }
     if (r->authority.ptr == NULL) {
-        return r->scheme.ptr == NULL ? RC_OK : RC_BAD;
+        return r->scheme.ptr == NULL;
     }
-    if (!uri_is_authority(r->authority)) {
-        return RC_BAD;
-    }
-    return uri_is_same_authority(r->authority, base->host, base->scheme)
-               ? RC_OK
-               : RC_REFUSED;
+    return (r->scheme.ptr == NULL || slice_ieq(r->scheme, base->scheme)) &&
+           uri_is_same_authority(r->authority, base->host, base->scheme);
 }
 
-enum rc
-invalidate_resolve(struct slice reference, const struct invalidate_base *base,
-    struct writer *w, struct slice *out)
+/* *out: the origin-form in its one spelling, a loan into w. False: malformed,
+   of another origin, or without room. */
+static bool
+resolve(struct slice text, const struct invalidate_base *base, struct writer *w,
+    struct slice *out)
 {
     size_t start = w->len;
     struct reference r;
-    enum rc rc;
 
-    take_apart(reference, &r);
-    rc = judge_origin(&r, base);
-    if (rc != RC_OK) {
-        return rc;
-    }
-    if (!is_target_text(r.path) || !is_target_text(r.query) ||
-        base->target.len == 0 || *base->target.ptr != '/') {
-        return RC_BAD;
+    take_apart(text, &r);
+    if (!is_same_origin(&r, base) || !is_target_text(r.path) ||
+        !is_target_text(r.query) || base->target.len == 0 ||
+        *base->target.ptr != '/') {
+        return false;
     }
     write_target(w, &r, base->target);
     if (w->is_full) {
         w->len = start;
-        return RC_LIMIT;
+        return false;
     }
     *out = slice_of(w->ptr + start, w->len - start);
     out->len = uri_normalise(*out, w->ptr + start);
     w->len = start + out->len;
-    return RC_OK;
+    return true;
 }
 
 /* --- what an answer names ------------------------------------------------ */
@@ -200,7 +191,7 @@ invalidate_more(const struct head *response, const struct invalidate_base *base,
     for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
         const struct field *f = head_find(response, ids[i]);
         if (f == NULL || head_find_next(response, f) != NULL ||
-            invalidate_resolve(f->value, base, w, &target) != RC_OK ||
+            !resolve(f->value, base, w, &target) ||
             slice_eq(target, base->target) ||
             is_listed(out_targets, count, target)) {
             continue;

@@ -101,12 +101,17 @@ find_single(struct slice set, struct slice *out)
 }
 
 enum range_outcome
-range_parse(struct slice value, uint64_t length, struct range *out)
+range_evaluate(const struct head *request, uint64_t length, struct range *out)
 {
-    struct slice set = value, unit, spec, first;
+    const struct field *f = head_find(request, FIELD_RANGE);
+    struct slice set, unit, spec, first;
     struct range range = {0, 0};
     enum range_outcome outcome;
 
+    if (f == NULL || head_find_next(request, f) != NULL) {
+        return RANGE_WHOLE;
+    }
+    set = f->value;
     if (length == 0 || !slice_split(&set, '=', &unit) ||
         !slice_ieq(unit, SLICE("bytes")) || !find_single(set, &spec) ||
         slice_find(spec, '-') < 0) {
@@ -119,17 +124,6 @@ range_parse(struct slice value, uint64_t length, struct range *out)
         *out = range;
     }
     return outcome;
-}
-
-enum range_outcome
-range_evaluate(const struct head *request, uint64_t length, struct range *out)
-{
-    const struct field *f = head_find(request, FIELD_RANGE);
-
-    if (f == NULL || head_find_next(request, f) != NULL) {
-        return RANGE_WHOLE;
-    }
-    return range_parse(f->value, length, out);
 }
 
 void

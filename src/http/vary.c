@@ -220,22 +220,10 @@ read_weighted(struct slice member, struct weighted *out)
 /* A walk over the members of all lines of one field. */
 struct members {
     const struct head *head;
-    const struct field *field; /* NULL: at the end */
-    struct slice rest;
+    const struct field *field; /* the first; NULL: at the end */
+    struct slice rest;         /* of its value */
     bool is_malformed;
 };
-
-static struct members
-members_of(const struct head *head, enum field_id id)
-{
-    const struct field *f = head_find(head, id);
-
-    return (struct members){
-        .head = head,
-        .field = f,
-        .rest = f == NULL ? slice_of(NULL, 0) : f->value,
-    };
-}
 
 /* The next member that is not empty. False: no more, or malformed. */
 static bool
@@ -329,18 +317,15 @@ normal_codings(const struct codings *c)
     return gzip ? SLICE("gzip") : SLICE("identity");
 }
 
-enum rc
-vary_write_accept_encoding(const struct head *request, struct writer *w)
+static void
+write_accept_encoding(
+    struct writer *w, const struct head *request, const struct field *first)
 {
     struct codings codings = {
         WEIGHT_ABSENT, WEIGHT_ABSENT, WEIGHT_ABSENT, WEIGHT_ABSENT};
-    struct members m = members_of(request, FIELD_ACCEPT_ENCODING);
-    const struct field *first = m.field;
+    struct members m = {request, first, first->value, false};
     struct weighted member;
 
-    if (first == NULL) {
-        return RC_MISS;
-    }
     while (next_weighted(&m, &member)) {
         weigh(&codings, &member);
     }
@@ -350,6 +335,17 @@ vary_write_accept_encoding(const struct head *request, struct writer *w)
     } else {
         write_slice(w, normal_codings(&codings));
     }
+}
+
+enum rc
+vary_write_accept_encoding(const struct head *request, struct writer *w)
+{
+    const struct field *first = head_find(request, FIELD_ACCEPT_ENCODING);
+
+    if (first == NULL) {
+        return RC_MISS;
+    }
+    write_accept_encoding(w, request, first);
     return room_of(w);
 }
 
@@ -422,18 +418,15 @@ write_languages(struct writer *w, const struct languages *l)
     }
 }
 
-enum rc
-vary_write_accept_language(const struct head *request, struct writer *w)
+static void
+write_accept_language(
+    struct writer *w, const struct head *request, const struct field *first)
 {
-    struct members m = members_of(request, FIELD_ACCEPT_LANGUAGE);
-    const struct field *first = m.field;
+    struct members m = {request, first, first->value, false};
     struct languages languages = {.count = 0};
     struct weighted language;
     bool fits = true;
 
-    if (first == NULL) {
-        return RC_MISS;
-    }
     while (fits && next_weighted(&m, &language)) {
         fits = insert_language(&languages, &language);
     }
@@ -442,7 +435,6 @@ vary_write_accept_language(const struct head *request, struct writer *w)
     } else {
         write_languages(w, &languages);
     }
-    return room_of(w);
 }
 
 /* --- the variant --------------------------------------------------------- */
@@ -450,16 +442,13 @@ vary_write_accept_language(const struct head *request, struct writer *w)
 static void
 write_value(struct writer *w, const struct head *request, const struct field *f)
 {
-    enum rc rc = RC_OK;
-
     if (f->id == FIELD_ACCEPT_ENCODING) {
-        rc = vary_write_accept_encoding(request, w);
+        write_accept_encoding(w, request, f);
     } else if (f->id == FIELD_ACCEPT_LANGUAGE) {
-        rc = vary_write_accept_language(request, w);
+        write_accept_language(w, request, f);
     } else {
         write_joined(request, f, w); /* compared as it stands */
     }
-    MUST(rc != RC_MISS);
 }
 
 enum rc

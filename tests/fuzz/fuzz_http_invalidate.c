@@ -3,9 +3,24 @@
  * origin-form of the base's own origin, and resolves to itself when it is
  * written whole. Input: the target, a line end, the reference.
  */
-#include "fuzz.h"
+#include "fuzz_http_fields.h"
 #include "nearside/http/invalidate.h"
 #include "nearside/http/parse.h"
+
+/* What a Location of that reference has dropped; empty: nothing. */
+static struct slice
+resolved(struct slice reference, const struct invalidate_base *base,
+    struct writer *w)
+{
+    struct slice targets[INVALIDATE_MORE_MAX] = {{NULL, 0}};
+    static struct head response;
+
+    response.field_count = 0;
+    response.field_set = 0;
+    fuzz_add_field(&response, FIELD_LOCATION, reference);
+    invalidate_more(&response, base, w, targets);
+    return targets[0];
+}
 
 static void
 must_be_origin_form(struct slice target)
@@ -23,15 +38,12 @@ must_resolve_to_itself(struct slice target, const struct invalidate_base *base)
     const size_t cap = target.len * 2 + base->target.len + 64;
     char *text = malloc(cap), *whole = malloc(cap);
     struct writer w = writer_of(text, cap), reference = writer_of(whole, cap);
-    struct slice again;
 
     MUST(text != NULL && whole != NULL);
     write_slice(&reference, SLICE("HTTP://A.example:80"));
     write_slice(&reference, target);
     MUST(!reference.is_full);
-    MUST(invalidate_resolve(writer_slice(&reference), base, &w, &again) ==
-         RC_OK);
-    MUST(slice_eq(again, target));
+    MUST(slice_eq(resolved(writer_slice(&reference), base, &w), target));
     free(text);
     free(whole);
 }
@@ -77,8 +89,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     MUST(text != NULL);
     slice_split(&rest, '\n', &base.target);
-    if (is_target(base.target) &&
-        invalidate_resolve(rest, &base, &w, &target) == RC_OK) {
+    target =
+        is_target(base.target) ? resolved(rest, &base, &w) : slice_of(NULL, 0);
+    if (target.len > 0) {
         MUST(fuzz_is_within(target, writer_slice(&w)));
         must_be_origin_form(target);
         if (rest.len > 0 && slice_find(rest, '?') != 0 &&

@@ -42,6 +42,28 @@ start(struct head *head)
     head->field_set = 0;
 }
 
+/* Of a variant, what stands for Accept-Language. */
+static enum rc
+write_language(const struct head *request, struct writer *w)
+{
+    static char text[1 << 18];
+    struct writer line = writer_of(text, sizeof(text));
+    struct vary vary;
+    struct slice value;
+
+    if (!head_has(request, FIELD_ACCEPT_LANGUAGE)) {
+        return RC_MISS;
+    }
+    MUST(vary_parse(SLICE("accept-language"), &opts, &vary) == RC_OK);
+    if (vary_write_variant(&vary, request, &line) != RC_OK) {
+        return RC_LIMIT;
+    }
+    value = slice_skip(writer_slice(&line), strlen("accept-language: "));
+    value.len--;
+    write_slice(w, value);
+    return RC_OK;
+}
+
 typedef enum rc (*write_fn)(const struct head *, struct writer *);
 
 static void
@@ -136,8 +158,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     must_be_idempotent(
         &request, FIELD_ACCEPT_ENCODING, vary_write_accept_encoding);
-    must_be_idempotent(
-        &request, FIELD_ACCEPT_LANGUAGE, vary_write_accept_language);
+    must_be_idempotent(&request, FIELD_ACCEPT_LANGUAGE, write_language);
     free(copy);
     return 0;
 }

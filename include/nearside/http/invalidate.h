@@ -37,13 +37,4 @@ size_t invalidate_more(const struct head *response,
     const struct invalidate_base *base, struct writer *w,
     struct slice out_targets[INVALIDATE_MORE_MAX]);
 
-/*
- * One URI reference resolved against base; *out is its origin-form in its one
- * spelling, a loan into w. RC_REFUSED: of another origin. RC_BAD: malformed.
- * RC_LIMIT: w is full.
- */
-enum rc invalidate_resolve(struct slice reference,
-    const struct invalidate_base *base, struct writer *w,
-    struct slice *out) RC_MUST_CHECK;
-
 #endif

@@ -28,10 +28,6 @@ struct range {
 enum range_outcome range_evaluate(
     const struct head *request, uint64_t length, struct range *out);
 
-/* The same for one field value. */
-enum range_outcome range_parse(
-    struct slice value, uint64_t length, struct range *out);
-
 /* "content-range: bytes 0-4/10\r\n" (RFC 9110 14.4) */
 void range_write(struct writer *w, const struct range *range, uint64_t length);
 

@@ -57,8 +57,11 @@ struct slice vary_name(const struct vary *v, unsigned i);
 /*
  * What the request says for those names, one line each: "name: value\n", or
  * "name\n" when the field is not there, which differs from an empty one.
- * Several lines of a field are joined. Accept-Encoding and Accept-Language
- * are written in their normal form. Two requests choose alike if their
+ * Several lines of a field are joined. Accept-Encoding and Accept-Language are
+ * written in their normal form; that of the latter is lower-case, without
+ * whitespace, by falling weight, equal ones in their order, weights without
+ * trailing zeros and without q=1; malformed or of more than 32 ranges it stays
+ * as it is. Two requests choose alike if their
  * texts are equal. A field that is not sent on counts as not there: it cannot
  * choose. RC_LIMIT: w is full.
  */
@@ -73,15 +76,6 @@ enum rc vary_write_variant(const struct vary *v, const struct head *request,
  * RC_MISS: no such field. RC_LIMIT: w is full.
  */
 enum rc vary_write_accept_encoding(
-    const struct head *request, struct writer *w) RC_MUST_CHECK;
-
-/*
- * The normal form of Accept-Language: lower-case, no whitespace, by falling
- * weight, equal ones in their order, weights without trailing zeros and
- * without q=1. Malformed or more than 32 ranges: the lines joined. RC_MISS,
- * RC_LIMIT as above.
- */
-enum rc vary_write_accept_language(
     const struct head *request, struct writer *w) RC_MUST_CHECK;
 
 #endif
