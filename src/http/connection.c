@@ -9,10 +9,9 @@
  * forwarding.def: nobody may take out what a proxy before us has said of the
  * client. `Connection: TE` beside a TE field is what RFC 9110 10.1.4 asks for.
  */
-#include "http/connection.h"
-
 #include "http/class.h"
-#include "http/field_bit.h"
+#include "http/judge.h"
+#include "http/known.h"
 #include "nearside/http/forwarding.h"
 
 enum {
@@ -26,17 +25,6 @@ static const uint64_t fields_hop =
     FIELD_BIT(PROXY_AUTHENTICATE) | FIELD_BIT(PROXY_AUTHORIZATION) |
     FIELD_BIT(PROXY_CONNECTION) | FIELD_BIT(TE) | FIELD_BIT(TRAILER) |
     FIELD_BIT(TRANSFER_ENCODING) | FIELD_BIT(UPGRADE);
-
-/* Takes the next element off; false at the end. Elements may be empty. */
-static bool
-next_option(struct slice *rest, struct slice *out)
-{
-    if (!slice_split(rest, ',', out)) {
-        return false;
-    }
-    *out = slice_trim(*out);
-    return true;
-}
 
 bool
 head_is_hop_by_hop(const struct head *h, const struct field *f)
@@ -104,8 +92,8 @@ connection_judge(struct head *h, bool is_repeated)
     }
     for (; f != NULL; f = head_find_next(h, f)) {
         struct slice rest = f->value, option;
-        while (next_option(&rest, &option)) {
-            fault = judge_option(h, option, &seen);
+        while (slice_split(&rest, ',', &option)) {
+            fault = judge_option(h, slice_trim(option), &seen);
             if (fault != FAULT_NONE) {
                 return fault;
             }

@@ -25,11 +25,11 @@ static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
 /* A moment as it is written. */
 struct civil {
     int64_t year;
-    unsigned month; /* 1 to 12 */
-    unsigned day;   /* 1 to 31 */
-    unsigned hour;
-    unsigned minute;
-    unsigned second; /* 60: a leap second, the next minute's first */
+    int64_t month; /* 1 to 12 */
+    int64_t day;   /* 1 to 31 */
+    int64_t hour;
+    int64_t minute;
+    int64_t second; /* 60: a leap second, the next minute's first */
 };
 
 static int64_t
@@ -56,13 +56,13 @@ civil_of(int64_t day, struct civil *out)
     int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
     int64_t month = (5 * of_year + 2) / 153;
 
-    out->day = (unsigned)(of_year - (153 * month + 2) / 5 + 1);
-    out->month = (unsigned)(month < 10 ? month + 3 : month - 9);
+    out->day = of_year - (153 * month + 2) / 5 + 1;
+    out->month = month < 10 ? month + 3 : month - 9;
     out->year = year + era * 400 + (out->month <= 2);
 }
 
 static void
-put_2(char *out, unsigned value)
+put_2(char *out, int64_t value)
 {
     out[0] = (char)('0' + value / 10 % 10);
     out[1] = (char)('0' + value % 10);
@@ -72,7 +72,7 @@ void
 date_write(char out[DATE_LEN], int64_t seconds)
 {
     int64_t day = seconds / DAY_S;
-    unsigned rest = (unsigned)(seconds % DAY_S);
+    int64_t rest = seconds % DAY_S;
     struct civil c;
 
     MUST(seconds >= 0);
@@ -82,8 +82,8 @@ date_write(char out[DATE_LEN], int64_t seconds)
     memcpy(out, days[(day + 4) % 7], 3); /* 1970 began on a Thursday */
     put_2(out + 5, c.day);
     memcpy(out + 8, months[c.month - 1], 3);
-    put_2(out + 12, (unsigned)c.year / 100);
-    put_2(out + 14, (unsigned)c.year % 100);
+    put_2(out + 12, c.year / 100);
+    put_2(out + 14, c.year % 100);
     put_2(out + 17, rest / 3600);
     put_2(out + 20, rest / 60 % 60);
     put_2(out + 23, rest % 60);
@@ -104,7 +104,7 @@ take_text(struct slice *rest, struct slice text)
 }
 
 static bool
-take_digits(struct slice *rest, size_t count, unsigned *out)
+take_digits(struct slice *rest, size_t count, int64_t *out)
 {
     uint64_t value;
 
@@ -113,12 +113,12 @@ take_digits(struct slice *rest, size_t count, unsigned *out)
         return false;
     }
     *rest = slice_skip(*rest, count);
-    *out = (unsigned)value;
+    *out = (int64_t)value;
     return true;
 }
 
 static bool
-take_month(struct slice *rest, unsigned *out)
+take_month(struct slice *rest, int64_t *out)
 {
     for (unsigned i = 0; i < ARRAY_LEN(months); i++) {
         if (take_text(rest, slice_of(months[i], 3))) {
@@ -151,18 +151,6 @@ take_time(struct slice *rest, struct civil *c)
            take_digits(rest, 2, &c->second);
 }
 
-static bool
-take_year(struct slice *rest, struct civil *c)
-{
-    unsigned year;
-
-    if (!take_digits(rest, 4, &year)) {
-        return false;
-    }
-    c->year = year;
-    return true;
-}
-
 /* "Sun, 06 Nov 1994 08:49:37 GMT" */
 static bool
 read_fixdate(struct slice rest, struct civil *c)
@@ -170,7 +158,7 @@ read_fixdate(struct slice rest, struct civil *c)
     return take_day_name(&rest, false) && take_text(&rest, SLICE(", ")) &&
            take_digits(&rest, 2, &c->day) && take_text(&rest, SLICE(" ")) &&
            take_month(&rest, &c->month) && take_text(&rest, SLICE(" ")) &&
-           take_year(&rest, c) && take_text(&rest, SLICE(" ")) &&
+           take_digits(&rest, 4, &c->year) && take_text(&rest, SLICE(" ")) &&
            take_time(&rest, c) && take_text(&rest, SLICE(" GMT")) &&
            rest.len == 0;
 }
@@ -179,16 +167,11 @@ read_fixdate(struct slice rest, struct civil *c)
 static bool
 read_rfc850(struct slice rest, struct civil *c)
 {
-    unsigned year;
-
-    if (!take_day_name(&rest, true) || !take_text(&rest, SLICE(", ")) ||
-        !take_digits(&rest, 2, &c->day) || !take_text(&rest, SLICE("-")) ||
-        !take_month(&rest, &c->month) || !take_text(&rest, SLICE("-")) ||
-        !take_digits(&rest, 2, &year) || !take_text(&rest, SLICE(" "))) {
-        return false;
-    }
-    c->year = year;
-    return take_time(&rest, c) && take_text(&rest, SLICE(" GMT")) &&
+    return take_day_name(&rest, true) && take_text(&rest, SLICE(", ")) &&
+           take_digits(&rest, 2, &c->day) && take_text(&rest, SLICE("-")) &&
+           take_month(&rest, &c->month) && take_text(&rest, SLICE("-")) &&
+           take_digits(&rest, 2, &c->year) && take_text(&rest, SLICE(" ")) &&
+           take_time(&rest, c) && take_text(&rest, SLICE(" GMT")) &&
            rest.len == 0;
 }
 
@@ -196,24 +179,22 @@ read_rfc850(struct slice rest, struct civil *c)
 static bool
 read_asctime(struct slice rest, struct civil *c)
 {
-    if (!take_day_name(&rest, false) || !take_text(&rest, SLICE(" ")) ||
-        !take_month(&rest, &c->month) || !take_text(&rest, SLICE(" ")) ||
-        !(take_text(&rest, SLICE(" ")) ? take_digits(&rest, 1, &c->day)
-                                       : take_digits(&rest, 2, &c->day))) {
-        return false;
-    }
-    return take_text(&rest, SLICE(" ")) && take_time(&rest, c) &&
-           take_text(&rest, SLICE(" ")) && take_year(&rest, c) && rest.len == 0;
+    return take_day_name(&rest, false) && take_text(&rest, SLICE(" ")) &&
+           take_month(&rest, &c->month) && take_text(&rest, SLICE(" ")) &&
+           take_digits(&rest, take_text(&rest, SLICE(" ")) ? 1 : 2, &c->day) &&
+           take_text(&rest, SLICE(" ")) && take_time(&rest, c) &&
+           take_text(&rest, SLICE(" ")) && take_digits(&rest, 4, &c->year) &&
+           rest.len == 0;
 }
 
-static unsigned
-days_in_month(int64_t year, unsigned month)
+static int64_t
+days_in_month(int64_t year, int64_t month)
 {
     static const uint8_t counts[12] = {
         31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
 
-    return counts[month - 1] + (month == 2 && is_leap ? 1U : 0U);
+    return counts[month - 1] + (month == 2 && is_leap);
 }
 
 static bool
@@ -226,8 +207,7 @@ is_possible(const struct civil *c)
 static int64_t
 seconds_of(const struct civil *c)
 {
-    return days_of(c) * DAY_S + c->hour * INT64_C(3600) +
-           c->minute * INT64_C(60) + c->second;
+    return days_of(c) * DAY_S + c->hour * 3600 + c->minute * 60 + c->second;
 }
 
 /* The latest year of those two digits not more than 50 years ahead. */

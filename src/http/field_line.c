@@ -7,7 +7,6 @@
  * eats byte by byte and can stop and go on anywhere.
  */
 #include "http/class.h"
-#include "http/field_bit.h"
 #include "http/known.h"
 #include "http/scan.h"
 

@@ -6,7 +6,6 @@
  */
 #include "nearside/http/forwarding.h"
 
-#include "http/field_bit.h"
 #include "http/known.h"
 
 #define FORWARDING(kind, text)                                                 \

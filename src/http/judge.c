@@ -11,9 +11,7 @@
  */
 #include "http/judge.h"
 
-#include "http/class.h"
-#include "http/connection.h"
-#include "http/field_bit.h"
+#include "http/known.h"
 #include "nearside/base/check.h"
 #include "nearside/http/uri.h"
 
@@ -70,23 +68,18 @@ judge_framing(struct head *h, uint64_t repeated)
     return judge_length(h, repeated);
 }
 
-/* The authority of an absolute-form target; *rest is what follows it. */
-static bool
-split_absolute(
-    struct slice target, struct slice *out_scheme, struct slice *rest)
+/* Takes what comes before a path or a query off *rest. */
+static struct slice
+take_authority(struct slice *rest)
 {
-    const char *at, *end = target.ptr + target.len;
+    struct slice authority = slice_of(rest->ptr, 0);
 
-    *rest = target;
-    if (!uri_take_scheme(rest, out_scheme)) {
-        return false;
+    while (authority.len < rest->len && rest->ptr[authority.len] != '/' &&
+           rest->ptr[authority.len] != '?') {
+        authority.len++;
     }
-    at = rest->ptr;
-    while (at < end && *at != '/' && *at != '?') {
-        at++;
-    }
-    rest->len = (size_t)(at - rest->ptr);
-    return true;
+    *rest = slice_skip(*rest, authority.len);
+    return authority;
 }
 
 /*
@@ -97,18 +90,18 @@ split_absolute(
 static enum parse_fault
 judge_absolute(struct head *h)
 {
-    struct slice scheme, authority, path;
+    struct slice path = h->target, scheme, authority;
 
-    if (!split_absolute(h->target, &scheme, &authority) ||
-        !uri_is_authority(authority)) {
+    if (!uri_take_scheme(&path, &scheme)) {
+        return FAULT_TARGET_FORM;
+    }
+    authority = take_authority(&path);
+    if (!uri_is_authority(authority)) {
         return FAULT_TARGET_FORM;
     }
     if (h->host.len > 0 && !uri_is_same_authority(authority, h->host, scheme)) {
         return FAULT_TARGET_HOST;
     }
-    path = slice_of(authority.ptr + authority.len,
-        (size_t)(h->target.ptr + h->target.len - authority.ptr) -
-            authority.len);
     if (path.len == 0) {
         path = h->method == METHOD_OPTIONS ? SLICE("*") : SLICE("/");
     } else if (path.ptr[0] != '/') {
@@ -177,9 +170,7 @@ judge_connection(struct head *h, uint64_t repeated)
 }
 
 /* What most requests say nothing about. */
-#define FIELDS_RARE                                                            \
-    (FIELDS_FRAMING | FIELD_BIT(CONNECTION) | FIELD_BIT(EXPECT) |              \
-        FIELD_BIT(UPGRADE))
+#define FIELDS_RARE (FIELDS_FRAMING | FIELD_BIT(CONNECTION) | FIELD_BIT(EXPECT))
 
 enum parse_fault
 judge_request(struct head *h, const struct parse_opts *opts, uint64_t repeated)
@@ -201,7 +192,6 @@ judge_request(struct head *h, const struct parse_opts *opts, uint64_t repeated)
     if (fault == FAULT_NONE) {
         fault = judge_expect(h, repeated);
     }
-    h->has_upgrade = head_has(h, FIELD_UPGRADE);
     return fault;
 }
 
@@ -242,6 +232,5 @@ judge_response(struct head *h, uint64_t repeated)
         h->framing = FRAMING_NONE;
     }
     h->is_keep_alive = h->is_keep_alive && h->framing != FRAMING_CLOSE;
-    h->has_upgrade = head_has(h, FIELD_UPGRADE);
     return FAULT_NONE;
 }

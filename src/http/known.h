@@ -1,8 +1,26 @@
-/* Names known by heart, for those who have them in a larger buffer. */
+/* Fields known by heart: their sets, as a head's field_set has a bit for each
+   of field.def, and their names, for those who have them in a larger buffer. */
 #ifndef HTTP_KNOWN_H
 #define HTTP_KNOWN_H
 
 #include "nearside/http/head.h"
+
+/* id is not FIELD_OTHER. */
+static inline uint64_t
+field_bit(enum field_id id)
+{
+    return UINT64_C(1) << (id - 1);
+}
+
+/* The same for a name of field.def, as a constant. */
+#define FIELD_BIT(id) (UINT64_C(1) << (FIELD_##id - 1))
+
+/* Is the field one of a set of known ones? */
+static inline bool
+field_is_in(enum field_id id, uint64_t set)
+{
+    return id != FIELD_OTHER && (field_bit(id) & set) != 0;
+}
 
 enum {
     NAME_LEN_MIN = 2, /* of field.def and forwarding.def */

@@ -37,30 +37,27 @@ enum {
     RESPONSE_FIELDS_DEFAULT = 128,
 };
 
+static const struct {
+    unsigned status;
+    const char *text;
+} faults[] = {
+#define FAULT(name, status, text) [FAULT_##name] = {status, text},
+#include "nearside/http/fault.def"
+#undef FAULT
+};
+
 unsigned
 fault_status(enum parse_fault fault)
 {
-    static const uint16_t statuses[] = {
-#define FAULT(name, status, text) [FAULT_##name] = status,
-#include "nearside/http/fault.def"
-#undef FAULT
-    };
-
-    MUST((unsigned)fault < ARRAY_LEN(statuses));
-    return statuses[fault];
+    MUST((unsigned)fault < ARRAY_LEN(faults));
+    return faults[fault].status;
 }
 
 const char *
 fault_text(enum parse_fault fault)
 {
-    static const char *const texts[] = {
-#define FAULT(name, status, text) [FAULT_##name] = text,
-#include "nearside/http/fault.def"
-#undef FAULT
-    };
-
-    MUST((unsigned)fault < ARRAY_LEN(texts));
-    return texts[fault];
+    MUST((unsigned)fault < ARRAY_LEN(faults));
+    return faults[fault].text;
 }
 
 void

@@ -7,7 +7,7 @@
  */
 #include "nearside/http/storable.h"
 
-#include "http/field_bit.h"
+#include "http/known.h"
 #include "nearside/base/check.h"
 #include "nearside/http/uri.h"
 

@@ -1,7 +1,7 @@
 /* Stored field lines beyond the walk itself. */
 #include "nearside/http/stored_lines.h"
 
-#include "http/field_bit.h"
+#include "http/known.h"
 
 bool
 stored_find_single(

@@ -5,7 +5,7 @@
  */
 #include "nearside/http/update.h"
 
-#include "http/field_bit.h"
+#include "http/known.h"
 #include "nearside/http/date.h"
 #include "nearside/http/stored_lines.h"
 #include "nearside/http/storable.h"

@@ -375,7 +375,6 @@ parse_unix(struct slice path, struct uri_server *out)
         .scheme = SLICE("http"),
         .host = path,
         .is_unix = true,
-        .authority = SLICE("localhost"),
     };
     return RC_OK;
 }
@@ -407,7 +406,6 @@ uri_parse_server(struct slice s, struct uri_server *out)
         .scheme = scheme,
         .host = host,
         .port = port == 0 ? default_port(scheme) : port,
-        .authority = authority,
     };
     return RC_OK;
 }

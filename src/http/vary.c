@@ -13,7 +13,7 @@
 #include "nearside/http/vary.h"
 
 #include "http/class.h"
-#include "http/field_bit.h"
+#include "http/known.h"
 #include "nearside/base/check.h"
 
 /* --- the names ----------------------------------------------------------- */

@@ -66,7 +66,6 @@ struct head {
     bool has_content_length;
     bool is_keep_alive;  /* this side lets the connection live on */
     bool expects_100;    /* request: Expect: 100-continue, HTTP/1.1 */
-    bool has_upgrade;    /* Upgrade was asked for; it is not forwarded */
     bool has_underscore; /* a name with '_' was seen and dropped */
     struct slice method_text;
     struct slice target; /* origin-form, or "*" for OPTIONS; never empty */

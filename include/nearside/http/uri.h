@@ -63,12 +63,11 @@ struct uri_server {
     struct slice host;   /* without brackets; a path with is_unix */
     uint16_t port;       /* the scheme's default when not given */
     bool is_unix;
-    struct slice authority; /* as given, for Host */
 };
 
 /*
  * RC_BAD: not such an address (a path, a query or userinfo included). With
- * "unix:" the scheme is "http", the authority "localhost" and the port 0.
+ * "unix:" the scheme is "http" and the port 0.
  */
 enum rc uri_parse_server(struct slice s, struct uri_server *out) RC_MUST_CHECK;
 
