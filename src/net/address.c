@@ -140,12 +140,6 @@ address_port(const struct address *a)
         a->u.any.sa_family == AF_INET ? a->u.v4.sin_port : a->u.v6.sin6_port);
 }
 
-bool
-address_eq(const struct address *a, const struct address *b)
-{
-    return a->len == b->len && memcmp(&a->u, &b->u, a->len) == 0;
-}
-
 enum rc
 address_of_socket(int fd, struct address *out)
 {

@@ -13,7 +13,6 @@
 #define DIAL_MAGIC UINT32_C(0x6e646961)
 
 enum {
-    DIAL_TIMEOUT_MS = 3000,
     DIAL_KEEPALIVE_S = 15,
 };
 
@@ -87,13 +86,9 @@ set_options(int fd, const struct address *to, const struct dial_opts *opts)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout,
             sizeof(user_timeout));
     }
-    if (opts->keepalive) {
-        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-        (void)setsockopt(
-            fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-        (void)setsockopt(
-            fd, IPPROTO_TCP, TCP_KEEPINTVL, &idle_s, sizeof(idle_s));
-    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &idle_s, sizeof(idle_s));
 }
 
 /* The first four are for want of something on our side. EAGAIN: a unix socket
@@ -144,9 +139,7 @@ void
 dial_start(struct dial *dial, struct loop *loop, const struct address *to,
     const struct dial_opts *opts)
 {
-    int64_t timeout_ms =
-        opts->timeout_ms > 0 ? opts->timeout_ms : DIAL_TIMEOUT_MS;
-
+    MUST(opts->timeout_ms > 0);
     MUST(dial->on_done != NULL);
     MUST(to->len != 0);
     MUST(dial->magic != DIAL_MAGIC); /* one at a time */
@@ -160,7 +153,7 @@ dial_start(struct dial *dial, struct loop *loop, const struct address *to,
         loop_defer(loop, &dial->failed);
         return;
     }
-    loop_timer_arm(&dial->timer, loop_now_ms(loop) + timeout_ms);
+    loop_timer_arm(&dial->timer, loop_now_ms(loop) + opts->timeout_ms);
 }
 
 void

@@ -63,7 +63,6 @@ dial_next(struct exchange *x)
     unsigned left = answer->count > x->dials ? answer->count - x->dials : 1;
     const struct dial_opts opts = {
         .timeout_ms = dial_timeout_ms(x, left),
-        .keepalive = true,
     };
 
     MUST(answer->count > 0);

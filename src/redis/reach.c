@@ -26,7 +26,6 @@ dial_next(struct reach *r)
     const struct dial_opts opts = {
         .timeout_ms = r->timeout_ms,
         .user_timeout_ms = USER_TIMEOUT_MS,
-        .keepalive = true,
     };
 
     MUST(r->found_next < r->found.count);

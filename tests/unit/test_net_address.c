@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "../support/address.h"
 #include "nearside/base/check.h"
 
 static struct address

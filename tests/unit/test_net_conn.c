@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "../support/address.h"
 #include "nearside/base/check.h"
 
 struct rig {

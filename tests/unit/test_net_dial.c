@@ -97,7 +97,7 @@ static void
 start(struct rig *rig, int64_t timeout_ms)
 {
     const struct dial_opts opts = {
-        .timeout_ms = timeout_ms, .user_timeout_ms = 1000, .keepalive = true};
+        .timeout_ms = timeout_ms, .user_timeout_ms = 1000};
 
     dial_start(&rig->dial, rig->loop, &rig->at, &opts);
     assert_int_equal(rig->dones, 0);
@@ -238,21 +238,6 @@ who_is_silent_costs_the_timeout(void **state)
 }
 
 static void
-without_a_timeout_it_is_three_seconds(void **state)
-{
-    struct rig *rig = *state;
-    int fds[8];
-
-    fill_queue(rig, fds);
-    start(rig, 0);
-    assert_int_equal(
-        rig->dial.timer.deadline_ms, loop_now_ms(rig->loop) + 3000);
-    for (int i = 0; i < 8; i++) {
-        close(fds[i]);
-    }
-}
-
-static void
 a_cancelled_dial_tells_nothing(void **state)
 {
     struct rig *rig = *state;
@@ -282,7 +267,6 @@ main(void)
         TEST(what_is_wanting_on_our_side_is_a_limit_and_nobodys_refusal),
         TEST(a_unix_socket_that_is_not_there_is_refused_later),
         TEST(who_is_silent_costs_the_timeout),
-        TEST(without_a_timeout_it_is_three_seconds),
         TEST(a_cancelled_dial_tells_nothing),
     };
 

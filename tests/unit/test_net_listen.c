@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "../support/address.h"
 #include "nearside/base/check.h"
 
 enum {

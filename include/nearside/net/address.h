@@ -42,7 +42,6 @@ const char *address_host_text(
     const struct address *a, char out[ADDRESS_TEXT_MAX]);
 
 uint16_t address_port(const struct address *a); /* 0 for unix sockets */
-bool address_eq(const struct address *a, const struct address *b);
 
 /* The address a socket is bound to. RC_IO. */
 enum rc address_of_socket(int fd, struct address *out) RC_MUST_CHECK;

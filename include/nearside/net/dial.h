@@ -4,10 +4,10 @@
 
 #include "nearside/net/conn.h"
 
+/* TCP connections are probed after 15 s of silence. */
 struct dial_opts {
-    int64_t timeout_ms;       /* 0: 3,000 */
+    int64_t timeout_ms;       /* of connecting; not 0 */
     unsigned user_timeout_ms; /* TCP_USER_TIMEOUT; 0: the kernel's own */
-    bool keepalive;           /* probes after 15 s of silence */
 };
 
 /* The dial's memory is the caller's and stays put until it has ended. */
