@@ -15,21 +15,12 @@ on_room(void *ctx)
     fill_unref(&fill); /* the message's */
 }
 
-static struct slice
-copy_to(char *at, struct slice s)
-{
-    if (s.len > 0) {
-        memcpy(at, s.ptr, s.len);
-    }
-    return slice_of(at, s.len);
-}
-
 struct fill *
 fill_new(struct loop *owner, const struct response_head *head,
     const struct fill_opts *opts)
 {
-    size_t private_len = head->private_fields.len;
-    struct fill *fill = malloc(sizeof(*fill) + private_len + head->fields.len);
+    struct fill *fill =
+        malloc(sizeof(*fill) + head->private_fields.len + head->fields.len);
 
     MUST(opts->window > 0);
     MUST(opts->held_max > 0);
@@ -43,8 +34,9 @@ fill_new(struct loop *owner, const struct response_head *head,
         .opts = *opts,
         .state = FILL_OPEN,
         .is_kept = opts->is_kept};
-    fill->head.private_fields = copy_to(fill->text, head->private_fields);
-    fill->head.fields = copy_to(fill->text + private_len, head->fields);
+    fill->head.private_fields.ptr = fill->text;
+    fill->head.fields.ptr = slice_put(fill->text, head->private_fields);
+    slice_put(fill->text + head->private_fields.len, head->fields);
     MUST(pthread_mutex_init(&fill->lock, NULL) == 0);
     list_init(&fill->sides);
     loop_message_init(&fill->room, on_room, fill);

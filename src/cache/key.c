@@ -207,7 +207,17 @@ looks_digested(const char *tag, size_t len)
 static void
 sha256_hex(struct slice s, char out[DIGEST_HEX + 1])
 {
+    MUST(s.ptr != NULL || s.len == 0);
     SHA256Data((const uint8_t *)(s.len == 0 ? "" : s.ptr), s.len, out);
+}
+
+void
+digest_hex(struct slice s, char out[DIGEST_LEN])
+{
+    char whole[DIGEST_HEX + 1];
+
+    sha256_hex(s, whole);
+    memcpy(out, whole, DIGEST_LEN);
 }
 
 /* What stands in the braces; out holds TAG_MAX + 1 bytes. */

@@ -18,7 +18,6 @@
 #include "nearside/http/forwarding.h"
 #include "nearside/http/uri.h"
 #include "nearside/http/vary.h"
-#include "nearside/cache/digest.h"
 #include "nearside/cache/key.h"
 
 /* --- the target -------------------------------------------------------- */

@@ -17,7 +17,15 @@
 
 #include "nearside/base/arena.h"
 #include "nearside/base/hash.h"
-#include "nearside/cache/digest.h"
+#include "nearside/base/slice.h"
+
+enum {
+    DIGEST_LEN = 32,
+};
+
+/* For what must not stand in the clear in a key: the first 128 bits of its
+   SHA-256, in hex, without a NUL. Unkeyed: every instance gets the same. */
+void digest_hex(struct slice s, char out[DIGEST_LEN]);
 
 struct key {
     struct slice full;    /* in the arena it was made in */
@@ -41,7 +49,7 @@ enum key_kind {
 enum rc key_make(struct arena *arena, const struct hash_key *hash_key,
     const struct key_uri *uri, struct key *out) RC_MUST_CHECK;
 
-/* The key of the variant of the same URI that has this digest (digest.h);
+/* The key of the variant of the same URI that has this digest;
    whatever variant `key` itself is, it does not count. RC_NOMEM. */
 enum rc key_vary(struct arena *arena, const struct hash_key *hash_key,
     const struct key *key, struct slice digest, struct key *out) RC_MUST_CHECK;
