@@ -205,7 +205,7 @@ fail(struct flight_run *run, enum origin_error error)
         &(struct flight_result){
             .outcome = FLIGHT_ERROR,
             .error = error,
-            .is_private = origin_error_was_sent(error),
+            .is_private = origin_failure(error)->was_sent,
             .is_stale_forbidden =
                 run->stale != NULL && policy_forbids_stale(run->stale),
         },

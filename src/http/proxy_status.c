@@ -8,29 +8,17 @@
 #include "nearside/http/structured.h"
 
 void
-proxy_status_write_line(struct writer *w, const struct proxy_status *s)
+proxy_status_write_line(struct writer *w, struct slice name, struct slice error)
 {
     size_t start = w->len;
 
-    MUST(s->name.len > 0);
+    MUST(name.len > 0);
     write_slice(w, SLICE("proxy-status: "));
-    sf_write_token_or_string(w, s->name);
-    if (s->error.len > 0) {
-        MUST(sf_is_token(s->error));
+    sf_write_token_or_string(w, name);
+    if (error.len > 0) {
+        MUST(sf_is_token(error));
         write_slice(w, SLICE("; error="));
-        write_slice(w, s->error);
-    }
-    if (s->next_hop.len > 0) {
-        write_slice(w, SLICE("; next-hop="));
-        sf_write_token_or_string(w, s->next_hop);
-    }
-    if (s->received_status != 0) {
-        write_slice(w, SLICE("; received-status="));
-        write_u64(w, s->received_status);
-    }
-    if (s->details.len > 0) {
-        write_slice(w, SLICE("; details="));
-        sf_write_string(w, s->details);
+        write_slice(w, error);
     }
     write_line_end(w, start);
 }

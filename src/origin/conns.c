@@ -16,14 +16,19 @@
 #include "nearside/base/check.h"
 
 static void
-on_readable(void *ctx)
+idle_drop(struct origin_conn *c)
 {
-    struct origin_conn *c = OBJ_OF(struct origin_conn, ctx, ORIGIN_CONN_MAGIC);
-
     MUST(list_is_linked(&c->link));
+    MUST(c->pool->idle_len > 0);
     c->pool->idle_len--;
     list_remove(&c->link);
     origin_pool_close(&c, false);
+}
+
+static void
+on_readable(void *ctx)
+{
+    idle_drop(OBJ_OF(struct origin_conn, ctx, ORIGIN_CONN_MAGIC));
 }
 
 /* An idle connection has nothing to write. */
@@ -87,18 +92,11 @@ origin_pool_close(struct origin_conn **pc, bool is_abrupt)
 static struct origin_conn *
 idle_oldest(struct origin_pool *pool)
 {
-    return CONTAINER_OF(pool->idle.prev, struct origin_conn, link);
-}
-
-static void
-idle_drop_oldest(struct origin_pool *pool)
-{
-    struct origin_conn *c = idle_oldest(pool);
+    struct origin_conn *c =
+        CONTAINER_OF(pool->idle.prev, struct origin_conn, link);
 
     MUST_OBJ(c, ORIGIN_CONN_MAGIC);
-    list_remove(&c->link);
-    pool->idle_len--;
-    origin_pool_close(&c, false);
+    return c;
 }
 
 static int64_t
@@ -114,7 +112,7 @@ on_idle_timer(void *ctx)
 
     while (!list_is_empty(&pool->idle) &&
            idle_until_ms(pool) <= loop_now_ms(pool->loop)) {
-        idle_drop_oldest(pool);
+        idle_drop(idle_oldest(pool));
     }
     if (!list_is_empty(&pool->idle)) {
         loop_timer_arm(&pool->idle_timer, idle_until_ms(pool));
@@ -150,7 +148,7 @@ origin_pool_put(struct origin_pool *pool, struct origin_conn *c)
     list_push_front(&pool->idle, &c->link);
     pool->idle_len++;
     if (pool->idle_len > origin_group_idle_max(pool->group)) {
-        idle_drop_oldest(pool);
+        idle_drop(idle_oldest(pool));
     }
     if (pool->idle_len > 0 && !loop_timer_is_armed(&pool->idle_timer)) {
         loop_timer_arm(&pool->idle_timer, idle_until_ms(pool));
@@ -171,7 +169,7 @@ void
 origin_conns_fini(struct origin_pool *pool)
 {
     while (!list_is_empty(&pool->idle)) {
-        idle_drop_oldest(pool);
+        idle_drop(idle_oldest(pool));
     }
     loop_timer_cancel(&pool->idle_timer);
     origin_conns_bury(pool);

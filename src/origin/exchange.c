@@ -16,9 +16,6 @@
 
 #include "nearside/base/check.h"
 
-static void on_timer(void *ctx);
-static void on_task(void *ctx);
-
 static const struct conn_callbacks conn_events = {
     .on_readable = exchange_on_readable,
     .on_writable = exchange_on_writable,
@@ -30,6 +27,39 @@ exchange_in_max(const struct origin_group *group)
     size_t head_max = group->opts.head_max + 1;
 
     return head_max > READ_MAX ? head_max : READ_MAX;
+}
+
+/* --- what wakes it ------------------------------------------------------ */
+
+static void
+on_timer(void *ctx)
+{
+    struct exchange *x = OBJ_OF(struct exchange, ctx, EXCHANGE_MAGIC);
+
+    /* A deadline that is due has armed the timer; this one was left. */
+    if (exchange_is_over(x) || x->deadline_ms == NEVER_MS) {
+        return;
+    }
+    exchange_fail(x, exchange_timeout(x));
+}
+
+static void
+on_task(void *ctx)
+{
+    struct exchange *x = OBJ_OF(struct exchange, ctx, EXCHANGE_MAGIC);
+
+    MUST(!exchange_is_over(x)); /* over() has cancelled it */
+    if (x->state == EXCHANGE_FAILING) {
+        exchange_fail(x, x->error);
+        return;
+    }
+    if (x->conn != NULL && !x->is_blocked) {
+        exchange_write(x);
+        exchange_drained(x);
+    }
+    if (x->is_resumed && !exchange_is_over(x)) {
+        exchange_unpause(x);
+    }
 }
 
 /* --- making and recycling ---------------------------------------------- */
@@ -141,39 +171,6 @@ exchange_start(struct origin_pool *pool, const struct exchange_request *request,
     exchange_frame(x);
     exchange_connect(x);
     return x;
-}
-
-/* --- what wakes it ------------------------------------------------------ */
-
-static void
-on_timer(void *ctx)
-{
-    struct exchange *x = OBJ_OF(struct exchange, ctx, EXCHANGE_MAGIC);
-
-    /* A deadline that is due has armed the timer; this one was left. */
-    if (exchange_is_over(x) || x->deadline_ms == NEVER_MS) {
-        return;
-    }
-    exchange_fail(x, exchange_timeout(x));
-}
-
-static void
-on_task(void *ctx)
-{
-    struct exchange *x = OBJ_OF(struct exchange, ctx, EXCHANGE_MAGIC);
-
-    MUST(!exchange_is_over(x)); /* over() has cancelled it */
-    if (x->state == EXCHANGE_FAILING) {
-        exchange_fail(x, x->error);
-        return;
-    }
-    if (x->conn != NULL && !x->is_blocked) {
-        exchange_write(x);
-        exchange_drained(x);
-    }
-    if (x->is_resumed && !exchange_is_over(x)) {
-        exchange_unpause(x);
-    }
 }
 
 void

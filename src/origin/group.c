@@ -148,38 +148,39 @@ static const struct metric_row metric_rows[] = {
         offsetof(struct origin_metrics, first_byte)},
 };
 
+static const struct metric_row error_row = {METRIC_COUNTER,
+    "nearside_origin_errors_total",
+    "Requests to origins that failed, by cause.",
+    offsetof(struct origin_metrics, errors)};
+
+/* i: which of the row's ids; more: of its labels. */
 static void
 row_measure(struct origin_group *group, struct metric_registry *registry,
-    const struct metric_row *row)
+    const struct metric_row *row, unsigned i, const char *more)
 {
     char name[LABEL_MAX / 2];
     char labels[LABEL_MAX];
     metric_id id;
 
     metric_escape(slice_of_str(group->own_name), name, sizeof(name));
-    snprintf(labels, sizeof(labels), "origin=\"%s\"", name);
+    snprintf(labels, sizeof(labels), "origin=\"%s\"%s", name, more);
     id = metric_add(registry, row->kind, row->name, row->help, labels);
-    memcpy((char *)&group->metrics + row->offset, &id, sizeof(id));
+    memcpy((char *)&group->metrics + row->offset + i * sizeof(id), &id,
+        sizeof(id));
 }
 
 static void
 error_measure(struct origin_group *group, struct metric_registry *registry,
     enum origin_error error)
 {
-    char name[LABEL_MAX / 2];
-    char cause[32] = "";
-    char labels[LABEL_MAX];
-    const char *text = origin_error_name(error);
+    char cause[64];
 
-    for (size_t i = 0; text[i] != '\0' && i < sizeof(cause) - 1; i++) {
-        cause[i] = ascii_lower(text[i]);
-        cause[i + 1] = '\0';
+    snprintf(
+        cause, sizeof(cause), ",cause=\"%s\"", origin_failure(error)->name);
+    for (char *at = cause; *at != '\0'; at++) {
+        *at = ascii_lower(*at);
     }
-    metric_escape(slice_of_str(group->own_name), name, sizeof(name));
-    snprintf(labels, sizeof(labels), "origin=\"%s\",cause=\"%s\"", name, cause);
-    group->metrics.errors[error] =
-        metric_add(registry, METRIC_COUNTER, "nearside_origin_errors_total",
-            "Requests to origins that failed, by cause.", labels);
+    row_measure(group, registry, &error_row, error, cause);
 }
 
 void
@@ -193,7 +194,7 @@ origin_groups_measure(struct origin_group *const *groups, unsigned groups_len,
     }
     for (size_t r = 0; r < ARRAY_LEN(metric_rows); r++) {
         for (unsigned g = 0; g < groups_len; g++) {
-            row_measure(groups[g], registry, &metric_rows[r]);
+            row_measure(groups[g], registry, &metric_rows[r], 0, "");
         }
     }
     for (unsigned g = 0; g < groups_len; g++) {

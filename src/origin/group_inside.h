@@ -47,9 +47,6 @@ struct origin_group {
     _Atomic unsigned pools;
 };
 
-/* As in error.def: "REFUSED". */
-const char *origin_error_name(enum origin_error error);
-
 /* Room for one more connection under connections_max? Counts it if so. */
 bool origin_group_reserve(struct origin_group *group);
 void origin_group_release(struct origin_group *group);

@@ -322,14 +322,11 @@ own_error_type(const struct request *r)
 static void
 write_proxy_status(struct writer *w, struct request *r)
 {
-    const struct proxy_status status = {
-        .name = r->q->conf->name,
-        .error = slice_of_str(r->error != ORIGIN_ERROR_NONE
-                                  ? origin_error_type(r->error)
-                                  : own_error_type(r)),
-    };
+    const char *error = r->error != ORIGIN_ERROR_NONE
+                            ? origin_failure(r->error)->type
+                            : own_error_type(r);
 
-    proxy_status_write_line(w, &status);
+    proxy_status_write_line(w, r->q->conf->name, slice_of_str(error));
 }
 
 void
@@ -352,8 +349,9 @@ error_body(struct request *r)
 {
     char *text = arena_alloc(&r->arena, 160);
     struct slice reason = status_reason(r->response.status);
-    const char *why =
-        r->error != ORIGIN_ERROR_NONE ? origin_error_text(r->error) : r->detail;
+    const char *why = r->error != ORIGIN_ERROR_NONE
+                          ? origin_failure(r->error)->text
+                          : r->detail;
     int n;
 
     if (text == NULL) {

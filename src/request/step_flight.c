@@ -220,8 +220,9 @@ use_error(struct request *r, const struct flight_result *result)
         return fly_again(r);
     }
     r->error = result->error;
-    r->response.status =
-        result->is_stale_forbidden ? 504 : origin_error_status(result->error);
+    r->response.status = result->is_stale_forbidden
+                             ? 504
+                             : origin_failure(result->error)->status;
     return &step_deliver_error;
 }
 

@@ -156,10 +156,10 @@ on_forward_error(void *ctx, enum origin_error error)
     /* 504 says that a stale answer is forbidden (RFC 9111 5.2.2.2). */
     r->response.status = r->stale != NULL && policy_forbids_stale(r->stale)
                              ? 504
-                             : origin_error_status(error);
+                             : origin_failure(error)->status;
     /* Nobody knows whether the write was done, unless it was never sent. */
     request_wake(r, WAKE_FETCH,
-        is_keyed_write(r) && origin_error_was_sent(error)
+        is_keyed_write(r) && origin_failure(error)->was_sent
             ? &step_invalidate
             : &step_deliver_error);
 }

@@ -91,14 +91,14 @@ each_error_has_a_status_a_type_and_a_text(void **state)
 {
     (void)state;
     for (unsigned e = ORIGIN_ERROR_NONE + 1; e < ORIGIN_ERROR_COUNT; e++) {
-        unsigned status = origin_error_status((enum origin_error)e);
-        assert_true(status >= 502 && status <= 504);
-        assert_true(strlen(origin_error_type((enum origin_error)e)) > 0);
-        assert_true(strlen(origin_error_text((enum origin_error)e)) > 0);
+        const struct origin_failure *f = origin_failure((enum origin_error)e);
+        assert_true(f->status >= 502 && f->status <= 504);
+        assert_true(strlen(f->type) > 0);
+        assert_true(strlen(f->text) > 0);
     }
-    assert_int_equal(origin_error_status(ORIGIN_ERROR_FIRST_BYTE), 504);
+    assert_int_equal(origin_failure(ORIGIN_ERROR_FIRST_BYTE)->status, 504);
     assert_string_equal(
-        origin_error_type(ORIGIN_ERROR_REFUSED), "connection_refused");
+        origin_failure(ORIGIN_ERROR_REFUSED)->type, "connection_refused");
 }
 
 static void

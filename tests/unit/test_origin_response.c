@@ -301,7 +301,7 @@ row_check(const struct row *row, const struct got *got, bool is_pooled, int way)
         memcmp(got->body, body, strlen(body)) != 0 ||
         (got->is_doubtful && is_pooled) || is_pooled != row->is_pooled) {
         fail_msg("%s (%d): error %s, status %u, interims %u, body %.*s, %s",
-            row->name, way, origin_error_text(got->error), got->status,
+            row->name, way, origin_failure(got->error)->text, got->status,
             got->interims, (int)got->body_len, got->body,
             is_pooled ? "pooled" : "closed");
     }

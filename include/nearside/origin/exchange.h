@@ -23,12 +23,17 @@ enum origin_error {
     ORIGIN_ERROR_COUNT
 };
 
-/* May the request have reached the origin? Then a write may have been done,
-   and the failure may be of this request's making. */
-bool origin_error_was_sent(enum origin_error error);
-unsigned origin_error_status(enum origin_error error);
-const char *origin_error_type(enum origin_error error); /* RFC 9209 */
-const char *origin_error_text(enum origin_error error);
+/* What error.def says of an error. */
+struct origin_failure {
+    const char *name; /* "REFUSED" */
+    bool was_sent; /* the request may have reached the origin: a write may have
+                      been done, and the failure be of this request's making */
+    unsigned status;
+    const char *type; /* RFC 9209 */
+    const char *text;
+};
+
+const struct origin_failure *origin_failure(enum origin_error error);
 
 struct exchange_request {
     enum method method;
