@@ -239,8 +239,8 @@ tag_of(struct slice full, char *out)
 }
 
 enum rc
-key_redis(struct arena *arena, struct slice prefix, enum key_kind kind,
-    const struct key *key, struct slice *out)
+key_redis(struct arena *arena, struct slice prefix, const struct key *key,
+    struct slice *out)
 {
     char tag[TAG_MAX + 1];
     size_t tag_len = tag_of(uri_of(key), tag);
@@ -256,9 +256,7 @@ key_redis(struct arena *arena, struct slice prefix, enum key_kind kind,
         return RC_NOMEM;
     }
     p = slice_put(text, prefix);
-    *p++ = kind == KEY_ENTRY ? 'e' : 'l';
-    *p++ = ':';
-    *p++ = '{';
+    p = slice_put(p, SLICE("e:{"));
     p = mempcpy(p, tag, tag_len);
     *p++ = '}';
     if (key->variant.len > 0) {

@@ -281,8 +281,7 @@ make_sent_target(struct question *q)
 static enum rc
 make_entry_key(struct question *q)
 {
-    return key_redis(
-        &q->arena, q->conf->prefix, KEY_ENTRY, &q->key, &q->entry_key);
+    return key_redis(&q->arena, q->conf->prefix, &q->key, &q->entry_key);
 }
 
 static enum rc
@@ -326,8 +325,7 @@ question_keys_of(const struct question *q, struct slice target,
     MUST_OBJ(q, QUESTION_MAGIC);
     MUST(out_key != &q->key);
     if (rc == RC_OK) {
-        rc = key_redis(
-            arena, q->conf->prefix, KEY_ENTRY, &keys.base, out_entry_key);
+        rc = key_redis(arena, q->conf->prefix, &keys.base, out_entry_key);
     }
     if (rc == RC_OK) {
         *out_key = keys.base;

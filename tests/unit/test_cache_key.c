@@ -56,7 +56,7 @@ varied(const struct key *key, struct slice digest)
 }
 
 static struct slice
-redis_key(enum key_kind kind, struct slice full, struct slice variant)
+redis_key(struct slice full, struct slice variant)
 {
     struct key key = {.full = full};
     struct slice out = {NULL, 0};
@@ -64,8 +64,19 @@ redis_key(enum key_kind kind, struct slice full, struct slice variant)
     if (variant.len > 0) {
         key = varied(&key, variant);
     }
-    assert_int_equal(key_redis(&arena, SLICE("ns:"), kind, &key, &out), RC_OK);
+    assert_int_equal(key_redis(&arena, SLICE("ns:"), &key, &out), RC_OK);
     return out;
+}
+
+static struct slice
+lease_key(struct slice full, struct slice variant)
+{
+    struct slice entry = redis_key(full, variant);
+    char *text = arena_alloc(&arena, entry.len);
+
+    assert_non_null(text);
+    key_lease_of(entry, SLICE("ns:"), text);
+    return slice_of(text, entry.len);
 }
 
 static void
@@ -145,7 +156,7 @@ a_key_has_the_hash_of_all_of_it(void **state)
 static void
 the_names_of_variants_lie_beside_their_record(void **state)
 {
-    struct slice record = redis_key(KEY_ENTRY, SLICE("http://h/a"), SLICE(""));
+    struct slice record = redis_key(SLICE("http://h/a"), SLICE(""));
     struct slice names;
 
     (void)state;
@@ -158,15 +169,9 @@ the_names_of_variants_lie_beside_their_record(void **state)
 static void
 a_leases_key_is_found_from_the_entrys(void **state)
 {
-    struct slice entry =
-        redis_key(KEY_ENTRY, SLICE("http://h/e:{"), SLICE(VARIANT));
-    struct slice lease =
-        redis_key(KEY_LEASE, SLICE("http://h/e:{"), SLICE(VARIANT));
-    char text[128];
-
     (void)state;
-    key_lease_of(entry, SLICE("ns:"), text);
-    assert_true(slice_eq(slice_of(text, entry.len), lease));
+    assert_slice(lease_key(SLICE("http://h/e:{"), SLICE(VARIANT)),
+        "ns:l:{http://h/e:%7B}:" VARIANT);
 }
 
 static void
@@ -175,13 +180,13 @@ redis_keys_are_readable(void **state)
     struct slice full = SLICE("http://shop.example/products/42?a=%20b");
 
     (void)state;
-    assert_slice(redis_key(KEY_ENTRY, full, SLICE("")),
+    assert_slice(redis_key(full, SLICE("")),
         "ns:e:{http://shop.example/products/42?a=%20b}");
-    assert_slice(redis_key(KEY_LEASE, full, SLICE("")),
+    assert_slice(lease_key(full, SLICE("")),
         "ns:l:{http://shop.example/products/42?a=%20b}");
-    assert_slice(redis_key(KEY_ENTRY, full, SLICE(VARIANT)),
+    assert_slice(redis_key(full, SLICE(VARIANT)),
         "ns:e:{http://shop.example/products/42?a=%20b}:" VARIANT);
-    assert_slice(redis_key(KEY_LEASE, full, SLICE(VARIANT)),
+    assert_slice(lease_key(full, SLICE(VARIANT)),
         "ns:l:{http://shop.example/products/42?a=%20b}:" VARIANT);
 }
 
@@ -192,8 +197,7 @@ the_prefix_may_be_empty(void **state)
     struct slice out;
 
     (void)state;
-    assert_int_equal(
-        key_redis(&arena, SLICE(""), KEY_ENTRY, &key, &out), RC_OK);
+    assert_int_equal(key_redis(&arena, SLICE(""), &key, &out), RC_OK);
     assert_slice(out, "e:{http://h/}");
 }
 
@@ -215,8 +219,7 @@ every_byte_that_is_not_plain_is_encoded(void **state)
         snprintf(
             want + len, sizeof(want) - (size_t)len, "%s}", target + at + 1);
         target[at] = (char)c;
-        assert_slice(
-            redis_key(KEY_ENTRY, full_of(target, 17), SLICE("")), want);
+        assert_slice(redis_key(full_of(target, 17), SLICE("")), want);
     }
 }
 
@@ -229,8 +232,8 @@ braces_cannot_move_a_key_to_another_slot(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
         struct slice full = full_of(targets[i], strlen(targets[i]));
-        struct slice entry = redis_key(KEY_ENTRY, full, SLICE(VARIANT));
-        struct slice lease = redis_key(KEY_LEASE, full, SLICE(OTHER));
+        struct slice entry = redis_key(full, SLICE(VARIANT));
+        struct slice lease = lease_key(full, SLICE(OTHER));
 
         assert_true(slice_starts(hash_tag(entry), SLICE("http://h/")));
         assert_true(slice_eq(hash_tag(entry), hash_tag(lease)));
@@ -246,11 +249,11 @@ the_tag_is_never_empty(void **state)
     struct slice full;
 
     (void)state;
-    assert_true(hash_tag(redis_key(KEY_ENTRY, SLICE(""), SLICE(""))).len > 0);
+    assert_true(hash_tag(redis_key(SLICE(""), SLICE(""))).len > 0);
     full = key_of("http", "", slice_of(odd, 7)).full;
-    assert_slice(hash_tag(redis_key(KEY_ENTRY, full, SLICE(""))),
-        "http://%00%01%7B%7D%80%FF%20");
-    assert_slice(hash_tag(redis_key(KEY_ENTRY, slice_of(odd, 7), SLICE(""))),
+    assert_slice(
+        hash_tag(redis_key(full, SLICE(""))), "http://%00%01%7B%7D%80%FF%20");
+    assert_slice(hash_tag(redis_key(slice_of(odd, 7), SLICE(""))),
         "%00%01%7B%7D%80%FF%20");
 }
 
@@ -271,10 +274,9 @@ a_tag_of_200_bytes_stays_and_one_of_201_is_digested(void **state)
     struct slice tag;
 
     (void)state;
-    assert_true(
-        slice_eq(hash_tag(redis_key(KEY_ENTRY, full, SLICE(""))), full));
+    assert_true(slice_eq(hash_tag(redis_key(full, SLICE(""))), full));
     full = full_of_len(target, TAG_MAX + 1);
-    tag = hash_tag(redis_key(KEY_ENTRY, full, SLICE("")));
+    tag = hash_tag(redis_key(full, SLICE("")));
     assert_int_equal(tag.len, TAG_MAX);
     /* SHA-256 of the 66 letters a that the 135 bytes of head leave out,
        as sha256sum gives it. */
@@ -296,8 +298,7 @@ no_tag_is_longer_than_200_bytes(void **state)
         memset(target, 'a', sizeof(target));
         memset(target + odd_from, 0x80, sizeof(target) - odd_from);
         for (size_t len = odd_from; len < odd_from + 70; len += 3) {
-            tag =
-                hash_tag(redis_key(KEY_ENTRY, full_of(target, len), SLICE("")));
+            tag = hash_tag(redis_key(full_of(target, len), SLICE("")));
             assert_in_range(tag.len, 1, TAG_MAX);
         }
         arena_reset(&arena);
@@ -313,14 +314,14 @@ long_keys_that_differ_in_one_byte_differ_in_redis(void **state)
 
     (void)state;
     memset(target, 'a', sizeof(target));
-    want = redis_key(KEY_ENTRY, full_of(target, sizeof(target)), SLICE(""));
+    want = redis_key(full_of(target, sizeof(target)), SLICE(""));
     for (size_t i = 0; i < sizeof(target); i++) {
         target[i] = 'b';
-        got = redis_key(KEY_ENTRY, full_of(target, sizeof(target)), SLICE(""));
+        got = redis_key(full_of(target, sizeof(target)), SLICE(""));
         assert_false(slice_eq(got, want));
         target[i] = 'a';
     }
-    got = redis_key(KEY_ENTRY, full_of(target, sizeof(target) - 1), SLICE(""));
+    got = redis_key(full_of(target, sizeof(target) - 1), SLICE(""));
     assert_false(slice_eq(got, want));
 }
 
@@ -329,12 +330,12 @@ a_short_key_cannot_take_the_name_of_a_long_one(void **state)
 {
     char target[512];
     struct slice tag_long =
-        hash_tag(redis_key(KEY_ENTRY, full_of_len(target, 300), SLICE("")));
+        hash_tag(redis_key(full_of_len(target, 300), SLICE("")));
     struct slice tag_short;
 
     (void)state;
     /* A URI that is spelled like the long one's name. */
-    tag_short = hash_tag(redis_key(KEY_ENTRY, tag_long, SLICE("")));
+    tag_short = hash_tag(redis_key(tag_long, SLICE("")));
     assert_int_equal(tag_short.len, TAG_MAX);
     assert_false(slice_eq(tag_short, tag_long));
 }
@@ -354,8 +355,7 @@ an_arena_that_is_full_is_no_memory(void **state)
     assert_int_equal(
         key_vary(&small, &hash_key, &key, SLICE(VARIANT), &out), RC_NOMEM);
     assert_null(out.full.ptr);
-    assert_int_equal(
-        key_redis(&small, SLICE("ns:"), KEY_ENTRY, &key, &text), RC_NOMEM);
+    assert_int_equal(key_redis(&small, SLICE("ns:"), &key, &text), RC_NOMEM);
     assert_int_equal(
         key_names(&small, SLICE("ns:e:{h}"), SLICE("0"), &text), RC_NOMEM);
     assert_null(text.ptr);

@@ -40,11 +40,6 @@ struct key_uri {
     struct slice target;
 };
 
-enum key_kind {
-    KEY_ENTRY, /* <prefix>e:{uri} or <prefix>e:{uri}:<variant> */
-    KEY_LEASE, /* <prefix>l:{uri} or <prefix>l:{uri}:<variant> */
-};
-
 /* The key of a URI, without a variant. RC_NOMEM. */
 enum rc key_make(struct arena *arena, const struct hash_key *hash_key,
     const struct key_uri *uri, struct key *out) RC_MUST_CHECK;
@@ -54,9 +49,9 @@ enum rc key_make(struct arena *arena, const struct hash_key *hash_key,
 enum rc key_vary(struct arena *arena, const struct hash_key *hash_key,
     const struct key *key, struct slice digest, struct key *out) RC_MUST_CHECK;
 
-/* The key in Redis of the entry or of its lease. The prefix is "ns:" or the
-   like and has no brace. RC_NOMEM. */
-enum rc key_redis(struct arena *arena, struct slice prefix, enum key_kind kind,
+/* The key in Redis of the entry. The prefix is "ns:" or the like and has no
+   brace. RC_NOMEM. */
+enum rc key_redis(struct arena *arena, struct slice prefix,
     const struct key *key, struct slice *out) RC_MUST_CHECK;
 
 /* The lease's key of an entry's key with that prefix: entry.len bytes. */
