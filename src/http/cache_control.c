@@ -163,21 +163,16 @@ delta_of(const struct element *e, int64_t if_none)
 }
 
 static void
-keep_smaller(int64_t *delta, const struct element *e)
+keep_smaller(int64_t *delta, int64_t value)
 {
-    int64_t value = delta_of(e, 0);
-
     if (*delta == DELTA_ABSENT || value < *delta) {
         *delta = value;
     }
 }
 
-/* One that is no number cannot be met. */
 static void
-keep_larger(int64_t *delta, const struct element *e)
+keep_larger(int64_t *delta, int64_t value)
 {
-    int64_t value = delta_of(e, DELTA_MAX);
-
     if (value > *delta) {
         *delta = value;
     }
@@ -187,27 +182,26 @@ static void
 add_element(struct cache_control *out, const struct directive *d,
     const struct element *e)
 {
+    bool is_plain = !e->has_arg && !e->is_malformed;
+
     switch (d->kind) {
     case RESTRICTION:
         *flag_of(out, d) = true;
         break;
     case PERMISSION:
-        *flag_of(out, d) |= !e->has_arg && !e->is_malformed;
+        *flag_of(out, d) |= is_plain;
         break;
     case IMMUTABLE:
         *flag_of(out, d) |= !e->is_malformed;
         break;
     case DURATION:
-        keep_smaller(seconds_of(out, d), e);
+        keep_smaller(seconds_of(out, d), delta_of(e, 0));
         break;
-    case MIN_FRESH:
-        keep_larger(seconds_of(out, d), e);
+    case MIN_FRESH: /* one that is no number cannot be met */
+        keep_larger(seconds_of(out, d), delta_of(e, DELTA_MAX));
         break;
     case MAX_STALE:
-        out->has_max_stale = true;
-        if (e->has_arg || e->is_malformed) {
-            keep_smaller(seconds_of(out, d), e);
-        }
+        keep_smaller(seconds_of(out, d), is_plain ? DELTA_MAX : delta_of(e, 0));
         break;
     }
 }

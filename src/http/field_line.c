@@ -1,10 +1,8 @@
 /*
  * The field lines of a head (RFC 9112 5): name, colon, value, CRLF, and the
  * empty line behind the last. No folding, no space around a name, no byte
- * that is not of its class.
- *
- * A plain line is taken in one go. Any other is left to the machine, which
- * eats byte by byte and can stop and go on anywhere.
+ * that is not of its class. As in start_line.c, a plain line is taken in one
+ * go and any other is left to the machine.
  */
 #include "http/class.h"
 #include "http/known.h"

@@ -156,14 +156,12 @@ fresh_compute(const struct head *h, const struct cache_control *cc,
     };
     if (is_bad_age) {
         out->source = FRESH_BAD_AGE;
-    } else if (cc->s_maxage != DELTA_ABSENT) {
-        out->source = FRESH_S_MAXAGE;
-        out->lifetime_s = cc->s_maxage;
-    } else if (cc->max_age != DELTA_ABSENT) {
-        out->source = FRESH_MAX_AGE;
-        out->lifetime_s = cc->max_age;
+    } else if (cc->s_maxage != DELTA_ABSENT || cc->max_age != DELTA_ABSENT) {
+        out->source = FRESH_STATED;
+        out->lifetime_s =
+            cc->s_maxage != DELTA_ABSENT ? cc->s_maxage : cc->max_age;
     } else if (head_has(h, FIELD_EXPIRES) && !opts->ignores_expires) {
-        out->source = FRESH_EXPIRES;
+        out->source = FRESH_STATED;
         out->lifetime_s =
             expires_lifetime(h, dates.newest_s, times->response_s);
     } else if (opts->heuristic) {

@@ -90,23 +90,15 @@ field_id_of(struct slice name)
     return field_id_padded(padded, name.len);
 }
 
+/* name: what else FIELD_OTHER must be. */
 static const struct field *
-find_from(const struct head *h, size_t from, enum field_id id)
+find_from(
+    const struct head *h, size_t from, enum field_id id, struct slice name)
 {
     for (size_t i = from; i < h->field_count; i++) {
-        if (h->fields[i].id == id) {
-            return &h->fields[i];
-        }
-    }
-    return NULL;
-}
-
-static const struct field *
-find_name_from(const struct head *h, size_t from, struct slice name)
-{
-    for (size_t i = from; i < h->field_count; i++) {
-        if (slice_ieq(h->fields[i].name, name)) {
-            return &h->fields[i];
+        const struct field *f = &h->fields[i];
+        if (f->id == id && (id != FIELD_OTHER || slice_ieq(f->name, name))) {
+            return f;
         }
     }
     return NULL;
@@ -115,7 +107,7 @@ find_name_from(const struct head *h, size_t from, struct slice name)
 const struct field *
 head_find(const struct head *h, enum field_id id)
 {
-    return head_has(h, id) ? find_from(h, 0, id) : NULL;
+    return head_has(h, id) ? find_from(h, 0, id, slice_of(NULL, 0)) : NULL;
 }
 
 const struct field *
@@ -124,8 +116,7 @@ head_find_next(const struct head *h, const struct field *after)
     size_t from = (size_t)(after - h->fields) + 1;
 
     MUST(from <= h->field_count);
-    return after->id == FIELD_OTHER ? find_name_from(h, from, after->name)
-                                    : find_from(h, from, after->id);
+    return find_from(h, from, after->id, after->name);
 }
 
 const struct field *
@@ -133,7 +124,7 @@ head_find_name(const struct head *h, struct slice name)
 {
     enum field_id id = field_id_of(name);
 
-    return id == FIELD_OTHER ? find_name_from(h, 0, name) : head_find(h, id);
+    return id == FIELD_OTHER ? find_from(h, 0, id, name) : head_find(h, id);
 }
 
 bool

@@ -56,7 +56,6 @@ reuse_read_request(
         return;
     }
     out->no_cache = cc.no_cache;
-    out->has_max_stale = cc.has_max_stale;
     out->max_age_ms = ms_of(cc.max_age);
     out->min_fresh_ms = ms_of(cc.min_fresh);
     out->max_stale_ms = ms_of(cc.max_stale);
@@ -111,15 +110,6 @@ decide_fresh(const struct reuse_stored *stored,
                : REUSE_FRESH;
 }
 
-static bool
-accepts_stale(const struct reuse_stored *stored,
-    const struct reuse_request *request, int64_t now_ms)
-{
-    return request->has_max_stale &&
-           (request->max_stale_ms < 0 ||
-               now_ms - stored->fresh_until_ms <= request->max_stale_ms);
-}
-
 static enum reuse
 decide_stale(const struct reuse_stored *stored,
     const struct reuse_request *request, int64_t now_ms)
@@ -131,7 +121,8 @@ decide_stale(const struct reuse_stored *stored,
     if (stored->never_stale || !is_wanted) {
         return REUSE_VALIDATE;
     }
-    if (request->is_honoured && accepts_stale(stored, request, now_ms)) {
+    if (request->is_honoured &&
+        now_ms - stored->fresh_until_ms <= request->max_stale_ms) {
         return REUSE_STALE;
     }
     /* max-age without max-stale wants nothing stale (RFC 9111 5.2.1.1). */

@@ -44,13 +44,6 @@ is_target_uri(struct slice uri, const struct storable_request *request)
            uri_is_same_authority(authority, request->host, scheme);
 }
 
-static bool
-is_explicit(const struct fresh *fresh)
-{
-    return fresh->source == FRESH_S_MAXAGE || fresh->source == FRESH_MAX_AGE ||
-           fresh->source == FRESH_EXPIRES;
-}
-
 /* A POST is stored as what a GET of its target would have given. */
 static bool
 is_post_storable(const struct storable_request *request,
@@ -58,8 +51,9 @@ is_post_storable(const struct storable_request *request,
 {
     const struct field *f = head_find(response->head, FIELD_CONTENT_LOCATION);
 
-    return response->head->status == 200 && is_explicit(response->fresh) &&
-           f != NULL && head_find_next(response->head, f) == NULL &&
+    return response->head->status == 200 &&
+           response->fresh->source == FRESH_STATED && f != NULL &&
+           head_find_next(response->head, f) == NULL &&
            is_target_uri(f->value, request);
 }
 

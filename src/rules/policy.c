@@ -104,8 +104,9 @@ bypass_of(const struct route *route, const struct head *head, bool has_body)
 static bool
 has_directives(const struct reuse_request *reuse)
 {
-    return reuse->no_cache || reuse->has_max_stale || reuse->max_age_ms >= 0 ||
-           reuse->min_fresh_ms >= 0 || reuse->if_error_ms >= 0;
+    return reuse->no_cache || reuse->max_age_ms >= 0 ||
+           reuse->min_fresh_ms >= 0 || reuse->max_stale_ms >= 0 ||
+           reuse->if_error_ms >= 0;
 }
 
 void

@@ -56,8 +56,7 @@ is_same(const struct cache_control *a, const struct cache_control *b)
            a->proxy_revalidate == b->proxy_revalidate &&
            a->must_understand == b->must_understand &&
            a->only_if_cached == b->only_if_cached &&
-           a->immutable == b->immutable &&
-           a->has_max_stale == b->has_max_stale && a->max_age == b->max_age &&
+           a->immutable == b->immutable && a->max_age == b->max_age &&
            a->s_maxage == b->s_maxage && a->min_fresh == b->min_fresh &&
            a->max_stale == b->max_stale &&
            a->stale_while_revalidate == b->stale_while_revalidate &&

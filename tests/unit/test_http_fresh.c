@@ -38,23 +38,23 @@ the_lifetime_is_the_first_of_s_maxage_max_age_and_expires(void **state)
     } rows[] = {
         {DATE, FRESH_NONE, 0},
         {DATE "Cache-Control: public\r\n", FRESH_NONE, 0},
-        {DATE "Cache-Control: max-age=60\r\n", FRESH_MAX_AGE, 60},
-        {DATE "Cache-Control: max-age=60, s-maxage=9\r\n", FRESH_S_MAXAGE, 9},
-        {DATE "Cache-Control: s-maxage=0, max-age=60\r\n", FRESH_S_MAXAGE, 0},
-        {DATE EXPIRES("08:50:37"), FRESH_EXPIRES, 60},
-        {EXPIRES("08:50:37"), FRESH_EXPIRES, 60},
-        {DATE EXPIRES("08:49:37"), FRESH_EXPIRES, 0},
-        {DATE EXPIRES("08:49:36"), FRESH_EXPIRES, 0},
-        {DATE EXPIRES("08:50:37") "Cache-Control: max-age=5\r\n", FRESH_MAX_AGE,
+        {DATE "Cache-Control: max-age=60\r\n", FRESH_STATED, 60},
+        {DATE "Cache-Control: max-age=60, s-maxage=9\r\n", FRESH_STATED, 9},
+        {DATE "Cache-Control: s-maxage=0, max-age=60\r\n", FRESH_STATED, 0},
+        {DATE EXPIRES("08:50:37"), FRESH_STATED, 60},
+        {EXPIRES("08:50:37"), FRESH_STATED, 60},
+        {DATE EXPIRES("08:49:37"), FRESH_STATED, 0},
+        {DATE EXPIRES("08:49:36"), FRESH_STATED, 0},
+        {DATE EXPIRES("08:50:37") "Cache-Control: max-age=5\r\n", FRESH_STATED,
             5},
-        {DATE EXPIRES("08:50:37") "Cache-Control: max-age=x\r\n", FRESH_MAX_AGE,
+        {DATE EXPIRES("08:50:37") "Cache-Control: max-age=x\r\n", FRESH_STATED,
             0},
-        {DATE "Expires: 0\r\n", FRESH_EXPIRES, 0},
-        {DATE "Expires: -1\r\n", FRESH_EXPIRES, 0},
-        {DATE "Expires:\r\n", FRESH_EXPIRES, 0},
-        {DATE EXPIRES("08:50:37") EXPIRES("08:50:37"), FRESH_EXPIRES, 0},
-        {"Date: never\r\n" EXPIRES("08:50:37"), FRESH_EXPIRES, 60},
-        {DATE "Expires: Fri, 31 Dec 9999 23:59:59 GMT\r\n", FRESH_EXPIRES,
+        {DATE "Expires: 0\r\n", FRESH_STATED, 0},
+        {DATE "Expires: -1\r\n", FRESH_STATED, 0},
+        {DATE "Expires:\r\n", FRESH_STATED, 0},
+        {DATE EXPIRES("08:50:37") EXPIRES("08:50:37"), FRESH_STATED, 0},
+        {"Date: never\r\n" EXPIRES("08:50:37"), FRESH_STATED, 60},
+        {DATE "Expires: Fri, 31 Dec 9999 23:59:59 GMT\r\n", FRESH_STATED,
             DELTA_MAX},
     };
 
@@ -135,7 +135,7 @@ a_malformed_age_may_be_taken_for_none(void **state)
     (void)state;
     cache_control_parse(h, FIELD_CACHE_CONTROL, &cc);
     fresh_compute(h, &cc, &times, &opts, &f);
-    assert_int_equal(f.source, FRESH_MAX_AGE);
+    assert_int_equal(f.source, FRESH_STATED);
     assert_true(f.lifetime_s == 60);
     assert_true(f.initial_age_s == 2);
 }
@@ -220,9 +220,9 @@ a_guess_is_a_tenth_of_the_time_since_the_last_change(void **state)
         {DATE MODIFIED MODIFIED, FRESH_NONE, 0},
         {DATE, FRESH_NONE, 0},
         /* Never beside what is explicit, however malformed that is. */
-        {DATE MODIFIED "Cache-Control: max-age=5\r\n", FRESH_MAX_AGE, 5},
-        {DATE MODIFIED "Cache-Control: max-age=x\r\n", FRESH_MAX_AGE, 0},
-        {DATE MODIFIED "Expires: 0\r\n", FRESH_EXPIRES, 0},
+        {DATE MODIFIED "Cache-Control: max-age=5\r\n", FRESH_STATED, 5},
+        {DATE MODIFIED "Cache-Control: max-age=x\r\n", FRESH_STATED, 0},
+        {DATE MODIFIED "Expires: 0\r\n", FRESH_STATED, 0},
         {DATE MODIFIED "Age: x\r\n", FRESH_BAD_AGE, 0},
     };
     const struct fresh_opts opts = {.heuristic = true};

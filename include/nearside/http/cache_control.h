@@ -30,11 +30,10 @@ struct cache_control {
     bool must_understand;
     bool only_if_cached;
     bool immutable;
-    bool has_max_stale; /* request; max_stale ABSENT: any staleness */
     int64_t max_age;
     int64_t s_maxage;
     int64_t min_fresh;
-    int64_t max_stale;
+    int64_t max_stale; /* alone it takes any staleness: DELTA_MAX */
     int64_t stale_while_revalidate; /* RFC 5861 */
     int64_t stale_if_error;
 };

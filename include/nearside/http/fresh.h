@@ -8,10 +8,8 @@
 #include "nearside/http/cache_control.h"
 
 enum fresh_source {
-    FRESH_NONE, /* the response states nothing */
-    FRESH_S_MAXAGE,
-    FRESH_MAX_AGE,
-    FRESH_EXPIRES,
+    FRESH_NONE,      /* the response states nothing */
+    FRESH_STATED,    /* by s-maxage, max-age or Expires */
     FRESH_HEURISTIC, /* a guess by Last-Modified (4.2.2) */
     FRESH_BAD_AGE,   /* a malformed Age: stale, whatever is stated */
 };

@@ -35,11 +35,10 @@ struct reuse_request {
     bool has_authorization; /* uses only what is_authorized (3.5) */
     bool is_honoured;       /* the rest counts */
     bool no_cache;          /* or Pragma: no-cache without Cache-Control */
-    bool has_max_stale;
-    int64_t max_age_ms; /* -1: not stated, here and below */
+    int64_t max_age_ms;     /* -1: not stated, here and below */
     int64_t min_fresh_ms;
-    int64_t max_stale_ms; /* with has_max_stale, -1: any */
-    int64_t if_error_ms;  /* stale-if-error, RFC 5861 4 */
+    int64_t max_stale_ms;
+    int64_t if_error_ms; /* stale-if-error, RFC 5861 4 */
 };
 
 /*
