@@ -6,11 +6,12 @@
  *           '------- the hash tag -------'   variant
  *
  * Laws of the tag: it is never empty (Redis would hash the whole key, and
- * entry and lease would part), it holds no brace, and it has at most
- * TAG_MAX bytes. A longer one keeps its head and ends in '~' and the
- * SHA-256 of the part of the full key that the head does not show. A short
- * one that happens to look like that is treated the same way, so that
- * nobody can ask for a URI whose name is that of another, long one.
+ * entry and lease would part), it holds no brace and no byte outside 0x21-0x7e
+ * (they are percent-encoded), and it has at most TAG_MAX bytes. A longer one
+ * keeps its head and ends in '~' and the SHA-256 of the part of the full key
+ * that the head does not show (unkeyed: every instance must find the same
+ * key). A short one that happens to look like that is treated the same way, so
+ * that nobody can ask for a URI whose name is that of another, long one.
  *
  * Two URIs that differ only in "{" against "%7B" share a name. That costs a
  * miss, never a wrong answer: the value carries the full key.
@@ -31,15 +32,18 @@ enum {
     VARIANT_LEN = 1 + DIGEST_LEN,        /* " 6d0f..." in a full key */
 };
 
-static enum rc
-make_full(struct arena *arena, const struct key_uri *uri, struct slice *out)
+enum rc
+key_make(struct arena *arena, const struct hash_key *hash_key,
+    const struct key_uri *uri, struct key *out)
 {
     const struct slice sep = SLICE("://");
     size_t len = uri->scheme.len + sep.len + uri->host.len + uri->target.len;
+    struct slice full;
     char *key;
     char *p;
 
     MUST(arena != NULL);
+    MUST(hash_key != NULL);
     MUST(uri->scheme.len > 0);
     key = arena_alloc(arena, len);
     if (key == NULL) {
@@ -50,7 +54,8 @@ make_full(struct arena *arena, const struct key_uri *uri, struct slice *out)
     p = slice_put(p, uri->host);
     p = slice_put(p, uri->target);
     MUST(p == key + len);
-    *out = slice_of(key, len);
+    full = slice_of(key, len);
+    *out = (struct key){.full = full, .hash = hash_keyed(hash_key, full)};
     return RC_OK;
 }
 
@@ -72,20 +77,6 @@ uri_of(const struct key *key)
     MUST(key->variant.len == DIGEST_LEN);
     MUST(key->variant.ptr == variant_of(key->full).ptr);
     return slice_of(key->full.ptr, key->full.len - VARIANT_LEN);
-}
-
-enum rc
-key_make(struct arena *arena, const struct hash_key *hash_key,
-    const struct key_uri *uri, struct key *out)
-{
-    struct slice full;
-    enum rc rc = make_full(arena, uri, &full);
-
-    MUST(hash_key != NULL);
-    if (rc == RC_OK) {
-        *out = (struct key){.full = full, .hash = hash_keyed(hash_key, full)};
-    }
-    return rc;
 }
 
 enum rc

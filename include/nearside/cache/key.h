@@ -5,9 +5,7 @@
  *
  * In Redis an entry lies under <prefix>e:{...} and its lease under
  * <prefix>l:{...}, both in one slot, with ":<variant>" behind the brace. The
- * part in braces is the URI in printable form: braces and all bytes outside
- * 0x21-0x7e are percent-encoded, and beyond 200 bytes the tail is replaced by
- * its SHA-256 in hex (unkeyed: every instance must find the same key).
+ * part in braces is the URI in printable form, of a length that is bounded.
  *
  * A key is made once and handed down with its hash. Nobody but this file
  * knows at which byte of a key something stands.
@@ -17,7 +15,6 @@
 
 #include "nearside/base/arena.h"
 #include "nearside/base/hash.h"
-#include "nearside/base/slice.h"
 
 enum {
     DIGEST_LEN = 32,
