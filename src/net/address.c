@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "nearside/base/check.h"
-
 static enum rc
 parse_unix(struct slice path, struct address *out)
 {

@@ -12,7 +12,6 @@
  * of time together must not hold up the others.
  */
 #include <event2/event.h>
-#include <stdlib.h>
 
 #include "net/loop_inside.h"
 

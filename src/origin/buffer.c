@@ -6,7 +6,6 @@
  * that waits with nothing read holds no memory.
  */
 #include "origin/exchange_inside.h"
-#include "nearside/base/check.h"
 
 char *
 exchange_in_place(struct exchange *x, size_t *out_cap)

@@ -12,7 +12,6 @@
  * the others may be too.
  */
 #include "origin/exchange_inside.h"
-#include "nearside/base/check.h"
 
 static bool
 may_be_repeated(const struct exchange *x)

@@ -13,8 +13,6 @@
 
 #include <stdlib.h>
 
-#include "nearside/base/check.h"
-
 static void
 idle_drop(struct origin_conn *c)
 {

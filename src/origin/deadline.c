@@ -7,7 +7,6 @@
  * of ours. While the other side waits for us, nothing but total counts.
  */
 #include "origin/exchange_inside.h"
-#include "nearside/base/check.h"
 
 static int64_t
 head_until_ms(const struct exchange *x)

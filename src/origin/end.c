@@ -6,7 +6,6 @@
  * turn, so that every frame below can ask whether it is over.
  */
 #include "origin/exchange_inside.h"
-#include "nearside/base/check.h"
 
 enum {
     /* A spare exchange keeps an output buffer up to this. */

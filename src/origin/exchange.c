@@ -14,8 +14,6 @@
 
 #include <stdlib.h>
 
-#include "nearside/base/check.h"
-
 static const struct conn_callbacks conn_events = {
     .on_readable = exchange_on_readable,
     .on_writable = exchange_on_writable,

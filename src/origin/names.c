@@ -7,7 +7,6 @@
  * go away because a name server did.
  */
 #include "origin/pool_inside.h"
-#include "nearside/base/check.h"
 
 void
 origin_names_init(struct origin_pool *pool,

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "origin/exchange_inside.h"
-#include "nearside/base/check.h"
 
 static void
 on_turn_end(void *ctx)

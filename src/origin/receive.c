@@ -10,7 +10,6 @@
  * byte taken; what follows stays in the buffer as it came.
  */
 #include "origin/exchange_inside.h"
-#include "nearside/base/check.h"
 
 enum {
     /* What parse.h has as the status for what is beyond its limits. */
@@ -31,7 +30,7 @@ interim(struct exchange *x, const struct head *head, size_t head_len)
         exchange_fail(x, ORIGIN_ERROR_INTERIM);
         return;
     }
-    if (head->status != 100 && x->callbacks->on_interim != NULL) {
+    if (head->status != 100) {
         x->callbacks->on_interim(x->ctx, head);
         if (exchange_is_over(x)) {
             return;

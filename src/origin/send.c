@@ -14,7 +14,6 @@
  * nothing is taken or written.
  */
 #include "origin/exchange_inside.h"
-#include "nearside/base/check.h"
 #include "nearside/http/write.h"
 
 enum {
@@ -239,9 +238,7 @@ exchange_drained(struct exchange *x)
         return;
     }
     x->is_drain_due = false;
-    if (x->callbacks->on_drain != NULL) {
-        x->callbacks->on_drain(x->ctx);
-    }
+    x->callbacks->on_drain(x->ctx);
 }
 
 void

@@ -3,7 +3,6 @@
 #define NEARSIDE_NET_ADDRESS_H
 
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 

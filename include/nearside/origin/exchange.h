@@ -50,7 +50,7 @@ struct exchange_request {
 };
 
 struct exchange_callbacks {
-    /* A 1xx response other than 100 and 101 (say, 103); may be NULL. */
+    /* A 1xx response other than 100 and 101 (say, 103). */
     void (*on_interim)(void *ctx, const struct head *head);
     /* The final head; a loan until the callback returns. */
     void (*on_head)(void *ctx, const struct head *head);
