@@ -22,16 +22,15 @@ enum rc
 fresh_read_age(const struct head *h, int64_t *out_s)
 {
     const struct field *f = head_find(h, FIELD_AGE);
-    struct slice first;
-    ptrdiff_t comma;
+    struct slice rest, first;
     uint64_t age;
     enum rc rc;
 
     if (f == NULL) {
         return RC_MISS;
     }
-    comma = slice_find(f->value, ',');
-    first = comma < 0 ? f->value : slice_of(f->value.ptr, (size_t)comma);
+    rest = first = f->value;
+    slice_split(&rest, ',', &first);
     rc = slice_to_u64(slice_trim(first), DELTA_MAX, &age);
     if (rc == RC_BAD) {
         return RC_BAD;
@@ -50,23 +49,18 @@ static struct dates
 dates_of(const struct head *h, int64_t response_s)
 {
     const struct field *f = head_find(h, FIELD_DATE);
-    struct dates dates = {response_s, response_s};
-    bool is_first = true;
-    int64_t date_s;
+    struct dates dates = {INT64_MAX, INT64_MIN};
+    int64_t s;
 
     for (; f != NULL; f = head_find_next(h, f)) {
-        if (date_parse(f->value, response_s, &date_s) != RC_OK) {
-            continue;
+        if (date_parse(f->value, response_s, &s) == RC_OK) {
+            dates.oldest_s = s < dates.oldest_s ? s : dates.oldest_s;
+            dates.newest_s = s > dates.newest_s ? s : dates.newest_s;
         }
-        if (is_first || date_s < dates.oldest_s) {
-            dates.oldest_s = date_s;
-        }
-        if (is_first || date_s > dates.newest_s) {
-            dates.newest_s = date_s;
-        }
-        is_first = false;
     }
-    return dates;
+    return dates.oldest_s <= dates.newest_s
+               ? dates
+               : (struct dates){response_s, response_s};
 }
 
 /* Two Expires contradict each other, so neither promises anything. */

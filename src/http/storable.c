@@ -73,26 +73,14 @@ is_method_storable(const struct storable_request *request,
 static bool
 is_safe_status(unsigned status)
 {
-    switch (status) {
-    case 200:
-    case 203:
-    case 204:
-    case 300:
-    case 301:
-    case 308:
-    case 404:
-    case 410:
-        return true;
-    default: /* a number, not an enum */
-        return false;
-    }
+    return fresh_is_heuristic(status, false) || status == 404 || status == 410;
 }
 
 /* Statuses whose caching we know all about (RFC 9110 15). */
 static bool
 is_understood(unsigned status)
 {
-    return is_safe_status(status) || fresh_is_heuristic(status, true) ||
+    return fresh_is_heuristic(status, true) ||
            (status >= 201 && status <= 205) ||
            (status >= 302 && status <= 307 && status != 304 && status != 306) ||
            (status >= 400 && status <= 417) || status == 421 || status == 422 ||

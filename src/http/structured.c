@@ -7,7 +7,6 @@
 #include "nearside/http/structured.h"
 
 #include "http/class.h"
-#include "nearside/base/check.h"
 
 enum {
     INTEGER_DIGITS_MAX = 15,

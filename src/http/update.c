@@ -23,30 +23,23 @@ struct validators {
 };
 
 static void
-read_head_date(const struct head *head, int64_t now_s, struct validators *out)
-{
-    const struct field *f = head_find(head, FIELD_LAST_MODIFIED);
-
-    if (f == NULL) {
-        return;
-    }
-    out->has_modified = head_find_next(head, f) == NULL &&
-                        date_parse(f->value, now_s, &out->modified_s) == RC_OK;
-    out->is_malformed = out->is_malformed || !out->has_modified;
-}
-
-static void
 read_head(const struct head *head, int64_t now_s, struct validators *out)
 {
-    const struct field *f = head_find(head, FIELD_ETAG);
+    const struct field *tag = head_find(head, FIELD_ETAG);
+    const struct field *date = head_find(head, FIELD_LAST_MODIFIED);
 
     *out = (struct validators){.has_tag = false};
-    if (f != NULL) {
-        out->has_tag = head_find_next(head, f) == NULL &&
-                       entity_tag_parse(f->value, &out->tag) == RC_OK;
-        out->is_malformed = !out->has_tag;
+    if (tag != NULL) {
+        out->has_tag = head_find_next(head, tag) == NULL &&
+                       entity_tag_parse(tag->value, &out->tag) == RC_OK;
     }
-    read_head_date(head, now_s, out);
+    if (date != NULL) {
+        out->has_modified =
+            head_find_next(head, date) == NULL &&
+            date_parse(date->value, now_s, &out->modified_s) == RC_OK;
+    }
+    out->is_malformed =
+        (tag != NULL && !out->has_tag) || (date != NULL && !out->has_modified);
 }
 
 static void

@@ -48,7 +48,9 @@ void cache_control_add(struct cache_control *out, struct slice value);
 
 /*
  * The same for a structured dictionary (RFC 9651), as RFC 9213 has it: a
- * permission counts only if true, and of repeated keys the last.
+ * restriction holds whatever its value, a permission only if true, a duration
+ * that is no integer of 0 or more reads as 0, and of repeated keys the last
+ * counts. Parameters are ignored.
  * RC_MISS: it is empty. RC_BAD: it is no dictionary; rely on nothing in *out.
  */
 enum rc cache_control_add_dictionary(

@@ -5,8 +5,6 @@
 #ifndef NEARSIDE_HTTP_CHUNK_H
 #define NEARSIDE_HTTP_CHUNK_H
 
-#include <stdbool.h>
-
 #include "nearside/base/slice.h"
 
 struct chunk {

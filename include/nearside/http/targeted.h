@@ -21,11 +21,8 @@ struct targeted_list {
  * field of the list that is valid and not empty, and the response's
  * Cache-Control and Expires mean nothing here (see fresh_opts). False: there
  * is no such field, and it comes from Cache-Control.
- *
- * A field that is no structured dictionary (RFC 9651) is ignored as a whole.
- * In a valid one a restriction holds whatever its value, a permission only
- * if true, and a duration that is no integer of 0 or more reads as 0.
- * Repeated keys: the last counts. Parameters are ignored.
+ * A field that is no structured dictionary is ignored as a whole; how a valid
+ * one is read says cache_control_add_dictionary.
  */
 bool targeted_read(const struct head *response,
     const struct targeted_list *list, struct cache_control *out);
