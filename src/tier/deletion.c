@@ -19,6 +19,9 @@
 #define DELETION_MAGIC UINT32_C(0x6e696e76)
 
 enum {
+    /* Of a worker. While Redis is away all writes of a minute pile up, and each
+       takes a kilobyte and a call every other second. */
+    DELETIONS_MAX = 10000,
     RETRY_FIRST_MS = 20,
     RETRY_MAX_MS = 2000,
     RETRY_TOTAL_MS = 60000,
@@ -60,6 +63,8 @@ deletion_end(struct deletion *d)
     loop_timer_cancel(&d->retry);
     redis_call_cancel(&d->call);
     list_remove(&d->link);
+    MUST(t->deletions_len > 0);
+    t->deletions_len--;
     d->magic = 0;
     free(d);
     if (list_is_empty(&t->deletions)) {
@@ -135,7 +140,8 @@ retry_later(struct deletion *d, enum rc rc)
     int64_t now_ms = worker_now_ms(d->worker);
 
     MUST(d->on_done == NULL);
-    if (rc == RC_CANCELLED || now_ms >= d->until_ms) {
+    MUST(rc != RC_CANCELLED); /* deletions end before the worker's client */
+    if (now_ms >= d->until_ms) {
         count_lost(d->worker, rc_text(rc));
         deletion_end(d);
         return;
@@ -209,6 +215,7 @@ deletion_new(struct worker *worker, struct slice entry_key, struct slice token)
     d->until_ms = worker_now_ms(worker) + RETRY_TOTAL_MS;
     loop_timer_init(&d->retry, worker->loop, on_retry, d);
     list_push_back(&worker->tier->deletions, &d->link);
+    worker->tier->deletions_len++;
     return d;
 }
 
@@ -223,6 +230,11 @@ deletion_start(struct worker *worker, const struct key *key,
     worker_count(worker, COUNTER_INVALIDATIONS);
     written_mark(worker->tier->written, key->hash);
     if (worker->redis == NULL) {
+        return NULL;
+    }
+    if (worker->tier->deletions_len >= DELETIONS_MAX) {
+        worker_count_limit(worker, LIMIT_DELETIONS);
+        count_lost(worker, "too many");
         return NULL;
     }
     d = deletion_new(worker, entry_key, opts->token);

@@ -183,6 +183,34 @@ a_worker_that_ends_counts_what_it_gives_up(void **state)
     worker_over(&g);
 }
 
+/* While Redis does not answer, those that wait for it are bounded. */
+static void
+beyond_ten_thousand_a_deletion_is_lost_and_says_so(void **state)
+{
+    struct given g;
+    struct question *q;
+    struct heard heard;
+
+    (void)state;
+    given_worker(&g, PATIENCE_MS);
+    q = given_question(&g.asking, "GET /a", "");
+    server_stop(g.server);
+    for (int i = 0; i < 10000; i++) {
+        assert_non_null(start(&g, q, SLICE(""), &heard));
+    }
+    assert_int_equal(counted(&g, COUNTER_INVALIDATIONS_FAILED), 0);
+    assert_null(start(&g, q, SLICE(""), &heard));
+    assert_int_equal(counted(&g, COUNTER_INVALIDATIONS), 10001);
+    assert_int_equal(counted(&g, COUNTER_INVALIDATIONS_FAILED), 1);
+    assert_int_equal(limited(&g, LIMIT_DELETIONS), 1);
+    kill(g.server->pid, SIGCONT);
+    AWAIT(&g.rig, list_is_empty(&g.worker.tier->deletions));
+    assert_non_null(start(&g, q, SLICE(""), &heard));
+    AWAIT(&g.rig, heard.is_acknowledged);
+    question_unref(&q);
+    worker_over(&g);
+}
+
 static void
 without_a_shared_tier_a_write_is_marked_all_the_same(void **state)
 {
@@ -216,6 +244,7 @@ main(void)
         TEST(a_deletion_that_redis_refuses_is_tried_again),
         TEST(one_that_is_forgotten_goes_on_and_tells_nobody),
         TEST(a_worker_that_ends_counts_what_it_gives_up),
+        TEST(beyond_ten_thousand_a_deletion_is_lost_and_says_so),
         TEST(without_a_shared_tier_a_write_is_marked_all_the_same),
     };
 

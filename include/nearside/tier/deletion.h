@@ -25,8 +25,8 @@ struct deletion_opts {
  * Marks the key as written and deletes entry and lease in Redis (keys are
  * copied). on_done comes once, when it is acknowledged or after the first
  * attempt has failed, never from inside this call; the attempts go on without
- * it. NULL is answered when there is no shared tier, or no memory; nothing
- * will come.
+ * it. NULL is answered when there is no shared tier, no memory, or too many are
+ * under way: then the deletion is lost, and nothing will come.
  */
 struct deletion *deletion_start(struct worker *worker, const struct key *key,
     struct slice entry_key, const struct deletion_opts *opts);

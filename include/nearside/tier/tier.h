@@ -40,6 +40,7 @@ struct tier_worker {
     struct written *written;
     struct list stores;
     struct list deletions;
+    unsigned deletions_len;
     void (*on_empty)(void *ctx); /* no deletion is left */
     void *ctx;
 };
