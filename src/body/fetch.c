@@ -183,14 +183,23 @@ fetch_end(struct fetch *fetch, enum fill_state state, bool is_doubtful)
     fetch->callbacks->on_end(fetch->ctx, fill_state(fetch->fill), is_doubtful);
 }
 
+void
+fetch_stop_keeping(struct fetch *fetch)
+{
+    MUST_OBJ(fetch, FETCH_MAGIC);
+    if (fetch->is_kept) {
+        fetch->is_kept = false;
+        fill_stop_keeping(fetch->fill);
+    }
+}
+
 static void
 fetch_check_size(struct fetch *fetch)
 {
     MUST(fetch->exchange != NULL);
     if (fetch->is_kept &&
         fill_len(fetch->fill) > fetch->worker->conf->opts.limits.object_max) {
-        fetch->is_kept = false;
-        fill_stop_keeping(fetch->fill);
+        fetch_stop_keeping(fetch);
         worker_count_limit(fetch->worker, LIMIT_OBJECT_MAX);
         fetch->callbacks->on_outgrown(fetch->ctx);
     }

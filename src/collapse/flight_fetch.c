@@ -242,9 +242,10 @@ is_to_be_stored(const struct flight_run *run)
 }
 
 /* By those who come while it is under way? For them it is a stored response:
-   fresh, and for all. What no lease guards is for those who wait already:
-   whoever comes later must see what was written meanwhile, and his coming
-   lets the key in. */
+   fresh, and for all. One of a key that is kept out is for those who wait
+   already, since it is the next request that lets the key in. One that no lease
+   guards may be joined until flight_lease.c closes the flight, which is as long
+   as the loss of a lease goes unnoticed. */
 static bool
 may_be_joined(struct flight_run *run)
 {
@@ -288,6 +289,7 @@ settle(struct flight_run *run)
     MUST(fetch_is_active(&run->fetch));
     flight_close(run->flights, run->flight);
     if (says_nothing(run)) {
+        fetch_stop_keeping(&run->fetch);
         flight_run_end_released(run);
     } else {
         flight_store_refusal(run);

@@ -562,6 +562,36 @@ a_stale_entry_stands_in_when_the_origin_fails(void **state)
     }
 }
 
+/* An error that could be stored, but for the stale entry that it must not
+   displace, is not kept either: nobody reads it, so the rest of it, which never
+   comes, is not waited for. */
+static void
+what_says_nothing_of_the_target_is_kept_for_no_store(void **state)
+{
+    static const char head[] = "HTTP/1.1 503 Down\r\n" FRESH
+                               "Content-Length: 100\r\n\r\nthe first bytes";
+    struct bench b;
+    struct question *q;
+    struct waiting w;
+
+    (void)state;
+    bench_up(&b);
+    b.g.asking.route.is_rfc = true; /* stores a 503 that says how long */
+    b.g.asking.route.grace_ms = 0;
+    q = given_stale(&b);
+    fly(&b, q, &w);
+    await_request(&b);
+    assert_int_equal(write(b.fd, head, sizeof(head) - 1), sizeof(head) - 1);
+    await_told(&b, &w);
+    assert_int_equal(w.result.outcome, FLIGHT_FILL);
+    assert_false(w.result.is_private);
+    await_no_run(&b);
+    assert_stored(&b.g, q, "body");
+    waiting_over(&w);
+    question_unref(&q);
+    bench_down(&b);
+}
+
 /* --- ends -------------------------------------------------------------- */
 
 /* All who wait are told when the origin cannot be reached at all; only the
@@ -650,6 +680,7 @@ main(void)
         TEST(a_304_renews_the_stale_entry),
         TEST(a_304_about_something_else_is_asked_once_more_without_validators),
         TEST(a_stale_entry_stands_in_when_the_origin_fails),
+        TEST(what_says_nothing_of_the_target_is_kept_for_no_store),
         TEST(a_failure_gives_the_lease_back),
         TEST(a_worker_that_ends_tells_all_who_wait),
     };

@@ -66,6 +66,10 @@ struct fetch_opts {
 enum rc fetch_start(struct fetch *fetch, struct worker *worker,
     const struct fetch_opts *opts) RC_MUST_CHECK;
 
+/* A body that was to be kept will not be stored: it is held for its readers
+   alone from now on. From on_fill on; harmless if it is not kept. */
+void fetch_stop_keeping(struct fetch *fetch);
+
 /* Gives up what is under way and the reference to the fill; readers see it
    fail. Harmless on a fetch that never began. */
 void fetch_cancel(struct fetch *fetch);
