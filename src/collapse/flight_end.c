@@ -3,9 +3,9 @@
  * told once. When what was fetched is stored or given up, the run is over; it
  * is freed when no body comes any more for those who read it.
  */
-#include <stdlib.h>
-
 #include "collapse/flight_inside.h"
+
+#include <stdlib.h>
 
 static void
 drop_result(const struct flight_result *own_result)

@@ -6,10 +6,11 @@
  * is closed and the lease given up, so that nobody waits for a body that will
  * not be stored.
  */
+#include "collapse/flight_inside.h"
+
 #include "nearside/http/condition.h"
 #include "nearside/http/fresh.h"
 #include "nearside/http/update.h"
-#include "collapse/flight_inside.h"
 #include "nearside/tier/encode.h"
 
 enum {

@@ -12,11 +12,11 @@
 #ifndef COLLAPSE_FLIGHT_INSIDE_H
 #define COLLAPSE_FLIGHT_INSIDE_H
 
+#include "nearside/body/fetch.h"
 #include "nearside/cache/codec.h"
 #include "nearside/cache/key.h"
 #include "nearside/collapse/collapse.h"
 #include "nearside/rules/question.h"
-#include "nearside/body/fetch.h"
 #include "nearside/tier/lease.h"
 #include "nearside/tier/tier.h"
 

@@ -7,6 +7,7 @@
  * later does not, and nothing is stored.
  */
 #include "collapse/flight_inside.h"
+
 #include "nearside/tier/store.h"
 
 enum {

@@ -7,8 +7,9 @@
  * Whatever goes wrong in Redis counts as "not there": then the origin is asked
  * without a lease, and nothing is stored.
  */
-#include "nearside/cache/codec.h"
 #include "collapse/flight_inside.h"
+
+#include "nearside/cache/codec.h"
 #include "nearside/tier/found.h"
 
 enum {

@@ -3,9 +3,10 @@
  * and its lease goes to the writer or back to Redis. Nothing is stored without
  * the lease, nor when a write of this process came since the flight was opened.
  */
+#include "collapse/flight_inside.h"
+
 #include "nearside/tier/deletion.h"
 #include "nearside/tier/encode.h"
-#include "collapse/flight_inside.h"
 #include "nearside/tier/store.h"
 
 static bool

@@ -9,8 +9,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "nearside/cache/entry.h"
 #include "nearside/body/fill.h"
+#include "nearside/cache/entry.h"
 
 #define FLIGHT_MAGIC UINT32_C(0x6e666c69)
 #define TABLE_MAGIC  UINT32_C(0x6e66746c)

@@ -7,13 +7,14 @@
  * there is little room left, the connection that has been idle longest is
  * ended; when there is none, the new one is told 503 and closed.
  */
+#include "front/front_inside.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "nearside/base/log.h"
 #include "nearside/net/listen.h"
-#include "front/front_inside.h"
 #include "front/h1/session.h"
 #include "front/h1/turn.h"
 

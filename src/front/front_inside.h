@@ -4,8 +4,8 @@
 
 #include <stdatomic.h>
 
-#include "nearside/http/head.h"
 #include "nearside/front/front.h"
+#include "nearside/http/head.h"
 #include "front/client_counts.h"
 
 #define FRONT_MAGIC        UINT32_C(0x6e66726f)

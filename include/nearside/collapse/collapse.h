@@ -3,8 +3,8 @@
 #define NEARSIDE_COLLAPSE_COLLAPSE_H
 
 #include "nearside/cache/doorkeeper.h"
-#include "nearside/work/worker.h"
 #include "nearside/collapse/flight_table.h"
+#include "nearside/work/worker.h"
 
 #define COLLAPSE_MAGIC        UINT32_C(0x6e636f6c)
 #define COLLAPSE_WORKER_MAGIC UINT32_C(0x6e636f77)

@@ -9,8 +9,8 @@
 
 #include "nearside/redis/redis.h"
 #include "nearside/rules/assess.h"
-#include "nearside/work/worker.h"
 #include "nearside/tier/written.h"
+#include "nearside/work/worker.h"
 
 #define TIER_MAGIC        UINT32_C(0x6e746965)
 #define TIER_WORKER_MAGIC UINT32_C(0x6e746977)

@@ -6,8 +6,8 @@
 #ifndef NEARSIDE_WRITE_STORED_POST_H
 #define NEARSIDE_WRITE_STORED_POST_H
 
-#include "nearside/rules/question.h"
 #include "nearside/body/fetch.h"
+#include "nearside/rules/question.h"
 
 struct stored_post;
 

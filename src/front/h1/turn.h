@@ -13,8 +13,8 @@
 #include "nearside/base/buf.h"
 #include "nearside/http/chunk.h"
 #include "nearside/http/parse.h"
-#include "front/front_inside.h"
 #include "nearside/request/stream.h"
+#include "front/front_inside.h"
 
 #define TURN_MAGIC UINT32_C(0x6e74726e)
 
