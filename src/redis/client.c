@@ -105,12 +105,24 @@ static const struct wire_callbacks client_wire_callbacks = {
     .on_down = on_down,
 };
 
+static void
+client_bury(struct redis_client *c)
+{
+    MUST(c->is_closing);
+    c->magic = 0;
+    free(c);
+}
+
 /* There is a new map, or this worker shall forget what it has patched. */
 static void
 on_map(void *ctx)
 {
     struct redis_client *c = OBJ_OF(struct redis_client, ctx, CLIENT_MAGIC);
 
+    if (c->is_closing) {
+        client_bury(c);
+        return;
+    }
     pool_adopt(&c->pool);
     if (c->pool.version != 0) {
         dispatch_parked(c);
@@ -129,11 +141,6 @@ redis_client_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
     if (c == NULL) {
         return NULL;
     }
-    c->member.mailbox = mailbox_new(loop, on_map, c);
-    if (c->member.mailbox == NULL) {
-        free(c);
-        return NULL;
-    }
     c->magic = CLIENT_MAGIC;
     c->redis = redis;
     c->born_ms = loop_now_ms(loop);
@@ -145,6 +152,8 @@ redis_client_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
     c->pool.callbacks = &client_wire_callbacks;
     pool_init(&c->pool);
     dispatch_init(c);
+    c->member.loop = loop;
+    loop_message_init(&c->member.message, on_map, c);
     redis_join(redis, &c->member);
     pool_adopt(&c->pool);
     return c;
@@ -162,13 +171,13 @@ redis_client_free(struct redis_client **pclient)
     *pclient = NULL;
     c->is_closing = true;
     redis_leave(c->redis, &c->member);
-    mailbox_close(&c->member.mailbox);
     dispatch_cancel(c, &c->held);
     pool_fini(&c->pool);
     dispatch_cancel(c, &c->ending);
     loop_task_cancel(&c->ending_task);
-    c->magic = 0;
-    free(c);
+    if (!atomic_load(&c->member.message.is_posted)) {
+        client_bury(c);
+    }
 }
 
 void

@@ -188,10 +188,16 @@ map_new_locked(struct redis *redis, const struct topology *topology)
 }
 
 static void
+member_tell(struct member *member)
+{
+    (void)loop_post(member->loop, &member->message);
+}
+
+static void
 tell_members_locked(struct redis *redis)
 {
     LIST_EACH (it, &redis->members) {
-        mailbox_post(CONTAINER_OF(it, struct member, link)->mailbox);
+        member_tell(CONTAINER_OF(it, struct member, link));
     }
 }
 
@@ -226,7 +232,7 @@ void
 redis_join(struct redis *redis, struct member *member)
 {
     MUST_OBJ(redis, REDIS_MAGIC);
-    MUST(member->mailbox != NULL);
+    MUST(member->loop != NULL);
     lock(redis);
     list_push_back(&redis->members, &member->link);
     unlock(redis);
@@ -244,20 +250,14 @@ redis_leave(struct redis *redis, struct member *member)
 
 /* ---- the wish for a newer one ------------------------------------------- */
 
-struct mailbox *
-redis_set_control(struct redis *redis, struct mailbox *control)
+void
+redis_set_control(struct redis *redis, struct member *control)
 {
-    struct mailbox *last;
-
     MUST_OBJ(redis, REDIS_MAGIC);
     lock(redis);
-    last = redis->control;
-    if (control != NULL) {
-        MUST(last == NULL); /* it would get no word any more */
-    }
+    MUST((redis->control == NULL) != (control == NULL));
     redis->control = control;
     unlock(redis);
-    return last;
 }
 
 void
@@ -272,7 +272,7 @@ redis_want_refresh(struct redis *redis, enum refresh_cause cause)
     atomic_store(&redis->wanted_cause, (int)cause);
     lock(redis);
     if (redis->control != NULL) {
-        mailbox_post(redis->control);
+        member_tell(redis->control);
     }
     unlock(redis);
 }

@@ -13,7 +13,7 @@
  *     3  channel    reach     map           what these are made of
  *     2  resp       topology  node  metrics
  *     1  reader     redirect
- *     0  call       slot      mailbox
+ *     0  call       slot
  */
 #ifndef REDIS_MAP_H
 #define REDIS_MAP_H
@@ -23,7 +23,6 @@
 
 #include "nearside/redis/redis.h"
 #include "nearside/redis/topology.h"
-#include "redis/mailbox.h"
 #include "redis/metrics.h"
 #include "redis/node.h"
 
@@ -51,10 +50,12 @@ struct map {
     struct map_node nodes[];
 };
 
-/* A worker's seat among those who hear of a new map. */
+/* Hears of something by a message to its loop. One that is under way cannot be
+   called back: then the member's owner is freed by its delivery. */
 struct member {
     struct list link;
-    struct mailbox *mailbox;
+    struct loop *loop;
+    struct loop_message message;
 };
 
 /* Everything below `lock` is guarded by it; the rest is constant after
@@ -71,9 +72,9 @@ struct redis {
     struct refresh *refresh;  /* control thread's */
     pthread_mutex_t lock;
     struct list nodes;
-    struct list members;
-    struct map *map;         /* NULL: none yet */
-    struct mailbox *control; /* NULL: not started, or stopped */
+    struct list members;    /* workers, who hear of a new map */
+    struct map *map;        /* NULL: none yet */
+    struct member *control; /* hears of wishes; NULL: nobody any more */
     uint64_t version;
 };
 
@@ -95,9 +96,7 @@ enum rc redis_publish(struct redis *redis, const struct topology *topology,
 void redis_join(struct redis *redis, struct member *member);
 void redis_leave(struct redis *redis, struct member *member);
 
-/* Whose owner is told when a new map is wanted; NULL: nobody any more.
-   Gives the last one back. */
-struct mailbox *redis_set_control(struct redis *redis, struct mailbox *control);
+void redis_set_control(struct redis *redis, struct member *control);
 
 /* Asks the control thread for a refresh. Any thread; cheap when one is
    wanted already. */

@@ -41,10 +41,11 @@ enum phase {
 struct refresh {
     uint32_t magic;
     enum phase phase;
-    struct redis *redis;
+    struct redis *redis; /* NULL: it has ended, but for `wanted` */
     struct loop *loop;
     struct log_ring *ring;
     struct metric_block *block;
+    struct member wanted;
     struct inquiries inquiries;
     struct loop_timer timer; /* the start, or the deadline of a phase */
     struct random random;
@@ -66,11 +67,9 @@ refresh_arm(struct refresh *r, int64_t at_ms)
 
 /* Somebody wants a refresh. */
 static void
-on_wanted(void *ctx)
+refresh_wanted(struct refresh *r)
 {
-    struct refresh *r = OBJ_OF(struct refresh, ctx, REFRESH_MAGIC);
-    int64_t now_ms = loop_now_ms(r->loop);
-    int64_t at_ms = now_ms;
+    int64_t at_ms = loop_now_ms(r->loop);
 
     if (r->phase != PHASE_IDLE) {
         return; /* looked at again when this one is over */
@@ -102,7 +101,7 @@ refresh_sleep(struct refresh *r, bool is_good)
     r->cause = REFRESH_PERIODIC;
     loop_timer_arm(&r->timer, loop_now_ms(r->loop) + wait_ms);
     if (atomic_load(&r->redis->is_wanted)) {
-        on_wanted(r);
+        refresh_wanted(r);
     }
 }
 
@@ -294,6 +293,25 @@ on_timer(void *ctx)
 
 /* ---- the door ----------------------------------------------------------- */
 
+static void
+refresh_free(struct refresh *r)
+{
+    r->magic = 0;
+    free(r);
+}
+
+static void
+on_wanted(void *ctx)
+{
+    struct refresh *r = OBJ_OF(struct refresh, ctx, REFRESH_MAGIC);
+
+    if (r->redis == NULL) {
+        refresh_free(r);
+    } else {
+        refresh_wanted(r);
+    }
+}
+
 static struct refresh *
 refresh_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
     struct metric_block *block)
@@ -316,6 +334,8 @@ refresh_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
     r->inquiries.on_over = on_over;
     r->inquiries.ctx = r;
     inquiries_init(&r->inquiries);
+    r->wanted.loop = loop;
+    loop_message_init(&r->wanted.message, on_wanted, r);
     loop_timer_init(&r->timer, loop, on_timer, r);
     random_seed(&r->random);
     return r;
@@ -325,18 +345,15 @@ void
 redis_start(struct redis *redis, struct loop *control, struct log_ring *ring,
     struct metric_block *block)
 {
-    struct mailbox *mailbox;
-
     MUST_OBJ(redis, REDIS_MAGIC);
     MUST(redis->refresh == NULL);
     redis->refresh =
         refresh_new(redis, control, ring, redis->has_metrics ? block : NULL);
-    mailbox = mailbox_new(control, on_wanted, redis->refresh);
-    if (redis->refresh == NULL || mailbox == NULL) {
+    if (redis->refresh == NULL) {
         (void)fprintf(stderr, "nearside: out of memory\n");
         exit(1); /* at start-up, where that is the way */
     }
-    (void)redis_set_control(redis, mailbox);
+    redis_set_control(redis, &redis->refresh->wanted);
     atomic_store(&redis->is_wanted, false);
     redis_want_refresh(redis, REFRESH_START);
 }
@@ -344,7 +361,6 @@ redis_start(struct redis *redis, struct loop *control, struct log_ring *ring,
 void
 redis_stop(struct redis *redis)
 {
-    struct mailbox *mailbox;
     struct refresh *r;
 
     MUST_OBJ(redis, REDIS_MAGIC);
@@ -353,11 +369,12 @@ redis_stop(struct redis *redis)
         return;
     }
     MUST_OBJ(r, REFRESH_MAGIC);
-    mailbox = redis_set_control(redis, NULL);
-    mailbox_close(&mailbox);
+    redis_set_control(redis, NULL);
     loop_timer_cancel(&r->timer);
     inquiries_clear(&r->inquiries);
     redis->refresh = NULL;
-    r->magic = 0;
-    free(r);
+    r->redis = NULL;
+    if (!atomic_load(&r->wanted.message.is_posted)) {
+        refresh_free(r);
+    }
 }

@@ -34,7 +34,8 @@ rig_open(struct rig *rig)
 
     *rig = (struct rig){.loop = loop_new()};
     rig->redis = redis_new(&opts, NULL, NULL);
-    rig->member.mailbox = mailbox_new(rig->loop, on_map, rig);
+    rig->member.loop = rig->loop;
+    loop_message_init(&rig->member.message, on_map, rig);
     redis_join(rig->redis, &rig->member);
 }
 
@@ -42,7 +43,6 @@ static void
 rig_close(struct rig *rig)
 {
     redis_leave(rig->redis, &rig->member);
-    mailbox_close(&rig->member.mailbox);
     redis_free(&rig->redis);
     loop_free(&rig->loop);
 }
@@ -62,6 +62,15 @@ publish(struct rig *rig, const char *id, const char *host, uint16_t port,
     topology_give(topology, 0, slots - 1, index);
     assert_int_equal(redis_publish(rig->redis, topology, &changed), RC_OK);
     topology_free(&topology);
+    return changed;
+}
+
+static bool
+publish_told(struct rig *rig, const char *id, const char *host, uint16_t port,
+    unsigned slots)
+{
+    bool changed = publish(rig, id, host, port, slots);
+
     loop_turn(rig->loop, 0);
     return changed;
 }
@@ -74,14 +83,14 @@ whatever_differs_makes_a_new_map_and_is_told(void **state)
 
     (void)state;
     rig_open(&rig);
-    assert_true(publish(&rig, "id", "h", 1, 9));
+    assert_true(publish_told(&rig, "id", "h", 1, 9));
     assert_int_equal(rig.told, 1);
-    assert_false(publish(&rig, "id", "h", 1, 9));
+    assert_false(publish_told(&rig, "id", "h", 1, 9));
     assert_int_equal(rig.told, 1);
-    assert_true(publish(&rig, "id", "h", 1, 8));
-    assert_true(publish(&rig, "id", "h", 2, 8));
-    assert_true(publish(&rig, "id", "i", 2, 8));
-    assert_true(publish(&rig, "ie", "i", 2, 8));
+    assert_true(publish_told(&rig, "id", "h", 1, 8));
+    assert_true(publish_told(&rig, "id", "h", 2, 8));
+    assert_true(publish_told(&rig, "id", "i", 2, 8));
+    assert_true(publish_told(&rig, "ie", "i", 2, 8));
     assert_int_equal(rig.told, 5);
     redis_status(rig.redis, &status);
     assert_int_equal(status.map_version, 5);
@@ -101,11 +110,11 @@ same_map_is_told_once_to_who_has_patched_it(void **state)
 
     (void)state;
     rig_open(&rig);
-    assert_true(publish(&rig, "id", "h", 1, 9));
+    assert_true(publish_told(&rig, "id", "h", 1, 9));
     atomic_store(&rig.redis->is_patched, true);
-    assert_false(publish(&rig, "id", "h", 1, 9));
+    assert_false(publish_told(&rig, "id", "h", 1, 9));
     assert_int_equal(rig.told, 2);
-    assert_false(publish(&rig, "id", "h", 1, 9));
+    assert_false(publish_told(&rig, "id", "h", 1, 9));
     assert_int_equal(rig.told, 2);
     rig_close(&rig);
 }
@@ -119,9 +128,9 @@ map_in_use_outlives_its_successor(void **state)
 
     (void)state;
     rig_open(&rig);
-    assert_true(publish(&rig, "id", "h", 1, 9));
+    assert_true(publish_told(&rig, "id", "h", 1, 9));
     map = redis_map_take(rig.redis);
-    assert_true(publish(&rig, "id", "i", 1, 9));
+    assert_true(publish_told(&rig, "id", "i", 1, 9));
     assert_string_equal(map->nodes[0].node->host, "h");
     node = redis_node_take(rig.redis, SLICE("h"), 1);
     assert_ptr_equal(node, map->nodes[0].node);
@@ -132,6 +141,23 @@ map_in_use_outlives_its_successor(void **state)
     rig_close(&rig);
 }
 
+/* Who leaves when the message is under way is freed by it, and told nothing. */
+static void
+client_that_is_freed_hears_of_no_map(void **state)
+{
+    struct redis_client *client;
+    struct rig rig;
+
+    (void)state;
+    rig_open(&rig);
+    client = redis_client_new(rig.redis, rig.loop, NULL, NULL);
+    assert_true(publish(&rig, "id", "h", 1, 9));
+    redis_client_free(&client);
+    loop_turn(rig.loop, 0);
+    assert_int_equal(rig.told, 1);
+    rig_close(&rig);
+}
+
 int
 main(void)
 {
@@ -139,6 +165,7 @@ main(void)
         cmocka_unit_test(whatever_differs_makes_a_new_map_and_is_told),
         cmocka_unit_test(same_map_is_told_once_to_who_has_patched_it),
         cmocka_unit_test(map_in_use_outlives_its_successor),
+        cmocka_unit_test(client_that_is_freed_hears_of_no_map),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
