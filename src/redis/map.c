@@ -51,6 +51,9 @@ node_unref_locked(struct node **pnode)
 {
     struct node *node = *pnode;
 
+    if (node == NULL) {
+        return;
+    }
     *pnode = NULL;
     MUST_OBJ(node, NODE_MAGIC);
     MUST(node->refs > 0);
@@ -77,9 +80,6 @@ void
 redis_node_unref(struct redis *redis, struct node **node)
 {
     MUST_OBJ(redis, REDIS_MAGIC);
-    if (*node == NULL) {
-        return;
-    }
     lock(redis);
     node_unref_locked(node);
     unlock(redis);
@@ -102,9 +102,10 @@ map_unref_locked(struct map **pmap)
     if (map->refs > 0) {
         return;
     }
-    for (unsigned i = 0; i < map->nodes_len; i++) {
-        node_unref_locked(&map->nodes[i].node);
+    for (unsigned i = 0; i < map->topology->nodes_len; i++) {
+        node_unref_locked(&map->nodes[i]);
     }
+    topology_free(&map->topology);
     map->magic = 0;
     free(map);
 }
@@ -133,56 +134,31 @@ redis_map_unref(struct redis *redis, struct map **map)
     unlock(redis);
 }
 
-static bool
-map_node_is(const struct map_node *a, const struct topology_node *b)
-{
-    return node_is_at(a->node, slice_of_str(b->host), b->port) &&
-           strcmp(a->id, b->id) == 0;
-}
-
-static bool
-map_is(const struct map *map, const struct topology *topology)
-{
-    MUST_OBJ(topology, TOPOLOGY_MAGIC);
-    if (map == NULL || map->nodes_len != topology->nodes_len ||
-        memcmp(map->owner, topology->owner, sizeof(map->owner)) != 0) {
-        return false;
-    }
-    for (unsigned i = 0; i < map->nodes_len; i++) {
-        if (!map_node_is(&map->nodes[i], &topology->nodes[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* NULL: no memory. */
+/* Takes over the topology. NULL: no memory. */
 static struct map *
-map_new_locked(struct redis *redis, const struct topology *topology)
+map_new_locked(struct redis *redis, struct topology **topology)
 {
+    const struct topology *t = *topology;
     struct map *map =
-        calloc(1, sizeof(*map) + topology->nodes_len * sizeof(map->nodes[0]));
+        calloc(1, sizeof(*map) + t->nodes_len * sizeof(map->nodes[0]));
 
+    MUST_OBJ(t, TOPOLOGY_MAGIC);
     if (map == NULL) {
         return NULL;
     }
     map->magic = MAP_MAGIC;
     map->refs = 1;
-    map->covered = topology->covered;
-    memcpy(map->owner, topology->owner, sizeof(map->owner));
-    for (unsigned i = 0; i < topology->nodes_len; i++) {
-        const struct topology_node *from = &topology->nodes[i];
-        struct map_node *to = &map->nodes[i];
+    map->topology = *topology;
+    *topology = NULL;
+    for (unsigned i = 0; i < t->nodes_len; i++) {
+        const struct topology_node *node = &t->nodes[i];
 
-        to->node =
-            node_take_locked(redis, slice_of_str(from->host), from->port);
-        if (to->node == NULL) {
+        map->nodes[i] =
+            node_take_locked(redis, slice_of_str(node->host), node->port);
+        if (map->nodes[i] == NULL) {
             map_unref_locked(&map);
             return NULL;
         }
-        memcpy(to->id, from->id, sizeof(to->id));
-        to->slots = from->slots;
-        map->nodes_len++;
     }
     return map;
 }
@@ -201,29 +177,35 @@ tell_members_locked(struct redis *redis)
     }
 }
 
-enum rc
-redis_publish(
-    struct redis *redis, const struct topology *topology, bool *out_changed)
+/* RC_NOMEM: the old one stays. */
+static enum rc
+map_replace_locked(struct redis *redis, struct topology **topology)
 {
-    struct map *map = NULL;
+    struct map *map = map_new_locked(redis, topology);
+
+    if (map == NULL) {
+        return RC_NOMEM;
+    }
+    map->version = ++redis->version;
+    map_unref_locked(&redis->map);
+    redis->map = map;
+    atomic_store(&redis->is_patched, false);
+    tell_members_locked(redis);
+    return RC_OK;
+}
+
+enum rc
+redis_publish(struct redis *redis, struct topology **topology)
+{
     enum rc rc = RC_OK;
 
     MUST_OBJ(redis, REDIS_MAGIC);
     lock(redis);
-    if (!map_is(redis->map, topology)) {
-        map = map_new_locked(redis, topology);
-        rc = map == NULL ? RC_NOMEM : RC_OK;
+    if (redis->map == NULL || !topology_eq(redis->map->topology, *topology)) {
+        rc = map_replace_locked(redis, topology);
     } else if (atomic_exchange(&redis->is_patched, false)) {
         tell_members_locked(redis);
     }
-    if (map != NULL) {
-        map->version = ++redis->version;
-        map_unref_locked(&redis->map);
-        redis->map = map;
-        atomic_store(&redis->is_patched, false);
-        tell_members_locked(redis);
-    }
-    *out_changed = map != NULL;
     unlock(redis);
     return rc;
 }
@@ -280,41 +262,40 @@ redis_want_refresh(struct redis *redis, enum refresh_cause cause)
 /* ---- what is known ------------------------------------------------------ */
 
 static void
-status_of_node(struct redis_node_status *out, const struct map_node *from)
+status_of_node(struct redis_node_status *out, const struct node *node,
+    const struct topology_node *known)
 {
-    int64_t in_flight = atomic_load(&from->node->in_flight);
+    int64_t in_flight = atomic_load(&node->in_flight);
 
-    MUST_OBJ(from->node, NODE_MAGIC);
-    memcpy(out->id, from->id, sizeof(out->id));
-    (void)snprintf(
-        out->address, sizeof(out->address), "%.79s", from->node->text);
-    out->is_reachable = !atomic_load(&from->node->is_down);
-    out->slots = from->slots;
+    MUST_OBJ(node, NODE_MAGIC);
+    memcpy(out->id, known->id, sizeof(out->id));
+    (void)snprintf(out->address, sizeof(out->address), "%.79s", node->text);
+    out->is_reachable = !atomic_load(&node->is_down);
+    out->slots = known->slots;
     out->in_flight = in_flight > 0 ? (uint64_t)in_flight : 0;
 }
 
 void
 redis_status(struct redis *redis, struct redis_status *out)
 {
-    struct map *map;
+    struct map *map = redis_map_take(redis);
 
-    MUST_OBJ(redis, REDIS_MAGIC);
     MUST(out != NULL);
     *out = (struct redis_status){0};
-    lock(redis);
-    map = redis->map;
-    if (map != NULL) {
-        out->slots_known = map->covered;
-        out->map_version = map->version;
+    if (map == NULL) {
+        return;
     }
-    for (unsigned i = 0; map != NULL && i < map->nodes_len; i++) {
-        const struct node *node = map->nodes[i].node;
+    out->slots_known = map->topology->covered;
+    out->map_version = map->version;
+    for (unsigned i = 0; i < map->topology->nodes_len; i++) {
+        const struct node *node = map->nodes[i];
 
         out->is_up |=
             atomic_load(&node->is_heard) && !atomic_load(&node->is_down);
         if (i < ARRAY_LEN(out->nodes)) {
-            status_of_node(&out->nodes[out->nodes_len++], &map->nodes[i]);
+            status_of_node(
+                &out->nodes[out->nodes_len++], node, &map->topology->nodes[i]);
         }
     }
-    unlock(redis);
+    redis_map_unref(redis, &map);
 }

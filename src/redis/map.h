@@ -33,21 +33,13 @@ enum {
     REDIS_MAGIC = 0x52444953,
 };
 
-struct map_node {
-    char id[NODE_ID_LEN + 1];
-    struct node *node; /* a counted reference */
-    unsigned slots;
-};
-
 /* Who owns which slot; immutable once published, counted under the lock. */
 struct map {
     uint32_t magic;
     unsigned refs;
     uint64_t version;
-    unsigned covered;
-    unsigned nodes_len;
-    uint16_t owner[SLOT_COUNT]; /* index into nodes, or SLOT_NONE */
-    struct map_node nodes[];
+    struct topology *topology; /* owned */
+    struct node *nodes[];      /* the topology's; counted references */
 };
 
 /* Hears of something by a message to its loop. One that is under way cannot be
@@ -87,11 +79,11 @@ void redis_node_unref(struct redis *redis, struct node **node);
 struct map *redis_map_take(struct redis *redis);
 void redis_map_unref(struct redis *redis, struct map **map);
 
-/* Makes a topology the newest map and tells all workers. When nothing has
-   changed (*out_changed says so) there is no new version, but workers that
-   have patched their copies take the map over again. RC_NOMEM. */
-enum rc redis_publish(struct redis *redis, const struct topology *topology,
-    bool *out_changed) RC_MUST_CHECK;
+/* Makes a topology the newest map, which takes it over, and tells all workers.
+   One that changes nothing stays the caller's, and makes no new version, but
+   workers that have patched their copies take the map over again. RC_NOMEM. */
+enum rc redis_publish(
+    struct redis *redis, struct topology **topology) RC_MUST_CHECK;
 
 void redis_join(struct redis *redis, struct member *member);
 void redis_leave(struct redis *redis, struct member *member);

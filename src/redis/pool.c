@@ -155,12 +155,11 @@ pool_copy(struct pool *pool, const struct map *map)
     struct contact *contacts[TOPOLOGY_NODES_MAX];
     bool is_whole = true;
 
-    MUST(map->nodes_len <= TOPOLOGY_NODES_MAX);
     LIST_EACH (it, &pool->contacts) {
         contact_of(it)->is_mapped = false;
     }
-    for (unsigned i = 0; i < map->nodes_len; i++) {
-        const struct node *node = map->nodes[i].node;
+    for (unsigned i = 0; i < map->topology->nodes_len; i++) {
+        const struct node *node = map->nodes[i];
 
         contacts[i] = pool_at(pool, slice_of_str(node->host), node->port);
         if (contacts[i] != NULL) {
@@ -170,7 +169,7 @@ pool_copy(struct pool *pool, const struct map *map)
         }
     }
     for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-        uint16_t owner = map->owner[slot];
+        uint16_t owner = map->topology->owner[slot];
 
         pool->slots[slot] = owner == SLOT_NONE ? NULL : contacts[owner];
     }

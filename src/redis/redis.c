@@ -13,7 +13,6 @@ publish_standalone(struct redis *redis)
     struct topology *topology = topology_new();
     struct slice host;
     uint16_t port;
-    bool changed;
     enum rc rc = RC_NOMEM;
 
     if (topology == NULL) {
@@ -24,7 +23,7 @@ publish_standalone(struct redis *redis)
         rc = topology_fill(topology, host, port);
     }
     if (rc == RC_OK) {
-        rc = redis_publish(redis, topology, &changed);
+        rc = redis_publish(redis, &topology);
     }
     topology_free(&topology);
     return rc;

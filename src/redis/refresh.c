@@ -136,11 +136,11 @@ static void
 choose_mapped(struct refresh *r)
 {
     struct map *map = redis_map_take(r->redis);
-    unsigned len = map == NULL ? 0 : map->nodes_len;
+    unsigned len = map == NULL ? 0 : map->topology->nodes_len;
     unsigned start = (unsigned)random_below(&r->random, len + 1);
 
     for (unsigned i = 0; i < len; i++) {
-        const struct node *node = map->nodes[(start + i) % len].node;
+        const struct node *node = map->nodes[(start + i) % len];
 
         if (atomic_load(&node->wires) > 0 && !atomic_load(&node->is_down)) {
             add_mapped(r, node);
@@ -148,7 +148,7 @@ choose_mapped(struct refresh *r)
         }
     }
     if (len > 0) {
-        add_mapped(r, map->nodes[random_below(&r->random, len)].node);
+        add_mapped(r, map->nodes[random_below(&r->random, len)]);
     }
     redis_map_unref(r->redis, &map);
 }
@@ -189,46 +189,35 @@ refresh_begin(struct refresh *r)
 
 /* ---- answers ------------------------------------------------------------ */
 
-/* Is an owner of slots out of reach? Its replica may take over any moment,
-   and nobody but the map would tell. */
+/* Has each slot an owner, and all in reach? If one is not, its replica may take
+   over any moment, and nobody but the map would tell. */
 static bool
-has_node_down(struct refresh *r)
+is_map_good(struct refresh *r)
 {
     struct map *map = redis_map_take(r->redis);
-    bool is_down = false;
+    bool is_good = map != NULL && map->topology->covered == SLOT_COUNT;
 
-    for (unsigned i = 0; map != NULL && i < map->nodes_len; i++) {
-        is_down |= atomic_load(&map->nodes[i].node->is_down);
+    for (unsigned i = 0; is_good && i < map->topology->nodes_len; i++) {
+        is_good = !atomic_load(&map->nodes[i]->is_down);
     }
     redis_map_unref(r->redis, &map);
-    return is_down;
+    return is_good;
 }
 
 static void
-refresh_end(struct refresh *r, const struct topology *topology)
+refresh_end(struct refresh *r, enum rc rc)
 {
-    bool is_whole = topology != NULL && topology->covered == SLOT_COUNT;
-    bool changed = false;
-    enum rc rc = topology == NULL ? RC_MISS
-                                  : redis_publish(r->redis, topology, &changed);
-
     MUST(r->phase != PHASE_IDLE);
-    if (rc == RC_OK && changed) {
-        metric_inc(r->block, r->redis->metrics.map_changes);
-        log_event(r->ring, LOG_LEVEL_INFO, "redis_map",
-            "slots=\"%u\" nodes=\"%u\"", topology->covered,
-            topology->nodes_len);
-    }
     if (rc != RC_OK) {
         metric_inc(r->block, r->redis->metrics.refresh_failures);
         if (!r->was_failing) {
             log_event(r->ring, LOG_LEVEL_WARN, "redis_no_map", "cause=\"%s\"",
-                topology == NULL ? "no node has an answer" : rc_text(rc));
+                rc == RC_MISS ? "no node has an answer" : rc_text(rc));
         }
     }
     r->was_failing = rc != RC_OK;
-    inquiries_clear(&r->inquiries); /* the topology perhaps included */
-    refresh_sleep(r, rc == RC_OK && is_whole && !has_node_down(r));
+    inquiries_clear(&r->inquiries);
+    refresh_sleep(r, rc == RC_OK && is_map_good(r));
 }
 
 static bool
@@ -242,16 +231,31 @@ topologies_differ(struct topology *const topologies[], unsigned len)
     return false;
 }
 
-static void
-settle(struct refresh *r, struct topology *const topologies[], unsigned len)
+/* Makes one map of them. */
+static enum rc
+publish(struct refresh *r, struct topology *const topologies[], unsigned len)
 {
     struct topology *topology = topology_new();
-    bool is_settled =
-        topology != NULL && topology_settle(topology, topologies, len) == RC_OK;
+    unsigned slots = 0;
+    unsigned nodes = 0;
+    enum rc rc = RC_NOMEM;
 
-    MUST(len > 1); /* or there was nothing to settle */
-    refresh_end(r, is_settled ? topology : topologies[0]);
+    MUST(len > 0);
+    if (topology != NULL) {
+        rc = topology_settle(topology, topologies, len);
+        slots = topology->covered;
+        nodes = topology->nodes_len;
+    }
+    if (rc == RC_OK) {
+        rc = redis_publish(r->redis, &topology);
+    }
+    if (rc == RC_OK && topology == NULL) {
+        metric_inc(r->block, r->redis->metrics.map_changes);
+        log_event(r->ring, LOG_LEVEL_INFO, "redis_map",
+            "slots=\"%u\" nodes=\"%u\"", slots, nodes);
+    }
     topology_free(&topology);
+    return rc;
 }
 
 /* A phase is over: all have answered, or its time is up. */
@@ -263,20 +267,15 @@ on_over(void *ctx)
     unsigned len = inquiries_topologies(&r->inquiries, topologies);
 
     MUST(r->phase != PHASE_IDLE);
-    if (len == 0) {
-        refresh_end(r, NULL);
-    } else if (r->redis->opts.mode == REDIS_MODE_STANDALONE) {
-        refresh_end(r, topologies[0]);
-    } else if (r->phase == PHASE_EPOCHS) {
-        settle(r, topologies, len);
-    } else if (topologies_differ(topologies, len)) {
+    if (r->phase == PHASE_ASKING && r->redis->opts.mode == REDIS_MODE_CLUSTER &&
+        topologies_differ(topologies, len)) {
         r->phase = PHASE_EPOCHS;
         inquiries_ask_epochs(&r->inquiries);
         loop_timer_arm(
             &r->timer, loop_now_ms(r->loop) + r->redis->opts.hang_ms);
-    } else {
-        refresh_end(r, topologies[0]);
+        return;
     }
+    refresh_end(r, len == 0 ? RC_MISS : publish(r, topologies, len));
 }
 
 static void
