@@ -115,6 +115,7 @@ flight_runs_free(struct worker *worker)
 {
     struct list *link;
 
+    MUST_OBJ(worker->collapse, COLLAPSE_WORKER_MAGIC);
     while ((link = list_first(&worker->collapse->runs)) != NULL) {
         struct flight_run *run = CONTAINER_OF(link, struct flight_run, link);
         flight_tell(

@@ -16,14 +16,11 @@ rooms_make(struct proxy *proxy, struct metric_registry *registry)
 
     proxy->requests =
         requests_new(proxy->conf, proxy->opts.on_access, registry);
-    proxy->tier = tier_new();
-    if (proxy->tier != NULL) {
-        proxy->collapse = collapse_new(
-            limits->flights_max, limits->new_keys_max, &proxy->tier->written);
-    }
+    tier_init(&proxy->tier);
     proxy->front = front_new(&front_opts);
-    return proxy->requests != NULL && proxy->collapse != NULL &&
-           proxy->front != NULL;
+    return proxy->requests != NULL && proxy->front != NULL &&
+           collapse_init(&proxy->collapse, limits->flights_max,
+               limits->new_keys_max, &proxy->tier.written) == RC_OK;
 }
 
 struct proxy *
@@ -57,8 +54,7 @@ proxy_free(struct proxy **pproxy)
     MUST_OBJ(proxy, PROXY_MAGIC);
     *pproxy = NULL;
     front_free(&proxy->front);
-    collapse_free(&proxy->collapse);
-    tier_free(&proxy->tier);
+    collapse_fini(&proxy->collapse);
     requests_free(&proxy->requests);
     proxy_conf_unref(&proxy->conf);
     proxy->magic = 0;

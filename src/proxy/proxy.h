@@ -18,8 +18,8 @@ struct proxy {
     struct proxy_opts opts;
     struct proxy_conf *conf;
     struct work_metrics metrics;
-    struct tier *tier;
-    struct collapse *collapse;
+    struct tier tier;
+    struct collapse collapse;
     struct requests *requests;
     struct front *front;
 };
@@ -28,6 +28,8 @@ struct proxy_worker {
     uint32_t magic;
     struct proxy *proxy;
     struct worker worker;
+    struct tier_worker tier;
+    struct collapse_worker collapse;
     struct loop_message drain_message;
     bool is_draining; /* on the worker's thread alone, as is the next */
     bool is_drained;

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "nearside/collapse/flight_run.h"
 #include "nearside/origin/group.h"
 #include "proxy/proxy.h"
 
@@ -80,12 +81,12 @@ rooms_make(struct proxy_worker *pw, const struct proxy_worker_opts *opts)
     struct worker *w = &pw->worker;
     struct redis *redis = proxy->opts.redis;
 
+    tier_worker_init(&pw->tier, &proxy->tier, w, on_empty, pw);
+    collapse_worker_init(&pw->collapse, &proxy->collapse, w);
     if (redis != NULL) {
         w->redis = redis_client_new(redis, w->loop, w->ring, w->block);
     }
     return (redis == NULL || w->redis != NULL) && pools_make(w, opts) &&
-           tier_worker_new(proxy->tier, w, on_empty, pw) != NULL &&
-           collapse_worker_new(proxy->collapse, w) != NULL &&
            request_worker_new(proxy->requests, w) != NULL &&
            front_worker_new(proxy->front, w, on_empty, pw) != NULL;
 }
@@ -154,7 +155,7 @@ proxy_worker_free(struct proxy_worker **ppw)
     if (w->front != NULL) {
         front_worker_stop(w->front);
     }
-    collapse_worker_stop(w);
+    flight_runs_free(w);
     tier_worker_stop(w);
     redis_client_free(&w->redis);
     /* Messages and tasks that are still under way find their objects. */
@@ -162,8 +163,9 @@ proxy_worker_free(struct proxy_worker **ppw)
     pools_free(w, pw->proxy->opts.conf.groups_len);
     front_worker_free(&w->front);
     request_worker_free(&w->request);
-    collapse_worker_free(&w->collapse);
-    tier_worker_free(&w->tier);
+    MUST(list_is_empty(&pw->collapse.runs));
+    MUST(list_is_empty(&pw->tier.stores));
+    MUST(list_is_empty(&pw->tier.deletions));
     pw->magic = 0;
     w->magic = 0;
     free(pw);

@@ -2,7 +2,6 @@
 #include "nearside/tier/tier.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "nearside/cache/codec.h"
 #include "nearside/tier/deletion.h"
@@ -81,18 +80,13 @@ static const char release_script[] =
     "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end "
     "return redis.call('DEL',KEYS[1])";
 
-struct tier *
-tier_new(void)
+void
+tier_init(struct tier *tier)
 {
-    struct tier *tier = calloc(1, sizeof(*tier));
     struct hash_key random;
 
-    if (tier == NULL) {
-        return NULL;
-    }
-    tier->magic = TIER_MAGIC;
     hash_key_random(&random);
-    tier->instance = random.k0;
+    *tier = (struct tier){.magic = TIER_MAGIC, .instance = random.k0};
     redis_script_init(&tier->scripts.fill, fill_script);
     redis_script_init(&tier->scripts.fill_record, fill_record_script);
     redis_script_init(&tier->scripts.fill_variant, fill_variant_script);
@@ -100,70 +94,33 @@ tier_new(void)
     redis_script_init(&tier->scripts.drop, drop_script);
     redis_script_init(&tier->scripts.renew, renew_script);
     redis_script_init(&tier->scripts.release, release_script);
-    return tier;
 }
 
 void
-tier_free(struct tier **ptier)
+tier_worker_init(struct tier_worker *t, struct tier *tier,
+    struct worker *worker, void (*on_empty)(void *ctx), void *ctx)
 {
-    struct tier *tier = *ptier;
-
-    if (tier == NULL) {
-        return;
-    }
-    MUST_OBJ(tier, TIER_MAGIC);
-    *ptier = NULL;
-    tier->magic = 0;
-    free(tier);
-}
-
-struct tier_worker *
-tier_worker_new(struct tier *tier, struct worker *worker,
-    void (*on_empty)(void *ctx), void *ctx)
-{
-    struct tier_worker *t = calloc(1, sizeof(*t));
-
     MUST_OBJ(tier, TIER_MAGIC);
     MUST_OBJ(worker, WORKER_MAGIC);
-    if (t == NULL) {
-        return NULL;
-    }
-    t->magic = TIER_WORKER_MAGIC;
-    t->tier = tier;
-    t->scripts = &tier->scripts;
-    t->written = &tier->written;
+    *t = (struct tier_worker){
+        .magic = TIER_WORKER_MAGIC,
+        .tier = tier,
+        .scripts = &tier->scripts,
+        .written = &tier->written,
+        .on_empty = on_empty,
+        .ctx = ctx,
+    };
     list_init(&t->stores);
     list_init(&t->deletions);
-    t->on_empty = on_empty;
-    t->ctx = ctx;
     worker->tier = t;
-    return t;
 }
 
 void
 tier_worker_stop(struct worker *worker)
 {
-    if (worker->tier != NULL) {
-        MUST_OBJ(worker->tier, TIER_WORKER_MAGIC);
-        deletions_free(worker);
-        stores_free(worker);
-    }
-}
-
-void
-tier_worker_free(struct tier_worker **pt)
-{
-    struct tier_worker *t = *pt;
-
-    if (t == NULL) {
-        return;
-    }
-    MUST_OBJ(t, TIER_WORKER_MAGIC);
-    MUST(list_is_empty(&t->deletions));
-    MUST(list_is_empty(&t->stores));
-    *pt = NULL;
-    t->magic = 0;
-    free(t);
+    MUST_OBJ(worker->tier, TIER_WORKER_MAGIC);
+    deletions_free(worker);
+    stores_free(worker);
 }
 
 struct assess_opts

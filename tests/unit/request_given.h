@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "nearside/collapse/collapse.h"
+#include "nearside/collapse/flight_run.h"
 #include "nearside/net/listen.h"
 #include "nearside/origin/group.h"
 #include "nearside/tier/tier.h"
@@ -34,8 +35,10 @@ struct bench {
     struct rules rules;
     struct metric_registry *registry;
     struct work_metrics metrics;
-    struct collapse *collapse;
-    struct tier *tier;
+    struct collapse collapse;
+    struct collapse_worker collapse_worker;
+    struct tier tier;
+    struct tier_worker tier_worker;
     struct requests *requests;
     struct worker worker;
     struct stream stream;
@@ -152,8 +155,10 @@ bench_up(struct loop *loop)
     rules_make_conf(&bench.rules);
     bench.registry = metric_registry_new();
     work_metrics_add(&bench.metrics, bench.registry);
-    bench.tier = tier_new();
-    bench.collapse = collapse_new(FLIGHTS_MAX, 0, &bench.tier->written);
+    tier_init(&bench.tier);
+    assert_int_equal(
+        collapse_init(&bench.collapse, FLIGHTS_MAX, 0, &bench.tier.written),
+        RC_OK);
     origin_up();
     bench.requests = requests_new(bench.rules.conf, NULL, bench.registry);
     bench.worker = (struct worker){
@@ -164,10 +169,11 @@ bench_up(struct loop *loop)
         .metrics = &bench.metrics,
         .conf = bench.rules.conf,
     };
-    assert_non_null(collapse_worker_new(bench.collapse, &bench.worker));
+    collapse_worker_init(
+        &bench.collapse_worker, &bench.collapse, &bench.worker);
     assert_non_null(request_worker_new(bench.requests, &bench.worker));
-    assert_non_null(
-        tier_worker_new(bench.tier, &bench.worker, on_no_deletion, NULL));
+    tier_worker_init(&bench.tier_worker, &bench.tier, &bench.worker,
+        on_no_deletion, NULL);
     pools_up();
 }
 
@@ -175,15 +181,12 @@ bench_up(struct loop *loop)
 static inline void
 bench_down(void)
 {
-    collapse_worker_stop(&bench.worker);
+    flight_runs_free(&bench.worker);
     tier_worker_stop(&bench.worker);
     loop_turn(bench.worker.loop, 0);
     request_worker_free(&bench.worker.request);
-    collapse_worker_free(&bench.worker.collapse);
-    tier_worker_free(&bench.worker.tier);
     requests_free(&bench.requests);
-    collapse_free(&bench.collapse);
-    tier_free(&bench.tier);
+    collapse_fini(&bench.collapse);
     origin_down();
     loop_turn(bench.worker.loop, 0);
     assert_int_equal(atomic_load(&bench.rules.conf->refs), 1);
@@ -281,7 +284,7 @@ given_flight(const char *text)
     struct flight *flight = NULL;
 
     assert_int_equal(question_read(r->q).status, 0);
-    assert_int_equal(flight_open(bench.collapse->flights, &r->q->key,
+    assert_int_equal(flight_open(bench.collapse.flights, &r->q->key,
                          question_form(r->q), &flight),
         FLIGHT_OPENED);
     request_on_gone(r, 0);
@@ -292,7 +295,7 @@ given_flight(const char *text)
 static inline void
 land(struct flight **flight, const struct flight_result *result)
 {
-    flight_resolve(bench.collapse->flights, *flight, result, false);
+    flight_resolve(bench.collapse.flights, *flight, result, false);
     flight_unref(flight);
     loop_turn(bench.worker.loop, 0);
 }

@@ -14,7 +14,8 @@
 
 struct bench {
     struct given g;
-    struct collapse *collapse;
+    struct collapse collapse;
+    struct collapse_worker collapse_worker;
     struct metric_registry *origin_registry;
     struct origin_group *group;
     struct origin_pool *pool;
@@ -60,18 +61,18 @@ bench_up(struct bench *b)
     b->pool = origin_pool_new(b->group, b->g.rig.loop, b->g.rig.resolver, NULL,
         metric_block_new(b->origin_registry));
     b->g.worker.pools = &b->pool;
-    b->collapse = collapse_new(100, 0, b->g.worker.tier->written);
-    assert_non_null(collapse_worker_new(b->collapse, &b->g.worker));
+    assert_int_equal(
+        collapse_init(&b->collapse, 100, 0, b->g.worker.tier->written), RC_OK);
+    collapse_worker_init(&b->collapse_worker, &b->collapse, &b->g.worker);
 }
 
 static void
 bench_down(struct bench *b)
 {
-    collapse_worker_stop(&b->g.worker);
+    flight_runs_free(&b->g.worker);
     AWAIT(&b->g.rig, list_is_empty(&b->g.worker.tier->stores));
     loop_turn(b->g.rig.loop, 0);
-    collapse_worker_free(&b->g.worker.collapse);
-    collapse_free(&b->collapse); /* no flight is left */
+    collapse_fini(&b->collapse); /* no flight is left */
     origin_pool_free(&b->pool);
     origin_group_free(&b->group);
     metric_registry_free(&b->origin_registry);
@@ -172,7 +173,7 @@ enter(struct bench *b, struct question *q, struct waiting *w)
     *w = (struct waiting){
         .waiter = {.loop = b->g.rig.loop, .on_result = on_result, .ctx = w}};
     return flight_enter(
-        b->collapse->flights, &q->key, question_form(q), &w->waiter);
+        b->collapse.flights, &q->key, question_form(q), &w->waiter);
 }
 
 static void
@@ -195,7 +196,7 @@ await_no_run(struct bench *b)
 {
     AWAIT(&b->g.rig, list_is_empty(&b->g.worker.collapse->runs));
     AWAIT(&b->g.rig, list_is_empty(&b->g.worker.tier->stores));
-    assert_int_equal(flight_table_len(b->collapse->flights), 0);
+    assert_int_equal(flight_table_len(b->collapse.flights), 0);
 }
 
 /* --- lookup ------------------------------------------------------------ */
@@ -347,7 +348,7 @@ what_was_fetched_before_a_write_is_not_stored(void **state)
         await_told(&b, &w);
         if (is_own) { /* nor is it given to whoever comes now */
             assert_int_equal(enter(&b, q, &late), FLIGHT_OPENED);
-            flight_resolve(b.collapse->flights, late.waiter.flight,
+            flight_resolve(b.collapse.flights, late.waiter.flight,
                 &(struct flight_result){.outcome = FLIGHT_ALONE}, false);
         }
         await_no_run(&b);
@@ -419,7 +420,7 @@ what_may_not_be_stored_leaves_a_hit_for_miss_entry(void **state)
     stored = entry_of(&b.g, q);
     assert_non_null(stored);
     assert_int_equal(stored->flags, ENTRY_HIT_FOR_MISS);
-    assert_int_equal(flight_table_len(b.collapse->flights), 0);
+    assert_int_equal(flight_table_len(b.collapse.flights), 0);
     assert_false(list_is_empty(&b.g.worker.collapse->runs));
     assert_int_equal(write(b.fd, "body", 4), 4);
     await_no_run(&b);
@@ -650,7 +651,7 @@ a_worker_that_ends_tells_all_who_wait(void **state)
             was_asked(&b);
         }
     }
-    collapse_worker_stop(&b.g.worker);
+    flight_runs_free(&b.g.worker);
     assert_int_equal(w[0].result.outcome, FLIGHT_FILL);
     assert_int_equal(fill_state(w[0].result.fill), FILL_FAILED);
     for (int i = 0; i < 3; i++) {

@@ -245,9 +245,9 @@ a_fill_brings_the_origins_age_or_counts_on_from_it(void **state)
             .fresh_until_ms = now_ms + 60000};
 
         if (is_late) {
-            flight_resolve(bench.collapse->flights, flight, &result, true);
+            flight_resolve(bench.collapse.flights, flight, &result, true);
             request_start(r);
-            flight_close(bench.collapse->flights, flight);
+            flight_close(bench.collapse.flights, flight);
             flight_unref(&flight);
             loop_turn(bench.worker.loop, 0);
         } else {

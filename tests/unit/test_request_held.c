@@ -48,8 +48,8 @@ clients_up(void **state)
 static void
 limit_to(size_t buffer_max, uint64_t held_max)
 {
-    bench.rules.conf->limits.buffer_max = buffer_max;
-    bench.rules.conf->limits.held_max = held_max;
+    bench.rules.conf->opts.limits.buffer_max = buffer_max;
+    bench.rules.conf->opts.limits.held_max = held_max;
 }
 
 static struct entry *
@@ -110,7 +110,7 @@ what_is_not_larger_than_a_buffer_does_not_count(void **state)
     given_answered(&clients[0], entry);
     request_on_blocked(clients[0].r);
     assert_int_equal(bench.worker.request->held, 0);
-    bench.rules.conf->limits.buffer_max--;
+    bench.rules.conf->opts.limits.buffer_max--;
     request_on_blocked(clients[0].r);
     assert_int_equal(bench.worker.request->held, size);
     leave_all();
@@ -161,7 +161,7 @@ a_share_of_many_workers_is_smaller_and_one_alone_is_never_cut(void **state)
     assert_int_equal(counted(), 0);
     request_on_blocked(clients[1].r);
     assert_int_equal(clients[0].cuts, 1);
-    bench.rules.conf->limits.held_max = 1;
+    bench.rules.conf->opts.limits.held_max = 1;
     request_on_blocked(clients[2].r);
     assert_int_equal(clients[1].cuts, 1);
     assert_int_equal(clients[2].cuts, 0);

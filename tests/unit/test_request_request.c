@@ -105,7 +105,7 @@ whose_client_leaves_meanwhile_hears_nothing_of_it(void **state)
 
     (void)state;
     request_start(r);
-    flight_resolve(bench.collapse->flights, flight, &result, false);
+    flight_resolve(bench.collapse.flights, flight, &result, false);
     /* The message is under way. */
     request_on_gone(r, 0);
     flight_unref(&flight);

@@ -14,7 +14,7 @@ static int
 patient_setup(void **state)
 {
     setup(state);
-    bench.rules.conf->limits.flight_wait_ms = PATIENT_MS;
+    bench.rules.conf->opts.limits.flight_wait_ms = PATIENT_MS;
     return 0;
 }
 
@@ -88,7 +88,7 @@ fly_row(const struct row *row, size_t at)
     if (!row->is_late) {
         request_start(r);
     }
-    flight_resolve(bench.collapse->flights, flight, &result, row->is_late);
+    flight_resolve(bench.collapse.flights, flight, &result, row->is_late);
     if (row->is_late) {
         request_start(r);
     }
@@ -96,12 +96,12 @@ fly_row(const struct row *row, size_t at)
     check_row(row, at, r);
     request_on_gone(r, 0);
     if (row->is_late) {
-        flight_close(bench.collapse->flights, flight);
+        flight_close(bench.collapse.flights, flight);
     }
     flight_unref(&flight);
-    collapse_worker_stop(&bench.worker); /* what was opened anew */
+    flight_runs_free(&bench.worker); /* what was opened anew */
     loop_turn(bench.worker.loop, 0);
-    assert_int_equal(flight_table_len(bench.collapse->flights), 0);
+    assert_int_equal(flight_table_len(bench.collapse.flights), 0);
 }
 
 #define ASKED(field)                                                           \
@@ -322,7 +322,7 @@ a_fill_that_failed_is_asked_for_again_while_there_is_patience(void **state)
             assert_string_equal(r->detail, "flight_wait");
         }
         request_on_gone(r, 0);
-        collapse_worker_stop(&bench.worker);
+        flight_runs_free(&bench.worker);
     }
 }
 
@@ -345,7 +345,7 @@ a_record_sends_each_to_its_own_variant_once(void **state)
     assert_non_null(record);
     assert_true(r->q->key.variant.len > 0);
     request_on_gone(r, 0);
-    collapse_worker_stop(&bench.worker);
+    flight_runs_free(&bench.worker);
 }
 
 /* What varies goes to those whose variant it is. */
@@ -380,7 +380,7 @@ a_fill_that_varies_is_for_its_own_variant(void **state)
             request_on_gone(leader, 0);
         }
         request_on_gone(other, 0);
-        collapse_worker_stop(&bench.worker);
+        flight_runs_free(&bench.worker);
     }
 }
 
@@ -393,7 +393,7 @@ who_has_waited_long_enough_goes_alone(void **state)
     struct request *r = given_new(GET);
 
     (void)state;
-    bench.rules.conf->limits.flight_wait_ms = 1;
+    bench.rules.conf->opts.limits.flight_wait_ms = 1;
     request_start(r);
     UNTIL(r->wake == WAKE_FETCH);
     assert_moves(r, "ask flight forward");
@@ -517,7 +517,7 @@ who_validates_an_entry_uses_what_became_of_it(void **state)
             assert_body(r, "old");
         }
         request_on_gone(r, 0);
-        collapse_worker_stop(&bench.worker);
+        flight_runs_free(&bench.worker);
     }
 }
 
@@ -530,13 +530,13 @@ a_renewal_goes_on_without_its_request(void **state)
     (void)state;
     assert_int_equal(question_read(r->q).status, 0);
     request_renew(r);
-    assert_int_equal(flight_table_len(bench.collapse->flights), 1);
+    assert_int_equal(flight_table_len(bench.collapse.flights), 1);
     assert_int_equal(r->refs, 1);
     request_on_gone(r, 0);
     await_asked();
     say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     UNTIL(list_is_empty(&bench.worker.collapse->runs));
-    assert_int_equal(flight_table_len(bench.collapse->flights), 0);
+    assert_int_equal(flight_table_len(bench.collapse.flights), 0);
 }
 
 #define TEST(name)                                                             \

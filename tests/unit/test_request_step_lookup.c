@@ -67,7 +67,7 @@ static void
 over(struct request *r)
 {
     request_on_gone(r, 0);
-    collapse_worker_stop(&bench.worker);
+    flight_runs_free(&bench.worker);
 }
 
 #define ASKED(method, field)                                                   \
@@ -210,7 +210,7 @@ an_entry_within_its_window_is_used_and_renewed_by_a_get(void **state)
         assert_int_equal(r->fwd, CACHE_FWD_NONE);
         assert_string_equal(r->detail, "stale-while-revalidate");
         assert_int_equal(
-            flight_table_len(bench.collapse->flights), tries[i].is_renewed);
+            flight_table_len(bench.collapse.flights), tries[i].is_renewed);
         over(r);
     }
 }

@@ -21,7 +21,8 @@ struct given {
     struct metric_registry *registry;
     struct work_metrics metrics;
     struct worker worker;
-    struct tier *tier;
+    struct tier tier;
+    struct tier_worker tier_worker;
     unsigned empties; /* how often no deletion was left */
 };
 
@@ -54,8 +55,8 @@ given_worker(struct given *g, int64_t command_timeout_ms)
         .conf = g->asking.conf,
         .redis = g->rig.client};
     random_seed(&g->worker.random);
-    g->tier = tier_new();
-    assert_non_null(tier_worker_new(g->tier, &g->worker, on_no_deletion, g));
+    tier_init(&g->tier);
+    tier_worker_init(&g->tier_worker, &g->tier, &g->worker, on_no_deletion, g);
     assert_int_equal(run(&g->rig, &t, "PING", PATIENCE_MS), RC_OK);
 }
 
@@ -63,8 +64,6 @@ static inline void
 worker_over(struct given *g)
 {
     tier_worker_stop(&g->worker);
-    tier_worker_free(&g->worker.tier);
-    tier_free(&g->tier);
     rig_close(&g->rig);
     metric_registry_free(&g->registry);
     conf_over(&g->asking);

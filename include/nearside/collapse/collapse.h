@@ -22,19 +22,14 @@ struct collapse_worker {
     struct list runs;              /* flights that this worker flies */
 };
 
-/* NULL: no memory. */
-struct collapse *collapse_new(
-    unsigned flights_max, unsigned new_keys_max, const struct written *written);
-void collapse_free(struct collapse **collapse);
+/* RC_NOMEM. fini is harmless after it, and on what is zeroed. */
+enum rc collapse_init(struct collapse *collapse, unsigned flights_max,
+    unsigned new_keys_max, const struct written *written) RC_MUST_CHECK;
+void collapse_fini(struct collapse *collapse);
 
-/* The collapse room's part of a worker; sets worker->collapse. NULL: no
-   memory. */
-struct collapse_worker *collapse_worker_new(
-    struct collapse *collapse, struct worker *worker);
-
-/* Ends the flights of the worker: who waits for them goes on alone. It is
-   freed after the last message was delivered. */
-void collapse_worker_stop(struct worker *worker);
-void collapse_worker_free(struct collapse_worker **c);
+/* The collapse room's part of a worker; sets worker->collapse, for as long as
+   the worker lives. flight_runs_free comes before the loop's last message. */
+void collapse_worker_init(struct collapse_worker *c, struct collapse *collapse,
+    struct worker *worker);
 
 #endif

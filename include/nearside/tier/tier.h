@@ -33,6 +33,7 @@ struct tier {
     struct tier_scripts scripts;
 };
 
+/* The tier's part of a worker. */
 struct tier_worker {
     uint32_t magic;
     struct tier *tier;
@@ -51,17 +52,14 @@ enum {
     LEASE_MS = 3000,
 };
 
-struct tier *tier_new(void); /* NULL: no memory */
-void tier_free(struct tier **tier);
+void tier_init(struct tier *tier);
 
-/* The tier's part of a worker; sets worker->tier. NULL: no memory. */
-struct tier_worker *tier_worker_new(struct tier *tier, struct worker *worker,
-    void (*on_empty)(void *ctx), void *ctx);
+/* Sets worker->tier, for as long as the worker lives. */
+void tier_worker_init(struct tier_worker *t, struct tier *tier,
+    struct worker *worker, void (*on_empty)(void *ctx), void *ctx);
 
-/* tier_worker_stop gives up what is under way to Redis. tier_worker_free comes
-   after the loop has delivered its last message. */
+/* Gives up what is under way to Redis. */
 void tier_worker_stop(struct worker *worker);
-void tier_worker_free(struct tier_worker **t);
 
 /* What a judge of the origin's answers has to know of this worker, now; the
    caller adds for whom, under which route and when it was asked. */
