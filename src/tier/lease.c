@@ -1,14 +1,14 @@
 /* Taking and renewing fetch leases; store.h gives them back. */
 #include "nearside/tier/lease.h"
 
-#include <stdio.h>
+/* Three seconds: how long a lease holds that nobody renews. */
+#define LEASE_PX SLICE("3000")
 
 struct lease *
 lease_new(struct worker *w, const struct question *q, struct arena *arena)
 {
     struct lease *lease = arena_zalloc(arena, sizeof(*lease));
     char *key = arena_alloc(arena, q->entry_key.len);
-    int n;
 
     MUST_OBJ(q, QUESTION_MAGIC);
     MUST(q->entry_key.len > 0);
@@ -20,8 +20,6 @@ lease_new(struct worker *w, const struct question *q, struct arena *arena)
     lease->key = slice_of(key, q->entry_key.len);
     lease->token = slice_of(
         lease->token_text, tier_make_token(w->tier, lease->token_text));
-    n = snprintf(lease->px, sizeof(lease->px), "%d", LEASE_MS);
-    MUST(n > 0);
     return lease;
 }
 
@@ -30,7 +28,7 @@ lease_take(
     struct lease *lease, struct worker *w, redis_reply_fn on_reply, void *ctx)
 {
     const struct slice argv[] = {SLICE("SET"), lease->key, lease->token,
-        SLICE("NX"), SLICE("PX"), slice_of_str(lease->px)};
+        SLICE("NX"), SLICE("PX"), LEASE_PX};
 
     MUST(!redis_call_is_active(&lease->call));
     lease->call = (struct redis_call){.on_reply = on_reply, .ctx = ctx};
@@ -54,8 +52,7 @@ void
 lease_renew(
     struct lease *lease, struct worker *w, redis_reply_fn on_reply, void *ctx)
 {
-    const struct slice argv[] = {
-        lease->key, lease->token, slice_of_str(lease->px)};
+    const struct slice argv[] = {lease->key, lease->token, LEASE_PX};
 
     MUST(!redis_call_is_active(&lease->call));
     lease->call = (struct redis_call){.on_reply = on_reply, .ctx = ctx};

@@ -34,8 +34,7 @@ struct pending {
     unsigned keys;
     struct slice guard; /* in bytes, as is the next */
     struct slice lease_key;
-    struct slice names_key; /* in the arena */
-    struct arena arena;
+    struct arena arena; /* holds a key in argv */
     char px[24];
     char max[12];
     char bytes[];
@@ -149,99 +148,73 @@ end_keys(struct pending *p)
     add(p, p->guard);
 }
 
-static void
-add_value(struct pending *p, const struct value *value, int64_t px_ms)
+static struct slice
+number(char *to, size_t cap, int64_t n)
 {
-    int n = snprintf(p->px, sizeof(p->px), "%lld", (long long)px_ms);
-
-    add(p, value_slice(value));
-    add(p, slice_of(p->px, (size_t)n));
-}
-
-static const struct redis_script *
-put_entry(struct pending *p, int64_t px_ms)
-{
-    add(p, p->q->entry_key);
-    add(p, p->lease_key);
-    end_keys(p);
-    add_value(p, &p->value, px_ms);
-    return &p->worker->tier->scripts->fill;
-}
-
-static const struct redis_script *
-put_record(struct pending *p, int64_t px_ms)
-{
-    MUST(p->q->base != NULL);
-    add(p, question_base(p->q)->entry_key);
-    add(p, p->lease_key);
-    add(p, p->q->entry_key);
-    end_keys(p);
-    add_value(p, &p->record, px_ms);
-    add(p, value_slice(&p->value));
-    return &p->worker->tier->scripts->fill_record;
+    return slice_of(to, (size_t)snprintf(to, cap, "%lld", (long long)n));
 }
 
 /* How many variants there may be; 0: as many as there are clients, where the
    route keys credentials. */
-static struct slice
-variants_max(struct pending *p)
+static unsigned
+variants_max(const struct pending *p)
 {
     const struct route *route = p->q->reads;
-    bool is_per_client = route->cookie == ROUTE_CREDENTIAL_KEY ||
-                         route->authorization == ROUTE_CREDENTIAL_KEY;
-    int n = snprintf(p->max, sizeof(p->max), "%u",
-        is_per_client ? 0 : p->worker->conf->opts.limits.variants_max);
 
-    return slice_of(p->max, (size_t)n);
+    return route->cookie == ROUTE_CREDENTIAL_KEY ||
+                   route->authorization == ROUTE_CREDENTIAL_KEY
+               ? 0
+               : p->worker->conf->opts.limits.variants_max;
 }
 
-/* NULL: no memory. */
-static const struct redis_script *
-put_variant(struct pending *p, int64_t px_ms)
+/* The keys that a script needs, and the guard. RC_NOMEM. */
+static enum rc
+put_keys(struct pending *p, enum store_kind kind)
 {
-    struct slice base_key = question_base(p->q)->entry_key;
-    const struct entry *record = p->q->record;
+    struct slice names;
 
-    MUST(p->q->base != NULL);
-    MUST_OBJ(record, ENTRY_MAGIC);
-    if (key_names(&p->arena, base_key, entry_generation(record),
-            &p->names_key) != RC_OK) {
-        return NULL;
+    add(p, p->q->entry_key);
+    if (kind != STORE_RENEWED) {
+        add(p, p->lease_key);
     }
-    add(p, p->q->entry_key);
-    add(p, p->lease_key);
-    add(p, base_key);
-    add(p, p->names_key);
+    if (kind == STORE_RECORD || kind == STORE_VARIANT) {
+        MUST(p->q->base != NULL);
+        add(p, question_base(p->q)->entry_key);
+    }
+    if (kind == STORE_VARIANT) {
+        MUST_OBJ(p->q->record, ENTRY_MAGIC);
+        if (key_names(&p->arena, question_base(p->q)->entry_key,
+                entry_generation(p->q->record), &names) != RC_OK) {
+            return RC_NOMEM;
+        }
+        add(p, names);
+    }
     end_keys(p);
-    add_value(p, &p->value, px_ms);
-    add(p, entry_sum(record));
-    add(p, variants_max(p));
-    add(p, p->q->key.variant);
-    return &p->worker->tier->scripts->fill_variant;
+    return RC_OK;
 }
 
+/* What it stores, and what it must know for that. */
 static const struct redis_script *
-put_renewed(struct pending *p, int64_t px_ms)
+put_values(struct pending *p, enum store_kind kind, int64_t px_ms)
 {
-    MUST(p->guard.len == ENTRY_SUM_LEN);
-    add(p, p->q->entry_key);
-    end_keys(p);
-    add_value(p, &p->value, px_ms);
-    return &p->worker->tier->scripts->replace;
-}
+    const struct tier_scripts *scripts = p->worker->tier->scripts;
 
-static const struct redis_script *
-put(struct pending *p, enum store_kind kind, int64_t px_ms)
-{
+    add(p, value_slice(&p->value));
+    add(p, number(p->px, sizeof(p->px), px_ms));
     switch (kind) {
     case STORE_ENTRY:
-        return put_entry(p, px_ms);
+        return &scripts->fill;
     case STORE_RECORD:
-        return put_record(p, px_ms);
+        add(p, value_slice(&p->record));
+        return &scripts->fill_record;
     case STORE_VARIANT:
-        return put_variant(p, px_ms);
+        add(p, entry_sum(p->q->record));
+        add(p, number(p->max, sizeof(p->max), variants_max(p)));
+        add(p, p->q->key.variant);
+        return &scripts->fill_variant;
     case STORE_RENEWED:
-        return put_renewed(p, px_ms);
+        MUST(p->guard.len == ENTRY_SUM_LEN);
+        return &scripts->replace;
     }
     return NULL;
 }
@@ -256,7 +229,6 @@ store_write(struct worker *w, const struct store *own_store)
         own_store->kind == STORE_RECORD ? question_base(q) : q;
     struct value value = own_store->value;
     struct value record = own_store->record;
-    const struct redis_script *script;
     struct pending *p;
 
     MUST_OBJ(q, QUESTION_MAGIC);
@@ -274,13 +246,12 @@ store_write(struct worker *w, const struct store *own_store)
     p->is_lease_backed = own_store->kind != STORE_RENEWED;
     p->value = value;
     p->record = record;
-    script = put(p, own_store->kind, own_store->px_ms);
-    if (script == NULL) {
+    if (put_keys(p, own_store->kind) != RC_OK) {
         worker_count_limit(w, LIMIT_MEMORY);
         give_up(p);
         return;
     }
-    send_script(p, script);
+    send_script(p, put_values(p, own_store->kind, own_store->px_ms));
 }
 
 void

@@ -18,13 +18,13 @@ static const char fill_script[] =
     "return 1";
 
 /*
- * KEYS: base entry, its lease, variant. ARGV: token, record, milliseconds,
- * value. The record and its first variant.
+ * KEYS: variant, the base entry's lease, base entry. ARGV: token, value,
+ * milliseconds, record. The record and its first variant.
  */
 static const char fill_record_script[] =
     "if redis.call('GET',KEYS[2])~=ARGV[1] then return 0 end "
-    "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
     "redis.call('SET',KEYS[3],ARGV[4],'PX',ARGV[3]) "
+    "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
     "redis.call('DEL',KEYS[2]) "
     "return 1";
 

@@ -3,7 +3,7 @@
  * as a fetch does, and its answer is stored only while the token holds: a
  * write that comes meanwhile deletes it. A POST that cannot have the lease,
  * because somebody fetches, goes on without it and is not stored. Nor is one
- * that takes longer than LEASE_MS, since the lease is not renewed.
+ * that takes longer than a lease holds, since it is not renewed.
  */
 #include "nearside/write/stored_post.h"
 

@@ -25,7 +25,6 @@ struct lease {
     struct slice key;
     struct slice token;
     char token_text[TOKEN_MAX];
-    char px[12];
 };
 
 /* A lease for the question's key, in the arena, not yet taken. NULL: no

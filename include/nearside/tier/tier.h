@@ -48,8 +48,6 @@ struct tier_worker {
 
 enum {
     TOKEN_MAX = 40,
-    /* How long a lease holds that nobody renews. */
-    LEASE_MS = 3000,
 };
 
 void tier_init(struct tier *tier);
