@@ -247,13 +247,11 @@ enum rc
 channel_open(struct channel *ch, struct conn *own_conn,
     const struct redis_opts *opts, int64_t now_us)
 {
-    const struct resp_opts resp_opts = {.reply_max = opts->reply_max};
-
     MUST(own_conn != NULL);
     MUST(ch->conn == NULL);
     MUST(channel_awaits(ch) == 0);
     ch->conn = own_conn;
-    ch->resp = resp_new(&resp_opts);
+    ch->resp = resp_new(opts->reply_max);
     ch->out.max = SIZE_MAX; /* the owner limits what it puts there */
     if (ch->resp == NULL || greet(ch, opts, now_us) != RC_OK) {
         return RC_NOMEM;

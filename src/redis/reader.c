@@ -1,6 +1,6 @@
 /*
  * redisReader does the grammar. What it builds is ours:
- * a struct redis_reply, bounded in its bytes (objects included), elements and
+ * a struct redis_reply, bounded in its bytes (objects included) and in its
  * depth. A limit ends the stream; there is no way to resume.
  *
  * Works with hiredis 0.14 (where the reader has neither limits nor RESP3)
@@ -141,7 +141,7 @@ on_array(const redisReadTask *task, ARRAY_LEN_TYPE elements)
     if (task->type != REDIS_REPLY_ARRAY) {
         return refuse(r, RC_BAD);
     }
-    if (len > r->elements_max || depth_of(task) > DEPTH_MAX) {
+    if (depth_of(task) > DEPTH_MAX) {
         return refuse(r, RC_LIMIT);
     }
     reply = reply_for(task, REDIS_ARRAY, len * sizeof(reply->elements[0]));
@@ -211,10 +211,10 @@ static const redisReplyObjectFunctions reply_functions = {
 /* ---- the door ----------------------------------------------------------- */
 
 enum rc
-reader_init(struct reader *r)
+reader_init(struct reader *r, size_t reply_max)
 {
-    MUST(r->reply_max > 0);
-    MUST(r->elements_max > 0);
+    MUST(reply_max > 0);
+    r->reply_max = reply_max;
     r->functions = reply_functions;
     r->hiredis = redisReaderCreateWithFunctions(&r->functions);
     if (r->hiredis == NULL) {

@@ -19,14 +19,13 @@ struct reader {
     redisReader *hiredis;                /* owned */
     redisReplyObjectFunctions functions; /* the library's door is not const */
     size_t reply_max;
-    size_t elements_max;
     size_t spent;              /* bytes of the reply under way */
     bool is_line;              /* the reply under way is a single line */
     struct redis_reply *reply; /* owned; the one on loan */
 };
 
-/* Fields reply_max and elements_max are set by the caller before. */
-enum rc reader_init(struct reader *reader) RC_MUST_CHECK; /* RC_NOMEM */
+/* A zeroed one. RC_NOMEM. */
+enum rc reader_init(struct reader *reader, size_t reply_max) RC_MUST_CHECK;
 void reader_fini(struct reader *reader);
 
 /* No reply is half read: what comes next begins one. */

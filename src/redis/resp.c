@@ -20,8 +20,6 @@ enum {
     RESP_MAGIC = 0x52455350,
     /* A body of this size is worth an extra read call. */
     BIG_MIN = 16 * 1024,
-    REPLY_MAX = 8 * 1024 * 1024,
-    ELEMENTS_MAX = 1024 * 1024,
 };
 
 struct resp {
@@ -44,18 +42,14 @@ struct resp {
 /* ---- life --------------------------------------------------------------- */
 
 struct resp *
-resp_new(const struct resp_opts *opts)
+resp_new(size_t reply_max)
 {
     struct resp *r = calloc(1, sizeof(*r));
 
-    MUST(opts != NULL);
     if (r == NULL) {
         return NULL;
     }
-    r->reader.reply_max = opts->reply_max > 0 ? opts->reply_max : REPLY_MAX;
-    r->reader.elements_max =
-        opts->elements_max > 0 ? opts->elements_max : ELEMENTS_MAX;
-    if (reader_init(&r->reader) != RC_OK) {
+    if (reader_init(&r->reader, reply_max) != RC_OK) {
         free(r);
         return NULL;
     }

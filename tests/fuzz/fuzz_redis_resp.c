@@ -23,8 +23,7 @@ digest(uint64_t h, const struct redis_reply *reply)
 static uint64_t
 decode(struct slice in, size_t step, enum rc *out_rc)
 {
-    const struct resp_opts opts = {.reply_max = 65536, .elements_max = 1024};
-    struct resp *resp = resp_new(&opts);
+    struct resp *resp = resp_new(65536);
     char scratch[RESP_SCRATCH];
     struct redis_reply *reply;
     enum rc rc = RC_AGAIN;

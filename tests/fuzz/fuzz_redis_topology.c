@@ -52,7 +52,6 @@ read_reply(const struct redis_reply *reply, struct slice text)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct resp_opts opts = {.reply_max = 65536, .elements_max = 1024};
     struct slice in = slice_of((const char *)data, size);
     char scratch[RESP_SCRATCH];
     struct redis_reply *reply;
@@ -64,7 +63,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(to.port != 0);
         MUST(to.host.len == 0 || host_is_sane(to.host));
     }
-    resp = resp_new(&opts);
+    resp = resp_new(65536);
     MUST(resp != NULL);
     if (size > 0 && size <= sizeof(scratch)) {
         struct resp_space space = resp_space(resp, scratch, sizeof(scratch));

@@ -52,8 +52,7 @@ describe(struct buf *out, const struct redis_reply *reply)
 static enum rc
 decode(struct slice in, size_t first, size_t step, struct buf *out)
 {
-    const struct resp_opts opts = {.reply_max = 200000, .elements_max = 1000};
-    struct resp *resp = resp_new(&opts);
+    struct resp *resp = resp_new(200000);
     char scratch[RESP_SCRATCH];
     struct redis_reply *reply;
     enum rc rc = RC_AGAIN;
@@ -183,7 +182,7 @@ static const struct {
     {"$99999999999999999999\r\n", RC_BAD},
     {"$0000000020000\r\n", RC_BAD}, /* alike however it is cut */
     {"*2147483647\r\n", RC_LIMIT},
-    {"*1001\r\n", RC_LIMIT},
+    {"*25001\r\n", RC_LIMIT},
     {"$536870913\r\n", RC_LIMIT},
     {"$200001\r\n", RC_LIMIT},
     {"*2\r\n*2147483647\r\n", RC_LIMIT},
@@ -320,11 +319,10 @@ string_that_is_all_there_has_the_same_limit(void **state)
         enum rc rc;
     } cases[] = {
         {"$8\r\n12345678\r\n", RC_OK}, {"$9\r\n123456789\r\n", RC_LIMIT}};
-    const struct resp_opts opts = {.reply_max = 8};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct resp *resp = resp_new(&opts);
+        struct resp *resp = resp_new(8);
         char scratch[64];
         struct resp_space to = resp_space(resp, scratch, sizeof(scratch));
         struct redis_reply *reply;
@@ -359,8 +357,7 @@ limit_of_one_reply_is_not_used_up_by_many(void **state)
 static void
 taken_string_outlives_its_reply(void **state)
 {
-    const struct resp_opts opts = {0};
-    struct resp *resp = resp_new(&opts);
+    struct resp *resp = resp_new(8 << 20);
     char scratch[64];
     struct redis_reply *reply;
     struct resp_space to = resp_space(resp, scratch, sizeof(scratch));

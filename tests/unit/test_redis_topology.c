@@ -31,8 +31,7 @@
 static enum rc
 read_topology(const char *bytes, struct topology **out)
 {
-    const struct resp_opts opts = {0};
-    struct resp *resp = resp_new(&opts);
+    struct resp *resp = resp_new(8 << 20);
     static char scratch[64 * 1024];
     struct redis_reply *reply;
     struct resp_space to = resp_space(resp, scratch, sizeof(scratch));

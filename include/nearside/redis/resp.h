@@ -19,12 +19,8 @@ enum {
     RESP_SCRATCH = 16 * 1024, /* a good size of the caller's scratch */
 };
 
-struct resp_opts {
-    size_t reply_max;      /* bytes of one reply, objects counted; 0: 8 MiB */
-    unsigned elements_max; /* of one array; 0: 1,048,576 */
-};
-
-struct resp *resp_new(const struct resp_opts *opts); /* NULL: no memory */
+/* reply_max: bytes of one reply, objects counted. NULL: no memory. */
+struct resp *resp_new(size_t reply_max);
 void resp_free(struct resp **resp);
 
 struct resp_space {
