@@ -147,7 +147,7 @@ redis_client_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
     c->pool.redis = redis;
     c->pool.loop = loop;
     c->pool.ring = ring;
-    c->pool.block = redis->has_metrics ? block : NULL;
+    c->pool.block = block;
     c->pool.owner = c;
     c->pool.callbacks = &client_wire_callbacks;
     pool_init(&c->pool);

@@ -21,20 +21,6 @@ inquiry_ended(struct inquiries *q)
     }
 }
 
-/* All slots at one node. NULL: no memory. */
-static struct topology *
-single_topology(const struct node *node)
-{
-    struct topology *topology = topology_new();
-
-    MUST_OBJ(node, NODE_MAGIC);
-    if (topology != NULL && topology_fill(topology, slice_of_str(node->host),
-                                node->port) != RC_OK) {
-        topology_free(&topology);
-    }
-    return topology;
-}
-
 /* NULL: no memory, or nothing to go by. */
 static struct topology *
 slots_topology(const struct node *node, const struct redis_reply *reply)
@@ -71,7 +57,8 @@ on_map_reply(struct inquiry *i, const struct redis_reply *reply)
         MUST(i->topology == NULL);
     }
     if (is_single && !q->is_about_epochs) {
-        i->topology = single_topology(i->node);
+        i->topology =
+            topology_of_one(slice_of_str(i->node->host), i->node->port);
     } else if (!is_error && !q->is_about_epochs) {
         i->topology = slots_topology(i->node, reply);
     } else if (reply->type == REDIS_STRING) {

@@ -57,7 +57,6 @@ struct redis {
     struct redis_opts opts;
     struct resolver *resolver;
     struct redis_metrics metrics;
-    bool has_metrics;
     atomic_bool is_wanted;    /* a refresh was asked for, not yet taken up */
     _Atomic int wanted_cause; /* enum refresh_cause */
     atomic_bool is_patched;   /* a worker's copy of the map differs from it */

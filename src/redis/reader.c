@@ -44,11 +44,17 @@ on_free(void *object)
     free(reply);
 }
 
+static struct reader *
+reader_of(const redisReadTask *task)
+{
+    return OBJ_OF(struct reader, task->privdata, READER_MAGIC);
+}
+
 static void *
-refuse(struct reader *r, enum rc why)
+refuse(const redisReadTask *task, enum rc why)
 {
     MUST(why != RC_OK);
-    r->refusal = why;
+    reader_of(task)->refusal = why;
     return NULL;
 }
 
@@ -57,17 +63,17 @@ refuse(struct reader *r, enum rc why)
 static struct redis_reply *
 reply_for(const redisReadTask *task, enum redis_type type, size_t bytes)
 {
-    struct reader *r = OBJ_OF(struct reader, task->privdata, READER_MAGIC);
+    struct reader *r = reader_of(task);
     struct redis_reply *parent;
     struct redis_reply *reply;
 
     bytes += task->parent != NULL ? sizeof(*reply) : 0;
     if (bytes > r->reply_max - r->spent) {
-        return refuse(r, RC_LIMIT);
+        return refuse(task, RC_LIMIT);
     }
     reply = calloc(1, sizeof(*reply));
     if (reply == NULL) {
-        return refuse(r, RC_NOMEM);
+        return refuse(task, RC_NOMEM);
     }
     r->spent += bytes;
     reply->type = type;
@@ -87,8 +93,7 @@ no_memory(const redisReadTask *task, struct redis_reply *reply)
     if (task->parent == NULL) {
         on_free(reply);
     }
-    return refuse(
-        OBJ_OF(struct reader, task->privdata, READER_MAGIC), RC_NOMEM);
+    return refuse(task, RC_NOMEM);
 }
 
 static void *
@@ -104,8 +109,7 @@ on_string(const redisReadTask *task, char *str, size_t len)
 
     if (type >= ARRAY_LEN(types) || types[type] == REDIS_NIL) {
         /* RESP3, which nobody asked for. */
-        return refuse(
-            OBJ_OF(struct reader, task->privdata, READER_MAGIC), RC_BAD);
+        return refuse(task, RC_BAD);
     }
     reply = reply_for(task, types[type], len);
     if (reply == NULL) {
@@ -134,15 +138,14 @@ depth_of(const redisReadTask *task)
 static void *
 on_array(const redisReadTask *task, ARRAY_LEN_TYPE elements)
 {
-    struct reader *r = OBJ_OF(struct reader, task->privdata, READER_MAGIC);
     size_t len = (size_t)elements;
     struct redis_reply *reply;
 
     if (task->type != REDIS_REPLY_ARRAY) {
-        return refuse(r, RC_BAD);
+        return refuse(task, RC_BAD);
     }
     if (depth_of(task) > DEPTH_MAX) {
-        return refuse(r, RC_LIMIT);
+        return refuse(task, RC_LIMIT);
     }
     reply = reply_for(task, REDIS_ARRAY, len * sizeof(reply->elements[0]));
     if (reply == NULL || len == 0) {
@@ -172,8 +175,7 @@ on_nil(const redisReadTask *task)
 {
     if (task->type == REDIS_REPLY_NIL) {
         /* RESP3's "_"; ours is "$-1" or "*-1". */
-        return refuse(
-            OBJ_OF(struct reader, task->privdata, READER_MAGIC), RC_BAD);
+        return refuse(task, RC_BAD);
     }
     return reply_for(task, REDIS_NIL, 0);
 }
@@ -185,14 +187,14 @@ on_double(const redisReadTask *task, double value, char *str, size_t len)
     (void)value;
     (void)str;
     (void)len;
-    return refuse(OBJ_OF(struct reader, task->privdata, READER_MAGIC), RC_BAD);
+    return refuse(task, RC_BAD);
 }
 
 static void *
 on_bool(const redisReadTask *task, int value)
 {
     (void)value;
-    return refuse(OBJ_OF(struct reader, task->privdata, READER_MAGIC), RC_BAD);
+    return refuse(task, RC_BAD);
 }
 #endif
 

@@ -6,25 +6,23 @@
 
 #include <stdlib.h>
 
-/* A single server owns all slots; that needs no discovery. */
+/* A single server owns all slots; that needs no discovery. With a seed that is
+   none the map stays empty: every call misses, and the refresh says so. */
 static enum rc
 publish_standalone(struct redis *redis)
 {
-    struct topology *topology = topology_new();
+    struct topology *topology;
     struct slice host;
     uint16_t port;
-    enum rc rc = RC_NOMEM;
+    enum rc rc;
 
-    if (topology == NULL) {
-        return rc;
+    if (host_port_parse(slice_of_str(redis->opts.seeds[0]), &host, &port) !=
+            RC_OK ||
+        host.len == 0) {
+        return RC_OK;
     }
-    rc = host_port_parse(slice_of_str(redis->opts.seeds[0]), &host, &port);
-    if (rc == RC_OK) {
-        rc = topology_fill(topology, host, port);
-    }
-    if (rc == RC_OK) {
-        rc = redis_publish(redis, &topology);
-    }
+    topology = topology_of_one(host, port);
+    rc = topology == NULL ? RC_NOMEM : redis_publish(redis, &topology);
     topology_free(&topology);
     return rc;
 }
@@ -55,12 +53,9 @@ redis_new(const struct redis_opts *opts, struct resolver *resolver,
     MUST(pthread_mutex_init(&redis->lock, NULL) == 0);
     if (registry != NULL) {
         redis_metrics_init(&redis->metrics, registry);
-        redis->has_metrics = true;
     }
-    /* A seed that is none (RC_BAD) leaves the map empty: every call misses,
-       and the refresh says so. */
     if (opts->mode == REDIS_MODE_STANDALONE &&
-        publish_standalone(redis) == RC_NOMEM) {
+        publish_standalone(redis) != RC_OK) {
         redis_free(&redis);
     }
     return redis;

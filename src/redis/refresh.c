@@ -346,8 +346,7 @@ redis_start(struct redis *redis, struct loop *control, struct log_ring *ring,
 {
     MUST_OBJ(redis, REDIS_MAGIC);
     MUST(redis->refresh == NULL);
-    redis->refresh =
-        refresh_new(redis, control, ring, redis->has_metrics ? block : NULL);
+    redis->refresh = refresh_new(redis, control, ring, block);
     if (redis->refresh == NULL) {
         (void)fprintf(stderr, "nearside: out of memory\n");
         exit(1); /* at start-up, where that is the way */

@@ -93,17 +93,22 @@ topology_give(
     }
 }
 
-enum rc
-topology_fill(struct topology *topology, struct slice host, uint16_t port)
+struct topology *
+topology_of_one(struct slice host, uint16_t port)
 {
+    struct topology *topology = topology_new();
     uint16_t index;
-    enum rc rc =
-        topology_add_node(topology, slice_of(NULL, 0), host, port, &index);
 
-    if (rc == RC_OK) {
-        topology_give(topology, 0, SLOT_COUNT - 1, index);
+    if (topology == NULL) {
+        return NULL;
     }
-    return rc;
+    if (topology_add_node(topology, slice_of(NULL, 0), host, port, &index) ==
+        RC_OK) {
+        topology_give(topology, 0, SLOT_COUNT - 1, index);
+    } else {
+        topology_free(&topology);
+    }
+    return topology;
 }
 
 /* ---- CLUSTER SLOTS ------------------------------------------------------ */
@@ -114,6 +119,13 @@ is_text(const struct redis_reply *reply)
     return reply->type == REDIS_STRING || reply->type == REDIS_STATUS;
 }
 
+static bool
+is_integer(const struct redis_reply *reply, int64_t min, int64_t max)
+{
+    return reply->type == REDIS_INTEGER && reply->integer >= min &&
+           reply->integer <= max;
+}
+
 /* The primary of a row: endpoint, port, id, and whatever newer servers add.
    RC_MISS: no use to us. */
 static enum rc
@@ -122,21 +134,16 @@ read_primary(struct topology *topology, const struct redis_reply *reply,
 {
     struct slice host = sender;
     struct slice id = {NULL, 0};
-    const struct redis_reply *const *e;
+    struct redis_reply **e = reply->elements;
     enum rc rc;
 
-    if (reply->type != REDIS_ARRAY || reply->elements_len < 2) {
+    if (reply->type != REDIS_ARRAY || reply->elements_len < 2 ||
+        !(is_text(e[0]) || e[0]->type == REDIS_NIL) ||
+        !is_integer(e[1], 1, UINT16_MAX)) {
         return RC_MISS;
     }
-    e = (const struct redis_reply *const *)reply->elements;
-    if (is_text(e[0]) && e[0]->len > 0) {
+    if (e[0]->len > 0) {
         host = slice_of(e[0]->str, e[0]->len);
-    } else if (!is_text(e[0]) && e[0]->type != REDIS_NIL) {
-        return RC_MISS;
-    }
-    if (e[1]->type != REDIS_INTEGER || e[1]->integer < 1 ||
-        e[1]->integer > UINT16_MAX) {
-        return RC_MISS;
     }
     if (reply->elements_len > 2 && is_text(e[2])) {
         id = slice_of(e[2]->str, e[2]->len);
@@ -151,19 +158,13 @@ static enum rc
 read_row(struct topology *topology, const struct redis_reply *row,
     struct slice sender)
 {
-    const struct redis_reply *const *e;
+    struct redis_reply **e = row->elements;
     uint16_t index;
     enum rc rc;
 
-    if (row->type != REDIS_ARRAY || row->elements_len < 3) {
-        return RC_MISS;
-    }
-    e = (const struct redis_reply *const *)row->elements;
-    if (e[0]->type != REDIS_INTEGER || e[1]->type != REDIS_INTEGER) {
-        return RC_MISS;
-    }
-    if (e[0]->integer < 0 || e[1]->integer >= SLOT_COUNT ||
-        e[0]->integer > e[1]->integer) {
+    if (row->type != REDIS_ARRAY || row->elements_len < 3 ||
+        !is_integer(e[0], 0, SLOT_COUNT - 1) ||
+        !is_integer(e[1], e[0]->integer, SLOT_COUNT - 1)) {
         return RC_MISS;
     }
     rc = read_primary(topology, e[2], sender, &index);
@@ -315,9 +316,6 @@ topology_settle(struct topology *out, struct topology *const topologies[],
                 slice_of_str(node->host), node->port, &index);
             if (rc != RC_OK) {
                 return rc;
-            }
-            if (node->epoch > out->nodes[index].epoch) {
-                out->nodes[index].epoch = node->epoch;
             }
             last = node;
         }

@@ -52,7 +52,7 @@ struct redis_opts {
 };
 
 /* opts' strings are borrowed. Metrics are added to the registry (which may
-   be NULL in tests). NULL: out of memory. */
+   be NULL in tests, as the blocks are then). NULL: out of memory. */
 struct redis *redis_new(const struct redis_opts *opts,
     struct resolver *resolver, struct metric_registry *registry);
 

@@ -61,9 +61,9 @@ enum rc topology_add_node(struct topology *topology, struct slice id,
 void topology_give(
     struct topology *topology, unsigned first, unsigned last, uint16_t index);
 
-/* All slots of an empty topology to one node. As topology_add_node. */
-enum rc topology_fill(
-    struct topology *topology, struct slice host, uint16_t port) RC_MUST_CHECK;
+/* One node that owns all slots. NULL: no memory, or there can be no such
+   host. */
+struct topology *topology_of_one(struct slice host, uint16_t port);
 
 /* Is every slot at the same address, owned by the same node? */
 bool topology_eq(const struct topology *a, const struct topology *b);
