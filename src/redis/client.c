@@ -5,7 +5,6 @@
  */
 #include "nearside/base/log.h"
 #include "redis/dispatch.h"
-#include "redis/error_reply.h"
 
 #include <stdlib.h>
 

@@ -78,4 +78,11 @@ void call_end(struct redis_client *c, struct redis_call *call, enum rc rc);
 void call_done(struct redis_client *c, struct redis_call *call, enum rc rc,
     struct redis_reply *reply);
 
+/* --- error_reply.c --- */
+
+/* What an error reply leads to. True: the call, which is on nothing now, goes
+   on. False: its caller has to deal with the error. */
+bool error_reply_is_dealt_with(struct redis_client *c, struct redis_call *call,
+    struct contact *contact, struct slice text);
+
 #endif

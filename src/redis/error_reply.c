@@ -4,9 +4,8 @@
  * besides. The functions here say as error_reply_is_dealt_with whether the
  * call goes on.
  */
-#include "redis/error_reply.h"
-
 #include "nearside/base/log.h"
+#include "redis/dispatch.h"
 
 enum {
     HOPS_MAX = 5,

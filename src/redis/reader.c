@@ -10,7 +10,6 @@
 
 #include "nearside/base/check.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 enum {

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 
 #include "nearside/base/log.h"
-#include "nearside/cache/key.h"
 #include "nearside/tier/tier.h"
 
 #define DELETION_MAGIC UINT32_C(0x6e696e76)
