@@ -335,54 +335,48 @@ wait_for_source(struct session *s)
     session_arm(s);
 }
 
-/*
- * RC_OK: there is a batch to write. A head leaves with the first of its body
- * if that is at hand. RC_AGAIN: not yet. RC_CLOSED: all has left. RC_LIMIT:
- * the reader was cut. RC_IO: the answer cannot be completed.
- */
-static enum rc
-batch_next(struct turn *turn)
+/* WRITTEN_PART: there is a batch to write. A head leaves with the first of its
+   body if that is at hand. */
+static enum write_state
+batch_next(struct session *s)
 {
+    struct turn *turn = s->turn;
     const struct turn_out *out = &turn->out;
 
+    MUST_OBJ(turn, TURN_MAGIC);
     if (out->response->has_body && source_is_cut(out->response->source)) {
-        return RC_LIMIT; /* without the rest of its batch */
+        worker_count_limit(session_worker(s), LIMIT_READER_CUT);
+        return WRITTEN_NO_FURTHER; /* without the rest of its batch */
     }
     if (out->data_left == 0 && !out->is_last && batch_make(turn) != RC_OK) {
-        return RC_IO;
+        return WRITTEN_NO_FURTHER;
     }
     if (out->left > 0) {
-        return RC_OK;
+        return WRITTEN_PART;
     }
-    return out->is_last ? RC_CLOSED : RC_AGAIN;
+    return out->is_last ? WRITTEN_ALL : WRITTEN_SO_FAR;
 }
 
 enum write_state
 session_write(struct session *s)
 {
+    enum rc rc = RC_OK;
+
     MUST_OBJ(s, SESSION_MAGIC);
     MUST(s->state == SESSION_BUSY);
-    MUST_OBJ(s->turn, TURN_MAGIC);
     MUST(s->turn->out.response != NULL);
-    for (int i = 0; i < WRITES_PER_TURN; i++) {
-        enum rc rc = batch_next(s->turn);
-        if (rc == RC_CLOSED) {
-            return WRITTEN_ALL;
-        }
-        if (rc == RC_AGAIN) {
+    for (int i = 0; i < WRITES_PER_TURN && rc == RC_OK; i++) {
+        enum write_state state = batch_next(s);
+        if (state == WRITTEN_SO_FAR) {
             wait_for_source(s);
-            return WRITTEN_SO_FAR;
         }
-        if (rc == RC_LIMIT) {
-            worker_count_limit(session_worker(s), LIMIT_READER_CUT);
+        if (state != WRITTEN_PART) {
+            return state;
         }
-        rc = rc == RC_OK ? batch_write(s) : rc;
-        if (rc == RC_AGAIN) {
-            break;
-        }
-        if (rc != RC_OK) {
-            return WRITTEN_NO_FURTHER;
-        }
+        rc = batch_write(s);
+    }
+    if (rc != RC_OK && rc != RC_AGAIN) {
+        return WRITTEN_NO_FURTHER;
     }
     wait_for_client(s);
     return WRITTEN_PART;
