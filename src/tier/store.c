@@ -202,11 +202,11 @@ put_values(struct pending *p, enum store_kind kind, int64_t px_ms)
     add(p, value_slice(&p->value));
     add(p, number(p->px, sizeof(p->px), px_ms));
     switch (kind) {
-    case STORE_ENTRY:
-        return &scripts->fill;
     case STORE_RECORD:
         add(p, value_slice(&p->record));
-        return &scripts->fill_record;
+        return &scripts->fill;
+    case STORE_ENTRY:
+        return &scripts->fill;
     case STORE_VARIANT:
         add(p, entry_sum(p->q->record));
         add(p, number(p->max, sizeof(p->max), variants_max(p)));

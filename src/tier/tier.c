@@ -8,22 +8,13 @@
 #include "nearside/tier/store.h"
 
 /*
- * KEYS: entry, lease. ARGV: token, value, milliseconds. Stores only while
+ * KEYS: entry, lease, and the base entry of a first variant. ARGV: token,
+ * value, milliseconds, and the record for the base entry. Stores only while
  * the token holds: a write that came meanwhile has deleted the lease.
  */
 static const char fill_script[] =
     "if redis.call('GET',KEYS[2])~=ARGV[1] then return 0 end "
-    "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
-    "redis.call('DEL',KEYS[2]) "
-    "return 1";
-
-/*
- * KEYS: variant, the base entry's lease, base entry. ARGV: token, value,
- * milliseconds, record. The record and its first variant.
- */
-static const char fill_record_script[] =
-    "if redis.call('GET',KEYS[2])~=ARGV[1] then return 0 end "
-    "redis.call('SET',KEYS[3],ARGV[4],'PX',ARGV[3]) "
+    "if KEYS[3] then redis.call('SET',KEYS[3],ARGV[4],'PX',ARGV[3]) end "
     "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
     "redis.call('DEL',KEYS[2]) "
     "return 1";
@@ -88,7 +79,6 @@ tier_init(struct tier *tier)
     hash_key_random(&random);
     *tier = (struct tier){.magic = TIER_MAGIC, .instance = random.k0};
     redis_script_init(&tier->scripts.fill, fill_script);
-    redis_script_init(&tier->scripts.fill_record, fill_record_script);
     redis_script_init(&tier->scripts.fill_variant, fill_variant_script);
     redis_script_init(&tier->scripts.replace, replace_script);
     redis_script_init(&tier->scripts.drop, drop_script);

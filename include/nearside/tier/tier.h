@@ -17,7 +17,6 @@
 
 struct tier_scripts {
     struct redis_script fill;
-    struct redis_script fill_record;
     struct redis_script fill_variant;
     struct redis_script replace;
     struct redis_script drop;
