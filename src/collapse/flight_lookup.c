@@ -9,7 +9,6 @@
  */
 #include "collapse/flight_inside.h"
 
-#include "nearside/cache/codec.h"
 #include "nearside/tier/found.h"
 
 enum {

@@ -67,6 +67,20 @@ run_new(struct worker *worker, struct question *q, struct flight *own_flight)
     return run;
 }
 
+/* Where it begins. */
+static void
+run_begin(struct flight_run *run, bool takes_lease)
+{
+    MUST(run->is_alone == (run->stale != NULL));
+    if (run->worker->redis == NULL || (run->is_alone && !takes_lease)) {
+        flight_fetch(run);
+    } else if (run->is_alone) {
+        flight_take_lease(run);
+    } else {
+        flight_lookup(run);
+    }
+}
+
 void
 flight_run_start(struct worker *worker, struct question *q,
     struct flight *own_flight, const struct flight_run_opts *opts)
@@ -84,30 +98,12 @@ flight_run_start(struct worker *worker, struct question *q,
         run->wait_until_ms =
             worker_now_ms(worker) + worker->conf->opts.limits.flight_wait_ms;
     }
-    if (worker->redis == NULL) {
-        flight_fetch(run);
-    } else {
-        flight_lookup(run);
+    if (opts->stale != NULL) {
+        MUST_OBJ(opts->stale, ENTRY_MAGIC);
+        run->is_alone = true;
+        run->stale = entry_ref(opts->stale);
     }
-}
-
-void
-flight_run_validate(struct worker *worker, struct question *q,
-    struct flight *own_flight, struct entry *stale, bool takes_lease)
-{
-    struct flight_run *run = run_new(worker, q, own_flight);
-
-    MUST_OBJ(stale, ENTRY_MAGIC);
-    if (run == NULL) {
-        return;
-    }
-    run->is_alone = true;
-    run->stale = entry_ref(stale);
-    if (takes_lease && worker->redis != NULL) {
-        flight_take_lease(run);
-    } else {
-        flight_fetch(run);
-    }
+    run_begin(run, opts->takes_lease);
 }
 
 void

@@ -235,9 +235,23 @@ waiter_lead(struct flight_waiter *waiter, struct flight *flight)
     list_push_back(&flight->waiters, &waiter->link);
 }
 
+/* With the lock held. */
+static void
+waiter_join(struct flight_waiter *waiter, struct flight *flight)
+{
+    waiter_init(waiter, flight_ref(flight));
+    if (flight->result.outcome == FLIGHT_PENDING) {
+        list_push_back(&flight->waiters, &waiter->link);
+    } else {
+        waiter->is_late = true;
+        waiter->has_result = true;
+        loop_post(waiter->loop, &waiter->message);
+    }
+}
+
 enum flight_entry
 flight_enter(struct flight_table *table, const struct key *key,
-    struct slice form, struct flight_waiter *waiter)
+    struct slice form, struct flight_waiter *waiter, struct flight **out_own)
 {
     struct shard *shard = shard_of(table, key->hash);
     enum flight_entry entry = FLIGHT_JOINED;
@@ -246,38 +260,14 @@ flight_enter(struct flight_table *table, const struct key *key,
     MUST_OBJ(table, TABLE_MAGIC);
     pthread_mutex_lock(&shard->lock);
     flight = flight_find(table, key, form);
-    if (flight != NULL) {
-        waiter_init(waiter, flight_ref(flight));
-        if (flight->result.outcome == FLIGHT_PENDING) {
-            list_push_back(&flight->waiters, &waiter->link);
-        } else {
-            waiter->is_late = true;
-            waiter->has_result = true;
-            loop_post(waiter->loop, &waiter->message);
-        }
-    } else {
-        flight = flight_add(table, key, form);
-        entry = flight == NULL ? FLIGHT_REFUSED : FLIGHT_OPENED;
-        if (flight != NULL) {
-            waiter_lead(waiter, flight);
-        }
+    if (flight == NULL) {
+        *out_own = flight_add(table, key, form);
+        entry = *out_own == NULL ? FLIGHT_REFUSED : FLIGHT_OPENED;
     }
-    pthread_mutex_unlock(&shard->lock);
-    return entry;
-}
-
-enum flight_entry
-flight_open(struct flight_table *table, const struct key *key,
-    struct slice form, struct flight **out)
-{
-    struct shard *shard = shard_of(table, key->hash);
-    enum flight_entry entry = FLIGHT_JOINED;
-
-    MUST_OBJ(table, TABLE_MAGIC);
-    pthread_mutex_lock(&shard->lock);
-    if (flight_find(table, key, form) == NULL) {
-        *out = flight_add(table, key, form);
-        entry = *out == NULL ? FLIGHT_REFUSED : FLIGHT_OPENED;
+    if (waiter != NULL && flight != NULL) {
+        waiter_join(waiter, flight);
+    } else if (waiter != NULL && entry == FLIGHT_OPENED) {
+        waiter_lead(waiter, *out_own);
     }
     pthread_mutex_unlock(&shard->lock);
     return entry;

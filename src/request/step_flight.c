@@ -305,22 +305,18 @@ set_waiter(struct request *r)
     r->waiter.ctx = r;
 }
 
-static enum flight_entry
-enter(struct request *r)
-{
-    set_waiter(r);
-    return flight_enter(r->worker->collapse->flights, &r->q->key,
-        question_form(r->q), &r->waiter);
-}
-
 static const struct step *
 run_flight(struct request *r)
 {
-    switch (enter(r)) {
+    struct flight *flight;
+
+    set_waiter(r);
+    switch (flight_enter(r->worker->collapse->flights, &r->q->key,
+        question_form(r->q), &r->waiter, &flight)) {
     case FLIGHT_OPENED:
         request_ref(r); /* the waiter's, until on_flight or flight_leave */
         request_park(r, WAKE_FLIGHT); /* the answer may come at once */
-        flight_run_start(r->worker, r->q, r->waiter.flight,
+        flight_run_start(r->worker, r->q, flight,
             &(struct flight_run_opts){.wants_validated = r->wants_validated,
                 .wait_until_ms = r->wait_until_ms});
         return NULL;
@@ -356,8 +352,9 @@ run_validate(struct request *r)
     }
     request_ref(r); /* the waiter's, as above */
     request_park(r, WAKE_FLIGHT);
-    flight_run_validate(
-        r->worker, r->q, r->waiter.flight, r->stale, was_leader);
+    flight_run_start(r->worker, r->q, r->waiter.flight,
+        &(struct flight_run_opts){
+            .stale = r->stale, .takes_lease = was_leader});
     return NULL;
 }
 

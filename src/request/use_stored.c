@@ -67,8 +67,8 @@ request_renew(struct request *r)
     struct flight *flight;
 
     MUST_OBJ(r, REQUEST_MAGIC);
-    switch (flight_open(r->worker->collapse->flights, &r->q->key,
-        question_form(r->q), &flight)) {
+    switch (flight_enter(r->worker->collapse->flights, &r->q->key,
+        question_form(r->q), NULL, &flight)) {
     case FLIGHT_OPENED:
         flight_run_start(r->worker, r->q, flight, &(struct flight_run_opts){0});
         break;

@@ -284,8 +284,8 @@ given_flight(const char *text)
     struct flight *flight = NULL;
 
     assert_int_equal(question_read(r->q).status, 0);
-    assert_int_equal(flight_open(bench.collapse.flights, &r->q->key,
-                         question_form(r->q), &flight),
+    assert_int_equal(flight_enter(bench.collapse.flights, &r->q->key,
+                         question_form(r->q), NULL, &flight),
         FLIGHT_OPENED);
     request_on_gone(r, 0);
     return flight;

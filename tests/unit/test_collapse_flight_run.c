@@ -170,10 +170,12 @@ waiting_over(struct waiting *w)
 static enum flight_entry
 enter(struct bench *b, struct question *q, struct waiting *w)
 {
+    struct flight *own;
+
     *w = (struct waiting){
         .waiter = {.loop = b->g.rig.loop, .on_result = on_result, .ctx = w}};
     return flight_enter(
-        b->collapse.flights, &q->key, question_form(q), &w->waiter);
+        b->collapse.flights, &q->key, question_form(q), &w->waiter, &own);
 }
 
 static void

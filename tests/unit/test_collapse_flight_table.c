@@ -94,12 +94,14 @@ enter_form(struct rig *rig, const char *text, const char *form,
     struct loop *loop, struct waiting *waiting)
 {
     const struct key key = key_of(text);
+    struct flight *own;
 
     *waiting = (struct waiting){0};
     waiting->waiter.loop = loop;
     waiting->waiter.on_result = on_result;
     waiting->waiter.ctx = waiting;
-    return flight_enter(rig->table, &key, slice_of_str(form), &waiting->waiter);
+    return flight_enter(
+        rig->table, &key, slice_of_str(form), &waiting->waiter, &own);
 }
 
 static enum flight_entry

@@ -13,6 +13,10 @@ struct worker;
 struct flight_run_opts {
     bool wants_validated;  /* what was stored before now is not good enough */
     int64_t wait_until_ms; /* for those elsewhere who fetch; 0: flight_wait */
+    struct entry *stale;   /* to be validated, in a flight of the leader's own,
+                              which waits for nobody: with the lease or without,
+                              it fetches at once. NULL: none */
+    bool takes_lease;      /* with stale: what becomes of it is stored */
 };
 
 /*
@@ -21,14 +25,6 @@ struct flight_run_opts {
  */
 void flight_run_start(struct worker *worker, struct question *q,
     struct flight *own_flight, const struct flight_run_opts *opts);
-
-/*
- * The same for a flight of the leader's own, which validates `stale`. For that
- * it waits for nobody: whether with takes_lease or without, it fetches at
- * once, and what becomes of the entry is stored if the lease could be had.
- */
-void flight_run_validate(struct worker *worker, struct question *q,
-    struct flight *own_flight, struct entry *stale, bool takes_lease);
 
 /* The worker ends, and all its flights do: who waits for one goes on alone. */
 void flight_runs_free(struct worker *worker);

@@ -100,15 +100,12 @@ enum flight_entry {
 /*
  * Opens a flight for that form of the key, or joins the one under way; forms
  * are few and share a bucket. waiter's loop, on_result and ctx are set by the
- * caller. on_result never comes from inside this call.
+ * caller; NULL: nobody waits. on_result never comes from inside this call.
+ * OPENED: *out_own is the owner's reference.
  */
 enum flight_entry flight_enter(struct flight_table *table,
-    const struct key *key, struct slice form, struct flight_waiter *waiter);
-
-/* Opens one that nobody waits for; *out is the owner's reference. JOINED:
-   there is one under way. */
-enum flight_entry flight_open(struct flight_table *table, const struct key *key,
-    struct slice form, struct flight **out);
+    const struct key *key, struct slice form, struct flight_waiter *waiter,
+    struct flight **out_own);
 
 /* Passes a 1xx response of the origin on to the leader, if it still waits. On
    the owner's loop. */
