@@ -122,7 +122,7 @@ flight_find(
     return NULL;
 }
 
-struct flight *
+static struct flight *
 flight_ref(struct flight *flight)
 {
     MUST_OBJ(flight, FLIGHT_MAGIC);

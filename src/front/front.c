@@ -1,6 +1,5 @@
 /*
- * The front's state in the process and in each worker: how many connections
- * there are, in all and by address, and whether a worker has any left. Nothing
+ * How many connections there are, and whether a worker has any left. Nothing
  * here makes or ends a connection; accept.c and h1/session.c do, and tell.
  */
 #include "front/front_inside.h"

@@ -17,7 +17,11 @@ enum {
 static struct redis_client *
 client_of(const struct contact *contact)
 {
-    return OBJ_OF(struct redis_client, contact->pool->owner, CLIENT_MAGIC);
+    struct redis_client *c =
+        CONTAINER_OF(contact->pool, struct redis_client, pool);
+
+    MUST_OBJ(c, CLIENT_MAGIC);
+    return c;
 }
 
 /* The connection is gone and the call was on it. */
@@ -147,7 +151,6 @@ redis_client_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
     c->pool.loop = loop;
     c->pool.ring = ring;
     c->pool.block = block;
-    c->pool.owner = c;
     c->pool.callbacks = &client_wire_callbacks;
     pool_init(&c->pool);
     dispatch_init(c);

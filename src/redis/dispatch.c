@@ -50,7 +50,7 @@ on_ending(void *ctx)
     }
 }
 
-void
+static void
 call_end(struct redis_client *c, struct redis_call *call, enum rc rc)
 {
     MUST(call_state(call) == CALL_IDLE);

@@ -71,9 +71,6 @@ void call_send_to(
 bool call_pause(
     struct redis_client *c, struct redis_call *call, int64_t base_ms);
 
-/* Ends the call at the turn's end. */
-void call_end(struct redis_client *c, struct redis_call *call, enum rc rc);
-
 /* Ends the call now. */
 void call_done(struct redis_client *c, struct redis_call *call, enum rc rc,
     struct redis_reply *reply);

@@ -22,12 +22,6 @@ static const char *const cause_names[REFRESH_CAUSE_COUNT] = {
 #undef REFRESH_CAUSE
 };
 
-static metric_id
-add(struct metric_registry *registry, const char *name, const char *help)
-{
-    return metric_add(registry, METRIC_COUNTER, name, help, NULL);
-}
-
 static void
 add_rows(struct metric_registry *registry, const char *name,
     const char *const texts[], unsigned len, metric_id *out)
@@ -52,31 +46,16 @@ redis_metrics_init(struct redis_metrics *m, struct metric_registry *registry)
     for (unsigned i = 0; i < REDIS_ERROR_COUNT; i++) {
         errors[i] = redis_error_name((enum redis_error)i);
     }
-    m->commands = add(registry, "nearside_redis_commands_total",
-        "Commands asked for by requests.");
-    m->latency =
-        metric_add(registry, METRIC_HISTOGRAM, "nearside_redis_latency_seconds",
-            "From a command's writing to its reply.", NULL);
+#define REDIS_METRIC(name, kind, text, help)                                   \
+    m->name = metric_add(registry, METRIC_##kind, text, help, NULL);
+#include "redis/metric.def"
+#undef REDIS_METRIC
     add_rows(registry, "nearside_redis_failures_total", failure_names,
         RC_CANCELLED, m->failures);
     add_rows(registry, "nearside_redis_error_replies_total", errors,
         REDIS_ERROR_COUNT, m->errors);
     add_rows(registry, "nearside_redis_refreshes_total", cause_names,
         REFRESH_CAUSE_COUNT, m->refreshes);
-    m->refresh_failures = add(registry, "nearside_redis_refresh_failures_total",
-        "Refreshes of the slot map to which no node had an answer.");
-    m->map_changes = add(registry, "nearside_redis_map_changes_total",
-        "New slot maps published.");
-    m->retries = add(registry, "nearside_redis_retries_total",
-        "Commands sent again after a redirection, a pause or a loss.");
-    m->connections = metric_add(registry, METRIC_GAUGE,
-        "nearside_redis_connections", "Data connections that are up.", NULL);
-    m->connects = add(registry, "nearside_redis_connects_total",
-        "Data connections that came up.");
-    m->disconnects = add(registry, "nearside_redis_disconnects_total",
-        "Data connections lost, or attempts that failed.");
-    m->breaker_opens = add(registry, "nearside_redis_breaker_opens_total",
-        "Times a node was given a rest after failures in a row.");
 }
 
 metric_id

@@ -1,4 +1,4 @@
-/* What the room counts. The names and texts stand together in metrics.c. */
+/* What the room counts. */
 #ifndef REDIS_METRICS_H
 #define REDIS_METRICS_H
 
@@ -23,18 +23,12 @@ enum refresh_cause {
 };
 
 struct redis_metrics {
-    metric_id commands;
-    metric_id latency;
+#define REDIS_METRIC(name, kind, text, help) metric_id name;
+#include "redis/metric.def"
+#undef REDIS_METRIC
     metric_id failures[RC_CANCELLED]; /* by enum rc */
     metric_id errors[REDIS_ERROR_COUNT];
     metric_id refreshes[REFRESH_CAUSE_COUNT];
-    metric_id refresh_failures;
-    metric_id map_changes;
-    metric_id retries;
-    metric_id connections;
-    metric_id connects;
-    metric_id disconnects;
-    metric_id breaker_opens;
 };
 
 void redis_metrics_init(

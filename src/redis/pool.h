@@ -32,7 +32,6 @@ struct pool {
     struct loop *loop;
     struct log_ring *ring;
     struct metric_block *block;
-    void *owner; /* the client, for the callbacks of its contacts */
     const struct wire_callbacks *callbacks; /* their ctx is the contact */
     struct list contacts;
     unsigned contacts_len;

@@ -1,10 +1,8 @@
 /*
- * redisReader does the grammar. What it builds is ours:
- * a struct redis_reply, bounded in its bytes (objects included) and in its
- * depth. A limit ends the stream; there is no way to resume.
- *
- * Works with hiredis 0.14 (where the reader has neither limits nor RESP3)
- * and 1.x (where nesting is unlimited).
+ * Replies are bounded in their bytes (objects included) and in their depth. A
+ * limit ends the stream; there is no way to resume. Works with hiredis 0.14
+ * (where the reader has neither limits nor RESP3) and 1.x (where nesting is
+ * unlimited).
  */
 #include "redis/reader.h"
 

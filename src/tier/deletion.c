@@ -1,7 +1,6 @@
 /*
  * The deletions under way on a worker. Each is one DEL of two keys in one
- * slot, tried again with growing pauses for a minute. One that is given up
- * then is logged and counted, and its entry lives until its time is over.
+ * slot, tried again with growing pauses.
  *
  * While the slot moves to another node, Redis refuses a command of two keys
  * when only one of them has moved (TRYAGAIN). Then each is deleted alone, the

@@ -1,9 +1,8 @@
 /*
- * Storing the answer to a POST. The POST takes the lease of its target first,
- * as a fetch does, and its answer is stored only while the token holds: a
- * write that comes meanwhile deletes it. A POST that cannot have the lease,
- * because somebody fetches, goes on without it and is not stored. Nor is one
- * that takes longer than a lease holds, since it is not renewed.
+ * Storing the answer to a POST, under the lease of its target. A POST that
+ * cannot have the lease, because somebody fetches, goes on without it and is
+ * not stored. Nor is one that takes longer than a lease holds, since it is not
+ * renewed.
  */
 #include "nearside/write/stored_post.h"
 

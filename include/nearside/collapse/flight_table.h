@@ -137,7 +137,6 @@ bool flight_is_outdated(
  */
 bool flight_leave(struct flight_table *table, struct flight_waiter *waiter);
 
-struct flight *flight_ref(struct flight *flight);
 void flight_unref(struct flight **flight);
 
 /* For the report of a failed MUST. */

@@ -1,7 +1,5 @@
 /*
- * Replies out of bytes (RESP2). hiredis reads the grammar, but a string that
- * is a whole reply does not need it: a small one is copied once, and the bytes
- * of a large one go from the socket straight to where they stay.
+ * Replies out of bytes (RESP2).
  *
  *     space = resp_space(resp, scratch, sizeof(scratch));
  *     ... read n bytes to space.ptr ...

@@ -1,8 +1,7 @@
 /*
  * What reading and writing share of a session: whether its socket is read,
  * when its timer fires, and the mark that it is over. Nothing here calls the
- * request, and nothing frees: session_end unhooks the session and lets the
- * flush task (session.c) bury it, so nothing dies inside its own callback.
+ * request, and nothing frees.
  */
 #include "front/h1/session.h"
 
