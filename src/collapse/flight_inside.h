@@ -14,11 +14,8 @@
 
 #include "nearside/body/fetch.h"
 #include "nearside/cache/codec.h"
-#include "nearside/cache/key.h"
 #include "nearside/collapse/collapse.h"
-#include "nearside/rules/question.h"
 #include "nearside/tier/lease.h"
-#include "nearside/tier/tier.h"
 
 #define RUN_MAGIC UINT32_C(0x6e72756e)
 

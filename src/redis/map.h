@@ -26,8 +26,6 @@
 #include "redis/metrics.h"
 #include "redis/node.h"
 
-struct refresh;
-
 enum {
     MAP_MAGIC = 0x4d415020,
     REDIS_MAGIC = 0x52444953,

@@ -8,8 +8,6 @@
 #include "redis/map.h"
 #include "redis/wire.h"
 
-struct pool;
-
 enum {
     CONTACT_MAGIC = 0x434f4e54,
     POOL_MAGIC = 0x504f4f4c,

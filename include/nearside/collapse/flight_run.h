@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct entry;
 struct flight;
 struct question;
 struct worker;

@@ -7,15 +7,12 @@
 
 #include <stdatomic.h>
 
-#include "nearside/base/hash.h"
 #include "nearside/base/list.h"
 #include "nearside/cache/key.h"
 #include "nearside/net/loop.h"
 #include "nearside/origin/exchange.h"
 #include "nearside/tier/written.h"
 
-struct entry;
-struct fill;
 struct flight_table;
 struct head;
 

@@ -6,7 +6,6 @@
 #ifndef NEARSIDE_FRONT_FRONT_H
 #define NEARSIDE_FRONT_FRONT_H
 
-#include "nearside/net/address.h"
 #include "nearside/work/worker.h"
 
 struct front;

@@ -22,10 +22,7 @@ struct metric_block;
 struct metric_registry;
 struct redis;
 struct redis_client;
-struct redis_call;
-struct redis_script;
 struct resolver;
-struct wire;
 
 enum redis_mode {
     REDIS_MODE_CLUSTER,

@@ -9,7 +9,6 @@
 #ifndef NEARSIDE_WORK_WORKER_H
 #define NEARSIDE_WORK_WORKER_H
 
-#include "nearside/base/check.h"
 #include "nearside/base/hash.h"
 #include "nearside/base/metric.h"
 #include "nearside/http/date.h"
@@ -17,14 +16,6 @@
 #include "nearside/rules/conf.h"
 
 #define WORKER_MAGIC UINT32_C(0x6e776f72)
-
-struct collapse_worker;
-struct front_worker;
-struct log_ring;
-struct origin_pool;
-struct redis_client;
-struct request_worker;
-struct tier_worker;
 
 /* A limit that was hit. */
 enum limit {

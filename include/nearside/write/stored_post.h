@@ -7,7 +7,6 @@
 #define NEARSIDE_WRITE_STORED_POST_H
 
 #include "nearside/body/fetch.h"
-#include "nearside/rules/question.h"
 
 struct stored_post;
 
