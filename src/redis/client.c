@@ -14,16 +14,6 @@ enum {
 
 /* ---- what the wires tell ------------------------------------------------ */
 
-static struct redis_client *
-client_of(const struct contact *contact)
-{
-    struct redis_client *c =
-        CONTAINER_OF(contact->pool, struct redis_client, pool);
-
-    MUST_OBJ(c, CLIENT_MAGIC);
-    return c;
-}
-
 /* The connection is gone and the call was on it. */
 static void
 on_loss(struct redis_client *c, struct redis_call *call, enum rc rc)
@@ -48,15 +38,15 @@ on_end(
     void *ctx, struct redis_call *call, enum rc rc, struct redis_reply *reply)
 {
     struct contact *contact = OBJ_OF(struct contact, ctx, CONTACT_MAGIC);
-    struct redis_client *c = client_of(contact);
+    struct redis_client *c = contact->client;
 
     MUST(call->impl.client == c);
     if (rc != RC_OK) {
         on_loss(c, call, rc);
         return;
     }
-    metric_observe_us(c->pool.block, c->redis->metrics.latency,
-        clock_now_us(loop_clock(c->pool.loop)) - call->impl.sent_us);
+    metric_observe_us(c->block, c->redis->metrics.latency,
+        clock_now_us(loop_clock(c->loop)) - call->impl.sent_us);
     /* It answers; what an error reply leads to may think otherwise. */
     node_succeeded(contact->node);
     if (reply->type != REDIS_ERROR ||
@@ -70,12 +60,12 @@ static void
 on_up(void *ctx)
 {
     struct contact *contact = OBJ_OF(struct contact, ctx, CONTACT_MAGIC);
-    struct redis_client *c = client_of(contact);
+    struct redis_client *c = contact->client;
 
     client_count(c, c->redis->metrics.connects);
     client_count(c, c->redis->metrics.connections);
     contact->is_loss_told = false;
-    log_event(c->pool.ring, LOG_LEVEL_INFO, "redis_node_up", "node=\"%s\"",
+    log_event(c->ring, LOG_LEVEL_INFO, "redis_node_up", "node=\"%s\"",
         contact->node->text);
 }
 
@@ -83,16 +73,15 @@ static void
 on_down(void *ctx, const struct wire_loss *loss)
 {
     struct contact *contact = OBJ_OF(struct contact, ctx, CONTACT_MAGIC);
-    struct redis_client *c = client_of(contact);
+    struct redis_client *c = contact->client;
     char escaped[256];
 
     client_count(c, c->redis->metrics.disconnects);
     if (loss->was_up) {
-        metric_add_to(c->pool.block, c->redis->metrics.connections, -1);
+        metric_add_to(c->block, c->redis->metrics.connections, -1);
     }
     redis_want_refresh(c->redis, REFRESH_UNREACHABLE);
-    log_event(c->pool.ring,
-        contact->is_loss_told ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+    log_event(c->ring, contact->is_loss_told ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
         "redis_node_down", "node=\"%s\" cause=\"%s\" detail=\"%s\"",
         contact->node->text, rc_text(loss->rc),
         log_escape(loss->why, escaped, sizeof(escaped)));
@@ -126,8 +115,8 @@ on_map(void *ctx)
         client_bury(c);
         return;
     }
-    pool_adopt(&c->pool);
-    if (c->pool.version != 0) {
+    pool_adopt(c);
+    if (c->version != 0) {
         dispatch_parked(c);
     }
 }
@@ -147,17 +136,16 @@ redis_client_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
     c->magic = CLIENT_MAGIC;
     c->redis = redis;
     c->born_ms = loop_now_ms(loop);
-    c->pool.redis = redis;
-    c->pool.loop = loop;
-    c->pool.ring = ring;
-    c->pool.block = block;
-    c->pool.callbacks = &client_wire_callbacks;
-    pool_init(&c->pool);
+    c->loop = loop;
+    c->ring = ring;
+    c->block = block;
+    c->callbacks = &client_wire_callbacks;
+    pool_init(c);
     dispatch_init(c);
     c->member.loop = loop;
     loop_message_init(&c->member.message, on_map, c);
     redis_join(redis, &c->member);
-    pool_adopt(&c->pool);
+    pool_adopt(c);
     return c;
 }
 
@@ -174,7 +162,7 @@ redis_client_free(struct redis_client **pclient)
     c->is_closing = true;
     redis_leave(c->redis, &c->member);
     dispatch_cancel(c, &c->held);
-    pool_fini(&c->pool);
+    pool_fini(c);
     dispatch_cancel(c, &c->ending);
     loop_task_cancel(&c->ending_task);
     if (!atomic_load(&c->member.message.is_posted)) {

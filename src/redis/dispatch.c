@@ -58,7 +58,7 @@ call_end(struct redis_client *c, struct redis_call *call, enum rc rc)
     call->impl.state = CALL_ENDING;
     call->impl.rc = rc;
     list_push_back(&c->ending, &call->impl.link);
-    loop_defer(c->pool.loop, &c->ending_task);
+    loop_defer(c->loop, &c->ending_task);
 }
 
 /* Takes the call off whatever it waits for. */
@@ -134,8 +134,8 @@ client_tell_rest(struct redis_client *c, const struct node *node)
     MUST_OBJ(node, NODE_MAGIC);
     client_count(c, c->redis->metrics.breaker_opens);
     redis_want_refresh(c->redis, REFRESH_UNREACHABLE);
-    log_event(c->pool.ring, LOG_LEVEL_WARN, "redis_node_rests", "node=\"%s\"",
-        node->text);
+    log_event(
+        c->ring, LOG_LEVEL_WARN, "redis_node_rests", "node=\"%s\"", node->text);
 }
 
 static void
@@ -190,7 +190,7 @@ call_send_to(
 void
 call_dispatch(struct redis_client *c, struct redis_call *call)
 {
-    struct contact *contact = pool_owner(&c->pool, call->impl.hash_slot);
+    struct contact *contact = pool_owner(c, call->impl.hash_slot);
 
     MUST(call_state(call) == CALL_IDLE);
     if (c->is_closing) {
@@ -202,7 +202,7 @@ call_dispatch(struct redis_client *c, struct redis_call *call)
         return;
     }
     redis_want_refresh(c->redis, REFRESH_UNSERVED);
-    if (c->pool.version != 0 || client_now_ms(c) - c->born_ms >= BOOT_MS ||
+    if (c->version != 0 || client_now_ms(c) - c->born_ms >= BOOT_MS ||
         !call_hold(c, call, CALL_PARKED)) {
         call_end(c, call, RC_MISS);
     }
@@ -221,7 +221,7 @@ call_begin(struct redis_client *c, struct redis_call *call, uint16_t slot)
     call->impl.client = c;
     call->impl.hash_slot = slot;
     call->impl.deadline_ms = deadline_ms;
-    loop_timer_init(&call->impl.timer, c->pool.loop, on_timer, call);
+    loop_timer_init(&call->impl.timer, c->loop, on_timer, call);
     loop_timer_arm(&call->impl.timer, deadline_ms);
     client_count(c, c->redis->metrics.commands);
 }
@@ -241,7 +241,7 @@ dispatch_init(struct redis_client *c)
 void
 dispatch_parked(struct redis_client *c)
 {
-    MUST(c->pool.version != 0);
+    MUST(c->version != 0);
     LIST_EACH (it, &c->held) {
         struct redis_call *call = call_of(it);
 

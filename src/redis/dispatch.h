@@ -9,38 +9,19 @@
 #ifndef REDIS_DISPATCH_H
 #define REDIS_DISPATCH_H
 
-#include "nearside/base/hash.h"
 #include "redis/call.h"
 #include "redis/pool.h"
-
-enum {
-    CLIENT_MAGIC = 0x52434c49,
-};
-
-struct redis_client {
-    uint32_t magic;
-    bool is_closing;
-    struct redis *redis;
-    struct pool pool;
-    struct member member;
-    struct list held; /* until there is a map, or their pause ends */
-    unsigned held_len;
-    struct list ending; /* until the turn's end */
-    struct loop_task ending_task;
-    struct random random;
-    int64_t born_ms;
-};
 
 static inline int64_t
 client_now_ms(const struct redis_client *c)
 {
-    return loop_now_ms(c->pool.loop);
+    return loop_now_ms(c->loop);
 }
 
 static inline void
 client_count(struct redis_client *c, metric_id id)
 {
-    metric_inc(c->pool.block, id);
+    metric_inc(c->block, id);
 }
 
 /* The node's breaker has opened: counts, logs, and asks for a refresh. */

@@ -39,7 +39,7 @@ redirect_target(struct redis_client *c, struct redis_call *call,
 {
     struct redirect to;
 
-    MUST(contact->pool == &c->pool);
+    MUST(contact->client == c);
     if (redirect_parse(text, &to) != RC_OK || to.slot != call->impl.hash_slot ||
         !call_hop(c, call)) {
         return NULL;
@@ -47,7 +47,7 @@ redirect_target(struct redis_client *c, struct redis_call *call,
     if (to.host.len == 0) {
         to.host = slice_of_str(contact->node->host);
     }
-    return pool_at(&c->pool, to.host, to.port);
+    return pool_at(c, to.host, to.port);
 }
 
 static bool
@@ -65,7 +65,7 @@ on_moved(struct redis_client *c, struct redis_call *call,
            name, perhaps. A new connection looks the name up again. */
         wire_drop(contact->wire, RC_CLOSED);
     }
-    pool_patch(&c->pool, call->impl.hash_slot, target);
+    pool_patch(c, call->impl.hash_slot, target);
     if (call->impl.hops > HOPS_FREE || target == contact) {
         return call_pause(c, call, HOP_PAUSE_MS);
     }
@@ -147,7 +147,7 @@ on_denied(
         node_rest(contact->node, client_now_ms(c));
         wire_drop(contact->wire, RC_REFUSED);
     }
-    log_event(c->pool.ring, LOG_LEVEL_ERROR, "redis_denied",
+    log_event(c->ring, LOG_LEVEL_ERROR, "redis_denied",
         "node=\"%s\" cause=\"%s\"", contact->node->text,
         redis_error_name(error));
 }

@@ -35,31 +35,31 @@ contact_of(struct list *link)
 /* A contact with a node, whose reference it takes over. NULL: no memory, or
    too many. */
 static struct contact *
-contact_new(struct pool *pool, struct node *own_node)
+contact_new(struct redis_client *c, struct node *own_node)
 {
     struct contact *contact = calloc(1, sizeof(*contact));
     const struct wire_setup setup = {
-        .loop = pool->loop,
-        .resolver = pool->redis->resolver,
+        .loop = c->loop,
+        .resolver = c->redis->resolver,
         .node = own_node,
-        .opts = &pool->redis->opts,
-        .callbacks = pool->callbacks,
+        .opts = &c->redis->opts,
+        .callbacks = c->callbacks,
         .ctx = contact,
     };
 
-    if (contact != NULL && pool->contacts_len < CONTACTS_MAX) {
+    if (contact != NULL && c->contacts_len < CONTACTS_MAX) {
         contact->wire = wire_new(&setup);
     }
     if (contact == NULL || contact->wire == NULL) {
-        redis_node_unref(pool->redis, &own_node);
+        redis_node_unref(c->redis, &own_node);
         free(contact);
         return NULL;
     }
     contact->magic = CONTACT_MAGIC;
-    contact->pool = pool;
+    contact->client = c;
     contact->node = own_node;
-    list_push_back(&pool->contacts, &contact->link);
-    pool->contacts_len++;
+    list_push_back(&c->contacts, &contact->link);
+    c->contacts_len++;
     return contact;
 }
 
@@ -67,17 +67,17 @@ contact_new(struct pool *pool, struct node *own_node)
 static void
 contact_free(struct contact *contact)
 {
-    struct pool *pool = contact->pool;
+    struct redis_client *c = contact->client;
 
-    MUST_OBJ(pool, POOL_MAGIC);
+    MUST_OBJ(c, CLIENT_MAGIC);
     if (wire_is_up(contact->wire)) {
-        metric_add_to(pool->block, pool->redis->metrics.connections, -1);
+        metric_add_to(c->block, c->redis->metrics.connections, -1);
     }
     /* Off the list only when its calls have ended: they look it up. */
     wire_free(&contact->wire);
     list_remove(&contact->link);
-    pool->contacts_len--;
-    redis_node_unref(pool->redis, &contact->node);
+    c->contacts_len--;
+    redis_node_unref(c->redis, &contact->node);
     contact->magic = 0;
     free(contact);
 }
@@ -85,9 +85,9 @@ contact_free(struct contact *contact)
 static void
 on_sweep(void *ctx)
 {
-    struct pool *pool = OBJ_OF(struct pool, ctx, POOL_MAGIC);
+    struct redis_client *c = OBJ_OF(struct redis_client, ctx, CLIENT_MAGIC);
 
-    LIST_EACH (it, &pool->contacts) {
+    LIST_EACH (it, &c->contacts) {
         struct contact *contact = contact_of(it);
 
         if (!contact->is_mapped &&
@@ -95,73 +95,72 @@ on_sweep(void *ctx)
             contact_free(contact);
         }
     }
-    loop_timer_arm(&pool->sweep, loop_now_ms(pool->loop) + SWEEP_MS);
+    loop_timer_arm(&c->sweep, loop_now_ms(c->loop) + SWEEP_MS);
 }
 
 void
-pool_init(struct pool *pool)
+pool_init(struct redis_client *c)
 {
-    MUST_OBJ(pool->redis, REDIS_MAGIC);
-    MUST(pool->callbacks != NULL);
-    pool->magic = POOL_MAGIC;
-    list_init(&pool->contacts);
-    loop_timer_init(&pool->sweep, pool->loop, on_sweep, pool);
-    loop_timer_arm(&pool->sweep, loop_now_ms(pool->loop) + SWEEP_MS);
+    MUST_OBJ(c->redis, REDIS_MAGIC);
+    MUST(c->callbacks != NULL);
+    list_init(&c->contacts);
+    loop_timer_init(&c->sweep, c->loop, on_sweep, c);
+    loop_timer_arm(&c->sweep, loop_now_ms(c->loop) + SWEEP_MS);
 }
 
 void
-pool_fini(struct pool *pool)
+pool_fini(struct redis_client *c)
 {
-    MUST_OBJ(pool, POOL_MAGIC);
-    loop_timer_cancel(&pool->sweep);
-    LIST_EACH (it, &pool->contacts) {
+    MUST_OBJ(c, CLIENT_MAGIC);
+    loop_timer_cancel(&c->sweep);
+    LIST_EACH (it, &c->contacts) {
         contact_free(contact_of(it));
     }
-    MUST(pool->contacts_len == 0);
+    MUST(c->contacts_len == 0);
 }
 
 struct contact *
-pool_at(struct pool *pool, struct slice host, uint16_t port)
+pool_at(struct redis_client *c, struct slice host, uint16_t port)
 {
     struct node *node;
 
-    LIST_EACH (it, &pool->contacts) {
+    LIST_EACH (it, &c->contacts) {
         struct contact *contact = contact_of(it);
 
         if (node_is_at(contact->node, host, port)) {
             return contact;
         }
     }
-    node = redis_node_take(pool->redis, host, port);
-    return node == NULL ? NULL : contact_new(pool, node);
+    node = redis_node_take(c->redis, host, port);
+    return node == NULL ? NULL : contact_new(c, node);
 }
 
 void
-pool_patch(struct pool *pool, uint16_t slot, struct contact *contact)
+pool_patch(struct redis_client *c, uint16_t slot, struct contact *contact)
 {
     MUST(slot < SLOT_COUNT);
     MUST_OBJ(contact, CONTACT_MAGIC);
-    MUST(contact->pool == pool);
-    pool->slots[slot] = contact;
+    MUST(contact->client == c);
+    c->slots[slot] = contact;
     contact->is_mapped = true;
-    pool->is_patched = true;
-    atomic_store(&pool->redis->is_patched, true);
+    c->is_patched = true;
+    atomic_store(&c->redis->is_patched, true);
 }
 
 /* False: for want of memory or room, some slots have no contact. */
 static bool
-pool_copy(struct pool *pool, const struct map *map)
+pool_copy(struct redis_client *c, const struct map *map)
 {
     struct contact *contacts[TOPOLOGY_NODES_MAX];
     bool is_whole = true;
 
-    LIST_EACH (it, &pool->contacts) {
+    LIST_EACH (it, &c->contacts) {
         contact_of(it)->is_mapped = false;
     }
     for (unsigned i = 0; i < map->topology->nodes_len; i++) {
         const struct node *node = map->nodes[i];
 
-        contacts[i] = pool_at(pool, slice_of_str(node->host), node->port);
+        contacts[i] = pool_at(c, slice_of_str(node->host), node->port);
         if (contacts[i] != NULL) {
             contacts[i]->is_mapped = true;
         } else {
@@ -171,28 +170,28 @@ pool_copy(struct pool *pool, const struct map *map)
     for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
         uint16_t owner = map->topology->owner[slot];
 
-        pool->slots[slot] = owner == SLOT_NONE ? NULL : contacts[owner];
+        c->slots[slot] = owner == SLOT_NONE ? NULL : contacts[owner];
     }
     return is_whole;
 }
 
 void
-pool_adopt(struct pool *pool)
+pool_adopt(struct redis_client *c)
 {
-    struct map *map = redis_map_take(pool->redis);
+    struct map *map = redis_map_take(c->redis);
 
-    MUST_OBJ(pool, POOL_MAGIC);
+    MUST_OBJ(c, CLIENT_MAGIC);
     if (map == NULL) {
         return;
     }
-    if (map->version != pool->version || pool->is_patched) {
+    if (map->version != c->version || c->is_patched) {
         /* What is not whole counts as patched: it is copied anew when the
            topology has been looked at, though that may not have changed. */
-        pool->is_patched = !pool_copy(pool, map);
-        pool->version = map->version;
-        if (pool->is_patched) {
-            atomic_store(&pool->redis->is_patched, true);
+        c->is_patched = !pool_copy(c, map);
+        c->version = map->version;
+        if (c->is_patched) {
+            atomic_store(&c->redis->is_patched, true);
         }
     }
-    redis_map_unref(pool->redis, &map);
+    redis_map_unref(c->redis, &map);
 }

@@ -813,7 +813,7 @@ patch_of_a_worker_ends_with_the_next_refresh(void **state)
     struct rig rig = {0};
     struct contact *first;
     struct contact *second;
-    struct pool *pool;
+    struct redis_client *pool;
     struct told t;
 
     (void)state;
@@ -821,7 +821,7 @@ patch_of_a_worker_ends_with_the_next_refresh(void **state)
     server_new(NULL);
     opts.refresh_interval_ms = 100;
     rig_open(&rig, opts);
-    pool = &rig.client->pool;
+    pool = rig.client;
     assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
     first = pool_owner(pool, 7);
     second = pool_at(pool, SLICE("127.0.0.1"), fixture.servers[1].port);
@@ -844,7 +844,7 @@ connection_we_give_up_ourselves_says_nothing_about_its_node(void **state)
     server_new(NULL);
     rig_open(&rig, standalone);
     assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
-    contact = pool_owner(&rig.client->pool, 0);
+    contact = pool_owner(rig.client, 0);
     wire_drop(contact->wire, RC_CLOSED);
     loop_turn(rig.loop, 0);
     assert_int_equal(rig_metric(&rig, "disconnects_total"), 1);
@@ -861,14 +861,14 @@ connection_to_a_node_of_no_map_is_buried_when_idle(void **state)
 {
     struct rig rig = {0};
     struct clock *clock;
-    struct pool *pool;
+    struct redis_client *pool;
     struct told t;
 
     (void)state;
     server_new(NULL);
     server_new(NULL);
     rig_open(&rig, standalone);
-    pool = &rig.client->pool;
+    pool = rig.client;
     assert_non_null(pool_at(pool, SLICE("127.0.0.1"), fixture.servers[1].port));
     assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
     assert_int_equal(pool->contacts_len, 2);
