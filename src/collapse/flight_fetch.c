@@ -73,20 +73,6 @@ take_not_modified(struct flight_run *run, const struct head *head)
     }
 }
 
-static enum rc
-encode_validated(struct flight_run *run, struct value *out)
-{
-    const struct encoding encoding = {
-        .verdict = run->verdict,
-        .status = run->stale->status,
-        .origin_cost_ms = fetch_cost_ms(&run->fetch),
-        .key = &run->q->key,
-    };
-
-    MUST(run->renewal != NULL);
-    return encode_renewed(&encoding, run->renewal, run->stale, out);
-}
-
 /* Those who wait chose by what was known to vary: a response that varies by
    something else now has been chosen by the leader alone (RFC 9111 4.1). */
 static bool
@@ -116,10 +102,17 @@ tell_validated(struct flight_run *run, struct entry *own_entry)
 static void
 end_validated(struct flight_run *run)
 {
+    const struct encoding encoding = {
+        .verdict = run->verdict,
+        .status = run->stale->status,
+        .origin_cost_ms = fetch_cost_ms(&run->fetch),
+        .key = &run->q->key,
+    };
     struct value value = {0};
     struct entry *entry;
 
-    if (encode_validated(run, &value) != RC_OK ||
+    MUST(run->renewal != NULL);
+    if (encode_renewed(&encoding, run->renewal, run->stale, &value) != RC_OK ||
         codec_entry(&value, &entry) != RC_OK) {
         value_free(&value);
         flight_run_fail(run);

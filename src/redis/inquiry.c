@@ -216,31 +216,28 @@ inquiries_add(struct inquiries *q, struct node *own_node)
         (struct inquiry){.magic = INQUIRY_MAGIC, .set = q, .node = own_node};
 }
 
-void
-inquiries_begin(struct inquiries *q)
-{
-    MUST(q->pending == 0);
-    q->pending = 1; /* ours, so that it is over if nobody can be asked */
-    q->is_about_epochs = false;
-    for (unsigned i = 0; i < q->len; i++) {
-        inquiry_begin(&q->all[i]);
-    }
-    inquiry_ended(q);
-}
-
-void
-inquiries_ask_epochs(struct inquiries *q)
+static void
+inquiry_ask_epochs(struct inquiry *i)
 {
     static const struct slice nodes[] = {{"CLUSTER", 7}, {"NODES", 5}};
 
-    MUST(q->pending == 0);
-    q->pending = 1;
-    q->is_about_epochs = true;
-    for (unsigned i = 0; i < q->len; i++) {
-        struct inquiry *one = &q->all[i];
+    MUST_OBJ(i, INQUIRY_MAGIC);
+    if (i->topology != NULL && !redis_call_is_active(&i->map)) {
+        inquiry_send(i, &i->map, 2, nodes);
+    }
+}
 
-        if (one->topology != NULL && !redis_call_is_active(&one->map)) {
-            inquiry_send(one, &one->map, 2, nodes);
+void
+inquiries_ask(struct inquiries *q, bool is_about_epochs)
+{
+    MUST(q->pending == 0);
+    q->pending = 1; /* ours, so that it is over if nobody can be asked */
+    q->is_about_epochs = is_about_epochs;
+    for (unsigned i = 0; i < q->len; i++) {
+        if (is_about_epochs) {
+            inquiry_ask_epochs(&q->all[i]);
+        } else {
+            inquiry_begin(&q->all[i]);
         }
     }
     inquiry_ended(q);

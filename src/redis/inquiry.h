@@ -34,7 +34,7 @@ struct inquiries {
     void *ctx;
     bool is_quiet; /* what may be wrong was said already */
     bool is_eviction_known;
-    bool is_about_epochs; /* asked by inquiries_ask_epochs */
+    bool is_about_epochs;
     struct inquiry all[INQUIRIES_MAX];
     unsigned len;
     unsigned pending; /* answers awaited */
@@ -48,11 +48,9 @@ void inquiries_init(struct inquiries *q);
    Takes over the reference; NULL: no node. */
 void inquiries_add(struct inquiries *q, struct node *own_node);
 
-/* Asks all of them who owns which slot. */
-void inquiries_begin(struct inquiries *q);
-
-/* Asks those that knew for the config epochs. */
-void inquiries_ask_epochs(struct inquiries *q);
+/* Asks all of them who owns which slot; or those that knew for the config
+   epochs. */
+void inquiries_ask(struct inquiries *q, bool is_about_epochs);
 
 /* The answers that are still awaited are given up. */
 void inquiries_give_up(struct inquiries *q);

@@ -181,7 +181,7 @@ refresh_begin(struct refresh *r)
     metric_inc(r->block, r->redis->metrics.refreshes[r->cause]);
     choose(r);
     r->inquiries.is_quiet = r->was_failing;
-    inquiries_begin(&r->inquiries);
+    inquiries_ask(&r->inquiries, false);
     loop_timer_arm(&r->timer, r->started_ms +
                                   r->redis->opts.connect_timeout_ms +
                                   r->redis->opts.hang_ms);
@@ -270,7 +270,7 @@ on_over(void *ctx)
     if (r->phase == PHASE_ASKING && r->redis->opts.mode == REDIS_MODE_CLUSTER &&
         topologies_differ(topologies, len)) {
         r->phase = PHASE_EPOCHS;
-        inquiries_ask_epochs(&r->inquiries);
+        inquiries_ask(&r->inquiries, true);
         loop_timer_arm(
             &r->timer, loop_now_ms(r->loop) + r->redis->opts.hang_ms);
         return;
