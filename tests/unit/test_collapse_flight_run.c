@@ -349,9 +349,13 @@ what_was_fetched_before_a_write_is_not_stored(void **state)
         say(&b, "200 OK", FRESH, "old");
         await_told(&b, &w);
         if (is_own) { /* nor is it given to whoever comes now */
+            struct flight *own;
+
             assert_int_equal(enter(&b, q, &late), FLIGHT_OPENED);
-            flight_resolve(b.collapse.flights, late.waiter.flight,
+            own = late.waiter.flight;
+            flight_resolve(b.collapse.flights, own,
                 &(struct flight_result){.outcome = FLIGHT_ALONE}, false);
+            flight_unref(&own);
         }
         await_no_run(&b);
         assert_stored(&b.g, q, NULL);
