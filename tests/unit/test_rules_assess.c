@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "http_given.h"
 #include "rules_given.h"
 
 /* Sun, 06 Nov 1994 08:49:37 GMT: the head came then, asked for 2 s before. */
@@ -56,23 +57,6 @@ teardown(void **state)
     return 0;
 }
 
-static const struct head *
-given_response(unsigned status, const char *fields)
-{
-    static struct head head;
-    static char text[2048];
-    const struct parse_opts opts = {0};
-    struct parse p;
-    size_t len;
-
-    snprintf(text, sizeof(text), "HTTP/1.1 %u X\r\n%s\r\n", status, fields);
-    parse_start(&p);
-    assert_int_equal(
-        parse_response(&p, &opts, METHOD_GET, slice_of_str(text), &head, &len),
-        RC_OK);
-    return &head;
-}
-
 /* --- whole responses --------------------------------------------------- */
 
 static void
@@ -92,7 +76,8 @@ a_response_that_says_it_is_too_large_is_not_stored(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct policy_verdict v;
-        assess_response(&rig->opts, given_response(200, rows[i].fields), &v);
+        assess_response(
+            &rig->opts, given_answer(METHOD_GET, 200, rows[i].fields), &v);
         assert_int_equal(v.is_storable, rows[i].detail == NULL);
         if (rows[i].detail != NULL) {
             assert_string_equal(v.detail, rows[i].detail);
@@ -124,7 +109,7 @@ what_is_over_when_it_comes_and_never_stale_is_validated_each_time(void **state)
         snprintf(fields, sizeof(fields),
             "ETag: \"a\"\r\nContent-Length: 1\r\nCache-Control: %s\r\n",
             rows[i].control);
-        assess_response(&rig->opts, given_response(200, fields), &v);
+        assess_response(&rig->opts, given_answer(METHOD_GET, 200, fields), &v);
         assert_true(v.is_storable);
         if (((v.flags & ENTRY_MUST_VALIDATE) != 0) != rows[i].must_validate) {
             fail_msg("%s", rows[i].control);
@@ -141,8 +126,8 @@ the_moments_of_the_exchange_are_handed_on(void **state)
     rig->opts.request_ms = NOW_MS - 2000;
     rig->route.ttl_jitter_percent = 10;
     rig->opts.jitter = 7;
-    assess_response(
-        &rig->opts, given_response(200, "Content-Length: 1\r\nAge: 3\r\n"), &v);
+    assess_response(&rig->opts,
+        given_answer(METHOD_GET, 200, "Content-Length: 1\r\nAge: 3\r\n"), &v);
     assert_int_equal(v.created_ms, NOW_MS - 5000);
     assert_int_equal(v.fresh_until_ms, NOW_MS + TTL_MS - 7);
 }
@@ -170,8 +155,8 @@ renewed(
     struct entry *stored = given_entry(&parts);
     struct renewal out;
 
-    assert_true(
-        assess_renewed(&rig->opts, stored, given_response(304, fields), &out));
+    assert_true(assess_renewed(
+        &rig->opts, stored, given_answer(METHOD_GET, 304, fields), &out));
     entry_unref(&stored);
     return out;
 }
@@ -313,8 +298,8 @@ without_memory_nothing_is_renewed(void **state)
     rig->opts.arena = &small;
     for (size_t max = 0; max <= 2 * sizeof(struct head); max += 1024) {
         arena_init(&small, max);
-        assert_false(
-            assess_renewed(&rig->opts, stored, given_response(304, ""), &out));
+        assert_false(assess_renewed(
+            &rig->opts, stored, given_answer(METHOD_GET, 304, ""), &out));
         arena_fini(&small);
     }
     entry_unref(&stored);

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
+#include "http_given.h"
 #include "nearside/base/check.h"
-#include "nearside/http/parse.h"
 
 enum {
     TTL_MS = 300000,
@@ -27,46 +27,12 @@ given_route(void)
     return (struct route){.ttl_ms = TTL_MS, .grace_ms = GRACE_MS};
 }
 
-static const struct head *
-given_request(const char *target, const char *fields)
-{
-    static struct head head;
-    static char text[4096];
-    const struct parse_opts opts = {0};
-    struct parse p;
-    size_t len;
-
-    snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: h\r\n%s\r\n", target,
-        fields);
-    parse_start(&p);
-    assert_int_equal(
-        parse_request(&p, &opts, slice_of_str(text), &head, &len), RC_OK);
-    return &head;
-}
-
-static const struct head *
-given_response(unsigned status, const char *fields)
-{
-    static struct head head;
-    static char text[4096];
-    const struct parse_opts opts = {0};
-    struct parse p;
-    size_t len;
-
-    snprintf(text, sizeof(text), "HTTP/1.1 %u X\r\n%s\r\n", status, fields);
-    parse_start(&p);
-    assert_int_equal(
-        parse_response(&p, &opts, METHOD_GET, slice_of_str(text), &head, &len),
-        RC_OK);
-    return &head;
-}
-
 static struct policy_request
 read_request(const struct route *route, const char *fields)
 {
     struct policy_request out;
 
-    policy_read(route, given_request("/a", fields), false, &out);
+    policy_read(route, given_request("GET /a", fields), false, &out);
     return out;
 }
 
@@ -76,7 +42,7 @@ store(const struct route *route, const struct policy_request *request,
 {
     struct policy_verdict out;
 
-    policy_store(route, request, given_response(status, fields),
+    policy_store(route, request, given_answer(METHOD_GET, status, fields),
         &(struct policy_times){NOW_MS, NOW_MS, 0}, &out);
     return out;
 }
@@ -96,34 +62,34 @@ static void
 a_request_that_no_entry_may_answer_is_bypassed(void **state)
 {
     const struct {
-        const char *target;
+        const char *line;
         const char *fields;
         bool has_body;
         const char *bypass;
     } rows[] = {
-        {"/a", "", false, NULL},
-        {"/a?x=%2f;//", "", false, NULL},
-        {"/a", "If-None-Match: \"x\"\r\n", false, NULL},
-        {"/a", "If-Modified-Since: x\r\n", false, NULL},
-        {"/a", "Cache-Control: no-cache\r\n", false, NULL},
-        {"/a", "", true, "body"},
-        {"/a", "If-Match: \"x\"\r\n", false, "condition"},
-        {"/a", "If-Unmodified-Since: x\r\n", false, "condition"},
-        {"/a%2fb", "", false, "target"},
-        {"/a%5Cb", "", false, "target"},
-        {"/a/%2e%2e", "", false, "target"},
-        {"/a%2e%2e", "", false, NULL},
-        {"//a", "", false, "target"},
-        {"/a;b", "", false, "target"},
+        {"GET /a", "", false, NULL},
+        {"GET /a?x=%2f;//", "", false, NULL},
+        {"GET /a", "If-None-Match: \"x\"\r\n", false, NULL},
+        {"GET /a", "If-Modified-Since: x\r\n", false, NULL},
+        {"GET /a", "Cache-Control: no-cache\r\n", false, NULL},
+        {"GET /a", "", true, "body"},
+        {"GET /a", "If-Match: \"x\"\r\n", false, "condition"},
+        {"GET /a", "If-Unmodified-Since: x\r\n", false, "condition"},
+        {"GET /a%2fb", "", false, "target"},
+        {"GET /a%5Cb", "", false, "target"},
+        {"GET /a/%2e%2e", "", false, "target"},
+        {"GET /a%2e%2e", "", false, NULL},
+        {"GET //a", "", false, "target"},
+        {"GET /a;b", "", false, "target"},
     };
     const struct route route = given_route();
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct policy_request out;
-        policy_read(&route, given_request(rows[i].target, rows[i].fields),
+        policy_read(&route, given_request(rows[i].line, rows[i].fields),
             rows[i].has_body, &out);
-        assert_word(out.bypass, rows[i].bypass, rows[i].target);
+        assert_word(out.bypass, rows[i].bypass, rows[i].line);
         assert_null(out.credential);
     }
 }
@@ -482,12 +448,13 @@ jitter_shortens_a_route_s_ttl_and_nothing_else(void **state)
     for (uint64_t jitter = 0; jitter < 100000; jitter += 77) {
         struct policy_verdict v;
         int64_t ttl_ms;
-        policy_store(&route, &request, given_response(200, LEN0),
+        policy_store(&route, &request, given_answer(METHOD_GET, 200, LEN0),
             &(struct policy_times){NOW_MS, NOW_MS, jitter}, &v);
         ttl_ms = v.fresh_until_ms - NOW_MS;
         least = ttl_ms < least ? ttl_ms : least;
         most = ttl_ms > most ? ttl_ms : most;
-        policy_store(&route, &request, given_response(200, CC("max-age=60")),
+        policy_store(&route, &request,
+            given_answer(METHOD_GET, 200, CC("max-age=60")),
             &(struct policy_times){NOW_MS, NOW_MS, jitter}, &v);
         assert_int_equal(v.fresh_until_ms, NOW_MS + 60000);
     }
@@ -548,7 +515,7 @@ age_counts_from_before_the_exchange(void **state)
     /* The exchange took 5 s, and the response may have been made at its
        beginning (RFC 9111 4.2.3). */
     policy_store(&route, &request,
-        given_response(200, CC("max-age=60") "Age: 20\r\n"),
+        given_answer(METHOD_GET, 200, CC("max-age=60") "Age: 20\r\n"),
         &(struct policy_times){NOW_MS - 5000, NOW_MS, 0}, &v);
     assert_int_equal(v.created_ms, NOW_MS - 25000);
     assert_int_equal(v.fresh_until_ms, NOW_MS + 35000);
