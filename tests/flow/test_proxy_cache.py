@@ -63,6 +63,15 @@ class Cache(FlowTest):
         if of is not None:
             self.assertEqual(got.body, of.body)
 
+    def assert_counts_from(self, start, got, age, ttl, spread=0):
+        """Age began at `age` and the time left at `ttl`, less up to
+        `spread`, when `start` had passed; seconds are cut off at both ends,
+        and the time on the way to the origin counts."""
+        passed = int(time.monotonic() - start) + 2
+        self.assertIn(int(got.fields["Age"]), range(age, age + passed + 1))
+        left = int(HIT.match(got.cache_status)[1])
+        self.assertIn(left, range(ttl - spread - passed, ttl + 1))
+
     def assert_not_hit(self, got, of=None):
         self.assertNotIn("; hit", got.cache_status)
         if of is not None:
@@ -81,58 +90,61 @@ class MissAndHit(Cache):
 
     def test_a_miss_is_stored_and_then_a_hit(self):
         target = self.target()
+        start = time.monotonic()
         first = self.fill(target)
         self.assertNotIn("Age", first.fields)
         second = self.get(target)
         self.assert_hit(second, first)
-        self.assertIn(second.fields["Age"], ("0", "1"))
         self.assertEqual(second.fields["Date"], first.fields["Date"])
         self.assertEqual(second.fields["Content-Length"], "11")
         self.assertEqual(second.fields.all("Via"), ["1.1 nearside"])
-        ttl = int(HIT.match(second.cache_status)[1])
-        self.assertTrue(53 <= ttl <= 60, ttl)  # less its jitter of 10 %
+        self.assert_counts_from(start, second, 0, 60, 6)  # jitter: 10 %
 
     def test_the_origins_own_freshness_counts_more_than_ttl(self):
         self.says(("Cache-Control", "max-age=1000"), ("Age", "400"))
         target = self.target()
+        start = time.monotonic()
         self.fill(target)
-        second = self.get(target)
-        self.assertTrue(597 <= int(HIT.match(second.cache_status)[1]) <= 600)
-        self.assertIn(second.fields["Age"], ("400", "401"))
+        self.assert_counts_from(start, self.get(target), 400, 600)
 
     def test_s_maxage_counts_more_than_max_age(self):
         self.says(("Cache-Control", "max-age=10, s-maxage=500"))
         target = self.target()
+        start = time.monotonic()
         self.fill(target)
-        ttl = int(HIT.match(self.get(target).cache_status)[1])
-        self.assertTrue(497 <= ttl <= 500, ttl)
+        self.assert_counts_from(start, self.get(target), 0, 500)
 
     def test_expires_counts_where_no_cache_control_stands(self):
         now = time.time()
+        start = time.monotonic()
         stamp = lambda t: time.strftime(
             "%a, %d %b %Y %H:%M:%S GMT", time.gmtime(t))
         self.says(("Date", stamp(now)), ("Expires", stamp(now + 100)))
         target = self.target()
         self.fill(target)
-        ttl = int(HIT.match(self.get(target).cache_status)[1])
-        self.assertTrue(96 <= ttl <= 100, ttl)
+        self.assert_counts_from(start, self.get(target), 0, 100)
 
     def test_what_has_expired_is_fetched_anew(self):
+        """On a busy machine its second may be over before anybody asks for
+        it again. So it need not be seen; but while it is there, it answers,
+        and no longer."""
         self.says(("Cache-Control", "max-age=1"))
         target = self.target()
-        first = self.fill(target)
-        self.assert_hit(self.get(target), first)
+        first = self.get(target)
 
         def is_over():
+            asked = time.monotonic()
             got = self.get(target)
             if "; hit" not in got.cache_status:
                 return got
             self.assertEqual(got.body, first.body)
+            self.assertLess(asked, answered + 1.5)
             return None
 
+        answered = time.monotonic()
         got = wait_until(is_over, what="its second has passed")
-        self.assertEqual(got.cache_status, MISS)
         self.assertNotEqual(got.body, first.body)
+        self.assertIn("; fwd=", got.cache_status)
 
     def test_head_is_answered_from_an_entry(self):
         target = self.target()
