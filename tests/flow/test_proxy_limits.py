@@ -621,7 +621,9 @@ class SlowReaders(FlowTest):
             self.steps.go(number)
             self.wait_until_waited_for(client)
             self.assertEqual(len(client.read_exactly(PART)), PART)
-            time.sleep(2.2 * (1 - number))  # the origin takes send_total
+            # The origin takes longer than send_total. The time that passes
+            # is what is tested, and nothing is there that tells its end.
+            time.sleep(2.2 * (1 - number))
         self.assertEqual(self.daemon.metric(HIT, limit="send_total"), 0)
 
     def test_send_total_adds_up(self):

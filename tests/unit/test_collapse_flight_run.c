@@ -186,6 +186,27 @@ fly(struct bench *b, struct question *q, struct waiting *w)
         &(struct flight_run_opts){.wait_until_ms = INT64_MAX});
 }
 
+/* A bench whose one flight has asked the origin for /a. */
+static struct question *
+given_asked(struct bench *b, struct waiting *w)
+{
+    struct question *q;
+
+    bench_up(b);
+    q = given_question(&b->g.asking, "GET /a", "");
+    fly(b, q, w);
+    await_request(b);
+    return q;
+}
+
+static void
+asked_over(struct bench *b, struct question **q, struct waiting *w)
+{
+    waiting_over(w);
+    question_unref(q);
+    bench_down(b);
+}
+
 static void
 await_told(struct bench *b, const struct waiting *w)
 {
@@ -225,9 +246,7 @@ a_fresh_entry_is_told_and_the_origin_is_not_asked(void **state)
     assert_string_equal(lease_of(&b.g, q), "");
     assert_false(was_asked(&b));
     await_no_run(&b);
-    waiting_over(&w);
-    question_unref(&q);
-    bench_down(&b);
+    asked_over(&b, &q, &w);
 }
 
 /* It is looked for again and again, until it is there or its lease is free. */
@@ -254,9 +273,7 @@ one_who_finds_the_lease_taken_waits_for_the_entry(void **state)
     assert_false(was_asked(&b));
     assert_string_equal(lease_of(&b.g, q), "another's");
     await_no_run(&b);
-    waiting_over(&w);
-    question_unref(&q);
-    bench_down(&b);
+    asked_over(&b, &q, &w);
 }
 
 /* Whatever Redis says of the key, the lease is not asked for after it, and
@@ -285,9 +302,7 @@ after_a_lookup_that_fails_nothing_is_stored(void **state)
     assert_true(ask(b.g.server, out, sizeof(out), "LLEN %b", q->entry_key.ptr,
         q->entry_key.len));
     assert_string_equal(out, "1");
-    waiting_over(&w);
-    question_unref(&q);
-    bench_down(&b);
+    asked_over(&b, &q, &w);
 }
 
 /* --- fetch and store --------------------------------------------------- */
@@ -301,10 +316,7 @@ what_the_origin_says_is_told_and_stored_under_the_lease(void **state)
     struct waiting late;
 
     (void)state;
-    bench_up(&b);
-    q = given_question(&b.g.asking, "GET /a", "");
-    fly(&b, q, &w);
-    await_request(&b);
+    q = given_asked(&b, &w);
     assert_string_not_equal(lease_of(&b.g, q), "");
     assert_int_equal(enter(&b, q, &late), FLIGHT_JOINED);
     say(&b, "200 OK", FRESH, "new");
@@ -336,10 +348,7 @@ what_was_fetched_before_a_write_is_not_stored(void **state)
         char key[256];
         char out[16];
 
-        bench_up(&b);
-        q = given_question(&b.g.asking, "GET /a", "");
-        fly(&b, q, &w);
-        await_request(&b);
+        q = given_asked(&b, &w);
         if (is_own) {
             written_mark(b.g.worker.tier->written, q->key.hash);
         } else {
@@ -360,9 +369,7 @@ what_was_fetched_before_a_write_is_not_stored(void **state)
         await_no_run(&b);
         assert_stored(&b.g, q, NULL);
         assert_string_equal(lease_of(&b.g, q), "");
-        waiting_over(&w);
-        question_unref(&q);
-        bench_down(&b);
+        asked_over(&b, &q, &w);
     }
 }
 
@@ -395,9 +402,7 @@ a_targeted_field_is_a_private_one(void **state)
     assert_non_null(stored);
     assert_true(slice_eq(entry_private(stored), head->private_fields));
     entry_unref(&stored);
-    waiting_over(&w);
-    question_unref(&q);
-    bench_down(&b);
+    asked_over(&b, &q, &w);
 }
 
 /* At its head already: the body is still to come. */
@@ -412,10 +417,7 @@ what_may_not_be_stored_leaves_a_hit_for_miss_entry(void **state)
                         "Content-Length: 4\r\n\r\n";
 
     (void)state;
-    bench_up(&b);
-    q = given_question(&b.g.asking, "GET /a", "");
-    fly(&b, q, &w);
-    await_request(&b);
+    q = given_asked(&b, &w);
     assert_int_equal(write(b.fd, head, strlen(head)), strlen(head));
     await_told(&b, &w);
     assert_int_equal(w.result.outcome, FLIGHT_FILL);
@@ -431,9 +433,7 @@ what_may_not_be_stored_leaves_a_hit_for_miss_entry(void **state)
     assert_int_equal(write(b.fd, "body", 4), 4);
     await_no_run(&b);
     entry_unref(&stored);
-    waiting_over(&w);
-    question_unref(&q);
-    bench_down(&b);
+    asked_over(&b, &q, &w);
 }
 
 static void
@@ -507,9 +507,7 @@ a_304_renews_the_stale_entry(void **state)
     assert_true(stored->fresh_until_ms > worker_wall_ms(&b.g.worker) + 30000);
     assert_string_equal(lease_of(&b.g, q), "");
     entry_unref(&stored);
-    waiting_over(&w);
-    question_unref(&q);
-    bench_down(&b);
+    asked_over(&b, &q, &w);
 }
 
 static void
@@ -536,9 +534,7 @@ a_304_about_something_else_is_asked_once_more_without_validators(void **state)
     await_no_run(&b);
     assert_stored(&b.g, q, "body");
     assert_string_equal(lease_of(&b.g, q), "");
-    waiting_over(&w);
-    question_unref(&q);
-    bench_down(&b);
+    asked_over(&b, &q, &w);
 }
 
 /* It stands in only where that is allowed, and stays what it is. */
@@ -563,9 +559,7 @@ a_stale_entry_stands_in_when_the_origin_fails(void **state)
         await_no_run(&b);
         assert_stored(&b.g, q, "body");
         assert_string_equal(lease_of(&b.g, q), "");
-        waiting_over(&w);
-        question_unref(&q);
-        bench_down(&b);
+        asked_over(&b, &q, &w);
     }
 }
 

@@ -175,48 +175,49 @@ close_client(struct rig *rig)
     resolver_free(&rig->resolver);
 }
 
-static void
-moved_to_where_we_are_makes_a_new_connection(void **state)
+/* What becomes of a GET whose server moves it to where it is; `then` is what it
+   says to the next one, NULL: the same. */
+static enum rc
+get_moved_here(const char *then, struct told *t)
 {
-    static char moved[64];
-    static const struct line script[LINES_MAX] = {
-        {.answer = moved}, {.answer = "$3\r\nnew\r\n"}};
+    char moved[64];
+    const struct line script[LINES_MAX] = {{.answer = moved}, {.answer = then}};
     uint16_t port = port_pick();
     struct rig rig = {0};
-    struct told t;
+    enum rc rc;
 
-    (void)state;
     snprintf(
         moved, sizeof(moved), "-MOVED %u :%u\r\n", slot_of(SLICE("k")), port);
     scripted_server(port, script);
     open_client(&rig);
-    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+    rc = run(&rig, t, "GET k", 5000);
+    close_client(&rig);
+    return rc;
+}
+
+static void
+moved_to_where_we_are_makes_a_new_connection(void **state)
+{
+    struct told t;
+
+    (void)state;
+    assert_int_equal(get_moved_here("$3\r\nnew\r\n", &t), RC_OK);
     assert_int_equal(t.type, REDIS_STRING);
     assert_string_equal(t.text, "new");
     assert_int_equal(t.call.impl.hops, 1);
-    close_client(&rig);
 }
 
+/* One new connection at once; the next ones only after waits that grow, in
+   which the call is refused. */
 static void
 server_that_always_moves_us_to_itself_is_not_dialled_again_and_again(
     void **state)
 {
-    static char moved[64];
-    static const struct line script[LINES_MAX] = {{.answer = moved}};
-    uint16_t port = port_pick();
-    struct rig rig = {0};
     struct told t;
 
     (void)state;
-    snprintf(
-        moved, sizeof(moved), "-MOVED %u :%u\r\n", slot_of(SLICE("k")), port);
-    scripted_server(port, script);
-    open_client(&rig);
-    /* One new connection at once; the next ones only after waits that grow,
-       in which the call is refused. */
-    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_CLOSED);
+    assert_int_equal(get_moved_here(NULL, &t), RC_CLOSED);
     assert_in_range(t.call.impl.hops, 2, 4);
-    close_client(&rig);
 }
 
 static void
