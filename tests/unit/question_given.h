@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "limits_given.h"
 #include "nearside/http/parse.h"
 #include "nearside/rules/question.h"
 
@@ -29,22 +30,7 @@ given_conf(struct asking *a)
         .groups_len = 1,
         .prefix = "ns:",
         .via = "nearside",
-        .limits = {.head_max = 65536,
-            .field_max = 65536,
-            .field_name_max = 256,
-            .fields_max = 100,
-            .target_max = 8192,
-            .head_timeout_ms = 1000,
-            .body_timeout_ms = 1000,
-            .idle_timeout_ms = 1000,
-            .send_timeout_ms = 1000,
-            .buffer_max = 65536,
-            .held_max = 1 << 20,
-            .connections_max = 100,
-            .object_max = 1 << 20,
-            .flight_wait_ms = 20000,
-            .flights_max = 100,
-            .variants_max = 3},
+        .limits = limits_given(),
     };
 
     a->tail = (struct route_segment){.kind = ROUTE_SEGMENT_TAIL};

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "limits_given.h"
 #include "nearside/base/check.h"
 #include "nearside/cache/codec.h"
 #include "nearside/http/parse.h"
@@ -36,26 +37,6 @@ struct rules {
     struct proxy_conf *conf;
     struct arena arena;
     struct address peer;
-};
-
-static const struct limits given_limits = {
-    .head_max = 65536,
-    .field_max = 65536,
-    .field_name_max = 256,
-    .fields_max = 100,
-    .target_max = 8192,
-    .head_timeout_ms = 1,
-    .body_timeout_ms = 1,
-    .body_max = 10,
-    .idle_timeout_ms = 1,
-    .send_timeout_ms = 1,
-    .buffer_max = 1,
-    .held_max = 1,
-    .connections_max = 1,
-    .object_max = 100,
-    .flight_wait_ms = 1,
-    .variants_max = 1,
-    .flights_max = 1,
 };
 
 #define LITERAL(text)                                                          \
@@ -118,8 +99,9 @@ rules_init(struct rules *rules)
             .group_hosts = rules->group_hosts,
             .prefix = "ns:",
             .via = "near",
-            .limits = given_limits},
+            .limits = limits_given()},
     };
+    rules->opts.limits.body_max = 10;
     for (size_t i = 0; i < ROWS; i++) {
         rules->routes[i].title = given_segments[i][0].text;
         rules->routes[i].segments = given_segments[i];

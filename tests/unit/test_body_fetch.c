@@ -7,6 +7,7 @@
 #include "nearside/body/source.h"
 #include "nearside/http/parse.h"
 #include "nearside/work/worker.h"
+#include "limits_given.h"
 #include "test_origin_peer.h"
 
 #define OK_5 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
@@ -164,29 +165,16 @@ static struct proxy_conf *
 conf_new(void)
 {
     static const struct slice host = {"api", 3};
-    const struct proxy_conf_opts opts = {
+    struct proxy_conf_opts opts = {
         .groups_len = 1,
         .group_hosts = &host,
         .prefix = "ns",
         .via = "test",
-        .limits = {.head_max = 32768,
-            .field_max = 8192,
-            .field_name_max = 256,
-            .fields_max = 100,
-            .target_max = 8192,
-            .head_timeout_ms = 1000,
-            .body_timeout_ms = 1000,
-            .idle_timeout_ms = 1000,
-            .send_timeout_ms = 1000,
-            .buffer_max = BUFFER_MAX,
-            .held_max = 1000000,
-            .connections_max = 100,
-            .object_max = OBJECT_MAX,
-            .flight_wait_ms = 1000,
-            .variants_max = 10,
-            .flights_max = 100},
+        .limits = limits_given(),
     };
 
+    opts.limits.buffer_max = BUFFER_MAX;
+    opts.limits.object_max = OBJECT_MAX;
     return proxy_conf_new(&opts);
 }
 

@@ -350,6 +350,7 @@ a_post_is_stored_if_it_has_the_lease_and_its_answer_is_whole(void **state)
 
     (void)state;
     bench.rules.routes[ROW_ANY].stores_post = true;
+    bench.rules.conf->opts.limits.object_max = 100;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct request *r;
         char out[16];
