@@ -15,8 +15,9 @@ static struct rig redis_rig;
 static inline int
 redis_setup(void **state)
 {
-    const struct redis_opts opts = {
-        .mode = REDIS_MODE_STANDALONE, .hang_ms = PATIENCE_MS};
+    const struct redis_opts opts = {.mode = REDIS_MODE_STANDALONE,
+        .command_timeout_ms = PATIENCE_MS,
+        .hang_ms = PATIENCE_MS};
     struct told t;
 
     (void)state;
