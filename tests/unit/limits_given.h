@@ -3,7 +3,7 @@
 #ifndef TESTS_UNIT_LIMITS_GIVEN_H
 #define TESTS_UNIT_LIMITS_GIVEN_H
 
-#include "nearside/rules/limits.h"
+#include "nearside/rules/conf.h"
 
 static inline struct limits
 limits_given(void)
