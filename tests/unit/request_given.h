@@ -172,8 +172,8 @@ bench_up(struct loop *loop)
     collapse_worker_init(
         &bench.collapse_worker, &bench.collapse, &bench.worker);
     assert_non_null(request_worker_new(bench.requests, &bench.worker));
-    tier_worker_init(&bench.tier_worker, &bench.tier, &bench.worker,
-        on_no_deletion, NULL);
+    tier_worker_init(
+        &bench.tier_worker, &bench.tier, &bench.worker, on_no_deletion, NULL);
     pools_up();
 }
 
