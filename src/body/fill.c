@@ -67,7 +67,9 @@ fill_free(struct fill *fill)
         MUST(side->readers_len == 0);
         MUST(!list_is_linked(&side->task.link));
         side->magic = 0;
-        free(side);
+        if (side != &fill->owner_side) {
+            free(side);
+        }
     }
     pthread_mutex_destroy(&fill->lock);
     fill->magic = 0;

@@ -64,6 +64,8 @@ struct fill {
     atomic_bool is_kept;
     struct loop_message room; /* tells the owner that there is some */
 
+    struct fill_side owner_side; /* the owner's loop reads nearly every fill */
+
     pthread_mutex_t lock; /* guards what follows */
     struct list sides;
     struct fill_chunk *first;

@@ -200,7 +200,7 @@ fill_side_of(struct fill *fill, struct loop *loop)
             return side;
         }
     }
-    side = malloc(sizeof(*side));
+    side = loop == fill->owner ? &fill->owner_side : malloc(sizeof(*side));
     if (side == NULL) {
         return NULL;
     }
