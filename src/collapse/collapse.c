@@ -34,5 +34,6 @@ collapse_worker_init(
         .doorkeeper = collapse->doorkeeper,
     };
     list_init(&c->runs);
+    spare_init(&c->free_runs);
     worker->collapse = c;
 }

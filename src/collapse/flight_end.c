@@ -54,7 +54,9 @@ run_free(struct flight_run *run)
     list_remove(&run->link);
     arena_fini(&run->arena);
     run->magic = 0;
-    free(run);
+    if (!spare_keep(&run->worker->collapse->free_runs, &run->link)) {
+        free(run);
+    }
 }
 
 void

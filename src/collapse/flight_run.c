@@ -40,7 +40,10 @@ enum {
 static struct flight_run *
 run_new(struct worker *worker, struct question *q, struct flight *own_flight)
 {
-    struct flight_run *run = malloc(sizeof(*run));
+    struct list *link = spare_take(&worker->collapse->free_runs);
+    struct flight_run *run = link != NULL
+                                 ? CONTAINER_OF(link, struct flight_run, link)
+                                 : malloc(sizeof(*run));
 
     MUST_OBJ(worker, WORKER_MAGIC);
     MUST_OBJ(q, QUESTION_MAGIC);
@@ -118,5 +121,8 @@ flight_runs_free(struct worker *worker)
             run, &(struct flight_result){.outcome = FLIGHT_ALONE}, false);
         fetch_cancel(&run->fetch);
         flight_run_end(run);
+    }
+    while ((link = spare_take(&worker->collapse->free_runs)) != NULL) {
+        free(CONTAINER_OF(link, struct flight_run, link));
     }
 }

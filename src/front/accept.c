@@ -321,7 +321,7 @@ front_worker_new(struct front *front, struct worker *worker,
     list_init(&f->acceptors);
     list_init(&f->idle);
     list_init(&f->sessions);
-    list_init(&f->turns);
+    spare_init(&f->turns);
     loop_message_init(&f->handoff_message, on_handoffs, f);
     loop_message_init(&f->shed_message, on_shed, f);
     front->workers[worker->index] = f;

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "nearside/base/spare.h"
 #include "nearside/front/front.h"
 #include "nearside/http/head.h"
 #include "front/client_counts.h"
@@ -27,9 +28,8 @@ struct front_worker {
     struct list idle;         /* sessions without a turn, longest idle first */
     struct list sessions;     /* all others */
     atomic_uint sessions_len; /* of both, and those handed over to it */
-    struct list turns;        /* given back, to be borrowed again */
-    unsigned turns_len;
-    struct head head; /* room to parse in; its request takes a copy */
+    struct spare turns;       /* given back, to be borrowed again */
+    struct head head;         /* room to parse in; its request takes a copy */
     _Atomic(struct handoff *) handoffs; /* accepted elsewhere, for us */
     struct loop_message handoff_message;
     struct loop_message shed_message;

@@ -16,8 +16,6 @@ enum {
     /* The common request's arena use fits one block of 4 KiB; a head of
        32 KiB needs its copy for the origin, its keys and its own lines. */
     REQUEST_ARENA_MAX = 512 * 1024,
-    /* Kept for reuse by a worker: more than this many at once is a burst. */
-    REQUESTS_FREE_MAX = 128,
 };
 
 /* --- life -------------------------------------------------------------- */
@@ -25,12 +23,10 @@ enum {
 static struct request *
 from_free_list(struct request_worker *all)
 {
-    struct list *link = list_pop(&all->free);
+    struct list *link = spare_take(&all->free);
     struct request *r;
 
     if (link != NULL) {
-        MUST(all->free_len > 0);
-        all->free_len--;
         r = CONTAINER_OF(link, struct request, link);
         MUST(r->magic == 0);
         return r;
@@ -48,15 +44,11 @@ to_free_list(struct request_worker *all, struct request *r)
 {
     MUST(!list_is_linked(&r->holder));
     r->magic = 0;
-    if (all->free_len >= REQUESTS_FREE_MAX) {
+    arena_reset(&r->arena);
+    if (!spare_keep(&all->free, &r->link)) {
         arena_fini(&r->arena);
         free(r);
-        return;
     }
-    arena_reset(&r->arena);
-    list_init(&r->link);
-    list_push_front(&all->free, &r->link);
-    all->free_len++;
 }
 
 struct request *
@@ -454,7 +446,7 @@ request_worker_new(const struct requests *requests, struct worker *worker)
     }
     all->magic = REQUEST_WORKER_MAGIC;
     all->requests = requests;
-    list_init(&all->free);
+    spare_init(&all->free);
     question_pool_init(&all->questions, &requests->hash_key);
     list_init(&all->holders);
     worker->request = all;
@@ -474,7 +466,7 @@ request_worker_free(struct request_worker **pall)
     MUST(list_is_empty(&all->holders));
     MUST(all->held == 0);
     *pall = NULL;
-    while ((link = list_pop(&all->free)) != NULL) {
+    while ((link = spare_take(&all->free)) != NULL) {
         struct request *r = CONTAINER_OF(link, struct request, link);
         arena_fini(&r->arena);
         free(r);

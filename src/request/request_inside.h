@@ -10,6 +10,7 @@
 #define REQUEST_REQUEST_INSIDE_H
 
 #include "nearside/base/arena.h"
+#include "nearside/base/spare.h"
 #include "nearside/cache/entry.h"
 #include "nearside/http/cache_status.h"
 #include "nearside/http/head.h"
@@ -174,8 +175,7 @@ void request_account(struct request *r);
 struct request_worker {
     uint32_t magic;
     const struct requests *requests;
-    struct list free;
-    unsigned free_len;
+    struct spare free;
     struct question_pool questions;
     struct list holders; /* requests whose clients hold much, longest first */
     uint64_t held;       /* bytes, by them */

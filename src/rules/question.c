@@ -14,8 +14,6 @@ enum {
     /* The head's copy, its keys and the head for the origin: a head of 32 KiB
        takes some 150 KiB. */
     QUESTION_ARENA_MAX = 512 * 1024,
-    /* Kept for reuse by a worker: more than this many at once is a burst. */
-    QUESTIONS_FREE_MAX = 128,
 };
 
 /* --- life -------------------------------------------------------------- */
@@ -25,7 +23,7 @@ question_pool_init(struct question_pool *pool, const struct hash_key *hash_key)
 {
     MUST(hash_key != NULL);
     *pool = (struct question_pool){.hash_key = hash_key};
-    list_init(&pool->free);
+    spare_init(&pool->free);
 }
 
 static void
@@ -40,21 +38,18 @@ question_pool_fini(struct question_pool *pool)
 {
     struct list *link;
 
-    while ((link = list_pop(&pool->free)) != NULL) {
+    while ((link = spare_take(&pool->free)) != NULL) {
         question_free(CONTAINER_OF(link, struct question, link));
     }
-    pool->len = 0;
 }
 
 static struct question *
 take(struct question_pool *pool)
 {
-    struct list *link = list_pop(&pool->free);
+    struct list *link = spare_take(&pool->free);
     struct question *q;
 
     if (link != NULL) {
-        MUST(pool->len > 0);
-        pool->len--;
         q = CONTAINER_OF(link, struct question, link);
         MUST(q->magic == 0);
         return q;
@@ -71,14 +66,10 @@ static void
 give_back(struct question_pool *pool, struct question *q)
 {
     q->magic = 0;
-    if (pool->len >= QUESTIONS_FREE_MAX) {
-        question_free(q);
-        return;
-    }
     arena_reset(&q->arena);
-    list_init(&q->link);
-    list_push_front(&pool->free, &q->link);
-    pool->len++;
+    if (!spare_keep(&pool->free, &q->link)) {
+        question_free(q);
+    }
 }
 
 struct question *

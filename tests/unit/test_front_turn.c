@@ -31,7 +31,7 @@ setup(void **state)
     g.worker.conf = &g.conf;
     g.front.magic = FRONT_WORKER_MAGIC;
     g.front.worker = &g.worker;
-    list_init(&g.front.turns);
+    spare_init(&g.front.turns);
     *state = &g;
     return g.worker.loop == NULL;
 }
@@ -93,11 +93,11 @@ a_turn_given_back_is_borrowed_again_and_new(void **state)
     use(turn);
     turn_put(&g->front, &turn);
     assert_null(turn);
-    assert_int_equal(g->front.turns_len, 1);
+    assert_int_equal(g->front.turns.len, 1);
 
     turn = turn_take(&g->front);
     assert_ptr_equal(turn, first);
-    assert_int_equal(g->front.turns_len, 0);
+    assert_int_equal(g->front.turns.len, 0);
     assert_new(g, turn);
     assert_int_equal(buf_len(&turn->buf), 0);
     turn_put(&g->front, &turn);
@@ -126,7 +126,7 @@ two_that_are_borrowed_are_not_one(void **state)
     assert_ptr_not_equal(a, b);
     turn_put(&g->front, &a);
     turn_put(&g->front, &b);
-    assert_int_equal(g->front.turns_len, 2);
+    assert_int_equal(g->front.turns.len, 2);
 }
 
 static void
@@ -138,7 +138,7 @@ a_large_buffer_is_not_kept(void **state)
     assert_non_null(buf_reserve(&turn->buf, HEAD_MAX));
     turn_put(&g->front, &turn);
     assert_null(turn);
-    assert_int_equal(g->front.turns_len, 0);
+    assert_int_equal(g->front.turns.len, 0);
 
     turn = turn_take(&g->front);
     use(turn);
@@ -175,9 +175,9 @@ no_more_are_kept_than_are_needed(void **state)
     for (size_t i = 0; i < ARRAY_LEN(turns); i++) {
         turn_put(&g->front, &turns[i]);
     }
-    assert_int_equal(g->front.turns_len, KEPT_MAX);
+    assert_int_equal(g->front.turns.len, KEPT_MAX);
     turns_free(&g->front);
-    assert_true(list_is_empty(&g->front.turns));
+    assert_true(list_is_empty(&g->front.turns.list));
 }
 
 /* With malloc's own, conn and libevent's bookkeeping: at most 512 bytes. */

@@ -111,7 +111,7 @@ whose_client_leaves_meanwhile_hears_nothing_of_it(void **state)
     flight_unref(&flight);
     loop_turn(bench.worker.loop, 0);
     assert_int_equal(bench.responses, 0);
-    assert_int_equal(bench.worker.request->free_len, 1);
+    assert_int_equal(bench.worker.request->free.len, 1);
 }
 
 static void

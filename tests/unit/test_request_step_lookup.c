@@ -274,7 +274,7 @@ whose_client_leaves_meanwhile_is_told_nothing(void **state)
     request_on_gone(r, 0);
     assert_int_equal(run(&redis_rig, &t, "PING", PATIENCE_MS), RC_OK);
     assert_int_equal(bench.responses, 0);
-    assert_int_equal(bench.worker.request->free_len, 1);
+    assert_int_equal(bench.worker.request->free.len, 1);
 }
 
 #define TEST(name)                                                             \

@@ -464,7 +464,7 @@ a_variant_keeps_its_base_and_its_record(void **state)
     assert_int_equal(v->refs, 1);
     question_unref(&v);
     assert_int_equal(atomic_load(&record->refs), 1);
-    assert_int_equal(rules->pool.len, 2);
+    assert_int_equal(rules->pool.free.len, 2);
     entry_unref(&record);
 }
 
@@ -476,10 +476,10 @@ a_question_that_was_given_back_is_used_again_and_is_clean(void **state)
     const struct question *old = q;
 
     question_unref(&q);
-    assert_int_equal(rules->pool.len, 1);
+    assert_int_equal(rules->pool.free.len, 1);
     q = given_unread(rules, REQUEST("GET /none"));
     assert_ptr_equal(q, old);
-    assert_int_equal(rules->pool.len, 0);
+    assert_int_equal(rules->pool.free.len, 0);
     assert_int_equal(q->row, -1);
     assert_int_equal(q->group, 0);
     assert_null(q->reads);
@@ -505,9 +505,9 @@ the_pool_keeps_a_bounded_number(void **state)
     for (size_t i = 0; i < MANY; i++) {
         question_unref(&all[i]);
     }
-    assert_int_equal(rules->pool.len, KEPT);
+    assert_int_equal(rules->pool.free.len, KEPT);
     question_pool_fini(&rules->pool);
-    assert_int_equal(rules->pool.len, 0);
+    assert_int_equal(rules->pool.free.len, 0);
 }
 
 /* A head that leaves no room for itself is no memory, and gives all back. */
@@ -521,7 +521,7 @@ a_head_beyond_the_arena_s_room_is_no_question(void **state)
         .head = &head, .raw = slice_of(raw, sizeof(raw))};
 
     assert_null(question_new(&rules->pool, rules->conf, &opts));
-    assert_int_equal(rules->pool.len, 1);
+    assert_int_equal(rules->pool.free.len, 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

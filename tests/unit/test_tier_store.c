@@ -377,7 +377,7 @@ a_worker_that_ends_gives_up_what_is_under_way(void **state)
     assert_false(list_is_empty(&g.worker.tier->stores));
     tier_worker_stop(&g.worker);
     assert_true(list_is_empty(&g.worker.tier->stores));
-    assert_int_equal(g.asking.pool.len, 1); /* the question is back */
+    assert_int_equal(g.asking.pool.free.len, 1); /* the question is back */
     worker_over(&g);
 }
 

@@ -2,6 +2,7 @@
 #ifndef NEARSIDE_COLLAPSE_COLLAPSE_H
 #define NEARSIDE_COLLAPSE_COLLAPSE_H
 
+#include "nearside/base/spare.h"
 #include "nearside/cache/doorkeeper.h"
 #include "nearside/collapse/flight_table.h"
 #include "nearside/work/worker.h"
@@ -20,6 +21,7 @@ struct collapse_worker {
     struct flight_table *flights;  /* the process' */
     struct doorkeeper *doorkeeper; /* the process' */
     struct list runs;              /* flights that this worker flies */
+    struct spare free_runs;
 };
 
 /* RC_NOMEM. fini is harmless after it, and on what is zeroed. */

@@ -11,7 +11,7 @@
 #define NEARSIDE_RULES_QUESTION_H
 
 #include "nearside/base/arena.h"
-#include "nearside/base/list.h"
+#include "nearside/base/spare.h"
 #include "nearside/cache/entry.h"
 #include "nearside/rules/client.h"
 #include "nearside/rules/conf.h"
@@ -30,8 +30,7 @@ enum question_kind {
 /* Questions that were given back, of one worker. */
 struct question_pool {
     const struct hash_key *hash_key; /* of all keys of the process */
-    struct list free;
-    unsigned len;
+    struct spare free;
 };
 
 struct question {

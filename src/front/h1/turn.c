@@ -5,8 +5,6 @@
 #include <stdlib.h>
 
 enum {
-    /* Kept for reuse by a worker: more than this many at once is a burst. */
-    TURNS_FREE_MAX = 128,
     /* Read behind a head or its content in one go. */
     TURN_AHEAD_MAX = 16384,
     /* A free turn keeps a buffer no larger than this. */
@@ -50,12 +48,10 @@ turn_take(struct front_worker *f)
     struct turn *turn;
 
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
-    link = list_pop(&f->turns);
+    link = spare_take(&f->turns);
     if (link != NULL) {
         turn = CONTAINER_OF(link, struct turn, link);
         MUST(turn->magic == 0);
-        MUST(f->turns_len > 0);
-        f->turns_len--;
     } else {
         turn = turn_new(f);
     }
@@ -87,16 +83,12 @@ turn_put(struct front_worker *f, struct turn **pturn)
     MUST(turn->request == NULL);
     *pturn = NULL;
     turn->magic = 0;
-    if (f->turns_len >= TURNS_FREE_MAX || turn->buf.cap > TURN_BUF_KEEP) {
-        turn_free(turn);
-        return;
-    }
     buf_clear(&turn->buf);
     buf_clear(&turn->interim);
     buf_trim(&turn->interim);
-    list_init(&turn->link);
-    list_push_front(&f->turns, &turn->link);
-    f->turns_len++;
+    if (turn->buf.cap > TURN_BUF_KEEP || !spare_keep(&f->turns, &turn->link)) {
+        turn_free(turn);
+    }
 }
 
 void
@@ -104,7 +96,7 @@ turns_free(struct front_worker *f)
 {
     struct list *link;
 
-    while ((link = list_pop(&f->turns)) != NULL) {
+    while ((link = spare_take(&f->turns)) != NULL) {
         turn_free(CONTAINER_OF(link, struct turn, link));
     }
 }
