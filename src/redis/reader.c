@@ -141,7 +141,8 @@ on_array(const redisReadTask *task, ARRAY_LEN_TYPE elements)
     if (task->type != REDIS_REPLY_ARRAY) {
         return refuse(task, RC_BAD);
     }
-    if (depth_of(task) > DEPTH_MAX) {
+    if (depth_of(task) > DEPTH_MAX ||
+        len > reader_of(task)->reply_max / sizeof(reply->elements[0])) {
         return refuse(task, RC_LIMIT);
     }
     reply = reply_for(task, REDIS_ARRAY, len * sizeof(reply->elements[0]));
