@@ -257,7 +257,10 @@ connections_that_are_refused_in_a_row_open_the_breaker(void **state)
     rig_open(&rig, standalone);
     assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
     server_kill(s);
-    AWAIT(&rig, rig_metric(&rig, "breaker_opens_total") == 1);
+    /* An idle connection that was up for long is not made again before it is
+       needed. */
+    assert_int_not_equal(run(&rig, &t, "GET k", 100), RC_OK);
+    AWAIT(&rig, rig_metric(&rig, "breaker_opens_total") >= 1);
     rig_close(&rig);
 }
 
