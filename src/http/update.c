@@ -88,49 +88,49 @@ bool
 update_is_identified(
     const struct head *not_modified, struct slice stored_lines, int64_t now_s)
 {
-    struct validators new, old;
+    struct validators got, old;
 
-    read_head(not_modified, now_s, &new);
+    read_head(not_modified, now_s, &got);
     read_lines(stored_lines, now_s, &old);
-    if (new.is_malformed) {
+    if (got.is_malformed) {
         return false;
     }
-    if (!new.has_tag && !new.has_modified) {
+    if (!got.has_tag && !got.has_modified) {
         return old.has_tag || old.has_modified;
     }
-    if (new.has_tag && !new.tag.is_weak) {
+    if (got.has_tag && !got.tag.is_weak) {
         /* Strong: an equal tag is enough, whatever its date has become. */
         if (old.has_tag) {
-            return entity_tag_matches_strongly(&new.tag, &old.tag);
+            return entity_tag_matches_strongly(&got.tag, &old.tag);
         }
-        return is_same_date(&new, &old) &&
+        return is_same_date(&got, &old) &&
                has_strong_date(&old, stored_lines, now_s);
     }
-    return !contradicts(&new, &old) &&
-           (is_same_tag(&new, &old) || is_same_date(&new, &old));
+    return !contradicts(&got, &old) &&
+           (is_same_tag(&got, &old) || is_same_date(&got, &old));
 }
 
 enum update_head
 update_by_head(const struct head *response, struct slice stored_lines,
     uint64_t stored_length)
 {
-    struct validators new, old;
+    struct validators got, old;
 
     if (response->status != 200) {
         return UPDATE_HEAD_NONE;
     }
     /* Any now does: both sides read a two-digit year alike. */
-    read_head(response, 0, &new);
+    read_head(response, 0, &got);
     read_lines(stored_lines, 0, &old);
-    if (new.is_malformed || (new.has_tag && !is_same_tag(&new, &old)) ||
-        (new.has_tag &&new.tag.is_weak != old.tag.is_weak) ||
-        (new.has_modified && !is_same_date(&new, &old)) ||
+    if (got.is_malformed || (got.has_tag && !is_same_tag(&got, &old)) ||
+        (got.has_tag && got.tag.is_weak != old.tag.is_weak) ||
+        (got.has_modified && !is_same_date(&got, &old)) ||
         (response->has_content_length &&
             response->content_length != stored_length)) {
         return UPDATE_HEAD_STALE;
     }
     /* Nothing differs; but where nothing could have, that proves nothing. */
-    return new.has_tag || new.has_modified || response->has_content_length
+    return got.has_tag || got.has_modified || response->has_content_length
                ? UPDATE_HEAD_FRESHEN
                : UPDATE_HEAD_STALE;
 }
