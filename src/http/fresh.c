@@ -137,9 +137,10 @@ fresh_compute(const struct head *h, const struct cache_control *cc,
     const struct fresh_times *times, const struct fresh_opts *opts,
     struct fresh *out)
 {
-    struct dates dates = dates_of(h, times->response_s);
-    int64_t apparent = clamp(times->response_s - dates.oldest_s);
-    int64_t delay = clamp(times->response_s - times->request_s);
+    int64_t response_s = times->response_ms / 1000;
+    struct dates dates = dates_of(h, response_s);
+    int64_t apparent = clamp(response_s - dates.oldest_s);
+    int64_t delay = clamp((times->response_ms - times->request_ms) / 1000);
     int64_t age = 0;
     bool is_bad_age = fresh_read_age(h, &age) == RC_BAD && !opts->is_rfc;
     int64_t corrected = age + delay;
@@ -156,8 +157,7 @@ fresh_compute(const struct head *h, const struct cache_control *cc,
             cc->s_maxage != DELTA_ABSENT ? cc->s_maxage : cc->max_age;
     } else if (head_has(h, FIELD_EXPIRES) && !opts->ignores_expires) {
         out->source = FRESH_STATED;
-        out->lifetime_s =
-            expires_lifetime(h, dates.newest_s, times->response_s);
+        out->lifetime_s = expires_lifetime(h, dates.newest_s, response_s);
     } else if (opts->heuristic) {
         guess(h, cc, dates.oldest_s, opts, out);
     }

@@ -290,8 +290,7 @@ read_fresh(const struct route *route, const struct head *response,
     struct fresh *fresh)
 {
     const struct targeted_list list = {route->targeted, route->targeted_len};
-    const struct fresh_times when = {
-        times->request_ms / 1000, times->response_ms / 1000};
+    const struct fresh_times when = {times->request_ms, times->response_ms};
     const struct fresh_opts opts = {
         .ignores_expires = targeted_read(response, &list, cc),
         .heuristic = route->heuristic && route->ttl_ms == 0 &&

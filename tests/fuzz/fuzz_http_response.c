@@ -25,7 +25,7 @@ parse_to_head(struct parse *p, const struct parse_opts *opts, struct slice in,
 static void
 must_have_freshness(const struct head *h)
 {
-    const struct fresh_times times = {1767225600, 1767225602};
+    const struct fresh_times times = {1767225600000, 1767225602000};
     const struct fresh_opts opts = {0};
     struct cache_control cc;
     struct fresh fresh;

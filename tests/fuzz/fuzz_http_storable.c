@@ -40,7 +40,7 @@ struct judged {
 static void
 judge(const struct head *head, const struct given *g, struct judged *out)
 {
-    const struct fresh_times times = {NOW_S - DELAY_S, NOW_S};
+    const struct fresh_times times = {(NOW_S - DELAY_S) * 1000, NOW_S * 1000};
     const struct vary_opts vary_opts = {0};
     struct vary vary;
     struct storable_response response = {

@@ -17,7 +17,7 @@
 static struct fresh
 fresh_of(const char *fields, int64_t request_s, int64_t response_s)
 {
-    const struct fresh_times times = {request_s, response_s};
+    const struct fresh_times times = {request_s * 1000, response_s * 1000};
     const struct fresh_opts opts = {0};
     const struct head *h = given_response(fields);
     struct cache_control cc;
@@ -100,6 +100,32 @@ the_age_is_the_larger_of_what_is_seen_and_what_is_said(void **state)
     }
 }
 
+/* RFC 9111 4.2.3 */
+static void
+the_delay_is_how_long_it_took_wherever_a_second_begins(void **state)
+{
+    static const struct {
+        int64_t request_ms; /* behind T0 */
+        int64_t response_ms;
+        int64_t age_s;
+    } rows[] = {{999, 1000, 0}, {1, 1000, 0}, {0, 999, 0}, {999, 1998, 0},
+        {999, 1999, 1}, {0, 1000, 1}, {999, 2998, 1}, {1000, 999, 0}};
+    const struct fresh_opts opts = {0};
+    struct cache_control cc;
+    struct fresh f;
+
+    (void)state;
+    cache_control_init(&cc);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct fresh_times times = {
+            T0 * 1000 + rows[i].request_ms, T0 * 1000 + rows[i].response_ms};
+        fresh_compute(given_response(""), &cc, &times, &opts, &f);
+        if (f.initial_age_s != rows[i].age_s) {
+            fail_msg("row %zu: age %jd", i, (intmax_t)f.initial_age_s);
+        }
+    }
+}
+
 /* RFC 9111 5.1 */
 static void
 a_malformed_age_makes_the_response_stale(void **state)
@@ -127,7 +153,7 @@ a_malformed_age_may_be_taken_for_none(void **state)
 {
     const struct head *h =
         given_response("Age: x\r\nCache-Control: max-age=60\r\n");
-    const struct fresh_times times = {T0, T0 + 2};
+    const struct fresh_times times = {T0 * 1000, T0 * 1000 + 2000};
     const struct fresh_opts opts = {.is_rfc = true};
     struct cache_control cc;
     struct fresh f;
@@ -168,7 +194,7 @@ of_several_dates_each_counts_where_it_is_stricter(void **state)
 static void
 beside_a_targeted_field_expires_means_nothing(void **state)
 {
-    const struct fresh_times times = {T0, T0};
+    const struct fresh_times times = {T0 * 1000, T0 * 1000};
     const struct fresh_opts opts = {.ignores_expires = true};
     struct cache_control cc;
     struct fresh f;
@@ -187,7 +213,7 @@ static struct fresh
 guess_of(unsigned status, const char *fields, const struct fresh_opts *opts)
 {
     const struct head *h = given_answer(METHOD_GET, status, fields);
-    const struct fresh_times times = {T0, T0};
+    const struct fresh_times times = {T0 * 1000, T0 * 1000};
     struct cache_control cc;
     struct fresh f;
 
@@ -297,6 +323,8 @@ main(void)
         cmocka_unit_test(
             the_age_is_the_larger_of_what_is_seen_and_what_is_said),
         cmocka_unit_test(without_a_date_the_time_of_receipt_is_the_date),
+        cmocka_unit_test(
+            the_delay_is_how_long_it_took_wherever_a_second_begins),
         cmocka_unit_test(a_malformed_age_makes_the_response_stale),
         cmocka_unit_test(a_malformed_age_may_be_taken_for_none),
         cmocka_unit_test(of_several_dates_each_counts_where_it_is_stricter),

@@ -38,7 +38,7 @@ decide(const struct storable_opts *opts, const struct given *given,
     enum method method =
         given->method == METHOD_OTHER ? METHOD_GET : given->method;
     unsigned status = given->status == 0 ? 200 : given->status;
-    const struct fresh_times times = {T0, T0};
+    const struct fresh_times times = {T0 * 1000, T0 * 1000};
     const struct fresh_opts fresh_opts = {0};
     const struct storable_request request = {
         .method = method,

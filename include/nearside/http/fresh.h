@@ -1,6 +1,6 @@
 /*
  * Freshness (RFC 9111 4.2): how long a response may be answered from a
- * cache. Pure arithmetic over a head and two moments; seconds throughout.
+ * cache. Pure arithmetic over a head and two moments.
  */
 #ifndef NEARSIDE_HTTP_FRESH_H
 #define NEARSIDE_HTTP_FRESH_H
@@ -26,10 +26,10 @@ struct fresh {
  */
 enum rc fresh_read_age(const struct head *h, int64_t *out_s) RC_MUST_CHECK;
 
-/* When the request was sent and the head came; wall-clock seconds. */
+/* When the request was sent and the head came; wall clock. */
 struct fresh_times {
-    int64_t request_s;
-    int64_t response_s;
+    int64_t request_ms;
+    int64_t response_ms;
 };
 
 struct fresh_opts {
