@@ -185,11 +185,6 @@ resolve_start(struct resolver *resolver, struct loop *loop, struct slice host,
     }
     r->on_done = on_done;
     r->ctx = ctx;
-    if (address_of(host, port, &r->answer.addresses[0]) == RC_OK) {
-        r->answer.count = 1;
-        loop_post(loop, &r->answered);
-        return r;
-    }
     pthread_mutex_lock(&resolver->lock);
     list_push_back(&resolver->queue, &r->link);
     pthread_cond_signal(&resolver->wake);

@@ -27,9 +27,7 @@ void
 origin_names_fini(struct origin_pool *pool)
 {
     MUST(list_is_empty(&pool->names.waiting));
-    if (pool->names.lookup != NULL) {
-        resolve_cancel(&pool->names.lookup);
-    }
+    resolve_cancel(&pool->names.lookup);
 }
 
 static void
@@ -37,24 +35,21 @@ on_answer(void *ctx, const struct resolve_answer *answer)
 {
     struct origin_pool *pool = OBJ_OF(struct origin_pool, ctx, POOL_MAGIC);
     struct origin_names *names = &pool->names;
-    enum rc rc = answer->rc;
     struct list waiting;
     struct list *link;
 
     MUST(names->lookup != NULL);
     MUST(answer->count <= RESOLVE_MAX);
     names->lookup = NULL;
-    if (rc == RC_OK && answer->count > 0) {
+    if (answer->rc == RC_OK) {
         names->answer = *answer;
         names->first = 0;
-    } else if (rc == RC_OK) {
-        rc = RC_MISS;
     }
     /* Who starts waiting inside these callbacks waits for the next lookup. */
     list_init(&waiting);
     list_splice(&waiting, &names->waiting);
     while ((link = list_pop(&waiting)) != NULL) {
-        names->on_names(link, rc);
+        names->on_names(link, answer->rc);
     }
 }
 

@@ -53,9 +53,8 @@ on_resolved(void *ctx, const struct resolve_answer *answer)
 
     MUST(r->state == REACH_RESOLVING);
     r->resolve = NULL;
-    if (answer->rc != RC_OK || answer->count == 0) {
-        reach_end(r, answer->rc == RC_OK ? RC_MISS : answer->rc, NULL,
-            "name resolution failed");
+    if (answer->rc != RC_OK) {
+        reach_end(r, answer->rc, NULL, "name resolution failed");
         return;
     }
     r->found = *answer;
@@ -115,9 +114,7 @@ void
 reach_cancel(struct reach *r)
 {
     MUST_OBJ(r, REACH_MAGIC);
-    if (r->resolve != NULL) {
-        resolve_cancel(&r->resolve);
-    }
+    resolve_cancel(&r->resolve);
     dial_cancel(&r->dial);
     loop_timer_cancel(&r->wait);
     r->state = REACH_IDLE;

@@ -20,8 +20,8 @@ struct resolver *resolver_new(void); /* NULL: no memory or no thread */
 void resolver_free(struct resolver **resolver);
 
 struct resolve_answer {
-    enum rc rc; /* RC_OK, RC_MISS: no such name, RC_IO: ask again later */
-    unsigned count;
+    enum rc rc;     /* RC_OK, RC_MISS: no such name, RC_IO: ask again later */
+    unsigned count; /* RC_OK: 1 at least */
     struct address addresses[RESOLVE_MAX];
 };
 
@@ -29,8 +29,8 @@ struct resolve_answer {
 struct resolve;
 
 /*
- * on_done comes on `loop`, never from inside this call; a numeric host
- * also takes that way, without the thread. host is copied. NULL: no memory.
+ * on_done comes on `loop`, never from inside this call. host is copied. NULL:
+ * no memory.
  */
 struct resolve *resolve_start(struct resolver *resolver, struct loop *loop,
     struct slice host, uint16_t port,
