@@ -25,7 +25,6 @@ dial_stop(struct dial *dial)
     loop_timer_cancel(&dial->timer);
     loop_task_cancel(&dial->failed);
     dial->conn = NULL;
-    dial->loop = NULL;
     dial->magic = 0;
     return conn;
 }
@@ -112,8 +111,8 @@ rc_of(int error)
 }
 
 static enum rc
-dial_connect(
-    struct dial *dial, const struct address *to, const struct dial_opts *opts)
+dial_connect(struct dial *dial, struct loop *loop, const struct address *to,
+    const struct dial_opts *opts)
 {
     int fd = socket(
         to->u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -127,7 +126,7 @@ dial_connect(
         close(fd);
         return rc;
     }
-    dial->conn = conn_new(dial->loop, fd, &dial_callbacks, dial);
+    dial->conn = conn_new(loop, fd, &dial_callbacks, dial);
     if (dial->conn == NULL) {
         return RC_NOMEM;
     }
@@ -144,11 +143,10 @@ dial_start(struct dial *dial, struct loop *loop, const struct address *to,
     MUST(to->len != 0);
     MUST(dial->magic != DIAL_MAGIC); /* one at a time */
     dial->magic = DIAL_MAGIC;
-    dial->loop = loop;
     dial->conn = NULL;
     loop_timer_init(&dial->timer, loop, on_timeout, dial);
     loop_task_init(&dial->failed, on_failed, dial);
-    dial->rc = dial_connect(dial, to, opts);
+    dial->rc = dial_connect(dial, loop, to, opts);
     if (dial->rc != RC_OK) {
         loop_defer(loop, &dial->failed);
         return;
@@ -161,7 +159,7 @@ dial_cancel(struct dial *dial)
 {
     struct conn *conn;
 
-    if (dial->loop == NULL) {
+    if (dial->magic == 0) {
         return;
     }
     MUST(dial->magic == DIAL_MAGIC);

@@ -13,7 +13,6 @@ struct dial_opts {
 /* The dial's memory is the caller's and stays put until it has ended. */
 struct dial {
     uint32_t magic; /* while it is under way; zeroed by the caller before */
-    struct loop *loop;
     struct conn *conn;
     struct loop_timer timer;
     struct loop_task failed; /* a failure known at once, told later */
