@@ -139,7 +139,7 @@ reuse_decide(const struct reuse_stored *stored,
 {
     enum reuse verdict;
 
-    if (stored == NULL || !is_for(stored, request)) {
+    if (!is_for(stored, request)) {
         verdict = REUSE_MISS;
     } else if (stored->must_validate) {
         verdict = REUSE_VALIDATE;

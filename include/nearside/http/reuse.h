@@ -54,11 +54,10 @@ enum reuse {
     REUSE_BACKGROUND,  /* answer from it, and renew it meanwhile */
     REUSE_VALIDATE,    /* stale, or never without: Cache-Status fwd=stale */
     REUSE_REQUEST,     /* fresh, but the request wants more: fwd=request */
-    REUSE_MISS,        /* nothing there for this request */
+    REUSE_MISS,        /* not for this request */
     REUSE_UNAVAILABLE, /* only-if-cached, and not usable: 504 */
 };
 
-/* stored may be NULL: nothing is stored. */
 enum reuse reuse_decide(const struct reuse_stored *stored,
     const struct reuse_request *request, int64_t now_ms);
 
