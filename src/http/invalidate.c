@@ -12,21 +12,7 @@
 bool
 invalidate_is_due(enum method method, unsigned status)
 {
-    switch (method) {
-    case METHOD_GET:
-    case METHOD_HEAD:
-    case METHOD_OPTIONS:
-    case METHOD_TRACE:
-        return false;
-    case METHOD_POST:
-    case METHOD_PUT:
-    case METHOD_PATCH:
-    case METHOD_DELETE:
-    case METHOD_CONNECT:
-    case METHOD_OTHER:
-        return status >= 200 && status <= 399;
-    }
-    return false;
+    return !method_is_safe(method) && status >= 200 && status <= 399;
 }
 
 /* --- taking a reference apart (RFC 3986 3, 4.2) -------------------------- */

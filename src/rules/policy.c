@@ -10,16 +10,9 @@
 #include "nearside/http/uri.h"
 
 bool
-policy_is_safe(enum method method)
-{
-    return method == METHOD_GET || method == METHOD_HEAD ||
-           method == METHOD_OPTIONS || method == METHOD_TRACE;
-}
-
-bool
 policy_is_idempotent(enum method method)
 {
-    return policy_is_safe(method) || method == METHOD_PUT ||
+    return method_is_safe(method) || method == METHOD_PUT ||
            method == METHOD_DELETE;
 }
 

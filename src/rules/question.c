@@ -200,7 +200,7 @@ question_read_route(const struct question *q, struct slice target)
 static enum question_kind
 kind_of(const struct question *q)
 {
-    if (!policy_is_safe(q->head->method)) {
+    if (!method_is_safe(q->head->method)) {
         return QUESTION_WRITE;
     }
     if (q->head->method == METHOD_OPTIONS) {

@@ -48,6 +48,14 @@ enum method {
     METHOD_TRACE,
 };
 
+/* Does it leave the state of its target alone (RFC 9110 9.2.1)? */
+static inline bool
+method_is_safe(enum method method)
+{
+    return method == METHOD_GET || method == METHOD_HEAD ||
+           method == METHOD_OPTIONS || method == METHOD_TRACE;
+}
+
 /* How the content ends (RFC 9112 6.3). */
 enum framing {
     FRAMING_NONE,    /* no content */

@@ -91,8 +91,7 @@ bool policy_is_failure(unsigned status);
 /* The targeted fields that are for us alone. */
 struct targeted_list policy_withheld(const struct route *route);
 
-/* Does the method leave the state of the target alone (RFC 9110 9.2.1)? */
-bool policy_is_safe(enum method method);
+/* May a request with the method be sent twice (RFC 9110 9.2.2)? */
 bool policy_is_idempotent(enum method method);
 
 #endif
