@@ -35,8 +35,8 @@ assess_opts_of(struct flight_run *run)
     opts.request = &run->q->policy;
     opts.arena = &run->arena;
     opts.is_delivered = true;
-    opts.request_ms = run->request_ms;
-    opts.response_ms = run->response_ms;
+    opts.times.request_ms = run->request_ms;
+    opts.times.response_ms = run->response_ms;
     return opts;
 }
 

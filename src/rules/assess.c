@@ -13,18 +13,12 @@ void
 assess_response(const struct assess_opts *j, const struct head *head,
     struct policy_verdict *out)
 {
-    const struct policy_times times = {
-        .request_ms = j->request_ms,
-        .response_ms = j->response_ms,
-        .jitter = j->jitter,
-    };
-
     MUST(j->route != NULL);
-    policy_store(j->route, j->request, head, &times, out);
+    policy_store(j->route, j->request, head, &j->times, out);
     /* Over when it came, and not to be used past its time (RFC 9111 5.2.2.2):
        what no-cache says in one word. */
     if ((out->flags & ENTRY_NEVER_STALE) != 0 &&
-        out->fresh_until_ms <= j->response_ms) {
+        out->fresh_until_ms <= j->times.response_ms) {
         out->flags |= ENTRY_MUST_VALIDATE;
     }
     if (out->is_storable && head->framing == FRAMING_LENGTH &&

@@ -120,8 +120,8 @@ tier_assess_opts(struct worker *w)
     return (struct assess_opts){
         .object_max = w->conf->opts.limits.object_max,
         .date = worker_date(w),
-        .jitter = random_next(&w->random),
-        .response_ms = worker_wall_ms(w),
+        .times.jitter = random_next(&w->random),
+        .times.response_ms = worker_wall_ms(w),
     };
 }
 

@@ -54,7 +54,7 @@ freshen(struct worker *w, const struct head_update *u)
     opts.route = u->q->route;
     opts.request = &as_get;
     opts.arena = u->arena;
-    opts.request_ms = u->request_ms;
+    opts.times.request_ms = u->request_ms;
     if (!assess_renewed(&opts, u->found, u->response, &renewal) ||
         renewal.verdict.is_personal) {
         return false;

@@ -88,7 +88,7 @@ stored_post_on_head(struct stored_post *p, const struct head *response)
     opts.route = p->opts.q->reads;
     opts.request = &policy;
     opts.arena = p->opts.arena;
-    opts.request_ms = p->request_ms;
+    opts.times.request_ms = p->request_ms;
     assess_response(&opts, response, &p->verdict);
     /* A variant would need a record; a POST's fields choose none for GETs. */
     p->is_storable = p->verdict.is_storable && p->verdict.vary.count == 0;

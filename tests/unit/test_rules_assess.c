@@ -42,8 +42,8 @@ setup(void **state)
             .arena = &rig.arena,
             .object_max = OBJECT_MAX,
             .date = SLICE(NOW),
-            .request_ms = NOW_MS,
-            .response_ms = NOW_MS},
+            .times.request_ms = NOW_MS,
+            .times.response_ms = NOW_MS},
     };
     arena_init(&rig.arena, 65536);
     *state = &rig;
@@ -123,9 +123,9 @@ the_moments_of_the_exchange_are_handed_on(void **state)
     struct rig *rig = *state;
     struct policy_verdict v;
 
-    rig->opts.request_ms = NOW_MS - 2000;
+    rig->opts.times.request_ms = NOW_MS - 2000;
     rig->route.ttl_jitter_percent = 10;
-    rig->opts.jitter = 7;
+    rig->opts.times.jitter = 7;
     assess_response(&rig->opts,
         given_answer(METHOD_GET, 200, "Content-Length: 1\r\nAge: 3\r\n"), &v);
     assert_int_equal(v.created_ms, NOW_MS - 5000);

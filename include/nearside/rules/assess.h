@@ -17,9 +17,7 @@ struct assess_opts {
                             for one client, as with a whole response */
     size_t object_max;   /* a larger body is not stored */
     struct slice date;   /* now, as an HTTP date */
-    uint64_t jitter;     /* random */
-    int64_t request_ms;  /* wall: when it was asked, when the head came */
-    int64_t response_ms;
+    struct policy_times times;
 };
 
 /* A whole response; one that says it is too large is not storable. */
