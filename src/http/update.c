@@ -132,7 +132,7 @@ update_by_head(const struct head *response, struct slice stored_lines,
     /* Nothing differs; but where nothing could have, that proves nothing. */
     return got.has_tag || got.has_modified || response->has_content_length
                ? UPDATE_HEAD_FRESHEN
-               : UPDATE_HEAD_STALE;
+               : UPDATE_HEAD_NONE;
 }
 
 /* --- the update (3.2) ---------------------------------------------------- */

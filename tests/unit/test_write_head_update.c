@@ -150,7 +150,7 @@ what_differs_deletes_and_what_says_nothing_changes_nothing(void **state)
         {"", 200, "Content-Length: 4\r\n", THEN_RENEWED},
         {"", 200, "ETag: \"v2\"\r\n", THEN_DELETED},
         {"", 200, "Content-Length: 5\r\n", THEN_DELETED},
-        {"", 200, "", THEN_DELETED},
+        {"", 200, "", THEN_KEPT},
         {"", 404, "ETag: \"v2\"\r\n", THEN_KEPT},
         {"", 503, "", THEN_KEPT},
         /* The same representation, which may not be stored any more. */

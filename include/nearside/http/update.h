@@ -19,9 +19,10 @@ bool update_is_identified(
     const struct head *not_modified, struct slice stored_lines, int64_t now_s);
 
 enum update_head {
-    UPDATE_HEAD_NONE,    /* not a 200: says nothing of what is stored */
+    UPDATE_HEAD_NONE,    /* not a 200, or without anything to compare: it says
+                            nothing of what is stored */
     UPDATE_HEAD_FRESHEN, /* the same representation: merge its fields */
-    UPDATE_HEAD_STALE,   /* another one, or no telling: stored is stale */
+    UPDATE_HEAD_STALE,   /* another one: what is stored is stale */
 };
 
 /* What the answer to a HEAD does to a stored response to GET (4.3.5). */
