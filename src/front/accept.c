@@ -15,6 +15,7 @@
 
 #include "nearside/base/log.h"
 #include "nearside/net/listen.h"
+#include "nearside/rules/client.h"
 #include "front/h1/session.h"
 #include "front/h1/turn.h"
 
@@ -183,10 +184,12 @@ is_admitted(struct front_worker *f, int fd, unsigned open,
     const struct front *front = f->front;
     unsigned max = front->opts.connections_max;
     bool is_fd_last = is_fd_kept_back(front, fd);
+    /* A trusted proxy connects for many clients. */
+    bool is_limited = !client_is_trusted(&f->worker->conf->opts, peer);
 
     /* This comes first: a client that has too many connections must not drive
        out those of others. */
-    if (!client_counts_take(front->client_counts, peer)) {
+    if (!client_counts_take(front->client_counts, peer, is_limited)) {
         *out_limit = LIMIT_CONNECTIONS_PER_IP;
         return false;
     }

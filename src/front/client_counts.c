@@ -104,7 +104,8 @@ count_find(struct client_counts *counts, const struct client_count *like)
 }
 
 bool
-client_counts_take(struct client_counts *counts, const struct address *peer)
+client_counts_take(
+    struct client_counts *counts, const struct address *peer, bool is_limited)
 {
     struct client_count like;
     struct client_count **at;
@@ -119,7 +120,7 @@ client_counts_take(struct client_counts *counts, const struct address *peer)
     if (*at == NULL && (*at = malloc(sizeof(**at))) != NULL) {
         **at = like;
     }
-    if (*at != NULL && (*at)->count < counts->max) {
+    if (*at != NULL && (!is_limited || (*at)->count < counts->max)) {
         (*at)->count++;
         is_taken = true;
     }

@@ -13,10 +13,10 @@ struct client_counts;
 struct client_counts *client_counts_new(unsigned max);
 void client_counts_free(struct client_counts **counts);
 
-/* False: the address has its share already, or memory ran out. A unix
-   socket's peer is never refused. */
+/* False: the address is limited and has its share already, or memory ran out.
+   A unix socket's peer is never refused. */
 bool client_counts_take(
-    struct client_counts *counts, const struct address *peer);
+    struct client_counts *counts, const struct address *peer, bool is_limited);
 void client_counts_put(
     struct client_counts *counts, const struct address *peer);
 

@@ -19,8 +19,9 @@ net_has(const struct proxy_net *net, const unsigned char *address)
                             (0xff00 >> rest) & 0xff) == 0;
 }
 
-static bool
-is_trusted(const struct proxy_conf_opts *opts, const struct address *peer)
+bool
+client_is_trusted(
+    const struct proxy_conf_opts *opts, const struct address *peer)
 {
     const unsigned char *bytes;
     bool is_v6 = peer->u.any.sa_family == AF_INET6;
@@ -39,26 +40,31 @@ is_trusted(const struct proxy_conf_opts *opts, const struct address *peer)
     return false;
 }
 
-/* The first of a list counts: each proxy adds its own at the end. */
+/* The last one counts: the nearest proxy, which is the trusted one, has put it
+   behind what it was told, and that may come from the client. */
 static bool
-is_https(struct slice value)
+is_https(const struct head *head)
 {
-    struct slice first;
+    const struct field *field = head_find(head, FIELD_X_FORWARDED_PROTO);
+    struct slice last = SLICE("");
+    struct slice member;
 
-    return slice_split(&value, ',', &first) &&
-           slice_ieq(slice_trim(first), SLICE("https"));
+    for (; field != NULL; field = head_find_next(head, field)) {
+        struct slice rest = field->value;
+        while (slice_split(&rest, ',', &member)) {
+            member = slice_trim(member);
+            last = member.len > 0 ? member : last;
+        }
+    }
+    return slice_ieq(last, SLICE("https"));
 }
 
 void
 client_read(const struct proxy_conf *conf, const struct head *head,
     struct client *client)
 {
-    const struct field *proto = head_find(head, FIELD_X_FORWARDED_PROTO);
-
     MUST_OBJ(conf, PROXY_CONF_MAGIC);
-    client->is_trusted = is_trusted(&conf->opts, &client->peer);
+    client->is_trusted = client_is_trusted(&conf->opts, &client->peer);
     client->scheme =
-        client->is_trusted && proto != NULL && is_https(proto->value)
-            ? SLICE("https")
-            : SLICE("http");
+        client->is_trusted && is_https(head) ? SLICE("https") : SLICE("http");
 }

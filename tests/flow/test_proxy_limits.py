@@ -501,6 +501,16 @@ class Connections(Limits):
         self.assert_counted("connections_per_ip", 5)
         self.assertEqual(self.daemon.metric(HIT, limit="idle_shed"), 0)
 
+    def test_a_trusted_proxy_has_as_many_connections_as_it_needs(self):
+        self.start("connections_per_ip = 3",
+                   more='trusted_proxies = { "127.0.0.0/8" }\n')
+        for _ in range(6):
+            client = self.use(Connection(self.daemon.port))
+            client.request("GET", "/x")
+            self.assertEqual(client.read_response().status, 200)
+        self.assertEqual(self.daemon.metric(HIT, limit="connections_per_ip"),
+                         0)
+
     def test_connections_per_ip(self):
         self.start("connections_per_ip = 3")
         held = [self.use(Connection(self.daemon.port)) for _ in range(3)]

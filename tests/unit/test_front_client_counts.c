@@ -39,17 +39,17 @@ an_address_gets_its_share_and_no_more(void **state)
     struct address b = given("10.0.0.2:1000");
 
     (void)state;
-    assert_true(client_counts_take(counts, &a));
-    assert_true(client_counts_take(counts, &a_again));
-    assert_false(client_counts_take(counts, &a));
-    assert_true(client_counts_take(counts, &b));
+    assert_true(client_counts_take(counts, &a, true));
+    assert_true(client_counts_take(counts, &a_again, true));
+    assert_false(client_counts_take(counts, &a, true));
+    assert_true(client_counts_take(counts, &b, true));
     client_counts_put(counts, &a_again);
-    assert_true(client_counts_take(counts, &a));
-    assert_false(client_counts_take(counts, &a_again));
+    assert_true(client_counts_take(counts, &a, true));
+    assert_false(client_counts_take(counts, &a_again, true));
     client_counts_put(counts, &a);
     client_counts_put(counts, &a);
     client_counts_put(counts, &b);
-    assert_true(client_counts_take(counts, &a));
+    assert_true(client_counts_take(counts, &a, true));
     client_counts_free(&counts);
     assert_null(counts);
 }
@@ -63,11 +63,31 @@ a_v6_host_is_its_network_of_64_bits(void **state)
     struct address other = given("[2001:db8:0:2::1]:1");
 
     (void)state;
-    assert_true(client_counts_take(counts, &a));
-    assert_false(client_counts_take(counts, &same));
-    assert_true(client_counts_take(counts, &other));
+    assert_true(client_counts_take(counts, &a, true));
+    assert_false(client_counts_take(counts, &same, true));
+    assert_true(client_counts_take(counts, &other, true));
     client_counts_put(counts, &same);
-    assert_true(client_counts_take(counts, &a));
+    assert_true(client_counts_take(counts, &a, true));
+    client_counts_free(&counts);
+}
+
+/* It counts all the same: what is counted can be given back, whatever becomes
+   of the limit meanwhile. */
+static void
+who_is_not_limited_counts_and_is_not_refused(void **state)
+{
+    struct client_counts *counts = client_counts_new(2);
+    struct address a = given("10.0.0.1:1");
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        assert_true(client_counts_take(counts, &a, false));
+    }
+    assert_false(client_counts_take(counts, &a, true));
+    for (int i = 0; i < 4; i++) {
+        client_counts_put(counts, &a);
+    }
+    assert_true(client_counts_take(counts, &a, true));
     client_counts_free(&counts);
 }
 
@@ -80,9 +100,9 @@ families_are_told_apart(void **state)
     struct address v6 = given("[2001:db8::1]:1");
 
     (void)state;
-    assert_true(client_counts_take(counts, &v4));
-    assert_true(client_counts_take(counts, &v6));
-    assert_false(client_counts_take(counts, &v4));
+    assert_true(client_counts_take(counts, &v4, true));
+    assert_true(client_counts_take(counts, &v6, true));
+    assert_false(client_counts_take(counts, &v4, true));
     client_counts_free(&counts);
 }
 
@@ -97,9 +117,9 @@ unix_peers_and_unlimited_ones_are_never_refused(void **state)
 
     (void)state;
     for (int i = 0; i < 5; i++) {
-        assert_true(client_counts_take(one, &local));
-        assert_true(client_counts_take(one, &none));
-        assert_true(client_counts_take(unlimited, &a));
+        assert_true(client_counts_take(one, &local, true));
+        assert_true(client_counts_take(one, &none, true));
+        assert_true(client_counts_take(unlimited, &a, true));
     }
     for (int i = 0; i < 5; i++) {
         client_counts_put(one, &local);
@@ -123,7 +143,7 @@ many_addresses_are_counted_apart(void **state)
             struct address a;
             snprintf(text, sizeof(text), "10.%d.%d.1:80", i / 256, i % 256);
             a = given(text);
-            assert_int_equal(client_counts_take(counts, &a), turn == 0);
+            assert_int_equal(client_counts_take(counts, &a, true), turn == 0);
         }
     }
     for (int i = 0; i < 20000; i += 2) {
@@ -136,7 +156,7 @@ many_addresses_are_counted_apart(void **state)
         struct address a;
         snprintf(text, sizeof(text), "10.%d.%d.1:80", i / 256, i % 256);
         a = given(text);
-        assert_int_equal(client_counts_take(counts, &a), i % 2 == 0);
+        assert_int_equal(client_counts_take(counts, &a, true), i % 2 == 0);
     }
     client_counts_free(&counts);
 }
@@ -154,7 +174,7 @@ addresses_that_are_gone_take_no_memory(void **state)
         struct address a;
         snprintf(text, sizeof(text), "10.%d.%d.1:80", i / 256, i % 256);
         a = given(text);
-        assert_true(client_counts_take(counts, &a));
+        assert_true(client_counts_take(counts, &a, true));
         client_counts_put(counts, &a);
     }
     assert_true(mallinfo2().uordblks < before + 10000);
@@ -170,7 +190,7 @@ come_and_go(void *ctx)
 
     MUST(address_parse(SLICE("10.0.0.1:80"), &a) == RC_OK);
     for (int i = 0; i < 20000; i++) {
-        if (client_counts_take(counts, &a)) {
+        if (client_counts_take(counts, &a, true)) {
             client_counts_put(counts, &a);
         }
     }
@@ -185,16 +205,16 @@ the_count_holds_over_threads(void **state)
     pthread_t threads[2];
 
     (void)state;
-    assert_true(client_counts_take(counts, &a));
+    assert_true(client_counts_take(counts, &a, true));
     for (int i = 0; i < 2; i++) {
         pthread_create(&threads[i], NULL, come_and_go, counts);
     }
     for (int i = 0; i < 2; i++) {
         pthread_join(threads[i], NULL);
     }
-    assert_true(client_counts_take(counts, &a));
-    assert_true(client_counts_take(counts, &a));
-    assert_false(client_counts_take(counts, &a));
+    assert_true(client_counts_take(counts, &a, true));
+    assert_true(client_counts_take(counts, &a, true));
+    assert_false(client_counts_take(counts, &a, true));
     client_counts_free(&counts);
 }
 
@@ -205,6 +225,7 @@ main(void)
         cmocka_unit_test(an_address_gets_its_share_and_no_more),
         cmocka_unit_test(a_v6_host_is_its_network_of_64_bits),
         cmocka_unit_test(families_are_told_apart),
+        cmocka_unit_test(who_is_not_limited_counts_and_is_not_refused),
         cmocka_unit_test(unix_peers_and_unlimited_ones_are_never_refused),
         cmocka_unit_test(many_addresses_are_counted_apart),
 #ifndef HAS_OWN_MALLOC

@@ -110,11 +110,14 @@ a_trusted_proxy_names_the_scheme_and_nobody_else_does(void **state)
         {"X-Forwarded-Proto: https\r\n", "https"},
         {"X-Forwarded-Proto: HTTPS\r\n", "https"},
         {"X-Forwarded-Proto: http\r\n", "http"},
-        /* Each proxy adds behind what it was told. */
-        {"X-Forwarded-Proto: https , http\r\n", "https"},
-        {"X-Forwarded-Proto: http, https\r\n", "http"},
-        {"X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n", "https"},
-        {"X-Forwarded-Proto: http\r\nX-Forwarded-Proto: https\r\n", "http"},
+        /* Each proxy adds behind what it was told, and the nearest is the one
+           that is trusted. */
+        {"X-Forwarded-Proto: https , http\r\n", "http"},
+        {"X-Forwarded-Proto: http, https\r\n", "https"},
+        {"X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n", "http"},
+        {"X-Forwarded-Proto: http\r\nX-Forwarded-Proto: https\r\n", "https"},
+        {"X-Forwarded-Proto: https\r\nX-Forwarded-Proto: \r\n", "https"},
+        {"X-Forwarded-Proto: http, https,\r\n", "https"},
         {"X-Forwarded-Proto: \r\n", "http"},
         {"X-Forwarded-Proto: httpss\r\n", "http"},
         {"X-Forwarded-Proto: ftp\r\n", "http"},

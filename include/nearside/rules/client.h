@@ -15,6 +15,9 @@ struct client {
     struct slice version; /* of HTTP, by which the request came to us: "1.1" */
 };
 
+bool client_is_trusted(
+    const struct proxy_conf_opts *opts, const struct address *peer);
+
 /* Finds out whether the peer is trusted, and the scheme. */
 void client_read(const struct proxy_conf *conf, const struct head *head,
     struct client *client);
