@@ -10,24 +10,21 @@
 #include "nearside/base/check.h"
 
 enum {
-    OPTION_CHECK = 256, /* above every character */
-    OPTION_ORIGIN,
+    OPTION_ORIGIN = 256, /* above every character */
     OPTION_ROUTE,
     OPTION_REDIS,
     OPTION_LISTEN,
-    OPTION_VERSION,
-    OPTION_HELP,
 };
 
 static const struct option long_options[] = {
     {"conf", required_argument, NULL, 'c'},
-    {"check", required_argument, NULL, OPTION_CHECK},
+    {"check", required_argument, NULL, 't'},
     {"origin", required_argument, NULL, OPTION_ORIGIN},
     {"route", required_argument, NULL, OPTION_ROUTE},
     {"redis", required_argument, NULL, OPTION_REDIS},
     {"listen", required_argument, NULL, OPTION_LISTEN},
-    {"version", no_argument, NULL, OPTION_VERSION},
-    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 
@@ -42,13 +39,13 @@ options_print_help(FILE *to)
           "\n"
           "  -c FILE              conf file; without it and without --origin\n"
           "                       " OPTIONS_CONF_PATH "\n"
-          "  --check FILE         list the mistakes of a conf file and end\n"
+          "  -t, --check FILE     list the mistakes of a conf file and end\n"
           "  --origin URL         the API: http://host:port or unix:/path\n"
           "  --route PATTERN=TTL  cache what matches: '/products/:id=5m'\n"
           "  --redis HOST:PORT    a server of the Redis Cluster\n"
           "  --listen ADDRESS     127.0.0.1:8080, [::1]:8080 or unix:/path\n"
-          "  --version            print the version and end\n"
-          "  --help               print this and end\n"
+          "  -V, --version        print the version and end\n"
+          "  -h, --help           print this and end\n"
           "\n"
           "Exit status: 0 after an orderly end, 1 after a failure, 2 for a\n"
           "mistake on the command line or in the conf file.\n",
@@ -78,7 +75,7 @@ refuse_unknown(FILE *to, char *const argv[], int found)
         return refuse(to, "a value is missing after ",
             optopt == 'c' ? "-c" : argv[optind - 1]);
     }
-    if (optopt > 0 && optopt < OPTION_CHECK) {
+    if (optopt > 0 && optopt < OPTION_ORIGIN && strchr("Vh", optopt) == NULL) {
         return refuse(to, "unknown option ", letter);
     }
     return refuse(to, optopt == 0 ? "unknown option " : "no value is taken by ",
@@ -113,7 +110,7 @@ take(FILE *to, struct options *o, char *const argv[], int found)
     case 'c':
         return set(to, &o->flags.path,
             o->action == OPTIONS_CHECK ? "-c or --check" : "-c");
-    case OPTION_CHECK:
+    case 't':
         o->action = OPTIONS_CHECK;
         return set(to, &o->flags.path, "-c or --check");
     case OPTION_ORIGIN:
@@ -124,10 +121,10 @@ take(FILE *to, struct options *o, char *const argv[], int found)
         return append(to, &o->flags.redis, "--redis");
     case OPTION_LISTEN:
         return append(to, &o->flags.listen, "--listen");
-    case OPTION_VERSION:
+    case 'V':
         o->action = OPTIONS_VERSION;
         return RC_OK;
-    case OPTION_HELP:
+    case 'h':
         o->action = OPTIONS_HELP;
         return RC_OK;
     default:
@@ -154,7 +151,8 @@ options_parse(int argc, char *const argv[], FILE *to, struct options *out)
     out->flags.redis.items = out->redis;
     out->flags.listen.items = out->listen;
     optind = 0; /* begin anew: a test parses more than once */
-    while ((found = getopt_long(argc, argv, ":c:", long_options, NULL)) != -1) {
+    while ((found = getopt_long(argc, argv, ":c:t:Vh", long_options, NULL)) !=
+           -1) {
         enum rc rc = take(to, out, argv, found);
 
         if (rc != RC_OK) {

@@ -80,6 +80,22 @@ a_slip_in_a_statement_does_not_end_the_reading(void **state)
     refuse_all(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
+/* Editors begin a file with it; lines are counted as ever. */
+static void
+a_byte_order_mark_is_no_part_of_the_text(void **state)
+{
+    (void)state;
+    refuses("\xef\xbb\xbf" API "vai = x\n",
+        "t:2: unknown option 'vai'; did you mean 'via'?\n");
+    file_write("in", 0644, "\xef\xbb\xbfvai = x\n");
+    refuses(API "include(\"in\")\n",
+        "in:1: unknown option 'vai'; did you mean 'via'?\n");
+    refuses(API "\xef\xbb\xbfvai = x\n",
+        "t:2: '\\xef\\xbb\\xbfvai' must stand in quotes\n"
+        "t:2: unexpected '\"\"'; here the name of an option is wanted, without "
+        "quotes\n");
+}
+
 static void
 an_unknown_name_is_told_with_what_was_meant(void **state)
 {
@@ -87,6 +103,8 @@ an_unknown_name_is_told_with_what_was_meant(void **state)
         {"route \"/a\" {\n tll = 5s\n}",
             "t:3: unknown option 'tll'; did you mean 'ttl'?\n"},
         {"tll = 5s", "t:2: unknown option 'tll'; did you mean 'ttl'?\n"},
+        {"route \"/a\" {\n TTL = 5s\n}",
+            "t:3: unknown option 'TTL'; did you mean 'ttl'?\n"},
         {"ttl = 5s", "t:2: option 'ttl' belongs in a section 'route'\n"},
         {"redis {\n seeds = { \"r:1\" }\n listen = { x }\n}",
             "t:4: option 'listen' does not belong in 'redis'; it stands "
@@ -1012,6 +1030,7 @@ main(void)
         cmocka_unit_test(a_name_that_is_far_too_long_resembles_nothing),
         cmocka_unit_test(a_broken_grammar_is_told_where_it_breaks),
         cmocka_unit_test(a_slip_in_a_statement_does_not_end_the_reading),
+        cmocka_unit_test(a_byte_order_mark_is_no_part_of_the_text),
         cmocka_unit_test(an_unknown_name_is_told_with_what_was_meant),
         cmocka_unit_test(what_stands_twice_is_refused),
         cmocka_unit_test(a_variable_must_be_set),

@@ -100,6 +100,16 @@ check_help_and_version_are_actions(void **state)
     assert_int_equal(o.action, OPTIONS_HELP);
     assert_int_equal(options_parse(2, version, stderr, &o), RC_OK);
     assert_int_equal(o.action, OPTIONS_VERSION);
+    check[1] = "-t";
+    help[1] = "-h";
+    version[1] = "-V";
+    assert_int_equal(options_parse(3, check, stderr, &o), RC_OK);
+    assert_int_equal(o.action, OPTIONS_CHECK);
+    assert_string_equal(o.flags.path, "x");
+    assert_int_equal(options_parse(3, help, stderr, &o), RC_OK);
+    assert_int_equal(o.action, OPTIONS_HELP);
+    assert_int_equal(options_parse(2, version, stderr, &o), RC_OK);
+    assert_int_equal(o.action, OPTIONS_VERSION);
 }
 
 static void
@@ -111,6 +121,8 @@ a_mistake_is_told_in_one_line(void **state)
     refuses("nearside -x", "nearside: unknown option -x; see nearside "
                            "--help\n");
     refuses("nearside -c", "nearside: a value is missing after -c; see "
+                           "nearside --help\n");
+    refuses("nearside -t", "nearside: a value is missing after -t; see "
                            "nearside --help\n");
     refuses("nearside --redis", "nearside: a value is missing after --redis; "
                                 "see nearside --help\n");

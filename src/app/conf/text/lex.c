@@ -379,10 +379,13 @@ static void
 source_push(struct conf_lexer *l, unsigned depth)
 {
     unsigned file = l->text->files_len - 1;
+    struct slice rest = buf_slice(&l->text->files[file].bytes);
 
+    if (slice_starts(rest, SLICE("\xef\xbb\xbf"))) {
+        rest = slice_skip(rest, 3); /* some editors begin a file with a BOM */
+    }
     l->depth = depth;
-    l->sources[depth] = (struct conf_source){
-        .rest = buf_slice(&l->text->files[file].bytes), file, 1};
+    l->sources[depth] = (struct conf_source){.rest = rest, file, 1};
     conf_text_run(l->text, ++l->line, file, 1);
 }
 
