@@ -11,6 +11,7 @@
 #include "nearside/collapse/flight_run.h"
 #include "nearside/origin/group.h"
 #include "nearside/tier/encode.h"
+#include "collapse/flight_inside.h"
 
 struct bench {
     struct given g;
@@ -593,6 +594,67 @@ what_says_nothing_of_the_target_is_kept_for_no_store(void **state)
     bench_down(&b);
 }
 
+/* What the route gives counts from when the answer came, not from when it was
+   asked for: a slow origin's answer is not stored for less. */
+static void
+the_lifetime_that_a_route_gives_begins_with_the_answer(void **state)
+{
+    struct bench b;
+    struct question *q;
+    struct waiting w;
+    int64_t asked_ms;
+
+    (void)state;
+    bench_up(&b);
+    b.g.asking.route.ttl_ms = 60000;
+    q = given_question(&b.g.asking, "GET /a", "");
+    fly(&b, q, &w);
+    await_request(&b);
+    asked_ms = worker_wall_ms(&b.g.worker);
+    AWAIT(&b.g.rig, worker_wall_ms(&b.g.worker) >= asked_ms + 20);
+    say(&b, "200 OK", "", "new");
+    await_told(&b, &w);
+    assert_in_range(w.result.fresh_until_ms, asked_ms + 20 + 60000, INT64_MAX);
+    await_no_run(&b);
+    asked_over(&b, &q, &w);
+}
+
+/* Redis is slow: the reply to the renewal comes when the lease has been given
+   back already, while the body goes on to who reads it. */
+static void
+a_lease_given_back_is_renewed_no_more(void **state)
+{
+    static const char head[] = "HTTP/1.1 429 Slow Down\r\n"
+                               "Content-Length: 4\r\n\r\n";
+    struct bench b;
+    struct question *q;
+    struct waiting w;
+    struct fill_reader reader = {0};
+    struct flight_run *run;
+    struct iovec iov;
+    char out[64];
+
+    (void)state;
+    q = given_asked(&b, &w);
+    run = CONTAINER_OF(b.g.worker.collapse->runs.next, struct flight_run, link);
+    assert_true(ask(b.g.server, out, sizeof(out), "CLIENT PAUSE 1000 ALL"));
+    AWAIT(&b.g.rig, redis_call_is_active(&run->lease->call));
+    assert_int_equal(write(b.fd, head, sizeof(head) - 1), sizeof(head) - 1);
+    while (w.times == 0) {
+        loop_turn(b.g.rig.loop, 10);
+    }
+    assert_int_equal(fill_join(w.result.fill, b.g.rig.loop, &reader), RC_OK);
+    AWAIT(&b.g.rig, list_is_empty(&b.g.worker.tier->stores));
+    assert_string_equal(lease_of(&b.g, q), "");
+    assert_int_equal(write(b.fd, "slow", 4), 4);
+    await_no_run(&b);
+    assert_int_equal(fill_state(w.result.fill), FILL_COMPLETE);
+    assert_int_equal(fill_peek(&reader, &iov, 1), 1);
+    assert_int_equal(iov.iov_len, 4);
+    fill_leave(&reader);
+    asked_over(&b, &q, &w);
+}
+
 /* --- ends -------------------------------------------------------------- */
 
 /* All who wait are told when the origin cannot be reached at all; only the
@@ -682,6 +744,8 @@ main(void)
         TEST(a_304_about_something_else_is_asked_once_more_without_validators),
         TEST(a_stale_entry_stands_in_when_the_origin_fails),
         TEST(what_says_nothing_of_the_target_is_kept_for_no_store),
+        TEST(the_lifetime_that_a_route_gives_begins_with_the_answer),
+        TEST(a_lease_given_back_is_renewed_no_more),
         TEST(a_failure_gives_the_lease_back),
         TEST(a_worker_that_ends_tells_all_who_wait),
     };
