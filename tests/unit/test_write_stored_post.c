@@ -132,6 +132,48 @@ the_answer_is_stored_under_the_lease_and_kept_past_its_freshness(void **state)
     }
 }
 
+/* The plan is as for a GET: a route may store what sets a cookie, without it.
+ */
+static void
+the_cookie_that_the_answer_sets_is_dropped_where_the_route_says_so(void **state)
+{
+    (void)state;
+    for (int is_stripped = 0; is_stripped < 2; is_stripped++) {
+        struct given g;
+        struct question *q;
+        struct stored_post *p;
+        struct arena arena;
+        unsigned ready = 0;
+        struct stored_post_opts opts = {.on_ready = on_ready, .ctx = &ready};
+        struct fetch_plan plan;
+
+        given_route_of_posts(&g);
+        if (is_stripped) {
+            g.asking.route.set_cookie = ROUTE_SET_COOKIE_STRIP;
+        }
+        arena_init(&arena, 65536);
+        q = given_question(&g.asking, "POST /a", "");
+        opts.worker = &g.worker;
+        opts.q = q;
+        opts.arena = &arena;
+        p = stored_post_begin(&opts);
+        assert_non_null(p);
+        AWAIT(&g.rig, ready > 0);
+        plan = stored_post_on_head(p, given_answer(METHOD_POST, 200,
+                                          "Cache-Control: max-age=60\r\n"
+                                          "Content-Length: 4\r\n"
+                                          "Content-Location: /a\r\n"
+                                          "Set-Cookie: a=1\r\n"));
+        assert_int_equal(plan.is_kept, is_stripped);
+        assert_int_equal(plan.drops_set_cookie, is_stripped);
+        stored_post_drop(&p);
+        AWAIT(&g.rig, list_is_empty(&g.worker.tier->stores));
+        question_unref(&q);
+        arena_fini(&arena);
+        worker_over(&g);
+    }
+}
+
 /* Redis says nothing for as long as a command may take, and does later what it
    was told. The lease may be ours then. */
 static void
@@ -175,6 +217,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(only_a_post_that_is_sent_as_a_get_would_be_is_stored),
         TEST(the_answer_is_stored_under_the_lease_and_kept_past_its_freshness),
+        TEST(
+            the_cookie_that_the_answer_sets_is_dropped_where_the_route_says_so),
         TEST(a_lease_whose_reply_does_not_come_is_given_back),
     };
 
