@@ -340,6 +340,7 @@ a_forged_head_is_refused(void **state)
 {
     static const struct forgery forgeries[] = {
         {0, 'N'},        /* magic */
+        {3, 'V'},        /* its last byte */
         {4, 0},          /* version */
         {4, 2},          /* version */
         {5, 1},          /* coding */
