@@ -326,6 +326,28 @@ every_word_has_its_value(void **state)
 
 /* At the very limit two options do not contradict each other yet. */
 static void
+a_switch_has_three_words_for_each_of_its_states(void **state)
+{
+    static const char *const words[] = {
+        "on", "off", "yes", "no", "true", "false"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        char text[256];
+        struct conf *c;
+
+        /* Defaults of either kind: the word is what decides. */
+        snprintf(text, sizeof(text),
+            API "route \"/\" { ttl_force = %s\n heuristic = %s }\n", words[i],
+            words[i]);
+        c = good(text);
+        assert_int_equal(c->proxy.conf.routes[0].ttl_force, i % 2 == 0);
+        assert_int_equal(c->proxy.conf.routes[0].heuristic, i % 2 == 0);
+        conf_free(&c);
+    }
+}
+
+static void
 an_option_may_be_as_large_as_what_bounds_it(void **state)
 {
     struct conf *c =
@@ -798,6 +820,7 @@ main(void)
         cmocka_unit_test(a_variable_is_put_in_and_has_a_default),
         cmocka_unit_test(the_log_targets_are_read),
         cmocka_unit_test(every_word_has_its_value),
+        cmocka_unit_test(a_switch_has_three_words_for_each_of_its_states),
         cmocka_unit_test(an_option_may_be_as_large_as_what_bounds_it),
         cmocka_unit_test(what_follows_from_the_rest_is_filled_in),
         cmocka_unit_test(an_include_is_relative_to_its_file),
