@@ -2,6 +2,8 @@
    retry, limits, addresses. */
 #include "test_origin_peer.h"
 
+#include "origin/exchange_inside.h"
+
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <sched.h>
@@ -515,19 +517,36 @@ idle_connections_leave_other_pools_their_share(void **state)
     rig_stop(&rig);
 }
 
+struct dialling {
+    const struct exchange *x;
+    unsigned dials; /* when it has failed */
+};
+
+static void
+note_dials(struct got *got, const char *callback)
+{
+    struct dialling *d = got->extra;
+
+    assert_string_equal(callback, "error");
+    d->dials = d->x->dials;
+}
+
 static void
 refused_connection_is_an_error(void **state)
 {
     struct rig rig;
-    struct got got = {0};
+    struct dialling d = {0};
+    struct got got = {.during = note_dials, .extra = &d};
 
     (void)state;
     rig_start(&rig, (struct origin_opts){0});
     close(rig.listen_fd);
     rig.listen_fd = -1;
     got_get(&rig, &got);
+    d.x = got.x;
     rig_until(&rig, got_over(&got));
     assert_int_equal(got.error, ORIGIN_ERROR_REFUSED);
+    assert_int_equal(d.dials, 1); /* it has one address, which is tried once */
     assert_int_equal(rig_metric(&rig, "nearside_origin_errors_total{origin="
                                       "\"api\",cause=\"refused\"} "),
         1);

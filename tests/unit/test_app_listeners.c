@@ -1,0 +1,78 @@
+/* The listening sockets (listeners.c): what is told of one that cannot be. */
+#include "app/server_inside.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* What is said on stderr while a server fails to listen there. */
+static const char *
+told_of(const char *address)
+{
+    static char text[512];
+    struct conf conf = {.listen = &address, .listen_len = 1};
+    struct server s = {
+        .magic = SERVER_MAGIC, .conf = &conf, .metrics_fd = -1, .admin_fd = -1};
+    int was = dup(STDERR_FILENO);
+    FILE *to = tmpfile();
+    size_t len;
+
+    assert_true(was >= 0);
+    assert_non_null(to);
+    assert_int_equal(dup2(fileno(to), STDERR_FILENO), STDERR_FILENO);
+    assert_false(server_open_listeners(&s));
+    fflush(stderr);
+    dup2(was, STDERR_FILENO);
+    close(was);
+    rewind(to);
+    len = fread(text, 1, sizeof(text) - 1, to);
+    text[len] = '\0';
+    fclose(to);
+    server_close_listeners(&s);
+    return text;
+}
+
+/* The system's word for what failed there; our own for what is no address,
+   since no call has failed. */
+static void
+why_an_address_cannot_be_listened_on_is_told(void **state)
+{
+    struct address at;
+    struct address bound;
+    char busy[ADDRESS_TEXT_MAX];
+    char want[256];
+    int fd;
+
+    (void)state;
+    assert_int_equal(address_parse(SLICE("127.0.0.1:0"), &at), RC_OK);
+    assert_int_equal(listen_open(&at, 0, &fd, &bound), RC_OK);
+    address_text(&bound, busy);
+    /* The port is taken by one that does not share it. */
+    close(fd);
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, &bound.u.any, bound.len), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    snprintf(want, sizeof(want),
+        "nearside: cannot listen on %s: Address already in use\n", busy);
+    assert_string_equal(told_of(busy), want);
+    close(fd);
+    snprintf(want, sizeof(want), "nearside: cannot listen on nowhere: %s\n",
+        rc_text(RC_BAD));
+    assert_string_equal(told_of("nowhere"), want);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(why_an_address_cannot_be_listened_on_is_told),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
