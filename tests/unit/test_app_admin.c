@@ -892,11 +892,38 @@ admin_may_be_freed_with_clients_in_every_state(void **state)
     }
 }
 
+/* --- ends -------------------------------------------------------------- */
+
+/* The listening fd is the caller's and stays open: who comes to it then is
+   accepted by nobody. None at all is freed as well. */
+static void
+one_that_is_freed_accepts_nobody(void **state)
+{
+    struct rig rig;
+    struct admin *none = NULL;
+    int late;
+    int fd;
+
+    (void)state;
+    rig_start(&rig, ADMIN_METRICS, "127.0.0.1:0");
+    admin_free(&rig.admin);
+    late = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(late, &rig.bound.u.any, rig.bound.len), 0);
+    turns(&rig);
+    fd = accept(rig.listen_fd, NULL, NULL);
+    assert_true(fd >= 0);
+    close(fd);
+    close(late);
+    admin_free(&none);
+    rig_stop(&rig);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answer_is_whole_and_closes),
+        cmocka_unit_test(one_that_is_freed_accepts_nobody),
         cmocka_unit_test(readyz_says_whether_requests_are_welcome),
         cmocka_unit_test(metrics_are_what_the_registry_renders),
         cmocka_unit_test(status_is_shown_by_the_admin_listener_alone),
