@@ -175,6 +175,34 @@ add_variant(struct given *g, const struct varied *v, const char *accept)
     return is_stored;
 }
 
+/* Its keys need more memory than a script may have: nobody is to wait for it.
+ */
+static void
+a_lease_is_given_back_when_there_is_no_memory_for_the_keys(void **state)
+{
+    static char large[100000] = "{";
+    struct given g;
+    struct varied v;
+    struct question *variant;
+    struct slice was;
+
+    (void)state;
+    given_worker(&g, 5000);
+    v = given_record(&g, 1);
+    variant = given_variant(&g, v.record, "Accept: a\r\n");
+    given_lease(&g, variant, TOKEN);
+    was = question_base(variant)->entry_key;
+    question_base(variant)->entry_key = slice_of(large, sizeof(large));
+    store(&g, STORE_VARIANT, variant, 90000);
+    question_base(variant)->entry_key = was;
+    assert_int_equal(limited(&g, LIMIT_MEMORY), 1);
+    assert_stored(&g, variant, NULL);
+    assert_string_equal(lease_of(&g, variant), "");
+    question_unref(&variant);
+    record_over(&v);
+    worker_over(&g);
+}
+
 /* The record lives as long as its last variant. */
 static void
 a_variant_is_stored_while_its_record_is_the_one_that_chose_it(void **state)
@@ -390,6 +418,7 @@ main(void)
         TEST(an_entry_is_stored_under_its_own_lease_alone),
         TEST(a_record_is_stored_with_its_first_variant_under_the_base_lease),
         TEST(a_variant_is_stored_while_its_record_is_the_one_that_chose_it),
+        TEST(a_lease_is_given_back_when_there_is_no_memory_for_the_keys),
         TEST(variants_beyond_the_limit_are_not_stored),
         TEST(a_renewed_value_takes_the_place_of_the_very_one_it_was_made_of),
         TEST(a_lease_is_given_back_by_its_holder_alone),
