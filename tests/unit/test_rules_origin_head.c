@@ -219,7 +219,7 @@ a_trusted_proxy_s_word_is_passed_on_and_the_peer_is_added(void **state)
 {
     static const char text[] =
         ASK HOST "X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-For: 8.8.8.8, x\r\n"
-                 "X-Forwarded-Proto: https, http\r\nX-Forwarded-Host: far\r\n"
+                 "X-Forwarded-Proto: http, https\r\nX-Forwarded-Host: far\r\n"
                  "X-Forwarded-Port: 444\r\nForwarded: for=9.9.9.9\r\n"
                  "X-Real-IP: 7\r\nX-Rewrite-URL: /evil\r\n\r\n";
     static const char own[] =
