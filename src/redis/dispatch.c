@@ -131,11 +131,8 @@ call_pause(struct redis_client *c, struct redis_call *call, int64_t base_ms)
 void
 client_tell_rest(struct redis_client *c, const struct node *node)
 {
-    MUST_OBJ(node, NODE_MAGIC);
-    client_count(c, c->redis->metrics.breaker_opens);
+    redis_tell_rest(c->redis, node, c->ring, c->block);
     redis_want_refresh(c->redis, REFRESH_UNREACHABLE);
-    log_event(
-        c->ring, LOG_LEVEL_WARN, "redis_node_rests", "node=\"%s\"", node->text);
 }
 
 static void

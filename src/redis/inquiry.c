@@ -139,6 +139,9 @@ on_down(void *ctx, const struct wire_loss *loss)
     struct inquiry *i = OBJ_OF(struct inquiry, ctx, INQUIRY_MAGIC);
     char escaped[256];
 
+    if (loss->opens_breaker) {
+        redis_tell_rest(i->set->redis, i->node, i->set->ring, i->set->block);
+    }
     if (i->set->is_quiet) {
         return; /* it is asked again every other second */
     }

@@ -28,6 +28,7 @@ struct inquiries {
     struct redis_opts opts; /* redis's, with a larger reply_max */
     struct loop *loop;
     struct log_ring *ring;
+    struct metric_block *block;
     /* All that were asked have answered, failed, or been given up; at the
        turn's end. */
     void (*on_over)(void *ctx);

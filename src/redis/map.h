@@ -91,4 +91,8 @@ void redis_set_control(struct redis *redis, struct member *control);
    wanted already. */
 void redis_want_refresh(struct redis *redis, enum refresh_cause cause);
 
+/* The node's breaker has opened: counts and logs it. */
+void redis_tell_rest(const struct redis *redis, const struct node *node,
+    struct log_ring *ring, struct metric_block *block);
+
 #endif

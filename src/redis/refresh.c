@@ -330,6 +330,7 @@ refresh_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
     r->inquiries.opts.reply_max = REPLY_MAX;
     r->inquiries.loop = loop;
     r->inquiries.ring = ring;
+    r->inquiries.block = block;
     r->inquiries.on_over = on_over;
     r->inquiries.ctx = r;
     inquiries_init(&r->inquiries);

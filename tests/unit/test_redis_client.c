@@ -264,6 +264,19 @@ connections_that_are_refused_in_a_row_open_the_breaker(void **state)
     rig_close(&rig);
 }
 
+/* Nobody calls. */
+static void
+questions_that_are_refused_in_a_row_open_the_breaker_too(void **state)
+{
+    struct rig rig = {0};
+
+    (void)state;
+    server_kill(server_new(NULL));
+    rig_open(&rig, standalone);
+    AWAIT(&rig, rig_metric(&rig, "breaker_opens_total") >= 1);
+    rig_close(&rig);
+}
+
 /* The first commands fill the socket, the last does not leave. */
 static void
 command_that_never_left_is_known_as_unsent(void **state)
@@ -1085,6 +1098,8 @@ main(void)
         cmocka_unit_test_teardown(timeouts_in_a_row_open_the_breaker, teardown),
         cmocka_unit_test_teardown(
             connections_that_are_refused_in_a_row_open_the_breaker, teardown),
+        cmocka_unit_test_teardown(
+            questions_that_are_refused_in_a_row_open_the_breaker_too, teardown),
         cmocka_unit_test_teardown(
             command_that_never_left_is_known_as_unsent, teardown),
         cmocka_unit_test_teardown(
