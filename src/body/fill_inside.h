@@ -64,7 +64,9 @@ struct fill {
     atomic_bool is_kept;
     struct loop_message room; /* tells the owner that there is some */
 
-    struct fill_side owner_side; /* the owner's loop reads nearly every fill */
+    /* That of the owner's loop, which reads nearly every fill: it costs no
+       malloc. On the list of sides once it has had a reader. */
+    struct fill_side owner_side;
 
     pthread_mutex_t lock; /* guards what follows */
     struct list sides;

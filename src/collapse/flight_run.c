@@ -36,19 +36,27 @@ enum {
     RUN_ARENA_MAX = 256 * 1024,
 };
 
+/* One that was given back, or a new one. NULL: no memory. */
+static struct flight_run *
+run_take(struct spare *free_runs)
+{
+    struct list *link = spare_take(free_runs);
+
+    return link != NULL ? CONTAINER_OF(link, struct flight_run, link)
+                        : malloc(sizeof(struct flight_run));
+}
+
 /* NULL: no memory, which whoever waits has been told. */
 static struct flight_run *
 run_new(struct worker *worker, struct question *q, struct flight *own_flight)
 {
-    struct list *link = spare_take(&worker->collapse->free_runs);
-    struct flight_run *run = link != NULL
-                                 ? CONTAINER_OF(link, struct flight_run, link)
-                                 : malloc(sizeof(*run));
+    struct flight_run *run;
 
     MUST_OBJ(worker, WORKER_MAGIC);
     MUST_OBJ(q, QUESTION_MAGIC);
     MUST(q->reads != NULL);
     MUST(own_flight->result.outcome == FLIGHT_PENDING);
+    run = run_take(&worker->collapse->free_runs);
     if (run == NULL) {
         worker_count_limit(worker, LIMIT_MEMORY);
         flight_resolve(worker->collapse->flights, own_flight,

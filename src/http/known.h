@@ -1,5 +1,8 @@
-/* Fields known by heart: their sets, as a head's field_set has a bit for each
-   of field.def, and their names, for those who have them in a larger buffer. */
+/*
+ * The fields of field.def. A set of them has a bit for each, as field_set of a
+ * head has. Their names are recognised fastest where they lie in a buffer that
+ * goes on behind them.
+ */
 #ifndef HTTP_KNOWN_H
 #define HTTP_KNOWN_H
 

@@ -9,8 +9,6 @@
  */
 #include "redis/dispatch.h"
 
-#include "nearside/base/log.h"
-
 enum {
     /* How long a call may wait for the very first map. */
     BOOT_MS = 1000,

@@ -87,6 +87,17 @@ redis_node_unref(struct redis *redis, struct node **node)
     unlock(redis);
 }
 
+void
+redis_tell_rest(const struct redis *redis, const struct node *node,
+    struct log_ring *ring, struct metric_block *block)
+{
+    MUST_OBJ(redis, REDIS_MAGIC);
+    MUST_OBJ(node, NODE_MAGIC);
+    metric_inc(block, redis->metrics.breaker_opens);
+    log_event(
+        ring, LOG_LEVEL_WARN, "redis_node_rests", "node=\"%s\"", node->text);
+}
+
 /* ---- maps --------------------------------------------------------------- */
 
 static void
@@ -259,17 +270,6 @@ redis_want_refresh(struct redis *redis, enum refresh_cause cause)
         member_tell(redis->control);
     }
     unlock(redis);
-}
-
-void
-redis_tell_rest(const struct redis *redis, const struct node *node,
-    struct log_ring *ring, struct metric_block *block)
-{
-    MUST_OBJ(redis, REDIS_MAGIC);
-    MUST_OBJ(node, NODE_MAGIC);
-    metric_inc(block, redis->metrics.breaker_opens);
-    log_event(
-        ring, LOG_LEVEL_WARN, "redis_node_rests", "node=\"%s\"", node->text);
 }
 
 /* ---- what is known ------------------------------------------------------ */

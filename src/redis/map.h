@@ -72,6 +72,10 @@ struct node *redis_node_take(
     struct redis *redis, struct slice host, uint16_t port);
 void redis_node_unref(struct redis *redis, struct node **node);
 
+/* The node's breaker has opened: counts and logs it. */
+void redis_tell_rest(const struct redis *redis, const struct node *node,
+    struct log_ring *ring, struct metric_block *block);
+
 /* The newest map, counted; NULL: there is none. */
 struct map *redis_map_take(struct redis *redis);
 void redis_map_unref(struct redis *redis, struct map **map);
@@ -90,9 +94,5 @@ void redis_set_control(struct redis *redis, struct member *control);
 /* Asks the control thread for a refresh. Any thread; cheap when one is
    wanted already. */
 void redis_want_refresh(struct redis *redis, enum refresh_cause cause);
-
-/* The node's breaker has opened: counts and logs it. */
-void redis_tell_rest(const struct redis *redis, const struct node *node,
-    struct log_ring *ring, struct metric_block *block);
 
 #endif

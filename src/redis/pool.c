@@ -73,7 +73,6 @@ contact_free(struct contact *contact)
     if (wire_is_up(contact->wire)) {
         metric_add_to(c->block, c->redis->metrics.connections, -1);
     }
-    /* Off the list only when its calls have ended: they look it up. */
     wire_free(&contact->wire);
     list_remove(&contact->link);
     c->contacts_len--;

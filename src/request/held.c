@@ -4,9 +4,9 @@
  * A stored answer is in memory until its last byte has left, and each hit
  * brings a copy of its own: a thousand clients that ask for something large
  * and do not read would hold it a thousand times. So each worker adds up
- * what those of its answers hold that hold more than buffer_max each. When the
- * sum is more than the worker's share of held_max, the worker cuts the answer
- * that has been waiting longest.
+ * what its answers hold, but for those of up to buffer_max. When the sum is
+ * more than the worker's share of held_max, the worker cuts the answer that has
+ * been waiting longest.
  *
  * A fill that several clients read counts for each of them in part. A client
  * that holds alone is never cut.

@@ -2,9 +2,10 @@
  * A request: from its head on, until its answer has left. It belongs to one
  * worker and takes its steps there; the wire it came by is behind `stream`.
  *
- * Counted, on its worker's thread. The stream holds one reference. While the
- * request waits for a flight, as its leader or not, its waiter holds another,
- * until on_flight is called or flight_leave answers true.
+ * It has a reference count, which its worker's thread alone changes. The stream
+ * holds one reference. While the request waits for a flight, as its leader or
+ * not, its waiter holds another, until on_flight is called or flight_leave
+ * answers true.
  */
 #ifndef REQUEST_REQUEST_INSIDE_H
 #define REQUEST_REQUEST_INSIDE_H

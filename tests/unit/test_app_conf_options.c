@@ -87,29 +87,24 @@ without_file_and_origin_the_usual_file_is_read(void **state)
 static void
 check_help_and_version_are_actions(void **state)
 {
-    char *check[] = {"nearside", "--check", "x", NULL};
-    char *help[] = {"nearside", "--help", "--nonsense", NULL};
-    char *version[] = {"nearside", "--version", NULL};
+    static char *const spelled[2][3] = {
+        {"--check", "--help", "--version"}, {"-t", "-h", "-V"}};
     struct options o;
 
     (void)state;
-    assert_int_equal(options_parse(3, check, stderr, &o), RC_OK);
-    assert_int_equal(o.action, OPTIONS_CHECK);
-    assert_string_equal(o.flags.path, "x");
-    assert_int_equal(options_parse(3, help, stderr, &o), RC_OK);
-    assert_int_equal(o.action, OPTIONS_HELP);
-    assert_int_equal(options_parse(2, version, stderr, &o), RC_OK);
-    assert_int_equal(o.action, OPTIONS_VERSION);
-    check[1] = "-t";
-    help[1] = "-h";
-    version[1] = "-V";
-    assert_int_equal(options_parse(3, check, stderr, &o), RC_OK);
-    assert_int_equal(o.action, OPTIONS_CHECK);
-    assert_string_equal(o.flags.path, "x");
-    assert_int_equal(options_parse(3, help, stderr, &o), RC_OK);
-    assert_int_equal(o.action, OPTIONS_HELP);
-    assert_int_equal(options_parse(2, version, stderr, &o), RC_OK);
-    assert_int_equal(o.action, OPTIONS_VERSION);
+    for (int i = 0; i < 2; i++) {
+        char *check[] = {"nearside", spelled[i][0], "x", NULL};
+        char *help[] = {"nearside", spelled[i][1], "--nonsense", NULL};
+        char *version[] = {"nearside", spelled[i][2], NULL};
+
+        assert_int_equal(options_parse(3, check, stderr, &o), RC_OK);
+        assert_int_equal(o.action, OPTIONS_CHECK);
+        assert_string_equal(o.flags.path, "x");
+        assert_int_equal(options_parse(3, help, stderr, &o), RC_OK);
+        assert_int_equal(o.action, OPTIONS_HELP);
+        assert_int_equal(options_parse(2, version, stderr, &o), RC_OK);
+        assert_int_equal(o.action, OPTIONS_VERSION);
+    }
 }
 
 static void

@@ -116,17 +116,27 @@ what_is_not_larger_than_a_buffer_does_not_count(void **state)
     leave_all();
 }
 
+/* Three clients with an answer each; how much one holds. */
+static size_t
+given_three(void)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < 3; i++) {
+        struct entry *entry = given_large("abc");
+        size = entry_size(entry);
+        given_answered(&clients[i], entry);
+    }
+    return size;
+}
+
 static void
 who_has_waited_longest_is_cut_when_the_sum_is_too_much(void **state)
 {
     size_t size;
 
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        struct entry *entry = given_large("abc");
-        size = entry_size(entry);
-        given_answered(&clients[i], entry);
-    }
+    size = given_three();
     limit_to(1, 2 * size);
     request_on_blocked(clients[1].r);
     request_on_blocked(clients[0].r);
@@ -150,11 +160,7 @@ a_share_of_many_workers_is_smaller_and_one_alone_is_never_cut(void **state)
     size_t size;
 
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        struct entry *entry = given_large("abc");
-        size = entry_size(entry);
-        given_answered(&clients[i], entry);
-    }
+    size = given_three();
     bench.worker.workers_len = 4;
     limit_to(1, 4 * size);
     request_on_blocked(clients[0].r);

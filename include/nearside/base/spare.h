@@ -1,7 +1,8 @@
 /*
- * Objects that one thread has given back and keeps for the next, so that a
- * request costs no malloc for what every request needs. They hang on a link of
- * their own. More than SPARE_MAX at once are a burst, and go back to malloc.
+ * Objects that one thread has used and keeps for reuse, so that a request
+ * costs no malloc for what every request needs. Each is kept by a link that it
+ * contains. What would be more than SPARE_MAX is left to the caller, who frees
+ * it: so many at once are a burst.
  */
 #ifndef NEARSIDE_BASE_SPARE_H
 #define NEARSIDE_BASE_SPARE_H
@@ -24,14 +25,16 @@ spare_init(struct spare *spare)
     spare->len = 0;
 }
 
-/* The link of the object that was given back last; NULL: there is none. */
+/* The link of the object that was kept last; NULL: there is none. */
 static inline struct list *
 spare_take(struct spare *spare)
 {
     struct list *link = list_pop(&spare->list);
 
     MUST((link != NULL) == (spare->len > 0));
-    spare->len -= link != NULL;
+    if (link != NULL) {
+        spare->len--;
+    }
     return link;
 }
 

@@ -58,12 +58,14 @@ struct slice vary_name(const struct vary *v, unsigned i);
  * What the request says for those names, one line each: "name: value\n", or
  * "name\n" when the field is not there, which differs from an empty one.
  * Several lines of a field are joined. Accept-Encoding and Accept-Language are
- * written in their normal form; that of the latter is lower-case, without
- * whitespace, by falling weight, equal ones in their order, weights without
- * trailing zeros and without q=1; malformed or of more than 32 ranges it stays
- * as it is. Two requests choose alike if their
- * texts are equal. A field that is not sent on counts as not there: it cannot
- * choose. RC_LIMIT: w is full.
+ * written in their normal form. Two requests choose alike if their texts are
+ * equal. A field that is not sent on counts as not there: it cannot choose.
+ * RC_LIMIT: w is full.
+ *
+ * The normal form of Accept-Language is in lower case and without whitespace.
+ * Its ranges stand by falling weight, and those of equal weight in the order
+ * in which they came. A weight has no trailing zeros, and q=1 is left out. A
+ * value that is malformed, or has more than 32 ranges, stays as it is.
  */
 enum rc vary_write_variant(const struct vary *v, const struct head *request,
     struct writer *w) RC_MUST_CHECK;

@@ -15,6 +15,7 @@ struct client {
     struct slice version; /* of HTTP, by which the request came to us: "1.1" */
 };
 
+/* Is it an address of trusted_proxies? */
 bool client_is_trusted(
     const struct proxy_conf_opts *opts, const struct address *peer);
 

@@ -66,7 +66,8 @@ static void
 check_address(struct conf_build *build, const char *option, const char *text,
     const char *by, const char *const *taken, size_t count)
 {
-    bool is_any = text == NULL || strcmp(text + strlen(text) - 2, ":0") == 0;
+    /* Each form of an address has a colon. */
+    bool is_any = text == NULL || strcmp(strrchr(text, ':'), ":0") == 0;
 
     for (size_t i = 0; i < count && !is_any; i++) {
         if (taken[i] != NULL && strcmp(taken[i], text) == 0) {

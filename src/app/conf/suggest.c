@@ -15,12 +15,6 @@ min2(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
-static char
-lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
-}
-
 /* Small letters and capitals are the same: TTL is ttl. */
 static unsigned
 distance(struct slice a, struct slice b)
@@ -39,7 +33,8 @@ distance(struct slice a, struct slice b)
 
         row[0] = i;
         for (unsigned j = 1; j <= b.len; j++) {
-            unsigned cost = lower(a.ptr[i - 1]) != lower(b.ptr[j - 1]);
+            unsigned cost =
+                ascii_lower(a.ptr[i - 1]) != ascii_lower(b.ptr[j - 1]);
 
             row[j] = min2(min2(last[j], row[j - 1]) + 1, last[j - 1] + cost);
             if (i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] &&
