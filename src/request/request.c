@@ -119,7 +119,7 @@ request_unref(struct request **pr)
     MUST(r->waiter.flight == NULL);
     MUST(!is_looking_up(r));
     MUST(!fetch_is_active(&r->fetch));
-    MUST(r->deletion == NULL);
+    MUST(!made_stale_is_awaited(&r->made_stale));
     MUST(r->post == NULL);
     question_unref(&r->q);
     to_free_list(r->worker->request, r);
@@ -133,7 +133,7 @@ request_drop(struct request *r)
     if (r->call != NULL) {
         redis_call_cancel(r->call);
     }
-    deletion_forget(&r->deletion);
+    made_stale_forget(&r->made_stale);
     if (r->waiter.flight != NULL &&
         flight_leave(r->worker->collapse->flights, &r->waiter)) {
         struct request *waiting = r;
@@ -203,7 +203,7 @@ is_armed(const struct request *r)
     case WAKE_FETCH:
         return fetch_is_active(&r->fetch);
     case WAKE_DELETION:
-        return r->deletion != NULL;
+        return made_stale_is_awaited(&r->made_stale);
     case WAKE_STREAM:
         return r->status != 0;
     }
@@ -220,7 +220,7 @@ check_running(const struct request *r)
     MUST(r->status == 0);
     MUST(!is_looking_up(r));
     MUST(!loop_timer_is_armed(&r->patience));
-    MUST(r->deletion == NULL);
+    MUST(!made_stale_is_awaited(&r->made_stale));
 }
 
 /* Behind the last step: what it waits for will come, and nothing else. */
@@ -230,7 +230,7 @@ check_parked(const struct request *r)
     MUST(is_armed(r));
     MUST(r->wake == WAKE_LOOKUP || !is_looking_up(r));
     MUST(r->wake == WAKE_FLIGHT || !loop_timer_is_armed(&r->patience));
-    MUST(r->wake == WAKE_DELETION || r->deletion == NULL);
+    MUST(r->wake == WAKE_DELETION || !made_stale_is_awaited(&r->made_stale));
 }
 
 static void
@@ -413,12 +413,12 @@ request_on_sent(struct request *r, uint64_t body_bytes)
 static void
 invalidate_unheard(struct request *r)
 {
-    const struct deletion_opts opts = {.token = stored_post_token(r->post)};
+    const struct made_stale_opts opts = {.token = stored_post_token(r->post)};
 
     if (r->result == RESULT_WRITE && r->q->key.full.len > 0 &&
         r->fwd_status == 0 && (!r->q->has_body || r->is_body_done) &&
         fetch_is_active(&r->fetch)) {
-        made_stale_delete(r->worker, r->q, NULL, &opts);
+        made_stale_delete(&r->made_stale, r->worker, r->q, &opts);
     }
 }
 

@@ -48,7 +48,7 @@ enum wake {
     WAKE_LOOKUP,   /* Redis, about what is stored */
     WAKE_LEASE,    /* Redis, about the lease of a POST */
     WAKE_FETCH,    /* the origin */
-    WAKE_DELETION, /* Redis has deleted */
+    WAKE_DELETION, /* Redis, about what the write makes stale */
     WAKE_STREAM,   /* the answer has left */
 };
 
@@ -69,8 +69,6 @@ struct request {
 
     struct entry *stale;  /* found, but to be validated; a reference */
     bool wants_validated; /* a fresh one is not good enough either */
-    const struct made_stale *made_stale; /* by a write that has succeeded; in
-                                            the arena; NULL: nothing */
 
     /* What it waits for, or has got. */
     struct flight_waiter waiter;
@@ -78,8 +76,8 @@ struct request {
     int64_t wait_until_ms;      /* for others, in all; 0: not yet waited */
     struct redis_call *call;    /* a lookup without a flight; in the arena */
     struct fetch fetch;
-    struct deletion *deletion;
-    struct stored_post *post; /* in the arena; NULL: none */
+    struct made_stale made_stale; /* by a write that has succeeded */
+    struct stored_post *post;     /* in the arena; NULL: none */
     struct entry *hit;
     struct source source;
     int64_t created_ms; /* wall; Age of a fill that was joined late counts from

@@ -73,8 +73,8 @@ on_forward_head(void *ctx, const struct head *head)
 
     r->fwd_status = head->status;
     update_by_head_answer(r, head);
-    if (is_keyed_write(r)) {
-        r->made_stale = made_stale_find(r->q, head, &r->arena);
+    if (r->result == RESULT_WRITE) {
+        made_stale_find(&r->made_stale, r->q, head, &r->arena);
         plan = stored_post_on_head(r->post, head);
         r->is_stored = plan.is_kept;
         if (!plan.is_kept) {
@@ -89,11 +89,11 @@ on_forward_head(void *ctx, const struct head *head)
 
 /* The write has succeeded, though its answer cannot be delivered. */
 static void
-invalidate_unwaited(const struct request *r)
+invalidate_unwaited(struct request *r)
 {
-    if (r->made_stale != NULL) {
+    if (r->made_stale.is_due) {
         made_stale_delete(
-            r->worker, r->q, r->made_stale, &(struct deletion_opts){0});
+            &r->made_stale, r->worker, r->q, &(struct made_stale_opts){0});
     }
 }
 
@@ -111,7 +111,7 @@ on_forward_fill(void *ctx, struct fill *fill)
         request_wake(r, WAKE_FETCH, request_fail(r, 503, "memory"));
         return;
     }
-    if (r->made_stale != NULL) {
+    if (r->made_stale.is_due) {
         request_wake(r, WAKE_FETCH, &step_invalidate);
         return;
     }
@@ -213,32 +213,30 @@ run_forward(struct request *r)
 static const struct step *
 after_deletion(const struct request *r)
 {
-    MUST(is_keyed_write(r));
+    MUST(r->result == RESULT_WRITE);
     return r->error == ORIGIN_ERROR_NONE ? &step_deliver_fill
                                          : &step_deliver_error;
 }
 
 static void
-on_deleted(void *ctx, bool is_acknowledged)
+on_deleted(void *ctx)
 {
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
 
-    (void)is_acknowledged;
-    MUST(r->deletion != NULL);
-    r->deletion = NULL;
+    MUST(!made_stale_is_awaited(&r->made_stale));
     request_wake(r, WAKE_DELETION, after_deletion(r));
 }
 
 static const struct step *
 run_invalidate(struct request *r)
 {
-    const struct deletion_opts opts = {
+    const struct made_stale_opts opts = {
         .token = stored_post_token(r->post), .on_done = on_deleted, .ctx = r};
 
     MUST(r->result == RESULT_WRITE);
-    r->deletion = made_stale_delete(r->worker, r->q, r->made_stale, &opts);
-    return r->deletion == NULL ? after_deletion(r)
-                               : request_park(r, WAKE_DELETION);
+    return made_stale_delete(&r->made_stale, r->worker, r->q, &opts)
+               ? request_park(r, WAKE_DELETION)
+               : after_deletion(r);
 }
 
 const struct step step_post = {"post", run_post, false};

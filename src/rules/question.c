@@ -306,15 +306,16 @@ enum rc
 question_keys_of(const struct question *q, struct slice target,
     struct arena *arena, struct key *out_key, struct slice *out_entry_key)
 {
-    static const struct route none; /* of no route: all of the target */
     const struct route *reads = question_read_route(q, target);
-    const struct keys_from from =
-        from_of(q, reads == NULL ? &none : reads, target);
+    const struct keys_from from = from_of(q, reads, target);
     struct keys keys;
-    enum rc rc = keys_make(arena, &from, &keys);
+    enum rc rc = RC_MISS;
 
     MUST_OBJ(q, QUESTION_MAGIC);
     MUST(out_key != &q->key);
+    if (reads != NULL) {
+        rc = keys_make(arena, &from, &keys);
+    }
     if (rc == RC_OK) {
         rc = key_redis(arena, q->conf->prefix, &keys.base, out_entry_key);
     }

@@ -261,8 +261,8 @@ another_target_is_keyed_as_a_get_for_it_would_be(void **state)
     } rows[] = {
         {"/item/2?x&c=1", "http://a.example/item/2?c=1"},
         {"/any/y?x", "http://a.example/any/y?x"},
-        {"/pass/y?x", "http://a.example/pass/y?x"},
-        {"/none?x", "http://a.example/none?x"}, /* of no route: all of it */
+        {"/pass/y?x", NULL}, /* nothing is stored for these */
+        {"/none?x", NULL},
     };
     struct rules *rules = *state;
     struct question *q = given_question(rules, REQUEST("POST /item/1?x"));
@@ -274,7 +274,10 @@ another_target_is_keyed_as_a_get_for_it_would_be(void **state)
         char want[128];
         assert_int_equal(
             question_keys_of(q, target, &rules->arena, &key, &entry_key),
-            RC_OK);
+            rows[i].key != NULL ? RC_OK : RC_MISS);
+        if (rows[i].key == NULL) {
+            continue;
+        }
         assert_text(key.full, rows[i].key, rows[i].target);
         snprintf(want, sizeof(want), "ns:e:{%s}", rows[i].key);
         assert_text(entry_key, want, rows[i].target);

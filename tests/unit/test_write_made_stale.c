@@ -24,6 +24,12 @@ given_kept(struct given *g, struct question *q)
     value_free(&value);
 }
 
+static void
+on_all_done(void *ctx)
+{
+    ++*(unsigned *)ctx;
+}
+
 /* Out of memory the target alone is deleted, and never nothing. */
 static void
 a_write_deletes_its_target_and_what_its_answer_names(void **state)
@@ -46,7 +52,9 @@ a_write_deletes_its_target_and_what_its_answer_names(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         static const char *const lines[] = {"GET /a", "GET /b", "GET /c"};
-        const struct made_stale *stale;
+        struct made_stale stale = {0};
+        struct made_stale_opts opts = {.on_done = on_all_done};
+        unsigned done = 0;
         const struct head *answer;
         struct question *kept[3];
         struct question *q;
@@ -61,13 +69,17 @@ a_write_deletes_its_target_and_what_its_answer_names(void **state)
         }
         q = given_question(&g.asking, rows[i].line, "");
         answer = given_answer(METHOD_PUT, rows[i].status, MORE);
-        stale = made_stale_find(q, answer, &arena);
-        assert_int_equal(stale != NULL, rows[i].has_target);
-        if (stale != NULL) {
-            const struct deletion_opts none = {0};
-            assert_non_null(made_stale_delete(&g.worker, q, stale, &none));
+        opts.ctx = &done;
+        made_stale_find(&stale, q, answer, &arena);
+        assert_int_equal(stale.is_due, rows[i].has_target);
+        if (stale.is_due) {
+            assert_true(made_stale_delete(&stale, &g.worker, q, &opts));
+            assert_true(made_stale_is_awaited(&stale));
+            AWAIT(&g.rig, done > 0);
         }
-        AWAIT(&g.rig, list_is_empty(&g.worker.tier->deletions));
+        assert_false(made_stale_is_awaited(&stale));
+        assert_true(list_is_empty(&g.worker.tier->deletions));
+        assert_int_equal(done, rows[i].has_target);
         assert_stored(&g, kept[0], rows[i].has_target ? NULL : "body");
         assert_stored(&g, kept[1], rows[i].has_more ? NULL : "body");
         assert_stored(&g, kept[2], rows[i].has_more ? NULL : "body");
@@ -80,6 +92,67 @@ a_write_deletes_its_target_and_what_its_answer_names(void **state)
     }
 }
 
+/* No reader of its own target is answered from the cache: the others are. */
+static void
+a_write_of_no_route_deletes_what_its_answer_names(void **state)
+{
+    struct made_stale stale = {0};
+    struct made_stale_opts opts = {.on_done = on_all_done};
+    struct question *kept, *q;
+    struct arena arena;
+    unsigned done = 0;
+    struct given g;
+
+    (void)state;
+    given_worker(&g, 5000);
+    arena_init(&arena, 65536);
+    kept = given_question(&g.asking, "GET /b", "");
+    given_kept(&g, kept);
+    g.asking.route.write = ROUTE_WRITE_PASS;
+    q = given_question(&g.asking, "POST /a", "");
+    assert_int_equal(q->key.full.len, 0);
+    made_stale_find(&stale, q, given_answer(METHOD_POST, 201, ""), &arena);
+    assert_false(stale.is_due);
+    made_stale_find(&stale, q, given_answer(METHOD_POST, 201, MORE), &arena);
+    assert_true(stale.is_due);
+    opts.ctx = &done;
+    assert_true(made_stale_delete(&stale, &g.worker, q, &opts));
+    AWAIT(&g.rig, done > 0);
+    assert_stored(&g, kept, NULL);
+    question_unref(&kept);
+    question_unref(&q);
+    arena_fini(&arena);
+    worker_over(&g);
+}
+
+/* Whoever waits is told when the last of them is done, or not at all. */
+static void
+one_who_has_left_is_not_told(void **state)
+{
+    struct made_stale stale = {0};
+    struct made_stale_opts opts = {.on_done = on_all_done};
+    struct question *q;
+    struct arena arena;
+    unsigned done = 0;
+    struct given g;
+
+    (void)state;
+    given_worker(&g, 5000);
+    arena_init(&arena, 65536);
+    q = given_question(&g.asking, "PUT /a", "");
+    made_stale_find(&stale, q, given_answer(METHOD_PUT, 200, MORE), &arena);
+    opts.ctx = &done;
+    assert_true(made_stale_delete(&stale, &g.worker, q, &opts));
+    made_stale_forget(&stale);
+    assert_false(made_stale_is_awaited(&stale));
+    AWAIT(&g.rig, list_is_empty(&g.worker.tier->deletions));
+    assert_int_equal(done, 0);
+    assert_int_equal(counted(&g, COUNTER_INVALIDATIONS), 3);
+    question_unref(&q);
+    arena_fini(&arena);
+    worker_over(&g);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, teardown)
 
 int
@@ -87,6 +160,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_write_deletes_its_target_and_what_its_answer_names),
+        TEST(a_write_of_no_route_deletes_what_its_answer_names),
+        TEST(one_who_has_left_is_not_told),
     };
 
     servers_guard();

@@ -139,7 +139,8 @@ const struct route *question_read_route(
 
 /*
  * Another target's base key and its key in Redis, as a GET for it by this
- * client would have them. RC_NOMEM.
+ * client would have them. RC_MISS: no route answers it from the cache;
+ * RC_NOMEM.
  */
 enum rc question_keys_of(const struct question *q, struct slice target,
     struct arena *arena, struct key *out_key,
