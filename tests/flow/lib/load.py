@@ -42,7 +42,7 @@ class Answer:
                 f" {self.why or ''}>")
 
 
-async def _read_answer(reader, answer):
+async def read_answer(reader, answer):
     """True if the connection can be used on."""
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
@@ -69,7 +69,7 @@ async def _ask(streams, answer, timeout):
     reader, writer = streams
     writer.write(f"GET {answer.target} HTTP/1.1\r\nHost: test\r\n\r\n"
                  .encode())
-    return await asyncio.wait_for(_read_answer(reader, answer), timeout)
+    return await asyncio.wait_for(read_answer(reader, answer), timeout)
 
 
 class Load:

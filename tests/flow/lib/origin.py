@@ -40,7 +40,7 @@ class SampleOrigin:
             argv += ["--db", self.db]
         self.process = Process(
             argv, name="sample-origin",
-            ready=r"^uploads 127.0.0.1:(\d+)\nlistening 127.0.0.1:(\d+)$")
+            ready=r"^uploads [\d.]+:(\d+)\nlistening [\d.]+:(\d+)$")
         self.db = self.db or os.path.join(self.process.dir, "products.db")
         self.upload_port = int(self.process.ready[1])
         self.port = int(self.process.ready[2])

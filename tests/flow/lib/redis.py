@@ -36,8 +36,8 @@ def slot_of(key):
 class Resp:
     """One RESP2 connection; each call is one command."""
 
-    def __init__(self, port, timeout=5.0):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port, timeout=5.0, host="127.0.0.1"):
+        self.sock = socket.create_connection((host, port), timeout)
         self.file = self.sock.makefile("rb")
 
     def close(self):
@@ -92,24 +92,28 @@ def redis_version():
 class RedisServer:
     """A redis-server on a port of its own, without persistence.
 
-    options: further configuration, as {"maxmemory": "1mb"}.
+    options: further configuration, as {"maxmemory": "1mb"}. host: a Host of
+    netns, in which it runs; without one it runs beside the test.
     """
 
-    def __init__(self, options=None, port=None):
+    def __init__(self, options=None, port=None, host=None):
         self.port = port or free_ports(1)[0]
+        self.host = host
         self.options = {
             "port": self.port, "bind": "127.0.0.1", "save": "",
             "appendonly": "no", "daemonize": "no",
         }
         if redis_version() >= (7,):
             self.options["enable-debug-command"] = "yes"
+        if host is not None:
+            self.options.update({"bind": "0.0.0.0", "protected-mode": "no"})
         self.options.update(options or {})
         self.process = None
         self.start()
 
     def start(self):
         """Starts it, or starts it again (empty) after stop() or kill()."""
-        argv = ["redis-server"]
+        argv = [*(self.host.enter if self.host else ()), "redis-server"]
         for name, value in self.options.items():
             argv += ["--" + name, str(value)]
         self.process = Process(argv, name=f"redis-{self.port}",
@@ -117,11 +121,15 @@ class RedisServer:
         return self
 
     @property
+    def ip(self):
+        return self.host.ip if self.host else "127.0.0.1"
+
+    @property
     def address(self):
-        return f"127.0.0.1:{self.port}"
+        return f"{self.ip}:{self.port}"
 
     def connect(self):
-        return Resp(self.port)
+        return Resp(self.port, host=self.ip)
 
     def __call__(self, *args):
         """One command on a connection of its own."""
@@ -163,11 +171,13 @@ class RedisCluster:
     """A cluster of real redis-servers, ready when the constructor returns.
 
     replicas is their number in all. Below three primaries, which redis-cli
-    refuses to create, the same is done by CLUSTER commands.
+    refuses to create, the same is done by CLUSTER commands. hosts: one of
+    netns for each node, or none.
     """
 
-    def __init__(self, primaries=3, replicas=3, options=None):
+    def __init__(self, primaries=3, replicas=3, options=None, hosts=None):
         self.count = primaries + replicas
+        self.hosts = hosts or [None] * self.count
         self.options = {"cluster-enabled": "yes", "cluster-node-timeout": 2000,
                         "cluster-config-file": "nodes.conf"}
         self.options.update(options or {})
@@ -184,8 +194,8 @@ class RedisCluster:
             raise
 
     def _start_nodes(self):
-        for port in free_ports(self.count, bus=True):
-            self.nodes.append(RedisServer(self.options, port))
+        for port, host in zip(free_ports(self.count, bus=True), self.hosts):
+            self.nodes.append(RedisServer(self.options, port, host))
 
     def _create(self, replicas_each):
         done = subprocess.run(
@@ -202,7 +212,7 @@ class RedisCluster:
         for i, node in enumerate(self.nodes):
             node("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
         for node in self.nodes[1:]:
-            node("CLUSTER", "MEET", "127.0.0.1", first.port)
+            node("CLUSTER", "MEET", first.ip, first.port)
         for i, node in enumerate(self.nodes[:primaries]):
             node("CLUSTER", "ADDSLOTS", *range(
                 i * SLOTS // primaries, (i + 1) * SLOTS // primaries))
@@ -340,7 +350,7 @@ class RedisCluster:
     def migration_move_keys(self, slot, source, to, count=1000):
         keys = source("CLUSTER", "GETKEYSINSLOT", slot, count)
         if keys:
-            source("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
+            source("MIGRATE", to.ip, to.port, "", 0, 5000, "KEYS", *keys)
         return len(keys)
 
     def migration_end(self, slot, to):
