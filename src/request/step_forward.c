@@ -122,12 +122,20 @@ on_forward_fill(void *ctx, struct fill *fill)
     request_wake(r, WAKE_FETCH, &step_deliver_fill);
 }
 
+/* The client hears of it if its answer has not begun. */
+static void
+give_up_post(struct request *r)
+{
+    if (r->post != NULL) {
+        r->is_stored = false;
+        stored_post_drop(&r->post);
+    }
+}
+
 static void
 on_forward_outgrown(void *ctx)
 {
-    struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
-
-    stored_post_drop(&r->post);
+    give_up_post(OBJ_OF(struct request, ctx, REQUEST_MAGIC));
 }
 
 static void
@@ -138,6 +146,8 @@ on_forward_end(void *ctx, enum fill_state state, bool is_doubtful)
     MUST(state != FILL_OPEN);
     if (state == FILL_COMPLETE && !is_doubtful) {
         stored_post_on_complete(r->post, r->fetch.fill);
+    } else {
+        give_up_post(r);
     }
 }
 
@@ -218,12 +228,24 @@ after_deletion(const struct request *r)
                                          : &step_deliver_error;
 }
 
+/* The answer is to be stored, if at all, behind its own deletion. */
+static void
+store_after(struct request *r)
+{
+    MUST(!made_stale_is_awaited(&r->made_stale));
+    if (r->post != NULL &&
+        !stored_post_on_deleted(r->post, r->made_stale.own_end)) {
+        fetch_stop_keeping(&r->fetch);
+        give_up_post(r);
+    }
+}
+
 static void
 on_deleted(void *ctx)
 {
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
 
-    MUST(!made_stale_is_awaited(&r->made_stale));
+    store_after(r);
     request_wake(r, WAKE_DELETION, after_deletion(r));
 }
 
@@ -234,9 +256,11 @@ run_invalidate(struct request *r)
         .token = stored_post_token(r->post), .on_done = on_deleted, .ctx = r};
 
     MUST(r->result == RESULT_WRITE);
-    return made_stale_delete(&r->made_stale, r->worker, r->q, &opts)
-               ? request_park(r, WAKE_DELETION)
-               : after_deletion(r);
+    if (!made_stale_delete(&r->made_stale, r->worker, r->q, &opts)) {
+        store_after(r);
+        return after_deletion(r);
+    }
+    return request_park(r, WAKE_DELETION);
 }
 
 const struct step step_post = {"post", run_post, false};

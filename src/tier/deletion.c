@@ -44,7 +44,7 @@ struct deletion {
     struct slice token;
     int64_t pause_ms;
     int64_t until_ms;
-    void (*on_done)(void *ctx, bool is_acknowledged);
+    void (*on_done)(void *ctx, enum deletion_end end);
     void *ctx;
     char bytes[];
 };
@@ -79,14 +79,14 @@ count_lost(struct worker *w, const char *cause)
 }
 
 static void
-tell(struct deletion *d, bool is_acknowledged)
+tell(struct deletion *d, enum deletion_end end)
 {
-    void (*on_done)(void *, bool) = d->on_done;
+    void (*on_done)(void *, enum deletion_end) = d->on_done;
 
     MUST_OBJ(d, DELETION_MAGIC);
     d->on_done = NULL;
     if (on_done != NULL) {
-        on_done(d->ctx, is_acknowledged);
+        on_done(d->ctx, end);
     }
 }
 
@@ -159,11 +159,13 @@ on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
         return;
     }
     if (rc == RC_OK && reply->type == REDIS_INTEGER) {
-        tell(d, true);
+        tell(d, d->stage == STAGE_OWN || d->token.len == 0
+                    ? DELETION_DONE
+                    : DELETION_DONE_WHOLE);
         deletion_end(d);
         return;
     }
-    tell(d, false);
+    tell(d, DELETION_FAILED);
     retry_later(d, rc == RC_OK ? RC_REFUSED : rc);
 }
 

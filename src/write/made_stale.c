@@ -88,14 +88,16 @@ made_stale_is_awaited(const struct made_stale *stale)
 }
 
 static void
-on_deleted(void *ctx, bool is_acknowledged)
+on_deleted(void *ctx, enum deletion_end end)
 {
     struct made_stale_wait *wait = ctx;
     struct made_stale *stale = wait->stale;
 
-    (void)is_acknowledged;
     MUST(wait->deletion != NULL);
     wait->deletion = NULL;
+    if (wait == &stale->waits[0]) {
+        stale->own_end = end;
+    }
     if (!made_stale_is_awaited(stale)) {
         stale->on_done(stale->ctx);
     }
@@ -128,6 +130,7 @@ made_stale_delete(struct made_stale *stale, struct worker *w,
     MUST(!made_stale_is_awaited(stale));
     stale->on_done = opts->on_done;
     stale->ctx = opts->ctx;
+    stale->own_end = DELETION_FAILED;
     for (size_t i = 0; i < MADE_STALE_MAX; i++) {
         stale->waits[i].stale = stale;
     }

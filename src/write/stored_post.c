@@ -3,6 +3,11 @@
  * cannot have the lease, because somebody fetches, goes on without it and is
  * not stored. Nor is one that takes longer than a lease holds, since it is not
  * renewed.
+ *
+ * Law: what a POST has made stale is deleted before its answer is stored. The
+ * two commands need not reach Redis in the order in which they are sent, since
+ * Redis may ask for a script's body, or send one of them elsewhere. Therefore
+ * the answer waits until Redis has acknowledged the deletion.
  */
 #include "nearside/write/stored_post.h"
 
@@ -18,6 +23,8 @@ struct stored_post {
     struct lease *lease;
     enum lease_state lease_state;
     bool is_storable;
+    bool is_deleted;   /* what the POST has made stale */
+    struct fill *fill; /* a reference: complete, it waits for that */
     unsigned status;
     int64_t request_ms;
     struct policy_verdict verdict;
@@ -105,28 +112,60 @@ stored_post_token(const struct stored_post *p)
     return p != NULL && p->is_storable ? p->lease->token : slice_of(NULL, 0);
 }
 
-void
-stored_post_on_complete(struct stored_post *p, struct fill *fill)
+static void
+store_answer(struct stored_post *p, struct fill *fill)
 {
-    struct worker *w = p == NULL ? NULL : p->opts.worker;
-    struct store store = {.kind = STORE_ENTRY};
-    struct encoding encoding;
-
-    if (p == NULL || !p->is_storable) {
-        return;
-    }
-    MUST_OBJ(p, STORED_POST_MAGIC);
-    MUST(p->lease_state == LEASE_HELD);
-    store.q = p->opts.q;
-    store.guard = p->lease->token;
-    store.px_ms = p->verdict.stale_until_ms - worker_wall_ms(w);
-    encoding = (struct encoding){
+    struct worker *w = p->opts.worker;
+    struct encoding encoding = {
         .verdict = &p->verdict, .status = p->status, .key = &p->opts.q->key};
+    struct store store = {
+        .kind = STORE_ENTRY,
+        .q = p->opts.q,
+        .guard = p->lease->token,
+        .px_ms = p->verdict.stale_until_ms - worker_wall_ms(w),
+    };
+
+    MUST(p->is_deleted);
+    MUST(p->lease_state == LEASE_HELD);
     if (store.px_ms > 0 &&
         encode_fill(&encoding, fill, &store.value) == RC_OK) {
         p->lease_state = LEASE_NONE; /* the writer has it */
         store_write(w, &store);
     }
+}
+
+void
+stored_post_on_complete(struct stored_post *p, struct fill *fill)
+{
+    if (p == NULL || !p->is_storable) {
+        return;
+    }
+    MUST_OBJ(p, STORED_POST_MAGIC);
+    MUST(p->fill == NULL);
+    if (p->is_deleted) {
+        store_answer(p, fill);
+    } else {
+        p->fill = fill_ref(fill);
+    }
+}
+
+bool
+stored_post_on_deleted(struct stored_post *p, enum deletion_end end)
+{
+    if (p == NULL || !p->is_storable) {
+        return false;
+    }
+    MUST_OBJ(p, STORED_POST_MAGIC);
+    MUST(!p->is_deleted);
+    if (end != DELETION_DONE) {
+        return false;
+    }
+    p->is_deleted = true;
+    if (p->fill != NULL) {
+        store_answer(p, p->fill);
+        fill_unref(&p->fill);
+    }
+    return true;
 }
 
 void
@@ -140,6 +179,9 @@ stored_post_drop(struct stored_post **pp)
     MUST_OBJ(p, STORED_POST_MAGIC);
     *pp = NULL;
     redis_call_cancel(&p->lease->call);
+    if (p->fill != NULL) {
+        fill_unref(&p->fill);
+    }
     if (p->lease_state == LEASE_HELD || p->lease_state == LEASE_UNSURE) {
         store_release(p->opts.worker, p->opts.q, p->lease->token);
     }

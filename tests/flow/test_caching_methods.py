@@ -269,6 +269,19 @@ class Post(CachingTest):
                    what="the new one is stored")
         self.assert_hit(self.get(target), new)
 
+    def test_its_own_deletion_comes_before_it_also_when_sent_twice(self):
+        """Redis knows the script that stores and has forgotten the one that
+        deletes, which is therefore sent once more, with its body."""
+        for _ in range(5):
+            self.redis("SCRIPT", "FLUSH")
+            self.fill(self.target(), FRESH)
+            target = self.target()
+            stores = self.daemon.metric("nearside_stores_total")
+            got = self.post(target, FRESH)
+            self.assertEqual(got.cache_status, "nearside; fwd=method; stored")
+            self.daemon.wait_metric("nearside_stores_total", stores + 1)
+            self.assert_hit(self.get(target), got)
+
     def test_a_write_meanwhile_keeps_it_from_being_stored(self):
         target = self.target()
         steps = Steps()

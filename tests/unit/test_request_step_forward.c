@@ -335,7 +335,7 @@ a_post_is_stored_if_it_has_the_lease_and_its_answer_is_whole(void **state)
             true, true, false},
         /* What follows its end makes that doubtful. */
         {false, "HTTP/1.1 200 OK\r\n" STORABLE "Content-Length: 2\r\n\r\nok?",
-            false, true, false},
+            false, false, false},
         /* It ends where the connection does, and nobody knows where that was
            meant to be. */
         {false, "HTTP/1.1 200 OK\r\n" STORABLE "\r\nok", true, false, false},
@@ -345,7 +345,7 @@ a_post_is_stored_if_it_has_the_lease_and_its_answer_is_whole(void **state)
             "3c\r\n123456789 123456789 123456789 123456789 123456789 123456789 "
             "\r\n3c\r\n123456789 123456789 123456789 123456789 123456789 "
             "123456789 \r\n0\r\n\r\n",
-            false, true, false},
+            false, false, false},
     };
 
     (void)state;

@@ -17,12 +17,12 @@ struct heard {
 };
 
 static void
-on_done(void *ctx, bool is_acknowledged)
+on_done(void *ctx, enum deletion_end end)
 {
     struct heard *heard = ctx;
 
     heard->times++;
-    heard->is_acknowledged = is_acknowledged;
+    heard->is_acknowledged = end != DELETION_FAILED;
 }
 
 static struct deletion *

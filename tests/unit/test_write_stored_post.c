@@ -93,6 +93,8 @@ given_answered(
     fill_finish(fill, FILL_COMPLETE);
     stored_post_on_complete(p, fill);
     fill_unref(&fill);
+    /* Not before what it has made stale is deleted. */
+    assert_true(list_is_empty(&g->worker.tier->stores));
     return p;
 }
 
@@ -118,6 +120,7 @@ the_answer_is_stored_under_the_lease_and_kept_past_its_freshness(void **state)
         }
         p = given_answered(&g, q, &arena, &is_kept);
         assert_int_equal(is_kept, !is_taken);
+        assert_int_equal(stored_post_on_deleted(p, DELETION_DONE), !is_taken);
         stored_post_drop(&p);
         AWAIT(&g.rig, list_is_empty(&g.worker.tier->stores));
         assert_stored(&g, get, is_taken ? NULL : "body");
@@ -127,6 +130,38 @@ the_answer_is_stored_under_the_lease_and_kept_past_its_freshness(void **state)
         }
         question_unref(&q);
         question_unref(&get);
+        arena_fini(&arena);
+        worker_over(&g);
+    }
+}
+
+/* A further attempt would delete it again; and a lease that is deleted with
+   what was stale guards nothing any more. */
+static void
+what_the_deletion_may_still_delete_is_not_stored(void **state)
+{
+    static const enum deletion_end ends[] = {
+        DELETION_FAILED, DELETION_DONE_WHOLE};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        struct given g;
+        struct question *q;
+        struct stored_post *p;
+        struct arena arena;
+        bool is_kept;
+
+        given_route_of_posts(&g);
+        arena_init(&arena, 65536);
+        q = given_question(&g.asking, "POST /a", "");
+        p = given_answered(&g, q, &arena, &is_kept);
+        assert_true(is_kept);
+        assert_false(stored_post_on_deleted(p, ends[i]));
+        stored_post_drop(&p);
+        AWAIT(&g.rig, list_is_empty(&g.worker.tier->stores));
+        assert_stored(&g, q, NULL);
+        assert_string_equal(lease_of(&g, q), "");
+        question_unref(&q);
         arena_fini(&arena);
         worker_over(&g);
     }
@@ -217,6 +252,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(only_a_post_that_is_sent_as_a_get_would_be_is_stored),
         TEST(the_answer_is_stored_under_the_lease_and_kept_past_its_freshness),
+        TEST(what_the_deletion_may_still_delete_is_not_stored),
         TEST(
             the_cookie_that_the_answer_sets_is_dropped_where_the_route_says_so),
         TEST(a_lease_whose_reply_does_not_come_is_given_back),

@@ -14,10 +14,17 @@
 struct deletion;
 struct worker;
 
+enum deletion_end {
+    DELETION_FAILED,     /* the first attempt did; further ones will follow */
+    DELETION_DONE,       /* acknowledged */
+    DELETION_DONE_WHOLE, /* acknowledged, and the caller's own lease has gone
+                            with it: the slot is on its way to another node */
+};
+
 struct deletion_opts {
     struct slice token; /* of the caller's own lease, which is not deleted;
                            empty: any lease is deleted. Copied */
-    void (*on_done)(void *ctx, bool is_acknowledged); /* or NULL */
+    void (*on_done)(void *ctx, enum deletion_end end); /* or NULL */
     void *ctx;
 };
 

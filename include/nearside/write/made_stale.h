@@ -27,6 +27,7 @@ struct made_stale {
     bool is_due;                        /* there is something to delete */
     const struct made_stale_more *more; /* in the arena; NULL: nothing named */
     struct made_stale_wait waits[MADE_STALE_MAX];
+    enum deletion_end own_end; /* of the target's own deletion */
     void (*on_done)(void *ctx);
     void *ctx;
 };

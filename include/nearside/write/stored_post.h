@@ -7,6 +7,7 @@
 #define NEARSIDE_WRITE_STORED_POST_H
 
 #include "nearside/body/fetch.h"
+#include "nearside/tier/deletion.h"
 
 struct stored_post;
 
@@ -39,8 +40,15 @@ struct fetch_plan stored_post_on_head(
    empty. */
 struct slice stored_post_token(const struct stored_post *p);
 
-/* The answer is complete. */
+/* The answer is complete. It is stored once the deletion has ended. */
 void stored_post_on_complete(struct stored_post *p, struct fill *fill);
+
+/*
+ * What the POST has made stale is deleted, or not yet: then its answer is not
+ * stored, since a further attempt would delete that too. False: it will not be
+ * stored, and stored_post_drop may follow.
+ */
+bool stored_post_on_deleted(struct stored_post *p, enum deletion_end end);
 
 /* The answer is not stored, as its head says or its size, or the request
    ends: gives back a lease that nothing was stored under. Clears the pointer.
