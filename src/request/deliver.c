@@ -302,12 +302,15 @@ run_deliver_fill(struct request *r)
 
 /* --- our own ----------------------------------------------------------- */
 
-/* RFC 9209's type for what we did not ask the origin about: the client's
-   mistake, our own, or neither (only-if-cached, 405, 421). */
+/* RFC 9209's type for what we did not ask the origin about: no origin is
+   named for it (404), the client's mistake, our own, or neither
+   (only-if-cached, 405, 421). */
 static const char *
 own_error_type(const struct request *r)
 {
     switch (r->response.status) {
+    case 404:
+        return "destination_not_found";
     case 405:
     case 421:
     case 504:

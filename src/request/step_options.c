@@ -1,8 +1,9 @@
 /*
- * OPTIONS with Max-Forwards (RFC 9110 7.6.2), by which a client asks one
- * server on the way instead of the last one: each that passes it on counts it
- * down, and the one that gets 0 answers itself. With any other method the
- * field means nothing to us.
+ * OPTIONS, which is never answered from the cache. It goes to the origin, but
+ * for what we answer ourselves. With Max-Forwards (RFC 9110 7.6.2), by which a
+ * client asks one server on the way instead of the last one: each that passes
+ * it on counts it down, and the one that gets 0 answers itself. With any other
+ * method the field means nothing to us.
  */
 #include "request/request_inside.h"
 
@@ -13,7 +14,7 @@ enum {
     OWN_LINES_MAX = 512,
 };
 
-/* We are the last server asked: all we can say is what a route allows. */
+/* It ends here: all we can say is what a route allows. */
 static const struct step *
 run_options(struct request *r)
 {
@@ -41,6 +42,16 @@ run_options(struct request *r)
 
 static const struct step step_options = {"options", run_options, false};
 
+/* Where no origin gets what no route matches, `*` asks about us. */
+static const struct step *
+ask_nobody(struct request *r)
+{
+    MUST(r->q->route == NULL);
+    return slice_eq(r->q->head->target, SLICE("*"))
+               ? &step_options
+               : request_fail(r, 404, QUESTION_NO_ROUTE);
+}
+
 const struct step *
 request_ask_options(struct request *r)
 {
@@ -48,9 +59,15 @@ request_ask_options(struct request *r)
     enum rc rc = hops_of(r->q->head, &hops);
 
     r->result = RESULT_PASS;
+    if (rc == RC_BAD) {
+        return request_fail(r, 400, "max-forwards");
+    }
     if (rc == RC_OK && hops == 0) {
         return &step_options;
     }
+    if (!question_has_origin(r->q)) {
+        return ask_nobody(r);
+    }
     r->fwd = CACHE_FWD_METHOD;
-    return rc == RC_BAD ? request_fail(r, 400, "max-forwards") : &step_forward;
+    return &step_forward;
 }

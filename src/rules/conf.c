@@ -59,6 +59,7 @@ proxy_conf_new(const struct proxy_conf_opts *opts)
     MUST(opts->prefix != NULL);
     MUST(opts->via != NULL);
     MUST(opts->groups_len > 0);
+    MUST(opts->default_group <= opts->groups_len);
     check_limits(&opts->limits);
     if (conf == NULL) {
         return NULL;

@@ -178,11 +178,12 @@ find_route(struct question *q)
 
     q->row = route_match(opts->routes, opts->routes_len, q->head->method_text,
         q->host, uri_path(q->normal));
+    q->group = opts->default_group;
     if (q->row >= 0) {
         q->route = &opts->routes[q->row];
         q->group = q->route->group;
     }
-    MUST(q->group < opts->groups_len);
+    MUST(q->group <= opts->groups_len);
 }
 
 const struct route *
@@ -366,6 +367,9 @@ question_read(struct question *q)
         return refuse(405, "method");
     }
     q->kind = kind_of(q);
+    if (!question_has_origin(q) && q->kind != QUESTION_OPTIONS) {
+        return refuse(404, QUESTION_NO_ROUTE);
+    }
     read_policy(q);
     if (q->reads != NULL &&
         (needs_keys(q) ? make_keys(q) : keep_target(q)) != RC_OK) {

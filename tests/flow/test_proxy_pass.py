@@ -445,6 +445,39 @@ class Listeners(FlowTest):
         daemon.stop()
         self.assertFalse(os.path.exists(path))
 
+    def test_with_several_origins_no_route_is_404_or_the_default(self):
+        """What is asked of one team must not reach another team's API."""
+        one = self.use(EchoOrigin())
+        other = self.use(EchoOrigin())
+        routes = ('route "/one/*" { origin = api }\n'
+                  'route "GET /two/*" { origin = other }\n'
+                  f'origin other {{ servers = {{ "{other.url}" }} }}')
+        asked = (("GET", "/none"), ("HEAD", "/none"), ("PUT", "/two/1"),
+                 ("OPTIONS", "/none"), ("BREW", "/"))
+        daemon = self.use(Nearside(conf(one.url, routes)))
+        with daemon.connect() as client:
+            for method, target in asked:
+                client.request(method, target)
+                got = client.read_response(method)
+                self.assertEqual(got.status, 404, (method, target))
+                self.assertIn("destination_not_found",
+                              got.field("Proxy-Status"))
+                if method != "HEAD":
+                    self.assertEqual(got.body, b"404 Not Found: no-route\n")
+            client.send(b"OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n")
+            self.assertEqual(client.read_response().status, 200)
+            client.request("GET", "/two/1")
+            self.assertEqual(client.read_response().status, 200)
+        self.assertEqual([len(o.whole) for o in (one, other)], [0, 1])
+        self.assertEqual(daemon.metric("nearside_requests_total", route="-",
+                                       result="error"), len(asked))
+        named = self.use(Nearside(conf(one.url, routes,
+                                       more="default_origin = other\n")))
+        for method, target in asked:
+            self.assertEqual(named.get(target, method=method).status, 200)
+        self.assertEqual([len(o.whole) for o in (one, other)],
+                         [0, 1 + len(asked)])
+
     def test_connections_are_spread_over_the_workers(self):
         """Whoever accepts them. Each loop watches its own."""
         for workers in (2, 3):

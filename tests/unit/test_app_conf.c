@@ -396,6 +396,36 @@ what_follows_from_the_rest_is_filled_in(void **state)
     conf_free(&c);
 }
 
+/* What no route matches is passed to the only origin, or to one that is
+   named. */
+static void
+the_default_origin_is_the_only_one_or_is_named(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t group;
+    } rows[] = {
+        {API, 0},
+        {API "default_origin = api", 0},
+        {API "origin b { servers = { \"http://b\" } }\n", 2},
+        {API "default_origin = b origin b { servers = { \"http://b\" } }\n", 1},
+        {API "default_origin = api origin b { servers = { \"http://b\" } }\n",
+            0},
+        /* A route's default is not that of requests without a route. */
+        {API "origin b { servers = { \"http://b\" } }\n"
+             "defaults { origin = b }\n",
+            2},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct conf *c = good(rows[i].text);
+
+        assert_int_equal(c->proxy.conf.default_group, rows[i].group);
+        conf_free(&c);
+    }
+}
+
 static void
 an_include_is_relative_to_its_file(void **state)
 {
@@ -415,6 +445,94 @@ an_include_is_relative_to_its_file(void **state)
     assert_string_equal(c->proxy.conf.via, "x");
     conf_free(&c);
     conf_errors_fini(&errors);
+}
+
+/* The workers that the conf says; 0: it is refused. */
+static unsigned
+workers_of(const char *path)
+{
+    const struct conf_flags flags = {.path = path};
+    struct conf_errors errors;
+    struct conf *c = NULL;
+    unsigned workers = 0;
+
+    conf_errors_init(&errors);
+    if (conf_load(&flags, &errors, &c) == RC_OK) {
+        workers = c->workers;
+    }
+    conf_free(&c);
+    conf_errors_fini(&errors);
+    return workers;
+}
+
+/* In the order of their names, in the place of the include, at any depth. */
+static void
+a_pattern_includes_what_it_matches_in_order(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir("c.d", 0755), 0);
+    file_write("c.d/20.conf", 0644, "vai = b\n");
+    file_write("c.d/10.conf", 0644, "vai = a\ninclude(\"*.in\") vai = c\n");
+    file_write("c.d/x.in", 0644, "vai = x");
+    file_write("c.d/y.in", 0644, "");
+    file_write("c.d/z.in", 0644, "vai = z");
+    file_write("c.d/.30.conf", 0644, "vai = hidden\n");
+    file_write("c.d/40.conf~", 0644, "vai = backup\n");
+    refuses(API "limits {\n include(\"c.d/*.conf\") vai = d\n}\n vai = e\n",
+        "c.d/10.conf:1: unknown option 'vai'; did you mean 'via'?\n"
+        "c.d/x.in:1: unknown option 'vai'; did you mean 'via'?\n"
+        "c.d/z.in:1: unknown option 'vai'; did you mean 'via'?\n"
+        "c.d/10.conf:2: unknown option 'vai'; did you mean 'via'?\n"
+        "c.d/20.conf:1: unknown option 'vai'; did you mean 'via'?\n"
+        "t:3: unknown option 'vai'; did you mean 'via'?\n"
+        "t:5: unknown option 'vai'; did you mean 'via'?\n");
+}
+
+static void
+a_pattern_that_matches_nothing_includes_nothing(void **state)
+{
+    (void)state;
+    file_write("m", 0644,
+        API "include(\"none.d/*.conf\") include('?x')\n"
+            "workers = 3 include(\"[ab]x\")");
+    assert_int_equal(workers_of("m"), 3);
+    refuses(API "include(\"none.d/a.conf\")\n",
+        "t:2: include of 'none.d/a.conf': No such file or directory\n");
+}
+
+/* The name of its folder is no pattern, whatever it looks like. */
+static void
+a_pattern_is_relative_to_its_file(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir("p[1]*\\?", 0755), 0);
+    file_write("p[1]*\\?/main", 0644, "include(\"*.conf\")\n" API);
+    file_write("p[1]*\\?/a.conf", 0644, "workers = 7\n");
+    assert_int_equal(workers_of("p[1]*\\?/main"), 7);
+}
+
+static void
+what_a_pattern_matches_must_be_readable(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir("r.d", 0755), 0);
+    assert_int_equal(mkdir("r.d/b.conf", 0755), 0);
+    file_write("r.d/a.conf", 0644, "vai = a");
+    file_write("r.d/c.conf", 0644, "vai = c");
+    refuses(API "include(\"r.d/*.conf\")\nvai = t\n",
+        "r.d/a.conf:1: unknown option 'vai'; did you mean 'via'?\n"
+        "t:2: include of 'r.d/b.conf': Is a directory\n"
+        "r.d/c.conf:1: unknown option 'vai'; did you mean 'via'?\n"
+        "t:3: unknown option 'vai'; did you mean 'via'?\n");
+    assert_int_equal(mkdir("many.d", 0755), 0);
+    for (int i = 0; i < 300; i++) {
+        char name[32];
+
+        snprintf(name, sizeof(name), "many.d/%d", i);
+        file_write(name, 0644, "");
+    }
+    refuses(API "include(\"many.d/*\")\n",
+        "t:2: more than 256 files are included\n");
 }
 
 static void
@@ -823,7 +941,12 @@ main(void)
         cmocka_unit_test(a_switch_has_three_words_for_each_of_its_states),
         cmocka_unit_test(an_option_may_be_as_large_as_what_bounds_it),
         cmocka_unit_test(what_follows_from_the_rest_is_filled_in),
+        cmocka_unit_test(the_default_origin_is_the_only_one_or_is_named),
         cmocka_unit_test(an_include_is_relative_to_its_file),
+        cmocka_unit_test(a_pattern_includes_what_it_matches_in_order),
+        cmocka_unit_test(a_pattern_that_matches_nothing_includes_nothing),
+        cmocka_unit_test(a_pattern_is_relative_to_its_file),
+        cmocka_unit_test(what_a_pattern_matches_must_be_readable),
         cmocka_unit_test(tags_are_kept_with_a_warning),
         cmocka_unit_test(a_password_file_is_read_without_its_newline),
         cmocka_unit_test(a_password_file_has_one_line_of_at_most_4096_bytes),

@@ -307,6 +307,8 @@ what_we_refuse_says_why_and_whether_more_is_read(void **state)
         {414, NULL, "414 URI Too Long\n", "error=http_request_error", true},
         {431, NULL, "431 Request Header Fields Too Large\n",
             "error=http_request_error", true},
+        {404, "no-route", "404 Not Found: no-route\n",
+            "error=destination_not_found", false},
         {421, "host", "421 Misdirected Request: host\n",
             "error=proxy_internal_response", false},
         {503, "memory", "503 Service Unavailable: memory\n",

@@ -102,6 +102,47 @@ without_a_limit_or_hosts_nothing_is_refused_for_them(void **state)
     question_unref(&q);
 }
 
+/* With several origins a request may be nobody's. OPTIONS is answered here
+   where nobody is asked. */
+static void
+what_no_route_matches_is_refused_where_no_origin_gets_it(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_refused;
+    } rows[] = {
+        {REQUEST("GET /none"), true},
+        {REQUEST("HEAD /none"), true},
+        {REQUEST("PUT /none"), true},
+        {REQUEST("BREW /none"), true},
+        {REQUEST("OPTIONS /none"), false},
+        {REQUEST("OPTIONS *"), false},
+        {REQUEST("GET /any/x"), false},
+        {REQUEST("GET /item/1"), false},
+    };
+    struct rules *rules = *state;
+
+    for (size_t group = 0; group <= GROUPS; group++) {
+        rules->opts.default_group = group;
+        rules_make_conf(rules);
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+            struct question *q = given_unread(rules, rows[i].text);
+            struct question_refusal got = question_read(q);
+            bool is_refused = rows[i].is_refused && group == GROUPS;
+
+            if (got.status != (is_refused ? 404 : 0)) {
+                fail_msg("%s: %u", rows[i].text, got.status);
+            }
+            if (is_refused) {
+                assert_string_equal(got.detail, "no-route");
+            } else if (q->route == NULL) {
+                assert_int_equal(q->group, group);
+            }
+            question_unref(&q);
+        }
+    }
+}
+
 /* --- kind, route and origin -------------------------------------------- */
 
 static void
@@ -535,6 +576,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_question_is_refused_for_its_size_its_host_and_its_method),
         TEST(without_a_limit_or_hosts_nothing_is_refused_for_them),
+        TEST(what_no_route_matches_is_refused_where_no_origin_gets_it),
         TEST(method_and_route_say_what_kind_of_question_it_is),
         TEST(a_write_s_readers_have_a_route_of_their_own),
         TEST(a_target_is_keyed_in_one_spelling_and_sent_as_it_came),

@@ -54,7 +54,8 @@ struct limits {
 struct proxy_conf_opts {
     const struct route *routes;
     size_t routes_len;
-    size_t groups_len;               /* the first gets what no route matches */
+    size_t groups_len;
+    size_t default_group; /* gets what no route matches; groups_len: none */
     const struct slice *group_hosts; /* Host for each; empty: the client's */
     const char *prefix;              /* of every key in Redis */
     const char *via;                 /* our name in Via and Cache-Status */

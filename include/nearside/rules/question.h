@@ -49,7 +49,7 @@ struct question {
     const struct route *route; /* NULL: none matches */
     const struct route *reads; /* by which readers of the target are answered:
                                   route, but for a write; NULL: by none */
-    size_t group;              /* the origin's index */
+    size_t group; /* the origin's index; conf's groups_len: no origin gets it */
 
     struct slice host;      /* in its one spelling, as is the next */
     struct slice normal;    /* the target */
@@ -82,6 +82,9 @@ struct question *question_new(struct question_pool *pool,
 struct question *question_ref(struct question *q);
 void question_unref(struct question **q);
 
+/* The detail of a 404 for what no route matches and no origin gets. */
+#define QUESTION_NO_ROUTE "no-route"
+
 /* Why a question is refused; status 0: it is not. */
 struct question_refusal {
     unsigned status;
@@ -90,6 +93,14 @@ struct question_refusal {
 
 /* Finds client, host, route, policy and keys, once. */
 struct question_refusal question_read(struct question *q);
+
+/* Is there an origin that may be asked? Only of OPTIONS that none gets is a
+   question made. */
+static inline bool
+question_has_origin(const struct question *q)
+{
+    return q->group < q->conf->opts.groups_len;
+}
 
 /*
  * The same question for the variant that it chooses by a Vary record. RC_NOMEM;

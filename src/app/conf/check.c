@@ -231,27 +231,36 @@ check_origins(struct conf_build *build)
     }
 }
 
+/* Tells if there is no origin of that name; NULL is none. */
+static void
+check_name_of_origin(struct conf_build *build, const char *name, unsigned line)
+{
+    struct conf_guess guess = {.name = slice_of_str(name)};
+
+    if (name == NULL ||
+        conf_section_at(build, CONF_ORIGIN, slice_of_str(name)) != NULL) {
+        return;
+    }
+    for (size_t i = 0; i < build->origins_len; i++) {
+        conf_guess_at(&guess, slice_of_str(build->origins[i].opts.name));
+    }
+    TELL(build, line, "there is no origin '%s'%s%.*s%s", name,
+        guess.found.len == 0 ? "" : "; did you mean '", SLICE_FMT(guess.found),
+        guess.found.len == 0 ? "" : "'?");
+}
+
 /* The origin must exist; the only one need not be named. */
 static void
 check_route_origin(
     struct conf_build *build, struct conf_route *route, unsigned line)
 {
-    struct conf_guess guess = {.name = slice_of_str(route->origin)};
-
     if (route->origin == NULL && build->origins_len == 1) {
         route->origin = build->origins[0].opts.name;
     } else if (route->origin == NULL && build->origins_len > 1) {
         TELL(build, line, "route \"%.*s\" does not say which origin it has",
             SLICE_FMT(route->opts.title));
-    } else if (route->origin != NULL &&
-               conf_section_at(
-                   build, CONF_ORIGIN, slice_of_str(route->origin)) == NULL) {
-        for (size_t i = 0; i < build->origins_len; i++) {
-            conf_guess_at(&guess, slice_of_str(build->origins[i].opts.name));
-        }
-        TELL(build, line, "there is no origin '%s'%s%.*s%s", route->origin,
-            guess.found.len == 0 ? "" : "; did you mean '",
-            SLICE_FMT(guess.found), guess.found.len == 0 ? "" : "'?");
+    } else {
+        check_name_of_origin(build, route->origin, line);
     }
 }
 
@@ -425,6 +434,8 @@ conf_check(struct conf_build *build)
     check_limits(build);
     rc = check_redis(build);
     check_origins(build);
+    check_name_of_origin(build, build->default_origin,
+        line_of(&build->where[CONF_TOP], "default_origin"));
     check_defaults(build);
     return rc == RC_OK ? check_routes(build) : rc;
 }

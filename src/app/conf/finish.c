@@ -31,6 +31,29 @@ finish_redis(struct conf_build *build)
     }
 }
 
+/* The index of the origin of that name, which conf_check has seen to be
+   there. */
+static size_t
+index_of(struct conf_build *build, const char *name)
+{
+    const struct conf_where *where =
+        conf_section_at(build, CONF_ORIGIN, slice_of_str(name));
+
+    MUST(where != NULL);
+    return (size_t)((struct conf_origin *)where->base - build->origins);
+}
+
+/* Requests of one team must not reach another team's API by chance: only an
+   origin that is alone or named gets what no route matches. */
+static size_t
+default_group(struct conf_build *build)
+{
+    if (build->default_origin != NULL) {
+        return index_of(build, build->default_origin);
+    }
+    return build->origins_len == 1 ? 0 : build->origins_len;
+}
+
 static enum rc
 finish_origins(struct conf_build *build)
 {
@@ -52,6 +75,7 @@ finish_origins(struct conf_build *build)
     conf->origins = origins;
     conf->origins_len = count;
     conf->proxy.conf.group_hosts = hosts;
+    conf->proxy.conf.default_group = default_group(build);
     return RC_OK;
 }
 
@@ -99,13 +123,9 @@ finish_routes(struct conf_build *build)
     }
     for (size_t i = 0; i < build->routes_len; i++) {
         const struct conf_route *from = &build->routes[i];
-        const struct conf_where *origin =
-            conf_section_at(build, CONF_ORIGIN, slice_of_str(from->origin));
 
-        MUST(origin != NULL); /* conf_check has seen to it */
         routes[i] = from->opts;
-        routes[i].group =
-            (size_t)((struct conf_origin *)origin->base - build->origins);
+        routes[i].group = index_of(build, from->origin);
         finish_query(&routes[i]);
         if (routes[i].is_rfc) {
             finish_rfc(&routes[i]);

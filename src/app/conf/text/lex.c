@@ -359,21 +359,6 @@ include_name(const struct conf_lexer *l, struct slice *out)
     return peek(l, n) == ')' && out->len > 0 ? n + 1 : 0;
 }
 
-/* Relative to the folder of the file that includes; owned by the caller. */
-static char *
-include_path(const struct conf_lexer *l, struct slice name)
-{
-    const char *from = l->text->files[l->sources[l->depth].file].path;
-    const char *slash = name.ptr[0] == '/' ? NULL : strrchr(from, '/');
-    char *path = NULL;
-
-    return asprintf(&path, "%.*s%.*s",
-               slash == NULL ? 0 : (int)(slash - from) + 1, from,
-               SLICE_FMT(name)) < 0
-               ? NULL
-               : path;
-}
-
 /* Goes on in the text's last file, in a new line of the text. */
 static void
 source_push(struct conf_lexer *l, unsigned depth)
@@ -381,11 +366,15 @@ source_push(struct conf_lexer *l, unsigned depth)
     unsigned file = l->text->files_len - 1;
     struct slice rest = buf_slice(&l->text->files[file].bytes);
 
+    MUST(depth <= CONF_DEPTH_MAX);
+
     if (slice_starts(rest, SLICE("\xef\xbb\xbf"))) {
         rest = slice_skip(rest, 3); /* some editors begin a file with a BOM */
     }
     l->depth = depth;
-    l->sources[depth] = (struct conf_source){.rest = rest, file, 1};
+    l->sources[depth].rest = rest;
+    l->sources[depth].file = file;
+    l->sources[depth].line = 1;
     conf_text_run(l->text, ++l->line, file, 1);
 }
 
@@ -398,12 +387,46 @@ source_pop(struct conf_lexer *l)
     conf_text_run(l->text, ++l->line, s->file, s->line);
 }
 
+/* Goes on in the next file of the include that was met last at this depth.
+   False: there is none left. What cannot be read is told in the line of the
+   include. */
+static bool
+include_next(struct conf_lexer *l)
+{
+    struct conf_included *included = &l->sources[l->depth].included;
+    char *own_path;
+
+    while ((own_path = conf_include_take(included)) != NULL) {
+        if (l->text->files_len == CONF_FILES_MAX) {
+            TELL(l, "more than %d files are included", CONF_FILES_MAX);
+            free(own_path);
+            break;
+        }
+        if (conf_text_add_file(l->text, own_path) == RC_OK) {
+            source_push(l, l->depth + 1);
+            return true;
+        }
+        TELL(l, "include of '%s': %s", own_path, strerror(errno));
+    }
+    conf_include_fini(included);
+    return false;
+}
+
+/* The file has ended; so the include, if it named more files, goes on. */
+static void
+source_end(struct conf_lexer *l)
+{
+    source_pop(l);
+    (void)include_next(l);
+}
+
 static void
 include(struct conf_lexer *l)
 {
+    struct conf_source *s = &l->sources[l->depth];
     struct slice name;
     size_t len = include_name(l, &name);
-    char *path;
+    enum rc rc;
 
     if (len == 0) {
         TELL(l, "an include is written include(\"file\")");
@@ -418,17 +441,13 @@ include(struct conf_lexer *l)
             CONF_DEPTH_MAX);
         return;
     }
-    if (l->text->files_len == CONF_FILES_MAX) {
-        TELL(l, "more than %d files are included", CONF_FILES_MAX);
-        return;
-    }
-    path = include_path(l, name);
-    if (path == NULL) {
-        l->rc = RC_NOMEM;
-    } else if (conf_text_add_file(l->text, path) != RC_OK) {
-        TELL(l, "include of '%s': %s", path, strerror(errno));
+    rc = conf_include_find(&s->included, l->text->files[s->file].path, name);
+    if (rc == RC_IO) {
+        TELL(l, "include of '%.*s': %s", SLICE_FMT(name), strerror(errno));
+    } else if (rc != RC_OK) {
+        l->rc = rc;
     } else {
-        source_push(l, l->depth + 1);
+        (void)include_next(l);
     }
 }
 
@@ -442,7 +461,7 @@ eat_between(struct conf_lexer *l)
         char c = peek(l, 0);
 
         if (is_end(l)) {
-            source_pop(l);
+            source_end(l);
         } else if (c == ' ' || c == '\t' || c == '\n' ||
                    (c == '\r' && peek(l, 1) == '\n')) {
             eat(l, 1);
@@ -525,6 +544,9 @@ conf_lexer_fini(struct conf_lexer *l)
 {
     while (l->ahead.kind != CONF_TOKEN_END) {
         conf_lexer_next(l);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(l->sources); i++) {
+        conf_include_fini(&l->sources[i].included); /* without memory */
     }
     if (l->value.data != NULL) {
         explicit_bzero(l->value.data, l->value.cap);

@@ -7,6 +7,7 @@
 #define NEARSIDE_APP_CONF_TEXT_LEX_H
 
 #include "nearside/app/conf/text/errors.h"
+#include "nearside/app/conf/text/include.h"
 #include "nearside/app/conf/text/text.h"
 #include "nearside/base/arena.h"
 
@@ -43,7 +44,8 @@ struct conf_lexer {
     struct conf_source {
         struct slice rest;
         unsigned file;
-        unsigned line; /* of the file */
+        unsigned line;                 /* of the file */
+        struct conf_included included; /* by what was read last of it */
     } sources[CONF_DEPTH_MAX + 1];
     unsigned depth;
     unsigned line;           /* of the text, where the lexer is */

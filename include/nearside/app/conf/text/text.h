@@ -12,7 +12,7 @@
 
 enum {
     CONF_TEXT_MAX = 4 * 1024 * 1024, /* bytes of all files */
-    CONF_FILES_MAX = 64,             /* included ones counted */
+    CONF_FILES_MAX = 256,            /* included ones counted */
 };
 
 struct conf_file {
