@@ -138,6 +138,16 @@ address_port(const struct address *a)
         a->u.any.sa_family == AF_INET ? a->u.v4.sin_port : a->u.v6.sin6_port);
 }
 
+void
+address_set_port(struct address *a, uint16_t port)
+{
+    if (a->u.any.sa_family == AF_INET) {
+        a->u.v4.sin_port = htons(port);
+    } else if (a->u.any.sa_family == AF_INET6) {
+        a->u.v6.sin6_port = htons(port);
+    }
+}
+
 enum rc
 address_of_socket(int fd, struct address *out)
 {

@@ -115,6 +115,18 @@ on_info_reply(struct inquiry *i, const struct redis_reply *reply)
 }
 
 static void
+tell_first(const struct inquiry *i)
+{
+    struct inquiries *q = i->set;
+
+    if (!q->has_first && i->topology != NULL &&
+        i->topology->covered == SLOT_COUNT) {
+        q->has_first = true;
+        q->on_first(q->ctx);
+    }
+}
+
+static void
 on_end(
     void *ctx, struct redis_call *call, enum rc rc, struct redis_reply *reply)
 {
@@ -126,6 +138,7 @@ on_end(
             on_info_reply(i, reply);
         } else {
             on_map_reply(i, reply);
+            tell_first(i);
         }
     }
     if (rc != RC_CANCELLED && call == &i->map) {
@@ -295,6 +308,7 @@ inquiries_clear(struct inquiries *q)
     }
     q->len = 0;
     q->pending = 0;
+    q->has_first = false;
     loop_task_cancel(&q->over);
 }
 
@@ -303,5 +317,6 @@ inquiries_init(struct inquiries *q)
 {
     MUST_OBJ(q->redis, REDIS_MAGIC);
     MUST(q->on_over != NULL);
+    MUST(q->on_first != NULL);
     loop_task_init(&q->over, q->on_over, q->ctx);
 }

@@ -32,7 +32,11 @@ struct inquiries {
     /* All that were asked have answered, failed, or been given up; at the
        turn's end. */
     void (*on_over)(void *ctx);
+    /* The first has answered who owns which slot, and knows it of all; the
+       others may be waited for a little. */
+    void (*on_first)(void *ctx);
     void *ctx;
+    bool has_first;
     bool is_quiet; /* what may be wrong was said already */
     bool is_eviction_known;
     bool is_about_epochs;

@@ -11,6 +11,8 @@
  * - Three nodes are asked: one that workers are connected to, one at
  *   random, and a seed, its name resolved anew. A node cut off from its
  *   cluster, or new to it, shows an old or an empty topology.
+ * - Once one has answered, the others have REST_MS: a name that nobody answers,
+ *   or a node that is off, must not keep the map from us.
  * - Topologies that cover all slots are preferred; if these differ, the
  *   config epochs of CLUSTER NODES decide slot by slot.
  * - Seeds are kept for ever: an answer never replaces them.
@@ -28,6 +30,7 @@ enum {
     REFRESH_MAGIC = 0x52465253,
     SPACING_MS = 1000,
     JITTER_MS = 1000,
+    REST_MS = 200,
     /* CLUSTER SLOTS of 1,000 nodes with 16 ranges each, objects counted. */
     REPLY_MAX = 64 * 1024 * 1024,
 };
@@ -278,6 +281,19 @@ on_over(void *ctx)
     refresh_end(r, len == 0 ? RC_MISS : publish(r, topologies, len));
 }
 
+/* Which of several standalone servers is "the" server depends on their order,
+   not on who is the fastest. */
+static void
+on_first(void *ctx)
+{
+    struct refresh *r = OBJ_OF(struct refresh, ctx, REFRESH_MAGIC);
+
+    MUST(r->phase == PHASE_ASKING);
+    if (r->redis->opts.mode == REDIS_MODE_CLUSTER) {
+        refresh_arm(r, loop_now_ms(r->loop) + REST_MS);
+    }
+}
+
 static void
 on_timer(void *ctx)
 {
@@ -332,6 +348,7 @@ refresh_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
     r->inquiries.ring = ring;
     r->inquiries.block = block;
     r->inquiries.on_over = on_over;
+    r->inquiries.on_first = on_first;
     r->inquiries.ctx = r;
     inquiries_init(&r->inquiries);
     r->wanted.loop = loop;

@@ -1,4 +1,4 @@
-/* Names to addresses, off the loop. Only names that need no server. */
+/* Names to addresses, off the loop. */
 #include "nearside/net/resolve.h"
 
 #include <setjmp.h>
@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "names_given.h"
 
 #include "nearside/base/check.h"
 
@@ -135,9 +137,9 @@ a_cancelled_lookup_tells_nothing(void **state)
     assert_null(resolve);
     resolve = start(&gone, SLICE("localhost"));
     resolve_cancel(&resolve);
-    /* The thread takes one after the other: this one is the last. */
     start(rig, SLICE("localhost"));
     wait_done(rig, 1);
+    loop_turn(rig->loop, 20);
     assert_int_equal(gone.dones, 0);
 }
 
@@ -168,6 +170,184 @@ a_resolver_may_end_with_lookups_waiting(void **state)
     assert_int_equal(rig->dones, 0);
 }
 
+/* ---- names that are never answered -------------------------------------- */
+
+static int64_t
+now_ms(const struct rig *rig)
+{
+    loop_turn(rig->loop, 0); /* the clock is a turn's */
+    return loop_now_ms(rig->loop);
+}
+
+/* Names that hang; some of them are one name. */
+static void
+hang(struct rig *rig, struct resolve *out[], unsigned len, unsigned names)
+{
+    char host[32];
+
+    for (unsigned i = 0; i < len; i++) {
+        snprintf(host, sizeof(host), "gone-%u.test", i % names);
+        out[i] = start(rig, slice_of_str(host));
+    }
+}
+
+static void
+cancel(struct resolve *lookups[], unsigned len)
+{
+    for (unsigned i = 0; i < len; i++) {
+        resolve_cancel(&lookups[i]);
+    }
+}
+
+static void
+names_that_are_never_answered_keep_no_other_waiting(void **state)
+{
+    struct rig *rig = *state;
+    struct resolve *gone[20];
+    int64_t began_ms;
+
+    if (!names_are("127.0.0.1 good.test\n")) {
+        skip();
+    }
+    began_ms = now_ms(rig);
+    hang(rig, gone, 20, 20);
+    start(rig, SLICE("good.test"));
+    wait_done(rig, 1);
+    assert_int_equal(rig->answer.rc, RC_OK);
+    assert_true(now_ms(rig) - began_ms < 5000);
+    cancel(gone, 20);
+}
+
+static void
+a_name_that_hangs_takes_one_thread_however_many_ask(void **state)
+{
+    struct rig *rig = *state;
+    struct resolve *gone[1000];
+
+    if (!names_are("127.0.0.1 good.test\n")) {
+        skip();
+    }
+    hang(rig, gone, 1000, 1);
+    start(rig, SLICE("good.test"));
+    wait_done(rig, 1);
+    assert_int_equal(rig->answer.rc, RC_OK);
+    cancel(gone, 1000);
+    loop_turn(rig->loop, 20);
+    assert_int_equal(rig->dones, 1);
+}
+
+static void
+lookups_that_were_cancelled_are_gone(void **state)
+{
+    struct rig *rig = *state;
+    struct resolve *gone[200];
+    struct resolve *again;
+
+    if (!names_are("127.0.0.1 localhost\n")) {
+        skip();
+    }
+    for (unsigned i = 0; i < 5; i++) {
+        hang(rig, gone, 200, 1);
+        cancel(gone, 200);
+    }
+    /* One who asks after that waits as everybody does. */
+    again = start(rig, SLICE("gone-0.test"));
+    start(rig, SLICE("localhost"));
+    wait_done(rig, 1);
+    resolve_cancel(&again);
+}
+
+static void
+a_name_that_hangs_has_the_addresses_that_it_had(void **state)
+{
+    struct rig *rig = *state;
+    struct resolve_answer before;
+    int64_t began_ms;
+
+    if (!names_are("127.0.0.7 good.test\n127.0.0.8 good.test\n")) {
+        skip();
+    }
+    start(rig, SLICE("good.test"));
+    wait_done(rig, 1);
+    before = rig->answer;
+    assert_int_equal(before.rc, RC_OK);
+    assert_true(names_are(""));
+    began_ms = now_ms(rig);
+    start(rig, SLICE("good.test"));
+    start(rig, SLICE("good.test"));
+    wait_done(rig, 3);
+    assert_int_equal(rig->answer.rc, RC_OK);
+    assert_int_equal(rig->answer.count, before.count);
+    assert_memory_equal(
+        rig->answer.addresses, before.addresses, sizeof(before.addresses));
+    assert_in_range(now_ms(rig) - began_ms, 200, 3000);
+    /* It is under way for so long that nobody waits for it again. */
+    began_ms = now_ms(rig);
+    start(rig, SLICE("good.test"));
+    wait_done(rig, 4);
+    assert_int_equal(rig->answer.rc, RC_OK);
+    assert_true(now_ms(rig) - began_ms < 200);
+}
+
+static void
+a_name_has_its_addresses_when_no_name_server_is_there(void **state)
+{
+    struct rig *rig = *state;
+    char text[ADDRESS_TEXT_MAX];
+
+    if (!names_are("127.0.0.7 good.test\n")) {
+        skip();
+    }
+    start(rig, SLICE("good.test"));
+    wait_done(rig, 1);
+    assert_true(names_are(""));
+    names_unmute();
+    start(rig, SLICE("other.test"));
+    wait_done(rig, 2);
+    assert_int_equal(rig->answer.rc, RC_IO);
+    start(rig, SLICE("good.test"));
+    wait_done(rig, 3);
+    assert_int_equal(rig->answer.rc, RC_OK);
+    assert_string_equal(
+        address_text(&rig->answer.addresses[0], text), "127.0.0.7:8080");
+    assert_true(names_mute());
+}
+
+/* What is kept of names is bounded: they come from servers' replies. */
+static void
+a_name_that_was_forgotten_is_looked_up_again(void **state)
+{
+    struct rig *rig = *state;
+    char host[32];
+
+    for (unsigned i = 1; i <= 600; i++) {
+        unsigned n = i % 300; /* each of them twice */
+
+        snprintf(host, sizeof(host), "127.1.%u.%u", n / 200, n % 200);
+        start(rig, slice_of_str(host));
+        wait_done(rig, i);
+        assert_int_equal(rig->answer.rc, RC_OK);
+    }
+}
+
+static void
+a_resolver_ends_at_once_though_a_name_hangs(void **state)
+{
+    struct rig *rig = *state;
+    struct resolve *gone[3];
+    int64_t began_ms;
+
+    if (!names_are("")) {
+        skip();
+    }
+    hang(rig, gone, 3, 3);
+    usleep(50000); /* so that they have begun, most likely */
+    cancel(gone, 3);
+    began_ms = now_ms(rig);
+    resolver_free(&rig->resolver);
+    assert_true(now_ms(rig) - began_ms < 1000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, up, down)
 
 int
@@ -180,6 +360,13 @@ main(void)
         TEST(a_cancelled_lookup_tells_nothing),
         TEST(lookups_are_answered_each_once),
         TEST(a_resolver_may_end_with_lookups_waiting),
+        TEST(names_that_are_never_answered_keep_no_other_waiting),
+        TEST(a_name_that_hangs_takes_one_thread_however_many_ask),
+        TEST(lookups_that_were_cancelled_are_gone),
+        TEST(a_name_that_hangs_has_the_addresses_that_it_had),
+        TEST(a_name_has_its_addresses_when_no_name_server_is_there),
+        TEST(a_name_that_was_forgotten_is_looked_up_again),
+        TEST(a_resolver_ends_at_once_though_a_name_hangs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,13 +2,11 @@
    retry, limits, addresses. */
 #include "test_origin_peer.h"
 
+#include "names_given.h"
 #include "origin/exchange_inside.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 #define RETRIES  "nearside_origin_retries_total{origin=\"api\"} "
@@ -621,40 +619,6 @@ name_is_looked_up_once_for_all_who_wait(void **state)
     rig_stop(&rig);
 }
 
-static int hosts_fd = -1; /* -1: the machine's own */
-
-/* Puts a hosts file of its own before this process, and no other. */
-static bool
-hosts_mount(void)
-{
-    char path[] = "/tmp/nearside-hosts-XXXXXX";
-    bool is_done;
-
-    hosts_fd = mkstemp(path);
-    assert_true(hosts_fd >= 0);
-    assert_int_equal(fchmod(hosts_fd, 0644), 0);
-    is_done = unshare(CLONE_NEWNS) == 0 &&
-              mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-              mount(path, "/etc/hosts", NULL, MS_BIND, NULL) == 0;
-    unlink(path);
-    if (!is_done) {
-        close(hosts_fd);
-        hosts_fd = -1;
-    }
-    return is_done;
-}
-
-static bool
-hosts_are(const char *text)
-{
-    if (hosts_fd < 0 && !hosts_mount()) {
-        return false;
-    }
-    assert_int_equal(ftruncate(hosts_fd, 0), 0);
-    assert_int_equal(pwrite(hosts_fd, text, strlen(text), 0), strlen(text));
-    return true;
-}
-
 /* Only the last of the name's addresses lets anybody in. */
 static void
 each_address_of_a_name_is_tried_in_turn(void **state)
@@ -669,7 +633,7 @@ each_address_of_a_name_is_tried_in_turn(void **state)
     int fd;
 
     (void)state;
-    if (!hosts_are("127.0.0.1 localhost\n"
+    if (!names_are("127.0.0.1 localhost\n"
                    "127.0.0.3 api.test\n127.0.0.2 api.test\n")) {
         skip(); /* this needs a mount namespace */
     }
@@ -734,7 +698,7 @@ origin_that_moves_is_found_after_the_resolve_interval(void **state)
     char text[64];
 
     (void)state;
-    if (!hosts_are(before)) {
+    if (!names_are(before)) {
         skip(); /* this needs a mount namespace */
     }
     rig_listen(&rig, "127.0.0.2:0");
@@ -745,7 +709,7 @@ origin_that_moves_is_found_after_the_resolve_interval(void **state)
     rig_open(&rig, (struct origin_opts){.resolve_interval_ms = 20});
     close(idle_connection(&rig));
     rig_until(&rig, origin_group_connections(rig.group) == 0);
-    assert_true(hosts_are(after));
+    assert_true(names_are(after));
     close(rig.listen_fd);
     snprintf(
         text, sizeof(text), "127.0.0.3:%u", (unsigned)address_port(&bound));
@@ -759,6 +723,33 @@ origin_that_moves_is_found_after_the_resolve_interval(void **state)
         exchange_cancel(&got.x);
     }
     assert_true(is_moved);
+    rig_stop(&rig);
+}
+
+/* Each worker has a pool of its own, and so has what follows a reload. */
+static void
+new_pool_has_the_addresses_that_another_found(void **state)
+{
+    struct rig rig = {0};
+    struct address bound;
+
+    (void)state;
+    if (!names_are("127.0.0.1 api.test\n")) {
+        skip(); /* this needs a mount namespace */
+    }
+    rig_listen(&rig, "127.0.0.1:0");
+    assert_int_equal(address_of_socket(rig.listen_fd, &bound), RC_OK);
+    snprintf(rig.server, sizeof(rig.server), "http://api.test:%u",
+        (unsigned)address_port(&bound));
+    rig.resolver = resolver_new();
+    rig_open(&rig, (struct origin_opts){0});
+    close(idle_connection(&rig));
+    assert_true(names_are(""));
+    origin_pool_free(&rig.pool);
+    rig.pool =
+        origin_pool_new(rig.group, rig.loop, rig.resolver, NULL, rig.block);
+    assert_non_null(rig.pool);
+    close(idle_connection(&rig));
     rig_stop(&rig);
 }
 
@@ -842,6 +833,7 @@ main(void)
         cmocka_unit_test(each_address_of_a_name_is_tried_in_turn),
         cmocka_unit_test(old_addresses_serve_while_the_name_is_looked_up_again),
         cmocka_unit_test(origin_that_moves_is_found_after_the_resolve_interval),
+        cmocka_unit_test(new_pool_has_the_addresses_that_another_found),
         cmocka_unit_test(pool_may_go_right_after_a_cancel),
         cmocka_unit_test(name_not_found_is_an_error),
         cmocka_unit_test(lookup_under_way_may_be_cancelled),

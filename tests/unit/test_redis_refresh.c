@@ -65,12 +65,41 @@ refresh_that_is_wanted_during_another_follows_it(void **state)
     close(fd);
 }
 
+/* A node that is off, a name that nobody answers: they look like this. */
+static void
+seeds_that_say_nothing_are_not_waited_for(void **state)
+{
+    uint16_t port = port_pick();
+    int fd = listener(port);
+    char deaf[64];
+    char good[64];
+    const char *seeds[2] = {deaf, good};
+    const struct redis_opts opts = {.seeds = seeds,
+        .seeds_len = 2,
+        .connect_timeout_ms = PATIENCE_MS,
+        .hang_ms = PATIENCE_MS};
+    struct rig rig = {0};
+    int64_t began_ms;
+
+    (void)state;
+    snprintf(deaf, sizeof(deaf), "127.0.0.1:%u", port);
+    snprintf(good, sizeof(good), "127.0.0.1:%u", server_new(NULL)->port);
+    began_ms = real_ms();
+    rig_open(&rig, opts);
+    AWAIT(&rig, rig_map_is_whole(&rig));
+    assert_true(real_ms() - began_ms < PATIENCE_MS / 2);
+    rig_close(&rig);
+    servers_end();
+    close(fd);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refreshes_that_everybody_wants_begin_a_second_apart),
         cmocka_unit_test(refresh_that_is_wanted_during_another_follows_it),
+        cmocka_unit_test(seeds_that_say_nothing_are_not_waited_for),
     };
 
     servers_guard();

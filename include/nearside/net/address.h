@@ -41,6 +41,7 @@ const char *address_host_text(
     const struct address *a, char out[ADDRESS_TEXT_MAX]);
 
 uint16_t address_port(const struct address *a); /* 0 for unix sockets */
+void address_set_port(struct address *a, uint16_t port); /* of IPv4 or IPv6 */
 
 /* The address a socket is bound to. RC_IO. */
 enum rc address_of_socket(int fd, struct address *out) RC_MUST_CHECK;

@@ -1,6 +1,6 @@
 /*
- * Name resolution off the loop: getaddrinfo in a helper thread, answers
- * posted to the loop that asked.
+ * Name resolution off the loop: getaddrinfo in helper threads, a name each,
+ * answers posted to the loop that asked.
  */
 #ifndef NEARSIDE_NET_RESOLVE_H
 #define NEARSIDE_NET_RESOLVE_H
@@ -12,11 +12,11 @@ enum {
     RESOLVE_MAX = 8, /* addresses kept of one answer */
 };
 
-struct resolver; /* the helper thread; shared by all loops */
+struct resolver; /* the names and their threads; shared by all loops */
 
-struct resolver *resolver_new(void); /* NULL: no memory or no thread */
+struct resolver *resolver_new(void); /* NULL: no memory */
 
-/* Waits for the lookup under way to end; the others are dropped. */
+/* Nobody asks any more, and all lookups were cancelled. Waits for none. */
 void resolver_free(struct resolver **resolver);
 
 struct resolve_answer {
@@ -29,8 +29,9 @@ struct resolve_answer {
 struct resolve;
 
 /*
- * on_done comes on `loop`, never from inside this call. host is copied. NULL:
- * no memory.
+ * on_done comes on `loop`, never from inside this call. A name that has been
+ * found before and is not answered now is told with the addresses it had.
+ * host is copied. NULL: no memory.
  */
 struct resolve *resolve_start(struct resolver *resolver, struct loop *loop,
     struct slice host, uint16_t port,

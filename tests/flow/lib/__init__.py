@@ -3,6 +3,7 @@
     process     a started program: its log, its ready line, its end
     ports       ports that are free now
     redis       redis-server, alone or as a cluster, and a RESP client
+    names       names that hang, and names of the test's own
     origin      the sample API, and an origin scripted byte by byte
     nearside    the daemon under test
     wire        an HTTP/1.1 client that sends any bytes and reads strictly
@@ -15,6 +16,7 @@ wait_until asks again and again, and says what it waited for when it fails.
 """
 
 from .case import FlowTest
+from .names import Names
 from .nearside import Nearside
 from .origin import SampleOrigin, ScriptedOrigin, pattern
 from .ports import free_port, free_ports
@@ -23,7 +25,7 @@ from .redis import RedisCluster, RedisError, RedisServer, Resp, slot_of
 from .wire import Connection, Response, WireError, fetch
 
 __all__ = [
-    "Connection", "FlowTest", "Nearside", "Process", "RedisCluster",
+    "Connection", "FlowTest", "Names", "Nearside", "Process", "RedisCluster",
     "RedisError", "RedisServer", "Resp", "Response", "SampleOrigin",
     "ScriptedOrigin", "WireError", "fetch", "free_port", "free_ports",
     "pattern", "slot_of", "wait_until",
