@@ -3,9 +3,14 @@
  * slot, tried again with growing pauses.
  *
  * While the slot moves to another node, Redis refuses a command of two keys
- * when only one of them has moved (TRYAGAIN). Then each is deleted alone, the
- * lease first: once it is gone, no older fetch can store anew what the second
- * DEL deletes.
+ * when only one of them has moved (TRYAGAIN). Then each key is deleted by a
+ * command of its own, and neither waits for the other: the node that one of
+ * them leads to may be dead.
+ *
+ * Law: the deletion is done when an entry's DEL has been acknowledged that was
+ * sent after the lease's was. A fetch that began before may store for as long
+ * as its lease is there. So an entry that was deleted earlier than its lease
+ * is deleted once more.
  */
 #include "nearside/tier/deletion.h"
 
@@ -27,9 +32,8 @@ enum {
 
 enum stage {
     STAGE_OWN,   /* a script: both, but the caller's own lease; as the next */
-    STAGE_BOTH,  /* DEL entry lease; done, or STAGE_LEASE on TRYAGAIN */
-    STAGE_LEASE, /* DEL lease; then STAGE_ENTRY */
-    STAGE_ENTRY, /* DEL entry; done */
+    STAGE_BOTH,  /* DEL entry lease; done, or STAGE_PARTS on TRYAGAIN */
+    STAGE_PARTS, /* DEL lease and DEL entry, each until it is acknowledged */
 };
 
 struct deletion {
@@ -37,7 +41,11 @@ struct deletion {
     enum stage stage;
     struct list link; /* worker's */
     struct worker *worker;
-    struct redis_call call;
+    struct redis_call call;       /* of both, or of the entry alone */
+    struct redis_call lease_call; /* of the lease alone */
+    bool is_lease_deleted;
+    bool is_entry_deleted; /* at least once */
+    bool is_last;          /* the entry's DEL under way is behind the lease's */
     struct loop_timer retry;
     struct slice entry_key; /* in bytes, as is the next */
     struct slice lease_key;
@@ -60,6 +68,7 @@ deletion_end(struct deletion *d)
     MUST(d->on_done == NULL);
     loop_timer_cancel(&d->retry);
     redis_call_cancel(&d->call);
+    redis_call_cancel(&d->lease_call);
     list_remove(&d->link);
     MUST(t->deletions_len > 0);
     t->deletions_len--;
@@ -108,30 +117,6 @@ is_refused_for_now(const struct redis_reply *reply)
                slice_starts(text, SLICE("ASK ")));
 }
 
-/* True: the reply leads to the next stage, which begins at once. */
-static bool
-go_on(struct deletion *d, const struct redis_reply *reply)
-{
-    switch (d->stage) {
-    case STAGE_OWN:
-    case STAGE_BOTH:
-        if (!is_refused_for_now(reply)) {
-            return false;
-        }
-        d->stage = STAGE_LEASE;
-        return true;
-    case STAGE_LEASE:
-        if (reply->type != REDIS_INTEGER) {
-            return false;
-        }
-        d->stage = STAGE_ENTRY;
-        return true;
-    case STAGE_ENTRY:
-        return false;
-    }
-    return false;
-}
-
 static void
 retry_later(struct deletion *d, enum rc rc)
 {
@@ -150,45 +135,131 @@ retry_later(struct deletion *d, enum rc rc)
 }
 
 static void
+attempt_failed(struct deletion *d, enum rc rc)
+{
+    tell(d, DELETION_FAILED);
+    retry_later(d, rc == RC_OK ? RC_REFUSED : rc);
+}
+
+static bool
+is_acknowledged(enum rc rc, const struct redis_reply *reply)
+{
+    return rc == RC_OK && reply->type == REDIS_INTEGER;
+}
+
+/* --- each by a command of its own -------------------------------------- */
+
+static void
+send_one(struct deletion *d, struct redis_call *call, redis_reply_fn on_reply,
+    struct slice key)
+{
+    const struct slice argv[] = {SLICE("DEL"), key};
+
+    MUST(d->stage == STAGE_PARTS);
+    MUST(!redis_call_is_active(call));
+    *call =
+        (struct redis_call){.on_reply = on_reply, .ctx = d, .retries = true};
+    redis_send(d->worker->redis, call, d->entry_key, ARRAY_LEN(argv), argv);
+}
+
+static void on_entry_reply(void *ctx, enum rc rc, struct redis_reply *reply);
+
+static void
+send_entry(struct deletion *d)
+{
+    d->is_last = d->is_lease_deleted;
+    send_one(d, &d->call, on_entry_reply, d->entry_key);
+}
+
+/* One of the two has ended. */
+static void
+part_ended(struct deletion *d, enum rc rc)
+{
+    bool is_entry_under_way = redis_call_is_active(&d->call);
+
+    if (d->is_entry_deleted && d->is_last && d->is_lease_deleted &&
+        !is_entry_under_way) {
+        tell(d, d->token.len > 0 ? DELETION_DONE_WHOLE : DELETION_DONE);
+        deletion_end(d);
+    } else if (d->is_lease_deleted && d->is_entry_deleted &&
+               !is_entry_under_way) {
+        send_entry(d);
+    } else if (!is_entry_under_way && !redis_call_is_active(&d->lease_call)) {
+        attempt_failed(d, rc);
+    }
+}
+
+static void
+on_entry_reply(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct deletion *d = OBJ_OF(struct deletion, ctx, DELETION_MAGIC);
+
+    d->is_entry_deleted = is_acknowledged(rc, reply);
+    part_ended(d, rc);
+}
+
+static void
+on_lease_reply(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct deletion *d = OBJ_OF(struct deletion, ctx, DELETION_MAGIC);
+
+    MUST(!d->is_lease_deleted);
+    d->is_lease_deleted = is_acknowledged(rc, reply);
+    part_ended(d, rc);
+}
+
+/* The lease first: as a rule it is deleted first then. */
+static void
+send_parts(struct deletion *d)
+{
+    if (!d->is_lease_deleted) {
+        send_one(d, &d->lease_call, on_lease_reply, d->lease_key);
+    }
+    if (d->is_lease_deleted || !d->is_entry_deleted) {
+        send_entry(d);
+    }
+}
+
+/* --- both -------------------------------------------------------------- */
+
+static void
 on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
 {
     struct deletion *d = OBJ_OF(struct deletion, ctx, DELETION_MAGIC);
 
-    if (rc == RC_OK && go_on(d, reply)) {
+    MUST(d->stage != STAGE_PARTS);
+    if (rc == RC_OK && is_refused_for_now(reply)) {
+        d->stage = STAGE_PARTS;
         deletion_send(d);
-        return;
-    }
-    if (rc == RC_OK && reply->type == REDIS_INTEGER) {
-        tell(d, d->stage == STAGE_OWN || d->token.len == 0
-                    ? DELETION_DONE
-                    : DELETION_DONE_WHOLE);
+    } else if (is_acknowledged(rc, reply)) {
+        tell(d, DELETION_DONE);
         deletion_end(d);
-        return;
+    } else {
+        attempt_failed(d, rc);
     }
-    tell(d, DELETION_FAILED);
-    retry_later(d, rc == RC_OK ? RC_REFUSED : rc);
 }
 
 static void
 deletion_send(struct deletion *d)
 {
     const struct slice own[] = {d->entry_key, d->lease_key, d->token};
-    struct slice argv[] = {SLICE("DEL"), d->entry_key, d->lease_key};
-    unsigned argc = d->stage == STAGE_BOTH ? 3 : 2;
+    const struct slice both[] = {SLICE("DEL"), d->entry_key, d->lease_key};
 
     MUST(!redis_call_is_active(&d->call));
     MUST(!loop_timer_is_armed(&d->retry));
+    if (d->stage == STAGE_PARTS) {
+        send_parts(d);
+        return;
+    }
     d->call =
         (struct redis_call){.on_reply = on_reply, .ctx = d, .retries = true};
     if (d->stage == STAGE_OWN) {
         redis_eval(d->worker->redis, &d->call, &d->worker->tier->scripts->drop,
             own, 2, ARRAY_LEN(own));
-        return;
+    } else {
+        redis_send(
+            d->worker->redis, &d->call, d->entry_key, ARRAY_LEN(both), both);
     }
-    if (d->stage == STAGE_LEASE) {
-        argv[1] = d->lease_key;
-    }
-    redis_send(d->worker->redis, &d->call, d->entry_key, argc, argv);
 }
 
 static struct deletion *

@@ -419,6 +419,31 @@ class Migration(OnACluster):
             self.assertEqual(daemon.get("/products/44").body,
                              product(44, "Moved"))
 
+    def test_a_write_in_a_slot_on_the_move_waits_for_no_dead_node(self):
+        """The lease would be with the new owner, which does not answer. The
+        entry is with the old one, which does."""
+        a, b = self.daemon("a"), self.daemon("b")
+        a.get("/products/46")
+        self.wait_stored("/products/46")
+        slot = slot_of(key_of("/products/46"))
+        owner, other = self.two_primaries("/products/46")
+        self.cluster.migration_start(slot, other)
+        self.addCleanup(self.migrate_back, slot, owner)
+        other.pause()
+        try:
+            self.put(a, 46, "Newer")
+            wait_until(lambda: self.keys_in(slot, owner) == [], 1,
+                       "the entry is deleted")
+            for daemon in (b, a):
+                self.assertEqual(daemon.get("/products/46").body,
+                                 product(46, "Newer"))
+        finally:
+            other.resume()
+        self.assertEqual(
+            a.metric("nearside_invalidations_failed_total"), 0)
+        a.stop()  # the rest is done then
+        self.assertNotIn("invalidation_lost", a.log())
+
     def test_a_fetch_whose_lease_alone_has_moved_stores_nothing_old(self):
         """The write cannot delete entry and lease together: neither owner has
         both. The lease must go all the same, or the fetch would store what

@@ -234,6 +234,35 @@ class Hostile(FlowTest):
         wait_until(lambda: "; hit" in self.ask(target, body).cache_status,
                    10, "a hit in the slot that was sent elsewhere")
 
+    def test_an_entry_deleted_before_its_lease_is_deleted_once_more(self):
+        """Until the lease is gone, a fetch from before the write may store."""
+        target, body = self.cold()
+        wait_until(lambda: "; hit" in self.ask(target, body).cache_status,
+                   10, "a hit")
+        entry = b"ns:e:{http://test%s}" % target.encode()
+        lease = b"ns:l" + entry[4:]
+        refused = []
+
+        def on_the_move(args):
+            if args[0].upper() != b"DEL":
+                return None
+            if len(args) == 3:
+                return b"-TRYAGAIN Multiple keys request\r\n"
+            if args[1] == lease and len(refused) < 2:
+                refused.append(args)
+                return b"-BUSY Redis is busy running a script.\r\n"
+            return None
+
+        def deleted():
+            return [a[1:] for a in self.redis.commands if a[0] == b"DEL"]
+
+        self.redis.fault = on_the_move
+        put = self.daemon.get(target, method="PUT",
+                              body=b'{"name":"Newer","price":100}')
+        self.assertEqual(put.status, 200)
+        wait_until(lambda: deleted()[-2:] == [[lease], [entry]] and
+                   [entry] in deleted()[:-2], 5, "the lease, then the entry")
+
     def test_a_lease_whose_acknowledgement_was_lost_is_given_back(self):
         target, body = self.cold()
         # It is executed, but the reply comes long after its deadline.
