@@ -207,23 +207,16 @@ fail(struct flight_run *run, enum origin_error error)
     flight_run_end_released(run);
 }
 
-/* Errors about the request or about who asks, not about the target: fields
-   too large for the origin, or too many requests, must not keep others from
-   storing. */
-static bool
-is_of_request(unsigned status)
-{
-    return status == 400 || status == 413 || status == 414 || status == 429 ||
-           status == 431;
-}
-
-/* Is the answer no word on whether the target can be stored? An error while
-   something is stored is none: that may still be renewed, or stand in. */
+/* Is the answer no word on whether the target can be stored? An error about the
+   request or about who asks is none: it must neither keep others from storing
+   nor displace what is stored. A failure while something is stored is none
+   either: that may still be renewed, or stand in. */
 static bool
 says_nothing(const struct flight_run *run)
 {
     return run->verdict->is_personal || run->status == 304 ||
-           (is_of_request(run->status) && !run->verdict->is_storable) ||
+           (policy_is_about_request(run->status) &&
+               !run->verdict->is_storable) ||
            (policy_is_failure(run->status) && run->stale != NULL);
 }
 

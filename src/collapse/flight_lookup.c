@@ -30,11 +30,20 @@ tell_entry(struct flight_run *run, struct entry *own_entry)
 }
 
 /* Whoever waits gets the stale entry now; whoever comes while it is renewed
-   joins and gets it too. */
+   joins and gets it too. Without memory for the renewal's question they wait
+   until it is renewed by the leader's. */
 static void
 go_on_in_background(struct flight_run *run)
 {
+    struct question *renewal;
+
     MUST_OBJ(run->stale, ENTRY_MAGIC);
+    if (question_renewal(run->q, &renewal) != RC_OK) {
+        worker_count_limit(run->worker, LIMIT_MEMORY);
+        return;
+    }
+    question_unref(&run->q);
+    run->q = renewal;
     run->is_background = true;
     flight_tell(run,
         &(struct flight_result){

@@ -46,12 +46,9 @@ with_date(const struct assess_opts *j, const struct head *head)
         return NULL;
     }
     *dated = *head;
-    dated->fields[dated->field_count++] = (struct field){
-        .name = SLICE("date"),
-        .value = j->date,
-        .id = FIELD_DATE,
-    };
-    dated->field_set |= UINT64_C(1) << (FIELD_DATE - 1);
+    head_add(
+        dated, &(struct field){
+                   .name = SLICE("date"), .value = j->date, .id = FIELD_DATE});
     return dated;
 }
 
@@ -109,8 +106,7 @@ add_age(struct head *head, const struct head *update)
     const struct field *age = head_find(update, FIELD_AGE);
 
     if (age != NULL && head->field_count < HEAD_FIELDS_MAX) {
-        head->fields[head->field_count++] = *age;
-        head->field_set |= UINT64_C(1) << (FIELD_AGE - 1);
+        head_add(head, age);
     }
 }
 

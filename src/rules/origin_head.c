@@ -22,6 +22,13 @@ enum {
     OWN_LINES_MAX = 640,
 };
 
+/* The text of an address; none: "unix:", or that of nobody. */
+static bool
+has_ip(const char *ip)
+{
+    return ip[0] != '\0' && ip[0] != 'u';
+}
+
 /* "for=192.0.2.1;host=h;proto=http" (RFC 7239); IPv6 in quotes. */
 static void
 write_forwarded(struct writer *w, const struct question *q, const char *ip)
@@ -29,7 +36,7 @@ write_forwarded(struct writer *w, const struct question *q, const char *ip)
     bool is_v6 = q->client.peer.u.any.sa_family == AF_INET6;
 
     write_slice(w, SLICE("forwarded: for="));
-    if (ip[0] == 'u') {
+    if (!has_ip(ip)) {
         write_slice(w, SLICE("unknown"));
     } else {
         write_slice(w, is_v6 ? SLICE("\"[") : slice_of("", 0));
@@ -50,7 +57,7 @@ write_forwarded_for(struct writer *w, const struct question *q, const char *ip)
     const struct field *field =
         q->client.is_trusted ? head_find(q->head, FIELD_X_FORWARDED_FOR) : NULL;
 
-    if (ip[0] == 'u' && field == NULL) {
+    if (!has_ip(ip) && field == NULL) {
         return;
     }
     write_slice(w, SLICE("x-forwarded-for: "));
@@ -58,7 +65,7 @@ write_forwarded_for(struct writer *w, const struct question *q, const char *ip)
         write_slice(w, field->value);
         write_slice(w, SLICE(", "));
     }
-    write_slice(w, slice_of_str(ip[0] == 'u' ? "unknown" : ip));
+    write_slice(w, slice_of_str(has_ip(ip) ? ip : "unknown"));
     write_slice(w, SLICE("\r\n"));
 }
 

@@ -201,6 +201,16 @@ policy_is_failure(unsigned status)
     return status == 500 || status == 502 || status == 503 || status == 504;
 }
 
+/* 404, 405, 409, 410, 423, 424 and 451 speak of the target; the others of how
+   it was asked for, or by whom. */
+bool
+policy_is_about_request(unsigned status)
+{
+    return status >= 400 && status < 500 && status != 404 && status != 405 &&
+           status != 409 && status != 410 && status != 423 && status != 424 &&
+           status != 451;
+}
+
 /* --- responses --------------------------------------------------------- */
 
 static struct storable_opts

@@ -3,7 +3,7 @@
  * host and target in their one spelling, which route, what its policy says,
  * which keys.
  */
-#include "nearside/rules/question.h"
+#include "rules/question_inside.h"
 
 #include <stdlib.h>
 
@@ -43,8 +43,8 @@ question_pool_fini(struct question_pool *pool)
     }
 }
 
-static struct question *
-take(struct question_pool *pool)
+struct question *
+question_take(struct question_pool *pool)
 {
     struct list *link = spare_take(&pool->free);
     struct question *q;
@@ -82,7 +82,7 @@ question_new(struct question_pool *pool, struct proxy_conf *conf,
 
     MUST_OBJ(conf, PROXY_CONF_MAGIC);
     MUST(opts->head != NULL);
-    q = take(pool);
+    q = question_take(pool);
     if (q == NULL) {
         return NULL;
     }
@@ -132,6 +132,7 @@ question_unref(struct question **pq)
     entry_unref(&q->record);
     proxy_conf_unref(&q->conf);
     question_unref(&q->base);
+    question_unref(&q->of);
     give_back(q->pool, q);
 }
 
@@ -270,8 +271,8 @@ make_sent_target(struct question *q)
     return keep_target(q);
 }
 
-static enum rc
-make_entry_key(struct question *q)
+enum rc
+question_make_entry_key(struct question *q)
 {
     return key_redis(&q->arena, q->conf->prefix, &q->key, &q->entry_key);
 }
@@ -287,7 +288,7 @@ make_keys(struct question *q)
     }
     q->key = q->keys.base;
     if (rc == RC_OK) {
-        rc = make_entry_key(q);
+        rc = question_make_entry_key(q);
     }
     q->policy.is_odd = (q->target.ptr != q->keys.target.ptr &&
                            !slice_eq(q->target, q->keys.target)) ||
@@ -376,91 +377,4 @@ question_read(struct question *q)
         return refuse(503, "memory");
     }
     return refuse(0, NULL);
-}
-
-/* --- variants ---------------------------------------------------------- */
-
-struct sending
-question_sending(const struct question *q, bool for_cache)
-{
-    return (struct sending){
-        .head = q->head,
-        .route = q->kind == QUESTION_WRITE ? NULL : q->route,
-        .is_trusted = q->client.is_trusted,
-        .for_cache = for_cache,
-    };
-}
-
-bool
-question_is_sent_as_get(const struct question *q)
-{
-    const struct sending own = question_sending(q, false);
-    struct sending get = question_sending(q, true);
-
-    MUST(q->reads != NULL);
-    get.route = q->reads;
-    return !q->policy.is_odd && !question_is_keyed(q) &&
-           q->group == q->reads->group && !sending_is_more(&own, &get);
-}
-
-/* A copy that borrows all its slices from the question it is made of. */
-static struct question *
-narrow(struct question *q)
-{
-    struct question *v = take(q->pool);
-    struct arena arena;
-
-    if (v == NULL) {
-        return NULL;
-    }
-    arena = v->arena;
-    *v = *q;
-    v->refs = 1;
-    v->arena = arena;
-    v->base = question_ref(q);
-    v->record = NULL;
-    proxy_conf_ref(v->conf);
-    return v;
-}
-
-enum rc
-question_vary(struct question *q, struct entry *record, struct question **out)
-{
-    const struct sending sending = question_sending(q, true);
-    const struct keys_record names = {
-        entry_vary_names(record), entry_generation(record)};
-    struct question *v;
-    struct slice variant;
-    enum rc rc;
-
-    MUST_OBJ(q, QUESTION_MAGIC);
-    MUST(q->base == NULL);
-    MUST(q->keys.base.full.len > 0);
-    v = narrow(q);
-    if (v == NULL) {
-        return RC_NOMEM;
-    }
-    rc = keys_choose(&v->arena, &q->keys, &sending, &names, &variant);
-    if (rc == RC_OK) {
-        rc = key_vary(&v->arena, q->pool->hash_key, &q->key, variant, &v->key);
-    }
-    if (rc == RC_OK) {
-        rc = make_entry_key(v);
-    }
-    if (rc != RC_OK) {
-        question_unref(&v);
-        return rc;
-    }
-    v->record = entry_ref(record);
-    *out = v;
-    return RC_OK;
-}
-
-bool
-question_fits_record(const struct question *q, const struct vary *vary)
-{
-    MUST_OBJ(q, QUESTION_MAGIC);
-    return vary->count == 0 ||
-           (q->record != NULL &&
-               slice_eq(vary_text(vary), entry_vary_names(q->record)));
 }

@@ -462,8 +462,7 @@ class WhileRevalidate(CachingTest):
         """By its head alone: nobody reads its content."""
         for status, fields in (("410 Gone", ()), ("404 No", ()),
                                ("200 OK", (cache_control("no-store"),)),
-                               ("200 OK", (FRESH, ("Set-Cookie", "a=1"))),
-                               ("401 Who", ())):
+                               ("200 OK", (FRESH, ("Set-Cookie", "a=1")))):
             for vary in ((), (("Vary", "X-Foo"),)):
                 with self.subTest(status=status, fields=fields, vary=vary):
                     self.ends_by(status, fields, vary)
@@ -483,12 +482,45 @@ class WhileRevalidate(CachingTest):
         self.says(status="503 Down")
         self.assertEqual(self.get(target).status, 503)
 
-    def test_too_many_requests_says_nothing_of_the_target(self):
+    def test_an_answer_about_who_asked_displaces_nothing(self):
+        for status in (400, 401, 402, 403, 406, 407, 408, 411, 413, 415, 417,
+                       418, 421, 422, 425, 426, 428, 429, 431, 499):
+            with self.subTest(status=status):
+                target = self.target()
+                first = self.fill(target, *self.stale)
+                self.says(status=f"{status} You")
+
+                def is_asked_again(target=target, first=first):
+                    self.assertEqual(self.get(target).body, first.body)
+                    return len(self.asked(target)) > 2
+
+                wait_until(is_asked_again, what="it is tried again",
+                           every=0.002)
+                self.assertIn(first.body, self.value(target))
+
+    def test_a_refresh_carries_keyed_fields_alone(self):
+        """Nothing that the one who happened to trigger it has sent."""
         target = self.target()
-        first = self.fill(target, *self.stale)
-        self.says(status="429 Slowly")
-        for _ in range(5):
-            self.assertEqual(self.get(target).body, first.body)
+        self.says(*self.stale, ("Vary", "X-Foo, Accept-Encoding"),
+                  cache_control("public"))
+        asks = {"X-Foo": "a", "Accept-Encoding": "gzip", "X-Bar": "b",
+                "Accept": "x/y", "User-Agent": "me", "Cookie": "a=1",
+                "Content-Type": "x/y", "Authorization": "Basic eDp5",
+                "Cache-Control": "no-transform"}
+        first = self.get(target, asks)
+        self.assertIn("; stored", first.cache_status)
+        self.assertEqual(self.last(target).fields["X-Bar"], "b")
+        wait_until(lambda: len(self.keys(target)) > 1, what="it is stored")
+        self.assertEqual(self.get(target, asks).body, first.body)
+        self.wait_asked(target, 2)
+        got = {name.lower(): value
+               for name, value in self.last(target).fields.fields}
+        host = got["host"]
+        self.assertEqual(got, {
+            "host": host, "x-foo": "a", "accept-encoding": "gzip",
+            "if-none-match": '"v1"', "x-forwarded-proto": "http",
+            "x-forwarded-host": host, "via": "1.1 nearside",
+            "forwarded": f'for=unknown;host="{host}";proto=http'})
 
     def test_it_is_told_as_a_hit(self):
         """The origin was not asked for it (RFC 9211 2.1)."""
@@ -620,6 +652,16 @@ class OnError(CachingTest):
                 self.fill(target, *self.stale)
                 self.says(status=f"{status} News")
                 self.assertEqual(self.get(target).status, status)
+
+    def test_an_answer_about_who_asked_leaves_the_one_that_stands_in(self):
+        for status in (401, 403, 406, 407, 415):
+            with self.subTest(status=status):
+                target = self.target()
+                first = self.fill(target, *self.stale)
+                self.says(status=f"{status} You")
+                self.assertEqual(self.get(target).status, status)
+                self.says(status="503 Down")
+                self.assertEqual(self.get(target).body, first.body)
 
     def test_a_connection_that_breaks(self):
         target = self.target()

@@ -486,6 +486,64 @@ a_record_that_names_nothing_readable_chooses_nothing(void **state)
     question_unref(&q);
 }
 
+/* --- renewals ---------------------------------------------------------- */
+
+#define UNKEYED                                                                \
+    "X-Bar: b\r\nAccept: x/y\r\nUser-Agent: me\r\nRange: bytes=0-\r\n"         \
+    "X-Forwarded-For: 192.0.2.7\r\nConnection: x-hop\r\nX-Hop: h\r\n"
+
+static void
+a_renewal_is_a_get_that_carries_keyed_fields_alone(void **state)
+{
+    static const struct {
+        const char *target;
+        const char *fields;
+        const char *names; /* of the record; NULL: none */
+        const char *want;
+    } rows[] = {
+        {"HEAD /any/x", UNKEYED "Cookie: a=1\r\n", NULL, ""},
+        {"GET /any/x", UNKEYED "x-foo: 1\r\nX-FOO: 2\r\n",
+            "accept-encoding,x-foo,x-hop", "x-foo: 1\r\nX-FOO: 2\r\n"},
+        {"GET /keyed/x", UNKEYED "Authorization: Basic eDp5\r\nCookie: a=1\r\n",
+            "", "Cookie: a=1\r\n"},
+        {"GET /any/x", UNKEYED "X-Forwarded-Prefix: /p\r\n", "",
+            "X-Forwarded-Prefix: /p\r\n"},
+    };
+    struct rules *rules = *state;
+    struct proxy_net trusted = given_net("192.0.2.1", 32);
+
+    rules->opts.trusted = &trusted;
+    rules->opts.trusted_len = 1;
+    rules_make_conf(rules);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct question *q, *v, *renewal;
+        struct writer w;
+        char text[1024], got[1024];
+
+        snprintf(text, sizeof(text), "%s HTTP/1.1\r\n" HOST "%s\r\n",
+            rows[i].target, rows[i].fields);
+        q = given_question(rules, text);
+        v = rows[i].names == NULL ? question_ref(q) : vary(q, rows[i].names);
+        assert_int_equal(question_renewal(v, &renewal), RC_OK);
+        w = writer_of(got, sizeof(got));
+        for (size_t k = 0; k < renewal->head->field_count; k++) {
+            write_field(&w, renewal->head->fields[k].name,
+                renewal->head->fields[k].value);
+        }
+        assert_text(writer_slice(&w), rows[i].want, rows[i].fields);
+        assert_int_equal(renewal->head->method, METHOD_GET);
+        assert_null(renewal->policy.credential);
+        assert_int_equal(renewal->client.peer.len, 0);
+        assert_ptr_equal(renewal->key.full.ptr, v->key.full.ptr);
+        assert_int_equal(question_base(renewal) == renewal, v == q);
+        assert_ptr_equal(renewal->record, v->record);
+        question_unref(&v);
+        question_unref(&q); /* the renewal keeps what it borrows */
+        assert_text(renewal->client.scheme, "http", "scheme");
+        question_unref(&renewal);
+    }
+}
+
 /* --- counting ---------------------------------------------------------- */
 
 static void
@@ -497,7 +555,7 @@ a_variant_keeps_its_base_and_its_record(void **state)
     struct question *v;
 
     assert_int_equal(question_vary(q, record, &v), RC_OK);
-    assert_int_equal(q->refs, 2);
+    assert_int_equal(q->refs, 3); /* it borrows from its base */
     assert_int_equal(atomic_load(&record->refs), 2);
     assert_int_equal(atomic_load(&rules->conf->refs), 3);
     question_unref(&q);
@@ -588,6 +646,7 @@ main(void)
         TEST(a_variant_is_chosen_by_the_fields_of_a_record),
         TEST(a_variant_is_the_same_question_under_a_key_of_its_own),
         TEST(a_record_that_names_nothing_readable_chooses_nothing),
+        TEST(a_renewal_is_a_get_that_carries_keyed_fields_alone),
         TEST(a_variant_keeps_its_base_and_its_record),
         TEST(a_question_that_was_given_back_is_used_again_and_is_clean),
         TEST(the_pool_keeps_a_bounded_number),

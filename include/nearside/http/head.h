@@ -111,6 +111,16 @@ const struct field *head_find_name(const struct head *h, struct slice name);
  */
 bool head_is_hop_by_hop(const struct head *h, const struct field *f);
 
+/* Adds a field, for which it has room, behind the others. */
+static inline void
+head_add(struct head *h, const struct field *f)
+{
+    h->fields[h->field_count++] = *f;
+    if (f->id != FIELD_OTHER) {
+        h->field_set |= UINT64_C(1) << (f->id - 1);
+    }
+}
+
 /* Room for all its fields written as lines. */
 static inline size_t
 head_lines_size(const struct head *h)

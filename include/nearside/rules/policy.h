@@ -88,6 +88,10 @@ bool policy_forbids_stale(const struct entry *entry);
 /* Is the status an answer of an origin that fails (RFC 5861 4)? */
 bool policy_is_failure(unsigned status);
 
+/* Is it an error about the request, or about who asks? It says nothing of the
+   target. */
+bool policy_is_about_request(unsigned status);
+
 /* The targeted fields that are for us alone. */
 struct targeted_list policy_withheld(const struct route *route);
 

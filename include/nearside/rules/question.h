@@ -5,7 +5,8 @@
  * hold a question; none of them holds another.
  *
  * It is made by one worker, counted on that worker's thread, and immutable
- * once question_read has been called. It owns all of its memory.
+ * once question_read has been called. It owns all of its memory, or borrows
+ * from another question that it refers to.
  */
 #ifndef NEARSIDE_RULES_QUESTION_H
 #define NEARSIDE_RULES_QUESTION_H
@@ -59,8 +60,9 @@ struct question {
     struct keys keys;       /* nothing in it: not keyed */
     struct key key;         /* of the variant by `record`, or the base's */
     struct slice entry_key; /* in Redis */
-    struct question *base;  /* of a variant: the question that it is one of; a
-                               reference */
+    struct question *of;    /* what it was made of and borrows from; NULL: it
+                               borrows nothing; a reference, as is the next */
+    struct question *base;  /* of a variant: the question that it is one of */
     struct entry *record;   /* the Vary record that chose it; a reference */
 };
 
@@ -104,10 +106,18 @@ question_has_origin(const struct question *q)
 
 /*
  * The same question for the variant that it chooses by a Vary record. RC_NOMEM;
- * RC_BAD: no such record. Not of a variant.
+ * RC_BAD: no such record. Of a variant: what it would be by that record.
  */
 enum rc question_vary(struct question *q, struct entry *record,
     struct question **out) RC_MUST_CHECK;
+
+/*
+ * What is asked on behalf of nobody to renew what is stored for the question: a
+ * GET with the fields that choose it, and without any other field or address of
+ * the client. Of a question that is read and not odd. RC_NOMEM.
+ */
+enum rc question_renewal(
+    struct question *q, struct question **out) RC_MUST_CHECK;
 
 /* The question of the base key: itself, or the one that a variant has. */
 static inline struct question *
