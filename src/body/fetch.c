@@ -125,12 +125,12 @@ on_room(void *ctx)
 
 /*
  * A body that only passes through is read no faster than its client takes it.
- * A body that is kept is held whole in the end anyway. So when its length is
- * known, the window is the whole of it, and a slow reader does not delay the
- * store for which the fleet waits.
+ * A body that is kept is held whole in the end anyway. So the origin may be as
+ * far ahead as object_max, and a slow reader does not delay the store for which
+ * the fleet waits, nor the word that the body is too large.
  */
 static struct fill_opts
-fill_opts_of(struct fetch *fetch, const struct head *head)
+fill_opts_of(struct fetch *fetch)
 {
     const struct limits *limits = &fetch->worker->conf->opts.limits;
     struct fill_opts opts = {
@@ -142,9 +142,12 @@ fill_opts_of(struct fetch *fetch, const struct head *head)
     };
 
     if (fetch->is_kept) {
+        MUST(fetch->worker->credit != NULL);
         opts.window = FETCH_WINDOW;
-        opts.window += head->framing == FRAMING_LENGTH ? limits->object_max : 0;
-        opts.held_max = 2 * FETCH_WINDOW + limits->object_max;
+        opts.held_max = 2 * FETCH_WINDOW;
+        opts.credit = fetch->worker->credit;
+        opts.credit_max = limits->held_max;
+        opts.ahead_max = limits->object_max;
     }
     return opts;
 }
@@ -162,7 +165,7 @@ on_head(void *ctx, const struct head *head)
     MUST_OBJ(fetch, FETCH_MAGIC);
     MUST(fetch->exchange != NULL);
     fetch->is_kept = plan.is_kept;
-    opts = fill_opts_of(fetch, head);
+    opts = fill_opts_of(fetch);
     fetch->fill = fetch_new_fill(fetch, head, &plan, &opts);
     if (fetch->fill == NULL) {
         exchange_cancel(&fetch->exchange);
@@ -216,6 +219,9 @@ on_body(void *ctx, struct slice data)
     if (is_wanted) {
         taken = fill_append(fetch->fill, data);
         if (fill_state(fetch->fill) == FILL_OPEN) {
+            if (taken < data.len && fill_waits_for_slowest(fetch->fill)) {
+                worker_count_limit(fetch->worker, LIMIT_SLOWEST_READER);
+            }
             fetch_check_size(fetch);
             return taken;
         }

@@ -51,15 +51,28 @@ fill_ref(struct fill *fill)
     return fill;
 }
 
+void
+fill_free_first(struct fill *fill)
+{
+    struct fill_chunk *chunk = fill->first;
+    struct fill_chunk *next = atomic_load(&chunk->next);
+
+    MUST(next == NULL || next->start == chunk->start + chunk->cap);
+    if (fill->opts.credit != NULL) {
+        MUST(atomic_load(&fill->opts.credit->held) >= chunk->cap);
+        atomic_fetch_sub(&fill->opts.credit->held, chunk->cap);
+    }
+    free(chunk);
+    fill->first = next;
+}
+
 static void
 fill_free(struct fill *fill)
 {
     struct list *link;
 
     while (fill->first != NULL) {
-        struct fill_chunk *next = atomic_load(&fill->first->next);
-        free(fill->first);
-        fill->first = next;
+        fill_free_first(fill);
     }
     while ((link = list_pop(&fill->sides)) != NULL) {
         struct fill_side *side = CONTAINER_OF(link, struct fill_side, link);

@@ -3,8 +3,8 @@
  *
  *     fill.c         its life, and what anybody may ask it
  *     fill_side.c    between owner and readers: how much room the readers
- *                    leave, who is woken, who is cut
- *     fill_owner.c   appends, finishes, frees chunks
+ *                    leave, which chunks are freed, who is woken
+ *     fill_owner.c   appends, finishes
  *     fill_reader.c  joins, reads, leaves
  *
  * Laws:
@@ -14,8 +14,9 @@
  *   them.
  * - A side holds the readers of one loop. Only that loop touches the readers
  *   and their list. Whoever walks the list of sides holds the lock.
- * - The owner alone frees chunks. It holds the lock, and frees only what every
- *   side's published `slowest` has passed.
+ * - Whoever frees chunks holds the lock, and frees only what every side's
+ *   published `slowest` has passed, and never the last. As a rule that is the
+ *   owner. While it waits, or when it has finished, it is a reader.
  * - A side is woken once a turn: by a deferred task on the loop of whoever
  *   wakes it, by a message on another.
  */
@@ -88,8 +89,18 @@ struct fill_span fill_span_locked(const struct fill *fill); /* holds the lock */
 /* How many bytes may be appended now. */
 size_t fill_room(struct fill *fill);
 
+/* Frees the chunks that no reader needs any more. */
+void fill_release(struct fill *fill);
+
+/* Frees the first of them, whoever may need it. */
+void fill_free_first(struct fill *fill);
+
 /* Tells an owner that waits for room when there is enough of it. */
 void fill_offer_room(struct fill *fill);
+
+/* Readers have come further or left: frees what an owner that is at rest does
+   not free, and offers it room. */
+void fill_settle(struct fill *fill);
 
 /* Wakes all readers. here: the loop of the calling thread. */
 void fill_wake(struct fill *fill, struct loop *here);

@@ -1,6 +1,6 @@
 /*
- * The owner of a fill: it appends while the readers leave room, and frees what
- * they have all read. All of this runs on the owner's loop.
+ * The owner of a fill: it appends while the readers leave room. All of this
+ * runs on the owner's loop.
  */
 #include "body/fill_inside.h"
 
@@ -10,31 +10,6 @@ enum {
     /* 16 KiB: four pages less the head, and one writev carries several. */
     CHUNK_SIZE_MAX = 16384 - 64,
 };
-
-/* Frees the chunks that no reader needs any more. */
-static void
-chunks_release(struct fill *fill)
-{
-    uint64_t needed;
-
-    /* The last chunk stays for the owner. */
-    if (atomic_load(&fill->is_kept) || fill->first == fill->last) {
-        return;
-    }
-    /* Who joins now needs the first chunk, so nobody does meanwhile. */
-    pthread_mutex_lock(&fill->lock);
-    needed = fill_span_locked(fill).slowest;
-    /* A reader at the very end of a chunk may still stand on it, hence the
-       strict comparison. */
-    while (fill->first != fill->last &&
-           fill->first->start + fill->first->cap < needed) {
-        struct fill_chunk *next = atomic_load(&fill->first->next);
-        MUST(next->start == fill->first->start + fill->first->cap);
-        free(fill->first);
-        fill->first = next;
-    }
-    pthread_mutex_unlock(&fill->lock);
-}
 
 /* How large the next chunk is. A body of known length that fits gets one of
    just that size. */
@@ -61,6 +36,9 @@ chunk_add(struct fill *fill, size_t want)
         return NULL;
     }
     *chunk = (struct fill_chunk){.start = len, .cap = cap};
+    if (fill->opts.credit != NULL) {
+        atomic_fetch_add(&fill->opts.credit->held, cap);
+    }
     pthread_mutex_lock(&fill->lock);
     if (fill->last == NULL) {
         fill->first = chunk;
@@ -132,7 +110,9 @@ fill_append(struct fill *fill, struct slice data)
         }
         taken += n;
     }
-    chunks_release(fill);
+    if (fill->last != NULL && fill->last->start > 0) {
+        fill_release(fill);
+    }
     fill_wake(fill, fill->owner);
     return taken;
 }
@@ -153,7 +133,7 @@ fill_stop_keeping(struct fill *fill)
     MUST_OBJ(fill, FILL_MAGIC);
     MUST(atomic_load(&fill->is_kept));
     atomic_store(&fill->is_kept, false);
-    fill_wake(fill, fill->owner);
+    fill_release(fill);
     fill_offer_room(fill);
 }
 

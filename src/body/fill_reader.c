@@ -55,7 +55,7 @@ fill_leave(struct fill_reader *reader)
     if (side->readers_len == 0) {
         loop_task_cancel(&side->task);
         fill_side_publish(side);
-        fill_offer_room(fill);
+        fill_settle(fill);
     } else if (fill_state(fill) == FILL_OPEN) {
         /* A pass may be under way around this call. So the next one says where
            the others are. */
@@ -77,8 +77,10 @@ fill_due(const struct fill_reader *reader)
     const struct response_head *head = fill_head(reader->fill);
 
     MUST_OBJ(reader, READER_MAGIC);
+    if (!atomic_load(&reader->fill->is_kept)) {
+        return 0;
+    }
     if (!head->has_length || head->length < reader->offset ||
-        !atomic_load(&reader->fill->is_kept) ||
         fill_state(reader->fill) != FILL_OPEN) {
         return fill_left(reader);
     }
@@ -123,10 +125,11 @@ fill_peek(struct fill_reader *reader, struct iovec *iov, int iov_max)
 }
 
 /* Steps off the chunks that are done; at the very end of the last one the
-   reader stays. */
-static void
+   reader stays. True: it stands on another one now. */
+static bool
 reader_step(struct fill_reader *reader)
 {
+    const struct fill_chunk *from = reader->chunk;
     struct fill_chunk *next = reader->chunk;
 
     MUST(next != NULL);
@@ -136,24 +139,20 @@ reader_step(struct fill_reader *reader)
                    ? NULL
                    : atomic_load_explicit(&next->next, memory_order_acquire);
     }
+    return reader->chunk != from;
 }
 
-/* The owner waits, and this reader has come further. If it has read all there
-   is, readers that are far behind hold the room. They may be on any loop, so
-   every side looks. */
+/* The owner is at rest, and this reader has come further. */
 static void
 reader_tell(struct fill_reader *reader)
 {
-    struct fill *fill = reader->fill;
     struct fill_side *side = reader->side;
 
     MUST_OBJ(side, SIDE_MAGIC);
-    if (reader->offset == len_of(fill) && !atomic_load(&fill->is_kept)) {
-        fill_wake(fill, side->loop);
-    } else if (side->readers_len > 1) {
+    if (side->readers_len > 1) {
         loop_defer(side->loop, &side->task);
     } else {
-        fill_offer_room(fill);
+        fill_settle(reader->fill);
     }
 }
 
@@ -162,19 +161,22 @@ fill_advance(struct fill_reader *reader, uint64_t n)
 {
     struct fill *fill = reader->fill;
     struct fill_side *side = reader->side;
+    bool has_stepped;
 
     MUST_OBJ(reader, READER_MAGIC);
     MUST(n <= fill_left(reader));
     reader->offset += n;
     /* Step first, tell then: what lies behind the told offset may go. */
-    reader_step(reader);
+    has_stepped = reader_step(reader);
     if (reader->offset > atomic_load(&side->fastest)) {
         atomic_store(&side->fastest, reader->offset);
     }
     if (side->readers_len == 1) {
         atomic_store(&side->slowest, reader->offset);
     }
-    if (atomic_load(&fill->is_stalled)) {
+    if (atomic_load(&fill->is_stalled) ||
+        (has_stepped && fill_state(fill) != FILL_OPEN &&
+            !atomic_load(&fill->is_kept))) {
         reader_tell(reader);
     }
 }

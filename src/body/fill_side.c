@@ -1,6 +1,7 @@
 /*
  * Sides: what stands between a fill's owner and its readers. Readers on a loop
- * say together how far they have come, and are woken together.
+ * say together how far they have come, and are woken together. What they have
+ * all read is freed.
  */
 #include "body/fill_inside.h"
 
@@ -45,27 +46,57 @@ fill_span(struct fill *fill)
     return span;
 }
 
-/*
- * Chunks that could be freed count as freed. The length is looked at last: it
- * is never behind an offset that was seen before.
- */
+static bool
+has_credit(const struct fill *fill)
+{
+    const struct fill_opts *opts = &fill->opts;
+
+    return opts->credit != NULL &&
+           atomic_load(&opts->credit->held) < opts->credit_max;
+}
+
+static uint64_t
+left_of(uint64_t max, uint64_t used)
+{
+    return used < max ? max - used : 0;
+}
+
+/* What the slowest reader still needs. The length is looked at last: it is
+   never behind an offset that was seen before. */
+static uint64_t
+behind(const struct fill *fill, const struct fill_span *span)
+{
+    uint64_t len = len_of(fill);
+
+    return span->slowest < len ? len - span->slowest : 0;
+}
+
 size_t
 fill_room(struct fill *fill)
 {
+    const struct fill_opts *opts = &fill->opts;
     bool is_kept = atomic_load(&fill->is_kept);
+    bool is_lent = has_credit(fill);
     struct fill_span span = fill_span(fill);
-    uint64_t len = len_of(fill);
-    uint64_t ahead = span.slowest == UINT64_MAX ? 0 : len - span.fastest;
-    uint64_t held = is_kept ? len : span.slowest < len ? len - span.slowest : 0;
-    uint64_t room;
+    uint64_t held = behind(fill, &span);
+    uint64_t ahead = held == 0 ? 0 : len_of(fill) - span.fastest;
+    uint64_t room = opts->window + (is_kept && is_lent ? opts->ahead_max : 0);
 
-    MUST(span.fastest <= len);
-    if (ahead >= fill->opts.window || held >= fill->opts.held_max) {
-        return 0;
+    room = left_of(room, ahead);
+    if (!is_kept && !is_lent && left_of(opts->held_max, held) < room) {
+        room = left_of(opts->held_max, held);
     }
-    room = fill->opts.held_max - held;
-    ahead = fill->opts.window - ahead;
-    return (size_t)(ahead < room ? ahead : room);
+    return (size_t)room;
+}
+
+bool
+fill_waits_for_slowest(struct fill *fill)
+{
+    struct fill_span span = fill_span(fill);
+
+    MUST_OBJ(fill, FILL_MAGIC);
+    return atomic_load(&fill->is_stalled) && !atomic_load(&fill->is_kept) &&
+           len_of(fill) - span.fastest < fill->opts.window;
 }
 
 /* Half a window is enough: so the owner and its readers do not wake each other
@@ -78,6 +109,38 @@ fill_offer_room(struct fill *fill)
         atomic_exchange(&fill->is_stalled, false)) {
         post(fill, fill->owner, &fill->room);
     }
+}
+
+/* --- chunks ------------------------------------------------------------ */
+
+void
+fill_release(struct fill *fill)
+{
+    uint64_t needed;
+
+    MUST_OBJ(fill, FILL_MAGIC);
+    if (atomic_load(&fill->is_kept)) {
+        return;
+    }
+    /* Who joins now needs the first chunk, so nobody does meanwhile. */
+    pthread_mutex_lock(&fill->lock);
+    needed = fill_span_locked(fill).slowest;
+    /* The last chunk stays for the owner. A reader at the very end of a chunk
+       may still stand on it, hence the strict comparison. */
+    while (fill->first != fill->last &&
+           fill->first->start + fill->first->cap < needed) {
+        fill_free_first(fill);
+    }
+    pthread_mutex_unlock(&fill->lock);
+}
+
+void
+fill_settle(struct fill *fill)
+{
+    if (atomic_load(&fill->is_stalled) || fill_state(fill) != FILL_OPEN) {
+        fill_release(fill);
+    }
+    fill_offer_room(fill);
 }
 
 /* --- the pass over a side's readers ------------------------------------ */
@@ -98,35 +161,11 @@ fill_side_publish(struct fill_side *side)
     atomic_store(&side->slowest, slowest);
 }
 
-/*
- * While the owner waits, a reader below this offset alone holds the chunks
- * that others wait for. So it is cut. 0: nobody is.
- */
-static uint64_t
-cut_offset(struct fill_side *side)
-{
-    struct fill *fill = side->fill;
-    uint64_t far = fill->opts.held_max / 2;
-    uint64_t fastest;
-
-    if (!atomic_load(&fill->is_stalled) || atomic_load(&fill->is_kept)) {
-        return 0;
-    }
-    fill_side_publish(side); /* the fastest of before may have left */
-    fastest = fill_span(fill).fastest;
-    return fastest > far ? fastest - far : 0;
-}
-
-/* Calls the reader if it waits for what there is now, or is cut. */
+/* Calls the reader if it waits for what there is now. */
 static void
-reader_wake(struct fill_reader *reader, uint64_t cut)
+reader_wake(struct fill_reader *reader)
 {
     MUST_OBJ(reader, READER_MAGIC);
-    if (reader->offset < cut && !reader->is_cut) {
-        MUST(!atomic_load(&reader->fill->is_kept));
-        reader->is_cut = true;
-        reader->is_awaiting = reader->on_wake != NULL;
-    }
     if (reader->is_awaiting && reader_has_news(reader)) {
         reader->is_awaiting = false;
         reader->on_wake(reader->ctx);
@@ -137,7 +176,6 @@ static void
 side_pass(struct fill_side *side)
 {
     struct fill *fill = fill_ref(side->fill);
-    uint64_t cut = cut_offset(side);
     struct list now;
     struct list *link;
 
@@ -147,10 +185,10 @@ side_pass(struct fill_side *side)
     list_splice(&now, &side->readers);
     while ((link = list_pop(&now)) != NULL) {
         list_push_back(&side->readers, link);
-        reader_wake(CONTAINER_OF(link, struct fill_reader, link), cut);
+        reader_wake(CONTAINER_OF(link, struct fill_reader, link));
     }
     fill_side_publish(side);
-    fill_offer_room(fill);
+    fill_settle(fill);
     fill_unref(&fill);
 }
 

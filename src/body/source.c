@@ -22,13 +22,6 @@ source_of_fill(struct source *source, struct fill *fill, struct loop *loop)
     return rc;
 }
 
-bool
-source_is_cut(const struct source *source)
-{
-    MUST_OBJ(source, SOURCE_MAGIC);
-    return source->reader.is_cut;
-}
-
 void
 source_close(struct source *source)
 {
@@ -82,7 +75,7 @@ source_state(const struct source *source)
         return SOURCE_END;
     }
     state = fill_state(source->reader.fill);
-    if (source->reader.is_cut || state == FILL_FAILED) {
+    if (state == FILL_FAILED) {
         return SOURCE_FAILED;
     }
     return state == FILL_OPEN ? SOURCE_MORE : SOURCE_END;

@@ -3,6 +3,7 @@
 #define PROXY_PROXY_H
 
 #include "nearside/proxy/proxy.h"
+#include "nearside/body/fill.h"
 #include "nearside/redis/redis.h"
 #include "nearside/work/worker.h"
 #include "nearside/collapse/collapse.h"
@@ -20,6 +21,7 @@ struct proxy {
     struct work_metrics metrics;
     struct tier tier;
     struct collapse collapse;
+    struct fill_credit credit;
     struct requests *requests;
     struct front *front;
 };

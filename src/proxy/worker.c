@@ -112,6 +112,7 @@ proxy_worker_new(const struct proxy_worker_opts *opts)
         .block = opts->block,
         .metrics = &opts->proxy->metrics,
         .conf = opts->proxy->conf,
+        .credit = &opts->proxy->credit,
     };
     random_seed(&pw->worker.random);
     loop_message_init(&pw->drain_message, on_drain, pw);

@@ -13,7 +13,8 @@
  */
 #include "request/request_inside.h"
 
-/* Memory that waits for this client to take it. */
+/* Memory that waits for this client to take it. The owner of a fill that is not
+   kept waits too, so such a fill does not count. */
 static uint64_t
 weight_of(const struct request *r)
 {
@@ -38,6 +39,7 @@ request_hold_end(struct request *r)
     list_remove(&r->holder);
 }
 
+/* Unless it is kept no longer, what it reads. */
 static void
 cut_longest(struct request_worker *all)
 {
@@ -47,8 +49,11 @@ cut_longest(struct request_worker *all)
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->stream != NULL);
     MUST(r->held > 0);
-    worker_count_limit(r->worker, LIMIT_HELD);
     request_hold_end(r);
+    if (weight_of(r) == 0) {
+        return;
+    }
+    worker_count_limit(r->worker, LIMIT_HELD);
     r->stream->ops->abort(r->stream);
 }
 

@@ -2,6 +2,7 @@
 still coming, a leader that leaves, and what must not be shared."""
 
 import socket
+import threading
 import time
 import unittest
 
@@ -15,7 +16,7 @@ KEPT = ('route "/kept/*" { ttl = 60s  keep = 10m'
 CLIENTS = 200
 
 
-class Collapse(FlowTest):
+class Herd(FlowTest):
     def start(self, script, limits="", with_redis=True, workers=2):
         self.steps = Steps()
         self.addCleanup(lambda: self.steps.go("head", "half", "end"))
@@ -38,6 +39,18 @@ class Collapse(FlowTest):
         wait_until(lambda: self.daemon.metric("nearside_connections")
                    == count, what="all are connected")
 
+    @staticmethod
+    def wait_still(growing):
+        seen = []
+
+        def is_still():
+            seen.append(len(growing))
+            return len(seen) > 10 and len(set(seen[-10:])) == 1
+
+        wait_until(is_still, what="nothing more comes")
+
+
+class Collapse(Herd):
     def test_two_hundred_clients_of_a_cold_key_make_one_request(self):
         for with_redis in (True, False):
             with self.subTest(with_redis=with_redis):
@@ -291,7 +304,8 @@ class Collapse(FlowTest):
         self.assertEqual(digest(got.body), digest(whole))
 
     def test_a_fill_whose_readers_left_while_it_waited_for_them_goes_on(self):
-        """The origin had stopped, a window ahead of the fastest of them."""
+        """Memory was short, so the origin had stopped, a window ahead of the
+        fastest of them."""
         piece = pattern(65521)
         body = piece * 96  # more than sockets and window hold
         sent = []
@@ -311,7 +325,7 @@ class Collapse(FlowTest):
         for workers in (1, 2):
             with self.subTest(workers=workers):
                 sent.clear()
-                self.start(script, workers=workers)
+                self.start(script, "held_max = 1MB", workers=workers)
                 readers = []
                 for _ in range(3):
                     reader = self.use(self.daemon.connect(
@@ -329,16 +343,6 @@ class Collapse(FlowTest):
                 self.assertIn("; hit", got.cache_status)
                 self.assertEqual(digest(got.body), digest(body))
                 self.assertEqual(len(self.origin.requests), 1)
-
-    @staticmethod
-    def wait_still(growing):
-        seen = []
-
-        def is_still():
-            seen.append(len(growing))
-            return len(seen) > 10 and len(set(seen[-10:])) == 1
-
-        wait_until(is_still, what="nothing more comes")
 
     def test_a_body_that_is_cut_is_cut_for_all_of_its_readers(self):
         def script(connection, request, n):
@@ -420,32 +424,110 @@ class Collapse(FlowTest):
             body = None
         self.assertIn(body and digest(body), (None, want))
 
-    def test_a_body_that_outgrows_the_limit_reaches_all_who_keep_up(self):
-        """One left far behind may be cut, which is counted."""
-        size = 3_000_000
-        body = pattern(size)
 
-        def script(connection, request, n):
-            connection.send(b"HTTP/1.1 200 OK\r\n"
-                            b"Transfer-Encoding: chunked\r\n\r\n")
-            for at in range(0, size, 100_000):
-                connection.send(b"186a0\r\n%s\r\n" % body[at:at + 100_000])
-            connection.send(b"0\r\n\r\n")
-            return True
+class Outgrown(Herd):
+    """A body that turns out larger than object_max while several read it."""
 
-        self.start(script, "object_max = 500KB")
+    size = 6_000_000
+    body = pattern(size)
 
-        def read(i):
-            try:
-                return digest(self.daemon.get("/kept/1").body)
-            except (WireError, OSError):
-                return "cut"
+    def script(self, connection, request, n):
+        """What comes before the step `half` fits object_max."""
+        connection.send(b"HTTP/1.1 200 OK\r\n"
+                        b"Transfer-Encoding: chunked\r\n\r\n")
+        for at in range(0, self.size, 100_000):
+            if at == 400_000 and n == 0:
+                self.steps.wait("half")
+            connection.send(b"186a0\r\n%s\r\n" % self.body[at:at + 100_000])
+        connection.send(b"0\r\n\r\n")
+        return True
 
-        got = together(12, read)
-        self.assertLessEqual(set(got), {digest(body), "cut"})
-        self.assertIn(digest(body), got)
-        self.assertEqual(got.count("cut"), self.daemon.metric(
-            "nearside_limits_hit_total", limit="reader_cut"))
+    def begin(self, limits=""):
+        self.start(self.script, "object_max = 500KB  " + limits)
+
+    def slow(self):
+        client = self.use(self.daemon.connect(timeout=20,
+                                              receive_buffer=4096))
+        client.request("GET", "/kept/1")
+        return client, client.read_head()
+
+    def assert_whole(self, client, head):
+        self.assertEqual(digest(b"".join(client.body_pieces(head))),
+                         digest(self.body))
+
+    def slowest(self):
+        return self.daemon.metric("nearside_limits_hit_total",
+                                  limit="slowest_reader")
+
+    def test_a_slow_reader_is_not_cut_for_fast_ones(self):
+        """Nor do they wait for it: it reads when they are done."""
+        self.begin()
+        slow = [self.slow() for _ in range(3)]
+        fast = self.clients(6, "/kept/1")
+        heads = [c.read_head() for c in fast]
+        self.steps.go("half")
+        for client, head in zip(fast, heads):
+            self.assert_whole(client, head)
+        for client, head in slow:
+            self.assert_whole(client, head)
+        self.assertEqual(len(self.origin.requests), 1)
+        self.assertEqual(self.slowest(), 0)
+
+    def test_whoever_comes_when_it_is_too_large_fetches_alone(self):
+        self.begin()
+        slow = self.slow()
+        self.steps.go("half")
+        wait_until(lambda: self.daemon.metric(
+            "nearside_limits_hit_total", limit="object_max"),
+                   what="it is too large")
+        late = self.use(self.daemon.connect(timeout=20))
+        late.request("GET", "/kept/1")
+        head = late.read_head()
+        self.assertNotIn("collapsed", head.fields["Cache-Status"])
+        self.assert_whole(late, head)
+        self.assert_whole(*slow)
+        self.assertEqual(len(self.origin.requests), 2)
+
+    def test_beyond_held_max_the_slowest_reader_sets_the_pace(self):
+        self.begin("held_max = 1MB")
+        slow = self.slow()
+        fast = self.clients(1, "/kept/1")[0]
+        head = fast.read_head()
+        self.steps.go("half")
+        pieces, got = fast.body_pieces(head), []
+        reader = threading.Thread(target=lambda: got.extend(pieces),
+                                  daemon=True)
+        reader.start()
+        wait_until(self.slowest, what="the origin waits for the slow one")
+        self.wait_still(got)
+        self.assertTrue(reader.is_alive())
+        self.assert_whole(*slow)
+        reader.join(20)
+        self.assertEqual(digest(b"".join(got)), digest(self.body))
+
+    def test_the_slowest_reader_keeps_its_own_limits(self):
+        """One that does not read at all keeps nobody waiting for long."""
+        for limits, counter in (
+                ("send_timeout = 300ms", "send_timeout"),
+                ("send_min_rate = 30MB  send_min_rate_after = 300ms",
+                 "send_min_rate")):
+            with self.subTest(limits=limits):
+                self.begin("held_max = 1MB  " + limits)
+                slow = self.slow()
+                fast = self.clients(1, "/kept/1")[0]
+                head = fast.read_head()
+                self.steps.go("half")
+                self.assert_whole(fast, head)
+                self.assertEqual(self.daemon.metric(
+                    "nearside_limits_hit_total", limit=counter), 1)
+                with self.assertRaises((WireError, OSError)):
+                    self.assert_whole(*slow)
+
+    def test_many_at_once_get_all_of_it(self):
+        self.begin("held_max = 1MB")
+        self.steps.go("half")
+        got = together(12, lambda i: digest(self.daemon.get("/kept/1").body))
+        self.assertEqual(set(got), {digest(self.body)})
         self.assertEqual(
             [k for k in self.redis("KEYS", "ns:e:*")
              if len(self.redis("GET", k)) > 500_000], [])

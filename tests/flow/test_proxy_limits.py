@@ -596,6 +596,31 @@ class SlowReaders(FlowTest):
                 time.sleep(0.01)  # a slow reader is what is tested
         self.assertEqual(self.daemon.metric(HIT, limit="send_total"), 1)
 
+    def test_send_min_rate_is_for_who_takes_too_little(self):
+        """Each pause is shorter than send_timeout."""
+        self.start("send_min_rate = 10MB  send_min_rate_after = 300ms")
+        client = self.use(Connection(self.daemon.port, receive_buffer=4096))
+        client.request("GET", "/bytes/50000000")
+        client.read_head()
+        end = time.monotonic() + 5
+        with self.assertRaises((WireError, OSError)):
+            while time.monotonic() < end:
+                if not client.read_some(2000):
+                    raise WireError("closed")
+                time.sleep(0.01)  # a slow reader is what is tested
+        self.assertEqual(self.daemon.metric(HIT, limit="send_min_rate"), 1)
+
+    def test_send_min_rate_counts_what_was_taken_before(self):
+        """And only the time that the answer waits for the client."""
+        self.start("send_min_rate = 1MB  send_min_rate_after = 100ms")
+        client = self.use(Connection(self.daemon.port, receive_buffer=65536))
+        client.request("GET", "/bytes/9000000")
+        client.read_head()
+        client.read_exactly(3_000_000)
+        time.sleep(1)  # a third of what was taken allows
+        client.read_exactly(6_000_000)
+        self.assertEqual(self.daemon.metric(HIT, limit="send_min_rate"), 0)
+
     def start_in_parts(self, parts, limits):
         """The origin sends each part when steps.go(number) says so."""
         self.steps = Steps()

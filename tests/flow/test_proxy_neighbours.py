@@ -505,7 +505,22 @@ class SlowReader(Neighbours):
         self.is_chunked = True
         self.fields = ()
         self.begin("object_max = 500KB")
-        self.check("/kept/1", read=600_000)
+        self.check("/kept/1")
+
+    def test_nobody_waits_for_one_of_unknown_length_that_is_stored(self):
+        """It is stored while its first reader has hardly begun."""
+        self.is_chunked = True
+        self.fields = ()
+        self.begin()
+        slow = self.ask("/kept/1", receive_buffer=4096)
+        head = slow.read_head()
+        wait_until(lambda: self.keys("/kept/1") and
+                   not self.keys("/kept/1", "l"), what="it is stored")
+        for daemon in (self.other, self.daemon):
+            got = daemon.get("/kept/1")
+            self.assertIn("; hit", got.cache_status)
+            self.assertEqual(len(got.body), self.size)
+        self.assertEqual(sum(map(len, slow.body_pieces(head))), self.size)
 
     def test_nobody_waits_for_an_answer_to_someones_cookie(self):
         self.is_chunked = False

@@ -17,7 +17,7 @@ STRICT = ALL + ("head_timeout = 1s  send_timeout = 1s  body_min_rate = 1KB"
                 "  body_min_rate_after = 1s")
 # None of a crowd is ended while good requests are counted.
 PATIENT = ALL + ("head_timeout = 10m  send_timeout = 10m  body_min_rate = 0"
-                 "  body_timeout = 10m")
+                 "  send_min_rate = 0  body_timeout = 10m")
 ROUTES = 'route "/products/:id" { }\nroute "/bytes/300000" { }'
 KEPT, LARGE, PASSES = "/products/1", "/bytes/300000", "/bytes/1000"
 

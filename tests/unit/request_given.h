@@ -41,6 +41,7 @@ struct bench {
     struct tier_worker tier_worker;
     struct requests *requests;
     struct worker worker;
+    struct fill_credit credit;
     struct stream stream;
     unsigned responses;
     unsigned aborts;
@@ -168,6 +169,7 @@ bench_up(struct loop *loop)
         .block = metric_block_new(bench.registry),
         .metrics = &bench.metrics,
         .conf = bench.rules.conf,
+        .credit = &bench.credit,
     };
     collapse_worker_init(
         &bench.collapse_worker, &bench.collapse, &bench.worker);

@@ -81,7 +81,6 @@ bytes_are_all_there_from_the_start(void **state)
 
     source_of_bytes(&rig->source, SLICE("hello"));
     assert_int_equal(source_state(&rig->source), SOURCE_END);
-    assert_false(source_is_cut(&rig->source));
     assert_int_equal(source_peek(&rig->source, &iov, 0), 0);
     assert_shows(&rig->source, "hello");
     source_advance(&rig->source, 2);
@@ -129,64 +128,6 @@ a_fill_that_fails_fails_the_source(void **state)
     loop_turn(rig->loop, 0);
     assert_int_equal(rig->wakes, 1);
     assert_int_equal(source_state(&rig->source), SOURCE_FAILED);
-    assert_false(source_is_cut(&rig->source));
-}
-
-static void
-read_all(struct source *source)
-{
-    struct iovec iov;
-
-    while (source_peek(source, &iov, 1) > 0) {
-        source_advance(source, iov.iov_len);
-    }
-}
-
-/* One that waits for its client, not for the fill. The owner stalls with one
-   window unread, and all that it may hold is held by the slow one. */
-static void
-leave_behind(struct rig *rig)
-{
-    static const char bytes[3 * WINDOW];
-    struct source fast = {0};
-
-    assert_int_equal(source_of_fill(&fast, rig->fill, rig->loop), RC_OK);
-    fill_append(rig->fill, slice_of(bytes, WINDOW));
-    loop_turn(rig->loop, 0);
-    rig->wakes = 0;
-    read_all(&fast);
-    fill_append(rig->fill, slice_of(bytes, 3 * WINDOW));
-    assert_int_equal(fill_len(rig->fill), 2 * WINDOW);
-    read_all(&fast);
-    loop_turn(rig->loop, 0);
-    assert_false(source_is_cut(&fast));
-    source_close(&fast);
-}
-
-static void
-a_source_left_far_behind_has_failed_and_is_told(void **state)
-{
-    struct rig *rig = *state;
-
-    assert_int_equal(source_of_fill(&rig->source, rig->fill, rig->loop), RC_OK);
-    source_await(&rig->source, on_wake, rig);
-    leave_behind(rig);
-    assert_true(source_is_cut(&rig->source));
-    assert_int_equal(source_state(&rig->source), SOURCE_FAILED);
-    assert_int_equal(rig->wakes, 1);
-}
-
-static void
-a_source_that_was_cut_before_it_waits_is_told_then(void **state)
-{
-    struct rig *rig = *state;
-
-    assert_int_equal(source_of_fill(&rig->source, rig->fill, rig->loop), RC_OK);
-    leave_behind(rig);
-    assert_true(source_is_cut(&rig->source));
-    source_await(&rig->source, on_wake, rig);
-    loop_turn(rig->loop, 0);
-    assert_int_equal(rig->wakes, 1);
 }
 
 static void
@@ -232,8 +173,6 @@ main(void)
         TEST(bytes_are_all_there_from_the_start),
         TEST(a_fill_gives_what_has_come_and_wakes_for_more),
         TEST(a_fill_that_fails_fails_the_source),
-        TEST(a_source_left_far_behind_has_failed_and_is_told),
-        TEST(a_source_that_was_cut_before_it_waits_is_told_then),
         TEST(a_source_of_a_fill_whose_start_is_gone_is_nothing),
         TEST(a_closed_source_has_left_the_fill_and_can_be_another),
     };

@@ -241,6 +241,39 @@ a_fill_counts_what_is_left_of_it_and_in_part(void **state)
     leave_all();
 }
 
+/* What turns out too large is kept no longer: its owner waits for its readers,
+   and none of them is cut for what it holds. */
+static void
+a_fill_that_is_kept_no_longer_does_not_count(void **state)
+{
+    struct fill *fill = given_fill(200, "0123456789", false);
+    struct flight *flight = given_flight(GET);
+    struct client_of *c = &clients[0];
+    uint64_t size;
+
+    (void)state;
+    limit_to(2, 10);
+    c->r = given_new(GET);
+    c->r->stream = &c->stream;
+    request_start(c->r);
+    land(&flight,
+        &(struct flight_result){
+            .outcome = FLIGHT_FILL, .fill = fill, .fresh_until_ms = INT64_MAX});
+    request_on_blocked(c->r);
+    assert_int_equal(bench.worker.request->held, 10);
+    fill_stop_keeping(fill);
+    given_answered(&clients[1], given_large("0123456789"));
+    size = entry_size(clients[1].r->hit);
+    request_on_blocked(clients[1].r);
+    assert_int_equal(clients[0].cuts, 0);
+    assert_int_equal(counted(), 0);
+    assert_int_equal(bench.worker.request->held, size);
+    request_on_blocked(c->r);
+    assert_int_equal(bench.worker.request->held, size);
+    fill_finish(fill, FILL_COMPLETE);
+    leave_all();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, clients_up, teardown)
 
 int
@@ -252,6 +285,7 @@ main(void)
         TEST(a_share_of_many_workers_is_smaller_and_one_alone_is_never_cut),
         TEST(an_entry_that_is_shared_counts_in_part),
         TEST(a_fill_counts_what_is_left_of_it_and_in_part),
+        TEST(a_fill_that_is_kept_no_longer_does_not_count),
     };
 
     return cmocka_run_group_tests_name("request held", tests, NULL, NULL);

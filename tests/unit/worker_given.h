@@ -7,6 +7,7 @@
 
 #include "redis_fixture.h"
 
+#include "nearside/body/fill.h"
 #include "nearside/cache/codec.h"
 #include "nearside/tier/deletion.h"
 #include "nearside/tier/tier.h"
@@ -21,6 +22,7 @@ struct given {
     struct metric_registry *registry;
     struct work_metrics metrics;
     struct worker worker;
+    struct fill_credit credit;
     struct tier tier;
     struct tier_worker tier_worker;
     unsigned empties; /* how often no deletion was left */
@@ -53,7 +55,8 @@ given_worker(struct given *g, int64_t command_timeout_ms)
         .block = metric_block_new(g->registry),
         .metrics = &g->metrics,
         .conf = g->asking.conf,
-        .redis = g->rig.client};
+        .redis = g->rig.client,
+        .credit = &g->credit};
     random_seed(&g->worker.random);
     tier_init(&g->tier);
     tier_worker_init(&g->tier_worker, &g->tier, &g->worker, on_no_deletion, g);

@@ -8,14 +8,19 @@
  *        ^                 ^
  *        slow reader       fast reader: the window is measured from here
  *
- * A kept fill holds all of its body, to be stored when it is complete. Any
- * other frees the chunks that its slowest reader has passed. The owner stops
- * when it is a window ahead of the fastest reader, or when it holds the
- * maximum; then readers that are far behind are cut.
+ * A kept fill holds all of its body, to be stored when it is complete; it runs
+ * ahead of its readers. Any other frees the chunks that its slowest reader has
+ * passed, and its owner stops when it is a window ahead of the fastest reader.
+ *
+ * Nobody is cut for another's speed. A fill that is kept no longer holds what
+ * its slower readers still need, on a credit that all fills share. When that is
+ * used up, the owner waits for the slowest reader, and a kept fill's for its
+ * fastest.
  */
 #ifndef NEARSIDE_BODY_FILL_H
 #define NEARSIDE_BODY_FILL_H
 
+#include <stdatomic.h>
 #include <sys/uio.h>
 
 #include "nearside/base/slice.h"
@@ -51,10 +56,21 @@ enum fill_state {
     FILL_FAILED,   /* cut short: what is here is not the response */
 };
 
+/* Bytes in chunks of all fills that hold them on this credit. */
+struct fill_credit {
+    atomic_ullong held;
+};
+
 struct fill_opts {
     size_t window;   /* bytes ahead of the fastest reader */
-    size_t held_max; /* bytes in chunks, beyond which the owner stops */
+    size_t held_max; /* bytes that slower readers of a fill that is not kept
+                        need, beyond which the owner stops */
     bool is_kept;    /* to be stored: chunks stay */
+    /* While less than credit_max is held on it, a kept fill may be ahead_max
+       further ahead, and held_max does not count. NULL: none. */
+    struct fill_credit *credit;
+    uint64_t credit_max;
+    size_t ahead_max;
     /* Comes on the owner's loop after fill_append took less than it was
        offered, when there is room again. Never after fill_finish. */
     void (*on_room)(void *ctx);
@@ -91,6 +107,9 @@ void fill_stop_keeping(struct fill *fill);
 
 bool fill_has_readers(struct fill *fill);
 
+/* The owner stands still: is it for the slowest reader that it waits? */
+bool fill_waits_for_slowest(struct fill *fill);
+
 /* The runs of a kept, complete body, one after the other; start with
  *cursor NULL. Empty when done. */
 struct slice fill_run(struct fill *fill, struct fill_chunk **cursor);
@@ -100,7 +119,6 @@ struct slice fill_run(struct fill *fill, struct fill_chunk **cursor);
 struct fill_reader {
     uint32_t magic;   /* while it is joined */
     bool is_awaiting; /* asked to be woken */
-    bool is_cut;      /* it fell far behind and is given no more */
     struct list link; /* in the fill's side for this loop */
     struct fill *fill;
     struct fill_side *side;
@@ -113,8 +131,7 @@ struct fill_reader {
 /*
  * Joins at the start of the body. RC_MISS: the start has been freed already;
  * RC_NOMEM. on_wake comes after fill_await, at the end of a turn, once for
- * however much has come. It also comes, once, to a reader that is cut. on_wake
- * may be NULL until fill_await.
+ * however much has come. on_wake may be NULL until fill_await.
  */
 enum rc fill_join(struct fill *fill, struct loop *loop,
     struct fill_reader *reader) RC_MUST_CHECK;
@@ -128,7 +145,8 @@ int fill_peek(struct fill_reader *reader, struct iovec *iov, int iov_max);
 /* Bytes published and not yet read. */
 uint64_t fill_left(const struct fill_reader *reader);
 
-/* Bytes that are held for this reader until it has taken them, or will be. */
+/* Bytes of a kept fill that are held for this reader until it has taken them,
+   or will be. 0: of what is not kept, for which the owner waits. */
 uint64_t fill_due(const struct fill_reader *reader);
 
 /* n bytes of what fill_peek showed were used. */

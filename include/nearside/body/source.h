@@ -24,9 +24,6 @@ void source_of_bytes(struct source *source, struct slice bytes);
 enum rc source_of_fill(
     struct source *source, struct fill *fill, struct loop *loop) RC_MUST_CHECK;
 
-/* Was its reader left behind by the others (fill.h)? */
-bool source_is_cut(const struct source *source);
-
 /* It is nothing from here. Harmless on one that is nothing. */
 void source_close(struct source *source);
 

@@ -39,8 +39,10 @@ struct limits {
     unsigned requests_per_connection; /* 0: none */
     int64_t send_timeout_ms;          /* a gap */
     int64_t send_total_ms;            /* 0: none */
-    size_t buffer_max;                /* a connection and way */
-    uint64_t held_max;                /* all connections */
+    size_t send_min_rate;             /* bytes a second; 0: none */
+    int64_t send_min_rate_after_ms;
+    size_t buffer_max; /* a connection and way */
+    uint64_t held_max; /* all connections */
     unsigned connections_max;
     unsigned connections_per_ip; /* 0: none */
     size_t object_max;

@@ -63,6 +63,7 @@ struct worker {
     struct collapse_worker *collapse;
     struct request_worker *request;
     struct front_worker *front;
+    struct fill_credit *credit; /* of the bodies under way; the process' */
 };
 
 static inline void

@@ -32,6 +32,9 @@ busy_timer(struct session *s)
     } else if (turn_is_sending(s->turn) && now_ms >= out->gap_deadline_ms) {
         worker_count_limit(session_worker(s), LIMIT_SEND_TIMEOUT);
         session_end(s, true);
+    } else if (turn_is_sending(s->turn) && now_ms >= out->rate_deadline_ms) {
+        worker_count_limit(session_worker(s), LIMIT_SEND_RATE);
+        session_end(s, true);
     } else {
         session_check_body(s);
     }

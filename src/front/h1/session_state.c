@@ -99,6 +99,7 @@ busy_deadline(const struct session *s)
     if (turn_is_sending(turn)) {
         deadline = earlier(deadline, turn->out.gap_deadline_ms);
         deadline = earlier(deadline, turn->out.total_deadline_ms);
+        deadline = earlier(deadline, turn->out.rate_deadline_ms);
     }
     return deadline;
 }

@@ -300,6 +300,22 @@ batch_write(struct session *s)
 
 /* --- writing ----------------------------------------------------------- */
 
+/* By then a client that takes no more has been slower than it may be. */
+static int64_t
+rate_deadline_ms(const struct limits *limits, const struct turn_out *out)
+{
+    int64_t enough_ms;
+
+    if (limits->send_min_rate == 0) {
+        return INT64_MAX;
+    }
+    enough_ms = (int64_t)(out->body_sent / limits->send_min_rate) * 1000;
+    return out->wait_since_ms - out->waited_ms +
+           (enough_ms > limits->send_min_rate_after_ms
+                   ? enough_ms
+                   : limits->send_min_rate_after_ms);
+}
+
 /* Only the time that the client takes counts, not the origin's. */
 static void
 wait_for_client(struct session *s)
@@ -318,6 +334,7 @@ wait_for_client(struct session *s)
                 : INT64_MAX;
     }
     out->gap_deadline_ms = now_ms + limits->send_timeout_ms;
+    out->rate_deadline_ms = rate_deadline_ms(limits, out);
     session_arm(s);
 }
 
@@ -344,10 +361,6 @@ batch_next(struct session *s)
     const struct turn_out *out = &turn->out;
 
     MUST_OBJ(turn, TURN_MAGIC);
-    if (out->response->has_body && source_is_cut(out->response->source)) {
-        worker_count_limit(session_worker(s), LIMIT_READER_CUT);
-        return WRITTEN_NO_FURTHER; /* without the rest of its batch */
-    }
     if (out->data_left == 0 && !out->is_last && batch_make(turn) != RC_OK) {
         return WRITTEN_NO_FURTHER;
     }

@@ -66,8 +66,9 @@ struct turn_out {
     uint64_t body_sent;
     int64_t waited_ms;       /* for the client, in all, before that: */
     int64_t wait_since_ms;   /* it waits for the client; 0: it does not */
-    int64_t gap_deadline_ms; /* while it waits for the client, as is the next */
+    int64_t gap_deadline_ms; /* while it waits for the client, as are these */
     int64_t total_deadline_ms;
+    int64_t rate_deadline_ms; /* then it will have taken too little */
 };
 
 struct turn {
