@@ -87,6 +87,16 @@ hand_over(struct front_worker *to, int fd, const struct address *peer)
     return true;
 }
 
+static void
+end_lingering(struct front_worker *f)
+{
+    struct list *link;
+
+    while ((link = list_first(&f->lingering)) != NULL) {
+        session_drain(CONTAINER_OF(link, struct session, link));
+    }
+}
+
 /* A session that is busy ends with its answer. */
 static void
 drain_idle(struct front_worker *f)
@@ -120,10 +130,12 @@ on_handoffs(void *ctx)
 /* --- making room ------------------------------------------------------- */
 
 /* Ends the connection that has been idle longest. One whose bytes wait to be
-   read is not idle. False: there is none. */
+   read is not idle. If there is none, the one goes that has lingered longest.
+   False: there is none either. */
 static bool
-shed_idle(struct front_worker *f)
+shed_one(struct front_worker *f)
 {
+    struct list *lingers = list_first(&f->lingering);
     unsigned looks = 0;
 
     LIST_EACH (link, &f->idle) {
@@ -139,23 +151,27 @@ shed_idle(struct front_worker *f)
             break;
         }
     }
-    return false;
+    if (lingers != NULL) {
+        worker_count_limit(f->worker, LIMIT_IDLE_SHED);
+        session_end(CONTAINER_OF(lingers, struct session, link), false);
+    }
+    return lingers != NULL;
 }
 
 static void
 on_shed(void *ctx)
 {
-    shed_idle(OBJ_OF(struct front_worker, ctx, FRONT_WORKER_MAGIC));
+    shed_one(OBJ_OF(struct front_worker, ctx, FRONT_WORKER_MAGIC));
 }
 
-/* Ends one idle connection of this worker; if it has none, one of each other
+/* Ends one such connection of this worker; if it has none, one of each other
    worker. */
 static void
 make_room(struct front_worker *f)
 {
     struct front *front = f->front;
 
-    if (shed_idle(f)) {
+    if (shed_one(f)) {
         return;
     }
     for (unsigned i = 0; i < front->opts.workers; i++) {
@@ -299,6 +315,7 @@ front_drain(struct front_worker *f)
     MUST(atomic_load(&f->is_draining));
     stop_listening(f);
     drain_idle(f);
+    end_lingering(f);
 }
 
 /* --- life -------------------------------------------------------------- */
@@ -323,6 +340,7 @@ front_worker_new(struct front *front, struct worker *worker,
     f->ctx = ctx;
     list_init(&f->acceptors);
     list_init(&f->idle);
+    list_init(&f->lingering);
     list_init(&f->sessions);
     spare_init(&f->turns);
     loop_message_init(&f->handoff_message, on_handoffs, f);
@@ -341,6 +359,7 @@ front_worker_stop(struct front_worker *f)
     stop_listening(f);
     on_handoffs(f);
     list_splice(&f->sessions, &f->idle);
+    list_splice(&f->sessions, &f->lingering);
     while ((link = list_first(&f->sessions)) != NULL) {
         session_free(CONTAINER_OF(link, struct session, link));
     }

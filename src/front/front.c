@@ -67,8 +67,16 @@ front_is_empty(const struct front_worker *f)
 {
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
     return list_is_empty(&f->sessions) && list_is_empty(&f->idle) &&
+           list_is_empty(&f->lingering) &&
            atomic_load(&((struct front_worker *)(uintptr_t)f)->handoffs) ==
                NULL;
+}
+
+bool
+front_is_drained(const struct front_worker *f)
+{
+    MUST_OBJ(f, FRONT_WORKER_MAGIC);
+    return list_is_empty(&f->acceptors) && atomic_load(&f->is_draining);
 }
 
 void

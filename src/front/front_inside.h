@@ -25,9 +25,11 @@ struct front_worker {
     struct front *front;
     struct worker *worker;
     struct list acceptors;
-    struct list idle;         /* sessions without a turn, longest idle first */
+    struct list idle;      /* sessions without a turn, longest idle first */
+    struct list lingering; /* those that do, longest first */
+    unsigned lingering_len;
     struct list sessions;     /* all others */
-    atomic_uint sessions_len; /* of both, and those handed over to it */
+    atomic_uint sessions_len; /* of all, and those handed over to it */
     struct spare turns;       /* given back, to be borrowed again */
     struct head head;         /* room to parse in; its request takes a copy */
     _Atomic(struct handoff *) handoffs; /* accepted elsewhere, for us */
@@ -40,6 +42,9 @@ struct front_worker {
 
 /* One connection less, of those that are counted for the worker. */
 void front_release(struct front_worker *f, const struct address *peer);
+
+/* Has it begun to end its connections? */
+bool front_is_drained(const struct front_worker *f);
 
 /* Tells whoever waits for it that no session is left. */
 void front_check_empty(struct front_worker *f);

@@ -134,6 +134,7 @@ request_respond(struct request *r)
     MUST(!r->response.has_body || status_has_body(r->response.status));
     r->status = r->response.status;
     r->stream->ops->respond(r->stream, &r->response);
+    request_skip_body(r);
     return request_park(r, WAKE_STREAM);
 }
 

@@ -388,6 +388,16 @@ request_on_body_failed(struct request *r, unsigned status)
     request_divert(r, request_fail(r, status, "body"));
 }
 
+void
+request_skip_body(struct request *r)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    if (r->stream != NULL && r->status != 0 && r->q->has_body &&
+        !r->is_body_done && !fetch_is_active(&r->fetch)) {
+        r->stream->ops->want_body(r->stream);
+    }
+}
+
 static void
 request_finish(struct request *r, uint64_t body_bytes)
 {

@@ -146,6 +146,11 @@ const struct step *request_ask_options(struct request *r);
 const struct step *request_fail(
     struct request *r, unsigned status, const char *detail);
 
+/* An answer has begun, and nobody takes the request's content any more: it is
+   read all the same, since many clients read no answer before they have sent
+   all. */
+void request_skip_body(struct request *r);
+
 /* Lets go of whatever is waited for. */
 void request_drop(struct request *r);
 

@@ -149,6 +149,7 @@ on_forward_end(void *ctx, enum fill_state state, bool is_doubtful)
     } else {
         give_up_post(r);
     }
+    request_skip_body(r);
 }
 
 static void

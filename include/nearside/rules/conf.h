@@ -41,8 +41,11 @@ struct limits {
     int64_t send_total_ms;            /* 0: none */
     size_t send_min_rate;             /* bytes a second; 0: none */
     int64_t send_min_rate_after_ms;
-    size_t buffer_max; /* a connection and way */
-    uint64_t held_max; /* all connections */
+    int64_t linger_timeout_ms; /* a gap */
+    int64_t linger_total_ms;
+    unsigned linger_max; /* all connections */
+    size_t buffer_max;   /* a connection and way */
+    uint64_t held_max;   /* all connections */
     unsigned connections_max;
     unsigned connections_per_ip; /* 0: none */
     size_t object_max;

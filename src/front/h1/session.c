@@ -11,9 +11,9 @@
 #include "nearside/body/source.h"
 
 enum {
-    /* A client we have answered and refused may still be sending: reading
-       on for a while lets it see the answer instead of a reset. */
-    LINGER_BYTES = 65536,
+    /* From the beginning of a drain on. The rest of an upload is not worth a
+       late restart. */
+    LINGER_DRAIN_MS = 2000,
 };
 
 /* --- the timer --------------------------------------------------------- */
@@ -58,6 +58,9 @@ on_timer(void *ctx)
         busy_timer(s);
         break;
     case SESSION_LINGER:
+        if (session_now_ms(s) >= s->linger_until_ms) {
+            worker_count_limit(session_worker(s), LIMIT_LINGER_TOTAL);
+        }
         session_end(s, false);
         break;
     case SESSION_DEAD:
@@ -78,6 +81,43 @@ go_on(struct session *s)
     loop_defer(session_worker(s)->loop, &s->flush);
 }
 
+/* How many may linger in this worker. */
+static unsigned
+linger_share(const struct session *s)
+{
+    unsigned share =
+        session_limits(s)->linger_max / s->front->front->opts.workers;
+
+    return share > 0 ? share : 1;
+}
+
+/*
+ * The last answer has left. Closing now could destroy it: the kernel answers
+ * what the client still sends with a reset, and that drops what the client has
+ * not read yet (RFC 9112 9.6). So only our direction ends.
+ */
+static void
+linger(struct session *s)
+{
+    struct front_worker *f = s->front;
+    int64_t for_ms = session_limits(s)->linger_total_ms;
+
+    if (front_is_drained(f) && for_ms > LINGER_DRAIN_MS) {
+        for_ms = LINGER_DRAIN_MS;
+    }
+    conn_shutdown_write(s->conn);
+    s->state = SESSION_LINGER;
+    s->linger_until_ms = session_now_ms(s) + for_ms;
+    session_place(s, &f->lingering);
+    f->lingering_len++;
+    if (f->lingering_len > linger_share(s)) {
+        worker_count_limit(session_worker(s), LIMIT_LINGER_MAX);
+        session_end(
+            CONTAINER_OF(list_first(&f->lingering), struct session, link),
+            false);
+    }
+}
+
 /* Without a turn: for the next request, or for the client's end. */
 static void
 rest(struct session *s, bool is_last)
@@ -87,9 +127,7 @@ rest(struct session *s, bool is_last)
     if (s->is_eof) {
         session_end(s, false);
     } else if (is_last) {
-        conn_shutdown_write(s->conn);
-        s->state = SESSION_LINGER;
-        s->linger_left = LINGER_BYTES;
+        linger(s);
     } else {
         s->state = SESSION_IDLE;
         session_place(s, &s->front->idle);
@@ -275,6 +313,7 @@ session_free(struct session *s)
     struct address peer;
 
     MUST_OBJ(s, SESSION_MAGIC);
+    session_leave(s);
     s->state = SESSION_DEAD;
     drop_turn(s);
     conn_peer(s->conn, &peer);
@@ -298,7 +337,7 @@ session_drain(struct session *s)
 {
     MUST_OBJ(s, SESSION_MAGIC);
     s->must_close = true;
-    if (s->state == SESSION_IDLE) {
+    if (s->state == SESSION_IDLE || s->state == SESSION_LINGER) {
         session_end(s, false);
     }
 }

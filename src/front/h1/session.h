@@ -36,7 +36,8 @@ enum session_state {
     SESSION_IDLE,   /* no byte of a request; waits for one */
     SESSION_HEAD,   /* eats a head; then BUSY */
     SESSION_BUSY,   /* eats content, writes the answer; then IDLE or HEAD */
-    SESSION_LINGER, /* eats and drops what still comes; then the end */
+    SESSION_LINGER, /* eats and drops what still comes, for a while; then the
+                       end */
     SESSION_DEAD,   /* nothing; buried at the end of the turn */
 };
 
@@ -48,15 +49,17 @@ struct session {
     bool must_close : 1;  /* after this answer */
     bool is_aborted : 1;  /* its end is a reset */
     bool is_next_due : 1; /* the next head is looked at when the task runs */
-    struct list link; /* worker's idle ones, longest idle first; or others */
+    struct list link;     /* worker's idle ones, lingering ones, or others */
     struct front_worker *front;
     struct conn *conn;
     struct turn *turn; /* in HEAD and BUSY */
     struct loop_task flush;
     struct loop_timer timer; /* it may fire early in BUSY, where its deadline
                                 moves with every byte */
-    unsigned requests;
-    uint32_t linger_left;
+    union {
+        unsigned requests;       /* before LINGER: how many there were */
+        int64_t linger_until_ms; /* in LINGER: whatever still comes */
+    };
 };
 
 /* Takes the fd. Counts and limits have been seen to. */
@@ -66,7 +69,8 @@ void session_start(
 /* Ends it now, for a worker that ends. */
 void session_free(struct session *s);
 
-/* The worker drains: an idle session ends, a busy one after its answer. */
+/* The worker drains: an idle session ends, and one that lingers; a busy one
+   after its answer. */
 void session_drain(struct session *s);
 
 /* --- session_state.c --- */
@@ -91,6 +95,11 @@ session_now_ms(const struct session *s)
 
 struct session *session_of(struct stream *stream);
 void session_place(struct session *s, struct list *where); /* at its end */
+void session_leave(struct session *s); /* it lingers no more */
+
+/* Nobody takes what is left of its content: that is read unparsed and
+   dropped. */
+void session_refuse_body(struct session *s);
 
 /* Decides whether the socket is read. */
 void session_wants(struct session *s);

@@ -22,17 +22,14 @@ body_decode(struct turn_in *in, struct slice input, size_t *out_eaten)
     return in->left == 0 ? RC_OK : RC_AGAIN;
 }
 
-/* No more of it is read. A client whose answer has begun is to get it whole: a
-   reset could destroy what it has not read yet (RFC 9112 9.6). */
+/* A client whose answer has begun is to get it whole: a reset could destroy
+   what it has not read yet (RFC 9112 9.6). */
 static void
 body_fail(struct session *s, unsigned status)
 {
     struct turn *turn = s->turn;
 
-    MUST(s->state == SESSION_BUSY);
-    s->must_close = true;
-    turn->in.state = BODY_WAITING;
-    turn->in.pending = slice_of(NULL, 0);
+    session_refuse_body(s);
     if (turn->out.response == NULL) {
         request_on_body_failed(turn->request, status);
         return;
@@ -174,7 +171,7 @@ stream_want_body(struct stream *stream)
     struct turn *turn = s->turn;
 
     if (s->state != SESSION_BUSY || turn->in.state == BODY_NONE ||
-        turn->in.state == BODY_WANTED) {
+        turn->in.state == BODY_WANTED || turn->in.state == BODY_REFUSED) {
         return;
     }
     MUST_OBJ(turn, TURN_MAGIC);

@@ -12,7 +12,7 @@
 enum {
     HEAD_READ = 4096,
     BODY_READ = 16384,
-    DRAIN_READ = 4096,
+    LINGER_READ = 16384,
 };
 
 /* --- heads ------------------------------------------------------------- */
@@ -75,7 +75,7 @@ session_refuse(struct session *s, unsigned status, const char *detail)
     }
     s->state = SESSION_BUSY;
     s->must_close = true;
-    turn->in.state = BODY_WAITING; /* nobody will want it */
+    session_refuse_body(s);
     session_wants(s);
     request_refuse(turn->request, status, detail);
 }
@@ -241,24 +241,42 @@ read_head(struct session *s)
     }
 }
 
-/* Content, or what the client sends ahead. The end of input alone does not
-   end a request whose content is complete, since the client may have closed
-   only its half of the connection. A reset does. */
+/* The client may have ended only its half of the connection. That does not end
+   a request whose content is complete, or of which no more is needed, since
+   its answer has begun. */
+static void
+read_busy_end(struct session *s)
+{
+    const struct turn *turn = s->turn;
+
+    if (turn->in.state == BODY_WANTED && turn->out.response == NULL) {
+        session_end(s, true);
+        return;
+    }
+    if (turn->in.state == BODY_WANTED) {
+        session_refuse_body(s);
+    }
+    s->is_eof = true;
+    session_wants(s);
+}
+
+/* Content, or what the client sends ahead, or what nobody takes. */
 static void
 read_busy(struct session *s)
 {
     struct turn *turn = s->turn;
-    bool is_content = turn->in.state == BODY_WANTED;
-    enum rc rc = read_more(s, turn, is_content ? BODY_READ : HEAD_READ);
+    bool is_ahead = turn->in.state == BODY_NONE;
+    enum rc rc = read_more(s, turn, is_ahead ? HEAD_READ : BODY_READ);
 
     if (rc == RC_OK) {
-        if (is_content) {
+        if (turn->in.state == BODY_WANTED) {
             session_pump_body(s);
+        } else if (turn->in.state == BODY_REFUSED) {
+            buf_clear(&turn->buf);
         }
         session_wants(s);
-    } else if (rc == RC_CLOSED && turn->in.state == BODY_NONE) {
-        s->is_eof = true;
-        session_wants(s);
+    } else if (rc == RC_CLOSED) {
+        read_busy_end(s);
     } else if (rc != RC_AGAIN) {
         session_end(s, true);
     }
@@ -267,13 +285,13 @@ read_busy(struct session *s)
 static void
 read_linger(struct session *s)
 {
-    char bytes[DRAIN_READ];
+    char bytes[LINGER_READ];
     size_t n;
     enum rc rc = conn_read(s->conn, bytes, sizeof(bytes), &n);
 
     MUST(s->turn == NULL);
-    if (rc == RC_OK && n < s->linger_left) {
-        s->linger_left -= (uint32_t)n;
+    if (rc == RC_OK) {
+        session_arm(s);
     } else if (rc != RC_AGAIN) {
         session_end(s, false);
     }

@@ -8,7 +8,6 @@
 enum {
     /* Of the next requests, while one is under way. */
     AHEAD_MAX = 4096,
-    LINGER_MS = 2000,
     RATE_CHECK_MS = 1000,
 };
 
@@ -29,6 +28,28 @@ session_place(struct session *s, struct list *where)
     list_push_back(where, &s->link);
 }
 
+void
+session_leave(struct session *s)
+{
+    MUST_OBJ(s, SESSION_MAGIC);
+    if (s->state == SESSION_LINGER) {
+        MUST(s->front->lingering_len > 0);
+        s->front->lingering_len--;
+    }
+}
+
+void
+session_refuse_body(struct session *s)
+{
+    struct turn *turn = s->turn;
+
+    MUST(s->state == SESSION_BUSY);
+    s->must_close = true;
+    turn->in.state = BODY_REFUSED;
+    turn->in.pending = slice_of(NULL, 0);
+    buf_clear(&turn->buf);
+}
+
 /* --- is the socket read? ----------------------------------------------- */
 
 /* Content is read when what there was has been taken. Behind the content, or
@@ -44,6 +65,8 @@ is_busy_read(const struct turn *turn)
         return ahead < AHEAD_MAX;
     case BODY_WANTED:
         return ahead == 0;
+    case BODY_REFUSED:
+        return true;
     case BODY_WAITING:
     case BODY_STUCK:
         break;
@@ -122,7 +145,8 @@ session_arm(struct session *s)
         deadline = busy_deadline(s);
         break;
     case SESSION_LINGER:
-        deadline = session_now_ms(s) + LINGER_MS;
+        deadline = earlier(
+            session_now_ms(s) + limits->linger_timeout_ms, s->linger_until_ms);
         break;
     case SESSION_DEAD:
         break;
@@ -141,6 +165,7 @@ session_end(struct session *s, bool is_abort)
     if (s->state == SESSION_DEAD) {
         return;
     }
+    session_leave(s);
     session_place(s, &s->front->sessions);
     s->state = SESSION_DEAD;
     s->is_aborted = is_abort;

@@ -98,6 +98,10 @@ stream_respond(struct stream *stream, const struct response *response)
         out->is_chunked = !turn->is_http10;
         s->must_close = s->must_close || turn->is_http10;
     }
+    if (turn->in.state == BODY_WAITING) { /* and will not be wanted any more */
+        session_refuse_body(s);
+        session_wants(s);
+    }
     s->must_close = s->must_close || response->is_last ||
                     turn->in.state != BODY_NONE ||
                     atomic_load(&s->front->is_draining);

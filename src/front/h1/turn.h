@@ -32,6 +32,7 @@ enum body_state {
     BODY_WAITING, /* not yet wanted */
     BODY_WANTED,  /* is read */
     BODY_STUCK,   /* its reader takes no more for now */
+    BODY_REFUSED, /* nobody takes it any more: is read unparsed, and dropped */
 };
 
 /* The request's content under way. */
