@@ -34,14 +34,15 @@ pass_over(struct request *r, struct entry *own_entry, enum cache_fwd fwd)
     return go_on(r);
 }
 
-/* May its question be asked for all who read this entry? The answer to a HEAD
-   would be of no use to them, nor that to another spelling. */
+/* May a GET of its question be asked for all who read this entry? Not in
+   another spelling, nor by a HEAD that has a route of its own. */
 static bool
 may_renew(const struct request *r)
 {
-    return r->q->head->method == METHOD_GET &&
-           !r->q->policy.reuse.only_if_cached &&
-           !r->q->policy.storable.no_store && !r->q->policy.is_odd;
+    return !r->q->policy.reuse.only_if_cached &&
+           !r->q->policy.storable.no_store && !r->q->policy.is_odd &&
+           (r->q->head->method == METHOD_GET ||
+               question_read_route(r->q, r->q->normal) == r->q->route);
 }
 
 /* Lets go of an entry that is of no use to it. */

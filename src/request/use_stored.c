@@ -60,17 +60,24 @@ request_deliver_hit(struct request *r, struct entry *own_entry)
     return &step_deliver_entry;
 }
 
-/* A flight that nobody waits for: it holds the question, not the request. */
+/* A flight that nobody waits for. It asks nothing of this client's own, and
+   always by a GET. */
 void
 request_renew(struct request *r)
 {
+    struct question *renewal;
     struct flight *flight;
 
     MUST_OBJ(r, REQUEST_MAGIC);
-    switch (flight_enter(r->worker->collapse->flights, &r->q->key,
-        question_form(r->q), NULL, &flight)) {
+    if (question_renewal(r->q, &renewal) != RC_OK) {
+        worker_count_limit(r->worker, LIMIT_MEMORY);
+        return;
+    }
+    switch (flight_enter(r->worker->collapse->flights, &renewal->key,
+        question_form(renewal), NULL, &flight)) {
     case FLIGHT_OPENED:
-        flight_run_start(r->worker, r->q, flight, &(struct flight_run_opts){0});
+        flight_run_start(
+            r->worker, renewal, flight, &(struct flight_run_opts){0});
         break;
     case FLIGHT_JOINED: /* somebody sees to it */
         break;
@@ -78,6 +85,7 @@ request_renew(struct request *r)
         worker_count_limit(r->worker, LIMIT_FLIGHTS);
         break;
     }
+    question_unref(&renewal);
 }
 
 const struct step *

@@ -369,7 +369,9 @@ class Validation(CachingTest):
 
 
 class WhileRevalidate(CachingTest):
-    routes = 'route "/c/*" { ttl = 0  keep = 10m }\n'
+    routes = ('route "/c/*" { ttl = 0  keep = 10m }\n'
+              'route "HEAD /two/*" { ttl = 0 }\n'
+              'route "/two/*" { ttl = 0  keep = 10m }\n')
     windows = ("Cache-Control", "max-age=9, stale-while-revalidate=60")
     stale = (windows, ("Age", "9"), ("ETag", '"v1"'))
 
@@ -432,6 +434,41 @@ class WhileRevalidate(CachingTest):
                    what="it is renewed behind")
         self.assertIsNone(self.last(target).fields["Range"])
         self.assert_asked(target, 2)
+
+    def test_a_head_has_it_renewed_too(self):
+        """By a GET: the answer to a HEAD has no content to store."""
+        for vary in ((), (("Vary", "X-Foo"),)):
+            with self.subTest(vary=vary):
+                target = self.target()
+                first = self.fill(target, *self.stale, *vary,
+                                  request={"X-Foo": "1", "X-Bar": "2"})
+                self.says(FRESH, ("ETag", '"v2"'), *vary)
+                got = self.get(target, {"X-Foo": "1", "X-Bar": "2"},
+                               method="HEAD")
+                self.assertIn("detail=stale-while-revalidate",
+                              got.cache_status)
+                self.assertEqual(got.fields["Content-Length"],
+                                 str(len(first.body)))
+                self.wait_asked(target, 2)
+                wait_until(lambda t=target: HIT.match(self.get(
+                    t, {"X-Foo": "1"}).cache_status),
+                           what="it is renewed behind")
+                self.assertNotEqual(
+                    self.get(target, {"X-Foo": "1"}).body, first.body)
+                self.assertEqual(self.last(target).method, "GET")
+                self.assertEqual(self.last(target).fields["X-Foo"],
+                                 "1" if vary else None)
+                self.assertIsNone(self.last(target).fields["X-Bar"])
+                self.assert_asked(target, 2)
+
+    def test_a_head_of_another_route_has_nothing_renewed(self):
+        target = self.target("/two")
+        self.fill(target, *self.stale)
+        got = self.get(target, method="HEAD")
+        self.assertIn("detail=stale-while-revalidate", got.cache_status)
+        self.assertIn("detail=stale-while-revalidate",
+                      self.get(target).cache_status)
+        self.wait_asked(target, 2)  # for the GET
 
     def test_a_304_behind_renews(self):
         target = self.target()

@@ -186,17 +186,18 @@ junk_in_redis_is_a_miss_and_counted_if_it_is_a_value(void **state)
 
 /* Who may, has it renewed for all; the others only use it. */
 static void
-an_entry_within_its_window_is_used_and_renewed_by_a_get(void **state)
+an_entry_within_its_window_is_used_and_renewed_for_all(void **state)
 {
     static const struct {
         const char *text;
         bool is_renewed;
     } tries[] = {
         {RANGE, true},
-        {HEAD, false},
+        {HEAD, true},
         {ASKED("GET", "Cache-Control: only-if-cached"), false},
         {ASKED("GET", "Cache-Control: no-store"), false},
         {REQUEST("GET /any/%78"), false},
+        {REQUEST("HEAD /any/%78"), false},
     };
 
     (void)state;
@@ -286,7 +287,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_found_answers_or_says_who_is_asked),
         TEST(junk_in_redis_is_a_miss_and_counted_if_it_is_a_value),
-        TEST(an_entry_within_its_window_is_used_and_renewed_by_a_get),
+        TEST(an_entry_within_its_window_is_used_and_renewed_for_all),
         TEST(a_record_leads_to_a_second_lookup_and_not_to_a_third),
         TEST(whose_client_leaves_meanwhile_is_told_nothing),
     };
