@@ -76,6 +76,7 @@ carry_head(struct fetch *fetch, const struct head *head,
         write_field(w, SLICE("date"), worker_date(fetch->worker));
     }
     write_carried(w, head, plan, &withheld, false);
+    vary_write_missing(head, &plan->vary_on, w);
     MUST(!w->is_full);
     out.fields = slice_skip(writer_slice(w), out.private_fields.len);
     if (fresh_read_age(head, &out.age_s) != RC_OK) {
@@ -84,11 +85,23 @@ carry_head(struct fetch *fetch, const struct head *head,
     return out;
 }
 
+static size_t
+vary_on_size(const struct vary_list *list)
+{
+    size_t size = sizeof("vary: \r\n");
+
+    for (size_t i = 0; i < list->count; i++) {
+        size += list->names[i].len + 2;
+    }
+    return size;
+}
+
 static struct fill *
 fetch_new_fill(struct fetch *fetch, const struct head *head,
     const struct fetch_plan *plan, const struct fill_opts *opts)
 {
-    size_t size = head_lines_size(head) + sizeof("date: \r\n") + DATE_LEN;
+    size_t size = head_lines_size(head) + sizeof("date: \r\n") + DATE_LEN +
+                  vary_on_size(&plan->vary_on);
     char *text = malloc(size);
     struct writer w = writer_of(text, size);
     struct response_head carried;

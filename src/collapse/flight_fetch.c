@@ -50,6 +50,26 @@ age_ms_of(const struct head *head)
     return fresh_read_age(head, &age_s) == RC_OK ? age_s * 1000 : 0;
 }
 
+/* A response that varies by names that no record has so far gets a record of
+   its own, as does one of a key that always has variants. If all the names are
+   too many for a record, the present one is given up. */
+static void
+find_variant(struct flight_run *run)
+{
+    bool is_keyed = question_is_keyed(run->q) && run->q->record == NULL;
+    enum rc rc;
+
+    MUST(run->variant == NULL);
+    if (!run->verdict->is_storable || (flight_fits_record(run) && !is_keyed)) {
+        return;
+    }
+    rc = flight_make_record(run);
+    if (rc != RC_OK && rc != RC_LIMIT) {
+        run->verdict->is_storable = false;
+        run->verdict->detail = "memory";
+    }
+}
+
 static void
 take_not_modified(struct flight_run *run, const struct head *head)
 {
@@ -65,6 +85,7 @@ take_not_modified(struct flight_run *run, const struct head *head)
     }
     run->renewal = renewal;
     *run->verdict = renewal->verdict;
+    find_variant(run);
     if (!run->verdict->is_storable) {
         /* It answers those who wait, and is over. */
         run->verdict->created_ms = run->response_ms - age_ms_of(head);
@@ -73,13 +94,19 @@ take_not_modified(struct flight_run *run, const struct head *head)
     }
 }
 
-/* Those who wait chose by what was known to vary: a response that varies by
-   something else now has been chosen by the leader alone (RFC 9111 4.1). */
 static bool
-is_for_all(const struct flight_run *run)
+is_to_be_kept(const struct flight_run *run)
 {
     MUST(run->verdict != NULL);
     return run->verdict->is_storable && flight_fits_record(run);
+}
+
+/* Those who wait chose by what was known to vary: a response that varies by
+   something more now has been chosen by the leader alone (RFC 9111 4.1). */
+static bool
+is_for_all(const struct flight_run *run)
+{
+    return is_to_be_kept(run) && !flight_is_wider(run);
 }
 
 static void
@@ -90,9 +117,9 @@ tell_validated(struct flight_run *run, struct entry *own_entry)
             .outcome = FLIGHT_ENTRY,
             .entry = own_entry,
             .is_validated = true,
-            .is_private = !is_for_all(run),
+            .is_private = !is_for_all(run) || run->variant != NULL,
             .is_personal = run->verdict->is_personal,
-            .is_stored = is_for_all(run) && run->lease_state == LEASE_HELD,
+            .is_stored = is_to_be_kept(run) && run->lease_state == LEASE_HELD,
             .fwd_status = 304,
         },
         false);
@@ -106,7 +133,7 @@ end_validated(struct flight_run *run)
         .verdict = run->verdict,
         .status = run->stale->status,
         .origin_cost_ms = fetch_cost_ms(&run->fetch),
-        .key = &run->q->key,
+        .key = flight_key(run),
     };
     struct value value = {0};
     struct entry *entry;
@@ -148,17 +175,13 @@ on_head(void *ctx, const struct head *head)
         return (struct fetch_plan){0};
     }
     assess_response(&opts, head, run->verdict);
-    if (run->verdict->is_storable && run->q->record == NULL &&
-        (run->verdict->vary.count > 0 || question_is_keyed(run->q)) &&
-        flight_make_record(run) != RC_OK) {
-        run->verdict->is_storable = false;
-        run->verdict->detail = "memory";
-    }
+    find_variant(run);
     return (struct fetch_plan){
-        .is_kept = is_for_all(run),
+        .is_kept = is_to_be_kept(run),
         .drops_set_cookie =
             run->verdict->is_storable && run->verdict->drops_set_cookie,
         .withheld = policy_withheld(run->q->reads),
+        .vary_on = policy_vary_on(run->q->reads),
     };
 }
 
@@ -225,7 +248,7 @@ says_nothing(const struct flight_run *run)
 static bool
 is_to_be_stored(const struct flight_run *run)
 {
-    return is_for_all(run) && !says_nothing(run);
+    return is_to_be_kept(run) && !says_nothing(run);
 }
 
 /* By those who come while it is under way? For them it is a stored response:

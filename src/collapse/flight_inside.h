@@ -83,11 +83,18 @@ void flight_store_renewed(struct flight_run *run, struct value *own_value);
 /* That it is not storable, or by what it varies now. */
 void flight_store_refusal(struct flight_run *run);
 
-/* Does the response vary by what the record says, and by nothing else? */
+/* Does the response vary by what the record says, and by nothing more? */
 bool flight_fits_record(const struct flight_run *run);
 
-/* A record for a response that varies; RC_NOMEM. */
+/* A record for a response that varies: by its names, and by those of the record
+   that chose it, if there is one. RC_NOMEM; RC_LIMIT: these are too many. */
 enum rc flight_make_record(struct flight_run *run) RC_MUST_CHECK;
+
+/* Has a record been made in place of the one that it was chosen by? */
+bool flight_is_wider(const struct flight_run *run);
+
+/* What it is to be stored under. */
+const struct key *flight_key(const struct flight_run *run);
 
 /* --- flight_end.c --- */
 

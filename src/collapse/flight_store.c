@@ -26,6 +26,20 @@ flight_fits_record(const struct flight_run *run)
            question_fits_record(run->q, &run->verdict->vary);
 }
 
+bool
+flight_is_wider(const struct flight_run *run)
+{
+    MUST_OBJ(run, RUN_MAGIC);
+    return run->variant != NULL && run->q->record != NULL;
+}
+
+const struct key *
+flight_key(const struct flight_run *run)
+{
+    MUST_OBJ(run, RUN_MAGIC);
+    return run->variant != NULL ? &run->variant->key : &run->q->key;
+}
+
 /* The writer has the lease from now on. */
 static void
 hand_over(struct flight_run *run, enum store_kind kind, struct value *own_value,
@@ -41,8 +55,10 @@ hand_over(struct flight_run *run, enum store_kind kind, struct value *own_value,
 
     MUST(run->is_told);
     *own_value = (struct value){0};
-    if (kind == STORE_RECORD) {
+    if (kind == STORE_RECORD || kind == STORE_WIDER) {
+        MUST(run->record_value.bytes != NULL);
         store.q = run->variant;
+        store.leased = run->q;
         store.record = run->record_value;
         run->record_value = (struct value){0};
     }
@@ -55,13 +71,13 @@ static enum store_kind
 kind_of(const struct flight_run *run)
 {
     if (run->variant != NULL) {
-        return STORE_RECORD;
+        return flight_is_wider(run) ? STORE_WIDER : STORE_RECORD;
     }
     return run->q->record != NULL ? STORE_VARIANT : STORE_ENTRY;
 }
 
-/* The origin varies by something else now: the record is deleted, and with it
-   all variants are out of reach. */
+/* The origin varies by more names than a record has room for: the record is
+   deleted, and with it all variants are out of reach. */
 static void
 drop_record(struct flight_run *run)
 {
@@ -85,7 +101,7 @@ flight_store_fill(struct flight_run *run)
         .verdict = run->verdict,
         .status = run->status,
         .origin_cost_ms = fetch_cost_ms(&run->fetch),
-        .key = run->variant != NULL ? &run->variant->key : &run->q->key,
+        .key = flight_key(run),
     };
     struct value value = {0};
     enum rc rc = RC_MISS;
@@ -156,16 +172,30 @@ flight_store_refusal(struct flight_run *run)
     }
 }
 
+/* Names of both; RC_LIMIT. */
+static enum rc
+names_of(const struct flight_run *run, struct vary *out)
+{
+    static const struct vary_opts any = {true, true, true};
+    struct vary chosen_by;
+    enum rc rc = vary_parse(question_names(run->q), &any, &chosen_by);
+
+    return rc == RC_OK ? vary_join(&chosen_by, &run->verdict->vary, out) : rc;
+}
+
 enum rc
 flight_make_record(struct flight_run *run)
 {
-    enum rc rc = encode_record(&run->q->key, vary_text(&run->verdict->vary),
-        run->response_ms, random_next(&run->worker->random),
-        &run->record_value);
+    struct vary names;
+    enum rc rc = names_of(run, &names);
 
     MUST(run->made == NULL);
     MUST(run->variant == NULL);
-    MUST(run->q->record == NULL);
+    if (rc == RC_OK) {
+        rc = encode_record(&question_base(run->q)->key, vary_text(&names),
+            run->response_ms, random_next(&run->worker->random),
+            &run->record_value);
+    }
     if (rc == RC_OK) {
         rc = codec_entry(&run->record_value, &run->made);
     }

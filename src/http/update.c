@@ -154,21 +154,62 @@ has_field(
            storable_has_field(response, f);
 }
 
+static bool
+is_stored_name(struct slice stored_lines, struct slice name)
+{
+    struct slice line_name, value, one;
+
+    while (stored_next(&stored_lines, &line_name, &value)) {
+        while (slice_ieq(line_name, SLICE("vary")) &&
+               slice_split(&value, ',', &one)) {
+            if (slice_ieq(slice_trim(one), name)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The stored response was chosen by the names that its Vary has. An update that
+   names fewer does not undo that, so names are only added. */
+static void
+write_new_names(
+    struct writer *w, const struct field *vary, struct slice stored_lines)
+{
+    struct slice names = vary->value;
+    bool has_any = false;
+    struct slice one;
+
+    while (slice_split(&names, ',', &one)) {
+        one = slice_trim(one);
+        if (one.len > 0 && !is_stored_name(stored_lines, one)) {
+            write_slice(w, has_any ? SLICE(",") : SLICE("vary: "));
+            write_slice(w, one);
+            has_any = true;
+        }
+    }
+    write_slice(w, has_any ? SLICE("\r\n") : slice_of(NULL, 0));
+}
+
 enum rc
 update_merge(const struct head *response, struct slice stored_lines,
     bool has_set_cookie, struct writer *w)
 {
+    struct slice rest = stored_lines;
     struct slice name, value;
 
-    while (stored_next(&stored_lines, &name, &value)) {
+    while (stored_next(&rest, &name, &value)) {
         const struct field *f = head_find_name(response, name);
-        if (f == NULL || !has_field(response, f, has_set_cookie)) {
+        if (f == NULL || f->id == FIELD_VARY ||
+            !has_field(response, f, has_set_cookie)) {
             write_field(w, name, value);
         }
     }
     for (size_t i = 0; i < response->field_count; i++) {
         const struct field *f = &response->fields[i];
-        if (has_field(response, f, has_set_cookie)) {
+        if (f->id == FIELD_VARY) {
+            write_new_names(w, f, stored_lines);
+        } else if (has_field(response, f, has_set_cookie)) {
             write_field_lower(w, f->name, f->value);
         }
     }

@@ -150,6 +150,83 @@ vary_parse(struct slice value, const struct vary_opts *opts, struct vary *out)
     return rc == RC_OK ? render(&names, out) : rc;
 }
 
+enum rc
+vary_join(const struct vary *a, const struct vary *b, struct vary *out)
+{
+    struct names names = {.count = 0};
+    enum rc rc = RC_OK;
+
+    MUST(a != out);
+    MUST(b != out);
+    for (unsigned i = 0; i < a->count && rc == RC_OK; i++) {
+        rc = insert(&names, vary_name(a, i));
+    }
+    for (unsigned i = 0; i < b->count && rc == RC_OK; i++) {
+        rc = insert(&names, vary_name(b, i));
+    }
+    return rc == RC_OK ? render(&names, out) : rc;
+}
+
+enum rc
+vary_add(struct vary *v, const struct vary_list *list)
+{
+    const struct vary own = *v;
+    struct names names = {.count = 0};
+    enum rc rc = RC_OK;
+
+    for (unsigned i = 0; i < own.count && rc == RC_OK; i++) {
+        rc = insert(&names, vary_name(&own, i));
+    }
+    for (size_t i = 0; i < list->count && rc == RC_OK; i++) {
+        rc = insert(&names, list->names[i]);
+    }
+    return rc == RC_OK ? render(&names, v) : rc;
+}
+
+static bool
+has_name(struct slice names, struct slice name)
+{
+    struct slice one;
+
+    while (slice_split(&names, ',', &one)) {
+        if (slice_ieq(slice_trim(one), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+vary_is_within(const struct vary *v, struct slice record_names)
+{
+    for (unsigned i = 0; i < v->count; i++) {
+        if (!has_name(record_names, vary_name(v, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void
+vary_write_missing(
+    const struct head *response, const struct vary_list *list, struct writer *w)
+{
+    bool has_any = false;
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (head_lists(response, FIELD_VARY, list->names[i])) {
+            continue;
+        }
+        if (head_lists(response, FIELD_VARY, SLICE("*"))) {
+            return;
+        }
+        write_slice(w, has_any ? SLICE(", ") : SLICE("vary: "));
+        write_slice(w, list->names[i]);
+        has_any = true;
+    }
+    write_slice(w, has_any ? SLICE("\r\n") : slice_of(NULL, 0));
+}
+
 struct slice
 vary_name(const struct vary *v, unsigned i)
 {

@@ -84,6 +84,9 @@ on_forward_head(void *ctx, const struct head *head)
     if (r->q->route != NULL) {
         plan.withheld = policy_withheld(r->q->route);
     }
+    if (r->q->kind == QUESTION_READ) {
+        plan.vary_on = policy_vary_on(r->q->route);
+    }
     return plan;
 }
 

@@ -315,6 +315,31 @@ policy_withheld(const struct route *route)
                : (struct targeted_list){route->targeted, route->targeted_len};
 }
 
+struct vary_list
+policy_vary_on(const struct route *route)
+{
+    return (struct vary_list){route->vary_on, route->vary_on_len};
+}
+
+/* By what the response varies, or else why it cannot be stored. */
+static enum rc
+read_vary(
+    const struct route *route, const struct head *response, struct vary *out)
+{
+    /* What the route keys varies by it anyway. */
+    const struct vary_opts opts = {
+        .allows_cookie =
+            route->varies_by_any || route->cookie == ROUTE_CREDENTIAL_KEY,
+        .allows_authorization = route->varies_by_any ||
+                                route->authorization == ROUTE_CREDENTIAL_KEY,
+        .allows_user_agent = route->varies_by_any,
+    };
+    const struct vary_list list = policy_vary_on(route);
+    enum rc rc = vary_read(response, &opts, out);
+
+    return rc == RC_OK && list.count > 0 ? vary_add(out, &list) : rc;
+}
+
 static uint16_t
 flags_of(const struct reuse_stored *stored, const struct cache_control *cc)
 {
@@ -398,14 +423,6 @@ policy_store(const struct route *route, const struct policy_request *request,
     struct policy_verdict *out)
 {
     const struct storable_opts opts = opts_of(route);
-    /* What the route keys varies by it anyway. */
-    const struct vary_opts vary_opts = {
-        .allows_cookie =
-            route->varies_by_any || route->cookie == ROUTE_CREDENTIAL_KEY,
-        .allows_authorization = route->varies_by_any ||
-                                route->authorization == ROUTE_CREDENTIAL_KEY,
-        .allows_user_agent = route->varies_by_any,
-    };
     struct cache_control cc;
     struct fresh fresh;
     struct storable_response r = {.head = response, .cc = &cc, .fresh = &fresh};
@@ -416,7 +433,7 @@ policy_store(const struct route *route, const struct policy_request *request,
         return;
     }
     read_fresh(route, response, times, &cc, &fresh);
-    r.vary = vary_read(response, &vary_opts, &out->vary);
+    r.vary = read_vary(route, response, &out->vary);
     r.has_ttl = given_ttl_ms(route, request, response->status) > 0;
     r.has_status_ttl =
         r.has_ttl && status_ttl_of(route, response->status) != NULL;

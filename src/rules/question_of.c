@@ -106,22 +106,25 @@ bool
 question_fits_record(const struct question *q, const struct vary *vary)
 {
     MUST_OBJ(q, QUESTION_MAGIC);
-    return vary->count == 0 ||
-           (q->record != NULL &&
-               slice_eq(vary_text(vary), entry_vary_names(q->record)));
+    return vary_is_within(vary, question_names(q));
 }
 
 /* --- renewals ---------------------------------------------------------- */
 
+/* Does the record name it, or the route? */
 static bool
 is_varied_by(const struct question *q, struct slice name)
 {
-    struct slice names =
-        q->record == NULL ? slice_of(NULL, 0) : entry_vary_names(q->record);
+    struct slice names = question_names(q);
     struct slice one;
 
     while (slice_split(&names, ',', &one)) {
         if (slice_ieq(slice_trim(one), name)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < q->reads->vary_on_len; i++) {
+        if (slice_ieq(q->reads->vary_on[i], name)) {
             return true;
         }
     }

@@ -25,7 +25,7 @@ struct pending {
     struct list link;
     struct worker *worker;
     struct question *q;        /* a reference */
-    struct question *lease_of; /* q or its base: whose lease it is */
+    struct question *lease_of; /* whose lease it is; a reference */
     struct redis_call call;
     struct value value;
     struct value record;
@@ -49,12 +49,13 @@ pending_free(struct pending *p)
     value_free(&p->value);
     value_free(&p->record);
     question_unref(&p->q);
+    question_unref(&p->lease_of);
     arena_fini(&p->arena);
     p->magic = 0;
     free(p);
 }
 
-/* lease_of: q or its base, whose lease it is. NULL: no memory. */
+/* lease_of: whose lease it is. NULL: no memory. */
 static struct pending *
 pending_new(struct worker *w, struct question *q, struct slice guard,
     struct question *lease_of)
@@ -71,7 +72,7 @@ pending_new(struct worker *w, struct question *q, struct slice guard,
     p->magic = PENDING_MAGIC;
     p->worker = w;
     p->q = question_ref(q);
-    p->lease_of = lease_of;
+    p->lease_of = question_ref(lease_of);
     arena_init(&p->arena, 64 * 1024);
     memcpy(p->bytes, guard.ptr, guard.len);
     p->guard = slice_of(p->bytes, guard.len);
@@ -177,7 +178,7 @@ put_keys(struct pending *p, enum store_kind kind)
     if (kind != STORE_RENEWED) {
         add(p, p->lease_key);
     }
-    if (kind == STORE_RECORD || kind == STORE_VARIANT) {
+    if (kind != STORE_ENTRY && kind != STORE_RENEWED) {
         MUST(p->q->base != NULL);
         add(p, question_base(p->q)->entry_key);
     }
@@ -205,6 +206,10 @@ put_values(struct pending *p, enum store_kind kind, int64_t px_ms)
     case STORE_RECORD:
         add(p, value_slice(&p->record));
         return &scripts->fill;
+    case STORE_WIDER:
+        add(p, value_slice(&p->record));
+        add(p, entry_sum(p->lease_of->record));
+        return &scripts->widen;
     case STORE_ENTRY:
         return &scripts->fill;
     case STORE_VARIANT:
@@ -225,8 +230,9 @@ void
 store_write(struct worker *w, const struct store *own_store)
 {
     struct question *q = own_store->q;
-    struct question *lease_of =
-        own_store->kind == STORE_RECORD ? question_base(q) : q;
+    bool has_record =
+        own_store->kind == STORE_RECORD || own_store->kind == STORE_WIDER;
+    struct question *lease_of = has_record ? own_store->leased : q;
     struct value value = own_store->value;
     struct value record = own_store->record;
     struct pending *p;
@@ -235,7 +241,8 @@ store_write(struct worker *w, const struct store *own_store)
     MUST(own_store->px_ms > 0);
     MUST(own_store->guard.len > 0);
     MUST(value.bytes != NULL);
-    MUST((record.bytes != NULL) == (own_store->kind == STORE_RECORD));
+    MUST((record.bytes != NULL) == has_record);
+    MUST_OBJ(lease_of, QUESTION_MAGIC);
     p = pending_new(w, q, own_store->guard, lease_of);
     if (p == NULL) {
         value_free(&value);

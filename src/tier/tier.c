@@ -20,6 +20,19 @@ static const char fill_script[] =
     "return 1";
 
 /*
+ * KEYS: variant, lease of the variant as it was chosen, base entry. ARGV:
+ * token, value, milliseconds, the new record, the checksum of the one that is
+ * replaced.
+ */
+static const char widen_script[] = CODEC_LUA_SUM
+    "if redis.call('GET',KEYS[2])~=ARGV[1] then return 0 end "
+    "redis.call('DEL',KEYS[2]) "
+    "if sum(redis.call('GET',KEYS[3]))~=ARGV[5] then return 0 end "
+    "redis.call('SET',KEYS[3],ARGV[4],'PX',ARGV[3]) "
+    "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
+    "return 1";
+
+/*
  * KEYS: variant, its lease, base entry, names. ARGV: token, value,
  * milliseconds, the record's checksum, most variants or 0, the variant. It
  * stores only while the record there is the one that chose the variant. A set
@@ -79,6 +92,7 @@ tier_init(struct tier *tier)
     hash_key_random(&random);
     *tier = (struct tier){.magic = TIER_MAGIC, .instance = random.k0};
     redis_script_init(&tier->scripts.fill, fill_script);
+    redis_script_init(&tier->scripts.widen, widen_script);
     redis_script_init(&tier->scripts.fill_variant, fill_variant_script);
     redis_script_init(&tier->scripts.replace, replace_script);
     redis_script_init(&tier->scripts.drop, drop_script);

@@ -201,8 +201,20 @@ class Vary(CachingTest):
         wait_until(lambda: "; hit" in self.get(target, asked).cache_status,
                    what="what is said now is cached")
         kept = self.get(target, asked)
-        self.assert_hit(self.get(target, {"X-Foo": "c", "X-Bar": "1"}), kept)
         self.assertNotEqual(self.get(target, {"X-Bar": "2"}).body, kept.body)
+        self.assert_hit(self.get(target, asked), kept)
+
+    def test_names_that_are_too_many_drive_out_the_old_ones(self):
+        self.vary("X-Foo")
+        target = self.target()
+        self.first(target, {"X-Foo": "a"})
+        self.vary(*(f"X-{n}" for n in range(8)))
+        asked = {"X-Foo": "b", "X-0": "1"}
+        self.get(target, asked)
+        wait_until(lambda: "; hit" in self.get(target, asked).cache_status,
+                   what="what is said now is cached")
+        kept = self.get(target, asked)
+        self.assert_hit(self.get(target, {"X-Foo": "c", "X-0": "1"}), kept)
 
     def test_an_answer_that_omits_vary_is_a_variant_all_the_same(self):
         """RFC 9111 4.1: many a default response forgets it; the others are
@@ -287,6 +299,193 @@ class Vary(CachingTest):
             wait_until(lambda u=user: "; hit" in self.get(
                 target, u).cache_status, what="it is stored")
             self.assert_hit(self.get(target, user), of)
+
+
+class Names(CachingTest):
+    """Answers of one URI that name different fields, as the libraries for CORS
+    and for compression make them say."""
+
+    routes = ('route "/c/*" { ttl = 60s  keep = 10m }\n'
+              'route "/by-cookie/*" { ttl = 60s  cookie = key }\n')
+
+    def hit(self, target, fields, of=None):
+        wait_until(lambda: "; hit" in self.get(target, fields).cache_status,
+                   what="it is stored")
+        got = self.get(target, fields)
+        self.assert_hit(got, of)
+        return got
+
+    def test_a_subset_is_no_change(self):
+        """Who accepts no gzip is not told that others might."""
+        def says(request, n):
+            del n
+            if request.fields[ACCEPT_ENCODING] == "gzip":
+                return Said(FRESH, ("Vary", "Origin, Accept-Encoding"))
+            return Said(FRESH, ("Vary", "Origin"))
+
+        for order in (("gzip", "identity"), ("identity", "gzip")):
+            with self.subTest(order=order):
+                target = self.target()
+                self.says(says)
+                asks = [{ACCEPT_ENCODING: name} for name in order]
+                for ask in asks:
+                    self.get(target, ask)
+                    self.hit(target, ask)
+                first = [self.hit(target, ask) for ask in asks * 3]
+                # What comes first and names Origin alone is for both.
+                count = 2 if order[0] == "gzip" else 1
+                self.assertEqual(len({f.body for f in first}), count)
+                self.assert_asked(target, count)
+
+    def test_a_304_that_names_fewer_changes_nothing(self):
+        target = self.target()
+        self.says(*STALE, ("ETag", '"v1"'),
+                  ("Vary", "Origin, Accept-Encoding"))
+        ask = {"Origin": "a", ACCEPT_ENCODING: "gzip"}
+        first = self.get(target, ask)
+        wait_until(lambda: len(self.keys(target)) == 2, what="it is stored")
+        keys = self.keys(target)
+        self.says(FRESH, ("ETag", '"v1"'), ("Vary", "Origin"),
+                  status="304 Same")
+        got = self.get(target, ask)
+        self.assertIn("fwd-status=304", got.cache_status)
+        got = self.hit(target, ask, first)
+        self.assertEqual(got.fields["Vary"], "Origin, Accept-Encoding")
+        self.assertEqual(sorted(self.keys(target)), sorted(keys))
+        self.assert_asked(target, 2)
+
+    def test_names_that_come_are_added(self):
+        """Two that name one each, in turn, do not drive each other out."""
+        for base in ("/c", "/by-cookie"):
+            with self.subTest(base=base):
+                target = self.target(base)
+                self.says(lambda request, n: Said(
+                    FRESH, ("Vary", "X-Bar" if request.fields["X-Bar"]
+                            else "X-Foo")))
+                asks = ({"X-Foo": "a"}, {"X-Bar": "b"}, {"X-Foo": "c"}, {})
+                for ask in asks * 2:
+                    self.get(target, ask)
+                    self.hit(target, ask)
+                first = [self.hit(target, ask) for ask in asks]
+                self.assertEqual(len({f.body for f in first}), 4)
+                self.assert_asked(target, 5)
+
+    def test_a_304_that_names_more_is_stored_by_these(self):
+        for fields in ((), (("Vary", "X-Foo"),)):
+            with self.subTest(fields=fields):
+                target = self.target()
+                self.says(*STALE, ("ETag", '"v1"'), *fields)
+                ask = {"X-Foo": "a", "X-Bar": "b"}
+                first = self.get(target, ask)
+                wait_until(lambda t=target: self.keys(t), what="it is stored")
+                self.says(FRESH, ("ETag", '"v1"'), ("Vary", "X-Bar"),
+                          status="304 Same")
+                self.assertIn("fwd-status=304", self.get(
+                    target, ask).cache_status)
+                got = self.hit(target, ask, first)
+                self.assertIn("X-Bar", ", ".join(got.fields.all("Vary")))
+                self.says(FRESH, ("Vary", "X-Bar"))
+                self.assertNotEqual(self.get(
+                    target, {"X-Foo": "a", "X-Bar": "c"}).body, first.body)
+
+    def test_a_renewal_behind_is_not_asked_about_new_names(self):
+        target = self.target()
+        stale = (cache_control("max-age=9, stale-while-revalidate=60"),
+                 ("Age", "9"), ("Vary", "X-Foo"))
+        self.says(*stale)
+        ask = {"X-Foo": "a", "X-Bar": "b"}
+        first = self.get(target, ask)
+        wait_until(lambda: len(self.keys(target)) == 2, what="it is stored")
+        self.says(FRESH, ("Vary", "X-Foo, X-Bar"))
+        self.assertEqual(self.get(target, ask).body, first.body)
+        self.wait_asked(target, 2)
+        self.assertIsNone(self.last(target).fields["X-Bar"])
+        self.hit(target, {"X-Foo": "a"})
+        self.assert_asked(target, 2)
+        got = self.get(target, ask)
+        self.assertIn("fwd=vary-miss", got.cache_status)
+        self.assert_asked(target, 3)
+
+    def test_a_write_comes_before_what_was_fetched_with_a_new_name(self):
+        target = self.target()
+        steps = Steps()
+        self.addCleanup(steps.go, "end")
+
+        def slow(request, n):
+            del n
+            if request.fields["X-Bar"]:
+                steps.wait("end")
+                return Said(FRESH, ("Vary", "X-Foo, X-Bar"))
+            return Said(FRESH, ("Vary", "X-Foo"))
+
+        self.says(slow)
+        self.fill(target, request={"X-Foo": "a"})
+        fenced = self.daemon.metric("nearside_stores_fenced_total")
+        with self.daemon.connect() as client:
+            client.request("GET", target, {"X-Foo": "b", "X-Bar": "b"})
+            self.wait_asked(target, 2)
+            other = self.use(Nearside(self.make_conf(), name="other"))
+            self.assertEqual(
+                other.get(target, method="PUT", body=b"x").status, 200)
+            self.fill(target, request={"X-Foo": "a"})
+            before = sorted(self.keys(target))
+            steps.go("end")
+            client.read_response()
+        self.daemon.wait_metric("nearside_stores_fenced_total", fenced + 1)
+        self.assertEqual(sorted(self.keys(target)), before)
+
+
+class Named(CachingTest):
+    """vary_on: fields that a route's answers vary by, whether they say so or
+    not."""
+
+    routes = ('route "/c/*" { ttl = 60s  vary_on = { "Origin", "Accept" } }\n')
+
+    def test_each_value_has_its_own_answer(self):
+        """The first asks without CORS, and is told nothing of it."""
+        target = self.target()
+        asks = ({}, {"Origin": "a"}, {"Origin": "b"},
+                {"Origin": "a", "Accept": "x/y"})
+        self.says(lambda request, n: Said(
+            *((("Access-Control-Allow-Origin", request.fields["Origin"]),
+               ("Vary", "Origin")) if request.fields["Origin"] else ())))
+        first = []
+        for ask in asks:
+            first.append(self.get(target, ask))
+            self.assertIn("; stored", first[-1].cache_status)
+            wait_until(lambda a=ask: "; hit" in self.get(
+                target, a).cache_status, what="it is stored")
+        self.assertEqual(len({f.body for f in first}), 4)
+        for ask, of in zip(asks, first):
+            got = self.get(target, ask)
+            self.assert_hit(got, of)
+            self.assertEqual(got.fields["Access-Control-Allow-Origin"],
+                             ask.get("Origin"))
+        self.assert_asked(target, 4)
+
+    def test_they_are_named_to_whoever_is_answered(self):
+        for said, want in (((), ["origin, accept"]),
+                           ((("Vary", "ORIGIN, X-Foo"),),
+                            ["ORIGIN, X-Foo", "accept"]),
+                           ((("Vary", "Accept"), ("Vary", "Origin")),
+                            ["Accept", "Origin"]),
+                           ((cache_control("no-store"),), ["origin, accept"]),
+                           ((("Vary", "*"),), ["*"])):
+            with self.subTest(said=said):
+                target = self.target()
+                self.says(*said, ("ETag", '"v1"'))
+                for _ in range(2):
+                    got = self.get(target)
+                    self.assertEqual(got.fields.all("Vary"), want)
+                    if "stored" in got.cache_status:
+                        wait_until(lambda t=target: self.keys(t))
+        target = self.target()
+        self.fill(target, ("ETag", '"v1"'))
+        got = self.get(target, {"If-None-Match": '"v1"'})
+        self.assertEqual(got.status, 304)
+        self.assertEqual(got.fields.all("Vary"), ["origin, accept"])
+        got = self.get(target, {"Range": "bytes=0-3"})
+        self.assertEqual(got.fields.all("Vary"), ["origin, accept"])
 
 
 class Waiting(CachingTest):

@@ -465,6 +465,20 @@ options_that_contradict_each_other_are_told(void **state)
         {"route \"/\" {\n query = { \"a=b\" } }",
             "t:3: 'query' = 'a=b': it takes all, none, or the names of "
             "parameters as they stand in a query\n"},
+        {"route \"/\" {\n vary_on = { Accept, X-Api-Key, Forwarded,\n"
+         " \"*\" } }\nroute \"/a\" { vary_on = { X-Me }\n"
+         " credential_fields = { X-Me } }",
+            "t:3: 'vary_on' = 'x-api-key': a credential, which makes an answer "
+            "for each client\n"
+            "t:3: 'vary_on' = 'forwarded': it differs with each client, since "
+            "we write it ourselves\n"
+            "t:3: 'vary_on' = '*': not the name of a header field\n"
+            "t:5: 'vary_on' = 'x-me': a credential, which makes an answer "
+            "for each client\n"},
+        {"route \"/\" { vary_on = { Cookie } }",
+            "t:2: 'vary_on' = 'Cookie': it has an option of its own\n"},
+        {"route \"/\" { vary_on = { a, b, c, d, e, f, g, h, i } }",
+            "t:2: 'vary_on' names more than 8 fields\n"},
         {"route \"/\" {\n credential_fields = { Cookie, \"a b\" } }",
             "t:3: 'credential_fields' = 'Cookie': it has an option of its "
             "own\n"

@@ -133,9 +133,15 @@ an_update_replaces_all_fields_but_those_the_content_depends_on(void **state)
         {"A: 3\r\nA: 4\r\n", "a: 1\r\nb: 0\r\na: 2\r\n",
             "b: 0\r\na: 3\r\na: 4\r\n"},
         {"A:\r\n", "a: 1\r\n", "a: \r\n"},
-        {"Cache-Control: max-age=9\r\nVary: x\r\nExpires: 0\r\n",
-            "cache-control: max-age=1\r\nvary: y\r\n",
-            "cache-control: max-age=9\r\nvary: x\r\nexpires: 0\r\n"},
+        {"Cache-Control: max-age=9\r\nExpires: 0\r\n",
+            "cache-control: max-age=1\r\n",
+            "cache-control: max-age=9\r\nexpires: 0\r\n"},
+        /* What chose the response goes on choosing it. */
+        {"Vary: x\r\n", "vary: y\r\n", "vary: y\r\nvary: x\r\n"},
+        {"Vary: Y\r\n", "vary: x, y\r\n", "vary: x, y\r\n"},
+        {"Vary: X,, z ,y\r\nVary: *\r\n", "vary: x\r\na: 1\r\nvary: Q\r\n",
+            "vary: x\r\na: 1\r\nvary: Q\r\nvary: z,y\r\nvary: *\r\n"},
+        {"a: 1\r\n", "vary: x\r\n", "vary: x\r\na: 1\r\n"},
         {"Content-Type: b\r\nDate: x\r\n", "content-type: a\r\ndate: y\r\n",
             "content-type: b\r\ndate: x\r\n"},
         {"Content-Length: 9\r\nContent-Encoding: br\r\n"

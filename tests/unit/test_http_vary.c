@@ -341,10 +341,107 @@ a_field_that_is_not_there_has_no_normal_form(void **state)
         RC_LIMIT);
 }
 
+/* --- names of two ------------------------------------------------------ */
+
+static struct vary
+given_names(const char *value)
+{
+    const struct vary_opts opts = {true, true, true};
+    struct vary v;
+
+    assert_int_equal(vary_parse(slice_of_str(value), &opts, &v), RC_OK);
+    return v;
+}
+
+static void
+names_of_two_are_joined_and_stand_once(void **state)
+{
+    static const char *const rows[][3] = {
+        {"", "", ""},
+        {"b", "", "b"},
+        {"", "b", "b"},
+        {"c,a", "B,A", "a,b,c"},
+        {"a,b,c,d", "e,f,g,h", "a,b,c,d,e,f,g,h"},
+    };
+    struct vary a, b, out;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        a = given_names(rows[i][0]);
+        b = given_names(rows[i][1]);
+        assert_int_equal(vary_join(&a, &b, &out), RC_OK);
+        assert_slice(vary_text(&out), rows[i][2]);
+    }
+    a = given_names("a,b,c,d");
+    b = given_names("e,f,g,h,i");
+    assert_int_equal(vary_join(&a, &b, &out), RC_LIMIT);
+}
+
+static void
+fewer_names_are_within_more(void **state)
+{
+    static const struct {
+        const char *names;
+        const char *record;
+        bool is_within;
+    } rows[] = {
+        {"", "", true},
+        {"", "a", true},
+        {"a", "", false},
+        {"a", "a,b", true},
+        {"b,a", "a,b", true},
+        {"a,c", "a,b", false},
+        {"a", "ab,ba", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct vary v = given_names(rows[i].names);
+
+        assert_int_equal(vary_is_within(&v, slice_of_str(rows[i].record)),
+            rows[i].is_within);
+    }
+}
+
+static void
+names_of_a_route_are_added_and_told(void **state)
+{
+    static const struct slice names[] = {{"origin", 6}, {"accept", 6}};
+    static const struct vary_list list = {names, 2};
+    static const struct {
+        const char *fields;
+        const char *line;
+    } rows[] = {
+        {"", "vary: origin, accept\r\n"},
+        {"Vary: ORIGIN\r\n", "vary: accept\r\n"},
+        {"Vary: x\r\nVary: y, Accept\r\n", "vary: origin\r\n"},
+        {"Vary: accept,origin\r\n", ""},
+        {"Vary: x, *\r\n", ""},
+    };
+    struct vary v = given_names("x,accept");
+    char text[64];
+
+    (void)state;
+    assert_int_equal(vary_add(&v, &list), RC_OK);
+    assert_slice(vary_text(&v), "accept,origin,x");
+    v = given_names("a,b,c,d,e,f,g,accept");
+    assert_int_equal(vary_add(&v, &list), RC_LIMIT);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct writer w = writer_of(text, sizeof(text));
+
+        vary_write_missing(
+            given_answer(METHOD_GET, 200, rows[i].fields), &list, &w);
+        assert_slice(writer_slice(&w), rows[i].line);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_of_two_are_joined_and_stand_once),
+        cmocka_unit_test(fewer_names_are_within_more),
+        cmocka_unit_test(names_of_a_route_are_added_and_told),
         cmocka_unit_test(names_of_all_lines_are_sorted_and_stand_once),
         cmocka_unit_test(what_varies_without_bound_is_refused),
         cmocka_unit_test(a_refused_name_is_taken_where_it_is_allowed),

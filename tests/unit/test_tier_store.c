@@ -124,6 +124,7 @@ a_record_is_stored_with_its_first_variant_under_the_base_lease(void **state)
         const struct store own_store = {
             .kind = STORE_RECORD,
             .q = variant,
+            .leased = v.base,
             .guard = TOKEN,
             .value = given_value(&g, variant, "body", 1000),
             .record = v.value,
@@ -149,6 +150,68 @@ a_record_is_stored_with_its_first_variant_under_the_base_lease(void **state)
         entry_unref(&stored);
         question_unref(&variant);
         record_over(&v);
+    }
+    worker_over(&g);
+}
+
+/* Names have come: the variant was chosen by the old record, is stored under
+   the new one, and its lease is that of the old one. */
+static void
+a_wider_record_takes_the_place_of_the_one_that_chose(void **state)
+{
+    static const struct {
+        const char *lease;
+        bool is_replaced; /* the record, meanwhile */
+        bool is_stored;
+    } rows[] = {
+        {"token-1", false, true},
+        {"token-2", false, false},
+        {"token-1", true, false},
+    };
+    struct given g;
+
+    (void)state;
+    given_worker(&g, 5000);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct varied old = given_record(&g, 1);
+        struct varied now = given_record(&g, 2);
+        struct varied wide = given_record(&g, 3);
+        struct question *chosen =
+            given_variant(&g, old.record, "Accept: a\r\n");
+        struct question *variant =
+            given_variant(&g, wide.record, "Accept: a\r\n");
+        const struct store own_store = {
+            .kind = STORE_WIDER,
+            .q = variant,
+            .leased = chosen,
+            .guard = TOKEN,
+            .value = given_value(&g, variant, "body", 1000),
+            .record = wide.value,
+            .px_ms = 50000,
+        };
+        struct varied *there = rows[i].is_replaced ? &now : &old;
+        struct entry *stored;
+        char out[8];
+
+        assert_true(ask(g.server, out, sizeof(out), "FLUSHALL"));
+        wide.value = (struct value){0};
+        given_stored(&g, old.base, value_slice(&there->value));
+        given_lease(&g, chosen, slice_of_str(rows[i].lease));
+        store_write(&g.worker, &own_store);
+        await_stores(&g);
+        assert_stored(&g, variant, rows[i].is_stored ? "body" : NULL);
+        stored = entry_of(&g, old.base);
+        assert_non_null(stored);
+        assert_true(slice_eq(entry_sum(stored),
+            entry_sum(rows[i].is_stored ? wide.record : there->record)));
+        assert_string_equal(lease_of(&g, chosen),
+            strcmp(rows[i].lease, "token-1") == 0 ? "" : "token-2");
+        entry_unref(&stored);
+        question_unref(&variant);
+        question_unref(&chosen);
+        record_over(&wide);
+        record_over(&now);
+        record_over(&old);
     }
     worker_over(&g);
 }
@@ -372,6 +435,7 @@ the_base_lease_is_given_back_when_redis_does_not_take_the_record(void **state)
     given_lease(&g, variant, TOKEN); /* not the one meant */
     assert_true(ask(g.server, out, sizeof(out), "CONFIG SET maxmemory 1"));
     own_store.q = variant;
+    own_store.leased = v.base;
     own_store.value = given_value(&g, variant, "body", 1000);
     own_store.record = v.value;
     v.value = (struct value){0};
@@ -417,6 +481,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_entry_is_stored_under_its_own_lease_alone),
         TEST(a_record_is_stored_with_its_first_variant_under_the_base_lease),
+        TEST(a_wider_record_takes_the_place_of_the_one_that_chose),
         TEST(a_variant_is_stored_while_its_record_is_the_one_that_chose_it),
         TEST(a_lease_is_given_back_when_there_is_no_memory_for_the_keys),
         TEST(variants_beyond_the_limit_are_not_stored),

@@ -8,6 +8,7 @@
 
 #include "nearside/body/fill.h"
 #include "nearside/http/targeted.h"
+#include "nearside/http/vary.h"
 #include "nearside/origin/exchange.h"
 #include "nearside/rules/origin_head.h"
 
@@ -18,6 +19,7 @@ struct fetch_plan {
     bool is_kept;                  /* its body is to be stored */
     bool drops_set_cookie;         /* delivered and stored without Set-Cookie */
     struct targeted_list withheld; /* stored, and not delivered */
+    struct vary_list vary_on;      /* added to Vary */
 };
 
 struct fetch_callbacks {

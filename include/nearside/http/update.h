@@ -32,7 +32,8 @@ enum update_head update_by_head(const struct head *response,
 /*
  * Writes the stored lines as they are after the update: those that nothing
  * replaces, then the new ones, names lower-case; Set-Cookie is one of those
- * only where it is stored, too (has_set_cookie). Room enough: the stored
+ * only where it is stored, too (has_set_cookie). Of Vary the stored lines stay,
+ * and names that they lack are added. Room enough: the stored
  * lines and a name, value and 4 bytes for each field. RC_LIMIT: w is full.
  */
 enum rc update_merge(const struct head *response, struct slice stored_lines,

@@ -44,6 +44,29 @@ enum rc vary_read(const struct head *response, const struct vary_opts *opts,
 enum rc vary_parse(struct slice value, const struct vary_opts *opts,
     struct vary *out) RC_MUST_CHECK;
 
+/*
+ * The names of both. RC_LIMIT: too many. out is neither of them.
+ */
+enum rc vary_join(
+    const struct vary *a, const struct vary *b, struct vary *out) RC_MUST_CHECK;
+
+/* Does the list of a Vary record have all of its names? */
+bool vary_is_within(const struct vary *v, struct slice record_names);
+
+/* Lower-case names that a response varies by whether it says so or not. */
+struct vary_list {
+    const struct slice *names;
+    size_t count;
+};
+
+/* Adds them, whatever they are. RC_LIMIT: too many; v is then undefined. */
+enum rc vary_add(struct vary *v, const struct vary_list *list) RC_MUST_CHECK;
+
+/* Writes a Vary line of those of the list that the response does not name;
+   nothing if it names them all, or "*". */
+void vary_write_missing(const struct head *response,
+    const struct vary_list *list, struct writer *w);
+
 /* The names as one text, by which they can be read again. */
 static inline struct slice
 vary_text(const struct vary *v)

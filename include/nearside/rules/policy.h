@@ -92,6 +92,9 @@ bool policy_is_failure(unsigned status);
    target. */
 bool policy_is_about_request(unsigned status);
 
+/* What the route's answers vary by, whether they say so or not. */
+struct vary_list policy_vary_on(const struct route *route);
+
 /* The targeted fields that are for us alone. */
 struct targeted_list policy_withheld(const struct route *route);
 

@@ -126,9 +126,17 @@ question_base(struct question *q)
     return q->base == NULL ? q : q->base;
 }
 
+/* The names that it chose its variant by; empty: none. */
+static inline struct slice
+question_names(const struct question *q)
+{
+    return q->record == NULL ? slice_of(NULL, 0) : entry_vary_names(q->record);
+}
+
 /*
  * May a response with this Vary be stored under the record that the question
- * chose by? One without Vary fits any: its origin has left Vary out, and the
+ * chose by? One that names no more than the record does fits. Its origin has
+ * left out what does not matter to this answer, or all of Vary, and the
  * question chose by what was last heard (RFC 9111 4.1).
  */
 bool question_fits_record(const struct question *q, const struct vary *vary);

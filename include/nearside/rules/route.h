@@ -86,7 +86,10 @@ struct route {
     bool heuristic;      /* guess a lifetime where ttl is 0 */
     bool honours_client; /* max-age, no-cache and the like of requests */
     bool varies_by_any;  /* Vary may name Cookie, Authorization, User-Agent */
-    bool stores_post;    /* an answer that RFC 9110 9.3.3 lets a GET have */
+    const struct slice *vary_on; /* lower-case names of fields that answers
+                                    vary by, whether they say so or not */
+    size_t vary_on_len;
+    bool stores_post; /* an answer that RFC 9110 9.3.3 lets a GET have */
     enum route_cache_status cache_status;
     const struct slice *targeted; /* lower-case field names, first one first */
     size_t targeted_len;

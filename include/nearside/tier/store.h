@@ -11,7 +11,8 @@
  * under the base key, and the response under its variant's key. The record's
  * generation is part of each variant's key, and a further variant is stored
  * only while the record that chose it is still there. A write deletes the
- * record alone, and no variant can be found any more.
+ * record alone, and no variant can be found any more. When a response names
+ * fields that the record lacks, a wider record takes its place.
  */
 #ifndef NEARSIDE_TIER_STORE_H
 #define NEARSIDE_TIER_STORE_H
@@ -25,6 +26,8 @@ enum store_kind {
     STORE_ENTRY,   /* under the question's key */
     STORE_RECORD,  /* under the base key, with its first variant, which is the
                       question's; the lease is that of the base key */
+    STORE_WIDER,   /* the same under the lease of a variant, in place of the
+                      record that chose it */
     STORE_VARIANT, /* a further variant of the question's record */
     STORE_RENEWED, /* in place of a value under the question's key */
 };
@@ -32,9 +35,10 @@ enum store_kind {
 struct store {
     enum store_kind kind;
     struct question *q;
-    struct slice guard; /* the lease's token; RENEWED: the old checksum */
+    struct slice guard;      /* the lease's token; RENEWED: the old checksum */
+    struct question *leased; /* RECORD, WIDER: whose lease that is; a loan */
     struct value value;
-    struct value record; /* RECORD: its value */
+    struct value record; /* RECORD, WIDER: its value */
     int64_t px_ms;       /* how long Redis keeps it; above 0 */
 };
 

@@ -17,6 +17,7 @@
 
 struct tier_scripts {
     struct redis_script fill;
+    struct redis_script widen;
     struct redis_script fill_variant;
     struct redis_script replace;
     struct redis_script drop;

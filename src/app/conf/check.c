@@ -12,6 +12,7 @@
 #include "app/conf/value.h"
 #include "nearside/app/conf/text/lex.h"
 #include "nearside/base/check.h"
+#include "nearside/http/vary.h"
 
 /* Where systemd's RuntimeDirectory= and the packages put it. */
 #define RUN_DIRECTORY "/run/nearside"
@@ -353,6 +354,55 @@ check_route_twin(struct conf_build *build, const struct conf_route *route)
     }
 }
 
+static bool
+is_credential(const struct route *o, struct slice name)
+{
+    for (size_t i = 0; i < o->credential_fields_len; i++) {
+        if (slice_eq(o->credential_fields[i], name)) {
+            return true;
+        }
+    }
+    return slice_eq(name, SLICE("proxy-authorization"));
+}
+
+/* Why answers cannot vary by it; NULL: they can. */
+static const char *
+why_not_varied_by(const struct route *o, struct slice name)
+{
+    if (is_credential(o, name)) {
+        return "a credential, which makes an answer for each client";
+    }
+    if (slice_eq(name, SLICE("forwarded")) ||
+        slice_eq(name, SLICE("x-forwarded-for"))) {
+        return "it differs with each client, since we write it ourselves";
+    }
+    return slice_eq(name, SLICE("*")) ? "not the name of a header field" : NULL;
+}
+
+static void
+check_vary_on(struct conf_build *build, const struct route *o,
+    const struct conf_where *where)
+{
+    unsigned line = set_in(where, "vary_on");
+
+    line = line == 0 ? set_in(where, "credential_fields") : line;
+    if (line == 0) {
+        return; /* it was told in `defaults` */
+    }
+    if (o->vary_on_len > VARY_NAMES_MAX) {
+        TELL(
+            build, line, "'vary_on' names more than %d fields", VARY_NAMES_MAX);
+    }
+    for (size_t i = 0; i < o->vary_on_len; i++) {
+        const char *why = why_not_varied_by(o, o->vary_on[i]);
+
+        if (why != NULL) {
+            TELL(build, line, "'vary_on' = '%.*s': %s",
+                SLICE_FMT(o->vary_on[i]), why);
+        }
+    }
+}
+
 static void
 check_route(struct conf_build *build, struct conf_route *route)
 {
@@ -365,6 +415,7 @@ check_route(struct conf_build *build, struct conf_route *route)
         check_route_origin(build, route, line_of(where, "origin"));
     }
     check_route_ttl(build, &route->opts, where);
+    check_vary_on(build, &route->opts, where);
     if (opts->method.len > 0 && methods != 0) {
         TELL(build, methods,
             "'methods' in a route whose title names the method %.*s",
@@ -423,6 +474,7 @@ check_defaults(struct conf_build *build)
         warn_of_tags(build, line_of(where, "tags"));
     }
     check_route_ttl(build, &defaults->opts, where);
+    check_vary_on(build, &defaults->opts, where);
 }
 
 enum rc
