@@ -73,7 +73,7 @@ struct request {
     /* What it waits for, or has got. */
     struct flight_waiter waiter;
     struct loop_timer patience; /* while it waits for another's flight */
-    int64_t wait_until_ms;      /* for others, in all; 0: not yet waited */
+    int64_t wait_until_ms;      /* for others, in all; 0: no flight yet */
     struct redis_call *call;    /* a lookup without a flight; in the arena */
     struct fetch fetch;
     struct made_stale made_stale; /* by a write that has succeeded */

@@ -305,11 +305,23 @@ set_waiter(struct request *r)
     r->waiter.ctx = r;
 }
 
+/* All its flights have one patience, whether it leads them or not: a leader
+   waits too, for the lease of another instance. */
+static void
+begin_to_wait(struct request *r)
+{
+    if (r->wait_until_ms == 0) {
+        r->wait_until_ms =
+            worker_now_ms(r->worker) + r->q->conf->opts.limits.flight_wait_ms;
+    }
+}
+
 static const struct step *
 run_flight(struct request *r)
 {
     struct flight *flight;
 
+    begin_to_wait(r);
     set_waiter(r);
     switch (flight_enter(r->worker->collapse->flights, &r->q->key,
         question_form(r->q), &r->waiter, &flight)) {
@@ -322,10 +334,6 @@ run_flight(struct request *r)
         return NULL;
     case FLIGHT_JOINED:
         request_ref(r);
-        if (r->wait_until_ms == 0) {
-            r->wait_until_ms = worker_now_ms(r->worker) +
-                               r->q->conf->opts.limits.flight_wait_ms;
-        }
         loop_timer_init(&r->patience, r->worker->loop, on_patience_over, r);
         loop_timer_arm(&r->patience, r->wait_until_ms);
         return request_park(r, WAKE_FLIGHT);

@@ -393,6 +393,37 @@ class BadLeader(Neighbours):
         good = [a for a in answers if a.status == 200][0]
         self.assertIn("detail=flight_wait", good.cache_status)
 
+    def test_flight_wait_bounds_the_flights_of_a_leader_too(self):
+        """It waits for another daemon's lease of the key, and then for that
+        of its variant."""
+        vary = [("Vary", "X-Foo")]
+
+        def script(connection, request, n):
+            if n == 0:
+                self.steps.wait("head")
+                connection.send(b"HTTP/1.1 200 OK\r\nVary: X-Foo\r\n"
+                                b"Content-Length: 4\r\n\r\n")
+                self.wait_asked(2)  # for the second variant
+                connection.send(b"good")
+                return True
+            if n == 1:
+                self.steps.wait("end")
+            return answer(connection, b"good", vary)
+
+        self.start(script, "flight_wait = 2s")
+        other = self.another("other")
+        self.ask("/kept/1", {"X-Foo": "1"})
+        self.wait_asked(1)
+        self.ask("/kept/1", {"X-Foo": "2"})
+        self.wait_read(2)
+        start = time.monotonic()
+        late = self.ask("/kept/1", {"X-Foo": "2"}, daemon=other)
+        time.sleep(1.5)  # it waits for the first lease
+        self.steps.go("head")
+        self.assertEqual(late.read_response().body, b"good")
+        self.assertLess(time.monotonic() - start, 2.9)
+        self.assertEqual(len(self.requests), 3)
+
     def test_waiters_learn_at_once_that_the_origin_cannot_be_reached(self):
         """Its connects time out: the backlog of its listener is full."""
         full = socket.socket()

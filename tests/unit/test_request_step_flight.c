@@ -456,6 +456,10 @@ the_leader_asks_the_origin_and_its_answer_is_a_miss(void **state)
     request_start(r);
     assert_int_equal(r->wake, WAKE_FLIGHT);
     assert_false(loop_timer_is_armed(&r->patience));
+    /* It would wait for a lease, and may wait in another flight later. */
+    assert_in_range(r->wait_until_ms, 1,
+        worker_now_ms(&bench.worker) +
+            bench.rules.conf->opts.limits.flight_wait_ms);
     assert_non_null(strstr(await_asked(), "GET /any/x HTTP/1.1\r\n"));
     say("HTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n");
     UNTIL(bench.interim[0] != '\0');
