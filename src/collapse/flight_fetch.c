@@ -352,6 +352,7 @@ on_outgrown(void *ctx)
 
     MUST(run->is_told);
     run->verdict->is_storable = false;
+    run->verdict->detail = storable_detail(STORABLE_SIZE);
     if (!run->is_over) {
         settle(run);
     }

@@ -152,8 +152,8 @@ store_hit_for_miss(struct flight_run *run)
     int64_t px_ms;
 
     if (!may_say_so(run) ||
-        encode_hit_for_miss(&run->q->key, worker_wall_ms(run->worker), &value,
-            &px_ms) != RC_OK) {
+        encode_hit_for_miss(&run->q->key, run->verdict->detail,
+            worker_wall_ms(run->worker), &value, &px_ms) != RC_OK) {
         flight_run_end_released(run);
         return;
     }

@@ -11,17 +11,28 @@
 #include "nearside/base/check.h"
 #include "nearside/http/uri.h"
 
-const char *
-storable_detail(enum storable verdict)
-{
-    static const char *const tokens[] = {
+static const char *const tokens[] = {
 #define STORABLE(name, token) [STORABLE_##name] = token,
 #include "nearside/http/storable.def"
 #undef STORABLE
-    };
+};
 
+const char *
+storable_detail(enum storable verdict)
+{
     MUST((unsigned)verdict < ARRAY_LEN(tokens));
     return tokens[verdict];
+}
+
+const char *
+storable_detail_of(struct slice token)
+{
+    for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
+        if (tokens[i] != NULL && slice_eq(slice_of_str(tokens[i]), token)) {
+            return tokens[i];
+        }
+    }
+    return NULL;
 }
 
 /* --- the method (RFC 9110 9.3.1, 9.3.3) ---------------------------------- */

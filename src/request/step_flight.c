@@ -115,7 +115,7 @@ use_entry(struct request *r, const struct flight_result *result)
         return request_use_record(r, entry, &step_flight);
     }
     if ((entry->flags & ENTRY_HIT_FOR_MISS) != 0) {
-        r->detail = "not-storable";
+        request_note_refusal(r, entry);
         return &step_forward;
     }
     if (waits_again(r, result)) {
@@ -182,9 +182,12 @@ use_fill(struct request *r, const struct flight_result *result)
     if (!r->waiter.is_leader && fill_state(result->fill) == FILL_FAILED) {
         return fly_again(r);
     }
+    if (!r->waiter.is_leader && result->is_private) {
+        r->detail = result->is_personal ? NULL : result->detail;
+        return &step_forward;
+    }
     if (!r->waiter.is_leader &&
-        (result->is_private || !request_may_use(r, result->flags) ||
-            is_over(r, result))) {
+        (!request_may_use(r, result->flags) || is_over(r, result))) {
         return &step_forward;
     }
     if (!is_own_variant(r, result)) {

@@ -79,6 +79,8 @@ use_looked_up(struct request *r, struct entry *own_entry)
         request_note_credentials(r);
         return leave(own_entry, request_go_forward(r));
     case FOUND_HIT_FOR_MISS:
+        request_note_refusal(r, own_entry);
+        return leave(own_entry, request_go_forward(r));
     case FOUND_UNAVAILABLE:
         return leave(own_entry, request_go_forward(r));
     case FOUND_FOREIGN:

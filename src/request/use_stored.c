@@ -17,6 +17,17 @@ request_note_credentials(struct request *r)
     r->result = RESULT_BYPASS;
 }
 
+void
+request_note_refusal(struct request *r, const struct entry *entry)
+{
+    MUST_OBJ(entry, ENTRY_MAGIC);
+    MUST((entry->flags & ENTRY_HIT_FOR_MISS) != 0);
+    r->detail = storable_detail_of(entry_body(entry));
+    if (r->detail == NULL) { /* version 0.1 wrote down none */
+        r->detail = "not-storable";
+    }
+}
+
 bool
 request_may_use(struct request *r, uint16_t flags)
 {

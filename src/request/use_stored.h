@@ -7,6 +7,9 @@
 /* Says that its credentials keep the request from what is stored. */
 void request_note_credentials(struct request *r);
 
+/* Says why there is a hit-for-miss entry. */
+void request_note_refusal(struct request *r, const struct entry *entry);
+
 /* May this request have a response with these flags (RFC 9111 3.5)? If not,
    r->detail says why. */
 bool request_may_use(struct request *r, uint16_t flags);

@@ -24,7 +24,7 @@ assess_response(const struct assess_opts *j, const struct head *head,
     if (out->is_storable && head->framing == FRAMING_LENGTH &&
         head->content_length > j->object_max) {
         out->is_storable = false;
-        out->detail = "size";
+        out->detail = storable_detail(STORABLE_SIZE);
     }
 }
 

@@ -413,7 +413,7 @@ fill_verdict(const struct route *route, const struct policy_request *request,
         out->fresh_until_ms, times->response_ms);
     if (out->stale_until_ms <= times->response_ms) {
         out->is_storable = false;
-        out->detail = "stale";
+        out->detail = storable_detail(STORABLE_STALE);
     }
 }
 

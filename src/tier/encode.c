@@ -78,8 +78,8 @@ encode_renewed(const struct encoding *e, const struct renewal *renewal,
 }
 
 enum rc
-encode_hit_for_miss(const struct key *key, int64_t now_ms, struct value *out,
-    int64_t *out_px_ms)
+encode_hit_for_miss(const struct key *key, const char *reason, int64_t now_ms,
+    struct value *out, int64_t *out_px_ms)
 {
     const struct codec_parts parts = {
         .flags = ENTRY_HIT_FOR_MISS,
@@ -87,9 +87,11 @@ encode_hit_for_miss(const struct key *key, int64_t now_ms, struct value *out,
         .fresh_until_ms = now_ms + HIT_FOR_MISS_MS,
         .stale_until_ms = now_ms + HIT_FOR_MISS_MS,
         .key = key->full,
+        .body = slice_of_str(reason),
     };
 
     MUST(key->full.len > 0);
+    MUST(reason != NULL);
     *out_px_ms = HIT_FOR_MISS_MS;
     return codec_encode(&parts, out);
 }

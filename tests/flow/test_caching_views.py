@@ -110,7 +110,7 @@ class Views(CachingTest):
         self.says(cache_control("no-store"))
         self.ask(target, P80)
         self.wait_stored(target)
-        self.assertIn("detail=not-storable",
+        self.assertIn("detail=no-store",
                       self.ask(target, P80).cache_status)
 
     def test_views_count_as_variants(self):

@@ -103,6 +103,25 @@ expect(const struct row *rows, size_t count)
     }
 }
 
+/* What was written down is found again, and nothing else. */
+static void
+a_token_leads_back_to_itself(void **state)
+{
+    static const char *const others[] = {
+        "", "x", "no-stor", "no-store ", "NO-STORE"};
+
+    (void)state;
+    for (unsigned i = 0; i <= STORABLE_SIZE; i++) {
+        const char *token = storable_detail((enum storable)i);
+        if (token != NULL) {
+            assert_ptr_equal(storable_detail_of(slice_of_str(token)), token);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        assert_null(storable_detail_of(slice_of_str(others[i])));
+    }
+}
+
 #define EXPECT(rows)    expect(rows, ARRAY_LEN(rows))
 #define BOTH(verdict)   STORABLE_##verdict, STORABLE_##verdict
 #define EACH(safe, rfc) STORABLE_##safe, STORABLE_##rfc
@@ -424,6 +443,7 @@ main(void)
             only_get_and_a_post_that_names_its_own_target_are_stored),
         cmocka_unit_test(
             parts_interim_and_conditional_answers_are_never_stored),
+        cmocka_unit_test(a_token_leads_back_to_itself),
         cmocka_unit_test(no_store_and_private_forbid_in_either_form),
         cmocka_unit_test(
             must_understand_lifts_no_store_where_the_status_is_understood),

@@ -215,6 +215,8 @@ a_fill_is_used_by_whom_it_is_for(void **state)
             CACHE_FWD_STALE, "why"},
         {GET, {.outcome = FLIGHT_FILL, .is_private = true}, 0, FRESH_MS, false,
             "forward", RESULT_MISS, CACHE_FWD_URI_MISS, NULL},
+        {GET, {.outcome = FLIGHT_FILL, .is_private = true, .detail = "why"}, 0,
+            FRESH_MS, false, "forward", RESULT_MISS, CACHE_FWD_URI_MISS, "why"},
         {GET, {.outcome = FLIGHT_FILL, .is_private = true, .is_personal = true},
             0, FRESH_MS, false, "flight", RESULT_MISS, CACHE_FWD_URI_MISS,
             NULL},

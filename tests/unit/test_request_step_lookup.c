@@ -118,12 +118,12 @@ static const struct row {
     {ASKED("HEAD", "Authorization: me"), 0, 9000, KEY, "forward", RESULT_BYPASS,
         CACHE_FWD_BYPASS, "authorization", false},
     {RANGE, ENTRY_HIT_FOR_MISS, 9000, KEY, "forward", RESULT_MISS,
-        CACHE_FWD_URI_MISS, NULL, false},
+        CACHE_FWD_URI_MISS, "not-storable", false},
     /* It is over: others may have the answer. */
     {MAX_AGE, ENTRY_HIT_FOR_MISS, -1, KEY, "flight", RESULT_MISS,
         CACHE_FWD_URI_MISS, NULL, false},
     {MAX_AGE, ENTRY_HIT_FOR_MISS, 9000, KEY, "forward", RESULT_MISS,
-        CACHE_FWD_URI_MISS, NULL, false},
+        CACHE_FWD_URI_MISS, "not-storable", false},
     /* Of another key: its place is taken, and it is nothing. */
     {RANGE, 0, 9000, "http://a.example/any/y", "forward", RESULT_MISS,
         CACHE_FWD_URI_MISS, NULL, false},

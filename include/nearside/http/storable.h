@@ -18,6 +18,9 @@ enum storable {
 /* A token for Cache-Status detail; NULL for STORABLE_YES. */
 const char *storable_detail(enum storable verdict);
 
+/* The same token, for one that was written down; NULL: there is no such. */
+const char *storable_detail_of(struct slice token);
+
 /* Zero is safe. */
 struct storable_opts {
     bool is_rfc; /* explicit freshness counts for any final status but 206 304

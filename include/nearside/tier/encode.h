@@ -25,9 +25,9 @@ enum rc encode_renewed(const struct encoding *e, const struct renewal *renewal,
     const struct entry *stored, struct value *out) RC_MUST_CHECK;
 
 /* A hit-for-miss entry: what the key asks for is not to be stored for the next
- *out_px_ms. */
-enum rc encode_hit_for_miss(const struct key *key, int64_t now_ms,
-    struct value *out, int64_t *out_px_ms) RC_MUST_CHECK;
+   px_ms. It keeps the reason, a token, where a response has its body. */
+enum rc encode_hit_for_miss(const struct key *key, const char *reason,
+    int64_t now_ms, struct value *out, int64_t *out_px_ms) RC_MUST_CHECK;
 
 /* A Vary record with those names; random makes its generation. */
 enum rc encode_record(const struct key *key, struct slice names, int64_t now_ms,
