@@ -12,6 +12,7 @@
 #include "nearside/http/fresh.h"
 #include "nearside/http/update.h"
 #include "nearside/tier/encode.h"
+#include "nearside/tier/store.h"
 
 enum {
     /* If-None-Match and If-Modified-Since around stored values. */
@@ -109,6 +110,16 @@ is_for_all(const struct flight_run *run)
     return is_to_be_kept(run) && !flight_is_wider(run);
 }
 
+/* What it is called, that is: where it is known that Redis takes nothing, it is
+   not said. */
+static bool
+can_be_stored(const struct flight_run *run)
+{
+    MUST_OBJ(run, RUN_MAGIC);
+    return run->lease_state == LEASE_HELD &&
+           store_is_possible(run->worker, run->q);
+}
+
 static void
 tell_validated(struct flight_run *run, struct entry *own_entry)
 {
@@ -119,7 +130,7 @@ tell_validated(struct flight_run *run, struct entry *own_entry)
             .is_validated = true,
             .is_private = !is_for_all(run) || run->variant != NULL,
             .is_personal = run->verdict->is_personal,
-            .is_stored = is_to_be_kept(run) && run->lease_state == LEASE_HELD,
+            .is_stored = is_to_be_kept(run) && can_be_stored(run),
             .fwd_status = 304,
         },
         false);
@@ -276,7 +287,7 @@ tell_fill(struct flight_run *run, struct fill *fill)
         .flags = v->flags,
         .created_ms = v->created_ms,
         .fresh_until_ms = v->fresh_until_ms,
-        .is_stored = is_to_be_stored(run) && run->lease_state == LEASE_HELD,
+        .is_stored = is_to_be_stored(run) && can_be_stored(run),
         .is_stale_fetch = run->stale != NULL,
         .detail = v->detail,
     };

@@ -10,6 +10,7 @@
 #include "collapse/flight_inside.h"
 
 #include "nearside/tier/found.h"
+#include "nearside/tier/store.h"
 
 enum {
     POLL_MIN_MS = 15,
@@ -189,6 +190,10 @@ after_both(struct flight_run *run)
 {
     MUST(!redis_call_is_active(&run->get));
     MUST(!redis_call_is_active(&run->lease->call));
+    if (run->lease_state == LEASE_UNSURE) {
+        /* Nothing will be stored under it: nobody is to wait for it. */
+        flight_lease_release(run);
+    }
     if (run->lease_state == LEASE_TAKEN && !run->is_get_failed) {
         wait_for_other(run);
     } else {
@@ -229,11 +234,30 @@ on_get(void *ctx, enum rc rc, struct redis_reply *reply)
     }
 }
 
+/* Nothing can be stored, as is known: a lease would only keep others waiting.
+   Nor is anything renewed in the background then. */
+static void
+go_without_lease(struct flight_run *run)
+{
+    MUST(!fetch_is_active(&run->fetch));
+    MUST(!redis_call_is_active(&run->get));
+    run->lease_state = LEASE_NONE;
+    if (run->is_background) {
+        flight_run_end(run);
+    } else {
+        flight_fetch(run);
+    }
+}
+
 void
 flight_take_lease(struct flight_run *run)
 {
     MUST_OBJ(run, RUN_MAGIC);
     MUST(run->lease_state == LEASE_NONE || run->lease_state == LEASE_TAKEN);
+    if (!store_is_possible(run->worker, run->q)) {
+        go_without_lease(run);
+        return;
+    }
     if (run->lease == NULL) {
         run->lease = lease_new(run->worker, run->q, &run->arena);
     }

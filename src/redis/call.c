@@ -36,6 +36,7 @@ call_init(struct redis_call *call)
 {
     MUST(call_state(call) == CALL_IDLE);
     call->was_sent = false;
+    call->was_asked = false;
     call->impl.magic = CALL_MAGIC;
     call->impl.wire = NULL;
     call->impl.script = NULL;
@@ -43,6 +44,7 @@ call_init(struct redis_call *call)
     call->impl.hops = 0;
     call->impl.attempts = 0;
     call->impl.is_asking = false;
+    call->impl.is_script = false;
     list_init(&call->impl.link);
 }
 
@@ -71,6 +73,7 @@ call_set_script(struct redis_call *call, const struct redis_script *script,
     MUST(keys <= count);
     MUST(count <= REDIS_SCRIPT_ARGS_MAX);
     call->impl.script = script;
+    call->impl.is_script = true;
     call->impl.argv[0] = SLICE("EVALSHA");
     call->impl.argv[1] = slice_of(script->sha1, sizeof(script->sha1) - 1);
     call->impl.argv[2] = slice_of(&digits[keys], 1);

@@ -49,6 +49,11 @@ on_end(
         clock_now_us(loop_clock(c->loop)) - call->impl.sent_us);
     /* It answers; what an error reply leads to may think otherwise. */
     node_succeeded(contact->node);
+    if (call->impl.is_script && reply->type != REDIS_ERROR &&
+        node_script_ran(contact->node)) {
+        log_event(c->ring, LOG_LEVEL_INFO, "redis_scripts_again", "node=\"%s\"",
+            contact->node->text);
+    }
     if (reply->type != REDIS_ERROR ||
         !error_reply_is_dealt_with(
             c, call, contact, slice_of(reply->str, reply->len))) {
@@ -189,4 +194,18 @@ redis_eval(struct redis_client *c, struct redis_call *call,
     call_begin(c, call, slot_of(keys_and_args[0]));
     call_set_script(call, script, keys_and_args, keys, count);
     call_dispatch(c, call);
+}
+
+enum redis_scripts
+redis_scripts_of(const struct redis_client *c, struct slice key)
+{
+    const struct contact *contact = pool_owner(c, slot_of(key));
+
+    MUST_OBJ(c, CLIENT_MAGIC);
+    if (contact == NULL) {
+        return c->version == 0 ? REDIS_SCRIPTS_RUN : REDIS_SCRIPTS_FAIL;
+    }
+    return wire_is_failing(contact->wire)
+               ? REDIS_SCRIPTS_FAIL
+               : node_scripts(contact->node, client_now_ms(c));
 }

@@ -83,6 +83,7 @@ on_ask(struct redis_client *c, struct redis_call *call, struct contact *contact,
         return false;
     }
     call->impl.is_asking = true;
+    call->was_asked = true;
     call_send_to(c, call, target);
     return true;
 }
@@ -152,6 +153,42 @@ on_denied(
         redis_error_name(error));
 }
 
+static bool
+says(struct slice text, struct slice words)
+{
+    return memmem(text.ptr, text.len, words.ptr, words.len) != NULL;
+}
+
+/* Is it the script that the server minds, or a command in it? Renamed away,
+   not in the ACL, no engine for its language. */
+static bool
+runs_no_scripts(enum redis_error error, struct slice text)
+{
+    return error == REDIS_ERROR_NOPERM ||
+           slice_starts(text, SLICE("ERR unknown command")) ||
+           says(text, SLICE("scripting engine")) ||
+           says(text, SLICE("can't run this command"));
+}
+
+/* A script was answered by an error. */
+static void
+on_script_error(struct redis_client *c, struct contact *contact,
+    enum redis_error error, struct slice text)
+{
+    bool is_for_good = runs_no_scripts(error, text);
+    bool takes_no_writes = error == REDIS_ERROR_OOM ||
+                           error == REDIS_ERROR_MISCONF ||
+                           error == REDIS_ERROR_NOREPLICAS;
+    char escaped[256];
+
+    if ((is_for_good || takes_no_writes) &&
+        node_script_failed(contact->node, client_now_ms(c), is_for_good)) {
+        log_event(c->ring, LOG_LEVEL_WARN, "redis_no_scripts",
+            "node=\"%s\" detail=\"%s\"", contact->node->text,
+            log_escape(text, escaped, sizeof(escaped)));
+    }
+}
+
 bool
 error_reply_is_dealt_with(struct redis_client *c, struct redis_call *call,
     struct contact *contact, struct slice text)
@@ -164,6 +201,9 @@ error_reply_is_dealt_with(struct redis_client *c, struct redis_call *call,
     MUST(call_state(call) == CALL_IDLE);
     call->impl.is_asking = false;
     client_count(c, c->redis->metrics.errors[error]);
+    if (call->impl.is_script) {
+        on_script_error(c, contact, error, text);
+    }
     switch (error) {
     case REDIS_ERROR_MOVED:
         return on_moved(c, call, contact, text);
@@ -184,7 +224,9 @@ error_reply_is_dealt_with(struct redis_client *c, struct redis_call *call,
     case REDIS_ERROR_NOAUTH:
     case REDIS_ERROR_WRONGPASS:
     case REDIS_ERROR_NOPERM:
-        on_denied(c, contact, error);
+        if (!call->impl.is_script || error != REDIS_ERROR_NOPERM) {
+            on_denied(c, contact, error);
+        }
         return false;
     case REDIS_ERROR_OOM:
     case REDIS_ERROR_MISCONF:

@@ -167,3 +167,59 @@ node_rest(struct node *node, int64_t now_ms)
     atomic_store(&node->open_until_ms, now_ms + NODE_REST_MS);
     atomic_store(&node->breaker, BREAKER_OPEN);
 }
+
+/* ---- scripts ------------------------------------------------------------ */
+
+static bool
+node_is_shut(struct node *node, int64_t now_ms)
+{
+    switch ((enum breaker)atomic_load_explicit(
+        &node->breaker, memory_order_relaxed)) {
+    case BREAKER_CLOSED:
+        return false;
+    case BREAKER_HALF:
+        return true;
+    case BREAKER_OPEN:
+        return now_ms < atomic_load(&node->open_until_ms);
+    }
+    return false;
+}
+
+enum redis_scripts
+node_scripts(struct node *node, int64_t now_ms)
+{
+    int64_t again_ms =
+        atomic_load_explicit(&node->scripts_again_ms, memory_order_relaxed);
+
+    MUST_OBJ(node, NODE_MAGIC);
+    if (node_is_shut(node, now_ms) || now_ms < again_ms) {
+        return REDIS_SCRIPTS_FAIL;
+    }
+    if (!atomic_load_explicit(&node->runs_no_scripts, memory_order_relaxed)) {
+        return REDIS_SCRIPTS_RUN;
+    }
+    return atomic_compare_exchange_strong(
+               &node->scripts_again_ms, &again_ms, now_ms + NODE_SCRIPTS_MS)
+               ? REDIS_SCRIPTS_UNSURE
+               : REDIS_SCRIPTS_FAIL;
+}
+
+bool
+node_script_failed(struct node *node, int64_t now_ms, bool is_for_good)
+{
+    MUST_OBJ(node, NODE_MAGIC);
+    atomic_store(&node->scripts_again_ms, now_ms + NODE_SCRIPTS_MS);
+    return is_for_good && !atomic_exchange(&node->runs_no_scripts, true);
+}
+
+bool
+node_script_ran(struct node *node)
+{
+    MUST_OBJ(node, NODE_MAGIC);
+    if (atomic_load_explicit(&node->scripts_again_ms, memory_order_relaxed) ==
+        0) {
+        return false;
+    }
+    atomic_store(&node->scripts_again_ms, 0);
+    return atomic_exchange(&node->runs_no_scripts, false);
+}

@@ -11,6 +11,7 @@
 
 #include "nearside/base/list.h"
 #include "nearside/redis/redirect.h"
+#include "nearside/redis/redis.h"
 
 enum {
     NODE_MAGIC = 0x4e4f4445,
@@ -19,6 +20,8 @@ enum {
     NODE_FAILURES_MAX = 5,
     NODE_REST_MS = 1000,
     NODE_REST_MAX_MS = 30000,
+    /* How long no script is tried after one that was refused. */
+    NODE_SCRIPTS_MS = 1000,
 };
 
 enum breaker {
@@ -43,6 +46,8 @@ struct node {
     atomic_bool is_resting;    /* it answers, but does not serve */
     atomic_bool is_down;       /* the last thing heard was a failure */
     atomic_bool is_heard;      /* has ever answered */
+    atomic_bool runs_no_scripts;
+    _Atomic int64_t scripts_again_ms; /* until then none is tried */
 };
 
 struct node *node_new(struct slice host, uint16_t port); /* NULL: no memory */
@@ -65,6 +70,17 @@ void node_heard(struct node *node);
 
 /* No reply in time, or no connection. True: this opened the breaker. */
 bool node_failed(struct node *node, int64_t now_ms);
+
+/* Is a script worth sending? Changes nothing but who is told that it may be
+   tried again. */
+enum redis_scripts node_scripts(struct node *node, int64_t now_ms);
+
+/* It did not run one: because it never does, or because it takes no writes now.
+   True: this is new, and it never does. */
+bool node_script_failed(struct node *node, int64_t now_ms, bool is_for_good);
+
+/* It has run one. True: it did not before. */
+bool node_script_ran(struct node *node);
 
 /* Opens the breaker for NODE_REST_MS at once: the node answers, but does
    not serve (LOADING, CLUSTERDOWN, NOAUTH). */

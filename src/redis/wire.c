@@ -502,6 +502,13 @@ has_room(const struct wire *w, size_t n)
            held <= opts->in_flight_bytes_max - n;
 }
 
+bool
+wire_is_failing(const struct wire *w)
+{
+    MUST_OBJ(w, WIRE_MAGIC);
+    return w->reach.failures > 0 && w->state != WIRE_UP;
+}
+
 enum rc
 wire_send(struct wire *w, struct redis_call *call)
 {
@@ -511,7 +518,7 @@ wire_send(struct wire *w, struct redis_call *call)
     MUST_OBJ(w, WIRE_MAGIC);
     MUST(call_state(call) == CALL_IDLE);
     MUST(call->impl.wire == NULL);
-    if (w->reach.failures > 0 && w->state != WIRE_UP) {
+    if (wire_is_failing(w)) {
         return w->last_rc;
     }
     if (!has_room(w, len)) {

@@ -71,4 +71,7 @@ int64_t wire_idle_ms(const struct wire *wire);
 struct node *wire_node(const struct wire *wire);
 bool wire_is_up(const struct wire *wire);
 
+/* It could not be had, or was lost soon: it refuses what is sent. */
+bool wire_is_failing(const struct wire *wire);
+
 #endif

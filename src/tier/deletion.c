@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "nearside/base/log.h"
+#include "nearside/redis/redirect.h"
 #include "nearside/tier/tier.h"
 
 #define DELETION_MAGIC UINT32_C(0x6e696e76)
@@ -31,7 +32,8 @@ enum {
 };
 
 enum stage {
-    STAGE_OWN,   /* a script: both, but the caller's own lease; as the next */
+    STAGE_OWN,   /* a script: both, but the caller's own lease; as the next, or
+                    that where no scripts are run */
     STAGE_BOTH,  /* DEL entry lease; done, or STAGE_PARTS on TRYAGAIN */
     STAGE_PARTS, /* DEL lease and DEL entry, each until it is acknowledged */
 };
@@ -117,6 +119,18 @@ is_refused_for_now(const struct redis_reply *reply)
                slice_starts(text, SLICE("ASK ")));
 }
 
+/* The node runs no scripts, or not this one. */
+static bool
+is_no_script(const struct redis_reply *reply)
+{
+    enum redis_error error =
+        reply->type == REDIS_ERROR
+            ? redis_error_of(slice_of(reply->str, reply->len))
+            : REDIS_ERROR_COUNT;
+
+    return error == REDIS_ERROR_NOPERM || error == REDIS_ERROR_OTHER;
+}
+
 static void
 retry_later(struct deletion *d, enum rc rc)
 {
@@ -132,6 +146,13 @@ retry_later(struct deletion *d, enum rc rc)
     loop_timer_arm(&d->retry, now_ms + d->pause_ms);
     d->pause_ms =
         d->pause_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : d->pause_ms * 2;
+}
+
+static enum deletion_end
+end_of(const struct deletion *d)
+{
+    return d->stage == STAGE_OWN || d->token.len == 0 ? DELETION_DONE
+                                                      : DELETION_DONE_WHOLE;
 }
 
 static void
@@ -179,7 +200,7 @@ part_ended(struct deletion *d, enum rc rc)
 
     if (d->is_entry_deleted && d->is_last && d->is_lease_deleted &&
         !is_entry_under_way) {
-        tell(d, d->token.len > 0 ? DELETION_DONE_WHOLE : DELETION_DONE);
+        tell(d, end_of(d));
         deletion_end(d);
     } else if (d->is_lease_deleted && d->is_entry_deleted &&
                !is_entry_under_way) {
@@ -231,8 +252,11 @@ on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
     if (rc == RC_OK && is_refused_for_now(reply)) {
         d->stage = STAGE_PARTS;
         deletion_send(d);
+    } else if (rc == RC_OK && d->stage == STAGE_OWN && is_no_script(reply)) {
+        d->stage = STAGE_BOTH;
+        deletion_send(d);
     } else if (is_acknowledged(rc, reply)) {
-        tell(d, DELETION_DONE);
+        tell(d, end_of(d));
         deletion_end(d);
     } else {
         attempt_failed(d, rc);

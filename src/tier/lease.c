@@ -1,8 +1,8 @@
 /* Taking and renewing fetch leases; store.h gives them back. */
 #include "nearside/tier/lease.h"
 
-/* Three seconds: how long a lease holds that nobody renews. */
 #define LEASE_PX SLICE("3000")
+static_assert(LEASE_MS == 3000, "as in LEASE_PX");
 
 struct lease *
 lease_new(struct worker *w, const struct question *q, struct arena *arena)
@@ -45,7 +45,12 @@ lease_taken_as(
     if (reply->type == REDIS_ERROR) {
         return LEASE_NONE;
     }
-    return reply->type == REDIS_STATUS ? LEASE_HELD : LEASE_TAKEN;
+    if (reply->type != REDIS_STATUS) {
+        return LEASE_TAKEN;
+    }
+    /* While its slot moves to another node, no script that names entry and
+       lease is run: the new owner refuses it for want of the entry. */
+    return lease->call.was_asked ? LEASE_UNSURE : LEASE_HELD;
 }
 
 void

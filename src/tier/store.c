@@ -1,13 +1,21 @@
 /*
  * The scripts that a worker has sent to Redis and awaits the reply of. Each
  * holds its question and its values until then.
+ *
+ * All of them are guarded by a token, and so may be sent again when their
+ * connection is lost. A lease that is given back is tried again like a
+ * deletion, for as long as the lease may last: others wait for its end.
  */
 #include "nearside/tier/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nearside/base/log.h"
 #include "nearside/cache/key.h"
+#include "nearside/redis/redirect.h"
+#include "nearside/tier/lease.h"
+#include "nearside/tier/takes.h"
 #include "nearside/tier/tier.h"
 
 #define PENDING_MAGIC UINT32_C(0x6e73746f)
@@ -15,18 +23,34 @@
 enum {
     STORE_TIMEOUT_MS = 1000, /* a value is larger than a question */
     ARGS_MAX = 10,
+    /* Of a worker. Beyond that a lease that could not be given back ends by
+       itself. */
+    AGAIN_MAX = 10000,
+    AGAIN_FIRST_MS = 20,
+    AGAIN_LAST_MS = 500,
+};
+
+enum pending_kind {
+    PENDING_STORE,
+    PENDING_RELEASE, /* a lease that is given back */
+    PENDING_TRIAL,   /* the same, of a lease that nobody has: does the server
+                        run scripts? */
 };
 
 /* A script under way. */
 struct pending {
     uint32_t magic;
-    bool is_store;        /* or a lease that is given back */
+    enum pending_kind kind;
     bool is_lease_backed; /* the guard is the token of a lease */
+    bool is_plain;        /* RELEASE: by DEL, where no script is run */
     struct list link;
     struct worker *worker;
     struct question *q;        /* a reference */
     struct question *lease_of; /* whose lease it is; a reference */
     struct redis_call call;
+    struct loop_timer again; /* RELEASE, as are the next two */
+    int64_t pause_ms;
+    int64_t until_ms;
     struct value value;
     struct value record;
     struct slice argv[ARGS_MAX];
@@ -40,12 +64,17 @@ struct pending {
     char bytes[];
 };
 
+static void on_again(void *ctx);
+
 static void
 pending_free(struct pending *p)
 {
     MUST_OBJ(p, PENDING_MAGIC);
     redis_call_cancel(&p->call);
+    loop_timer_cancel(&p->again);
     list_remove(&p->link);
+    MUST(p->worker->tier->stores_len > 0);
+    p->worker->tier->stores_len--;
     value_free(&p->value);
     value_free(&p->record);
     question_unref(&p->q);
@@ -79,6 +108,8 @@ pending_new(struct worker *w, struct question *q, struct slice guard,
     key_lease_of(lease_of->entry_key, w->conf->prefix, p->bytes + guard.len);
     p->lease_key = slice_of(p->bytes + guard.len, lease_len);
     list_push_back(&w->tier->stores, &p->link);
+    w->tier->stores_len++;
+    loop_timer_init(&p->again, w->loop, on_again, p);
     return p;
 }
 
@@ -104,32 +135,127 @@ give_up(struct pending *p)
     pending_free(p);
 }
 
+/* Above the server's proto-max-bulk-len it says "Protocol error: invalid bulk
+   length" and closes the connection, with all that was on it. Its words may be
+   lost with what is still being sent to it. */
+static void
+note_refusal(struct pending *p, enum rc rc, const struct redis_reply *reply)
+{
+    struct slice text = slice_of(NULL, 0);
+    char escaped[128];
+
+    if (rc == RC_OK && reply->type == REDIS_ERROR) {
+        text = slice_of(reply->str, reply->len);
+    }
+    if (rc == RC_OK ? !slice_starts(text, SLICE("ERR Protocol error"))
+                    : (!p->call.was_sent || (rc != RC_CLOSED && rc != RC_IO))) {
+        return;
+    }
+    if (takes_refused(p->worker, p->value.len, rc == RC_OK)) {
+        log_event(p->worker->ring, LOG_LEVEL_WARN, "redis_value_refused",
+            "bytes=%zu cause=\"%s\" detail=\"%s\"", p->value.len, rc_text(rc),
+            log_escape(text, escaped, sizeof(escaped)));
+    }
+}
+
+static void
+on_stored(struct pending *p, enum rc rc, const struct redis_reply *reply)
+{
+    MUST(p->kind == PENDING_STORE);
+    if (rc == RC_OK && reply->type == REDIS_INTEGER) {
+        count_store(p->worker, reply->integer);
+        pending_free(p);
+        return;
+    }
+    note_refusal(p, rc, reply);
+    worker_count(p->worker, COUNTER_STORES_FAILED);
+    give_up(p);
+}
+
+/* A lease of somebody else may be deleted so: then nothing is stored under
+   it, which is not wrong. */
+static bool
+wants_no_script(const struct redis_reply *reply)
+{
+    enum redis_error error = redis_error_of(slice_of(reply->str, reply->len));
+
+    return error == REDIS_ERROR_NOPERM || error == REDIS_ERROR_OTHER;
+}
+
+static void
+on_released(struct pending *p, enum rc rc, const struct redis_reply *reply)
+{
+    int64_t now_ms = worker_now_ms(p->worker);
+
+    MUST(p->kind == PENDING_RELEASE);
+    if ((rc == RC_OK && reply->type == REDIS_INTEGER) ||
+        now_ms >= p->until_ms || p->worker->tier->stores_len > AGAIN_MAX) {
+        pending_free(p);
+        return;
+    }
+    if (rc == RC_OK && wants_no_script(reply)) {
+        p->is_plain = true;
+    }
+    loop_timer_arm(&p->again, now_ms + p->pause_ms);
+    p->pause_ms *= 2;
+    if (p->pause_ms > AGAIN_LAST_MS) {
+        p->pause_ms = AGAIN_LAST_MS;
+    }
+}
+
 static void
 on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
 {
     struct pending *p = OBJ_OF(struct pending, ctx, PENDING_MAGIC);
 
-    if (p->is_store && rc == RC_OK && reply->type == REDIS_INTEGER) {
-        count_store(p->worker, reply->integer);
-    } else if (p->is_store) {
-        worker_count(p->worker, COUNTER_STORES_FAILED);
-        give_up(p);
-        return;
+    switch (p->kind) {
+    case PENDING_STORE:
+        on_stored(p, rc, reply);
+        break;
+    case PENDING_RELEASE:
+        on_released(p, rc, reply);
+        break;
+    case PENDING_TRIAL:
+        pending_free(p);
+        break;
     }
-    pending_free(p);
+}
+
+/* --- sending ----------------------------------------------------------- */
+
+static void
+begin_call(struct pending *p)
+{
+    MUST(!redis_call_is_active(&p->call));
+    p->call = (struct redis_call){
+        .on_reply = on_reply,
+        .ctx = p,
+        .retries = true,
+        .deadline_ms = worker_now_ms(p->worker) + STORE_TIMEOUT_MS,
+    };
 }
 
 static void
 send_script(struct pending *p, const struct redis_script *script)
 {
     MUST(p->keys > 0);
-    MUST(!redis_call_is_active(&p->call));
-    p->call = (struct redis_call){
-        .on_reply = on_reply,
-        .ctx = p,
-        .deadline_ms = worker_now_ms(p->worker) + STORE_TIMEOUT_MS,
-    };
+    begin_call(p);
     redis_eval(p->worker->redis, &p->call, script, p->argv, p->keys, p->argc);
+}
+
+static void
+on_again(void *ctx)
+{
+    struct pending *p = OBJ_OF(struct pending, ctx, PENDING_MAGIC);
+    const struct slice argv[] = {SLICE("DEL"), p->lease_key};
+
+    MUST(p->kind == PENDING_RELEASE);
+    if (!p->is_plain) {
+        send_script(p, &p->worker->tier->scripts->release);
+        return;
+    }
+    begin_call(p);
+    redis_send(p->worker->redis, &p->call, p->lease_key, ARRAY_LEN(argv), argv);
 }
 
 /* --- arguments --------------------------------------------------------- */
@@ -249,10 +375,15 @@ store_write(struct worker *w, const struct store *own_store)
         value_free(&record);
         return;
     }
-    p->is_store = true;
+    p->kind = PENDING_STORE;
     p->is_lease_backed = own_store->kind != STORE_RENEWED;
     p->value = value;
     p->record = record;
+    if (value.len > takes_max(w)) {
+        worker_count_limit(w, LIMIT_OBJECT_MAX);
+        give_up(p);
+        return;
+    }
     if (put_keys(p, own_store->kind) != RC_OK) {
         worker_count_limit(w, LIMIT_MEMORY);
         give_up(p);
@@ -261,17 +392,47 @@ store_write(struct worker *w, const struct store *own_store)
     send_script(p, put_values(p, own_store->kind, own_store->px_ms));
 }
 
-void
-store_release(struct worker *w, struct question *q, struct slice token)
+static void
+release(struct worker *w, struct question *q, struct slice token,
+    enum pending_kind kind)
 {
     struct pending *p = pending_new(w, q, token, q);
 
     /* A lease that is not given back ends by itself. */
-    if (p != NULL) {
-        add(p, p->lease_key);
-        end_keys(p);
-        send_script(p, &w->tier->scripts->release);
+    if (p == NULL) {
+        return;
     }
+    p->kind = kind;
+    p->pause_ms = AGAIN_FIRST_MS;
+    p->until_ms = worker_now_ms(w) + LEASE_MS;
+    add(p, p->lease_key);
+    end_keys(p);
+    send_script(p, &w->tier->scripts->release);
+}
+
+void
+store_release(struct worker *w, struct question *q, struct slice token)
+{
+    release(w, q, token, PENDING_RELEASE);
+}
+
+bool
+store_is_possible(struct worker *w, struct question *q)
+{
+    MUST_OBJ(q, QUESTION_MAGIC);
+    if (w->redis == NULL) {
+        return false;
+    }
+    switch (redis_scripts_of(w->redis, q->entry_key)) {
+    case REDIS_SCRIPTS_RUN:
+        return true;
+    case REDIS_SCRIPTS_UNSURE:
+        release(w, q, SLICE("nobody's"), PENDING_TRIAL);
+        return false;
+    case REDIS_SCRIPTS_FAIL:
+        return false;
+    }
+    return false;
 }
 
 void

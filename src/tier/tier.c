@@ -6,14 +6,20 @@
 #include "nearside/cache/codec.h"
 #include "nearside/tier/deletion.h"
 #include "nearside/tier/store.h"
+#include "nearside/tier/takes.h"
+
+/* For a script that may be sent a second time: 1 if the first one has stored,
+   else 0. A write that came meanwhile has deleted the value. */
+#define UNLESS_HELD                                                            \
+    "if redis.call('GET',KEYS[2])~=ARGV[1] then "                              \
+    "return redis.call('GET',KEYS[1])==ARGV[2] and 1 or 0 end "
 
 /*
  * KEYS: entry, lease, and the base entry of a first variant. ARGV: token,
  * value, milliseconds, and the record for the base entry. Stores only while
  * the token holds: a write that came meanwhile has deleted the lease.
  */
-static const char fill_script[] =
-    "if redis.call('GET',KEYS[2])~=ARGV[1] then return 0 end "
+static const char fill_script[] = UNLESS_HELD
     "if KEYS[3] then redis.call('SET',KEYS[3],ARGV[4],'PX',ARGV[3]) end "
     "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
     "redis.call('DEL',KEYS[2]) "
@@ -40,8 +46,7 @@ static const char widen_script[] = CODEC_LUA_SUM
  * the first; so one that comes again is not counted twice. The record lives at
  * least as long as its last variant.
  */
-static const char fill_variant_script[] = CODEC_LUA_SUM
-    "if redis.call('GET',KEYS[2])~=ARGV[1] then return 0 end "
+static const char fill_variant_script[] = CODEC_LUA_SUM UNLESS_HELD
     "redis.call('DEL',KEYS[2]) "
     "if sum(redis.call('GET',KEYS[3]))~=ARGV[4] then return 0 end "
     "local max=tonumber(ARGV[5]) "
@@ -130,9 +135,12 @@ tier_worker_stop(struct worker *worker)
 struct assess_opts
 tier_assess_opts(struct worker *w)
 {
+    size_t value_max = w->redis == NULL ? SIZE_MAX : takes_max(w);
+    size_t object_max = w->conf->opts.limits.object_max;
+
     MUST_OBJ(w, WORKER_MAGIC);
     return (struct assess_opts){
-        .object_max = w->conf->opts.limits.object_max,
+        .object_max = object_max < value_max ? object_max : value_max,
         .date = worker_date(w),
         .times.jitter = random_next(&w->random),
         .times.response_ms = worker_wall_ms(w),

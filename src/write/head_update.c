@@ -68,7 +68,7 @@ freshen(struct worker *w, const struct head_update *u)
         drop(w, question_base(u->q));
         return false;
     }
-    return replace(w, u, &renewal);
+    return store_is_possible(w, u->q) && replace(w, u, &renewal);
 }
 
 bool

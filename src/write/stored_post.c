@@ -46,6 +46,10 @@ on_lease(void *ctx, enum rc rc, struct redis_reply *reply)
 
     MUST(p->lease_state == LEASE_UNSURE);
     p->lease_state = lease_taken_as(p->lease, rc, reply);
+    if (p->lease_state == LEASE_UNSURE) { /* nobody is to wait for it */
+        p->lease_state = LEASE_NONE;
+        store_release(p->opts.worker, p->opts.q, p->lease->token);
+    }
     p->request_ms = worker_wall_ms(p->opts.worker);
     p->opts.on_ready(p->opts.ctx);
 }
@@ -53,11 +57,16 @@ on_lease(void *ctx, enum rc rc, struct redis_reply *reply)
 struct stored_post *
 stored_post_begin(const struct stored_post_opts *opts)
 {
-    struct stored_post *p = arena_zalloc(opts->arena, sizeof(*p));
-    struct lease *lease = lease_new(opts->worker, opts->q, opts->arena);
+    struct stored_post *p;
+    struct lease *lease;
 
     MUST(opts->on_ready != NULL);
     MUST(stored_post_is_due(opts->worker, opts->q));
+    if (!store_is_possible(opts->worker, opts->q)) {
+        return NULL;
+    }
+    p = arena_zalloc(opts->arena, sizeof(*p));
+    lease = lease_new(opts->worker, opts->q, opts->arena);
     if (p == NULL || lease == NULL) {
         return NULL;
     }
@@ -98,7 +107,8 @@ stored_post_on_head(struct stored_post *p, const struct head *response)
     opts.times.request_ms = p->request_ms;
     assess_response(&opts, response, &p->verdict);
     /* A variant would need a record; a POST's fields choose none for GETs. */
-    p->is_storable = p->verdict.is_storable && p->verdict.vary.count == 0;
+    p->is_storable = p->verdict.is_storable && p->verdict.vary.count == 0 &&
+                     store_is_possible(p->opts.worker, p->opts.q);
     p->status = response->status;
     return (struct fetch_plan){
         .is_kept = p->is_storable,

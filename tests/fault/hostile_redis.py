@@ -17,12 +17,14 @@ SILENCE = object()
 
 class Reply:
     """after: seconds to wait first. then: "" goes on, "fin" or "rst" ends the
-    connection behind the bytes; "drip" sends them one by one."""
+    connection behind the bytes; "drip" sends them one by one. is_done: the
+    command is executed all the same."""
 
-    def __init__(self, data=b"", after=0.0, then=""):
+    def __init__(self, data=b"", after=0.0, then="", is_done=True):
         self.data = data
         self.after = after
         self.then = then
+        self.is_done = is_done
 
 
 def bulk(data):
@@ -91,12 +93,12 @@ class HostileRedis:
 
     def _answer(self, sock, args):
         """True to go on with the connection."""
-        answer = None
+        answer = None if self.fault is None else self.fault(args)
+        usual = b""
         with self._lock:
             self.commands.append(args)
-            usual = self._usual(args)
-        if self.fault is not None:
-            answer = self.fault(args)
+            if not isinstance(answer, Reply) or answer.is_done:
+                usual = self._usual(args)
         if answer is None:
             sock.sendall(usual)
             return True

@@ -275,6 +275,36 @@ class Hostile(FlowTest):
         wait_until(lambda: "; hit" in self.ask(target, body).cache_status,
                    10, "a hit")
 
+    def test_a_lease_is_given_back_whatever_becomes_of_the_fill(self):
+        for name, reply in (
+                ("the connection", Reply(then="rst", is_done=False)),
+                ("the node", Reply(b"-LOADING Redis is loading\r\n",
+                                   is_done=False)),
+                ("the memory", Reply(b"-OOM command not allowed\r\n",
+                                     is_done=False))):
+            with self.subTest(name):
+                self.heal()
+                target, body = self.cold()
+                entry = b"ns:e:{http://test%s}" % target.encode()
+                lease = b"ns:l" + entry[4:]
+                lost = []
+
+                def lose_the_fill(args, entry=entry, reply=reply, lost=lost):
+                    if args[0] not in (b"EVALSHA", b"EVAL") or \
+                            args[3] != entry or lost:
+                        return None
+                    lost.append(args)
+                    return reply
+
+                self.redis.fault = lose_the_fill
+                self.ask(target, body)
+                wait_until(lambda: lost, what="the fill")
+                wait_until(lambda: lease not in self.redis.values, 2,
+                           "the lease is given back")
+                self.redis.fault = None
+                for _ in range(3):
+                    self.assertLess(self.ask(target, body).seconds, 0.5)
+
     def test_a_hostile_greeting_is_survived(self):
         for name, reply in GREETINGS:
             with self.subTest(name), HostileRedis() as redis:

@@ -8,7 +8,7 @@ import unittest
 
 from lib import (FlowTest, Nearside, RedisServer, SampleOrigin, free_port,
                  pattern, wait_until)
-from lib.load import Load
+from lib.load import Load, ask_at_once
 from lib.process import temp_dir
 
 CONF = """
@@ -239,6 +239,42 @@ class Passwords(FlowTest):
                                   cause="noscript"))
         self.assertIsNone(re.search(r"Z (error|warn) ", a.log()))
 
+    def assert_nobody_waits(self, daemon):
+        for _ in range(3):
+            answer = daemon.get("/products/42")
+            self.assertEqual(answer.body, product(42))
+            self.assertEqual(answer.cache_status, "nearside; fwd=uri-miss")
+            self.assertLess(answer.seconds, 0.5)
+        for answer in ask_at_once([daemon.port], "/products/43", 20):
+            self.assertEqual(answer.body, product(43))
+            self.assertLess(answer.seconds, 1)
+
+    def test_who_may_run_no_script_waits_for_nobody(self):
+        redis = self.server("~ns:* +@all -eval -evalsha")
+        a = self.daemon(redis, SECRET)
+        self.ask(a)
+        a.wait_log("redis_no_scripts.*evalsha")
+        self.assert_nobody_waits(a)
+        # Nor do others wait for what it could not store.
+        b = self.daemon(redis, SECRET)
+        self.assertLess(b.get("/products/42").seconds, 0.5)
+        self.assertEqual(a.log().count("redis_no_scripts"), 1)
+        self.assertNotIn("redis_denied", a.log())
+        redis("ACL", "SETUSER", "shop", "+eval", "+evalsha")
+        wait_until(lambda: "; hit" in self.ask(a), 5, "a hit")
+        a.wait_log("redis_scripts_again")
+
+    def test_nor_does_anybody_where_they_are_renamed(self):
+        conf = os.path.join(self.dir, "renamed.conf")
+        with open(conf, "w") as f:
+            f.write('rename-command EVAL ""\nrename-command EVALSHA ""\n')
+        redis = self.use(RedisServer({"include": conf}))
+        a = self.use(Nearside(CONF % {
+            "port": redis.port, "origin": self.origin.url, "more": ""}))
+        self.ask(a)
+        a.wait_log("redis_no_scripts.*unknown command")
+        self.assert_nobody_waits(a)
+
     def test_a_user_who_may_not_info_is_served_as_well(self):
         redis = self.server("~ns:* +@all -info")
         redis("CONFIG", "SET", "maxmemory", "64mb")
@@ -278,6 +314,35 @@ class Memory(OnAServer):
             "nearside_redis_error_replies_total", cause="oom"), 0)
         self.redis("CONFIG", "SET", "maxmemory", 0)
         self.wait_hit(a, 43)
+
+
+class ShortValues(OnAServer):
+    options = {"proto-max-bulk-len": "1mb"}
+
+    def test_a_value_that_the_server_refuses_costs_few_connections(self):
+        a = self.daemon()
+        self.wait_hit(a)
+        large = "/bytes/2000000"
+        # Its words may be lost; then it is believed when it closes again.
+        def is_told():
+            self.assertEqual(a.get(large).body, pattern(2000000))
+            return "redis_value_refused" in a.log()
+
+        wait_until(is_told, what="the warning", every=0.1)
+        self.assertLessEqual(a.metric("nearside_stores_failed_total"), 2)
+        self.wait_hit(a)
+        lost = a.metric("nearside_redis_disconnects_total")
+        for _ in range(4):
+            answer = a.get(large)
+            self.assertEqual(answer.body, pattern(2000000))
+            self.assertNotIn("; stored", answer.cache_status)
+            self.assertLess(answer.seconds, 1)
+            self.assertTrue(self.is_hit(a))
+        self.assertEqual(a.metric("nearside_redis_disconnects_total"), lost)
+        answer = a.get("/bytes/900000")
+        self.assertIn("; stored", answer.cache_status)
+        wait_until(lambda: "; hit" in a.get("/bytes/900000").cache_status,
+                   what="a hit of what it takes")
 
 
 class Away(OnAServer):

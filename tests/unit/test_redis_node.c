@@ -150,6 +150,33 @@ address_of_ipv6_is_shown_in_brackets(void **state)
     node_free(&node);
 }
 
+/* One caller a second may see whether that still holds. */
+static void
+node_that_runs_no_scripts_is_tried_again_after_a_second(void **state)
+{
+    struct node *node = node_new(SLICE("10.0.0.1"), 6379);
+
+    (void)state;
+    assert_int_equal(node_scripts(node, 0), REDIS_SCRIPTS_RUN);
+    assert_true(node_script_failed(node, 5000, true));
+    assert_false(node_script_failed(node, 5000, true)); /* no news */
+    assert_int_equal(node_scripts(node, 5999), REDIS_SCRIPTS_FAIL);
+    assert_int_equal(node_scripts(node, 6000), REDIS_SCRIPTS_UNSURE);
+    assert_int_equal(node_scripts(node, 6000), REDIS_SCRIPTS_FAIL);
+    assert_int_equal(node_scripts(node, 7000), REDIS_SCRIPTS_UNSURE);
+    assert_true(node_script_ran(node));
+    assert_false(node_script_ran(node));
+    assert_int_equal(node_scripts(node, 7000), REDIS_SCRIPTS_RUN);
+    /* One that takes no writes now is left alone for as long, no more. */
+    assert_false(node_script_failed(node, 8000, false));
+    assert_int_equal(node_scripts(node, 8999), REDIS_SCRIPTS_FAIL);
+    assert_int_equal(node_scripts(node, 9000), REDIS_SCRIPTS_RUN);
+    node_rest(node, 9000);
+    assert_int_equal(node_scripts(node, 9999), REDIS_SCRIPTS_FAIL);
+    assert_int_equal(node_scripts(node, 10000), REDIS_SCRIPTS_RUN);
+    node_free(&node);
+}
+
 int
 main(void)
 {
@@ -162,6 +189,8 @@ main(void)
         cmocka_unit_test(late_reply_lets_the_next_call_try),
         cmocka_unit_test(try_whose_end_never_comes_is_followed_by_another),
         cmocka_unit_test(resting_node_is_not_woken_by_a_new_connection),
+        cmocka_unit_test(
+            node_that_runs_no_scripts_is_tried_again_after_a_second),
         cmocka_unit_test(address_of_ipv6_is_shown_in_brackets),
     };
 

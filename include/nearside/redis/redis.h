@@ -120,6 +120,8 @@ struct redis_call {
     int64_t deadline_ms; /* loop time; 0: now + command_timeout */
     bool was_sent;       /* at least a byte of it may have reached Redis */
     bool retries;        /* idempotent: may be sent again after a loss */
+    bool was_asked;      /* an ASK led it: its slot is on its way to another
+                            node, and commands of several keys fail */
 
     /* Private to the room; zero before the first use. */
     struct {
@@ -140,6 +142,7 @@ struct redis_call {
         uint8_t attempts;
         uint8_t state;
         bool is_asking;
+        bool is_script;
     } impl;
 };
 
@@ -168,6 +171,19 @@ void redis_script_init(struct redis_script *script, const char *body);
 void redis_eval(struct redis_client *client, struct redis_call *call,
     const struct redis_script *script, const struct slice *keys_and_args,
     unsigned keys, unsigned count);
+
+/* What is to be expected of a script, by what is known of a key's primary. */
+enum redis_scripts {
+    REDIS_SCRIPTS_RUN,    /* nothing speaks against it */
+    REDIS_SCRIPTS_FAIL,   /* the node rests or cannot be reached, it has refused
+                             a write within the last second, or it runs none */
+    REDIS_SCRIPTS_UNSURE, /* it ran none the last time, a second ago. Said to
+                             one caller a second, who may try */
+};
+
+/* Costs no command. Before there is a map, nothing speaks against it. */
+enum redis_scripts redis_scripts_of(
+    const struct redis_client *client, struct slice key);
 
 /* on_reply will not come; a reply that comes is dropped. Harmless on a call
    that is not under way. */

@@ -18,7 +18,8 @@ enum deletion_end {
     DELETION_FAILED,     /* the first attempt did; further ones will follow */
     DELETION_DONE,       /* acknowledged */
     DELETION_DONE_WHOLE, /* acknowledged, and the caller's own lease has gone
-                            with it: the slot is on its way to another node */
+                            with it: the slot is on its way to another node, or
+                            no script is run there */
 };
 
 struct deletion_opts {

@@ -10,12 +10,16 @@
 #include "nearside/rules/question.h"
 #include "nearside/tier/tier.h"
 
+enum {
+    LEASE_MS = 3000, /* how long it holds when nobody renews it */
+};
+
 /* How its holder-to-be stands to it. */
 enum lease_state {
     LEASE_NONE,   /* not asked for, refused, lost, or no longer ours */
     LEASE_TAKEN,  /* somebody else has it */
-    LEASE_UNSURE, /* asked for without a reply, or not to be stored under: it
-                     is given back in case it is ours */
+    LEASE_UNSURE, /* asked for without a reply, or nothing can be stored under
+                     it: it is given back in case it is ours */
     LEASE_HELD,   /* the fetch's answer may be stored under it */
 };
 

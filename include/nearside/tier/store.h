@@ -42,11 +42,17 @@ struct store {
     int64_t px_ms;       /* how long Redis keeps it; above 0 */
 };
 
+/* Could anything be stored under the question's key now, by what is known? Not
+   without a shared tier. Costs no command, but for one a second to a node that
+   runs no scripts: it may have changed its mind. */
+bool store_is_possible(struct worker *w, struct question *q);
+
 /* Takes over the values, refers to the question, and copies the guard. Only
    with a shared tier. */
 void store_write(struct worker *w, const struct store *own_store);
 
-/* Gives back the lease of the question's key, if it has that token. */
+/* Gives back the lease of the question's key, if it has that token. Tried again
+   for as long as the lease may last. */
 void store_release(struct worker *w, struct question *q, struct slice token);
 
 /* The worker ends: gives up what is left. */

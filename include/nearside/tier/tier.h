@@ -31,6 +31,9 @@ struct tier {
     atomic_ullong tokens;
     struct written written;
     struct tier_scripts scripts;
+    atomic_size_t value_max; /* takes.h; 0: no limit is known */
+    _Atomic int64_t value_max_until_ms;
+    _Atomic int64_t value_lost_ms; /* the last time, of a large one */
 };
 
 /* The tier's part of a worker. */
@@ -40,6 +43,7 @@ struct tier_worker {
     const struct tier_scripts *scripts; /* the tier's, as is the next */
     struct written *written;
     struct list stores;
+    unsigned stores_len;
     struct list deletions;
     unsigned deletions_len;
     void (*on_empty)(void *ctx); /* no deletion is left */

@@ -26,7 +26,7 @@ struct stored_post_opts {
  * Takes the lease of the target before the POST is sent, so that what other
  * writers do meanwhile keeps its answer from being stored. on_ready comes
  * once, whether it was had or not, and not from inside this call. NULL: no
- * memory, and nothing will come.
+ * memory, or nothing can be stored now; then nothing will come.
  */
 struct stored_post *stored_post_begin(const struct stored_post_opts *opts);
 
