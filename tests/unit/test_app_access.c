@@ -253,24 +253,28 @@ combined_line_is_as_its_case_says(void **state)
     }
 }
 
-/* Each by itself: nothing beside it sends the text on the careful way. */
+/* Each by itself, wherever it stands: nothing beside it sends the text on the
+   careful way. */
 static void
 combined_line_escapes_every_byte_that_is_not_plain(void **state)
 {
     (void)state;
-    for (int byte = 0; byte < 256; byte++) {
-        const char target[] = {'/', (char)byte, 'z'};
+    for (unsigned i = 0; i < 3 * 256; i++) {
+        unsigned char byte = (unsigned char)(i / 3);
+        unsigned at = i % 3;
         bool is_plain =
             byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+        char target[] = "/xz";
         struct request_access access = usual();
+        char shown[8];
         char want[512];
 
-        access.target = slice_of(target, sizeof(target));
+        target[at] = (char)byte;
+        access.target = slice_of(target, 3);
+        snprintf(shown, sizeof(shown), is_plain ? "%c" : "\\x%02x", byte);
         snprintf(want, sizeof(want),
-            is_plain ? "192.0.2.1 - - " WHEN " \"GET /%cz HTTP/1.1\"" TAIL "\n"
-                     : "192.0.2.1 - - " WHEN " \"GET /\\x%02xz HTTP/1.1\"" TAIL
-                       "\n",
-            byte);
+            "192.0.2.1 - - " WHEN " \"GET %.*s%s%s HTTP/1.1\"" TAIL "\n",
+            (int)at, target, shown, target + at + 1);
         assert_string_equal(line_of(access_combined, &access), want);
     }
 }
