@@ -2,6 +2,7 @@
    retry, limits, addresses. */
 #include "test_origin_peer.h"
 
+#include "../support/clock_advance.h"
 #include "names_given.h"
 #include "origin/exchange_inside.h"
 
@@ -686,6 +687,43 @@ old_addresses_serve_while_the_name_is_looked_up_again(void **state)
     rig_stop(&rig);
 }
 
+/* The name server takes longer than the interval between lookups. */
+static void
+lookup_that_takes_longer_than_its_interval_is_the_only_one(void **state)
+{
+    struct rig rig = {0};
+    struct address bound;
+    struct got got[3] = {0};
+    const struct resolve *lookup = NULL;
+    struct clock *clock;
+
+    (void)state;
+    rig_listen(&rig, "127.0.0.1:0");
+    assert_int_equal(address_of_socket(rig.listen_fd, &bound), RC_OK);
+    snprintf(rig.server, sizeof(rig.server), "http://localhost:%u",
+        (unsigned)address_port(&bound));
+    rig.resolver = resolver_new();
+    rig_open(&rig, (struct origin_opts){.resolve_interval_ms = 1000});
+    close(idle_connection(&rig));
+    rig_until(&rig, origin_group_connections(rig.group) == 0);
+    /* From here on no turn of the loop brings an answer. */
+    clock = (struct clock *)(uintptr_t)loop_clock(rig.loop);
+    clock->is_manual = true;
+    for (size_t i = 0; i < ARRAY_LEN(got); i++) {
+        clock_advance(clock, 1001);
+        got_get(&rig, &got[i]);
+        assert_non_null(rig.pool->names.lookup);
+        assert_true(i == 0 || rig.pool->names.lookup == lookup);
+        lookup = rig.pool->names.lookup;
+    }
+    clock->is_manual = false;
+    for (size_t i = 0; i < ARRAY_LEN(got); i++) {
+        exchange_cancel(&got[i].x);
+    }
+    rig_until(&rig, rig.pool->names.lookup == NULL);
+    rig_stop(&rig);
+}
+
 static void
 origin_that_moves_is_found_after_the_resolve_interval(void **state)
 {
@@ -832,6 +870,8 @@ main(void)
         cmocka_unit_test(name_is_looked_up_once_for_all_who_wait),
         cmocka_unit_test(each_address_of_a_name_is_tried_in_turn),
         cmocka_unit_test(old_addresses_serve_while_the_name_is_looked_up_again),
+        cmocka_unit_test(
+            lookup_that_takes_longer_than_its_interval_is_the_only_one),
         cmocka_unit_test(origin_that_moves_is_found_after_the_resolve_interval),
         cmocka_unit_test(new_pool_has_the_addresses_that_another_found),
         cmocka_unit_test(pool_may_go_right_after_a_cancel),
