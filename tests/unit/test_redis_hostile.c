@@ -5,6 +5,7 @@
  */
 #include "redis_fixture.h"
 #include "../support/clock_advance.h"
+#include "redis/call.h"
 
 #include <netinet/tcp.h>
 
@@ -218,6 +219,40 @@ server_that_always_moves_us_to_itself_is_not_dialled_again_and_again(
     (void)state;
     assert_int_equal(get_moved_here(NULL, &t), RC_CLOSED);
     assert_in_range(t.call.impl.hops, 2, 4);
+}
+
+/* Two hops are free. Each further one waits, since a failover may be under
+   way, and the two agree soon. */
+static void
+servers_that_move_us_to_each_other_are_given_time_to_agree(void **state)
+{
+    char to[2][64];
+    const struct line scripts[2][LINES_MAX] = {
+        {{.answer = to[1]}}, {{.answer = to[0]}}};
+    uint16_t ports[] = {port_pick(), port_pick()};
+    struct rig rig = {0};
+    struct told t = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(to[i], sizeof(to[i]), "-MOVED %u 127.0.0.1:%u\r\n",
+            slot_of(SLICE("k")), ports[i]);
+    }
+    scripted_server(ports[0], scripts[0]);
+    scripted_server(ports[1], scripts[1]);
+    open_client(&rig);
+    loop_turn(rig.loop, 0); /* the clock may be old */
+    t.call.deadline_ms = loop_now_ms(rig.loop) + PATIENCE_MS;
+    send_words(&rig, &t, "GET k");
+    for (unsigned hops = 1; hops <= 5; hops++) {
+        AWAIT(&rig, t.call.impl.hops >= hops);
+        assert_int_equal(t.call.impl.hops, hops);
+        assert_int_equal(call_state(&t.call) == CALL_PAUSED, hops > 2);
+    }
+    AWAIT(&rig, t.times > 0);
+    assert_int_equal(t.rc, RC_OK);
+    assert_int_equal(t.type, REDIS_ERROR);
+    close_client(&rig);
 }
 
 static void
@@ -547,6 +582,9 @@ main(void)
             moved_to_where_we_are_makes_a_new_connection, teardown),
         cmocka_unit_test_teardown(
             server_that_always_moves_us_to_itself_is_not_dialled_again_and_again,
+            teardown),
+        cmocka_unit_test_teardown(
+            servers_that_move_us_to_each_other_are_given_time_to_agree,
             teardown),
         cmocka_unit_test_teardown(
             demoted_server_is_asked_again_over_a_new_connection, teardown),
