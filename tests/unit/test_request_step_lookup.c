@@ -217,6 +217,32 @@ an_entry_within_its_window_is_used_and_renewed_for_all(void **state)
     }
 }
 
+/* Another instance is renewing it already, and has asked its origin before
+   this renewal began. What it stores is good enough. */
+static void
+a_renewal_takes_what_another_instance_has_stored_meanwhile(void **state)
+{
+    struct request *r;
+    char out[64];
+
+    (void)state;
+    given_at(KEY, 0, -1);
+    assert_true(ask(redis_server, out, sizeof(out), "SET %s another's PX 60000",
+        LEASE_OF("/any/x")));
+    r = asked(RANGE);
+    assert_string_equal(r->detail, "stale-while-revalidate");
+    assert_int_equal(flight_table_len(bench.collapse.flights), 1);
+    given_at(KEY, 0, 9000);
+    assert_true(
+        ask(redis_server, out, sizeof(out), "DEL %s", LEASE_OF("/any/x")));
+    UNTIL(origin_group_in_flight(bench.group) > 0 ||
+          flight_table_len(bench.collapse.flights) == 0);
+    assert_int_equal(origin_group_in_flight(bench.group), 0);
+    UNTIL(list_is_empty(&bench.worker.tier->stores));
+    assert_false(exists(LEASE_OF("/any/x")));
+    over(r);
+}
+
 /* And a record that is found under a variant's key leads no further. */
 static void
 a_record_leads_to_a_second_lookup_and_not_to_a_third(void **state)
@@ -288,6 +314,7 @@ main(void)
         TEST(what_is_found_answers_or_says_who_is_asked),
         TEST(junk_in_redis_is_a_miss_and_counted_if_it_is_a_value),
         TEST(an_entry_within_its_window_is_used_and_renewed_for_all),
+        TEST(a_renewal_takes_what_another_instance_has_stored_meanwhile),
         TEST(a_record_leads_to_a_second_lookup_and_not_to_a_third),
         TEST(whose_client_leaves_meanwhile_is_told_nothing),
     };
