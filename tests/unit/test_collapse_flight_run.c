@@ -200,12 +200,17 @@ given_asked(struct bench *b, struct waiting *w)
     return q;
 }
 
+/* When all is over, nobody but whoever waited has kept what was told. */
 static void
 asked_over(struct bench *b, struct question **q, struct waiting *w)
 {
-    waiting_over(w);
+    fill_unref(&w->result.fill);
     question_unref(q);
     bench_down(b);
+    if (w->result.entry != NULL) {
+        assert_int_equal(atomic_load(&w->result.entry->refs), 1);
+        entry_unref(&w->result.entry);
+    }
 }
 
 static void
