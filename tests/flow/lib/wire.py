@@ -5,6 +5,8 @@ a doubled Content-Length, a chunk size with blanks or bytes behind the last
 chunk are a WireError.
 """
 
+import functools
+import os
 import re
 import socket
 import time
@@ -58,6 +60,16 @@ class Request:
         return f"<{self.method} {self.target} {self.fields}>"
 
 
+@functools.cache
+def _details():
+    """The words that the manual explains (tests/lint/details.py)."""
+    root = os.path.dirname(os.path.abspath(__file__)) + "/../../.."
+    with open(root + "/src/app/nearside.8", encoding="utf-8") as f:
+        section = f.read().partition(".Sh CACHE-STATUS")[2]
+    rows = re.findall(r"^\.It (.*)$", section.partition("\n.Sh ")[0], re.M)
+    return {word for row in rows for word in row.split()}
+
+
 class Response:
     def __init__(self, version, status, reason, fields, head):
         self.version = version
@@ -75,7 +87,11 @@ class Response:
 
     @property
     def cache_status(self):
-        return self.fields["Cache-Status"] or ""
+        text = self.fields["Cache-Status"] or ""
+        for word in re.findall(r"nearside;[^,]*?; detail=([^;,]+)", text):
+            if word not in _details():
+                raise AssertionError(f"nearside(8) does not tell of {word}")
+        return text
 
     def __repr__(self):
         return (f"<{self.status} {self.reason!r} {self.fields}"
