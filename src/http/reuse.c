@@ -1,7 +1,8 @@
 /*
  * May a stored response be used now (RFC 9111 4)? Law: no window of a client,
  * a route or RFC 5861 allows what the origin forbids (must-revalidate,
- * proxy-revalidate, s-maxage, no-cache). A client can only ask for less than
+ * proxy-revalidate, s-maxage, no-cache). s-maxage alone may give way, and only
+ * to the origin's own windows beside it. A client can only ask for less than
  * is allowed, but for max-stale.
  */
 #include "nearside/http/reuse.h"
@@ -19,13 +20,17 @@ window_of(int64_t delta_s)
 }
 
 void
-reuse_read_stored(const struct cache_control *cc, struct reuse_stored *out)
+reuse_read_stored(const struct cache_control *cc, bool beside_s_maxage,
+    struct reuse_stored *out)
 {
+    bool is_forbidden = cc->must_revalidate || cc->proxy_revalidate;
+
     out->while_ms = window_of(cc->stale_while_revalidate);
     out->if_error_ms = window_of(cc->stale_if_error);
     out->must_validate = cc->no_cache;
-    out->never_stale = cc->must_revalidate || cc->proxy_revalidate ||
-                       cc->s_maxage != DELTA_ABSENT;
+    out->never_stale = is_forbidden || cc->s_maxage != DELTA_ABSENT;
+    out->has_windows = out->never_stale && !is_forbidden && beside_s_maxage &&
+                       (out->while_ms > 0 || out->if_error_ms > 0);
     out->is_shareable = cc->public_ || cc->s_maxage != DELTA_ABSENT;
     out->is_authorized = out->is_shareable || cc->must_revalidate;
     out->is_immutable = cc->immutable;
@@ -118,10 +123,10 @@ decide_stale(const struct reuse_stored *stored,
                      (!request->no_cache && request->min_fresh_ms < 0 &&
                          !exceeds_max_age(stored, request, now_ms));
 
-    if (stored->never_stale || !is_wanted) {
+    if ((stored->never_stale && !stored->has_windows) || !is_wanted) {
         return REUSE_VALIDATE;
     }
-    if (request->is_honoured &&
+    if (request->is_honoured && !stored->never_stale &&
         now_ms - stored->fresh_until_ms <= request->max_stale_ms) {
         return REUSE_STALE;
     }
@@ -162,11 +167,22 @@ larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+int64_t
+reuse_window_ms(const struct reuse_stored *stored)
+{
+    int64_t own_ms = larger(stored->while_ms, stored->if_error_ms);
+
+    if (stored->never_stale) {
+        return stored->has_windows ? own_ms : 0;
+    }
+    return larger(own_ms, stored->grace_ms);
+}
+
 bool
 reuse_is_allowed_on_error(const struct reuse_stored *stored,
     const struct reuse_request *request, int64_t now_ms)
 {
-    int64_t window_ms = larger(stored->grace_ms, stored->if_error_ms);
+    int64_t window_ms = reuse_window_ms(stored);
 
     if (stored->must_validate || request->no_cache ||
         !is_for(stored, request)) {
@@ -175,11 +191,7 @@ reuse_is_allowed_on_error(const struct reuse_stored *stored,
     if (now_ms < stored->fresh_until_ms) {
         return true;
     }
-    if (stored->never_stale) {
-        return false;
-    }
-    window_ms = larger(window_ms, stored->while_ms);
-    if (request->is_honoured) {
+    if (request->is_honoured && !stored->never_stale) {
         window_ms = larger(window_ms, request->if_error_ms);
     }
     return is_within(stored, window_ms, now_ms);

@@ -9,6 +9,7 @@
 
 #include "http/known.h"
 #include "nearside/base/check.h"
+#include "nearside/http/reuse.h"
 #include "nearside/http/uri.h"
 
 static const char *const tokens[] = {
@@ -181,19 +182,33 @@ judge_message(const struct storable_opts *opts,
 
 /* --- is it of any use? --------------------------------------------------- */
 
-/* Fresh, or within a window of RFC 5861 that nothing forbids? */
-static bool
-is_usable_now(const struct cache_control *cc, const struct fresh *fresh)
+bool
+storable_has_windows(const struct storable_opts *opts,
+    const struct storable_request *request, const struct cache_control *cc)
 {
-    int64_t window_s = cc->stale_while_revalidate > cc->stale_if_error
-                           ? cc->stale_while_revalidate
-                           : cc->stale_if_error;
+    return !opts->is_rfc && (!request->has_authorization || cc->public_);
+}
 
-    if (window_s == DELTA_ABSENT || cc->must_revalidate ||
-        cc->proxy_revalidate || cc->s_maxage != DELTA_ABSENT) {
-        window_s = 0;
+/* Fresh, if only by the route's word, or within a window that nothing forbids?
+   Of a malformed Age nobody knows where a window ends. */
+static bool
+is_usable_now(const struct storable_opts *opts,
+    const struct storable_request *request,
+    const struct storable_response *response)
+{
+    const struct fresh *fresh = response->fresh;
+    int64_t left_ms = (fresh->lifetime_s - fresh->initial_age_s) * 1000;
+    struct reuse_stored stored = {.grace_ms = opts->grace_ms};
+
+    if (opts->ttl_min_ms > 0 && opts->ttl_min_ms > left_ms) {
+        left_ms = opts->ttl_min_ms;
     }
-    return fresh->lifetime_s + window_s > fresh->initial_age_s;
+    if (left_ms > 0 || fresh->source == FRESH_BAD_AGE) {
+        return fresh->source != FRESH_BAD_AGE || opts->ttl_min_ms > 0;
+    }
+    reuse_read_stored(response->cc,
+        storable_has_windows(opts, request, response->cc), &stored);
+    return left_ms + reuse_window_ms(&stored) > 0;
 }
 
 /* A lifetime of the route's: not for those that carry credentials. */
@@ -228,9 +243,8 @@ judge_use(const struct storable_opts *opts,
         return is_given(opts, request, response) ? STORABLE_YES
                                                  : STORABLE_UNSTATED;
     }
-    return fresh->source != FRESH_BAD_AGE && is_usable_now(response->cc, fresh)
-               ? STORABLE_YES
-               : STORABLE_STALE;
+    return is_usable_now(opts, request, response) ? STORABLE_YES
+                                                  : STORABLE_STALE;
 }
 
 enum storable

@@ -17,7 +17,8 @@ assess_response(const struct assess_opts *j, const struct head *head,
     policy_store(j->route, j->request, head, &j->times, out);
     /* Over when it came, and not to be used past its time (RFC 9111 5.2.2.2):
        what no-cache says in one word. */
-    if ((out->flags & ENTRY_NEVER_STALE) != 0 &&
+    if ((out->flags & (ENTRY_NEVER_STALE | ENTRY_WINDOWS)) ==
+            ENTRY_NEVER_STALE &&
         out->fresh_until_ms <= j->times.response_ms) {
         out->flags |= ENTRY_MUST_VALIDATE;
     }

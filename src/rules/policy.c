@@ -156,6 +156,7 @@ stored_of(const struct route *route, const struct entry *entry)
         .grace_ms = route->grace_ms,
         .must_validate = (entry->flags & ENTRY_MUST_VALIDATE) != 0,
         .never_stale = (entry->flags & ENTRY_NEVER_STALE) != 0,
+        .has_windows = (entry->flags & ENTRY_WINDOWS) != 0,
         .is_shareable = (entry->flags & ENTRY_SHAREABLE) != 0,
         .is_authorized = is_authorized(route, entry->flags),
         .is_immutable = (entry->flags & ENTRY_IMMUTABLE) != 0,
@@ -220,6 +221,8 @@ opts_of(const struct route *route)
         .is_rfc = route->is_rfc,
         .set_cookie = route->set_cookie != ROUTE_SET_COOKIE_BYPASS,
         .honours_request = route->honours_client,
+        .ttl_min_ms = route->ttl_min_ms,
+        .grace_ms = route->grace_ms,
     };
 }
 
@@ -302,8 +305,22 @@ read_fresh(const struct route *route, const struct head *response,
     };
 
     fresh_compute(response, cc, &when, &opts, fresh);
-    if (route->ttl_force) {
+    if (route->ttl_force != ROUTE_TTL_FORCE_OFF) {
         fresh->source = FRESH_NONE;
+    }
+}
+
+/* With ttl_force = all the route's word goes before all that the origin says
+   against storing, but where the answer is somebody's own. */
+static void
+overrule(const struct route *route, const struct policy_request *request,
+    const struct head *response, struct cache_control *cc)
+{
+    if (route->ttl_force == ROUTE_TTL_FORCE_ALL &&
+        request->credential == NULL && !head_has(response, FIELD_SET_COOKIE)) {
+        cc->no_cache = false;
+        cc->no_store = false;
+        cc->private_ = false;
     }
 }
 
@@ -348,6 +365,7 @@ flags_of(const struct reuse_stored *stored, const struct cache_control *cc)
     flags |= stored->is_shareable ? ENTRY_SHAREABLE : 0;
     flags |= stored->is_authorized ? ENTRY_AUTHORIZED : 0;
     flags |= stored->never_stale ? ENTRY_NEVER_STALE : 0;
+    flags |= stored->has_windows ? ENTRY_WINDOWS : 0;
     flags |= cc->no_cache ? ENTRY_MUST_VALIDATE : 0;
     flags |= stored->is_immutable ? ENTRY_IMMUTABLE : 0;
     return (uint16_t)flags;
@@ -395,12 +413,14 @@ fill_verdict(const struct route *route, const struct policy_request *request,
     const struct storable_response *response, const struct policy_times *times,
     struct policy_verdict *out)
 {
+    const struct storable_opts opts = opts_of(route);
     const struct cache_control *cc = response->cc;
     const struct fresh *fresh = response->fresh;
     int64_t given_ms = given_ttl_ms(route, request, response->head->status);
     struct reuse_stored stored = {0};
 
-    reuse_read_stored(cc, &stored);
+    reuse_read_stored(
+        cc, storable_has_windows(&opts, &request->storable, cc), &stored);
     out->is_storable = true;
     out->drops_set_cookie = route->set_cookie == ROUTE_SET_COOKIE_STRIP;
     out->flags = flags_of(&stored, cc);
@@ -433,6 +453,7 @@ policy_store(const struct route *route, const struct policy_request *request,
         return;
     }
     read_fresh(route, response, times, &cc, &fresh);
+    overrule(route, request, response, &cc);
     r.vary = read_vary(route, response, &out->vary);
     r.has_ttl = given_ttl_ms(route, request, response->status) > 0;
     r.has_status_ttl =

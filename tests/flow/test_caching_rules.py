@@ -6,7 +6,7 @@ import time
 import unittest
 
 from lib import Nearside, wait_until
-from lib.caching import (CachingTest, FRESH, STALE, cache_control,
+from lib.caching import (CachingTest, FRESH, HIT, STALE, cache_control,
                          http_date)
 
 
@@ -119,6 +119,74 @@ class Lifetimes(CachingTest):
         value = "must-understand, no-store, max-age=60"
         self.assert_ttl(60, cache_control(value))
         self.assert_ttl(None, cache_control(value), status="299 What")
+
+
+class Forced(CachingTest):
+    """ttl_force: how much of what the origin states the route overrules."""
+
+    routes = ('defaults { ttl = 60s  ttl_jitter = 0%  keep = 10m }\n'
+              'route "/off/*" { ttl_force = off }\n'
+              'route "/freshness/*" { ttl_force = freshness }\n'
+              'route "/on/*" { ttl_force = on }\n'
+              'route "/all/*" { ttl_force = all }\n'
+              'route "/strip/*" { ttl_force = all  set_cookie = strip }\n'
+              'route "/short/*" { ttl = 1s  ttl_force = all }\n')
+
+    def is_hit(self, base, fields, request=None, again=None):
+        target = self.target(base)
+        self.says(*fields)
+        first = self.get(target, request)
+        if "; stored" not in first.cache_status:
+            return False
+        wait_until(lambda: self.keys(target), what="it is stored")
+        got = self.get(target, again)
+        return HIT.match(got.cache_status) is not None and (
+            got.body == first.body)
+
+    def test_how_much_each_word_overrules(self):
+        for value, off, freshness, every in (
+                ("max-age=0", False, True, True),
+                ("s-maxage=0, max-age=0", False, True, True),
+                ("no-cache", False, False, True),
+                ("no-store", False, False, True),
+                ("private", False, False, True),
+                ("private=\"x\", no-cache=\"y\"", False, False, True),
+                ("private, no-cache, no-store, max-age=0, must-revalidate",
+                 False, False, True)):
+            for base, want in (("/off", off), ("/freshness", freshness),
+                               ("/on", freshness), ("/all", every)):
+                for more in ((), (("ETag", '"v1"'),)):
+                    with self.subTest(value=value, base=base, more=more):
+                        self.assertEqual(self.is_hit(
+                            base, (cache_control(value), *more)), want)
+
+    def test_nobody_s_own_answer_is_forced(self):
+        """With credentials, Set-Cookie or Vary: * the origin is believed."""
+        for value in ("no-cache", "no-store", "private"):
+            for base, fields, request in (
+                    ("/all", (), {"Cookie": "a=1"}),
+                    ("/all", (), {"Authorization": "Basic eDp5"}),
+                    ("/all", (), {"X-Api-Key": "k"}),
+                    ("/all", (("Set-Cookie", "a=1"),), None),
+                    ("/strip", (("Set-Cookie", "a=1"),), None),
+                    ("/all", (("Vary", "*"),), None)):
+                with self.subTest(value=value, fields=fields,
+                                  request=request):
+                    self.assertFalse(self.is_hit(
+                        base, (cache_control(value), *fields), request))
+
+    def test_what_is_forced_is_not_for_those_with_credentials(self):
+        self.assertFalse(self.is_hit(
+            "/all", (cache_control("private"),), None, {"Cookie": "a=1"}))
+
+    def test_a_304_is_overruled_too(self):
+        target = self.target("/short")
+        first = self.fill(target, cache_control("no-cache"), ("ETag", '"v1"'))
+        self.says(cache_control("no-store"), ("ETag", '"v1"'),
+                  status="304 Same")
+        wait_until(lambda: "fwd-status=304; stored" in self.get(
+            target).cache_status, what="it is stale")
+        self.assert_hit(self.get(target), first)
 
 
 class Clients(CachingTest):

@@ -372,7 +372,8 @@ class Validation(CachingTest):
 class WhileRevalidate(CachingTest):
     routes = ('route "/c/*" { ttl = 0  keep = 10m }\n'
               'route "HEAD /two/*" { ttl = 0 }\n'
-              'route "/two/*" { ttl = 0  keep = 10m }\n')
+              'route "/two/*" { ttl = 0  keep = 10m }\n'
+              'route "/rfc/*" { ttl = 0  keep = 10m  preset = rfc }\n')
     windows = ("Cache-Control", "max-age=9, stale-while-revalidate=60")
     stale = (windows, ("Age", "9"), ("ETag", '"v1"'))
 
@@ -615,15 +616,50 @@ class WhileRevalidate(CachingTest):
         wait_until(is_asked_again, what="it is tried again and again")
 
     def test_where_it_is_forbidden_nothing_stale_is_served(self):
-        for more in ("must-revalidate", "proxy-revalidate", "s-maxage=9",
-                     "no-cache"):
-            with self.subTest(more=more):
-                target = self.target()
+        for base, more in (("/c", "must-revalidate"),
+                           ("/c", "proxy-revalidate"),
+                           ("/c", "s-maxage=9, proxy-revalidate"),
+                           ("/c", "s-maxage=9, no-cache"),
+                           ("/c", "no-cache"), ("/rfc", "s-maxage=9")):
+            with self.subTest(base=base, more=more):
+                target = self.target(base)
                 first = self.fill(
                     target, cache_control(self.windows[1] + ", " + more),
                     *self.stale[1:])
                 self.says(FRESH, ("ETag", '"v2"'))
                 self.assertNotEqual(self.get(target).body, first.body)
+
+    def test_a_window_beside_s_maxage_counts(self):
+        """As Next.js and every CDN's manual have it; with and without
+        something to validate by."""
+        for value, more in (("s-maxage=9, stale-while-revalidate=60",
+                             self.stale[1:]),
+                            ("s-maxage=9, stale-while-revalidate=60",
+                             self.stale[1:2]),
+                            ("s-maxage=0, stale-while-revalidate=60", ())):
+            with self.subTest(value=value, more=more):
+                target = self.target()
+                first = self.fill(target, cache_control(value), *more)
+                self.says(cache_control("s-maxage=60"))
+                got = self.get(target)
+                self.assertEqual(got.body, first.body)
+                self.assertIn("detail=stale-while-revalidate",
+                              got.cache_status)
+                self.wait_asked(target, 2)
+                wait_until(lambda t=target: HIT.match(
+                    self.get(t).cache_status), what="it is renewed")
+
+    def test_not_where_s_maxage_alone_let_it_be_shared(self):
+        """An answer to Authorization (RFC 9111 3.5)."""
+        for more, used in (("", False), (", public", True)):
+            with self.subTest(more=more):
+                target = self.target()
+                first = self.fill(
+                    target, cache_control(
+                        "s-maxage=9, stale-while-revalidate=60" + more),
+                    *self.stale[1:], request={"Authorization": "Basic eDp5"})
+                self.says(FRESH, ("ETag", '"v2"'))
+                self.assertEqual(self.get(target).body == first.body, used)
 
     def test_beyond_the_window_it_is_validated_first(self):
         target = self.target()
@@ -665,7 +701,9 @@ class OnError(CachingTest):
     """What stands in when the origin fails, and what must not."""
 
     routes = ('route "/c/*" { ttl = 0 }\n'
-              'route "/grace/*" { ttl = 0  grace = 10m  keep = 10m }\n')
+              'route "/grace/*" { ttl = 0  grace = 10m  keep = 10m }\n'
+              'route "/min/*" { ttl = 0  ttl_min = 30s }\n'
+              'route "/rfc/*" { ttl = 0  grace = 10m  preset = rfc }\n')
     stale = (cache_control("max-age=9, stale-if-error=60"), ("Age", "9"))
 
     def test_errors_that_stale_stands_in_for(self):
@@ -732,14 +770,19 @@ class OnError(CachingTest):
         self.assertNotEqual(self.get(target).body, first.body)
 
     def test_where_it_is_forbidden_the_error_is_told(self):
-        for more in ("must-revalidate", "proxy-revalidate", "s-maxage=9",
-                     "no-cache"):
-            for base in ("/c", "/grace"):
-                with self.subTest(more=more, base=base):
+        stated = self.stale[0][1]
+        for value, bases in (
+                (stated + ", must-revalidate", ("/c", "/grace")),
+                (stated + ", proxy-revalidate", ("/c", "/grace")),
+                (stated + ", no-cache", ("/c", "/grace")),
+                (stated + ", s-maxage=9", ("/rfc",)),
+                ("s-maxage=9, stale-if-error=0", ("/grace",)),
+                ("s-maxage=9", ("/c", "/grace"))):
+            for base in bases:
+                with self.subTest(value=value, base=base):
                     target = self.target(base)
-                    first = self.says(
-                        cache_control(self.stale[0][1] + ", " + more),
-                        ("Age", "9"), ("ETag", '"v1"'))
+                    self.says(cache_control(value), ("Age", "9"),
+                              ("ETag", '"v1"'))
                     first = self.get(target)
                     self.says(status="503 Down")
                     got = self.get(target)
@@ -748,6 +791,48 @@ class OnError(CachingTest):
                     got = self.get(target)
                     self.assertIn(got.status, (502, 504))
                     self.assertNotEqual(got.body, first.body)
+
+    def test_a_window_beside_s_maxage_counts(self):
+        """And for no longer, whatever the route's grace is."""
+        for age, used in (("9", True), ("60", True), ("69", False)):
+            for base in ("/c", "/grace"):
+                with self.subTest(age=age, base=base):
+                    target = self.target(base)
+                    self.says(cache_control("s-maxage=9, stale-if-error=60"),
+                              ("Age", age), ("ETag", '"v1"'))
+                    first = self.get(target)
+                    if used or base == "/grace":
+                        self.wait_stored(target)
+                    self.says(status="503 Down")
+                    self.assertEqual(self.get(target).body == first.body, used)
+
+    def test_grace_is_for_what_comes_stale_and_cannot_be_validated(self):
+        for fields in ((cache_control("max-age=0"),),
+                       (("Expires", "0"),),
+                       (cache_control("max-age=10"), ("Age", "20"))):
+            with self.subTest(fields=fields):
+                target = self.target("/grace")
+                first = self.fill(target, *fields)
+                self.says(status="503 Down")
+                got = self.get(target)
+                self.assertEqual((got.status, got.body), (200, first.body))
+                self.assertIn("detail=stale-if-error", got.cache_status)
+        for value in ("max-age=0, must-revalidate", "s-maxage=0", "no-cache",
+                      "max-age=0, proxy-revalidate", "max-age=0, private"):
+            with self.subTest(value=value):
+                target = self.target("/grace")
+                self.says(cache_control(value))
+                self.assertNotIn("; stored", self.get(target).cache_status)
+
+    def test_ttl_min_is_for_what_comes_stale_and_cannot_be_validated(self):
+        for fields in ((cache_control("max-age=0"),),
+                       (("Expires", "0"),),
+                       (cache_control("max-age=10"), ("Age", "20"))):
+            with self.subTest(fields=fields):
+                target = self.target("/min")
+                first = self.fill(target, *fields)
+                self.assertGreater(self.assert_hit(self.get(target), first),
+                                   25)
 
     def test_without_a_window_the_error_is_told(self):
         routes_keep = self.target()

@@ -210,14 +210,15 @@ is_answer(enum reuse verdict)
 static int64_t
 useful_until_ms(const struct reuse_stored *stored)
 {
-    const int64_t windows_ms[] = {
-        stored->grace_ms, stored->if_error_ms, stored->while_ms};
+    const int64_t windows_ms[] = {stored->if_error_ms, stored->while_ms,
+        stored->never_stale ? 0 : stored->grace_ms};
     int64_t most_ms = 0;
 
     for (size_t i = 0; i < ARRAY_LEN(windows_ms); i++) {
         most_ms = windows_ms[i] > most_ms ? windows_ms[i] : most_ms;
     }
-    return stored->must_validate || stored->never_stale
+    return stored->must_validate ||
+                   (stored->never_stale && !stored->has_windows)
                ? stored->fresh_until_ms
                : stored->fresh_until_ms + most_ms;
 }
@@ -241,7 +242,7 @@ must_be_reusable(const struct reuse_stored *stored,
     if (is_answer(verdict) || on_error) {
         MUST(is_for(stored, request));
         MUST(!stored->must_validate);
-        MUST(is_fresh || !stored->never_stale);
+        MUST(is_fresh || !stored->never_stale || stored->has_windows);
     }
     MUST(!request->only_if_cached || is_answer(verdict) ||
          verdict == REUSE_UNAVAILABLE);
@@ -342,7 +343,7 @@ must_be_used_well(const struct judged *is, uint8_t bits, struct slice asked)
     struct reuse_stored stored = {0};
     struct reuse_request read;
 
-    reuse_read_stored(&is->cc, &stored);
+    reuse_read_stored(&is->cc, (bits & 4) != 0, &stored);
     stored.created_ms = (NOW_S - is->fresh.initial_age_s) * 1000;
     stored.fresh_until_ms = stored.created_ms + is->fresh.lifetime_s * 1000;
     stored.grace_ms = (bits & 1) != 0 ? 90000 : 0;

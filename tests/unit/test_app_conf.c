@@ -96,7 +96,8 @@ values_are_read_with_their_units(void **state)
     assert_int_equal(c->proxy.conf.limits.connections_max, 500);
     assert_int_equal(c->workers, 3);
     assert_int_equal(c->proxy.conf.routes[0].ttl_jitter_percent, 25);
-    assert_true(c->proxy.conf.routes[0].ttl_force);
+    assert_int_equal(
+        c->proxy.conf.routes[0].ttl_force, ROUTE_TTL_FORCE_FRESHNESS);
     conf_free(&c);
 }
 
@@ -343,6 +344,33 @@ a_switch_has_three_words_for_each_of_its_states(void **state)
         c = good(text);
         assert_int_equal(c->proxy.conf.routes[0].ttl_force, i % 2 == 0);
         assert_int_equal(c->proxy.conf.routes[0].heuristic, i % 2 == 0);
+        conf_free(&c);
+    }
+}
+
+static void
+what_a_route_forces_is_a_word_or_a_switch(void **state)
+{
+    static const struct {
+        const char *word;
+        enum route_ttl_force force;
+    } rows[] = {
+        {"off", ROUTE_TTL_FORCE_OFF},
+        {"freshness", ROUTE_TTL_FORCE_FRESHNESS},
+        {"all", ROUTE_TTL_FORCE_ALL},
+        {"no", ROUTE_TTL_FORCE_OFF},
+        {"true", ROUTE_TTL_FORCE_FRESHNESS},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[256];
+        struct conf *c;
+
+        snprintf(text, sizeof(text), API "route \"/\" { ttl_force = %s }\n",
+            rows[i].word);
+        c = good(text);
+        assert_int_equal(c->proxy.conf.routes[0].ttl_force, rows[i].force);
         conf_free(&c);
     }
 }
@@ -926,6 +954,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_route_forces_is_a_word_or_a_switch),
         cmocka_unit_test(an_option_that_is_not_set_has_its_default),
         cmocka_unit_test(values_are_read_with_their_units),
         cmocka_unit_test(the_example_of_the_design_is_read),

@@ -256,7 +256,7 @@ a_bad_number_is_told_with_what_was_meant(void **state)
             "t:2: 'ttl_jitter' = '101%': not a percentage from 0% to 100%, "
             "such as '10%'\n"},
         {"defaults { ttl_force = 1 }",
-            "t:2: 'ttl_force' = '1': neither on nor off\n"},
+            "t:2: 'ttl_force' = '1': it takes off, freshness or all\n"},
     };
 
     (void)state;

@@ -346,7 +346,7 @@ a_forged_head_is_refused(void **state)
         {5, 1},          /* coding */
         {7, 0x7f},       /* status 32,712 */
         {6, 100},        /* status 100 */
-        {8, (char)0x80}, /* a flag of later days */
+        {9, (char)0x01}, /* a flag of later days */
         {9, (char)0x80},
         {10, 1},    /* a generation that is not there */
         {11, 1},    /* 256 of them */

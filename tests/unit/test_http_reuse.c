@@ -37,7 +37,20 @@ given_stored(const char *directives)
 
     cache_control_init(&cc);
     cache_control_add(&cc, slice_of_str(directives));
-    reuse_read_stored(&cc, &stored);
+    reuse_read_stored(&cc, false, &stored);
+    return stored;
+}
+
+/* The same, where windows beside s-maxage count. */
+static struct reuse_stored
+given_with_windows(const char *directives)
+{
+    struct reuse_stored stored = given_stored("");
+    struct cache_control cc;
+
+    cache_control_init(&cc);
+    cache_control_add(&cc, slice_of_str(directives));
+    reuse_read_stored(&cc, true, &stored);
     return stored;
 }
 
@@ -142,6 +155,50 @@ stale_while_revalidate_serves_stale_unless_that_is_forbidden(void **state)
 
     (void)state;
     EXPECT(rows);
+}
+
+/* Its own windows are all that s-maxage gives way to. */
+static void
+a_window_beside_s_maxage_counts_where_that_is_wanted(void **state)
+{
+    static const struct {
+        const char *stored;
+        const char *fields;
+        int age_s;
+        enum reuse reuse;
+        bool on_error; /* with a grace of 100 s */
+    } rows[] = {
+        {"s-maxage=60, " SWR, "", 59, REUSE_FRESH, true},
+        {"s-maxage=60, " SWR, "", 61, REUSE_BACKGROUND, true},
+        {"s-maxage=60, " SWR, "", 90, REUSE_VALIDATE, false},
+        {"s-maxage=60, stale-if-error=30", "", 61, REUSE_VALIDATE, true},
+        {"s-maxage=60, stale-if-error=30", "", 90, REUSE_VALIDATE, false},
+        {"s-maxage=60, stale-if-error=0", "", 61, REUSE_VALIDATE, false},
+        {"s-maxage=60", "", 61, REUSE_VALIDATE, false},
+        {"s-maxage=60, " SWR ", must-revalidate", "", 61, REUSE_VALIDATE,
+            false},
+        {"s-maxage=60, " SWR ", proxy-revalidate", "", 61, REUSE_VALIDATE,
+            false},
+        {"s-maxage=60, " SWR, CC("max-stale=100"), 61, REUSE_BACKGROUND, true},
+        {"s-maxage=60, " SWR, CC("max-stale=100"), 91, REUSE_VALIDATE, false},
+        {"s-maxage=60, " SWR, CC("stale-if-error=100"), 91, REUSE_VALIDATE,
+            false},
+        {"max-age=60, " SWR, "", 91, REUSE_VALIDATE, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct reuse_stored stored = given_with_windows(rows[i].stored);
+        const struct reuse_request request = given_asked(rows[i].fields, true);
+        const int64_t now_ms = CREATED_MS + rows[i].age_s * INT64_C(1000);
+
+        stored.grace_ms = 100000;
+        if (reuse_decide(&stored, &request, now_ms) != rows[i].reuse ||
+            reuse_is_allowed_on_error(&stored, &request, now_ms) !=
+                rows[i].on_error) {
+            fail_msg("row %zu", i);
+        }
+    }
 }
 
 /* RFC 9111 5.2.1.1, 5.2.1.3, 5.2.1.4, 5.4 */
@@ -319,6 +376,7 @@ main(void)
         cmocka_unit_test(no_cache_is_validated_at_each_use),
         cmocka_unit_test(
             stale_while_revalidate_serves_stale_unless_that_is_forbidden),
+        cmocka_unit_test(a_window_beside_s_maxage_counts_where_that_is_wanted),
         cmocka_unit_test(
             a_request_may_want_more_than_fresh_where_it_is_honoured),
         cmocka_unit_test(max_stale_takes_stale_unless_the_origin_forbids_it),

@@ -385,13 +385,60 @@ what_can_never_be_used_without_validation_needs_a_validator(void **state)
         {{0}, CC("max-age=0, stale-while-revalidate=5"), BOTH(YES)},
         {{0}, CC("max-age=0, stale-if-error=5"), BOTH(YES)},
         {{0}, CC("max-age=0, stale-if-error=5") "Age: 5\r\n", BOTH(STALE)},
-        {{0}, CC("s-maxage=0, stale-if-error=5"), BOTH(STALE)},
+        {{0}, CC("s-maxage=0, stale-if-error=5"), EACH(YES, STALE)},
+        {{0}, CC("s-maxage=0"), BOTH(STALE)},
+        {{.has_authorization = true}, CC("s-maxage=0, stale-if-error=5"),
+            BOTH(STALE)},
+        {{.has_authorization = true},
+            CC("public, s-maxage=0, stale-if-error=5"), EACH(YES, STALE)},
         {{0}, CC("max-age=0, stale-if-error=5, must-revalidate"), BOTH(STALE)},
         {{0}, CC("max-age=0, stale-if-error=5, proxy-revalidate"), BOTH(STALE)},
     };
 
     (void)state;
     EXPECT(rows);
+}
+
+/* The least lifetime that a route gives, and how long it lets stale stand in.
+ */
+static void
+a_route_may_have_a_use_for_what_comes_stale(void **state)
+{
+    static const struct {
+        const char *fields;
+        int64_t ttl_min_ms;
+        int64_t grace_ms;
+        enum storable want;
+    } rows[] = {
+        {CC("max-age=0"), 0, 0, STORABLE_STALE},
+        {CC("max-age=0"), 1, 0, STORABLE_YES},
+        {CC("max-age=0"), 0, 1, STORABLE_YES},
+        {"Expires: 0\r\n", 1, 0, STORABLE_YES},
+        {"Expires: 0\r\n", 0, 1, STORABLE_YES},
+        {CC("max-age=10") "Age: 20\r\n", 1, 0, STORABLE_YES},
+        {CC("max-age=10") "Age: 20\r\n", 0, 10000, STORABLE_STALE},
+        {CC("max-age=10") "Age: 20\r\n", 0, 10001, STORABLE_YES},
+        {CC("max-age=10") "Age: x\r\n", 0, 1000, STORABLE_STALE},
+        {CC("max-age=10") "Age: x\r\n", 1, 0, STORABLE_YES},
+        {CC("max-age=0, must-revalidate"), 0, 1, STORABLE_STALE},
+        {CC("max-age=0, must-revalidate"), 1, 0, STORABLE_YES},
+        {CC("s-maxage=0"), 0, 1, STORABLE_STALE},
+        {CC("s-maxage=0, stale-if-error=5") "Age: 5\r\n", 0, 9000,
+            STORABLE_STALE},
+        {CC("no-cache"), 1, 1, STORABLE_NO_CACHE},
+        {"", 1, 1, STORABLE_UNSTATED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct storable_opts opts = {
+            .ttl_min_ms = rows[i].ttl_min_ms, .grace_ms = rows[i].grace_ms};
+        const struct given nothing = {0};
+
+        if (decide(&opts, &nothing, rows[i].fields) != rows[i].want) {
+            fail_msg("row %zu", i);
+        }
+    }
 }
 
 /* RFC 9111 3.1 */
@@ -439,6 +486,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_route_may_have_a_use_for_what_comes_stale),
         cmocka_unit_test(
             only_get_and_a_post_that_names_its_own_target_are_stored),
         cmocka_unit_test(

@@ -174,8 +174,8 @@ only_if_cached_is_read(void **state)
 struct row {
     unsigned status;
     const char *fields;
-    int64_t ttl_ms; /* 0: not stored */
-    const char *why;
+    int64_t ttl_ms;
+    const char *why; /* it is not stored; NULL: it is */
 };
 
 static void
@@ -186,7 +186,7 @@ assert_rows(const struct route *route, const struct policy_request *request,
         struct policy_verdict v =
             store(route, request, rows[i].status, rows[i].fields);
         assert_word(v.detail, rows[i].why, rows[i].fields);
-        assert_int_equal(v.is_storable, rows[i].ttl_ms > 0);
+        assert_int_equal(v.is_storable, rows[i].why == NULL);
         if (v.is_storable) {
             assert_int_equal(v.fresh_until_ms, NOW_MS + rows[i].ttl_ms);
             assert_int_equal(v.stale_until_ms, v.fresh_until_ms + GRACE_MS);
@@ -211,17 +211,19 @@ a_response_is_stored_by_its_own_word_or_the_route_s_ttl(void **state)
         {200, CC("max-age=60, s-maxage=30"), 30000, NULL},
         {200, CC("s-maxage=90, max-age=1"), 90000, NULL},
         {200, CC("max-age=60") "Age: 20\r\n", 40000, NULL},
-        {200, CC("max-age=60") "Age: 60\r\n", 0, "stale"},
+        /* Stale from the first, and kept for the route's grace. */
+        {200, CC("max-age=60") "Age: 60\r\n", 0, NULL},
+        {200, CC("max-age=0, must-revalidate"), 0, "stale"},
         {200, CC("max-age=60") "Date: Sun, 06 Nov 1994 08:49:07 GMT\r\n", 30000,
             NULL},
-        {200, CC("max-age=0"), 0, "stale"},
-        {200, CC("max-age=x"), 0, "stale"},
+        {200, CC("max-age=0"), 0, NULL},
+        {200, CC("max-age=x"), 0, NULL},
         {200, CC("public"), TTL_MS, NULL},
         {200,
             LEN0 "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
                  "Expires: Sun, 06 Nov 1994 08:50:37 GMT\r\n",
             60000, NULL},
-        {200, LEN0 "Expires: 0\r\n", 0, "stale"},
+        {200, LEN0 "Expires: 0\r\n", 0, NULL},
         {200, CC("max-age=60") "Expires: 0\r\n", 60000, NULL},
         {200, CC("max-age=60, max-age=10"), 10000, NULL},
         {200, CC("max-age=60") "Cache-Control: max-age=5\r\n", 5000, NULL},
@@ -331,9 +333,38 @@ a_forced_ttl_is_not_forced_on_credentials(void **state)
     };
 
     (void)state;
-    route.ttl_force = true;
+    route.ttl_force = ROUTE_TTL_FORCE_FRESHNESS;
     assert_rows(&route, &plain, of_plain, ARRAY_LEN(of_plain));
     assert_rows(&route, &request, of_request, ARRAY_LEN(of_request));
+}
+
+static void
+a_route_may_overrule_all_that_is_nobody_s_own(void **state)
+{
+    struct route route = given_route();
+    const struct policy_request plain = {.storable = {.method = METHOD_GET}};
+    const struct policy_request request = {.credential = "cookie",
+        .storable = {.method = METHOD_GET, .has_credentials = true}};
+    const struct row of_plain[] = {
+        {200, CC("max-age=1"), TTL_MS, NULL},
+        {200, CC("no-cache, max-age=9"), TTL_MS, NULL},
+        {200, CC("no-store"), TTL_MS, NULL},
+        {200, CC("private"), TTL_MS, NULL},
+        {200, CC("private, no-store") "Vary: *\r\n", 0, "vary"},
+        {200, CC("private") "Set-Cookie: a=1\r\n", 0, "private"},
+        {404, CC("no-store"), 0, "status"},
+    };
+    const struct row of_request[] = {
+        {200, CC("no-store"), 0, "no-store"},
+        {200, CC("private, public"), 0, "private"},
+    };
+
+    (void)state;
+    route.ttl_force = ROUTE_TTL_FORCE_ALL;
+    assert_rows(&route, &plain, of_plain, ARRAY_LEN(of_plain));
+    assert_rows(&route, &request, of_request, ARRAY_LEN(of_request));
+    route.set_cookie = ROUTE_SET_COOKIE_STRIP;
+    assert_rows(&route, &plain, &of_plain[5], 1);
 }
 
 static void
@@ -534,11 +565,27 @@ what_forbids_stale_answers_is_noted(void **state)
         {CC("max-age=1, proxy-revalidate"), true, false},
         {CC("s-maxage=1"), true, true},
         {CC("public, max-age=1"), false, true},
+        {CC("s-maxage=1, stale-if-error=1"), true, true},
     };
-    const struct route route = given_route();
-    const struct policy_request request = {.storable = {.method = METHOD_GET}};
+    struct route route = given_route();
+    struct policy_request request = {.storable = {.method = METHOD_GET}};
+    struct policy_verdict windows;
 
     (void)state;
+    windows = store(
+        &route, &request, 200, CC("s-maxage=1, stale-while-revalidate=1"));
+    assert_true((windows.flags & ENTRY_WINDOWS) != 0);
+    request.storable.has_authorization = true;
+    windows = store(
+        &route, &request, 200, CC("s-maxage=1, stale-while-revalidate=1"));
+    assert_true(windows.is_storable);
+    assert_false((windows.flags & ENTRY_WINDOWS) != 0);
+    request.storable.has_authorization = false;
+    route.is_rfc = true;
+    windows = store(
+        &route, &request, 200, CC("s-maxage=1, stale-while-revalidate=1"));
+    assert_false((windows.flags & ENTRY_WINDOWS) != 0);
+    route.is_rfc = false;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct policy_verdict v = store(&route, &request, 200, rows[i].fields);
         assert_int_equal(
@@ -580,6 +627,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_route_may_overrule_all_that_is_nobody_s_own),
         cmocka_unit_test(a_request_that_no_entry_may_answer_is_bypassed),
         cmocka_unit_test(a_route_that_passes_bypasses_everything),
         cmocka_unit_test(credentials_are_served_as_the_route_says),

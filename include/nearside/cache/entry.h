@@ -55,7 +55,9 @@ enum {
                                        not fresh when it came */
     ENTRY_IMMUTABLE = 1 << 5,       /* RFC 8246 */
     ENTRY_AUTHORIZED = 1 << 6,      /* that, or must-revalidate */
-    ENTRY_FLAGS_ALL = (1 << 7) - 1, /* a value with others is refused */
+    ENTRY_WINDOWS = 1 << 7,         /* NEVER_STALE, but within while_ms and
+                                       if_error_ms */
+    ENTRY_FLAGS_ALL = (1 << 8) - 1, /* a value with others is refused */
 };
 
 enum {

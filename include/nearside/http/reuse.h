@@ -18,15 +18,26 @@ struct reuse_stored {
     int64_t grace_ms;    /* the route's: stale if the origin fails */
     bool must_validate;  /* no-cache, or marked invalid: each use */
     bool never_stale;    /* must-revalidate, proxy-revalidate, s-maxage */
+    bool has_windows;    /* but within while_ms and if_error_ms, which stood
+                            beside s-maxage */
     bool is_shareable;   /* public or s-maxage */
     bool is_authorized;  /* that, or must-revalidate; its user may be
                             stricter */
     bool is_immutable;
 };
 
-/* Fills the flags and windows, not the times and not grace_ms. */
-void reuse_read_stored(
-    const struct cache_control *cc, struct reuse_stored *out);
+/*
+ * Fills the flags and windows, not the times and not grace_ms. By RFC 9111
+ * 5.2.2.10 s-maxage forbids all stale use. Where beside_s_maxage says so,
+ * stale-while-revalidate and stale-if-error that stand beside it count, as CDNs
+ * have it.
+ */
+void reuse_read_stored(const struct cache_control *cc, bool beside_s_maxage,
+    struct reuse_stored *out);
+
+/* How long past its time the origin allows to use it at all, for whatever
+   reason; grace_ms included. */
+int64_t reuse_window_ms(const struct reuse_stored *stored);
 
 /* What of a request decides. */
 struct reuse_request {

@@ -31,6 +31,8 @@ struct storable_opts {
     bool set_cookie;      /* with Set-Cookie too (stripped by the caller or
                              not) */
     bool honours_request; /* no-store in the request counts */
+    int64_t ttl_min_ms;   /* however little freshness is stated */
+    int64_t grace_ms;     /* how long it may stand in when it is stale */
 };
 
 /* What of the request matters. Slices are loans. */
@@ -55,6 +57,14 @@ struct storable_response {
                             credentials */
     bool has_status_ttl; /* the same, to this very status, whatever it is */
 };
+
+/*
+ * Do the windows of RFC 5861 beside s-maxage count? Not by RFC 9111 5.2.2.10
+ * alone (is_rfc), nor where only s-maxage lets an answer to Authorization be
+ * shared (3.5).
+ */
+bool storable_has_windows(const struct storable_opts *opts,
+    const struct storable_request *request, const struct cache_control *cc);
 
 enum storable storable_decide(const struct storable_opts *opts,
     const struct storable_request *request,

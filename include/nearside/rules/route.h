@@ -34,6 +34,13 @@ enum route_set_cookie {
     ROUTE_SET_COOKIE_STORE,
 };
 
+/* What of a response's own words ttl overrules. */
+enum route_ttl_force {
+    ROUTE_TTL_FORCE_OFF,
+    ROUTE_TTL_FORCE_FRESHNESS, /* its lifetime */
+    ROUTE_TTL_FORCE_ALL,       /* no-cache, no-store and private too */
+};
+
 enum route_query {
     ROUTE_QUERY_ALL,  /* keyed byte by byte */
     ROUTE_QUERY_NONE, /* leaves key and request */
@@ -76,7 +83,7 @@ struct route {
     int64_t ttl_ms; /* where the origin states no freshness; 0: none */
     int64_t ttl_min_ms;
     int64_t ttl_max_ms; /* 0: none */
-    bool ttl_force;
+    enum route_ttl_force ttl_force;
     unsigned ttl_jitter_percent;
     const struct route_status_ttl *status_ttls; /* before ttl_ms */
     size_t status_ttls_len;

@@ -274,7 +274,7 @@ is_min_above_max(const struct route *o)
 static bool
 is_nothing_forced(const struct route *o)
 {
-    return o->ttl_force && o->ttl_ms == 0;
+    return o->ttl_force != ROUTE_TTL_FORCE_OFF && o->ttl_ms == 0;
 }
 
 /* `defaults` are checked by this too. What they broke, and the route only

@@ -45,19 +45,25 @@ conf_value_give(const struct conf_reading *r, struct slice text)
     return RC_OK;
 }
 
-enum rc
-conf_read_switch(const struct conf_reading *r)
+static bool
+is_switch(struct slice text, bool *out)
 {
     static const char *const words[] = {
         "off", "on", "no", "yes", "false", "true"};
 
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        if (slice_eq(r->text, slice_of_str(words[i]))) {
-            *(bool *)r->out = i % 2 == 1;
-            return RC_OK;
+        if (slice_eq(text, slice_of_str(words[i]))) {
+            *out = i % 2 == 1;
+            return true;
         }
     }
-    return WHY(r, "neither on nor off");
+    return false;
+}
+
+enum rc
+conf_read_switch(const struct conf_reading *r)
+{
+    return is_switch(r->text, r->out) ? RC_OK : WHY(r, "neither on nor off");
 }
 
 /* Enums are as wide as an int. */
@@ -121,6 +127,15 @@ conf_read_word(const struct conf_reading *r)
             SLICE_FMT(guess.found));
     }
     return WHY(r, "it takes %s", all);
+}
+
+/* It was a switch once: off is the first word, on the second. */
+enum rc
+conf_read_word_switch(const struct conf_reading *r)
+{
+    bool is_on;
+
+    return is_switch(r->text, &is_on) ? give_word(r, is_on) : conf_read_word(r);
 }
 
 /* RFC 9110 5.6.2. */
