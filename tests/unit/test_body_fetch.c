@@ -10,6 +10,8 @@
 #include "limits_given.h"
 #include "test_origin_peer.h"
 
+#include <malloc.h>
+
 #define OK_5 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 
 enum {
@@ -789,6 +791,37 @@ a_body_that_there_is_no_memory_for_fails(void **state)
     assert_int_equal(source_state(&g->source), SOURCE_FAILED);
     rig_until(&g->rig, peer_is_closed(g->fd));
 }
+
+/* However it ends. What the first ones leave is kept for those to come. */
+static void
+what_is_over_leaves_no_memory_behind(void **state)
+{
+    static const char *const rests[] = {"Content-Length: 5\r\n\r\nhello",
+        "Content-Length: 5\r\n\r\nhalf", "nonsense\r\n\r\n"};
+    struct given *g = *state;
+    size_t before = 0;
+
+    g->plan.is_kept = true;
+    for (unsigned i = 0; i < 120; i++) {
+        char text[3000];
+        if (i == 30) {
+            before = mallinfo2().uordblks;
+        }
+        g->ends = 0;
+        g->error = ORIGIN_ERROR_NONE;
+        begin_get(g);
+        snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nA: %02000d\r\n%s", 0,
+            rests[i % ARRAY_LEN(rests)]);
+        say(g, text);
+        shutdown(g->fd, SHUT_WR);
+        rig_until(&g->rig, is_over(g));
+        fetch_cancel(&g->fetch);
+        arena_fini(&g->arena);
+        arena_init(&g->arena, 65536);
+        rig_turns(&g->rig, 3); /* what is dead is buried */
+    }
+    assert_in_range(mallinfo2().uordblks, 0, before + 50000);
+}
 #endif
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, up, down)
@@ -818,6 +851,7 @@ main(void)
 #ifdef HAS_MALLOC_OF_ITS_OWN
         TEST(a_head_that_there_is_no_memory_for_ends_the_fetch),
         TEST(a_body_that_there_is_no_memory_for_fails),
+        TEST(what_is_over_leaves_no_memory_behind),
 #endif
     };
 
