@@ -25,6 +25,7 @@ enum {
 struct conf_where {
     enum conf_section section;
     unsigned line;     /* of the section; 0: it is not in the file */
+    bool is_told;      /* its title is no good, which was told */
     void *base;        /* the struct that the table fills */
     unsigned *options; /* [index in the table]; 0: not set */
 };

@@ -213,7 +213,8 @@ check_origins(struct conf_build *build)
         struct slice name = slice_of_str(o->opts.name);
         unsigned line = line_of(&o->where, "servers");
 
-        if (name.len == 0 || name.len > 64 || !conf_text_is_of(name, "_.-")) {
+        if (!o->where.is_told &&
+            (name.len == 0 || name.len > 64 || !conf_text_is_of(name, "_.-"))) {
             TELL(build, o->where.line,
                 "the name of an origin has 1 to 64 letters, digits, '_', '.' "
                 "or '-'");
@@ -447,14 +448,14 @@ check_routes(struct conf_build *build)
         struct conf_route *route = &build->routes[i];
         enum rc rc = conf_title_read(&route->opts, &build->conf.arena, why);
 
-        if (rc == RC_BAD) {
+        if (rc == RC_BAD && !route->where.is_told) {
             TELL(build, route->where.line, "route \"%.*s\": %s",
                 SLICE_FMT(route->opts.title), why);
-        } else if (rc != RC_OK) {
+        } else if (rc != RC_OK && rc != RC_BAD) {
             return rc;
         }
         check_route(build, route);
-        if (rc == RC_OK) {
+        if (rc == RC_OK && !route->where.is_told) {
             check_titled(build, route);
         }
     }

@@ -7,6 +7,7 @@
 #include "app/conf/build.h"
 
 #include <ctype.h>
+#include <stdio.h>
 
 #include "app/conf/value.h"
 #include "nearside/base/check.h"
@@ -47,6 +48,9 @@ read_method(struct title *t)
         return WHY(
             t, "it begins with a method, a host or '/', not with a blank");
     }
+    if (method.ptr[0] == '/') {
+        return WHY(t, "a blank in a path is written %%20");
+    }
     fault = conf_method_fault(method);
     if (fault != NULL) {
         return WHY(t, "'%.*s' before the blank: %s", shown_len(method),
@@ -82,28 +86,55 @@ read_host(struct title *t)
     return arena_copy(t->arena, slice_of(name, host.len), &t->route->host);
 }
 
-/* Bytes that a target may hold in its path (RFC 3986 pchar), without the
-   ones that make it ambiguous and so never stored. */
+/* A byte that a target may hold in its path (RFC 3986 pchar), but for the one
+   that makes it ambiguous and so never stored. */
+static bool
+is_literal_at(struct slice s, size_t i)
+{
+    char c = s.ptr[i];
+
+    if (c == '%') {
+        return i + 2 < s.len && isxdigit((unsigned char)s.ptr[i + 1]) &&
+               isxdigit((unsigned char)s.ptr[i + 2]);
+    }
+    return isalnum((unsigned char)c) ||
+           (c != '\0' && strchr("-._~!$&'()+,=:@", c) != NULL);
+}
+
 static bool
 is_literal(struct slice s)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
+    size_t i = 0;
 
-        if (c == '%'
-                ? i + 2 >= s.len || !isxdigit((unsigned char)s.ptr[i + 1]) ||
-                      !isxdigit((unsigned char)s.ptr[i + 2])
-                : !isalnum((unsigned char)c) &&
-                      (c == '\0' || strchr("-._~!$&'()+,=:@", c) == NULL)) {
-            return false;
+    while (i < s.len && is_literal_at(s, i)) {
+        i++;
+    }
+    return i == s.len;
+}
+
+/* How the segment would be written in a target; cut where there is no more
+   room. */
+static void
+spell_out(struct slice s, char out[2 * SHOWN_MAX])
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < s.len && len + 4 <= 2 * SHOWN_MAX; i++) {
+        if (is_literal_at(s, i)) {
+            out[len++] = s.ptr[i];
+        } else {
+            len += (size_t)snprintf(
+                out + len, 4, "%%%02X", (unsigned)(unsigned char)s.ptr[i]);
         }
     }
-    return true;
+    out[len] = '\0';
 }
 
 static enum rc
 refuse_literal(struct title *t, struct slice s)
 {
+    char spelled[2 * SHOWN_MAX];
+
     if (slice_find(s, '?') >= 0) {
         return WHY(t, "a pattern has no query; see the option `query`");
     }
@@ -114,8 +145,15 @@ refuse_literal(struct title *t, struct slice s)
         return WHY(t, "a parameter is written ':%.*s', not '%.*s'",
             shown_len(s) - 2, s.ptr + 1, shown_len(s), s.ptr);
     }
-    return WHY(t, "'%.*s' holds a byte that no path has; write it as %%XX",
-        shown_len(s), s.ptr);
+    if (slice_find(s, ';') >= 0) {
+        return WHY(t,
+            "'%.*s': what is asked for with ';' is never stored, as servers "
+            "read it in different ways; ':name' matches such a segment too",
+            shown_len(s), s.ptr);
+    }
+    spell_out(s, spelled);
+    return WHY(t, "'%.*s' holds a byte that no path has; did you mean '%s'?",
+        shown_len(s), s.ptr, spelled);
 }
 
 static bool

@@ -104,12 +104,19 @@ skip_braces(struct walk *w)
     return true;
 }
 
+static bool
+is_equals(const struct conf_token *token)
+{
+    return token->kind == CONF_TOKEN_EQUALS ||
+           token->kind == CONF_TOKEN_PLUS_EQUALS;
+}
+
 /* Eats `[ '=' ] value` or `[ title ] '{' ... '}'` behind a name that is no
    good. RC_BAD: a '}' is missing. */
 static enum rc
 skip_statement(struct walk *w)
 {
-    if (w->lexer.token.kind == CONF_TOKEN_EQUALS) {
+    if (is_equals(&w->lexer.token)) {
         conf_lexer_next(&w->lexer);
     }
     if (conf_token_is_value(&w->lexer.token)) {
@@ -126,7 +133,7 @@ has_company(const struct walk *w, const struct conf_token *name)
 {
     const struct conf_token *token = &w->lexer.token;
 
-    return token->kind == CONF_TOKEN_EQUALS || token->kind == CONF_TOKEN_OPEN ||
+    return is_equals(token) || token->kind == CONF_TOKEN_OPEN ||
            (conf_token_is_value(token) && token->line == name->line);
 }
 
@@ -248,6 +255,24 @@ is_next_statement(const struct walk *w, const struct conf_token *name)
            (ahead->kind == CONF_TOKEN_EQUALS || ahead->kind == CONF_TOKEN_OPEN);
 }
 
+/* Eats '+=' and what may be its value. */
+static enum rc
+refuse_plus(struct walk *w, const struct conf_token *name,
+    const struct conf_option *option)
+{
+    bool is_list = conf_option_is_list(option);
+
+    MUST(w->lexer.token.kind == CONF_TOKEN_PLUS_EQUALS);
+    TELL(w, name->line, "'+=' is not known here; write %s%s = %s",
+        is_list ? "the whole list: " : "", option->name,
+        is_list ? "{ a, b }" : "VALUE");
+    conf_lexer_next(&w->lexer);
+    if (!is_next_statement(w, name) && skip_statement(w) != RC_OK) {
+        return RC_BAD;
+    }
+    return RC_MISS;
+}
+
 /* Eats the values of a known option, whose name was eaten. RC_BAD: no going
    on. RC_MISS: told, and there is no value. */
 static enum rc
@@ -257,6 +282,9 @@ walk_value(struct walk *w, const struct conf_token *name,
     enum rc rc;
 
     w->count = 0;
+    if (w->lexer.token.kind == CONF_TOKEN_PLUS_EQUALS) {
+        return refuse_plus(w, name, option);
+    }
     if (w->lexer.token.kind != CONF_TOKEN_EQUALS) {
         TELL(w, name->line, "'=' is missing after '%s'", option->name);
         rc = has_company(w, name) ? skip_statement(w) : RC_OK;
@@ -285,8 +313,8 @@ tell_bad(struct walk *w, const struct conf_option *option,
 {
     char shown[80];
 
-    /* What the lexer refused has become an empty string. */
-    if (token->value.len == 0 && token->is_told) {
+    /* What is left of a value that the lexer refused is not what was meant. */
+    if (token->is_told) {
         return;
     }
     if (is_secret(option)) {
@@ -349,11 +377,11 @@ walk_option(struct walk *w, const struct conf_token *name,
 /* Eats the title and the '{' of a section. RC_BAD: one of them is missing. */
 static enum rc
 walk_head(struct walk *w, enum conf_section section, unsigned line,
-    struct slice *title)
+    struct conf_token *title)
 {
     const struct conf_section_info *info = &conf_sections[section];
 
-    *title = SLICE("");
+    *title = (struct conf_token){.value = SLICE("")};
     if (info->has_title && !conf_token_is_value(&w->lexer.token)) {
         TELL(w, line, "the title is missing: %s",
             info->options == CONF_ROUTE ? "route \"/products/:id\" { ... }"
@@ -361,7 +389,7 @@ walk_head(struct walk *w, enum conf_section section, unsigned line,
         return RC_BAD;
     }
     if (info->has_title) {
-        *title = w->lexer.token.value;
+        *title = w->lexer.token;
         conf_lexer_next(&w->lexer);
     }
     if (w->lexer.token.kind != CONF_TOKEN_OPEN) {
@@ -404,15 +432,16 @@ static enum rc
 walk_section(struct walk *w, const struct conf_token *name)
 {
     enum conf_section section = conf_section_find(name->text);
-    struct slice title;
+    struct conf_token title;
     enum rc rc = walk_head(w, section, name->line, &title);
 
     MUST(w->where->section == CONF_TOP);
     MUST(section != CONF_TOP);
     if (rc == RC_OK) {
-        rc = open_section(w, section, title, name->line);
+        rc = open_section(w, section, title.value, name->line);
     }
     if (rc == RC_OK) {
+        w->where->is_told |= title.is_told;
         rc = walk_statements(w);
     }
     w->where = &w->build->where[CONF_TOP];

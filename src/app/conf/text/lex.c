@@ -162,6 +162,27 @@ hex_of(char c)
                                      : (unsigned)(ascii_lower(c) - 'a') + 10;
 }
 
+/* "\x" is what comes next. */
+static void
+eat_hex(struct conf_lexer *l)
+{
+    char byte;
+
+    if (!isxdigit((unsigned char)peek(l, 2)) ||
+        !isxdigit((unsigned char)peek(l, 3))) {
+        TELL(l, "'\\x' is written with two hex digits, as '\\x41'");
+        eat(l, 2);
+        return;
+    }
+    byte = (char)(hex_of(peek(l, 2)) << 4 | hex_of(peek(l, 3)));
+    if (byte == '\0') {
+        TELL(l, "'\\x00' is a NUL byte, which no text may hold");
+    } else {
+        append(l, slice_of(&byte, 1));
+    }
+    eat(l, 4);
+}
+
 /* A backslash is what comes next, in double quotes. */
 static void
 eat_escape(struct conf_lexer *l)
@@ -169,20 +190,19 @@ eat_escape(struct conf_lexer *l)
     static const char written[] = "\\\"$ntr", meant[] = "\\\"$\n\t\r";
     char c = peek(l, 1);
     const char *found = c == '\0' ? NULL : strchr(written, c);
-    char byte = 0;
 
-    if (c == 'x' && isxdigit((unsigned char)peek(l, 2)) &&
-        isxdigit((unsigned char)peek(l, 3))) {
-        byte = (char)(hex_of(peek(l, 2)) << 4 | hex_of(peek(l, 3)));
+    if (c == 'x') {
+        eat_hex(l);
+        return;
     }
-    if (found == NULL && byte == 0) {
+    if (found == NULL) {
         TELL(l, "'\\%c' is no escape; a backslash itself is written '\\\\'",
             isprint((unsigned char)c) ? c : '?');
         eat(l, 1);
         return;
     }
-    append(l, slice_of(found == NULL ? &byte : meant + (found - written), 1));
-    eat(l, found == NULL ? 4 : 2);
+    append(l, slice_of(meant + (found - written), 1));
+    eat(l, 2);
 }
 
 /* One step inside of a string. */
@@ -249,7 +269,39 @@ refuse_word(struct conf_lexer *l)
     l->ahead.value = SLICE("");
 }
 
-/* A variable that is a whole value. */
+/* "+=" is known from other languages; who knows the option tells of it. */
+static bool
+is_plus_equals(const struct conf_lexer *l, size_t at)
+{
+    return peek(l, at) == '+' && peek(l, at + 1) == '=';
+}
+
+/* A word ends where the grammar or the line goes on. */
+static bool
+is_in_word(const struct conf_lexer *l, size_t at)
+{
+    char c = peek(l, at);
+
+    return at < rest_of(l).len &&
+           (c == '\0' || strchr(" \t\n{}=,\"'#", c) == NULL) &&
+           !(c == '\r' && peek(l, at + 1) == '\n') &&
+           !(is_plus_equals(l, at) && l->token.kind != CONF_TOKEN_EQUALS);
+}
+
+/* Does a variable come next that is a whole value? With something glued to it
+   it is a word that ought to be quoted. */
+static bool
+is_variable(const struct conf_lexer *l)
+{
+    size_t len;
+
+    if (!slice_starts(rest_of(l), SLICE("${"))) {
+        return false;
+    }
+    len = variable_len(rest_of(l));
+    return len == 0 || !is_in_word(l, len);
+}
+
 static void
 lex_variable(struct conf_lexer *l)
 {
@@ -272,16 +324,6 @@ is_word_byte(char c)
     return isalnum((unsigned char)c) || (c != '\0' && strchr("_.:%/@~-", c));
 }
 
-/* A word ends where the grammar or the line goes on. */
-static bool
-is_in_word(const struct conf_lexer *l)
-{
-    char c = peek(l, 0);
-
-    return !is_end(l) && (c == '\0' || strchr(" \t\n{}=,\"'#", c) == NULL) &&
-           !(c == '\r' && peek(l, 1) == '\n');
-}
-
 /* A word with what is glued to it; told when it ought to be quoted. */
 static void
 lex_word(struct conf_lexer *l)
@@ -291,7 +333,7 @@ lex_word(struct conf_lexer *l)
     char shown[64];
 
     l->ahead.kind = CONF_TOKEN_WORD;
-    while (is_in_word(l)) {
+    while (is_in_word(l, 0)) {
         size_t n = slice_starts(rest_of(l), SLICE("${"))
                        ? variable_len(rest_of(l))
                        : 1;
@@ -469,9 +511,6 @@ eat_between(struct conf_lexer *l)
             eat_to(l, '\n');
         } else if (c == '/' && peek(l, 1) == '*') {
             eat_comment(l);
-        } else if (c == '+' && peek(l, 1) == '=') {
-            TELL(l, "'+=' is not known here; write '=' and the whole list");
-            eat(l, 1);
         } else if (is_include(l)) {
             include(l);
         } else {
@@ -496,13 +535,16 @@ lex(struct conf_lexer *l)
     if (!is_more) {
         return;
     }
-    if (sign != NULL) {
+    if (is_plus_equals(l, 0)) {
+        l->ahead.kind = CONF_TOKEN_PLUS_EQUALS;
+        eat(l, 2);
+    } else if (sign != NULL) {
         l->ahead.kind =
             (enum conf_token_kind)(CONF_TOKEN_OPEN + (sign - signs));
         eat(l, 1);
     } else if (c == '"' || c == '\'') {
         lex_string(l);
-    } else if (slice_starts(rest, SLICE("${"))) {
+    } else if (is_variable(l)) {
         lex_variable(l);
     } else {
         lex_word(l);

@@ -19,6 +19,7 @@ enum conf_token_kind {
     CONF_TOKEN_CLOSE,
     CONF_TOKEN_EQUALS,
     CONF_TOKEN_COMMA,
+    CONF_TOKEN_PLUS_EQUALS, /* has no place in the grammar */
 };
 
 struct conf_token {
