@@ -24,11 +24,13 @@ FLOORS = {
     "front": 70,
     "proxy": 80,
     "app_conf_text": 83,
+    "app_conf_value": 84,
     "app_conf": 85,
     "app": 90,
 }
 FOLDERS = {room: room for room in FLOORS} | {
-    "app_conf": "app/conf", "app_conf_text": "app/conf/text"}
+    "app_conf": "app/conf", "app_conf_text": "app/conf/text",
+    "app_conf_value": "app/conf/value"}
 
 # Libraries beyond libc, each in the one room that it belongs to.
 LIBRARIES = {

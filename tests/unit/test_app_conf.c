@@ -579,6 +579,93 @@ tags_are_kept_with_a_warning(void **state)
 
 /* --- Secrets ------------------------------------------------------------- */
 
+/* The file is good, and all of this is told of it. */
+static void
+warns(const char *text, const char *want)
+{
+    char *told;
+
+    file_write("t", 0644, text);
+    told = told_of("t", RC_OK);
+    assert_string_equal(told, want);
+    free(told);
+}
+
+#define TAKEN(title, host)                                                     \
+    "t:2: warning: route \"" title "\": '" host "' is taken for a host, as "   \
+    "no '/' stands before it; did you mean "
+
+static void
+a_path_that_reads_like_a_host_is_warned_of(void **state)
+{
+    (void)state;
+    warns(API "route \"products/:id\" { }\n",
+        TAKEN("products/:id", "products") "\"/products/:id\"?\n");
+    warns(API "route \"PUT products/\" { }\n",
+        TAKEN("PUT products/", "products") "\"PUT /products/\"?\n");
+    warns(API "route \"localhost/a\" { }\nroute \"a.b/c\" { }\n"
+              "route \"api:80/c\" { }\nroute \"[::1]/c\" { }\n",
+        "");
+    warns(API "route \"shop/a\" { }\nhosts = { shop }\n", "");
+    warns(API "route \"shop/a\" { }\ndefault_host = shop\n", "");
+    warns(API "route \"b.example/a\" { }\n"
+              "hosts = { a.example, \"c.example:81\" }\n"
+              "route \"a.example:80/b\" { }\nroute \"c.example/c\" { }\n",
+        "t:2: warning: route \"b.example/a\" is never reached: 'b.example' is "
+        "not among 'hosts'\n");
+}
+
+#define LEAVES(line, title)                                                    \
+    "t:" line ": warning: 'write = pass' leaves what route \"" title           \
+    "\" has stored as it is, and readers get that until its time is over; "    \
+    "write = invalidate deletes it\n"
+
+static void
+a_write_that_leaves_stale_hits_is_warned_of(void **state)
+{
+    (void)state;
+    warns(API "route \"/a\" {\n write = pass }\n", LEAVES("3", "/a"));
+    warns(API "route \"PUT /:x/*\" {\n write = pass }\n"
+              "route \"GET a.b/a/:id\" { }\n",
+        LEAVES("3", "GET a.b/a/:id"));
+    warns(API "route \"GET /a/b\" { }\nroute \"/a/*\" { read = pass\n"
+              " write = pass }\n",
+        LEAVES("4", "GET /a/b"));
+    warns(API "defaults { read = pass\n write = pass }\nroute \"/a\" { }\n"
+              "route \"/b\" { read = cache-aside }\n"
+              "route \"/c\" { read = cache-aside }\n",
+        LEAVES("3", "/b"));
+    /* Nothing is stored there, or nobody can write. */
+    warns(API "route \"/a\" { read = pass write = pass }\n"
+              "route \"PUT /b/:id\" { write = pass }\nroute \"/a/b\" { }\n"
+              "route \"PUT x.y/c\" { write = pass }\n"
+              "route \"GET z.y/c\" { }\n"
+              "route \"GET /d\" { write = pass }\n"
+              "route \"/e\" { methods = { GET, OPTIONS } write = pass }\n"
+              "route \"PUT /f/\" { write = pass }\nroute \"/f/:id\" { }\n",
+        "");
+}
+
+static void
+a_file_in_a_missing_folder_is_warned_of(void **state)
+{
+    (void)state;
+    warns(API "access_log { target = \"file:/nowhere/a.log\" }\n"
+              "error_log {\n target = \"file:/nowhere/deep/e.log\" }\n"
+              "metrics = \"unix:/nowhere/m.sock\"\n"
+              "listen = { \"unix:/tmp/l.sock\",\n"
+              " \"unix:/etc/passwd/l.sock\" }\n",
+        "t:2: warning: 'target' = 'file:/nowhere/a.log': there is no folder "
+        "'/nowhere' (No such file or directory)\n"
+        "t:4: warning: 'target' = 'file:/nowhere/deep/e.log': there is no "
+        "folder '/nowhere/deep' (No such file or directory)\n"
+        "t:5: warning: 'metrics' = 'unix:/nowhere/m.sock': there is no folder "
+        "'/nowhere' (No such file or directory)\n"
+        "t:6: warning: 'listen' = 'unix:/etc/passwd/l.sock': there is no "
+        "folder '/etc/passwd' (Not a directory)\n");
+    warns(API "access_log { target = \"file:/a.log\" }\n", "");
+}
+
 static void
 a_password_file_is_read_without_its_newline(void **state)
 {
@@ -977,6 +1064,9 @@ main(void)
         cmocka_unit_test(a_pattern_is_relative_to_its_file),
         cmocka_unit_test(what_a_pattern_matches_must_be_readable),
         cmocka_unit_test(tags_are_kept_with_a_warning),
+        cmocka_unit_test(a_path_that_reads_like_a_host_is_warned_of),
+        cmocka_unit_test(a_write_that_leaves_stale_hits_is_warned_of),
+        cmocka_unit_test(a_file_in_a_missing_folder_is_warned_of),
         cmocka_unit_test(a_password_file_is_read_without_its_newline),
         cmocka_unit_test(a_password_file_has_one_line_of_at_most_4096_bytes),
         cmocka_unit_test(a_literal_password_needs_a_private_file),

@@ -184,6 +184,77 @@ what_stands_twice_is_refused(void **state)
     refuse_all(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
+/* "0.0.0.0" and "[::]" are all addresses of their kind. */
+static void
+one_port_is_one_listeners(void **state)
+{
+    static const struct refusal cases[] = {
+        {"listen = { \"0.0.0.0:80\" }\nmetrics = \"127.0.0.1:80\"",
+            "t:3: 'metrics' = '127.0.0.1:80': 'listen' has that port too "
+            "('0.0.0.0:80')\n"},
+        {"metrics = \"127.0.0.1:8080\"",
+            "t:2: 'metrics' = '127.0.0.1:8080': 'listen' has that port too "
+            "('0.0.0.0:8080')\n"},
+        {"listen = { \"127.0.0.1:80\" }\nmetrics = \"0.0.0.0:80\"\n"
+         "admin = \"127.0.0.2:80\"",
+            "t:3: 'metrics' = '0.0.0.0:80': 'listen' has that port too "
+            "('127.0.0.1:80')\n"
+            "t:4: 'admin' = '127.0.0.2:80': 'metrics' has that port too "
+            "('0.0.0.0:80')\n"},
+        {"listen = { \"[::1]:80\", \"[0:0::1]:80\",\n \"[::]:80\" }",
+            "t:2: 'listen' names '[0:0::1]:80' twice\n"
+            "t:2: 'listen' = '[::]:80': '[::1]:80' has that port too\n"
+            "t:2: 'listen' = '[::]:80': '[0:0::1]:80' has that port too\n"},
+        /* Each of these is alone. */
+        {"listen = { \"[::]:80\", \"0.0.0.0:80\", \"0.0.0.0:81\" }\n"
+         "metrics = \"127.0.0.1:82\"\nadmin = \"127.0.0.2:82\"\nvai = x",
+            "t:5: unknown option 'vai'; did you mean 'via'?\n"},
+    };
+
+    (void)state;
+    refuse_all(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+#define BEHIND(later, line, earlier)                                           \
+    "t:" line ": route \"" later "\" is never reached: route \"" earlier       \
+    "\" before it has all its requests; let the special one come first\n"
+
+static void
+a_route_behind_one_that_has_all_its_requests_is_told(void **state)
+{
+    static const struct refusal cases[] = {
+        {"route \"/*\" { }\nroute \"/me\" { read = pass }",
+            BEHIND("/me", "3", "/*")},
+        {"route \"/a/:id\" { }\nroute \"GET /a/me\" { }",
+            BEHIND("GET /a/me", "3", "/a/:id")},
+        {"route \"/:a/:b\" { }\nroute \"shop.example/x/:c\" { }",
+            BEHIND("shop.example/x/:c", "3", "/:a/:b")},
+        {"route \"shop.example/*\" { }\nroute \"shop.example:81/x\" { }",
+            BEHIND("shop.example:81/x", "3", "shop.example/*")},
+        {"route \"GET /a/*\" { }\nroute \"HEAD /a/b/c\" { }\n"
+         "route \"/a/:x\" { }\nroute \"PUT /a/y\" { }",
+            BEHIND("HEAD /a/b/c", "3", "GET /a/*")
+                BEHIND("PUT /a/y", "5", "/a/:x")},
+        {"route \"/a/*\" { }\nroute \"/a/\" { }\nroute \"/a/b/*\" { }",
+            BEHIND("/a/", "3", "/a/*") BEHIND("/a/b/*", "4", "/a/*")},
+        /* Each of these has some of its own. */
+        {"route \"GET /a/*\" { }\nroute \"/a/b\" { }\nroute \"/a\" { }\n"
+         "route \"/c/:id\" { }\nroute \"/c/\" { }\nroute \"/c/*\" { }\n"
+         "route \"x/e/:a\" { }\nroute \"/e/b\" { }\n"
+         "route \"x.y:81/f\" { }\nroute \"x.y/f\" { }\nvai = x",
+            "t:8: warning: route \"x/e/:a\": 'x' is taken for a host, as no "
+            "'/' stands before it; did you mean \"/x/e/:a\"?\n"
+            "t:12: unknown option 'vai'; did you mean 'via'?\n"},
+        /* A title that is no good has no requests. */
+        {"route \"/*/\" { }\nroute \"/a\" { }",
+            "t:2: route \"/*/\": '*' stands alone, as the last segment: "
+            "\"/files/*\"\n"},
+    };
+
+    (void)state;
+    refuse_all(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
 static void
 a_variable_must_be_set(void **state)
 {
@@ -1082,6 +1153,8 @@ main(void)
         cmocka_unit_test(a_byte_order_mark_is_no_part_of_the_text),
         cmocka_unit_test(an_unknown_name_is_told_with_what_was_meant),
         cmocka_unit_test(what_stands_twice_is_refused),
+        cmocka_unit_test(one_port_is_one_listeners),
+        cmocka_unit_test(a_route_behind_one_that_has_all_its_requests_is_told),
         cmocka_unit_test(a_variable_must_be_set),
         cmocka_unit_test(a_bad_number_is_told_with_what_was_meant),
         cmocka_unit_test(a_bad_word_is_told_with_the_good_ones),

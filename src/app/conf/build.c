@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "app/conf/value.h"
+#include "app/conf/store.h"
 #include "nearside/base/check.h"
 
 static void

@@ -99,8 +99,13 @@ enum rc conf_title_read(
 /* Is there a segment `:name`? */
 bool conf_title_has_param(const struct route *route, struct slice name);
 
-/* Do both match the same requests? */
-bool conf_title_is_same(const struct route *a, const struct route *b);
+/* --- title_reach.c --- */
+
+/* Does a match all requests that b matches? */
+bool conf_title_covers(const struct route *a, const struct route *b);
+
+/* Is there a target that both match, whatever the method? */
+bool conf_title_meets(const struct route *a, const struct route *b);
 
 /* --- The steps --- */
 

@@ -5,7 +5,7 @@
  */
 #include "app/conf/build.h"
 
-#include "app/conf/value.h"
+#include "app/conf/store.h"
 #include "nearside/base/check.h"
 
 #define TELL(build, ...) conf_errors_add((build)->errors, NULL, 0, __VA_ARGS__)

@@ -2,7 +2,7 @@
  * Stores values at the members that the table names. A list is written item
  * by item, and its count with it.
  */
-#include "app/conf/value.h"
+#include "app/conf/store.h"
 
 #include "nearside/base/check.h"
 

@@ -9,7 +9,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#include "app/conf/value.h"
+#include "nearside/app/conf/value/value.h"
 #include "nearside/base/check.h"
 #include "nearside/http/uri.h"
 
@@ -275,23 +275,4 @@ bool
 conf_title_has_param(const struct route *route, struct slice name)
 {
     return has_param(route->segments, route->segments_len, name);
-}
-
-bool
-conf_title_is_same(const struct route *a, const struct route *b)
-{
-    if (!slice_eq(a->method, b->method) || !slice_eq(a->host, b->host) ||
-        a->segments_len != b->segments_len) {
-        return false;
-    }
-    for (size_t i = 0; i < a->segments_len; i++) {
-        const struct route_segment *x = &a->segments[i];
-        const struct route_segment *y = &b->segments[i];
-
-        if (x->kind != y->kind ||
-            (x->kind == ROUTE_SEGMENT_LITERAL && !slice_eq(x->text, y->text))) {
-            return false;
-        }
-    }
-    return true;
 }

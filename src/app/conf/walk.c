@@ -18,7 +18,7 @@
 
 #include <stdio.h>
 
-#include "app/conf/value.h"
+#include "app/conf/store.h"
 #include "nearside/app/conf/text/lex.h"
 #include "nearside/base/check.h"
 

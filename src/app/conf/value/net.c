@@ -1,12 +1,12 @@
 /* Addresses, hosts, servers and networks. */
-#include "app/conf/value.h"
+#include "app/conf/value/read.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 
 #include "nearside/http/uri.h"
 #include "nearside/net/address.h"
-#include "nearside/proxy/proxy.h"
+#include "nearside/rules/conf.h"
 
 enum rc
 conf_read_address(const struct conf_reading *r)

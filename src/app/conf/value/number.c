@@ -3,7 +3,7 @@
  * numbers only, no signs, units always: nothing is taken that would be read
  * differently elsewhere.
  */
-#include "app/conf/value.h"
+#include "app/conf/value/read.h"
 
 #include <ctype.h>
 

@@ -3,16 +3,17 @@
  * Every refusal says what was meant, if that can be guessed. Nothing here
  * knows files or lines.
  */
-#include "app/conf/value.h"
+#include "app/conf/value/read.h"
 
 #include <ctype.h>
 #include <stdio.h>
 
 #include "nearside/app/conf/text/text.h"
+#include "nearside/app/conf/value/guess.h"
 #include "nearside/base/check.h"
 #include "nearside/base/log.h"
 #include "nearside/http/uri.h"
-#include "nearside/proxy/proxy.h"
+#include "nearside/rules/conf.h"
 
 const char *
 conf_copy(struct arena *arena, struct slice s)
@@ -357,7 +358,7 @@ conf_value_read(const struct conf_reading *r)
 {
     static enum rc (*const readers[CONF_KINDS])(const struct conf_reading *) = {
 #define KIND(name, read) [CONF_KIND_##name] = read,
-#include "app/conf/kind.def"
+#include "nearside/app/conf/value/kind.def"
 #undef KIND
     };
 
