@@ -331,6 +331,10 @@ server_start(struct server *s)
     }
     if (s->redis != NULL) {
         redis_start(s->redis, s->control, s->ring, s->block);
+    } else {
+        log_event(s->ring, LOG_LEVEL_WARN, "nothing_cached",
+            "cause=\"no redis is named, and this version keeps nothing in "
+            "memory\" cure=\"a section redis, or --redis HOST:PORT\"");
     }
     return start_workers(s);
 }

@@ -4,6 +4,7 @@
  */
 #include "nearside/base/log.h"
 #include "request/request_inside.h"
+#include "request/unstored.h"
 
 const char *
 result_text(enum result result)
@@ -87,6 +88,9 @@ request_account(struct request *r)
     MUST(r->stream == NULL);
     took_us = worker_now_us(r->worker) - r->start_us;
     account_metrics(r, took_us);
+    if (r->q->row >= 0 && !r->worker->request->is_settled[r->q->row]) {
+        unstored_watch(r);
+    }
     if (r->worker->request->requests->on_access != NULL) {
         account_access(r, took_us);
     }

@@ -284,6 +284,10 @@ run_deliver_fill(struct request *r)
 
     MUST(r->hit == NULL);
     MUST(r->tier == TIER_ORIGIN);
+    if (r->worker->redis == NULL && r->detail == NULL && !r->is_stored &&
+        r->q->kind == QUESTION_READ) {
+        r->detail = "no-redis";
+    }
     if (!open_extra(r, &w)) {
         request_drop(r);
         return request_fail(r, 503, "memory");

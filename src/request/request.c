@@ -454,6 +454,11 @@ request_worker_new(const struct requests *requests, struct worker *worker)
     if (all == NULL) {
         return NULL;
     }
+    all->is_settled = calloc(requests->routes_len + 1, sizeof(bool));
+    if (all->is_settled == NULL) {
+        free(all);
+        return NULL;
+    }
     all->magic = REQUEST_WORKER_MAGIC;
     all->requests = requests;
     spare_init(&all->free);
@@ -482,6 +487,7 @@ request_worker_free(struct request_worker **pall)
         free(r);
     }
     question_pool_fini(&all->questions);
+    free(all->is_settled);
     all->magic = 0;
     free(all);
 }

@@ -183,6 +183,7 @@ struct request_worker {
     struct question_pool questions;
     struct list holders; /* requests whose clients hold much, longest first */
     uint64_t held;       /* bytes, by them */
+    bool *is_settled;    /* [routes_len]; see unstored.c */
 };
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "nearside/base/check.h"
+#include "request/unstored.h"
 
 static void
 add_results(struct requests *requests, const struct proxy_conf *conf,
@@ -59,7 +60,8 @@ requests_new(const struct proxy_conf *conf, request_access_fn on_access,
     requests->on_access = on_access;
     requests->routes_len = conf->opts.routes_len;
     requests->by_result = calloc(rows * RESULT_COUNT, sizeof(metric_id));
-    if (requests->by_result == NULL) {
+    requests->unstored = unstored_new(requests->routes_len);
+    if (requests->by_result == NULL || requests->unstored == NULL) {
         requests_free(&requests);
         return NULL;
     }
@@ -78,5 +80,6 @@ requests_free(struct requests **prequests)
     }
     *prequests = NULL;
     free(requests->by_result);
+    unstored_free(&requests->unstored);
     free(requests);
 }

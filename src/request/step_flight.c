@@ -166,6 +166,17 @@ is_over(struct request *r, const struct flight_result *result)
                worker_wall_ms(r->worker) >= result->fresh_until_ms);
 }
 
+/* It is not stored because of the credentials that the request carries, and
+   would not be the next time: that is no miss. */
+static void
+note_personal(struct request *r, const struct flight_result *result)
+{
+    if (result->is_personal && r->q->policy.credential != NULL &&
+        (r->fwd == CACHE_FWD_URI_MISS || r->fwd == CACHE_FWD_VARY_MISS)) {
+        request_note_credentials(r);
+    }
+}
+
 static const struct step *
 use_fill(struct request *r, const struct flight_result *result)
 {
@@ -184,6 +195,7 @@ use_fill(struct request *r, const struct flight_result *result)
     }
     if (!r->waiter.is_leader && result->is_private) {
         r->detail = result->is_personal ? NULL : result->detail;
+        note_personal(r, result);
         return &step_forward;
     }
     if (!r->waiter.is_leader &&
@@ -206,6 +218,7 @@ use_fill(struct request *r, const struct flight_result *result)
         r->fwd = CACHE_FWD_STALE;
     }
     r->detail = result->detail;
+    note_personal(r, result);
     r->fwd_status = status;
     return &step_deliver_fill;
 }

@@ -461,7 +461,7 @@ class Safe(CachingTest):
         self.says(cache_control(value))
         first = self.get(target, user)
         self.assertEqual(first.cache_status,
-                         "nearside; fwd=uri-miss; detail=authorization")
+                         "nearside; fwd=bypass; detail=authorization")
         self.assertNotEqual(self.get(target).body, first.body)
         first = self.get(target)  # somebody's without, which is stored
         self.assert_hit(first)

@@ -8,6 +8,7 @@
 #include "nearside/rules/conf.h"
 
 struct request_worker;
+struct unstored;
 struct worker;
 
 enum result {
@@ -34,6 +35,7 @@ struct requests {
     metric_id *by_result; /* [routes_len + 1][RESULT_COUNT]; the last row: no
                              route */
     metric_id latency[TIER_COUNT];
+    struct unstored *unstored; /* routes of which nothing is stored */
 };
 
 /* conf: its routes are the rows. NULL: no memory. */
