@@ -202,10 +202,13 @@ start_origins(struct server *s)
 static bool
 start_redis(struct server *s)
 {
+    struct redis_opts opts = s->conf->redis;
+
     if (s->conf->redis.mode == REDIS_MODE_OFF) {
         return true;
     }
-    s->redis = redis_new(&s->conf->redis, s->resolver, s->registry);
+    opts.prefix = s->conf->proxy.conf.prefix;
+    s->redis = redis_new(&opts, s->resolver, s->registry);
     return s->redis != NULL;
 }
 

@@ -3,12 +3,14 @@
 #include <stdlib.h>
 
 #include "app/server_inside.h"
+#include "nearside/base/log.h"
 
 static json_t *
 redis_json(struct server *s)
 {
     struct redis_status *status = calloc(1, sizeof(*status));
     json_t *nodes = json_array();
+    char text[256];
     json_t *out;
 
     if (s->redis == NULL || status == NULL || nodes == NULL) {
@@ -20,9 +22,11 @@ redis_json(struct server *s)
     for (unsigned i = 0; i < status->nodes_len; i++) {
         const struct redis_node_status *node = &status->nodes[i];
         json_array_append_new(nodes,
-            json_pack("{s:s, s:s, s:b, s:i, s:I}", "id", node->id, "address",
-                node->address, "reachable", (int)node->is_reachable, "slots",
-                (int)node->slots, "in_flight", (json_int_t)node->in_flight));
+            json_pack("{s:s, s:s, s:s, s:s, s:b, s:i, s:I}", "id", node->id,
+                "address", node->address, "state", node->state, "refusal",
+                log_escape(slice_of_str(node->refusal), text, sizeof(text)),
+                "reachable", (int)node->is_reachable, "slots", (int)node->slots,
+                "in_flight", (json_int_t)node->in_flight));
     }
     out = json_pack("{s:b, s:i, s:I, s:o}", "up", (int)status->is_up,
         "slots_known", (int)status->slots_known, "map_version",

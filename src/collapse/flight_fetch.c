@@ -289,7 +289,7 @@ tell_fill(struct flight_run *run, struct fill *fill)
         .fresh_until_ms = v->fresh_until_ms,
         .is_stored = is_to_be_stored(run) && can_be_stored(run),
         .is_stale_fetch = run->stale != NULL,
-        .detail = v->detail,
+        .detail = v->detail != NULL ? v->detail : run->doubt,
     };
 
     MUST(!run->is_told || run->is_background);

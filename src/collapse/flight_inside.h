@@ -38,6 +38,7 @@ struct flight_run {
     int64_t wait_until_ms;
     int64_t wants_since_ms; /* wall: what was made before is not good enough;
                                0: anything fresh is */
+    const char *doubt;      /* why what Redis has is not used; NULL */
     bool has_foreign;       /* what is there is for those who are not keyed */
     bool is_told;           /* whoever waits has been told */
     bool is_kept_out;       /* a new key that is not to be stored yet */

@@ -125,6 +125,9 @@ take_reply(struct flight_run *run, enum rc rc, struct redis_reply *reply)
     char *value;
     size_t len;
 
+    if (rc == RC_DOUBT) {
+        run->doubt = run->get.doubt;
+    }
     if (rc != RC_OK || reply->type != REDIS_STRING) {
         return NULL;
     }
@@ -141,8 +144,8 @@ send_get(struct flight_run *run, redis_reply_fn on_reply)
 {
     MUST_OBJ(run, RUN_MAGIC);
     MUST(!redis_call_is_active(&run->get));
-    run->get =
-        (struct redis_call){.on_reply = on_reply, .ctx = run, .retries = true};
+    run->get = (struct redis_call){
+        .on_reply = on_reply, .ctx = run, .retries = true, .is_guarded = true};
     redis_send(run->worker->redis, &run->get, run->q->entry_key, 2,
         (const struct slice[]){SLICE("GET"), run->q->entry_key});
 }

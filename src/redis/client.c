@@ -49,6 +49,13 @@ on_end(
         clock_now_us(loop_clock(c->loop)) - call->impl.sent_us);
     /* It answers; what an error reply leads to may think otherwise. */
     node_succeeded(contact->node);
+    if (!call->impl.is_asking) {
+        call->by = contact->node->serial;
+    }
+    if (reply->type != REDIS_ERROR && call_is_doubtful(c, call, contact)) {
+        call_done(c, call, RC_DOUBT, NULL);
+        return;
+    }
     if (call->impl.is_script && reply->type != REDIS_ERROR &&
         node_script_ran(contact->node)) {
         log_event(c->ring, LOG_LEVEL_INFO, "redis_scripts_again", "node=\"%s\"",

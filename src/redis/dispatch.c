@@ -164,6 +164,64 @@ on_timer(void *ctx)
 
 /* ---- ways --------------------------------------------------------------- */
 
+bool
+call_is_doubtful(struct redis_client *c, struct redis_call *call,
+    const struct contact *contact)
+{
+    int64_t now_ms = client_now_ms(c);
+
+    MUST_OBJ(contact, CONTACT_MAGIC);
+    if (!call->is_guarded) {
+        return false;
+    }
+    call->doubt = node_why_not(contact->node, now_ms);
+    if (call->doubt == NULL) {
+        call->doubt =
+            trust_why_not(c->redis->trust, call->impl.hash_slot, now_ms);
+    }
+    return call->doubt != NULL;
+}
+
+void
+call_doubt(struct redis_client *c, struct redis_call *call, const char *why)
+{
+    MUST(call->is_guarded);
+    call->doubt = why;
+    call_end(c, call, RC_DOUBT);
+}
+
+/* At the start, the node or too many others have not answered a probe yet. */
+static bool
+is_too_early(const struct redis_client *c, const struct contact *contact)
+{
+    MUST_OBJ(contact, CONTACT_MAGIC);
+    if (client_now_ms(c) - c->born_ms >= BOOT_MS) {
+        return false;
+    }
+    switch ((enum node_state)atomic_load(&contact->node->state)) {
+    case NODE_UNPROBED:
+        return true;
+    case NODE_TRUSTED:
+        return !atomic_load(&c->redis->trust->is_begun);
+    case NODE_REFUSING:
+    case NODE_SILENT:
+        break;
+    }
+    return false;
+}
+
+static enum rc
+contact_send(
+    struct redis_client *c, struct redis_call *call, struct contact *contact)
+{
+    MUST_OBJ(contact, CONTACT_MAGIC);
+    MUST(contact->client == c);
+    if (!node_admits(contact->node, client_now_ms(c)) && !call->is_urgent) {
+        return RC_REFUSED;
+    }
+    return wire_send(contact->wire, call);
+}
+
 void
 call_send_to(
     struct redis_client *c, struct redis_call *call, struct contact *contact)
@@ -171,11 +229,13 @@ call_send_to(
     enum rc rc = RC_NOMEM;
 
     MUST(call->impl.client == c);
-    if (contact != NULL) {
-        MUST_OBJ(contact, CONTACT_MAGIC);
-        rc = node_admits(contact->node, client_now_ms(c))
-                 ? wire_send(contact->wire, call)
-                 : RC_REFUSED;
+    if (contact != NULL && call_is_doubtful(c, call, contact)) {
+        if (is_too_early(c, contact) && call_hold(c, call, CALL_PARKED)) {
+            return;
+        }
+        rc = RC_DOUBT;
+    } else if (contact != NULL) {
+        rc = contact_send(c, call, contact);
     }
     if (rc != RC_OK) {
         call_end(c, call, rc);

@@ -33,7 +33,7 @@ void dispatch_init(struct redis_client *c);
 /* All calls of a list of the client's are told RC_CANCELLED. */
 void dispatch_cancel(struct redis_client *c, struct list *calls);
 
-/* There is a map: those that were waiting for it go on. */
+/* There is a map, or more trust: those that were waiting for it go on. */
 void dispatch_parked(struct redis_client *c);
 
 /* A call begins, for a key of this slot; its timer is armed. */
@@ -46,6 +46,14 @@ void call_dispatch(struct redis_client *c, struct redis_call *call);
 /* To this contact; NULL: there was no memory for one. */
 void call_send_to(
     struct redis_client *c, struct redis_call *call, struct contact *contact);
+
+/* May a guarded call's values not be used from there, now? Says why in it. */
+bool call_is_doubtful(struct redis_client *c, struct redis_call *call,
+    const struct contact *contact);
+
+/* Ends a guarded call for that reason. */
+void call_doubt(
+    struct redis_client *c, struct redis_call *call, const char *why);
 
 /* Holds the call back for base to 2 * base ms, then dispatches it; false:
    it has no such time, or too many are held. */

@@ -43,6 +43,7 @@ node_take_locked(struct redis *redis, struct slice host, uint16_t port)
     node = node_new(host, port);
     if (node != NULL) {
         node->refs = 1;
+        node->serial = ++redis->serials;
         list_push_back(&redis->nodes, &node->link);
     }
     return node;
@@ -190,6 +191,30 @@ tell_members_locked(struct redis *redis)
     }
 }
 
+/* Before anybody uses the new map: values of slots that change their owner are
+   not to be used for a while. */
+static void
+see_owners(struct redis *redis, const struct map *map)
+{
+    const struct clock *clock =
+        redis->loop == NULL ? NULL : loop_clock(redis->loop);
+    int64_t now_ms = clock == NULL ? 0 : clock_now_ms(clock);
+    int64_t wall_ms = clock == NULL ? 0 : clock_wall_ms(clock);
+
+    for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+        uint16_t owner = map->topology->owner[slot];
+        bool was_seen = atomic_load(&redis->trust->slots[slot].owner) != 0;
+
+        if (owner != SLOT_NONE) {
+            (void)trust_see_owner(redis->trust, (uint16_t)slot,
+                map->nodes[owner]->serial, now_ms, wall_ms);
+        } else if (was_seen) {
+            (void)trust_see_owner(
+                redis->trust, (uint16_t)slot, TRUST_NOBODY, now_ms, wall_ms);
+        }
+    }
+}
+
 /* RC_NOMEM: the old one stays. */
 static enum rc
 map_replace_locked(struct redis *redis, struct topology **topology)
@@ -200,6 +225,7 @@ map_replace_locked(struct redis *redis, struct topology **topology)
         return RC_NOMEM;
     }
     map->version = ++redis->version;
+    see_owners(redis, map);
     map_unref_locked(&redis->map);
     redis->map = map;
     atomic_store(&redis->is_patched, false);
@@ -221,6 +247,42 @@ redis_publish(struct redis *redis, struct topology **topology)
     }
     unlock(redis);
     return rc;
+}
+
+void
+redis_tell_members(struct redis *redis)
+{
+    MUST_OBJ(redis, REDIS_MAGIC);
+    lock(redis);
+    tell_members_locked(redis);
+    unlock(redis);
+}
+
+void
+redis_see_owner(struct redis *redis, uint16_t slot, const struct node *node,
+    const struct loop *loop)
+{
+    const struct clock *clock = loop_clock(loop);
+
+    MUST_OBJ(redis, REDIS_MAGIC);
+    MUST_OBJ(node, NODE_MAGIC);
+    if (trust_see_owner(redis->trust, slot, node->serial, clock_now_ms(clock),
+            clock_wall_ms(clock))) {
+        redis_tell_members(redis);
+    }
+}
+
+void
+redis_note_refusal(struct redis *redis, struct node *node, struct slice words)
+{
+    size_t len =
+        words.len < NODE_REFUSAL_MAX - 1 ? words.len : NODE_REFUSAL_MAX - 1;
+
+    MUST_OBJ(node, NODE_MAGIC);
+    lock(redis);
+    (void)slice_put(node->refusal, slice_of(words.ptr, len));
+    node->refusal[len] = '\0';
+    unlock(redis);
 }
 
 void
@@ -274,6 +336,14 @@ redis_want_refresh(struct redis *redis, enum refresh_cause cause)
 
 /* ---- what is known ------------------------------------------------------ */
 
+static const char *const state_words[] = {
+    [NODE_UNPROBED] = "unknown",
+    [NODE_TRUSTED] = "up",
+    [NODE_REFUSING] = "refusing",
+    [NODE_SILENT] = "down",
+};
+
+/* With the lock held. */
 static void
 status_of_node(struct redis_node_status *out, const struct node *node,
     const struct topology_node *known)
@@ -284,6 +354,8 @@ status_of_node(struct redis_node_status *out, const struct node *node,
     memcpy(out->id, known->id, sizeof(out->id));
     (void)snprintf(out->address, sizeof(out->address), "%.79s", node->text);
     out->is_reachable = !atomic_load(&node->is_down);
+    out->state = state_words[atomic_load(&node->state)];
+    memcpy(out->refusal, node->refusal, sizeof(out->refusal));
     out->slots = known->slots;
     out->in_flight = in_flight > 0 ? (uint64_t)in_flight : 0;
 }
@@ -298,17 +370,19 @@ redis_status(struct redis *redis, struct redis_status *out)
     if (map == NULL) {
         return;
     }
+    lock(redis);
     out->slots_known = map->topology->covered;
     out->map_version = map->version;
     for (unsigned i = 0; i < map->topology->nodes_len; i++) {
         const struct node *node = map->nodes[i];
 
-        out->is_up |=
-            atomic_load(&node->is_heard) && !atomic_load(&node->is_down);
+        out->is_up |= atomic_load(&node->state) == NODE_TRUSTED &&
+                      !atomic_load(&node->is_down);
         if (i < ARRAY_LEN(out->nodes)) {
             status_of_node(
                 &out->nodes[out->nodes_len++], node, &map->topology->nodes[i]);
         }
     }
-    redis_map_unref(redis, &map);
+    map_unref_locked(&map);
+    unlock(redis);
 }

@@ -5,14 +5,14 @@
  * The floors inside this room. A file includes and calls lower floors only;
  * a lower floor tells a higher one by a callback that was handed down.
  *
- *     8  client                             a worker's door
- *     7  error_reply                        what such a reply leads to
- *     6  dispatch   refresh                 calls on their way; discovery
- *     5  pool       inquiry                 a worker's connections; questions
- *     4  wire       redis                   a connection; how it all begins
- *     3  channel    reach     map           what these are made of
+ *     8  client                              a worker's door
+ *     7  error_reply  refresh                what it leads to; discovery
+ *     6  dispatch   prober                   calls on their way; trust
+ *     5  pool       inquiry   probe          connections; questions
+ *     4  wire       redis                    a connection; how it all begins
+ *     3  channel    reach     map            what these are made of
  *     2  resp       topology  node  metrics
- *     1  reader     redirect
+ *     1  reader     redirect  trust
  *     0  call       slot
  */
 #ifndef REDIS_MAP_H
@@ -25,6 +25,7 @@
 #include "nearside/redis/topology.h"
 #include "redis/metrics.h"
 #include "redis/node.h"
+#include "redis/trust.h"
 
 enum {
     MAP_MAGIC = 0x4d415020,
@@ -58,13 +59,17 @@ struct redis {
     atomic_bool is_wanted;    /* a refresh was asked for, not yet taken up */
     _Atomic int wanted_cause; /* enum refresh_cause */
     atomic_bool is_patched;   /* a worker's copy of the map differs from it */
-    struct refresh *refresh;  /* control thread's */
+    struct loop *loop;        /* control thread's, as are the next two */
+    struct refresh *refresh;
+    struct prober *prober;
+    struct trust *trust; /* owned; what it holds is atomic */
     pthread_mutex_t lock;
     struct list nodes;
     struct list members;    /* workers, who hear of a new map */
     struct map *map;        /* NULL: none yet */
     struct member *control; /* hears of wishes; NULL: nobody any more */
     uint64_t version;
+    uint32_t serials; /* of nodes, given so far */
 };
 
 /* The node at an address, counted for the caller. NULL: no memory. */
@@ -85,6 +90,17 @@ void redis_map_unref(struct redis *redis, struct map **map);
    workers that have patched their copies take the map over again. RC_NOMEM. */
 enum rc redis_publish(
     struct redis *redis, struct topology **topology) RC_MUST_CHECK;
+
+/* A worker has seen by a MOVED who owns a slot. */
+void redis_see_owner(struct redis *redis, uint16_t slot,
+    const struct node *node, const struct loop *loop);
+
+/* Tells all workers to look again: at the map, and at what is trusted. */
+void redis_tell_members(struct redis *redis);
+
+/* What the node said when it refused a probe; empty: nothing. */
+void redis_note_refusal(
+    struct redis *redis, struct node *node, struct slice words);
 
 void redis_join(struct redis *redis, struct member *member);
 void redis_leave(struct redis *redis, struct member *member);

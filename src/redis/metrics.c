@@ -14,6 +14,7 @@ static const char *const failure_names[RC_CANCELLED] = {
     [RC_LIMIT] = "limit",
     [RC_BAD] = "protocol",
     [RC_NOMEM] = "no_memory",
+    [RC_DOUBT] = "doubt",
 };
 
 static const char *const cause_names[REFRESH_CAUSE_COUNT] = {

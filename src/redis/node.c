@@ -82,6 +82,28 @@ node_admits(struct node *node, int64_t now_ms)
     return false;
 }
 
+const char *
+node_why_not(const struct node *node, int64_t now_ms)
+{
+    struct node *n = (struct node *)(uintptr_t)node;
+
+    MUST_OBJ(n, NODE_MAGIC);
+    if (now_ms <
+        atomic_load_explicit(&n->usable_until_ms, memory_order_acquire)) {
+        return NULL;
+    }
+    switch ((enum node_state)atomic_load(&n->state)) {
+    case NODE_REFUSING:
+        return "redis-refuses";
+    case NODE_UNPROBED:
+    case NODE_SILENT:
+        return "redis-silent";
+    case NODE_TRUSTED:
+        break;
+    }
+    return "redis-minority";
+}
+
 void
 node_succeeded(struct node *node)
 {

@@ -22,12 +22,21 @@ enum {
     NODE_REST_MAX_MS = 30000,
     /* How long no script is tried after one that was refused. */
     NODE_SCRIPTS_MS = 1000,
+    NODE_REFUSAL_MAX = 128,
 };
 
 enum breaker {
     BREAKER_CLOSED, /* calls pass; failures are counted */
     BREAKER_OPEN,   /* none passes until open_until_ms */
     BREAKER_HALF,   /* one has been let through; its end decides */
+};
+
+/* How it takes the probes. */
+enum node_state {
+    NODE_UNPROBED, /* none is answered yet, or none is sent to it */
+    NODE_TRUSTED,  /* it acknowledges them */
+    NODE_REFUSING, /* it answers, and refuses to write or to delete */
+    NODE_SILENT,   /* it has not answered for TRUST_BOUND_MS */
 };
 
 struct node {
@@ -48,6 +57,12 @@ struct node {
     atomic_bool is_heard;      /* has ever answered */
     atomic_bool runs_no_scripts;
     _Atomic int64_t scripts_again_ms; /* until then none is tried */
+    uint32_t serial; /* tells it from every other node; not 0 */
+    /* The probe's (probe.c). */
+    _Atomic int64_t usable_until_ms; /* its values; 0: they are not */
+    _Atomic int64_t not_before_ms;   /* wall: values made before are not; 0 */
+    _Atomic int state;               /* enum node_state */
+    char refusal[NODE_REFUSAL_MAX];  /* what it said; under redis's lock */
 };
 
 struct node *node_new(struct slice host, uint16_t port); /* NULL: no memory */
@@ -57,6 +72,9 @@ bool node_is_at(const struct node *node, struct slice host, uint16_t port);
 /* May a call go there? Not while the breaker is open; when its time is over
    one call may, and how that ends decides. */
 bool node_admits(struct node *node, int64_t now_ms);
+
+/* Why its values are not to be used now; NULL: they may be. */
+const char *node_why_not(const struct node *node, int64_t now_ms);
 
 /* A reply in time. */
 void node_succeeded(struct node *node);

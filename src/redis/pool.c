@@ -183,7 +183,8 @@ pool_adopt(struct redis_client *c)
     if (map == NULL) {
         return;
     }
-    if (map->version != c->version || c->is_patched) {
+    if (map->version != c->version ||
+        (c->is_patched && !atomic_load(&c->redis->is_patched))) {
         /* What is not whole counts as patched: it is copied anew when the
            topology has been looked at, though that may not have changed. */
         c->is_patched = !pool_copy(c, map);

@@ -9,6 +9,7 @@ enum {
     WAIT_MIN_MS = 50,
     WAIT_MAX_MS = 5000,
     USER_TIMEOUT_MS = 3000,
+    HURRY_MS = 500,
 };
 
 static void
@@ -43,7 +44,7 @@ on_dialed(void *ctx, enum rc rc, struct conn *own_conn)
         dial_next(r);
         return;
     }
-    reach_end(r, rc, own_conn, "connect failed");
+    reach_end(r, rc, own_conn, REACH_FAILED_TEXT);
 }
 
 static void
@@ -70,6 +71,7 @@ reach_begin(struct reach *r)
 
     MUST_OBJ(r, REACH_MAGIC);
     MUST(r->state == REACH_IDLE);
+    r->begun_ms = loop_now_ms(r->loop);
     r->found.count = 1;
     r->found_next = 0;
     if (address_of(host, port, &r->found.addresses[0]) == RC_OK) {
@@ -108,6 +110,18 @@ reach_begin_later(struct reach *r)
     loop_timer_arm(
         &r->wait, loop_now_ms(r->loop) + 1 +
                       (int64_t)random_below(&r->random, (uint64_t)most_ms));
+}
+
+void
+reach_hurry(struct reach *r)
+{
+    int64_t now_ms = loop_now_ms(r->loop);
+    int64_t due_ms = r->begun_ms + HURRY_MS;
+
+    MUST_OBJ(r, REACH_MAGIC);
+    if (r->state == REACH_WAITING && due_ms < r->wait.deadline_ms) {
+        loop_timer_arm(&r->wait, due_ms > now_ms ? due_ms : now_ms + 1);
+    }
 }
 
 void

@@ -10,6 +10,10 @@
 #include "nearside/net/resolve.h"
 #include "redis/node.h"
 
+/* Why it ends when no address could be connected to. */
+#define REACH_FAILED_TEXT "connect failed"
+#define REACH_FAILED      SLICE(REACH_FAILED_TEXT)
+
 enum {
     REACH_MAGIC = 0x52454143,
 };
@@ -38,6 +42,7 @@ struct reach {
     struct resolve_answer found;
     unsigned found_next; /* address to try next */
     struct loop_timer wait;
+    int64_t begun_ms; /* the last time */
     struct random random;
     unsigned failures; /* in a row, as the owner counts them */
 };
@@ -50,6 +55,9 @@ void reach_begin(struct reach *reach);
 
 /* Counts a failure and begins after a while. */
 void reach_begin_later(struct reach *reach);
+
+/* If it waits, it begins half a second after it last did, or now. */
+void reach_hurry(struct reach *reach);
 
 /* on_end will not come. Harmless when it is idle. */
 void reach_cancel(struct reach *reach);

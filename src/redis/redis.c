@@ -48,14 +48,15 @@ redis_new(const struct redis_opts *opts, struct resolver *resolver,
     redis->magic = REDIS_MAGIC;
     redis->opts = *opts;
     redis->resolver = resolver;
+    redis->trust = calloc(1, sizeof(*redis->trust));
     list_init(&redis->nodes);
     list_init(&redis->members);
     MUST(pthread_mutex_init(&redis->lock, NULL) == 0);
     if (registry != NULL) {
         redis_metrics_init(&redis->metrics, registry);
     }
-    if (opts->mode == REDIS_MODE_STANDALONE &&
-        publish_standalone(redis) != RC_OK) {
+    if (redis->trust == NULL || (opts->mode == REDIS_MODE_STANDALONE &&
+                                    publish_standalone(redis) != RC_OK)) {
         redis_free(&redis);
     }
     return redis;
@@ -75,6 +76,7 @@ redis_free(struct redis **predis)
     *predis = NULL;
     redis_map_unref(redis, &redis->map);
     MUST(list_is_empty(&redis->nodes));
+    free(redis->trust);
     MUST(pthread_mutex_destroy(&redis->lock) == 0);
     redis->magic = 0;
     free(redis);

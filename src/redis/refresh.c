@@ -22,6 +22,7 @@
 #include "nearside/base/hash.h"
 #include "nearside/base/log.h"
 #include "redis/inquiry.h"
+#include "redis/prober.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -369,6 +370,12 @@ redis_start(struct redis *redis, struct loop *control, struct log_ring *ring,
         (void)fprintf(stderr, "nearside: out of memory\n");
         exit(1); /* at start-up, where that is the way */
     }
+    redis->loop = control;
+    redis->prober = prober_new(redis, control, ring, block);
+    if (redis->prober == NULL) {
+        (void)fprintf(stderr, "nearside: out of memory\n");
+        exit(1);
+    }
     redis_set_control(redis, &redis->refresh->wanted);
     atomic_store(&redis->is_wanted, false);
     redis_want_refresh(redis, REFRESH_START);
@@ -386,6 +393,7 @@ redis_stop(struct redis *redis)
     }
     MUST_OBJ(r, REFRESH_MAGIC);
     redis_set_control(redis, NULL);
+    prober_free(&redis->prober);
     loop_timer_cancel(&r->timer);
     inquiries_clear(&r->inquiries);
     redis->refresh = NULL;

@@ -73,6 +73,13 @@ now_us(const struct wire *w)
     return clock_now_us(loop_clock(w->setup.loop));
 }
 
+/* Of a worker, which the node's counters are about. */
+static bool
+is_workers(const struct wire *w)
+{
+    return !w->setup.is_once && !w->setup.is_probe;
+}
+
 static bool
 has_calls(const struct wire *w)
 {
@@ -87,7 +94,7 @@ count_in_flight(struct wire *w)
     int64_t n = (int64_t)channel_awaits(&w->channel) + (int64_t)w->waiting_len;
 
     MUST_OBJ(w->setup.node, NODE_MAGIC);
-    if (!w->setup.is_once && n != w->counted) {
+    if (is_workers(w) && n != w->counted) {
         atomic_fetch_add_explicit(
             &w->setup.node->in_flight, n - w->counted, memory_order_relaxed);
         w->counted = n;
@@ -154,7 +161,7 @@ static void
 wire_close(struct wire *w)
 {
     MUST(!has_calls(w));
-    if (w->state == WIRE_UP && !w->setup.is_once) {
+    if (w->state == WIRE_UP && is_workers(w)) {
         atomic_fetch_sub(&w->setup.node->wires, 1);
     }
     w->state = WIRE_DOWN;
@@ -197,6 +204,9 @@ wire_go_on(struct wire *w, enum rc rc, bool was_idle, bool was_steady)
     } else {
         w->state = WIRE_REACHING;
         reach_begin_later(&w->reach);
+        if (w->setup.is_probe) {
+            reach_hurry(&w->reach);
+        }
     }
 }
 
@@ -342,7 +352,7 @@ on_greeted(void *ctx)
     w->up_ms = now_ms(w);
     w->reach.failures = 0;
     w->late = 0;
-    if (!w->setup.is_once) {
+    if (is_workers(w)) {
         atomic_fetch_add(&w->setup.node->wires, 1);
     }
     node_greeted(w->setup.node);
@@ -519,6 +529,9 @@ wire_send(struct wire *w, struct redis_call *call)
     MUST(call_state(call) == CALL_IDLE);
     MUST(call->impl.wire == NULL);
     if (wire_is_failing(w)) {
+        if (call->is_urgent) {
+            reach_hurry(&w->reach);
+        }
         return w->last_rc;
     }
     if (!has_room(w, len)) {

@@ -40,8 +40,9 @@ struct wire_setup {
     const struct redis_opts *opts; /* borrowed as well */
     const struct wire_callbacks *callbacks;
     void *ctx;
-    bool is_once; /* no second try: for one inquiry on the control
-                     thread */
+    bool is_once;  /* no second try: for one inquiry on the control
+                      thread */
+    bool is_probe; /* the control thread's too; dialled twice a second */
 };
 
 struct wire *wire_new(const struct wire_setup *setup); /* NULL: no memory */

@@ -98,6 +98,9 @@ on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
     char *value;
     size_t len;
 
+    if (rc == RC_DOUBT) {
+        r->detail = r->call->doubt;
+    }
     if (rc != RC_OK || reply->type != REDIS_STRING) {
         request_wake(r, WAKE_LOOKUP, go_on(r));
         return;
@@ -125,8 +128,8 @@ run_lookup(struct request *r)
     }
     MUST(!redis_call_is_active(r->call));
     MUST(r->q->entry_key.len > 0);
-    *r->call =
-        (struct redis_call){.on_reply = on_lookup, .ctx = r, .retries = true};
+    *r->call = (struct redis_call){
+        .on_reply = on_lookup, .ctx = r, .retries = true, .is_guarded = true};
     redis_send(r->worker->redis, r->call, r->q->entry_key, 2,
         (const struct slice[]){SLICE("GET"), r->q->entry_key});
     return request_park(r, WAKE_LOOKUP);

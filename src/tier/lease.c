@@ -31,7 +31,8 @@ lease_take(
         SLICE("NX"), SLICE("PX"), LEASE_PX};
 
     MUST(!redis_call_is_active(&lease->call));
-    lease->call = (struct redis_call){.on_reply = on_reply, .ctx = ctx};
+    lease->call = (struct redis_call){
+        .on_reply = on_reply, .ctx = ctx, .is_guarded = true};
     redis_send(w->redis, &lease->call, lease->entry_key, ARRAY_LEN(argv), argv);
 }
 

@@ -231,6 +231,7 @@ begin_call(struct pending *p)
         .on_reply = on_reply,
         .ctx = p,
         .retries = true,
+        .is_guarded = p->kind == PENDING_STORE,
         .deadline_ms = worker_now_ms(p->worker) + STORE_TIMEOUT_MS,
     };
 }

@@ -10,6 +10,7 @@ redis_opts_filled(struct redis_opts o)
 {
     const struct redis_opts usual = {
         .client_name = "nearside",
+        .prefix = "ns:",
         .command_timeout_ms = 50,
         .connect_timeout_ms = 500,
         .hang_ms = 1000,
@@ -21,6 +22,7 @@ redis_opts_filled(struct redis_opts o)
 
 #define FILL(member) o.member = o.member == 0 ? usual.member : o.member
     FILL(client_name);
+    FILL(prefix);
     FILL(command_timeout_ms);
     FILL(connect_timeout_ms);
     FILL(hang_ms);

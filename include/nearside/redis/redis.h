@@ -38,6 +38,7 @@ struct redis_opts {
     const char *user;           /* NULL: none (AUTH with the password alone) */
     const char *password;       /* NULL: no AUTH */
     const char *client_name;    /* CLIENT SETNAME */
+    const char *prefix;         /* of all keys; has no brace */
     int64_t command_timeout_ms; /* the request's deadline */
     int64_t connect_timeout_ms;
     int64_t hang_ms;             /* oldest command's age at which the
@@ -102,8 +103,9 @@ char *redis_reply_take(struct redis_reply *reply, size_t *out_len);
  * callback returns. Otherwise reply is NULL: RC_TIMEOUT the deadline
  * passed; RC_CLOSED, RC_REFUSED, RC_IO no connection; RC_MISS no node is
  * known for the slot; RC_LIMIT too much in flight; RC_BAD the server
- * does not speak RESP; RC_NOMEM; RC_CANCELLED. What happened to the command
- * is then unknown, unless was_sent is false.
+ * does not speak RESP; RC_NOMEM; RC_DOUBT a guarded call to where no value may
+ * be used now; RC_CANCELLED. What happened to the command is then unknown,
+ * unless was_sent is false.
  * Never called from inside redis_send or redis_eval.
  */
 typedef void (*redis_reply_fn)(
@@ -122,6 +124,13 @@ struct redis_call {
     bool retries;        /* idempotent: may be sent again after a loss */
     bool was_asked;      /* an ASK led it: its slot is on its way to another
                             node, and commands of several keys fail */
+    bool is_guarded;     /* it counts only while values there may be used;
+                            otherwise it ends with RC_DOUBT, and doubt says
+                            why, in a word for Cache-Status */
+    bool is_urgent;      /* a node that could not be reached, or rests, is
+                            tried for it twice a second */
+    const char *doubt;
+    uint32_t by; /* the node that owns the slot and has answered */
 
     /* Private to the room; zero before the first use. */
     struct {
@@ -195,12 +204,14 @@ struct redis_node_status {
     char id[41];
     char address[80];
     bool is_reachable;  /* the last thing heard of it was not a failure */
+    const char *state;  /* up, refusing, down, unknown: how it takes writes */
+    char refusal[128];  /* what it says when it refuses, not escaped; or "" */
     unsigned slots;     /* owned */
     uint64_t in_flight; /* of all workers */
 };
 
 struct redis_status {
-    bool is_up;           /* at least one node answers */
+    bool is_up;           /* at least one node takes writes */
     unsigned slots_known; /* 16,384 when the map is whole */
     uint64_t map_version;
     unsigned nodes_len;

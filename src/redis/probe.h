@@ -1,0 +1,80 @@
+/*
+ * What one primary says to our probes, as the control thread sees it.
+ */
+#ifndef REDIS_PROBE_H
+#define REDIS_PROBE_H
+
+#include "redis/map.h"
+#include "redis/wire.h"
+
+enum {
+    PROBE_MAGIC = 0x50524245,
+    PROBE_MS = 500,
+    PROBE_KEY_MAX = 64,
+};
+
+struct probing {
+    struct redis *redis;
+    struct redis_opts opts; /* redis's, but for what a probe has of its own */
+    struct loop *loop;
+    struct log_ring *ring;
+    struct metric_block *block;
+    struct loop_task judge; /* once a turn, however many have answered */
+    bool has_news;          /* for the workers, when it is judged */
+};
+
+/* The node, and what we know of it while the maps name it. */
+struct probe {
+    uint32_t magic;
+    struct list link;       /* the prober's */
+    struct probing *common; /* to all probes */
+    struct node *node;      /* counted */
+    struct wire *wire;      /* owned */
+    struct redis_call set;
+    struct redis_call del;
+    bool is_mapped;   /* by the newest map */
+    bool has_set;     /* of this round: SET is acknowledged */
+    bool was_trusted; /* ever */
+    bool needs_key;   /* before the next round */
+    unsigned tag;     /* in the key; 0: there is none */
+    size_t key_len;
+    char key[PROBE_KEY_MAX];
+    int64_t born_ms;
+    int64_t sent_ms;         /* the round under way, or the last */
+    int64_t acknowledged_ms; /* when that was sent; 0: nothing counts */
+};
+
+static inline struct probe *
+probe_of(struct list *link)
+{
+    struct probe *p = CONTAINER_OF(link, struct probe, link);
+
+    MUST_OBJ(p, PROBE_MAGIC);
+    return p;
+}
+
+static inline int64_t
+probing_now_ms(const struct probing *common)
+{
+    MUST_OBJ(common->redis, REDIS_MAGIC);
+    return loop_now_ms(common->loop);
+}
+
+/* Of a node of the map, on no list. NULL: no memory. */
+struct probe *probe_new(struct probing *common, const struct node *node);
+void probe_free(struct probe *probe);
+
+/* Sends the next probe, unless one is under way. */
+void probe_begin_round(struct probe *probe);
+
+/* Has the node been silent for the bound? Then it is trusted no more. */
+void probe_judge_silence(struct probe *probe);
+
+/* Does the node own that slot? */
+bool probe_owns(const struct map *map, const struct node *node, uint16_t slot);
+
+/* Values of all slots that the map gives to the node, or to any (NULL), wait
+   for a window. */
+void probing_doubt_slots(struct probing *common, const struct node *node);
+
+#endif

@@ -1,0 +1,251 @@
+/*
+ * All probes, and what they amount to: whether a majority of the primaries
+ * acknowledges. The nodes of the newest map are probed, and no other.
+ */
+#include "redis/prober.h"
+
+#include "nearside/base/log.h"
+#include "redis/probe.h"
+
+#include <stdlib.h>
+
+enum {
+    PROBER_MAGIC = 0x50524f42,
+    PROBE_REPLY_MAX = 256 * 1024,
+};
+
+struct prober {
+    uint32_t magic;
+    struct probing common; /* its redis is NULL: it has ended, but for its
+                              message */
+    struct member member;
+    struct list probes;
+    unsigned probes_len;
+    struct loop_timer timer;
+    int64_t judged_ms;
+    bool has_majority; /* at that time */
+    bool had_majority; /* ever */
+};
+
+static int64_t
+now_ms(const struct prober *pr)
+{
+    MUST_OBJ(pr, PROBER_MAGIC);
+    return probing_now_ms(&pr->common);
+}
+
+/* ---- what they amount to ------------------------------------------------ */
+
+static int64_t
+majority_until(struct prober *pr)
+{
+    int64_t acknowledged_ms[TOPOLOGY_NODES_MAX];
+    unsigned len = 0;
+
+    MUST(pr->probes_len <= TOPOLOGY_NODES_MAX);
+    LIST_EACH (it, &pr->probes) {
+        MUST(len < TOPOLOGY_NODES_MAX);
+        acknowledged_ms[len++] = probe_of(it)->acknowledged_ms;
+    }
+    return trust_majority_until(acknowledged_ms, len);
+}
+
+/* The clock of what may have to be repeated runs while there is a majority. */
+static void
+judge_majority(struct prober *pr, int64_t until_ms)
+{
+    struct trust *trust = pr->common.redis->trust;
+    bool has_majority = now_ms(pr) < until_ms;
+
+    MUST(now_ms(pr) >= pr->judged_ms);
+    if (pr->has_majority && has_majority) {
+        atomic_fetch_add(&trust->confirmed_ms, now_ms(pr) - pr->judged_ms);
+    }
+    if (has_majority && !pr->has_majority && pr->had_majority) {
+        probing_doubt_slots(&pr->common, NULL);
+        redis_want_refresh(pr->common.redis, REFRESH_UNREACHABLE);
+    }
+    if (has_majority != pr->has_majority && pr->had_majority) {
+        log_event(pr->common.ring,
+            has_majority ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+            has_majority ? "redis_majority_back" : "redis_no_majority",
+            "primaries=\"%u\"", pr->probes_len);
+    }
+    pr->common.has_news |= has_majority && !pr->had_majority;
+    pr->had_majority |= has_majority;
+    pr->has_majority = has_majority;
+    pr->judged_ms = now_ms(pr);
+    if (has_majority) {
+        atomic_store(&trust->is_begun, true);
+    }
+}
+
+static void
+on_judge(void *ctx)
+{
+    struct prober *pr = OBJ_OF(struct prober, ctx, PROBER_MAGIC);
+    int64_t until_ms;
+
+    LIST_EACH (it, &pr->probes) {
+        probe_judge_silence(probe_of(it));
+    }
+    until_ms = majority_until(pr);
+    judge_majority(pr, until_ms);
+    LIST_EACH (it, &pr->probes) {
+        struct probe *p = probe_of(it);
+        int64_t own_ms =
+            p->acknowledged_ms == 0 ? 0 : p->acknowledged_ms + TRUST_BOUND_MS;
+
+        atomic_store(
+            &p->node->usable_until_ms, own_ms < until_ms ? own_ms : until_ms);
+    }
+    if (pr->common.has_news) {
+        /* Calls that came before the first answers wait for them. */
+        pr->common.has_news = false;
+        redis_tell_members(pr->common.redis);
+    }
+}
+
+/* ---- which -------------------------------------------------------------- */
+
+static struct probe *
+find(struct prober *pr, const struct node *node)
+{
+    MUST_OBJ(node, NODE_MAGIC);
+    LIST_EACH (it, &pr->probes) {
+        if (probe_of(it)->node == node) {
+            return probe_of(it);
+        }
+    }
+    return NULL;
+}
+
+/* Each node of the map, and no other, with a tag of a slot that is its own. */
+static void
+adopt(struct prober *pr, const struct map *map)
+{
+    MUST_OBJ(map, MAP_MAGIC);
+    MUST_OBJ(map->topology, TOPOLOGY_MAGIC);
+    LIST_EACH (it, &pr->probes) {
+        probe_of(it)->is_mapped = false;
+    }
+    for (unsigned i = 0; i < map->topology->nodes_len; i++) {
+        struct probe *p = find(pr, map->nodes[i]);
+
+        if (p == NULL) {
+            p = probe_new(&pr->common, map->nodes[i]);
+            if (p != NULL) {
+                list_push_back(&pr->probes, &p->link);
+                pr->probes_len++;
+            }
+        }
+        if (p != NULL) {
+            p->is_mapped = true;
+        }
+    }
+    LIST_EACH (it, &pr->probes) {
+        struct probe *p = probe_of(it);
+        struct slice key = slice_of(p->key, p->key_len);
+
+        if (!p->is_mapped) {
+            MUST(pr->probes_len > 0);
+            probe_free(p);
+            pr->probes_len--;
+        } else if (p->tag == 0 || !probe_owns(map, p->node, slot_of(key))) {
+            p->needs_key = true;
+            probe_begin_round(p);
+        }
+    }
+    loop_defer(pr->common.loop, &pr->common.judge);
+}
+
+static void
+prober_bury(struct prober *pr)
+{
+    MUST(pr->common.redis == NULL);
+    MUST(list_is_empty(&pr->probes));
+    pr->magic = 0;
+    free(pr);
+}
+
+static void
+on_map(void *ctx)
+{
+    struct prober *pr = OBJ_OF(struct prober, ctx, PROBER_MAGIC);
+    struct map *map;
+
+    if (pr->common.redis == NULL) {
+        prober_bury(pr);
+        return;
+    }
+    map = redis_map_take(pr->common.redis);
+    if (map != NULL) {
+        adopt(pr, map);
+    }
+    redis_map_unref(pr->common.redis, &map);
+}
+
+static void
+on_timer(void *ctx)
+{
+    struct prober *pr = OBJ_OF(struct prober, ctx, PROBER_MAGIC);
+
+    LIST_EACH (it, &pr->probes) {
+        probe_begin_round(probe_of(it));
+    }
+    loop_defer(pr->common.loop, &pr->common.judge);
+    loop_timer_arm(&pr->timer, now_ms(pr) + PROBE_MS);
+}
+
+/* ---- the door ----------------------------------------------------------- */
+
+struct prober *
+prober_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
+    struct metric_block *block)
+{
+    struct prober *pr = calloc(1, sizeof(*pr));
+
+    MUST_OBJ(redis, REDIS_MAGIC);
+    if (pr == NULL) {
+        return NULL;
+    }
+    pr->magic = PROBER_MAGIC;
+    pr->common.redis = redis;
+    pr->common.opts = redis->opts;
+    pr->common.opts.reply_max = PROBE_REPLY_MAX;
+    pr->common.opts.hang_ms = TRUST_BOUND_MS;
+    pr->common.loop = loop;
+    pr->common.ring = ring;
+    pr->common.block = block;
+    list_init(&pr->probes);
+    loop_timer_init(&pr->timer, loop, on_timer, pr);
+    loop_task_init(&pr->common.judge, on_judge, pr);
+    pr->member.loop = loop;
+    loop_message_init(&pr->member.message, on_map, pr);
+    redis_join(redis, &pr->member);
+    loop_timer_arm(&pr->timer, now_ms(pr) + PROBE_MS);
+    on_map(pr);
+    return pr;
+}
+
+void
+prober_free(struct prober **ppr)
+{
+    struct prober *pr = *ppr;
+
+    if (pr == NULL) {
+        return;
+    }
+    MUST_OBJ(pr, PROBER_MAGIC);
+    *ppr = NULL;
+    redis_leave(pr->common.redis, &pr->member);
+    LIST_EACH (it, &pr->probes) {
+        probe_free(probe_of(it));
+    }
+    loop_timer_cancel(&pr->timer);
+    loop_task_cancel(&pr->common.judge);
+    pr->common.redis = NULL;
+    if (!atomic_load(&pr->member.message.is_posted)) {
+        prober_bury(pr);
+    }
+}

@@ -1,0 +1,88 @@
+/* The arithmetic of trust, and what is noted of each slot. */
+#include "redis/trust.h"
+
+#include <stdlib.h>
+
+#include "nearside/base/check.h"
+
+const char trust_moving[] = "slot-moving";
+
+static int
+later_first(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+
+    return (x < y) - (x > y);
+}
+
+int64_t
+trust_majority_until(int64_t acknowledged_ms[], unsigned len)
+{
+    unsigned behind = len / 2; /* so many are later, and it makes them more */
+
+    if (len == 0) {
+        return 0;
+    }
+    qsort(acknowledged_ms, len, sizeof(acknowledged_ms[0]), later_first);
+    MUST(acknowledged_ms[behind] <= acknowledged_ms[0]);
+    return acknowledged_ms[behind] == 0
+               ? 0
+               : acknowledged_ms[behind] + TRUST_BOUND_MS;
+}
+
+static void
+raise_to(_Atomic int64_t *value, int64_t to)
+{
+    int64_t old = atomic_load(value);
+
+    while (old < to && !atomic_compare_exchange_weak(value, &old, to)) {
+    }
+}
+
+void
+trust_doubt_slot(struct trust *trust, uint16_t slot, int64_t now_ms)
+{
+    MUST(slot < SLOT_COUNT);
+    raise_to(&trust->slots[slot].until_ms, now_ms + TRUST_WINDOW_MS);
+}
+
+bool
+trust_see_owner(struct trust *trust, uint16_t slot, uint32_t owner,
+    int64_t now_ms, int64_t wall_ms)
+{
+    struct trust_slot *s = &trust->slots[slot];
+    uint32_t before = atomic_load(&s->owner);
+
+    MUST(slot < SLOT_COUNT);
+    MUST(owner != 0);
+    if (before == owner) {
+        return false;
+    }
+    if (before != 0) {
+        trust_doubt_slot(trust, slot, now_ms);
+        atomic_store(&s->changed_ms, wall_ms);
+    }
+    atomic_store(&s->owner, owner);
+    if (before == 0) {
+        return false;
+    }
+    /* Behind the owner: who finds the old version finds the old owner. */
+    atomic_fetch_add(&s->version, 1);
+    return true;
+}
+
+const char *
+trust_why_not(const struct trust *trust, uint16_t slot, int64_t now_ms)
+{
+    struct trust *t = (struct trust *)(uintptr_t)trust;
+    struct trust_slot *s = &t->slots[slot];
+
+    MUST(slot < SLOT_COUNT);
+    if (atomic_load_explicit(&s->held, memory_order_relaxed) > 0) {
+        return "deletion-pending";
+    }
+    return now_ms < atomic_load_explicit(&s->until_ms, memory_order_relaxed)
+               ? "slot-changed"
+               : NULL;
+}

@@ -1,0 +1,219 @@
+# ctest: timeout=110
+"""A Redis that reads and refuses to write or to delete: what it has is not
+used, by those who only read either, and the origin answers."""
+
+import json
+import os
+import shutil
+import time
+import unittest
+
+from lib import FlowTest, Nearside, RedisServer, SampleOrigin, wait_until
+from lib.process import temp_dir
+
+CONF = """
+listen = { "127.0.0.1:0" }
+metrics = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+workers = 2
+drain_delay = 0
+redis { mode = standalone  seeds = { "127.0.0.1:%(port)s" }
+        command_timeout = 200ms %(more)s }
+origin api { servers = { "%(origin)s" } }
+route "/products/:id" { ttl = 10m %(route)s }
+"""
+
+# For how long a value may be older than a write, and a little for a busy
+# machine; for how long values wait when a node takes writes again.
+BOUND = 2.5
+WINDOW = 3.0
+KEY = "ns:e:{http://test/products/42}"
+
+
+class OnAServer(FlowTest):
+    options = None
+    more = ""
+    route = ""
+
+    def setUp(self):
+        self.redis = self.use(RedisServer(self.options))
+        self.origin = self.use(SampleOrigin())
+        self.price = 100
+
+    def daemon(self, name="nearside", more=None):
+        return self.use(Nearside(CONF % {
+            "port": self.redis.port, "origin": self.origin.url,
+            "more": self.more if more is None else more,
+            "route": self.route}, name=name))
+
+    def put(self, daemon, status=200):
+        self.price += 1
+        answer = daemon.get("/products/42", method="PUT", body=json.dumps(
+            {"name": "Product 42", "price": self.price}).encode())
+        self.assertEqual(answer.status, status)
+        return answer
+
+    def read(self, daemon):
+        """(price, Cache-Status)"""
+        answer = daemon.get("/products/42")
+        self.assertEqual(answer.status, 200)
+        return json.loads(answer.body)["price"], answer.cache_status
+
+    def wait_hit(self, *daemons, timeout=10):
+        for daemon in daemons:
+            wait_until(lambda: "; hit" in self.read(daemon)[1], timeout,
+                       "a hit")
+
+    def fresh_within(self, daemon, seconds=BOUND):
+        """From then on the answers are not older than the last write."""
+        began = time.monotonic()
+        wait_until(lambda: self.read(daemon)[0] == self.price, seconds,
+                   "the write is seen")
+        return time.monotonic() - began
+
+    def node(self, daemon):
+        return daemon.status()["redis"]["nodes"][0]
+
+
+class Refusing(OnAServer):
+    """One writes, the other one only ever reads."""
+
+    options = {"enable-protected-configs": "yes"}
+
+    def setUp(self):
+        super().setUp()
+        self.reader = self.daemon("reader")
+        self.writer = self.daemon("writer")
+        self.wait_hit(self.reader, self.writer)
+
+    def check_refused(self, words):
+        for daemon in (self.reader, self.writer):
+            daemon.wait_log(f"redis_writes_refused .*{words}", 2)
+            node = self.node(daemon)
+            self.assertEqual(node["state"], "refusing")
+            self.assertIn(words, node["refusal"])
+            self.assertFalse(daemon.status()["redis"]["up"])
+            self.assertEqual(
+                daemon.metric("nearside_redis_primaries_refusing"), 1)
+            self.assertEqual(
+                daemon.log().count("redis_writes_refused"), 1)
+        self.put(self.writer)
+        # It had a value of 10 minutes, and it has it still.
+        self.assertEqual(self.redis("EXISTS", KEY), 1)
+        for daemon in (self.reader, self.writer):
+            for _ in range(3):
+                price, status = self.read(daemon)
+                self.assertEqual(price, self.price)
+                self.assertIn("detail=", status)
+                self.assertNotIn("stored", status)
+        self.assertIn("detail=redis-refuses", self.read(self.reader)[1])
+
+    def check_back(self):
+        began = time.monotonic()
+        for daemon in (self.reader, self.writer):
+            daemon.wait_log("redis_writes_taken", 3)
+            self.assertEqual(self.node(daemon)["state"], "up")
+            self.assertEqual(
+                daemon.metric("nearside_redis_primaries_refusing"), 0)
+        self.assertEqual(self.read(self.reader)[0], self.price)
+        while "; hit" not in self.read(self.reader)[1]:
+            self.assertEqual(self.read(self.reader)[0], self.price)
+            self.assertLess(time.monotonic() - began, WINDOW + 5)
+            time.sleep(0.02)
+        # In between the writer has deleted what was old.
+        self.assertGreater(time.monotonic() - began, WINDOW - 0.5)
+        self.assertEqual(self.read(self.reader)[0], self.price)
+        self.put(self.writer)
+        self.assertEqual(self.read(self.reader)[0], self.price)
+
+    def test_a_server_short_of_replicas_is_not_read(self):
+        self.redis("CONFIG", "SET", "min-replicas-to-write", 1)
+        self.check_refused("NOREPLICAS")
+        self.redis("CONFIG", "SET", "min-replicas-to-write", 0)
+        self.check_back()
+
+    def test_a_server_that_cannot_save_is_not_read(self):
+        folder = temp_dir("rdb")
+        self.redis("CONFIG", "SET", "dir", folder)
+        self.redis("CONFIG", "SET", "save", "3600 100000")
+        shutil.rmtree(folder)
+        self.redis("BGSAVE")
+        self.check_refused("MISCONF")
+
+    def test_a_server_made_a_replica_is_not_read(self):
+        other = self.use(RedisServer())
+        other("SET", KEY, "as it was")
+        self.redis("REPLICAOF", "127.0.0.1", other.port)
+        for daemon in (self.reader, self.writer):
+            daemon.wait_log("redis_writes_refused .*READONLY", 2)
+        self.put(self.writer)
+        self.assertEqual(self.read(self.reader)[0], self.price)
+
+    def test_a_paused_server_is_read_for_no_longer_than_the_bound(self):
+        self.redis("CLIENT", "PAUSE", 60000, "WRITE")
+        self.put(self.writer)
+        self.fresh_within(self.reader)
+        for _ in range(5):
+            self.assertEqual(self.read(self.reader)[0], self.price)
+        for daemon in (self.reader, self.writer):
+            daemon.wait_log("redis_writes_unanswered")
+            self.assertEqual(self.node(daemon)["state"], "down")
+        self.redis("CLIENT", "UNPAUSE")
+        self.check_back()
+
+    def test_a_stopped_server_is_read_again_after_the_window(self):
+        self.redis.pause()
+        self.put(self.writer)
+        for daemon in (self.reader, self.writer):
+            daemon.wait_log("redis_writes_unanswered", 4)
+        self.redis.resume()
+        self.check_back()
+
+    def test_a_full_server_that_deletes_is_read(self):
+        self.redis("CONFIG", "SET", "maxmemory", 1)
+        mark = time.monotonic()
+        while time.monotonic() - mark < 1.2:
+            self.assertIn("; hit", self.read(self.reader)[1])
+            time.sleep(0.05)
+        self.put(self.writer)
+        self.assertEqual(self.read(self.reader)[0], self.price)
+        self.assertEqual(self.node(self.reader)["state"], "up")
+
+
+class Users(OnAServer):
+    more = 'user = "shop"  password = "${SHOP}"'
+
+    def setUp(self):
+        os.environ["SHOP"] = "secret"
+        super().setUp()
+        self.redis("ACL", "SETUSER", "shop", "on", ">secret", "~ns:*", "+@all")
+        self.reader = self.daemon("reader")
+        self.writer = self.daemon("writer")
+        self.wait_hit(self.reader, self.writer)
+
+    def test_a_user_who_may_not_delete_any_more_reads_nothing(self):
+        self.redis("ACL", "SETUSER", "shop", "-del")
+        for daemon in (self.reader, self.writer):
+            daemon.wait_log("redis_writes_refused .*NOPERM", 2)
+        self.put(self.writer)
+        for _ in range(3):
+            for daemon in (self.reader, self.writer):
+                self.assertEqual(self.read(daemon)[0], self.price)
+        self.redis("ACL", "SETUSER", "shop", "+del")
+        self.wait_hit(self.reader)
+        self.assertEqual(self.read(self.reader)[0], self.price)
+
+
+class Starting(OnAServer):
+    def test_the_first_request_is_stored_and_the_second_a_hit(self):
+        for _ in range(3):
+            self.redis("FLUSHALL")
+            a = self.daemon()
+            self.assertIn("; stored", self.read(a)[1])
+            a.wait_metric("nearside_stores_total", 1)
+            self.assertIn("; hit", self.read(a)[1])
+            a.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
