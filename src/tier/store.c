@@ -374,6 +374,9 @@ store_write(struct worker *w, const struct store *own_store)
     if (p == NULL) {
         value_free(&value);
         value_free(&record);
+        if (own_store->kind != STORE_RENEWED) { /* the values made room */
+            store_release(w, lease_of, own_store->guard);
+        }
         return;
     }
     p->kind = PENDING_STORE;

@@ -7,6 +7,23 @@
 #include "nearside/tier/encode.h"
 #include "nearside/tier/store.h"
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define HAS_CALLOC_OF_ITS_OWN
+void *__libc_calloc(size_t count, size_t size);
+
+static bool is_next_refused;
+
+void *
+calloc(size_t count, size_t size)
+{
+    if (is_next_refused) {
+        is_next_refused = false;
+        return NULL;
+    }
+    return __libc_calloc(count, size);
+}
+#endif
+
 static int
 teardown(void **state)
 {
@@ -266,6 +283,34 @@ a_lease_is_given_back_when_there_is_no_memory_for_the_keys(void **state)
     worker_over(&g);
 }
 
+#ifdef HAS_CALLOC_OF_ITS_OWN
+/* The value's own memory is free again, so there is enough to say so. */
+static void
+a_lease_is_given_back_when_there_is_no_memory_for_the_store(void **state)
+{
+    struct given g;
+    struct question *q;
+    struct store own_store = {
+        .kind = STORE_ENTRY, .guard = TOKEN, .px_ms = 50000};
+
+    (void)state;
+    given_worker(&g, 5000);
+    q = given_question(&g.asking, "GET /a", "");
+    given_lease(&g, q, TOKEN);
+    own_store.q = q;
+    own_store.value = given_value(&g, q, "body", 1000);
+    is_next_refused = true;
+    store_write(&g.worker, &own_store);
+    assert_false(is_next_refused);
+    await_stores(&g);
+    assert_int_equal(limited(&g, LIMIT_MEMORY), 1);
+    assert_stored(&g, q, NULL);
+    assert_string_equal(lease_of(&g, q), "");
+    question_unref(&q);
+    worker_over(&g);
+}
+#endif
+
 /* The record lives as long as its last variant. */
 static void
 a_variant_is_stored_while_its_record_is_the_one_that_chose_it(void **state)
@@ -484,6 +529,9 @@ main(void)
         TEST(a_wider_record_takes_the_place_of_the_one_that_chose),
         TEST(a_variant_is_stored_while_its_record_is_the_one_that_chose_it),
         TEST(a_lease_is_given_back_when_there_is_no_memory_for_the_keys),
+#ifdef HAS_CALLOC_OF_ITS_OWN
+        TEST(a_lease_is_given_back_when_there_is_no_memory_for_the_store),
+#endif
         TEST(variants_beyond_the_limit_are_not_stored),
         TEST(a_renewed_value_takes_the_place_of_the_very_one_it_was_made_of),
         TEST(a_lease_is_given_back_by_its_holder_alone),
