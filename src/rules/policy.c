@@ -262,18 +262,22 @@ status_ttl_of(const struct route *route, unsigned status)
     return NULL;
 }
 
-/* The lifetime that the route gives to a response whose origin states none. A
-   request with credentials gets none, and an error only its own status's. */
+/* The lifetime that the route gives to a response whose origin states none. An
+   error gets only its own status's. */
+static int64_t
+route_ttl_ms(const struct route *route, unsigned status)
+{
+    const struct route_status_ttl *given = status_ttl_of(route, status);
+
+    return given != NULL ? given->ttl_ms : status < 400 ? route->ttl_ms : 0;
+}
+
+/* The same, but a request with credentials gets none. */
 static int64_t
 given_ttl_ms(const struct route *route, const struct policy_request *request,
     unsigned status)
 {
-    const struct route_status_ttl *given = status_ttl_of(route, status);
-
-    if (request->credential != NULL) {
-        return 0;
-    }
-    return given != NULL ? given->ttl_ms : status < 400 ? route->ttl_ms : 0;
+    return request->credential != NULL ? 0 : route_ttl_ms(route, status);
 }
 
 static int64_t
@@ -408,7 +412,8 @@ stale_until_ms(const struct route *route, const struct head *response,
         larger(fresh_until_ms, response_ms) + kept_ms(route, response));
 }
 
-static void
+/* YES, or why not after all. */
+static enum storable
 fill_verdict(const struct route *route, const struct policy_request *request,
     const struct storable_response *response, const struct policy_times *times,
     struct policy_verdict *out)
@@ -433,8 +438,23 @@ fill_verdict(const struct route *route, const struct policy_request *request,
         out->fresh_until_ms, times->response_ms);
     if (out->stale_until_ms <= times->response_ms) {
         out->is_storable = false;
-        out->detail = storable_detail(STORABLE_STALE);
+        return STORABLE_STALE;
     }
+    return STORABLE_YES;
+}
+
+/* Is it for its credentials that the response is not stored? Also one that is
+   over at once because the route's lifetime is not for them. */
+static bool
+is_personal(const struct route *route, const struct policy_request *request,
+    const struct storable_response *response, enum storable verdict)
+{
+    return verdict == STORABLE_CREDENTIALS ||
+           verdict == STORABLE_AUTHORIZATION ||
+           ((verdict == STORABLE_UNSTATED || verdict == STORABLE_STALE) &&
+               request->credential != NULL &&
+               response->fresh->source == FRESH_NONE &&
+               route_ttl_ms(route, response->head->status) > 0);
 }
 
 void
@@ -460,11 +480,12 @@ policy_store(const struct route *route, const struct policy_request *request,
         r.has_ttl && status_ttl_of(route, response->status) != NULL;
     verdict = storable_decide(&opts, &request->storable, &r);
     if (verdict == STORABLE_YES) {
-        fill_verdict(route, request, &r, times, out);
+        verdict = fill_verdict(route, request, &r, times, out);
+    }
+    if (verdict == STORABLE_YES) {
         return;
     }
-    out->is_personal =
-        verdict == STORABLE_CREDENTIALS || verdict == STORABLE_AUTHORIZATION;
+    out->is_personal = is_personal(route, request, &r, verdict);
     out->detail =
         out->is_personal ? request->credential : storable_detail(verdict);
 }

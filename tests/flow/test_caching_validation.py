@@ -28,7 +28,8 @@ class Bytes:
 
 class Validation(CachingTest):
     routes = ('route "/c/*" { ttl = 0  keep = 10m }\n'
-              'route "/given/*" { ttl = 60s  keep = 10m }\n')
+              'route "/given/*" { ttl = 60s  keep = 10m }\n'
+              'route "/unkept/*" { ttl = 60s  keep = 0 }\n')
 
     def validate(self, target, *fields, request=None, **more):
         """Asks when the origin says that; the answer."""
@@ -169,6 +170,19 @@ class Validation(CachingTest):
                 got = self.validate(target, *public, status="304 Same")
                 self.assertIn("fwd-status=304", got.cache_status)
                 self.assert_asked(target, 3)
+
+    def test_what_only_credentials_keep_from_storing_is_no_refusal(self):
+        """Somebody's cookie leaves no word that it cannot be stored."""
+        target = self.target("/unkept")
+        self.says(cache_control("public"))
+        got = self.get(target, {"Cookie": "a=1"})
+        self.assertEqual(got.cache_status,
+                         "nearside; fwd=bypass; detail=cookie")
+        got = self.get(target)
+        self.assertIn("; stored", got.cache_status)
+        self.wait_stored(target)
+        self.assert_hit(self.get(target), got)
+        self.assert_hit(self.get(target, {"Cookie": "a=1"}), got)
 
     def test_no_cache_is_validated_at_each_use(self):
         target = self.target()

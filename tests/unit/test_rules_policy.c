@@ -304,14 +304,24 @@ with_credentials_only_what_is_marked_shareable_is_stored(void **state)
         {200, CC("must-revalidate, max-age=60"), 0, "cookie"},
         {200, CC("public, max-age=60"), 60000, NULL},
         {200, CC("s-maxage=60"), 60000, NULL},
-        {200, CC("public"), 0,
-            "no-freshness"}, /* the route's ttl is not for it */
+        {200, CC("public"), 0, "cookie"}, /* the route's ttl is not for it */
         {200, CC("public, private, max-age=60"), 0, "private"},
         {200, CC("s-maxage=0, max-age=60"), 0, "stale"},
     };
+    static const char tagged[] = CC("public") "ETag: 1\r\n";
+    struct route unkept = route;
+    struct policy_verdict v;
 
     (void)state;
     assert_rows(&route, &request, rows, ARRAY_LEN(rows));
+    unkept.grace_ms = 0;
+    v = store(&unkept, &request, 200, tagged);
+    assert_word(v.detail, "cookie", tagged);
+    assert_true(v.is_personal);
+    unkept.ttl_ms = 0; /* it is for nobody */
+    v = store(&unkept, &request, 200, tagged);
+    assert_word(v.detail, "stale", tagged);
+    assert_false(v.is_personal);
 }
 
 static void
