@@ -96,7 +96,7 @@ fill_waits_for_slowest(struct fill *fill)
 
     MUST_OBJ(fill, FILL_MAGIC);
     return atomic_load(&fill->is_stalled) && !atomic_load(&fill->is_kept) &&
-           len_of(fill) - span.fastest < fill->opts.window;
+           !has_credit(fill) && behind(fill, &span) >= fill->opts.held_max;
 }
 
 /* Half a window is enough: so the owner and its readers do not wake each other

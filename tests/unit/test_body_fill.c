@@ -920,17 +920,25 @@ the_slowest_reader_sets_the_pace(void **state)
     }
 }
 
+/* And for both, when the slow one is too far behind as well. */
 static void
 the_owner_waits_for_the_fastest_reader_too(void **state)
 {
     struct rig *rig = *state;
-    struct follower f;
+    struct follower fast;
+    struct follower slow;
 
     feeder_init(&rig->feeder, rig->own, (struct fill_opts){0}, 1000000);
-    follow(&f, rig->feeder.fill, rig->own, 0);
+    follow(&fast, rig->feeder.fill, rig->own, 0);
+    follow(&slow, rig->feeder.fill, rig->other, 0);
     assert_false(feed(&rig->feeder));
     assert_false(fill_waits_for_slowest(rig->feeder.fill));
-    fill_leave(&f.reader);
+    follower_take(&fast, WINDOW);
+    assert_false(feed(&rig->feeder));
+    assert_int_equal(rig->feeder.sent, HELD_MAX);
+    assert_true(fill_waits_for_slowest(rig->feeder.fill));
+    fill_leave(&fast.reader);
+    fill_leave(&slow.reader);
 }
 
 /* What the slow one still needs is held, and goes as it reads: while the body

@@ -107,7 +107,7 @@ void fill_stop_keeping(struct fill *fill);
 
 bool fill_has_readers(struct fill *fill);
 
-/* The owner stands still: is it for the slowest reader that it waits? */
+/* Does the owner wait for the slowest reader, whatever the others do? */
 bool fill_waits_for_slowest(struct fill *fill);
 
 /* The runs of a kept, complete body, one after the other; start with
