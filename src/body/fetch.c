@@ -294,6 +294,7 @@ fetch_start(
         .method = q->head->method,
         .framing = q->has_body ? q->head->framing : FRAMING_NONE,
         .content_length = q->head->content_length,
+        .expects_100 = q->has_body && q->head->expects_100,
         .is_idempotent = policy_is_idempotent(q->head->method),
     };
 

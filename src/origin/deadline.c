@@ -2,7 +2,8 @@
  * An exchange's deadlines.
  *
  * Laws. Looking up and connecting share connect_timeout. first_byte counts from
- * the request's last byte to the final head's last, interim responses included.
+ * the request's last byte to the final head's last, interim responses included;
+ * and to the 100 for which our client keeps its content back.
  * between_bytes counts while content is awaited, or while the socket takes none
  * of ours. While the other side waits for us, nothing but total counts.
  */
@@ -16,10 +17,12 @@ head_until_ms(const struct exchange *x)
     if (exchange_is_sent(x)) {
         return x->complete_us / 1000 + opts->first_byte_timeout_ms;
     }
-    /* With nothing to write we wait for our client. */
-    return x->is_blocked || x->is_broken
-               ? x->moved_ms + opts->between_bytes_timeout_ms
-               : NEVER_MS;
+    if (x->is_blocked || x->is_broken) {
+        return x->moved_ms + opts->between_bytes_timeout_ms;
+    }
+    /* With nothing to write we wait for our client, unless it waits too. */
+    return exchange_awaits_100(x) ? x->moved_ms + opts->first_byte_timeout_ms
+                                  : NEVER_MS;
 }
 
 static int64_t
@@ -67,7 +70,9 @@ exchange_timeout(const struct exchange *x)
     if (x->state == EXCHANGE_NAMES) {
         return ORIGIN_ERROR_DNS_TIMEOUT;
     }
-    return x->state == EXCHANGE_HEAD && exchange_is_sent(x)
+    return x->state == EXCHANGE_HEAD &&
+                   (exchange_is_sent(x) ||
+                       (exchange_awaits_100(x) && !x->is_blocked))
                ? ORIGIN_ERROR_FIRST_BYTE
                : ORIGIN_ERROR_BETWEEN_BYTES;
 }

@@ -65,13 +65,15 @@ conn_drop(struct exchange *x)
     }
 }
 
-/* Are both directions provably finished, with nothing behind? */
+/* Are both directions provably finished, with nothing behind? An origin that
+   answers without the 100 that it was asked for may not have read the content
+   that we sent all the same. */
 static bool
 is_reusable(struct exchange *x)
 {
     if (!exchange_is_sent(x) || x->is_last || x->is_early ||
-        !x->is_keep_alive || x->framing == FRAMING_CLOSE ||
-        buf_len(&x->in) > 0) {
+        (x->request.expects_100 && !x->is_continued) || !x->is_keep_alive ||
+        x->framing == FRAMING_CLOSE || buf_len(&x->in) > 0) {
         return false;
     }
     return !x->is_read_full || conn_is_quiet(x->conn->conn);

@@ -20,7 +20,7 @@ enum {
     /* Content that waits for room in the socket. */
     SEND_MAX = 64 * 1024,
     /* The framing lines and the empty line behind a request's fields. */
-    TAIL_MAX = 64,
+    TAIL_MAX = 96,
     /* More interim responses than this are an error: no origin has so much
        to say before it answers. */
     INTERIM_MAX = 8,
@@ -82,7 +82,8 @@ struct exchange {
     size_t tail_len;
     size_t lead_done; /* bytes written of head and tail together */
     uint64_t content_left;
-    bool is_content_over; /* all content was handed over */
+    bool has_content;     /* the first of it was handed over, */
+    bool is_content_over; /* and all of it */
     bool is_last;         /* its connection is not to be used again */
     bool is_blocked;      /* the socket is full; on_writable comes */
     bool is_broken;       /* nothing can be written any more */
@@ -94,6 +95,7 @@ struct exchange {
     enum framing framing;
     uint64_t body_left;
     unsigned interims;
+    bool is_continued; /* a 100 has come */
     bool has_answered; /* a byte of the response has come */
     bool is_keep_alive;
     bool is_early;
@@ -173,6 +175,13 @@ static inline bool
 exchange_is_sent(const struct exchange *x)
 {
     return x->complete_us != 0;
+}
+
+/* Does our client wait for a 100, and we with it? */
+static inline bool
+exchange_awaits_100(const struct exchange *x)
+{
+    return x->request.expects_100 && !x->is_continued && !x->has_content;
 }
 
 /* --- receive.c --------------------------------------------------------- */

@@ -30,7 +30,8 @@ interim(struct exchange *x, const struct head *head, size_t head_len)
         exchange_fail(x, ORIGIN_ERROR_INTERIM);
         return;
     }
-    if (head->status != 100) {
+    x->is_continued = x->is_continued || head->status == 100;
+    if (head->status != 100 || x->request.expects_100) {
         x->callbacks->on_interim(x->ctx, head);
         if (exchange_is_over(x)) {
             return;

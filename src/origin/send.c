@@ -106,6 +106,10 @@ exchange_frame(struct exchange *x)
     case FRAMING_CLOSE:
         break;
     }
+    if (request->expects_100) {
+        MUST(!x->is_content_over);
+        write_slice(&w, SLICE("expect: 100-continue\r\n"));
+    }
     x->is_last = is_last(x);
     if (x->is_last) {
         write_slice(&w, SLICE("connection: close\r\n"));
@@ -304,6 +308,7 @@ piece_send(struct exchange *x, struct slice data)
     if (buf_reserve(&x->out, piece.total) == NULL) {
         return false;
     }
+    x->has_content = true;
     if (x->request.framing == FRAMING_LENGTH) {
         x->content_left -= data.len;
         x->is_content_over = x->content_left == 0;

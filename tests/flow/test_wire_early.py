@@ -283,5 +283,154 @@ class Limits(Early):
         self.assertEqual(self.daemon.process.wait(10), 0)
 
 
+class Expect(Early):
+    """Expect: 100-continue is the origin's to answer (RFC 9110 10.1.1)."""
+
+    HEAD = (b"POST /x HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n"
+            b"Expect: 100-continue\r\n\r\n")
+    CHUNKED = HEAD.replace(b"Content-Length: 5",
+                           b"Transfer-Encoding: chunked")
+    CONTENT = {HEAD: b"hello", CHUNKED: b"5\r\nhello\r\n0\r\n\r\n"}
+
+    def start_continuing(self, interim=b"HTTP/1.1 100 Continue\r\n\r\n",
+                         **more):
+        """The origin says so once it is allowed to."""
+        self.allowed = threading.Event()
+        self.addCleanup(self.allowed.set)
+
+        def script(connection, request, n):
+            self.allowed.wait(10)
+            connection.send(interim)
+            body = b"".join(connection.request_pieces(request))
+            return answer(connection, body)
+
+        self.start(script, **more)
+
+    def test_it_is_forwarded_and_the_origins_100_comes_back(self):
+        self.start_continuing()
+        for head in self.CONTENT:
+            self.allowed.clear()
+            with self.subTest(head=head), self.daemon.connect() as client:
+                client.send(head)
+                wait_until(lambda: self.origin.requests, what="it has come")
+                self.assertFalse(client.has_bytes(0.2))  # none of our own
+                self.allowed.set()
+                got = client.read_response(skip_1xx=False)
+                self.assertEqual((got.status, got.fields.fields), (100, []))
+                client.send(self.CONTENT[head])
+                got = client.read_response(skip_1xx=False)
+                self.assertEqual((got.status, got.body), (200, b"hello"))
+                request = self.origin.requests.pop()
+                self.assertEqual(request.fields.all("Expect"),
+                                 ["100-continue"])
+                client.send(self.head(b"Content-Length: 2") + b"hi")
+                self.assertEqual(client.read_response().body, b"hi")
+                self.assertNotIn("Expect",
+                                 self.origin.requests.pop().fields)
+
+    def test_a_100_with_fields_of_its_own(self):
+        self.start_continuing(
+            b"HTTP/1.1 100 Continue\r\nX: y\r\nConnection: z\r\nZ: 1\r\n\r\n")
+        self.allowed.set()
+        with self.daemon.connect() as client:
+            client.send(self.HEAD)
+            got = client.read_response(skip_1xx=False)
+            self.assertEqual((got.status, got.fields.fields),
+                             (100, [("x", "y")]))
+            client.send(b"hello")
+            self.assertEqual(client.read_response().body, b"hello")
+
+    def test_a_final_answer_comes_before_any_content_is_asked_for(self):
+        for reuse in ("off", "on"):
+            with self.subTest(reuse=reuse):
+                self.start(reads_no_more,
+                           origin_more=f"reuse_after_body = {reuse}")
+                with self.daemon.connect() as client:
+                    client.send(self.HEAD)
+                    got = client.read_response(skip_1xx=False)
+                    self.assertEqual((got.status, got.fields["Connection"]),
+                                     (401, "close"))
+                    self.assertTrue(client.is_closed())
+                wait_until(lambda: self.daemon.metric(
+                    "nearside_origin_connections") == 0,
+                    what="the origin's connection is closed, too")
+
+    def test_who_sends_without_waiting_gets_no_100(self):
+        """Or later, when it has waited long enough."""
+        self.start_continuing()
+        with self.daemon.connect() as client:
+            client.send(self.HEAD + b"hel")
+            wait_until(lambda: self.origin.requests, what="it has come")
+            time.sleep(0.1)  # and its content, too
+            self.allowed.set()
+            self.assertFalse(client.has_bytes(0.2))
+            client.send(b"lo")
+            got = client.read_response(skip_1xx=False)
+            self.assertEqual((got.status, got.body), (200, b"hello"))
+
+    def test_an_origin_that_says_nothing_gets_the_content_all_the_same(self):
+        self.start_continuing(b"")
+        self.allowed.set()
+        with self.daemon.connect() as client:
+            client.send(self.HEAD)
+            self.assertFalse(client.has_bytes(0.2))
+            client.send(b"hello")
+            self.assertEqual(client.read_response().body, b"hello")
+
+    def test_a_connection_without_the_100_is_not_used_again(self):
+        """Its origin may not have read the content."""
+        def script(connection, request, n):
+            if n == 0:
+                next(connection.request_pieces(request))
+                answer(connection, b"no", status="403 Forbidden")
+            else:
+                for _ in connection.request_pieces(request):
+                    pass
+                answer(connection)
+            return True
+
+        self.start(script, origin_more="reuse_after_body = on", workers=1)
+        for status in (403, 200):
+            with self.daemon.connect() as client:
+                client.send(self.HEAD + b"hello")
+                self.assertEqual(client.read_response().status, status)
+        self.assertEqual(self.origin.connections, 2)
+
+    def test_only_with_content_and_of_a_client_that_knows_it(self):
+        self.start(lambda c, r, n: answer(c, b"".join(c.request_pieces(r))))
+        for data, body in (
+                (self.HEAD.replace(b": 5", b": 0"), b""),
+                (self.HEAD.replace(b"Content-Length: 5\r\n", b""), b""),
+                (self.HEAD.replace(b"/1.1", b"/1.0") + b"hello", b"hello")):
+            with self.subTest(data=data), self.daemon.connect() as client:
+                client.send(data)
+                got = client.read_response(skip_1xx=False)
+                self.assertEqual((got.status, got.body), (200, body))
+                self.assertNotIn("Expect", self.origin.requests.pop().fields)
+
+    def test_who_waits_for_the_100_is_not_late(self):
+        self.start_continuing(
+            limits="body_timeout = 300ms  body_min_rate = 1KB"
+            "  body_min_rate_after = 300ms")
+        with self.daemon.connect() as client:
+            client.send(self.HEAD)
+            self.assertFalse(client.has_bytes(0.6))
+            self.allowed.set()
+            self.assertEqual(
+                client.read_response(skip_1xx=False).status, 100)
+            start = time.monotonic()  # and from here on it is its turn
+            self.assertEqual(client.read_response().status, 408)
+            self.assertGreaterEqual(time.monotonic() - start, 0.28)
+
+    def test_an_origin_that_says_nothing_is_late(self):
+        self.start_continuing(origin_more="first_byte_timeout = 300ms")
+        with self.daemon.connect() as client:
+            client.send(self.HEAD)
+            got = client.read_response(skip_1xx=False)
+            self.assertEqual(got.status, 504)
+            self.assertIn("http_response_timeout",
+                          got.fields["Proxy-Status"])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -11,7 +11,7 @@ import time
 import unittest
 
 from lib import FlowTest, Nearside, wait_until
-from lib.payloads import (CL5, EMPTY, HELLO, REQUEST_ACCEPTED, REQUEST_BODIES,
+from lib.payloads import (EMPTY, HELLO, REQUEST_ACCEPTED, REQUEST_BODIES,
                           REQUEST_HEADS, SMUGGLED, chunked, get, head, length,
                           line)
 from lib.scripted import EchoOrigin, conf
@@ -193,27 +193,6 @@ class Bodies(Wire):
                                what="the origin sees it cut")
                 self.assertEqual(len(self.origin.whole), whole)
                 self.victim()
-
-    def test_expect_is_answered_here_and_not_forwarded(self):
-        """Row 84."""
-        with self.daemon.connect() as client:
-            client.send(head(b"Expect: 100-continue", CL5, target="/expect"))
-            interim = client.read_response(skip_1xx=False)
-            self.assertEqual(interim.status, 100)
-            self.assertEqual(len(interim.fields.fields), 0)
-            client.send(b"hello")
-            answer = client.read_response()
-        self.assertEqual(answer.body.decode(), f"POST /expect {HELLO}")
-        self.assertNotIn("Expect", self.origin.whole[-1].fields)
-
-    def test_no_100_to_a_client_that_did_not_wait_for_it(self):
-        """RFC 9110 10.1.1: its content has begun to come."""
-        with self.daemon.connect() as client:
-            client.send(head(b"Expect: 100-continue", CL5, target="/expect")
-                        + b"hello")
-            got = client.read_response(skip_1xx=False)
-        self.assertEqual(got.status, 200)
-        self.assertEqual(got.body.decode(), f"POST /expect {HELLO}")
 
 
 class Accepted(Wire):

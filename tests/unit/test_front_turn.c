@@ -57,7 +57,7 @@ use(struct turn *turn)
     turn->parse.scanned = 7;
     turn->start_us = -1;
     turn->is_http10 = true;
-    turn->expects_100 = true;
+    turn->awaits_100 = true;
     memset(&turn->in, 0xff, sizeof(turn->in));
     memset(&turn->out, 0xff, sizeof(turn->out));
     turn->out.response = &response;
@@ -75,7 +75,7 @@ assert_new(const struct given *g, const struct turn *turn)
     assert_int_equal(turn->start_us, worker_now_us(&g->worker));
     assert_null(turn->request);
     assert_false(turn->is_http10);
-    assert_false(turn->expects_100);
+    assert_false(turn->awaits_100);
     assert_int_equal(buf_len(&turn->interim), 0);
     assert_int_equal(turn->in.state, BODY_NONE);
     assert_memory_equal(&turn->in, &no_in, sizeof(no_in));

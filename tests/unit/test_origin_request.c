@@ -527,6 +527,28 @@ interim_before_the_content_is_not_early(void **state)
     assert_int_equal(got.interims, 0);
 }
 
+static void
+a_100_that_is_expected_is_told(void **state)
+{
+    struct rig rig;
+    struct got got;
+    struct exchange_request request = request_post(FRAMING_LENGTH, 4);
+    int fd;
+
+    (void)state;
+    request.expects_100 = true;
+    setup(&rig, &got, request);
+    fd = peer_accept(&rig);
+    peer_read_until(&rig, fd, "\r\nexpect: 100-continue\r\n\r\n");
+    peer_say(&rig, fd, "HTTP/1.1 100 Continue\r\n\r\n");
+    rig_turns(&rig, 3);
+    assert_int_equal(got.interims, 1);
+    assert_int_equal(got.interim_status, 100);
+    assert_int_equal(send_some(&got, SLICE("data")), 4);
+    peer_read_until(&rig, fd, "data");
+    finish(&rig, &got, fd);
+}
+
 /* The answer was said before the end: it is read after a write failed. */
 static void
 answer_of_an_origin_that_stopped_reading_is_passed_on(void **state)
@@ -741,6 +763,7 @@ main(void)
         cmocka_unit_test(early_answer_is_passed_on_and_ends_the_connection),
         cmocka_unit_test(answer_begun_early_is_not_pooled_even_if_all_is_sent),
         cmocka_unit_test(interim_before_the_content_is_not_early),
+        cmocka_unit_test(a_100_that_is_expected_is_told),
         cmocka_unit_test(answer_of_an_origin_that_stopped_reading_is_passed_on),
         cmocka_unit_test(answer_is_doubtful_exactly_when_content_is_left),
         cmocka_unit_test(nothing_of_a_half_sent_head_is_sent_after_the_answer),

@@ -45,12 +45,14 @@ struct exchange_request {
     struct slice head;
     enum framing framing; /* NONE, LENGTH or CHUNKED: of the request body */
     uint64_t content_length;
+    bool expects_100;   /* with content: "Expect: 100-continue" is sent, and a
+                           100 is told by on_interim */
     bool is_idempotent; /* RFC 9110 9.2.2; with FRAMING_NONE it may be sent
                            once more when a pooled connection was closed */
 };
 
 struct exchange_callbacks {
-    /* A 1xx response other than 100 and 101 (say, 103). */
+    /* A 1xx response (say, 103) other than 101; 100 if it is expected. */
     void (*on_interim)(void *ctx, const struct head *head);
     /* The final head; a loan until the callback returns. */
     void (*on_head)(void *ctx, const struct head *head);

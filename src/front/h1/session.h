@@ -104,6 +104,9 @@ void session_refuse_body(struct session *s);
 /* Decides whether the socket is read. */
 void session_wants(struct session *s);
 
+/* From now on the client is given its time for the next of its content. */
+void session_await_body(struct session *s);
+
 /* Sets the timer by what it waits for. */
 void session_arm(struct session *s);
 

@@ -4,7 +4,8 @@
  * takes no more, the rest stays in the buffer and nothing is read.
  *
  * Content fails when the client pauses too long or stays below the least
- * rate. Only the time in which it may send counts.
+ * rate. Only the time in which it may send counts. A client that waits for a
+ * 100 waits for the origin, which has its own deadline for that.
  */
 #include "front/h1/session.h"
 
@@ -106,7 +107,7 @@ is_body_slow(const struct session *s, int64_t now_ms)
     const struct turn_in *in = &s->turn->in;
     int64_t took_ms = now_ms - in->start_ms;
 
-    return limits->body_min_rate > 0 &&
+    return limits->body_min_rate > 0 && !s->turn->awaits_100 &&
            took_ms > limits->body_min_rate_after_ms &&
            in->received < limits->body_min_rate * (uint64_t)took_ms / 1000;
 }
@@ -144,8 +145,11 @@ session_pump_body(struct session *s)
 
     MUST_OBJ(turn, TURN_MAGIC);
     MUST(turn->in.state == BODY_WANTED);
-    turn->in.gap_deadline_ms =
-        session_now_ms(s) + session_limits(s)->body_timeout_ms;
+    if (turn->awaits_100 && buf_len(&turn->buf) > 0) {
+        turn->awaits_100 = false; /* it has waited long enough */
+        turn->in.start_ms = session_now_ms(s);
+    }
+    session_await_body(s);
     while (s->state == SESSION_BUSY && turn->in.state == BODY_WANTED) {
         if (turn->in.eaten == 0 && !body_step(s)) {
             break;
@@ -178,9 +182,6 @@ stream_want_body(struct stream *stream)
     MUST(turn->request != NULL);
     if (turn->in.state == BODY_WAITING) {
         turn->in.start_ms = session_now_ms(s);
-        if (turn->expects_100 && buf_len(&turn->buf) == 0) {
-            stream_interim(stream, 100, slice_of("", 0));
-        }
     }
     if (turn->in.state == BODY_STUCK) {
         /* The client is not to blame for how long the origin took. */

@@ -134,7 +134,7 @@ begin_busy(struct session *s, const struct head *head, size_t head_len)
         chunk_start(&turn->in.chunk);
     }
     turn->is_http10 = head->minor == 0;
-    turn->expects_100 = head->expects_100;
+    turn->awaits_100 = head->expects_100;
     session_wants(s);
 }
 

@@ -104,6 +104,18 @@ earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+void
+session_await_body(struct session *s)
+{
+    struct turn *turn = s->turn;
+
+    MUST_OBJ(turn, TURN_MAGIC);
+    turn->in.gap_deadline_ms =
+        turn->awaits_100
+            ? INT64_MAX
+            : session_now_ms(s) + session_limits(s)->body_timeout_ms;
+}
+
 /* INT64_MAX: nothing that the client does has a deadline now. */
 static int64_t
 busy_deadline(const struct session *s)
@@ -115,7 +127,7 @@ busy_deadline(const struct session *s)
     MUST_OBJ(turn, TURN_MAGIC);
     if (turn->in.state == BODY_WANTED) {
         deadline = turn->in.gap_deadline_ms;
-        if (limits->body_min_rate > 0) {
+        if (limits->body_min_rate > 0 && !turn->awaits_100) {
             deadline = earlier(deadline, session_now_ms(s) + RATE_CHECK_MS);
         }
     }

@@ -140,6 +140,24 @@ interim_add(struct buf *interim, struct slice status_line, struct slice fields)
            buf_append(interim, SLICE("\r\n")) == RC_OK;
 }
 
+/* The origin wants the content. Is the client told, or has it not waited for
+   that (RFC 9110 10.1.1)? */
+static bool
+take_continue(struct session *s)
+{
+    struct turn *turn = s->turn;
+
+    if (!turn->awaits_100) {
+        return false;
+    }
+    MUST(s->state == SESSION_BUSY);
+    turn->awaits_100 = false;
+    turn->in.start_ms = session_now_ms(s);
+    session_await_body(s);
+    session_arm(s);
+    return true;
+}
+
 /* What the socket does not take now leaves when it can, with the final
    answer's head at the latest. A 1xx response for which the buffer has no room
    any more is dropped: its client has not read those before it. */
@@ -156,6 +174,9 @@ stream_interim(struct stream *stream, unsigned status, struct slice fields)
     }
     MUST_OBJ(s->turn, TURN_MAGIC);
     MUST(status >= 100 && status < 200);
+    if (status == 100 && !take_continue(s)) {
+        return;
+    }
     write_status_line(&w, status);
     if (interim_add(&s->turn->interim, writer_slice(&w), fields)) {
         session_write_interim(s);

@@ -33,7 +33,7 @@ turn_restart(struct turn *turn, struct worker *w)
     parse_start(&turn->parse);
     turn->start_us = worker_now_us(w);
     turn->is_http10 = false;
-    turn->expects_100 = false;
+    turn->awaits_100 = false;
     buf_clear(&turn->interim);
     /* Reading and writing set what they need, and find the rest at zero. */
     static_assert(BODY_NONE == 0, "no content");

@@ -81,7 +81,7 @@ struct turn {
     int64_t start_us;        /* when the first byte came */
     struct request *request; /* from the end of the head on */
     bool is_http10;
-    bool expects_100;
+    bool awaits_100;    /* the client may keep its content back for a 100 */
     struct buf interim; /* the rest of 1xx responses, not yet written */
     struct turn_in in;
     struct turn_out out;
