@@ -41,6 +41,7 @@ LONG_PACKAGES=(
     slowhttptest:slowhttptest
     nodejs:node
     npm:npm
+    debootstrap:debootstrap
 )
 
 # To run fuzzers; where it has another name, clang brings it along.
