@@ -11,6 +11,8 @@
  */
 #include "app/admin_answer.h"
 
+#include "app/process.h"
+
 #include "nearside/base/check.h"
 #include "nearside/base/metric.h"
 #include "nearside/http/date.h"
@@ -51,7 +53,9 @@ show_readyz(struct admin_answer *answer, const struct admin_sources *sources)
 static enum rc
 show_metrics(struct admin_answer *answer, const struct admin_sources *sources)
 {
-    return metric_render(sources->registry, &answer->body);
+    enum rc rc = metric_render(sources->registry, &answer->body);
+
+    return rc == RC_OK ? process_render(&answer->body) : rc;
 }
 
 static enum rc

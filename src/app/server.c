@@ -328,10 +328,13 @@ server_start(struct server *s)
     if (!start_parts(s)) {
         return false;
     }
+    s->build_info = metric_add(s->registry, METRIC_GAUGE, "nearside_build_info",
+        "1; its labels say what runs.", "version=\"" NEARSIDE_VERSION "\"");
     s->block = metric_block_new(s->registry);
     if (s->block == NULL || !start_control(s)) {
         return false;
     }
+    metric_inc(s->block, s->build_info);
     if (s->redis != NULL) {
         redis_start(s->redis, s->control, s->ring, s->block);
     } else {

@@ -31,6 +31,7 @@ struct server {
     struct log_ring *ring; /* the control thread's */
     struct metric_registry *registry;
     struct metric_block *block;
+    metric_id build_info; /* always 1 */
     struct resolver *resolver;
     struct loop *control;
     struct signals *signals;

@@ -50,17 +50,50 @@ origins_json(struct server *s)
     return out;
 }
 
+/* Which part of what could come from the cache did so, without a word from the
+   origin. NULL in JSON: nothing was asked yet. */
+static json_t *
+hit_ratio(const uint64_t by_result[RESULT_COUNT])
+{
+    uint64_t hits = by_result[RESULT_HIT] + by_result[RESULT_STALE];
+    uint64_t asked = hits + by_result[RESULT_VALIDATED] +
+                     by_result[RESULT_COLLAPSED] + by_result[RESULT_MISS] +
+                     by_result[RESULT_BYPASS];
+
+    return asked == 0 ? json_null() : json_real((double)hits / (double)asked);
+}
+
+static json_t *
+requests_json(struct server *s)
+{
+    uint64_t by_result[RESULT_COUNT];
+    json_t *out = json_object();
+
+    proxy_results(s->proxy, s->registry, by_result);
+    for (size_t i = 0; out != NULL && i < RESULT_COUNT; i++) {
+        json_object_set_new(out, result_text((enum result)i),
+            json_integer((json_int_t)by_result[i]));
+    }
+    if (out != NULL) {
+        json_object_set_new(out, "hit_ratio", hit_ratio(by_result));
+    }
+    return out;
+}
+
 enum rc
 server_status(void *ctx, struct buf *out)
 {
     struct server *s = OBJ_OF(struct server, ctx, SERVER_MAGIC);
-    json_t *json = json_pack("{s:s, s:s, s:f, s:i, s:i, s:o, s:o}", "version",
-        NEARSIDE_VERSION, "state", s->is_draining ? "draining" : "serving",
-        "uptime_seconds",
+    json_t *json = json_pack("{s:s, s:s, s:f, s:i, s:i, s:o, s:o, s:o}",
+        "version", NEARSIDE_VERSION, "state",
+        s->is_draining ? "draining" : "serving", "uptime_seconds",
         (double)(loop_now_ms(s->control) - s->start_ms) / 1000, "workers",
         (int)s->threads_len, "connections", (int)proxy_connections(s->proxy),
-        "redis", redis_json(s), "origins", origins_json(s));
-    char *text = json == NULL ? NULL : json_dumps(json, JSON_INDENT(2));
+        "requests", requests_json(s), "redis", redis_json(s), "origins",
+        origins_json(s));
+    char *text = json == NULL ? NULL
+                              : json_dumps(json,
+                                    JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     enum rc rc = RC_NOMEM;
 
     if (text != NULL) {

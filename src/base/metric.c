@@ -33,6 +33,7 @@ struct metric {
     const char *name;
     const char *help;
     char *own_braced; /* "{labels}", or "" when there are none */
+    bool is_rare;
 };
 
 struct metric_registry {
@@ -174,6 +175,15 @@ metric_add(struct metric_registry *registry, enum metric_kind kind,
     return m->id;
 }
 
+void
+metric_make_rare(struct metric_registry *registry)
+{
+    MUST_OBJ(registry, REGISTRY_MAGIC);
+    MUST(registry->blocks == NULL);
+    MUST(registry->metrics_len > 0);
+    registry->metrics[registry->metrics_len - 1].is_rare = true;
+}
+
 const char *
 metric_escape(struct slice value, char *out, size_t cap)
 {
@@ -231,18 +241,41 @@ metric_observe_us(struct metric_block *b, metric_id id, int64_t us)
     metric_add_to(b, id + HISTOGRAM_SUM, us);
 }
 
+/* The list of blocks is locked. */
 static uint64_t
-cell_sum(struct metric_registry *r, metric_id id)
+cell_sum(const struct metric_registry *r, metric_id id)
 {
     uint64_t sum = 0;
 
     MUST(id < r->cells_len);
-    MUST(pthread_mutex_lock(&r->lock) == 0);
     for (struct metric_block *b = r->blocks; b != NULL; b = b->next) {
         sum += atomic_load_explicit(&b->cells[id], memory_order_relaxed);
     }
-    MUST(pthread_mutex_unlock(&r->lock) == 0);
     return sum;
+}
+
+uint64_t
+metric_sum(struct metric_registry *registry, metric_id id)
+{
+    uint64_t sum;
+
+    MUST_OBJ(registry, REGISTRY_MAGIC);
+    MUST(pthread_mutex_lock(&registry->lock) == 0);
+    sum = cell_sum(registry, id);
+    MUST(pthread_mutex_unlock(&registry->lock) == 0);
+    return sum;
+}
+
+static bool
+is_shown(const struct metric_registry *r, const struct metric *m)
+{
+    uint64_t count = 0;
+    metric_id cells = m->kind == METRIC_HISTOGRAM ? BUCKET_INF + 1 : 1;
+
+    for (metric_id i = 0; m->is_rare && i < cells; i++) {
+        count += cell_sum(r, m->id + i);
+    }
+    return !m->is_rare || count > 0;
 }
 
 static enum rc
@@ -274,7 +307,7 @@ render_bucket(
 
 static enum rc
 render_histogram(
-    struct metric_registry *r, const struct metric *m, struct buf *out)
+    const struct metric_registry *r, const struct metric *m, struct buf *out)
 {
     uint64_t sum_us = cell_sum(r, m->id + HISTOGRAM_SUM);
     uint64_t count = 0;
@@ -300,7 +333,8 @@ render_histogram(
 }
 
 static enum rc
-render_value(struct metric_registry *r, const struct metric *m, struct buf *out)
+render_value(
+    const struct metric_registry *r, const struct metric *m, struct buf *out)
 {
     uint64_t sum = cell_sum(r, m->id);
 
@@ -312,6 +346,27 @@ render_value(struct metric_registry *r, const struct metric *m, struct buf *out)
         out, "%s%s %" PRId64 "\n", m->name, m->own_braced, (int64_t)sum);
 }
 
+/* *name is that of the last one that was shown. */
+static enum rc
+render(const struct metric_registry *r, const struct metric *m,
+    const char **name, struct buf *out)
+{
+    enum rc rc = RC_OK;
+
+    if (!is_shown(r, m)) {
+        return RC_OK;
+    }
+    if (*name == NULL || strcmp(*name, m->name) != 0) {
+        rc = render_name(m, out);
+        *name = m->name;
+    }
+    if (rc != RC_OK) {
+        return rc;
+    }
+    return m->kind == METRIC_HISTOGRAM ? render_histogram(r, m, out)
+                                       : render_value(r, m, out);
+}
+
 enum rc
 metric_render(struct metric_registry *registry, struct buf *out)
 {
@@ -319,18 +374,10 @@ metric_render(struct metric_registry *registry, struct buf *out)
     enum rc rc = RC_OK;
 
     MUST_OBJ(registry, REGISTRY_MAGIC);
+    MUST(pthread_mutex_lock(&registry->lock) == 0);
     for (size_t i = 0; i < registry->metrics_len && rc == RC_OK; i++) {
-        const struct metric *m = &registry->metrics[i];
-
-        if (name == NULL || strcmp(name, m->name) != 0) {
-            rc = render_name(m, out);
-            name = m->name;
-        }
-        if (rc == RC_OK) {
-            rc = m->kind == METRIC_HISTOGRAM
-                     ? render_histogram(registry, m, out)
-                     : render_value(registry, m, out);
-        }
+        rc = render(registry, &registry->metrics[i], &name, out);
     }
+    MUST(pthread_mutex_unlock(&registry->lock) == 0);
     return rc;
 }

@@ -67,3 +67,11 @@ proxy_connections(const struct proxy *proxy)
     MUST_OBJ(proxy, PROXY_MAGIC);
     return front_connections(proxy->front);
 }
+
+void
+proxy_results(const struct proxy *proxy, struct metric_registry *registry,
+    uint64_t out[RESULT_COUNT])
+{
+    MUST_OBJ(proxy, PROXY_MAGIC);
+    requests_sum(proxy->requests, registry, out);
+}

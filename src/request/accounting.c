@@ -32,6 +32,18 @@ tier_text(enum tier_id tier)
     return texts[tier];
 }
 
+/* 200 to 299 are 2xx; an origin's 600 and above are no better than 5xx. */
+static enum status_class
+class_of(unsigned status)
+{
+    if (status == 0) {
+        return STATUS_CLASS_NONE;
+    }
+    MUST(status >= 200);
+    return status >= 500 ? STATUS_CLASS_5XX
+                         : (enum status_class)(status / 100 - 1);
+}
+
 static void
 account_metrics(struct request *r, int64_t took_us)
 {
@@ -40,9 +52,10 @@ account_metrics(struct request *r, int64_t took_us)
 
     MUST(row <= requests->routes_len);
     MUST(r->result < RESULT_COUNT);
-    metric_inc(
-        r->worker->block, requests->by_result[row * RESULT_COUNT + r->result]);
-    metric_observe_us(r->worker->block, requests->latency[r->tier], took_us);
+    metric_inc(r->worker->block,
+        requests->by_result[row][r->result][class_of(r->status)]);
+    metric_observe_us(
+        r->worker->block, requests->latency[row][r->tier], took_us);
     worker_count_by(r->worker, COUNTER_BODY_BYTES, (int64_t)r->sent);
 }
 
@@ -88,8 +101,9 @@ request_account(struct request *r)
     MUST(r->stream == NULL);
     took_us = worker_now_us(r->worker) - r->start_us;
     account_metrics(r, took_us);
-    if (r->q->row >= 0 && !r->worker->request->is_settled[r->q->row]) {
-        unstored_watch(r);
+    if (r->q->row >= 0 && (r->tier == TIER_ORIGIN ||
+                              !r->worker->request->is_settled[r->q->row])) {
+        unstored_account(r);
     }
     if (r->worker->request->requests->on_access != NULL) {
         account_access(r, took_us);

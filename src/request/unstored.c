@@ -3,11 +3,13 @@
  * warning was given. Each worker remembers that in a flag of its own, which is
  * all that a request of a settled route costs. Until then, those answers are
  * counted under a lock that say why they are not stored: a hundred a route at
- * most. What says nothing, such as an answer while Redis is away, is no sign.
+ * most. What says nothing, such as an answer while Redis is away, is no sign,
+ * and counted as `other`.
  */
 #include "request/unstored.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "nearside/base/log.h"
@@ -17,10 +19,11 @@ enum {
     ANSWERED_MAX = 100,
 };
 
-/* What Cache-Status gives as its detail, and what may be done about it. */
+/* What Cache-Status gives as its detail, and what may be done about it where
+   that is no passing trouble. */
 struct cause {
     const char *detail;
-    const char *cure;
+    const char *cure; /* NULL: it passes */
 };
 
 static const struct cause causes[] = {
@@ -54,6 +57,16 @@ static const struct cause causes[] = {
     {"condition", "clients send If-Match or If-Unmodified-Since"},
     {"target", "a path with ';', '//' or an encoded slash is never stored"},
     {"spelling", "let clients write the path without needless %XX"},
+    {"partial", "the API answers with a part"},
+    {"no-redis", "write a section redis"},
+    {"redis-refuses", NULL},
+    {"redis-silent", NULL},
+    {"redis-minority", NULL},
+    {"slot-moving", NULL},
+    {"slot-changed", NULL},
+    {"deletion-pending", NULL},
+    {"flight_wait", NULL},
+    {"memory", NULL},
 };
 
 enum {
@@ -67,18 +80,36 @@ struct watched {
 };
 
 struct unstored {
+    metric_id by_cause[CAUSES_COUNT + 1]; /* the last one: other */
     pthread_mutex_t lock;
     struct watched routes[];
 };
 
+static void
+add_metrics(struct unstored *u, struct metric_registry *registry)
+{
+    for (size_t i = 0; i <= CAUSES_COUNT; i++) {
+        char labels[64];
+
+        snprintf(labels, sizeof(labels), "reason=\"%s\"",
+            i < CAUSES_COUNT ? causes[i].detail : "other");
+        u->by_cause[i] =
+            metric_add(registry, METRIC_COUNTER, "nearside_not_stored_total",
+                "Answers of origins to a route's GET that were not stored, by "
+                "the detail of their Cache-Status.",
+                labels);
+    }
+}
+
 struct unstored *
-unstored_new(size_t routes_len)
+unstored_new(size_t routes_len, struct metric_registry *registry)
 {
     struct unstored *u =
         calloc(1, sizeof(*u) + routes_len * sizeof(u->routes[0]));
 
     if (u != NULL) {
         MUST(pthread_mutex_init(&u->lock, NULL) == 0);
+        add_metrics(u, registry);
     }
     return u;
 }
@@ -154,26 +185,42 @@ static bool
 is_candidate(const struct request *r)
 {
     return r->q->kind == QUESTION_READ && r->q->head->method == METHOD_GET &&
-           r->tier == TIER_ORIGIN && r->status != 0 &&
-           r->result != RESULT_ERROR && r->result != RESULT_GONE;
+           r->q->route->read != ROUTE_READ_PASS && r->tier == TIER_ORIGIN &&
+           r->status != 0 && r->result != RESULT_ERROR &&
+           r->result != RESULT_GONE;
 }
 
-void
-unstored_watch(struct request *r)
+/* cause: why the answer is not stored; CAUSES_COUNT: it is, or says nothing. */
+static void
+watch(struct request *r, size_t cause)
 {
     struct request_worker *all = r->worker->request;
     struct watched *route = &all->requests->unstored->routes[r->q->row];
-    size_t cause = cause_of(r->detail);
 
-    MUST_OBJ(all, REQUEST_WORKER_MAGIC);
-    MUST((size_t)r->q->row < all->requests->routes_len);
     MUST(!all->is_settled[r->q->row]);
     /* Without Redis nothing is stored at all, which is told at the start. */
     if (r->worker->redis == NULL || r->q->route->read == ROUTE_READ_PASS ||
         is_cached(r)) {
         atomic_store(&route->is_settled, true);
-    } else if (is_candidate(r) && cause < CAUSES_COUNT) {
+    } else if (cause < CAUSES_COUNT && causes[cause].cure != NULL) {
         count(r, route, cause);
     }
     all->is_settled[r->q->row] = atomic_load(&route->is_settled);
+}
+
+void
+unstored_account(struct request *r)
+{
+    struct request_worker *all = r->worker->request;
+    size_t cause = CAUSES_COUNT;
+
+    MUST_OBJ(all, REQUEST_WORKER_MAGIC);
+    MUST((size_t)r->q->row < all->requests->routes_len);
+    if (is_candidate(r) && !is_cached(r)) {
+        cause = cause_of(r->detail);
+        metric_inc(r->worker->block, all->requests->unstored->by_cause[cause]);
+    }
+    if (!all->is_settled[r->q->row]) {
+        watch(r, cause);
+    }
 }

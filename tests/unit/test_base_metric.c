@@ -74,6 +74,37 @@ help_and_type_stand_once_a_name(void **state)
 }
 
 static void
+a_rare_one_is_shown_once_it_has_counted(void **state)
+{
+    struct metric_registry *r = metric_registry_new();
+    struct metric_block *b;
+    metric_id bad, late;
+
+    (void)state;
+    metric_add(r, METRIC_COUNTER, "a_total", "A.", "c=\"2\"");
+    bad = metric_add(r, METRIC_COUNTER, "a_total", "A.", "c=\"5\"");
+    metric_make_rare(r);
+    late = metric_add(r, METRIC_HISTOGRAM, "late_seconds", "Late.", "r=\"x\"");
+    metric_make_rare(r);
+    metric_add(r, METRIC_GAUGE, "up", "Up.", NULL);
+    b = metric_block_new(r);
+    assert_rendered(r, "# HELP a_total A.\n"
+                       "# TYPE a_total counter\n"
+                       "a_total{c=\"2\"} 0\n"
+                       "# HELP up Up.\n"
+                       "# TYPE up gauge\n"
+                       "up 0\n");
+    metric_inc(b, bad);
+    metric_observe_us(b, late, 0); /* its sum stays 0 */
+    assert_int_equal(value_of(r, "a_total{c=\"5\"}"), 1);
+    assert_int_equal(value_of(r, "late_seconds_count{r=\"x\"}"), 1);
+    metric_observe_us(b, late, INT64_C(100000000)); /* in the last bucket */
+    assert_int_equal(value_of(r, "late_seconds_count{r=\"x\"}"), 2);
+    assert_int_equal(metric_sum(r, bad), 1);
+    metric_registry_free(&r);
+}
+
+static void
 a_gauge_goes_up_in_one_block_and_down_in_another(void **state)
 {
     struct metric_registry *r = metric_registry_new();
@@ -249,6 +280,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(help_and_type_stand_once_a_name),
+        cmocka_unit_test(a_rare_one_is_shown_once_it_has_counted),
         cmocka_unit_test(a_gauge_goes_up_in_one_block_and_down_in_another),
         cmocka_unit_test(counting_without_a_block_does_nothing),
         cmocka_unit_test(a_histogram_is_cumulative_and_in_seconds),

@@ -179,16 +179,21 @@ a_request_is_counted_once_by_route_result_and_tier(void **state)
     r = given_new(GET); /* it was not read: nobody knows the route */
     request_refuse(r, 400, "framing");
     request_on_sent(r, 2);
-#define BY(route, result)                                                      \
-    "nearside_requests_total{route=\"" route "\",result=\"" result "\"}"
-    assert_counted(BY("any", "hit"), 1);
-    assert_counted(BY("any", "gone"), 1);
-    assert_counted(BY("any", "error"), 0);
-    assert_counted(BY("item", "error"), 1);
-    assert_counted(BY("-", "error"), 1);
-    assert_counted("nearside_request_seconds_count{tier=\"shared\"}", 1);
-    assert_counted("nearside_request_seconds_count{tier=\"none\"}", 3);
-    assert_counted("nearside_request_seconds_count{tier=\"origin\"}", 0);
+#define BY(route, result, class)                                               \
+    "nearside_requests_total{route=\"" route "\",result=\"" result             \
+    "\",status=\"" class "\"}"
+#define TOOK(route, tier)                                                      \
+    "nearside_request_seconds_count{route=\"" route "\",tier=\"" tier "\"}"
+    assert_counted(BY("any", "hit", "2xx"), 1);
+    assert_counted(BY("any", "gone", "none"), 1);
+    assert_counted(BY("any", "error", "5xx"), 0);
+    assert_counted(BY("item", "error", "4xx"), 1);
+    assert_counted(BY("item", "error", "5xx"), 0);
+    assert_counted(BY("-", "error", "4xx"), 1);
+    assert_counted(TOOK("any", "shared"), 1);
+    assert_counted(TOOK("any", "none"), 1);
+    assert_counted(TOOK("item", "none"), 1);
+    assert_counted(TOOK("-", "none"), 1);
     assert_counted("nearside_body_bytes_total", 45);
     assert_counted("nearside_bad_requests_total", 1);
 }

@@ -36,6 +36,10 @@ void metric_registry_free(struct metric_registry **registry);
 metric_id metric_add(struct metric_registry *registry, enum metric_kind kind,
     const char *name, const char *help, const char *labels);
 
+/* The metric that was added last is shown only once it has counted: for rows of
+   which most stay empty. */
+void metric_make_rare(struct metric_registry *registry);
+
 /* A label value escaped as the text format asks (backslash, quote, LF). */
 const char *metric_escape(struct slice value, char *out, size_t cap);
 
@@ -67,6 +71,9 @@ metric_inc(struct metric_block *b, metric_id id)
 
 /* Adds one observation to a histogram. */
 void metric_observe_us(struct metric_block *b, metric_id id, int64_t us);
+
+/* The sum of all blocks. Any thread. */
+uint64_t metric_sum(struct metric_registry *registry, metric_id id);
 
 /* Everything in the Prometheus text format 0.0.4. RC_NOMEM, RC_LIMIT. */
 enum rc metric_render(

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "nearside/request/access.h"
+#include "nearside/request/requests.h"
 #include "nearside/rules/conf.h"
 
 struct log_ring;
@@ -40,6 +41,10 @@ void proxy_free(struct proxy **proxy);
 
 /* Connections open now, of all workers. Any thread. */
 unsigned proxy_connections(const struct proxy *proxy);
+
+/* How many requests have ended so, of all workers. Any thread. */
+void proxy_results(const struct proxy *proxy, struct metric_registry *registry,
+    uint64_t out[RESULT_COUNT]);
 
 /* --- a worker; all calls on its loop's thread unless said otherwise --- */
 

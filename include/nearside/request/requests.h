@@ -28,13 +28,23 @@ enum tier_id {
     TIER_COUNT,
 };
 
+/* The class of an answer's status, a label of the counters. */
+enum status_class {
+    STATUS_CLASS_NONE, /* the client left before an answer */
+    STATUS_CLASS_2XX,
+    STATUS_CLASS_3XX,
+    STATUS_CLASS_4XX,
+    STATUS_CLASS_5XX, /* and above */
+    STATUS_CLASS_COUNT
+};
+
 struct requests {
     struct hash_key hash_key;    /* of all keys */
     request_access_fn on_access; /* NULL: no access log is wanted */
     size_t routes_len;
-    metric_id *by_result; /* [routes_len + 1][RESULT_COUNT]; the last row: no
-                             route */
-    metric_id latency[TIER_COUNT];
+    /* [routes_len + 1]; the last row: no route. */
+    metric_id (*by_result)[RESULT_COUNT][STATUS_CLASS_COUNT];
+    metric_id (*latency)[TIER_COUNT];
     struct unstored *unstored; /* routes of which nothing is stored */
 };
 
@@ -42,6 +52,10 @@ struct requests {
 struct requests *requests_new(const struct proxy_conf *conf,
     request_access_fn on_access, struct metric_registry *registry);
 void requests_free(struct requests **requests);
+
+/* How many requests have ended so, of all routes and workers. Any thread. */
+void requests_sum(const struct requests *requests,
+    struct metric_registry *registry, uint64_t out[RESULT_COUNT]);
 
 /* The requests of a worker; sets worker->request. NULL: no memory. */
 struct request_worker *request_worker_new(
