@@ -9,6 +9,7 @@
 
 #include "nearside/base/check.h"
 #include "nearside/http/uri.h"
+#include "nearside/rules/cookies.h"
 
 enum {
     /* The head's copy, its keys and the head for the origin: a head of 32 KiB
@@ -370,6 +371,10 @@ question_read(struct question *q)
     q->kind = kind_of(q);
     if (!question_has_origin(q) && q->kind != QUESTION_OPTIONS) {
         return refuse(404, QUESTION_NO_ROUTE);
+    }
+    if (q->kind != QUESTION_WRITE && q->route != NULL &&
+        cookies_keep(&q->arena, q->route, q->head, &q->head) != RC_OK) {
+        return refuse(503, "memory");
     }
     read_policy(q);
     if (q->reads != NULL &&

@@ -33,6 +33,9 @@ question_is_sent_as_get(const struct question *q)
 
     MUST(q->reads != NULL);
     get.route = q->reads;
+    if (q->reads->cookies_len > 0 && head_has(q->head, FIELD_COOKIE)) {
+        return false; /* a GET would have been sent some of them at most */
+    }
     return !q->policy.is_odd && !question_is_keyed(q) &&
            q->group == q->reads->group && !sending_is_more(&own, &get);
 }

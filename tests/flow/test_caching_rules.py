@@ -8,6 +8,7 @@ import unittest
 from lib import Nearside, wait_until
 from lib.caching import (CachingTest, FRESH, HIT, STALE, cache_control,
                          http_date)
+from lib.scripted import together
 
 
 class Lifetimes(CachingTest):
@@ -187,6 +188,84 @@ class Forced(CachingTest):
         wait_until(lambda: "fwd-status=304; stored" in self.get(
             target).cache_status, what="it is stale")
         self.assert_hit(self.get(target), first)
+
+
+class Cookies(CachingTest):
+    """cookies: the names of those that count."""
+
+    routes = ('defaults { ttl = 60s  cookies = { "session", "lang" } }\n'
+              'route "/auto/*" { cookie = auto }\n'
+              'route "/key/*" { cookie = key }\n'
+              'route "/bypass/*" { cookie = bypass }\n'
+              'route "/pass/*" { read = pass }\n'
+              'route "/post/*" { store_post = on  cookie = key }\n')
+
+    def sent(self, target, *cookies, **more):
+        """The Cookie lines that the origin gets; and the answer."""
+        got = self.get(target, [("Cookie", value) for value in cookies],
+                       **more)
+        return self.last(target).fields.all("Cookie"), got
+
+    def test_others_are_neither_keyed_nor_forwarded(self):
+        for cookies in (("_ga=1; _gid=2",), ("_ga=1", "b=2; Session=x"),
+                        ("session", "=session", "a, session=1")):
+            with self.subTest(cookies=cookies):
+                target = self.target("/auto")
+                sent, first = self.sent(target, *cookies)
+                self.assertEqual(sent, [])
+                self.assertIn("; stored", first.cache_status)
+                self.wait_stored(target)
+                self.assert_hit(self.get(target, {"Cookie": "_ga=3"}), first)
+                self.assert_hit(self.get(target), first)
+
+    def test_those_that_count_are_sent_alone(self):
+        for cookies, want in (
+                (("session=a",), ["session=a"]),
+                (("_ga=1; session=a; _gid=2;lang=de",),
+                 ["session=a; lang=de"]),
+                (("_ga=1", "session=a", "x=y; session=b"),
+                 ["session=a; session=b"]),
+                (('x="1; session=a"',), ['session=a"']),
+                (("session=",), ["session="]), (("session=a=b",),
+                                                ["session=a=b"])):
+            for base in ("/auto", "/bypass", "/pass"):
+                with self.subTest(cookies=cookies, base=base):
+                    target = self.target(base)
+                    sent, got = self.sent(target, *cookies)
+                    self.assertEqual(sent, want)
+                    self.assertNotIn("; stored", got.cache_status)
+                    self.assertIn("fwd=bypass", got.cache_status)
+
+    def test_those_that_count_are_keyed(self):
+        target = self.target("/key")
+        first = {}
+        for n, cookie in enumerate(("session=a; _ga=1", "session=b", "_ga=1")):
+            first[cookie] = self.get(target, {"Cookie": cookie})
+            self.assertIn("; stored", first[cookie].cache_status)
+            wait_until(lambda c=cookie: "; hit" in self.get(
+                target, {"Cookie": c}).cache_status, what="it is stored")
+        for cookie, same in (("session=a", "session=a; _ga=1"),
+                             ("_ga=2; session=b", "session=b"),
+                             ("_ga=3", "_ga=1")):
+            self.assert_hit(self.get(target, {"Cookie": cookie}), first[same])
+        self.assert_hit(self.get(target), first["_ga=1"])
+        self.assert_asked(target, 3)
+
+    def test_a_write_has_them_all(self):
+        target = self.target("/auto")
+        sent, got = self.sent(target, "_ga=1; session=a", method="PUT",
+                              body=b"x")
+        self.assertEqual(sent, ["_ga=1; session=a"])
+        self.assertEqual(got.status, 200)
+
+    def test_a_post_that_was_sent_more_is_not_stored(self):
+        """What a GET of its key would not have been sent."""
+        for cookie in ({"Cookie": "_ga=1"}, {}):
+            with self.subTest(cookie=cookie):
+                target = self.target("/post")
+                self.says(FRESH, ("Content-Location", target))
+                got = self.get(target, cookie, method="POST", body=b"x")
+                self.assertNotIn("; stored", got.cache_status)
 
 
 class Clients(CachingTest):
@@ -446,6 +525,44 @@ class CacheStatus(CachingTest):
             self.assertNotIn("Cache-Status", got.fields)
             self.wait_stored(target)
         self.assertIn("Age", got.fields)
+
+
+class SayBypass(CachingTest):
+    """What can never be cached for what the request carries says so."""
+
+    routes = 'route "/c/*" { ttl = 60s }\n'
+
+    def test_because_of_credentials(self):
+        for name, detail in (("Cookie", "cookie"),
+                             ("Authorization", "authorization"),
+                             ("X-Api-Key", "credential")):
+            with self.subTest(name=name):
+                target = self.target()
+                for fields in ((), (FRESH,)):
+                    self.says(*fields)
+                    for _ in range(2):
+                        self.assertEqual(
+                            self.get(target, {name: "a=b"}).cache_status,
+                            f"nearside; fwd=bypass; detail={detail}")
+                self.assertGreater(self.daemon.metric(
+                    "nearside_requests_total", result="bypass"), 0)
+
+    def test_together(self):
+        target = self.target()
+        got = together(4, lambda n: self.get(target, {"Cookie": f"a={n}"}))
+        self.assertEqual({one.cache_status for one in got},
+                         {"nearside; fwd=bypass; detail=cookie"})
+        self.assertEqual(len({one.body for one in got}), 4)
+
+    def test_not_because_of_the_answer(self):
+        target = self.target()
+        self.says(cache_control("no-store"))
+        self.assertEqual(self.get(target, {"Cookie": "a=b"}).cache_status,
+                         "nearside; fwd=uri-miss; detail=no-store")
+        target = self.target()
+        self.says(cache_control("public, max-age=60"))
+        self.assertEqual(self.get(target, {"Cookie": "a=b"}).cache_status,
+                         "nearside; fwd=uri-miss; stored")
 
 
 class Safe(CachingTest):

@@ -568,6 +568,11 @@ options_that_contradict_each_other_are_told(void **state)
             "t:3: 'vary_on' = '*': not the name of a header field\n"
             "t:5: 'vary_on' = 'x-me': a credential, which makes an answer "
             "for each client\n"},
+        {"route \"/\" {\n cookies = { a }\n cookie = ignore }",
+            "t:3: 'cookies' names those that count, and 'cookie' = ignore "
+            "drops them all\n"},
+        {"route \"/\" { cookies = { \"a=b\", a } }",
+            "t:2: 'cookies' = 'a=b': not the name of a cookie\n"},
         {"route \"/\" { vary_on = { Cookie } }",
             "t:2: 'vary_on' = 'Cookie': it has an option of its own\n"},
         {"route \"/\" { vary_on = { a, b, c, d, e, f, g, h, i } }",

@@ -105,6 +105,8 @@ struct route {
     const struct slice *query_names;
     size_t query_names_len;
     enum route_credential cookie;
+    const struct slice *cookies; /* names of those that count; none: all do */
+    size_t cookies_len;
     enum route_credential authorization;
     enum route_set_cookie set_cookie;
     const struct slice *credential_fields; /* lower-case names */

@@ -284,6 +284,27 @@ check_vary_on(struct conf_build *build, const struct route *o,
     }
 }
 
+static bool
+is_none_counted(const struct route *o)
+{
+    return o->cookies_len > 0 && o->cookie == ROUTE_CREDENTIAL_IGNORE;
+}
+
+/* Told where a line of the section has made it so. */
+static void
+check_cookies(struct conf_build *build, const struct route *o,
+    const struct conf_where *where)
+{
+    unsigned line = conf_set_in(where, "cookies");
+
+    line = line == 0 ? conf_set_in(where, "cookie") : line;
+    if (line != 0 && is_none_counted(o)) {
+        TELL(build, line,
+            "'cookies' names those that count, and 'cookie' = ignore drops "
+            "them all");
+    }
+}
+
 static void
 check_route(struct conf_build *build, struct conf_route *route)
 {
@@ -297,6 +318,7 @@ check_route(struct conf_build *build, struct conf_route *route)
     }
     check_route_ttl(build, &route->opts, where);
     check_vary_on(build, &route->opts, where);
+    check_cookies(build, &route->opts, where);
     if (opts->method.len > 0 && methods != 0) {
         TELL(build, methods,
             "'methods' in a route whose title names the method %.*s",
@@ -357,6 +379,7 @@ check_defaults(struct conf_build *build)
     }
     check_route_ttl(build, &defaults->opts, where);
     check_vary_on(build, &defaults->opts, where);
+    check_cookies(build, &defaults->opts, where);
 }
 
 enum rc

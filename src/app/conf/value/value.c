@@ -331,6 +331,15 @@ conf_read_method(const struct conf_reading *r)
     return conf_value_give(r, r->text);
 }
 
+enum rc
+conf_read_cookie_name(const struct conf_reading *r)
+{
+    if (!is_token(r->text)) {
+        return WHY(r, "not the name of a cookie");
+    }
+    return conf_value_give(r, r->text);
+}
+
 /* `all`, `none`, or a parameter's name: parameters are told apart in their
    one spelling (http/uri.h). */
 enum rc
