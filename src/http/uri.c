@@ -270,6 +270,16 @@ has_root_dot(struct slice s, const char *stop)
     return stop - s.ptr > 1 && stop[-1] == '.' && stop[-2] != '.';
 }
 
+struct slice
+uri_host_name(struct slice authority)
+{
+    ptrdiff_t end = authority.len > 0 && authority.ptr[0] == '['
+                        ? slice_find(authority, ']')
+                        : slice_find(authority, ':') - 1;
+
+    return end < 0 ? authority : slice_of(authority.ptr, (size_t)end + 1);
+}
+
 bool
 uri_is_absolute_name(struct slice s)
 {

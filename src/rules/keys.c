@@ -120,8 +120,12 @@ names_host(const struct keys_from *from, const struct field *field)
 static bool
 is_view(const struct keys_from *from, const struct field *field)
 {
+    const struct sending sending = {
+        .head = from->head, .route = from->route, .host = from->host};
+
     return field->id != FIELD_X_FORWARDED_PROTO &&
-           forwarding_of(field) == FORWARDING_SITE && !names_host(from, field);
+           forwarding_of(field) == FORWARDING_SITE &&
+           !names_host(from, field) && !sending_merges(&sending, field);
 }
 
 static bool
@@ -193,14 +197,46 @@ make_credentials(
         digested_size(from, is_keyed_credential), out);
 }
 
+/*
+ * The host of the key: all of it, or its name, or nothing of it. Where some of
+ * it is left out, the origin's name tells apart the targets of two origins. No
+ * host has an '@'.
+ */
+static enum rc
+make_host(struct arena *arena, const struct keys_from *from, struct slice *out)
+{
+    struct slice name = from->route->key_host == ROUTE_KEY_HOST_NAME
+                            ? uri_host_name(from->host)
+                            : slice_of(NULL, 0);
+    size_t size = name.len + 1 + from->origin.len;
+    struct writer w;
+    char *text;
+
+    *out = from->host;
+    if (from->route->key_host == ROUTE_KEY_HOST_FULL) {
+        return RC_OK;
+    }
+    text = arena_alloc(arena, size);
+    if (text == NULL) {
+        return RC_NOMEM;
+    }
+    w = writer_of(text, size);
+    write_slice(&w, name);
+    write_slice(&w, SLICE("@"));
+    write_slice(&w, from->origin);
+    *out = writer_slice(&w);
+    return RC_OK;
+}
+
 enum rc
 keys_make(struct arena *arena, const struct keys_from *from, struct keys *out)
 {
-    enum rc rc = RC_OK;
+    struct slice host;
+    enum rc rc = make_host(arena, from, &host);
 
     MUST(from->route != NULL);
     *out = (struct keys){.target = from->target};
-    if (from->route->query != ROUTE_QUERY_ALL) {
+    if (rc == RC_OK && from->route->query != ROUTE_QUERY_ALL) {
         rc = keys_keep(
             arena, from->route, from->target, from->target, &out->target);
     }
@@ -211,7 +247,7 @@ keys_make(struct arena *arena, const struct keys_from *from, struct keys *out)
         rc = make_credentials(arena, from, &out->credentials);
     }
     if (rc == RC_OK) {
-        const struct key_uri uri = {from->scheme, from->host, out->target};
+        const struct key_uri uri = {from->scheme, host, out->target};
         rc = key_make(arena, from->hash_key, &uri, &out->base);
     }
     return rc;

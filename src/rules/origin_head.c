@@ -79,17 +79,26 @@ write_via(struct writer *w, const struct question *q)
     write_slice(w, SLICE("\r\n"));
 }
 
-/* The host that a trusted proxy has named is not named again. */
+/* The host that a trusted proxy has named is not named again, if it is sent. */
+static bool
+is_host_named(const struct question *q, const struct sending *sending)
+{
+    const struct field *field = head_find(q->head, FIELD_X_FORWARDED_HOST);
+
+    return q->client.is_trusted && field != NULL &&
+           !sending_merges(sending, field);
+}
+
 static void
-write_own_lines(struct writer *w, const struct question *q)
+write_own_lines(
+    struct writer *w, const struct question *q, const struct sending *sending)
 {
     char ip[ADDRESS_TEXT_MAX];
-    bool is_trusted = q->client.is_trusted;
 
     address_host_text(&q->client.peer, ip);
     write_forwarded_for(w, q, ip);
     write_field(w, SLICE("x-forwarded-proto"), q->client.scheme);
-    if (!is_trusted || !head_has(q->head, FIELD_X_FORWARDED_HOST)) {
+    if (!is_host_named(q, sending)) {
         write_field(w, SLICE("x-forwarded-host"), q->sent_host);
     }
     write_forwarded(w, q, ip);
@@ -148,9 +157,8 @@ write_one(struct writer *w, const struct question *q, const struct field *field)
 
 static void
 write_fields(struct writer *w, const struct question *q,
-    const struct origin_head_opts *opts)
+    const struct origin_head_opts *opts, const struct sending *sending)
 {
-    const struct sending sending = question_sending(q, opts->is_for_cache);
     bool is_normal = opts->is_for_cache || opts->is_for_stored;
 
     if (is_normal && head_has(q->head, FIELD_ACCEPT_ENCODING)) {
@@ -161,7 +169,7 @@ write_fields(struct writer *w, const struct question *q,
         if (is_normal && field->id == FIELD_ACCEPT_ENCODING) {
             continue;
         }
-        if (sending_has(&sending, field)) {
+        if (sending_has(sending, field)) {
             write_one(w, q, field);
         }
     }
@@ -171,6 +179,7 @@ enum rc
 origin_head_write(const struct question *q, const struct origin_head_opts *opts,
     struct arena *arena, struct slice *out)
 {
+    const struct sending sending = question_sending(q, opts->is_for_cache);
     struct slice host;
     struct writer w;
     size_t size;
@@ -191,9 +200,9 @@ origin_head_write(const struct question *q, const struct origin_head_opts *opts,
     w = writer_of(text, size);
     write_request_line(&w, q->head->method_text, q->target);
     write_field(&w, SLICE("host"), host);
-    write_fields(&w, q, opts);
+    write_fields(&w, q, opts, &sending);
     write_slice(&w, opts->lines);
-    write_own_lines(&w, q);
+    write_own_lines(&w, q, &sending);
     MUST(!w.is_full);
     *out = writer_slice(&w);
     return RC_OK;

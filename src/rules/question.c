@@ -247,6 +247,8 @@ from_of(
         .scheme = q->client.scheme,
         .host = q->host,
         .target = target,
+        .origin = reads == NULL ? slice_of(NULL, 0)
+                                : q->conf->opts.group_names[reads->group],
     };
 }
 
@@ -293,7 +295,8 @@ make_keys(struct question *q)
     }
     q->policy.is_odd = (q->target.ptr != q->keys.target.ptr &&
                            !slice_eq(q->target, q->keys.target)) ||
-                       q->sent_host.ptr != q->host.ptr;
+                       (q->reads->key_host == ROUTE_KEY_HOST_FULL &&
+                           q->sent_host.ptr != q->host.ptr);
     return rc;
 }
 
@@ -372,9 +375,12 @@ question_read(struct question *q)
     if (!question_has_origin(q) && q->kind != QUESTION_OPTIONS) {
         return refuse(404, QUESTION_NO_ROUTE);
     }
-    if (q->kind != QUESTION_WRITE && q->route != NULL &&
-        cookies_keep(&q->arena, q->route, q->head, &q->head) != RC_OK) {
-        return refuse(503, "memory");
+    if (q->kind != QUESTION_WRITE && q->route != NULL) {
+        q->sent_host = sending_host(q->route, q->host, q->sent_host,
+            q->conf->opts.group_hosts[q->route->group]);
+        if (cookies_keep(&q->arena, q->route, q->head, &q->head) != RC_OK) {
+            return refuse(503, "memory");
+        }
     }
     read_policy(q);
     if (q->reads != NULL &&

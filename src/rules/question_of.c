@@ -20,6 +20,7 @@ question_sending(const struct question *q, bool for_cache)
     return (struct sending){
         .head = q->head,
         .route = q->kind == QUESTION_WRITE ? NULL : q->route,
+        .host = q->host,
         .is_trusted = q->client.is_trusted,
         .for_cache = for_cache,
     };
@@ -30,14 +31,18 @@ question_is_sent_as_get(const struct question *q)
 {
     const struct sending own = question_sending(q, false);
     struct sending get = question_sending(q, true);
+    struct slice told;
 
     MUST(q->reads != NULL);
     get.route = q->reads;
+    told = sending_host(q->reads, q->host, q->sent_host,
+        q->conf->opts.group_hosts[q->reads->group]);
     if (q->reads->cookies_len > 0 && head_has(q->head, FIELD_COOKIE)) {
         return false; /* a GET would have been sent some of them at most */
     }
     return !q->policy.is_odd && !question_is_keyed(q) &&
-           q->group == q->reads->group && !sending_is_more(&own, &get);
+           slice_eq(q->sent_host, told) && q->group == q->reads->group &&
+           !sending_is_more(&own, &get);
 }
 
 /* One that borrows all of it. NULL: no memory. */

@@ -7,6 +7,7 @@
 
 #include "nearside/base/check.h"
 #include "nearside/http/forwarding.h"
+#include "nearside/http/uri.h"
 
 /* May the sender say that? A trusted proxy may, except in the fields that we
    write ourselves; nobody may name another method or target. Forwarded has host
@@ -46,13 +47,50 @@ is_ignored(const struct route *route, enum field_id id)
                    route->authorization == ROUTE_CREDENTIAL_IGNORE));
 }
 
+/* Does it name the host's name, and does no other field of its kind? */
+static bool
+names_name(const struct sending *s, const struct field *field)
+{
+    return slice_ieq(uri_host_name(field->value), uri_host_name(s->host)) &&
+           field == head_find(s->head, field->id) &&
+           head_find_next(s->head, field) == NULL;
+}
+
+bool
+sending_merges(const struct sending *s, const struct field *field)
+{
+    if (s->route == NULL || s->route->key_host == ROUTE_KEY_HOST_FULL) {
+        return false;
+    }
+    if (field->id == FIELD_X_FORWARDED_HOST) {
+        return s->route->key_host == ROUTE_KEY_HOST_NONE ||
+               names_name(s, field);
+    }
+    return field->id == FIELD_X_FORWARDED_PORT;
+}
+
+struct slice
+sending_host(const struct route *route, struct slice host, struct slice spelled,
+    struct slice fixed)
+{
+    switch (route->key_host) {
+    case ROUTE_KEY_HOST_FULL:
+        break;
+    case ROUTE_KEY_HOST_NAME:
+        return uri_host_name(host);
+    case ROUTE_KEY_HOST_NONE:
+        return fixed;
+    }
+    return spelled;
+}
+
 bool
 sending_has(const struct sending *s, const struct field *field)
 {
     if (field->id == FIELD_HOST || field->id == FIELD_CONTENT_LENGTH ||
         field->id == FIELD_EXPECT ||
         (s->for_cache && is_condition(field->id)) ||
-        is_ignored(s->route, field->id)) {
+        is_ignored(s->route, field->id) || sending_merges(s, field)) {
         return false;
     }
     return is_believed(s, field) && !head_is_hop_by_hop(s->head, field);

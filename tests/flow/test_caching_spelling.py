@@ -11,7 +11,7 @@ import urllib.parse
 
 from lib import wait_until
 from lib.caching import (CachingTest, FRESH, STALE, MISS, Said, cache_control)
-from lib.scripted import Steps, together
+from lib.scripted import Steps, conf, together
 
 ODD = "nearside; fwd=uri-miss; detail=spelling"
 
@@ -300,6 +300,123 @@ class Signed(CachingTest):
                 self.assertEqual(got.status, 200)
                 self.assertEqual(got.body, urllib.parse.unquote(
                     target).encode())
+
+
+class KeyHost(CachingTest):
+    """key_host: what of the host by which it was asked is keyed."""
+
+    routes = ('route "/name/*" { ttl = 60s  key_host = name }\n'
+              'route "/none/*" { ttl = 60s  key_host = none }\n'
+              'route "/post/name/*" { store_post = on  key_host = name }\n'
+              'route "/post/none/*" { store_post = on  key_host = none }\n'
+              'route "a.other/two/*" { ttl = 60s  key_host = none'
+              '  origin = two }\n'
+              'route "/two/*" { ttl = 60s  key_host = none }\n'
+              'route "/full/*" { ttl = 60s }\n'
+              'defaults { origin = api }\n')
+    more = 'trusted_proxies = { "127.0.0.1/32" }\n'
+    STRANGER = "127.1.1.1"
+
+    @classmethod
+    def make_conf(cls):
+        two = f'origin two {{ servers = {{ "{cls.origin.url}" }}'\
+              '  host = "api.internal" }\n'
+        return conf(cls.origin.url, cls.routes, cls.limits, cls.redis,
+                    cls.more + two, 'host = "api.internal"')
+
+    def ask(self, target, host, fields=None, method="GET", body=None,
+            source=STRANGER):
+        with self.daemon.connect(source=source) as client:
+            client.request(method, target, fields, body, host=host)
+            return client.read_response(method)
+
+    def kept(self, target, host, fields=None, source=STRANGER):
+        """A hit, as soon as what a miss has brought is stored."""
+        def hit():
+            got = self.ask(target, host, fields, source=source)
+            return got if "; hit" in got.cache_status else None
+
+        return wait_until(hit, what="it is stored", every=0.002)
+
+    def hosts_sent(self, target):
+        sent = self.last(target).fields
+        return [sent["Host"], sent["X-Forwarded-Host"], sent["Forwarded"]]
+
+    def test_one_entry_for_each_host_each_name_or_one(self):
+        hosts = ("a.example", "a.example:81", "A.example:82", "b.example:81")
+        for base, count in (("/full", 4), ("/name", 2), ("/none", 1)):
+            with self.subTest(base=base):
+                target = self.target(base)
+                self.says(FRESH)
+                first = [self.kept(target, host) for host in hosts]
+                self.assertEqual(len({one.body for one in first}), count)
+                self.assert_asked(target, count)
+                key = self.redis("KEYS", f"ns:e:*{target}}}")
+                self.assertEqual(len(key), count)
+
+    def test_the_origin_is_told_what_is_keyed(self):
+        """And no host of the client's choice, which might come back in what
+        everybody gets."""
+        for base, host, want in (("/name", "evil.example:81", "evil.example"),
+                                 ("/name", "[::1]:81", "[::1]"),
+                                 ("/none", "evil.example:81",
+                                  "api.internal")):
+            with self.subTest(base=base, host=host):
+                target = self.target(base)
+                self.says(FRESH)
+                self.ask(target, host, {"X-Forwarded-Host": "worse"})
+                self.assertEqual(self.hosts_sent(target), [
+                    "api.internal", want,
+                    f'for={self.STRANGER};host="{want}";proto=http'])
+
+    def test_a_write_by_any_name_deletes_it(self):
+        for base in ("/name", "/none"):
+            with self.subTest(base=base):
+                target = self.target(base)
+                self.says(FRESH)
+                first = self.kept(target, "a.example")
+                self.ask(target, "a.example:81" if base == "/name" else
+                         "b.example", method="PUT", body=b"x")
+                self.assertNotEqual(
+                    self.ask(target, "a.example").body, first.body)
+
+    def test_what_a_trusted_proxy_says_of_the_host(self):
+        """It makes no difference where the name or the port makes none."""
+        asks = [{}, {"X-Forwarded-Port": "81"},
+                {"X-Forwarded-Host": "a.example:81"},
+                {"X-Forwarded-Host": "b.example"},
+                {"X-Forwarded-Prefix": "/p"}]
+        for base, count in (("/name", 3), ("/none", 2)):
+            with self.subTest(base=base):
+                target = self.target(base)
+                self.says(FRESH)
+                first = [self.kept(target, "a.example", fields, None)
+                         for fields in asks]
+                self.assertEqual(len({one.body for one in first}), count)
+                self.assert_asked(target, count)
+                for request in self.asked(target):
+                    self.assertIsNone(request.fields["X-Forwarded-Port"])
+                    self.assertEqual(request.fields["Host"], "api.internal")
+                    self.assertIn(request.fields["X-Forwarded-Host"],
+                                  ("a.example", "b.example")
+                                  if base == "/name" else ("api.internal",))
+
+    def test_a_post_that_was_told_more_is_not_stored(self):
+        """It is sent with the client's host, which a GET is not."""
+        for base in ("/post/name", "/post/none"):
+            with self.subTest(base=base):
+                target = self.target(base)
+                self.says(FRESH, ("Content-Location", target))
+                got = self.ask(target, "a.example:81", method="POST",
+                               body=b"x")
+                self.assertNotIn("; stored", got.cache_status)
+                self.assertEqual(self.hosts_sent(target)[1], "a.example:81")
+
+    def test_two_origins_are_two(self):
+        target = self.target("/two")
+        self.says(FRESH)
+        first = [self.kept(target, host) for host in ("a.other", "b.other")]
+        self.assertNotEqual(first[0].body, first[1].body)
 
 
 if __name__ == "__main__":

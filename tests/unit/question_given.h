@@ -23,8 +23,10 @@ static inline void
 given_conf(struct asking *a)
 {
     static const struct slice own_host; /* the client's is sent */
+    static const struct slice own_name = {"api", 3};
     struct proxy_conf_opts opts = {
         .group_hosts = &own_host,
+        .group_names = &own_name,
         .routes = &a->route,
         .routes_len = 1,
         .groups_len = 1,

@@ -61,6 +61,7 @@ struct rules {
         }                                                                      \
     }
 
+static const struct slice given_groups[GROUPS] = {{"api", 3}, {"items", 5}};
 static const struct slice given_names[] = {{"c", 1}};
 static const struct slice given_methods[] = {
     {"GET", 3}, {"PUT", 3}, {"POST", 4}};
@@ -97,6 +98,7 @@ rules_init(struct rules *rules)
             .routes_len = ROWS,
             .groups_len = GROUPS,
             .group_hosts = rules->group_hosts,
+            .group_names = given_groups,
             .prefix = "ns:",
             .via = "near",
             .limits = limits_given()},

@@ -568,6 +568,12 @@ options_that_contradict_each_other_are_told(void **state)
             "t:3: 'vary_on' = '*': not the name of a header field\n"
             "t:5: 'vary_on' = 'x-me': a credential, which makes an answer "
             "for each client\n"},
+        {"route \"/\" {\n key_host = none }\nroute \"/a\" { key_host = name }\n"
+         "route \"/b\" { key_host = full }",
+            "t:3: 'key_host' needs a 'host' of origin 'api', to be sent in "
+            "place of the client's\n"
+            "t:4: 'key_host' needs a 'host' of origin 'api', to be sent in "
+            "place of the client's\n"},
         {"route \"/\" {\n cookies = { a }\n cookie = ignore }",
             "t:3: 'cookies' names those that count, and 'cookie' = ignore "
             "drops them all\n"},

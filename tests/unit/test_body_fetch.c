@@ -171,6 +171,7 @@ conf_new(void)
     struct proxy_conf_opts opts = {
         .groups_len = 1,
         .group_hosts = &host,
+        .group_names = &host,
         .prefix = "ns",
         .via = "test",
         .limits = limits_given(),

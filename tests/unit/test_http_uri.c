@@ -343,10 +343,31 @@ authorities_are_the_same_by_host_and_port_under_their_scheme(void **state)
     }
 }
 
+static void
+a_host_s_name_is_without_its_port(void **state)
+{
+    static const char *const rows[][2] = {
+        {"a.example", "a.example"},
+        {"a.example:81", "a.example"},
+        {"192.0.2.1:81", "192.0.2.1"},
+        {"[::1]", "[::1]"},
+        {"[::1]:81", "[::1]"},
+        {"", ""},
+        {":81", ":81"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_true(slice_eq(
+            uri_host_name(slice_of_str(rows[i][0])), slice_of_str(rows[i][1])));
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_host_s_name_is_without_its_port),
         cmocka_unit_test(
             authorities_are_the_same_by_host_and_port_under_their_scheme),
         cmocka_unit_test(a_target_is_cut_at_its_first_question_mark),

@@ -142,6 +142,42 @@ a_target_that_needs_no_decoding_is_its_own_key(void **state)
     }
 }
 
+static void
+a_route_keys_all_of_a_host_its_name_or_nothing_of_it(void **state)
+{
+    static const struct {
+        enum route_key_host key_host;
+        const char *host;
+        const char *want;
+    } rows[] = {
+        {ROUTE_KEY_HOST_FULL, "h", "http://h/a"},
+        {ROUTE_KEY_HOST_FULL, "h:81", "http://h:81/a"},
+        {ROUTE_KEY_HOST_NAME, "h", "http://h@api/a"},
+        {ROUTE_KEY_HOST_NAME, "h:81", "http://h@api/a"},
+        {ROUTE_KEY_HOST_NAME, "[::1]:81", "http://[::1]@api/a"},
+        {ROUTE_KEY_HOST_NONE, "h:81", "http://@api/a"},
+    };
+    static const struct hash_key hash_key = {1, 2};
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct route route = {.key_host = rows[i].key_host};
+        const struct keys_from from = {
+            .hash_key = &hash_key,
+            .route = &route,
+            .head = given(rig, ""),
+            .scheme = SLICE("http"),
+            .host = slice_of_str(rows[i].host),
+            .target = SLICE("/a"),
+            .origin = SLICE("api"),
+        };
+        struct keys keys;
+
+        assert_int_equal(keys_make(&rig->arena, &from, &keys), RC_OK);
+        assert_slice(keys.base.full, rows[i].want, rows[i].host);
+    }
+}
+
 /* --- forms of one target ----------------------------------------------- */
 
 #define PORT "X-Forwarded-Port: "
@@ -278,6 +314,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_route_keeps_of_a_target_what_it_keys_in_any_spelling),
+        TEST(a_route_keys_all_of_a_host_its_name_or_nothing_of_it),
         TEST(a_target_that_needs_no_decoding_is_its_own_key),
         TEST(all_forms_have_one_base_key),
         TEST(view_credentials_and_the_fields_of_a_record_choose_a_variant),

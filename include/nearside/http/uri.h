@@ -39,6 +39,9 @@ size_t uri_normalise(struct slice target, char *out);
  */
 bool uri_is_authority(struct slice s);
 
+/* The authority without its port. */
+struct slice uri_host_name(struct slice authority);
+
 /*
  * Writes the authority lower-case, without the scheme's default port, without
  * an empty port and without the dot that ends an absolute name ("a.example.").

@@ -62,6 +62,7 @@ struct proxy_conf_opts {
     size_t groups_len;
     size_t default_group; /* gets what no route matches; groups_len: none */
     const struct slice *group_hosts; /* Host for each; empty: the client's */
+    const struct slice *group_names; /* of the origins, in the conf */
     const char *prefix;              /* of every key in Redis */
     const char *via;                 /* our name in Via and Cache-Status */
     const char *default_host; /* NULL: HTTP/1.0 without Host is refused */

@@ -19,6 +19,7 @@ struct keys_from {
     struct slice scheme;
     struct slice host; /* in its one spelling (uri.h), as is the next */
     struct slice target;
+    struct slice origin; /* its name */
 };
 
 struct keys {

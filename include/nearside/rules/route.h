@@ -41,6 +41,13 @@ enum route_ttl_force {
     ROUTE_TTL_FORCE_ALL,       /* no-cache, no-store and private too */
 };
 
+/* What of the host by which a target was asked for belongs to its key. */
+enum route_key_host {
+    ROUTE_KEY_HOST_FULL,
+    ROUTE_KEY_HOST_NAME, /* without the port */
+    ROUTE_KEY_HOST_NONE, /* the target is the same by whatever name */
+};
+
 enum route_query {
     ROUTE_QUERY_ALL,  /* keyed byte by byte */
     ROUTE_QUERY_NONE, /* leaves key and request */
@@ -101,6 +108,7 @@ struct route {
     const struct slice *targeted; /* lower-case field names, first one first */
     size_t targeted_len;
     bool passes_targeted; /* on to clients */
+    enum route_key_host key_host;
     enum route_query query;
     const struct slice *query_names;
     size_t query_names_len;

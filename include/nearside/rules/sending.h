@@ -13,10 +13,21 @@ struct sending {
     const struct head *head;
     const struct route *route; /* the credentials that it ignores stay behind;
                                   NULL: none do */
+    struct slice host;         /* by which it was asked, in its one spelling */
     bool is_trusted;           /* a trusted proxy sent it */
     bool for_cache;            /* its answer may be stored: the conditions of
                                   this client stay behind */
 };
+
+/* Does it say of the host what makes no difference on the route (key_host)?
+   Then it is neither keyed nor sent. */
+bool sending_merges(const struct sending *s, const struct field *field);
+
+/* The host that the origin is told by X-Forwarded-Host and Forwarded: the
+   client's as it spelled it, or what of it is keyed, or the one that is fixed.
+ */
+struct slice sending_host(const struct route *route, struct slice host,
+    struct slice spelled, struct slice fixed);
 
 bool sending_has(const struct sending *s, const struct field *field);
 

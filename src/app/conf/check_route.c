@@ -290,6 +290,26 @@ is_none_counted(const struct route *o)
     return o->cookies_len > 0 && o->cookie == ROUTE_CREDENTIAL_IGNORE;
 }
 
+/* What is not keyed of the host must not reach the origin: it might come back
+   in what everybody gets. */
+static void
+check_key_host(struct conf_build *build, const struct conf_route *route)
+{
+    bool is_fixed = route->opts.key_host == ROUTE_KEY_HOST_FULL;
+
+    for (size_t i = 0; i < build->origins_len && route->origin != NULL; i++) {
+        if (strcmp(build->origins[i].opts.name, route->origin) == 0) {
+            is_fixed = is_fixed || build->origins[i].host != NULL;
+        }
+    }
+    if (!is_fixed && route->origin != NULL) {
+        TELL(build, conf_line_of(&route->where, "key_host"),
+            "'key_host' needs a 'host' of origin '%s', to be sent in place of "
+            "the client's",
+            route->origin);
+    }
+}
+
 /* Told where a line of the section has made it so. */
 static void
 check_cookies(struct conf_build *build, const struct route *o,
@@ -317,6 +337,7 @@ check_route(struct conf_build *build, struct conf_route *route)
         check_route_origin(build, route, conf_line_of(where, "origin"));
     }
     check_route_ttl(build, &route->opts, where);
+    check_key_host(build, route);
     check_vary_on(build, &route->opts, where);
     check_cookies(build, &route->opts, where);
     if (opts->method.len > 0 && methods != 0) {

@@ -62,8 +62,9 @@ finish_origins(struct conf_build *build)
     struct origin_opts *origins =
         arena_alloc(&conf->arena, count * sizeof(*origins));
     struct slice *hosts = arena_alloc(&conf->arena, count * sizeof(*hosts));
+    struct slice *names = arena_alloc(&conf->arena, count * sizeof(*names));
 
-    if (origins == NULL || hosts == NULL) {
+    if (origins == NULL || hosts == NULL || names == NULL) {
         return RC_NOMEM;
     }
     for (size_t i = 0; i < count; i++) {
@@ -71,10 +72,12 @@ finish_origins(struct conf_build *build)
         origins[i].head_max = build->response_head_max;
         origins[i].fields_max = build->response_fields_max;
         hosts[i] = slice_of_str(build->origins[i].host);
+        names[i] = slice_of_str(build->origins[i].opts.name);
     }
     conf->origins = origins;
     conf->origins_len = count;
     conf->proxy.conf.group_hosts = hosts;
+    conf->proxy.conf.group_names = names;
     conf->proxy.conf.default_group = default_group(build);
     return RC_OK;
 }
