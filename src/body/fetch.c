@@ -300,6 +300,10 @@ fetch_start(
 
     MUST_OBJ(worker, WORKER_MAGIC);
     MUST_OBJ(q, QUESTION_MAGIC);
+    if (q->route != NULL) {
+        request.first_byte_timeout_ms = q->route->first_byte_timeout_ms;
+        request.between_bytes_timeout_ms = q->route->between_bytes_timeout_ms;
+    }
     MUST(q->group < worker->conf->opts.groups_len);
     MUST(fetch->exchange == NULL);
     MUST(fetch->fill == NULL);

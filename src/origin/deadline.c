@@ -12,16 +12,16 @@
 static int64_t
 head_until_ms(const struct exchange *x)
 {
-    const struct origin_opts *opts = &x->pool->group->opts;
+    const struct exchange_request *request = &x->request;
 
     if (exchange_is_sent(x)) {
-        return x->complete_us / 1000 + opts->first_byte_timeout_ms;
+        return x->complete_us / 1000 + request->first_byte_timeout_ms;
     }
     if (x->is_blocked || x->is_broken) {
-        return x->moved_ms + opts->between_bytes_timeout_ms;
+        return x->moved_ms + request->between_bytes_timeout_ms;
     }
     /* With nothing to write we wait for our client, unless it waits too. */
-    return exchange_awaits_100(x) ? x->moved_ms + opts->first_byte_timeout_ms
+    return exchange_awaits_100(x) ? x->moved_ms + request->first_byte_timeout_ms
                                   : NEVER_MS;
 }
 
@@ -35,8 +35,7 @@ phase_until_ms(const struct exchange *x)
         return head_until_ms(x);
     case EXCHANGE_BODY:
         return x->is_paused ? NEVER_MS
-                            : x->moved_ms +
-                                  x->pool->group->opts.between_bytes_timeout_ms;
+                            : x->moved_ms + x->request.between_bytes_timeout_ms;
     case EXCHANGE_DIAL: /* the dial has a timer of its own */
     case EXCHANGE_NEW:
     case EXCHANGE_FAILING:

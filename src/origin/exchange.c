@@ -142,6 +142,20 @@ exchange_take(struct origin_pool *pool)
     return x;
 }
 
+/* From here on the request says them, whoever has set them. */
+static void
+take_timeouts(struct exchange *x)
+{
+    const struct origin_opts *opts = &x->pool->group->opts;
+
+    if (x->request.first_byte_timeout_ms == 0) {
+        x->request.first_byte_timeout_ms = opts->first_byte_timeout_ms;
+    }
+    if (x->request.between_bytes_timeout_ms == 0) {
+        x->request.between_bytes_timeout_ms = opts->between_bytes_timeout_ms;
+    }
+}
+
 struct exchange *
 exchange_start(struct origin_pool *pool, const struct exchange_request *request,
     const struct exchange_callbacks *callbacks, void *ctx)
@@ -160,6 +174,7 @@ exchange_start(struct origin_pool *pool, const struct exchange_request *request,
     x->callbacks = callbacks;
     x->ctx = ctx;
     x->request = *request;
+    take_timeouts(x);
     total_ms = pool->group->opts.total_timeout_ms;
     x->total_until_ms =
         total_ms > 0 ? loop_now_ms(pool->loop) + total_ms : NEVER_MS;

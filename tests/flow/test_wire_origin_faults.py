@@ -66,6 +66,39 @@ class Faults(FlowTest):
             self.assertGreaterEqual(got.seconds, 0.29)
             self.assertLess(got.seconds, 2.0)
 
+    def test_a_route_has_timeouts_of_its_own(self):
+        """A stream and a long poll may be silent for longer."""
+        def script(connection, request, n):
+            if request.target.endswith("poll"):
+                time.sleep(0.6)  # the pauses are what is tested
+                return answer(connection, b"news")
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n"
+                            b"Cache-Control: no-store\r\n\r\nne")
+            time.sleep(0.6)
+            connection.send(b"ws")
+            return True
+
+        short = "first_byte_timeout = 300ms  between_bytes_timeout = 300ms"
+        long = "first_byte_timeout = 9s  between_bytes_timeout = 9s"
+        for patient, others, route in ((True, short, long),
+                                       (False, long, short)):
+            daemon = self.start(
+                script, others, f'route "/patient/*" {{ {route} }}'
+                f' route "/write/*" {{ read = pass  {route} }}')
+            for what in ("/patient/poll", "/patient/stream", "/write/stream"):
+                with self.subTest(what=what, patient=patient):
+                    try:
+                        got = daemon.get(what)
+                        self.assertEqual((got.status, got.body), (
+                            (200, b"news") if patient else
+                            (504, b"504 Gateway Timeout: first byte timed"
+                             b" out\n")))
+                    except (WireError, OSError):
+                        self.assertFalse(patient)
+                        self.assertNotIn("poll", what)
+            if patient:
+                self.assertEqual(daemon.get("/poll").status, 504)
+
     def test_total_timeout_ends_what_trickles(self):
         def script(connection, request, n):
             connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")

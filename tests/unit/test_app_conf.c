@@ -62,6 +62,8 @@ an_option_that_is_not_set_has_its_default(void **state)
     assert_int_equal(c->proxy.conf.limits.send_total_ms, 600000);
     assert_int_equal(c->proxy.conf.limits.connections_max, 0);
     assert_int_equal(c->origins[0].connect_timeout_ms, 3000);
+    assert_int_equal(c->origins[0].first_byte_timeout_ms, 60000);
+    assert_int_equal(c->origins[0].between_bytes_timeout_ms, 60000);
     assert_int_equal(c->origins[0].total_timeout_ms, 0);
     assert_int_equal(r->ttl_ms, 300000);
     assert_int_equal(r->ttl_jitter_percent, 10);

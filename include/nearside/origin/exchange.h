@@ -45,6 +45,8 @@ struct exchange_request {
     struct slice head;
     enum framing framing; /* NONE, LENGTH or CHUNKED: of the request body */
     uint64_t content_length;
+    int64_t first_byte_timeout_ms;    /* 0: the group's */
+    int64_t between_bytes_timeout_ms; /* 0: the group's */
     bool expects_100;   /* with content: "Expect: 100-continue" is sent, and a
                            100 is told by on_interim */
     bool is_idempotent; /* RFC 9110 9.2.2; with FRAMING_NONE it may be sent

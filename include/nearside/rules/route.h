@@ -95,7 +95,9 @@ struct route {
     const struct route_status_ttl *status_ttls; /* before ttl_ms */
     size_t status_ttls_len;
     int64_t grace_ms;
-    int64_t keep_ms;     /* past freshness, to be validated */
+    int64_t first_byte_timeout_ms;    /* 0: the origin's */
+    int64_t between_bytes_timeout_ms; /* 0: the origin's */
+    int64_t keep_ms;                  /* past freshness, to be validated */
     bool is_rfc;         /* preset = rfc: all that a shared cache may do */
     bool heuristic;      /* guess a lifetime where ttl is 0 */
     bool honours_client; /* max-age, no-cache and the like of requests */
