@@ -40,12 +40,15 @@ redirect_target(struct redis_client *c, struct redis_call *call,
     struct redirect to;
 
     MUST(contact->client == c);
+    MUST_OBJ(c->redis, REDIS_MAGIC);
     if (redirect_parse(text, &to) != RC_OK || to.slot != call->impl.hash_slot ||
         !call_hop(c, call)) {
         return NULL;
     }
     if (to.host.len == 0) {
         to.host = slice_of_str(contact->node->host);
+    } else {
+        address_map_apply(&c->redis->opts.address_map, &to.host, &to.port);
     }
     return pool_at(c, to.host, to.port);
 }

@@ -23,25 +23,29 @@ inquiry_ended(struct inquiries *q)
 
 /* NULL: no memory, or nothing to go by. */
 static struct topology *
-slots_topology(const struct node *node, const struct redis_reply *reply)
+slots_topology(const struct inquiry *i, const struct redis_reply *reply)
 {
     struct topology *topology = topology_new();
 
-    if (topology != NULL && (topology_read_slots(topology, reply,
-                                 slice_of_str(node->host)) != RC_OK ||
-                                topology->covered == 0)) {
+    if (topology != NULL &&
+        (topology_read_slots(topology, reply, slice_of_str(i->node->host),
+             &i->set->opts.address_map) != RC_OK ||
+            topology->covered == 0)) {
         topology_free(&topology);
     }
     return topology;
 }
 
+/* It is no cluster's, or its CLUSTER has another name. */
 static bool
 is_of_no_cluster(const struct redis_reply *reply)
 {
     static const char text[] = "cluster support disabled";
 
     return reply->type == REDIS_ERROR &&
-           memmem(reply->str, reply->len, text, sizeof(text) - 1) != NULL;
+           (slice_starts(slice_of(reply->str, reply->len),
+                SLICE("ERR unknown command")) ||
+               memmem(reply->str, reply->len, text, sizeof(text) - 1) != NULL);
 }
 
 static void
@@ -53,16 +57,17 @@ on_map_reply(struct inquiry *i, const struct redis_reply *reply)
                      (q->opts.mode == REDIS_MODE_STANDALONE && !is_error);
     char escaped[128];
 
-    if (!q->is_about_epochs) {
+    if (!q->is_about_nodes) {
         MUST(i->topology == NULL);
     }
-    if (is_single && !q->is_about_epochs) {
+    if (is_single && !q->is_about_nodes) {
         i->topology =
             topology_of_one(slice_of_str(i->node->host), i->node->port);
-    } else if (!is_error && !q->is_about_epochs) {
-        i->topology = slots_topology(i->node, reply);
+    } else if (!is_error && !q->is_about_nodes) {
+        i->topology = slots_topology(i, reply);
     } else if (reply->type == REDIS_STRING) {
-        topology_read_epochs(i->topology, slice_of(reply->str, reply->len));
+        topology_read_nodes(i->topology, slice_of(reply->str, reply->len),
+            slice_of_str(i->node->host), i->node->port);
     } else if (is_error && !q->is_quiet) {
         log_event(q->ring, LOG_LEVEL_WARN, "redis_refresh_refused",
             "node=\"%s\" reply=\"%s\"", i->node->text,
@@ -233,25 +238,26 @@ inquiries_add(struct inquiries *q, struct node *own_node)
 }
 
 static void
-inquiry_ask_epochs(struct inquiry *i)
+inquiry_ask_nodes(struct inquiry *i)
 {
     static const struct slice nodes[] = {{"CLUSTER", 7}, {"NODES", 5}};
 
     MUST_OBJ(i, INQUIRY_MAGIC);
-    if (i->topology != NULL && !redis_call_is_active(&i->map)) {
+    if (i->topology != NULL && i->topology->members_len > 0 &&
+        !redis_call_is_active(&i->map)) {
         inquiry_send(i, &i->map, 2, nodes);
     }
 }
 
 void
-inquiries_ask(struct inquiries *q, bool is_about_epochs)
+inquiries_ask(struct inquiries *q, bool is_about_nodes)
 {
     MUST(q->pending == 0);
     q->pending = 1; /* ours, so that it is over if nobody can be asked */
-    q->is_about_epochs = is_about_epochs;
+    q->is_about_nodes = is_about_nodes;
     for (unsigned i = 0; i < q->len; i++) {
-        if (is_about_epochs) {
-            inquiry_ask_epochs(&q->all[i]);
+        if (is_about_nodes) {
+            inquiry_ask_nodes(&q->all[i]);
         } else {
             inquiry_begin(&q->all[i]);
         }
@@ -276,22 +282,27 @@ inquiries_give_up(struct inquiries *q)
 unsigned
 inquiries_topologies(struct inquiries *q, struct topology *out[INQUIRIES_MAX])
 {
-    bool has_whole = false;
     unsigned len = 0;
 
+    MUST(q->len <= INQUIRIES_MAX);
     for (unsigned i = 0; i < q->len; i++) {
-        struct topology *one = q->all[i].topology;
-        bool is_whole = one != NULL && one->covered == SLOT_COUNT;
-
-        if (is_whole && !has_whole) {
-            has_whole = true;
-            len = 0;
-        }
-        if (one != NULL && is_whole == has_whole) {
-            out[len++] = one;
+        if (q->all[i].topology != NULL) {
+            out[len++] = q->all[i].topology;
         }
     }
     return len;
+}
+
+const struct node *
+inquiries_node_of(const struct inquiries *q, const struct topology *topology)
+{
+    MUST_OBJ(topology, TOPOLOGY_MAGIC);
+    for (unsigned i = 0; i < q->len; i++) {
+        if (q->all[i].topology == topology) {
+            return q->all[i].node;
+        }
+    }
+    return NULL;
 }
 
 void

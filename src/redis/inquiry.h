@@ -39,7 +39,7 @@ struct inquiries {
     bool has_first;
     bool is_quiet; /* what may be wrong was said already */
     bool is_eviction_known;
-    bool is_about_epochs;
+    bool is_about_nodes;
     struct inquiry all[INQUIRIES_MAX];
     unsigned len;
     unsigned pending; /* answers awaited */
@@ -53,17 +53,20 @@ void inquiries_init(struct inquiries *q);
    Takes over the reference; NULL: no node. */
 void inquiries_add(struct inquiries *q, struct node *own_node);
 
-/* Asks all of them who owns which slot; or those that knew for the config
-   epochs. */
-void inquiries_ask(struct inquiries *q, bool is_about_epochs);
+/* Asks all of them who owns which slot; or those that knew, and are of a
+   cluster, for its nodes. */
+void inquiries_ask(struct inquiries *q, bool is_about_nodes);
 
 /* The answers that are still awaited are given up. */
 void inquiries_give_up(struct inquiries *q);
 
-/* Those with an answer worth having: all whose topologies are whole, or all
-   that have one if none is. How many they are. */
+/* Those with an answer. How many they are. */
 unsigned inquiries_topologies(
     struct inquiries *q, struct topology *out[INQUIRIES_MAX]);
+
+/* Who told that topology. */
+const struct node *inquiries_node_of(
+    const struct inquiries *q, const struct topology *topology);
 
 /* Ends them all and forgets the nodes; on_over will not come. */
 void inquiries_clear(struct inquiries *q);

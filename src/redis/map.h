@@ -9,8 +9,8 @@
  *     7  error_reply  refresh                what it leads to; discovery
  *     6  dispatch   prober                   calls on their way; trust
  *     5  pool       inquiry   probe          connections; questions
- *     4  wire       redis                    a connection; how it all begins
- *     3  channel    reach     map            what these are made of
+ *     4  wire       redis     words          a connection; how it all begins
+ *     3  channel    reach     map   settle   what these are made of
  *     2  resp       topology  node  metrics
  *     1  reader     redirect  trust
  *     0  call       slot

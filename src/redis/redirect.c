@@ -84,6 +84,22 @@ host_port_parse(struct slice text, struct slice *out_host, uint16_t *out_port)
     return RC_OK;
 }
 
+void
+address_map_apply(
+    const struct address_map *map, struct slice *host, uint16_t *port)
+{
+    for (size_t i = 0; map != NULL && i < map->rows_len; i++) {
+        const struct address_mapping *row = &map->rows[i];
+
+        MUST(row->to_port != 0);
+        if (row->port == *port && slice_eq(slice_of_str(row->host), *host)) {
+            *host = slice_of_str(row->to_host);
+            *port = row->to_port;
+            return;
+        }
+    }
+}
+
 enum rc
 redirect_parse(struct slice text, struct redirect *out)
 {

@@ -2,7 +2,7 @@
  * Discovery, on the control thread: who owns which slot.
  *
  *     wanted --(jitter, 1 s apart)--> ASKING --> settled --> published
- *                                       \--(they differ)--> EPOCHS --^
+ *                                       \--(they differ)--> NODES --^
  *
  * Laws.
  * - One refresh at a time, its starts at least SPACING_MS apart. After an
@@ -13,8 +13,10 @@
  *   cluster, or new to it, shows an old or an empty topology.
  * - Once one has answered, the others have REST_MS: a name that nobody answers,
  *   or a node that is off, must not keep the map from us.
- * - Topologies that cover all slots are preferred; if these differ, the
- *   config epochs of CLUSTER NODES decide slot by slot.
+ * - If what they say differs, or is new, each is asked for the nodes of its
+ *   cluster besides. Nodes of another cluster than ours are not listened to.
+ * - Topologies that cover all slots are preferred; how they become one is in
+ *   settle.c.
  * - Seeds are kept for ever: an answer never replaces them.
  * - A standalone server needs no map: the same question is a PING, and of
  *   the first three seeds the first that answers is the server.
@@ -23,6 +25,7 @@
 #include "nearside/base/log.h"
 #include "redis/inquiry.h"
 #include "redis/prober.h"
+#include "redis/words.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +42,7 @@ enum {
 enum phase {
     PHASE_IDLE,   /* until the timer */
     PHASE_ASKING, /* CLUSTER SLOTS (or PING) */
-    PHASE_EPOCHS, /* CLUSTER NODES, to settle a conflict */
+    PHASE_NODES,  /* CLUSTER NODES, to settle what differs */
 };
 
 struct refresh {
@@ -57,6 +60,9 @@ struct refresh {
     int64_t started_ms;
     enum refresh_cause cause;
     bool was_failing;
+    struct words words; /* what was said of the map already */
+    /* The members of a cluster that is not ours; NULL: none was met. */
+    struct topology *foreign;
 };
 
 /* ---- when --------------------------------------------------------------- */
@@ -193,6 +199,18 @@ refresh_begin(struct refresh *r)
 
 /* ---- answers ------------------------------------------------------------ */
 
+static void
+note_foreign(struct refresh *r, const struct topology *topology)
+{
+    MUST_OBJ(topology, TOPOLOGY_MAGIC);
+    if (r->foreign == NULL) {
+        r->foreign = topology_new();
+    }
+    if (r->foreign != NULL) {
+        topology_add_members(r->foreign, topology);
+    }
+}
+
 /* Has each slot an owner, and all in reach? If one is not, its replica may take
    over any moment, and nobody but the map would tell. */
 static bool
@@ -224,33 +242,93 @@ refresh_end(struct refresh *r, enum rc rc)
     refresh_sleep(r, rc == RC_OK && is_map_good(r));
 }
 
+/* Is there anything that CLUSTER NODES would help to settle? */
 static bool
-topologies_differ(struct topology *const topologies[], unsigned len)
+is_open(const struct refresh *r, const struct map *map,
+    struct topology *const all[], unsigned len)
 {
-    for (unsigned i = 1; i < len; i++) {
-        if (!topology_eq(topologies[0], topologies[i])) {
-            return true;
+    bool is_open =
+        len > 0 && map != NULL && !topology_eq(all[0], map->topology);
+
+    MUST(r->phase == PHASE_ASKING);
+    for (unsigned i = 0; i < len; i++) {
+        is_open |= topology_has_unknown(all[i]) ||
+                   (i > 0 && !topology_eq(all[0], all[i]));
+    }
+    return is_open;
+}
+
+/* Seeds may belong to two clusters. Keeps those of one: ours, or at first that
+   of the earliest seed that has answered. */
+static unsigned
+keep_kin(struct refresh *r, const struct map *map, struct topology *all[],
+    unsigned len)
+{
+    const struct topology *ours = map == NULL ? NULL : map->topology;
+    const struct topology *chosen = NULL;
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < len && chosen == NULL; i++) {
+        chosen = ours != NULL && topology_is_kin(ours, all[i]) ? ours : NULL;
+    }
+    for (unsigned i = 0; i < len && chosen == NULL; i++) {
+        /* Ours is gone; another may have been made in its place. */
+        chosen = r->foreign != NULL && topology_is_kin(r->foreign, all[i])
+                     ? NULL
+                     : all[i];
+    }
+    for (unsigned i = 0; i < len; i++) {
+        if (chosen != NULL && topology_is_kin(chosen, all[i])) {
+            all[kept++] = all[i];
+        } else {
+            words_foreign(&r->words, inquiries_node_of(&r->inquiries, all[i]));
+            note_foreign(r, all[i]);
         }
     }
-    return false;
+    return kept;
+}
+
+/* Those that are whole, or all if none is. */
+static unsigned
+keep_whole(struct topology *all[], unsigned len)
+{
+    unsigned whole = 0;
+
+    MUST(len <= INQUIRIES_MAX);
+    for (unsigned i = 0; i < len; i++) {
+        if (all[i]->covered == SLOT_COUNT) {
+            all[whole++] = all[i];
+        }
+    }
+    return whole > 0 ? whole : len;
 }
 
 /* Makes one map of them. */
 static enum rc
-publish(struct refresh *r, struct topology *const topologies[], unsigned len)
+settle(struct refresh *r, const struct map *map, struct topology *const all[],
+    unsigned len)
 {
     struct topology *topology = topology_new();
+    bool is_down[TOPOLOGY_NODES_MAX];
+    const struct topology_views views = {.all = all,
+        .len = len,
+        .base = map == NULL ? NULL : map->topology,
+        .base_is_down = is_down};
     unsigned slots = 0;
     unsigned nodes = 0;
     enum rc rc = RC_NOMEM;
 
     MUST(len > 0);
+    for (unsigned i = 0; map != NULL && i < map->topology->nodes_len; i++) {
+        is_down[i] = atomic_load(&map->nodes[i]->is_down);
+    }
     if (topology != NULL) {
-        rc = topology_settle(topology, topologies, len);
-        slots = topology->covered;
-        nodes = topology->nodes_len;
+        rc = topology_settle(topology, &views);
     }
     if (rc == RC_OK) {
+        words_settled(&r->words, topology);
+        slots = topology->covered;
+        nodes = topology->nodes_len;
         rc = redis_publish(r->redis, &topology);
     }
     if (rc == RC_OK && topology == NULL) {
@@ -262,24 +340,59 @@ publish(struct refresh *r, struct topology *const topologies[], unsigned len)
     return rc;
 }
 
+/* One who told it and is none of the map's nodes: a seed by another name, or
+   one that alone is reached. */
+static const struct node *
+teller_outside(const struct refresh *r, const struct map *map,
+    struct topology *const all[], unsigned len)
+{
+    MUST_OBJ(map, MAP_MAGIC);
+    for (unsigned i = 0; i < len; i++) {
+        const struct node *node = inquiries_node_of(&r->inquiries, all[i]);
+        bool is_inside = false;
+
+        for (unsigned j = 0; j < map->topology->nodes_len; j++) {
+            is_inside |= map->nodes[j] == node;
+        }
+        if (!is_inside) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+static enum rc
+publish(struct refresh *r, const struct map *map, struct topology *all[],
+    unsigned len)
+{
+    len = keep_kin(r, map, all, len);
+    len = keep_whole(all, len);
+    if (len > 0 && map != NULL) {
+        words_in_use(&r->words, map, teller_outside(r, map, all, len));
+    }
+    return len == 0 ? RC_MISS : settle(r, map, all, len);
+}
+
 /* A phase is over: all have answered, or its time is up. */
 static void
 on_over(void *ctx)
 {
     struct refresh *r = OBJ_OF(struct refresh, ctx, REFRESH_MAGIC);
-    struct topology *topologies[INQUIRIES_MAX];
-    unsigned len = inquiries_topologies(&r->inquiries, topologies);
+    struct topology *all[INQUIRIES_MAX];
+    unsigned len = inquiries_topologies(&r->inquiries, all);
+    struct map *map = redis_map_take(r->redis);
 
     MUST(r->phase != PHASE_IDLE);
     if (r->phase == PHASE_ASKING && r->redis->opts.mode == REDIS_MODE_CLUSTER &&
-        topologies_differ(topologies, len)) {
-        r->phase = PHASE_EPOCHS;
+        is_open(r, map, all, len)) {
+        r->phase = PHASE_NODES;
         inquiries_ask(&r->inquiries, true);
         loop_timer_arm(
             &r->timer, loop_now_ms(r->loop) + r->redis->opts.hang_ms);
-        return;
+    } else {
+        refresh_end(r, publish(r, map, all, len));
     }
-    refresh_end(r, len == 0 ? RC_MISS : publish(r, topologies, len));
+    redis_map_unref(r->redis, &map);
 }
 
 /* Which of several standalone servers is "the" server depends on their order,
@@ -312,6 +425,7 @@ on_timer(void *ctx)
 static void
 refresh_free(struct refresh *r)
 {
+    topology_free(&r->foreign);
     r->magic = 0;
     free(r);
 }
@@ -342,6 +456,7 @@ refresh_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
     r->loop = loop;
     r->ring = ring;
     r->block = block;
+    r->words.ring = ring;
     r->inquiries.redis = redis;
     r->inquiries.opts = redis->opts;
     r->inquiries.opts.reply_max = REPLY_MAX;

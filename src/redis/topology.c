@@ -48,6 +48,13 @@ node_is(const struct topology_node *node, struct slice id, struct slice host,
     return node->port == port && slice_eq(slice_of_str(node->host), host);
 }
 
+static bool
+may_be_node(struct slice id, struct slice host, uint16_t port)
+{
+    return id.len <= NODE_ID_LEN && port != 0 &&
+           (host.len == 0 ? id.len > 0 : host_is_sane(host));
+}
+
 enum rc
 topology_add_node(struct topology *topology, struct slice id, struct slice host,
     uint16_t port, uint16_t *out_index)
@@ -55,7 +62,7 @@ topology_add_node(struct topology *topology, struct slice id, struct slice host,
     struct topology_node *node;
 
     MUST_OBJ(topology, TOPOLOGY_MAGIC);
-    if (!host_is_sane(host) || port == 0 || id.len > NODE_ID_LEN) {
+    if (!may_be_node(id, host, port)) {
         return RC_BAD;
     }
     for (unsigned i = 0; i < topology->nodes_len; i++) {
@@ -73,8 +80,43 @@ topology_add_node(struct topology *topology, struct slice id, struct slice host,
     if (id.len > 0) {
         memcpy(node->id, id.ptr, id.len);
     }
-    memcpy(node->host, host.ptr, host.len);
+    if (host.len > 0) {
+        memcpy(node->host, host.ptr, host.len);
+    }
     return RC_OK;
+}
+
+const struct topology_node *
+topology_find(const struct topology *topology, const char *id)
+{
+    MUST_OBJ(topology, TOPOLOGY_MAGIC);
+    for (unsigned i = 0; *id != '\0' && i < topology->nodes_len; i++) {
+        if (strcmp(topology->nodes[i].id, id) == 0) {
+            return &topology->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+/* An id is random hex: half of its bits tell it from all others. */
+static void
+add_member(struct topology *topology, struct slice id)
+{
+    uint64_t parts[2];
+    uint64_t member;
+
+    if (id.len != NODE_ID_LEN ||
+        topology->members_len == TOPOLOGY_MEMBERS_MAX) {
+        return;
+    }
+    memcpy(parts, id.ptr, sizeof(parts));
+    member = parts[0] * UINT64_C(0x9e3779b97f4a7c15) ^ parts[1];
+    for (unsigned i = 0; i < topology->members_len; i++) {
+        if (topology->members[i] == member) {
+            return;
+        }
+    }
+    topology->members[topology->members_len++] = member;
 }
 
 void
@@ -126,15 +168,32 @@ is_integer(const struct redis_reply *reply, int64_t min, int64_t max)
            reply->integer <= max;
 }
 
+/* What is read, and by what it is understood. */
+struct reading {
+    struct topology *topology;
+    struct slice sender;
+    const struct address_map *map;
+};
+
+/* The third element of a node; empty before Redis 4. */
+static struct slice
+id_of(const struct redis_reply *node)
+{
+    return node->type == REDIS_ARRAY && node->elements_len > 2 &&
+                   is_text(node->elements[2])
+               ? slice_of(node->elements[2]->str, node->elements[2]->len)
+               : slice_of(NULL, 0);
+}
+
 /* The primary of a row: endpoint, port, id, and whatever newer servers add.
    RC_MISS: no use to us. */
 static enum rc
-read_primary(struct topology *topology, const struct redis_reply *reply,
-    struct slice sender, uint16_t *out_index)
+read_primary(const struct reading *r, const struct redis_reply *reply,
+    uint16_t *out_index)
 {
-    struct slice host = sender;
-    struct slice id = {NULL, 0};
+    struct slice host = r->sender;
     struct redis_reply **e = reply->elements;
+    uint16_t port;
     enum rc rc;
 
     if (reply->type != REDIS_ARRAY || reply->elements_len < 2 ||
@@ -142,21 +201,22 @@ read_primary(struct topology *topology, const struct redis_reply *reply,
         !is_integer(e[1], 1, UINT16_MAX)) {
         return RC_MISS;
     }
+    port = (uint16_t)e[1]->integer;
     if (e[0]->len > 0) {
         host = slice_of(e[0]->str, e[0]->len);
+        if (slice_eq(host, SLICE("?"))) {
+            host.len = 0;
+        } else {
+            address_map_apply(r->map, &host, &port);
+        }
     }
-    if (reply->elements_len > 2 && is_text(e[2])) {
-        id = slice_of(e[2]->str, e[2]->len);
-    }
-    rc = topology_add_node(
-        topology, id, host, (uint16_t)e[1]->integer, out_index);
+    rc = topology_add_node(r->topology, id_of(reply), host, port, out_index);
     return rc == RC_BAD ? RC_MISS : rc;
 }
 
 /* [first, last, primary, replicas...]. RC_MISS: no use to us. */
 static enum rc
-read_row(struct topology *topology, const struct redis_reply *row,
-    struct slice sender)
+read_row(const struct reading *r, const struct redis_reply *row)
 {
     struct redis_reply **e = row->elements;
     uint16_t index;
@@ -167,18 +227,23 @@ read_row(struct topology *topology, const struct redis_reply *row,
         !is_integer(e[1], e[0]->integer, SLOT_COUNT - 1)) {
         return RC_MISS;
     }
-    rc = read_primary(topology, e[2], sender, &index);
+    rc = read_primary(r, e[2], &index);
     if (rc == RC_OK) {
-        topology_give(
-            topology, (unsigned)e[0]->integer, (unsigned)e[1]->integer, index);
+        topology_give(r->topology, (unsigned)e[0]->integer,
+            (unsigned)e[1]->integer, index);
+    }
+    for (size_t i = 2; rc == RC_OK && i < row->elements_len; i++) {
+        add_member(r->topology, id_of(e[i]));
     }
     return rc;
 }
 
 enum rc
 topology_read_slots(struct topology *topology, const struct redis_reply *reply,
-    struct slice sender)
+    struct slice sender, const struct address_map *map)
 {
+    const struct reading r = {topology, sender, map};
+
     MUST_OBJ(topology, TOPOLOGY_MAGIC);
     MUST(topology->nodes_len == 0);
     MUST(reply != NULL);
@@ -186,7 +251,7 @@ topology_read_slots(struct topology *topology, const struct redis_reply *reply,
         return RC_BAD;
     }
     for (size_t i = 0; i < reply->elements_len; i++) {
-        enum rc rc = read_row(topology, reply->elements[i], sender);
+        enum rc rc = read_row(&r, reply->elements[i]);
 
         if (rc != RC_OK && rc != RC_MISS) {
             return rc;
@@ -208,35 +273,62 @@ set_epoch(struct topology *topology, struct slice id, uint64_t epoch)
     }
 }
 
+/* It says `myself` of itself. */
+static void
+set_self(struct topology *topology, struct slice id, struct slice flags)
+{
+    struct slice flag;
+
+    MUST(id.len == NODE_ID_LEN);
+    while (slice_split(&flags, ',', &flag)) {
+        if (slice_eq(flag, SLICE("myself"))) {
+            memcpy(topology->self, id.ptr, id.len);
+        }
+    }
+}
+
 /* <id> <address> <flags> <primary> <ping> <pong> <config-epoch> ... */
 static void
 read_node_line(struct topology *topology, struct slice line)
 {
     struct slice id = {NULL, 0};
-    struct slice field = {NULL, 0};
+    struct slice fields[6];
     uint64_t epoch;
 
-    if (!slice_split(&line, ' ', &id) || id.len != NODE_ID_LEN) {
+    if (!slice_split(&line, ' ', &id) || id.len != NODE_ID_LEN ||
+        slice_find(id, '\0') >= 0) {
         return;
     }
-    for (unsigned i = 0; i < 6; i++) {
-        if (!slice_split(&line, ' ', &field)) {
+    for (unsigned i = 0; i < ARRAY_LEN(fields); i++) {
+        if (!slice_split(&line, ' ', &fields[i])) {
             return;
         }
     }
-    if (slice_to_u64(field, UINT64_MAX, &epoch) == RC_OK) {
+    add_member(topology, id);
+    set_self(topology, id, fields[1]);
+    if (slice_to_u64(fields[5], UINT64_MAX, &epoch) == RC_OK) {
         set_epoch(topology, id, epoch);
     }
 }
 
 void
-topology_read_epochs(struct topology *topology, struct slice nodes_text)
+topology_read_nodes(struct topology *topology, struct slice nodes_text,
+    struct slice asked_host, uint16_t asked_port)
 {
     struct slice line;
 
     MUST_OBJ(topology, TOPOLOGY_MAGIC);
+    MUST(asked_host.len <= HOST_MAX);
     while (slice_split(&nodes_text, '\n', &line)) {
         read_node_line(topology, line);
+    }
+    for (unsigned i = 0; i < topology->nodes_len; i++) {
+        struct topology_node *node = &topology->nodes[i];
+
+        if (node->host[0] == '\0' && strcmp(node->id, topology->self) == 0) {
+            memcpy(node->host, asked_host.ptr, asked_host.len);
+            node->port = asked_port;
+        }
     }
 }
 
@@ -271,55 +363,14 @@ topology_eq(const struct topology *a, const struct topology *b)
     return true;
 }
 
-/* The owner of the slot that has the highest epoch in any of the topologies;
-   NULL: the slot has no owner in any. */
-static const struct topology_node *
-slot_winner(
-    struct topology *const topologies[], unsigned topologies_len, unsigned slot)
+bool
+topology_has_unknown(const struct topology *topology)
 {
-    const struct topology_node *best = NULL;
-
-    for (unsigned i = 0; i < topologies_len; i++) {
-        uint16_t index = topologies[i]->owner[slot];
-        const struct topology_node *node;
-
-        if (index == SLOT_NONE) {
-            continue;
-        }
-        MUST(index < topologies[i]->nodes_len);
-        node = &topologies[i]->nodes[index];
-        if (best == NULL || node->epoch > best->epoch) {
-            best = node;
+    MUST_OBJ(topology, TOPOLOGY_MAGIC);
+    for (unsigned i = 0; i < topology->nodes_len; i++) {
+        if (topology->nodes[i].host[0] == '\0') {
+            return true;
         }
     }
-    return best;
-}
-
-enum rc
-topology_settle(struct topology *out, struct topology *const topologies[],
-    unsigned topologies_len)
-{
-    const struct topology_node *last = NULL;
-    uint16_t index = SLOT_NONE;
-
-    MUST_OBJ(out, TOPOLOGY_MAGIC);
-    MUST(out->nodes_len == 0);
-    for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-        const struct topology_node *node =
-            slot_winner(topologies, topologies_len, slot);
-
-        if (node == NULL) {
-            continue;
-        }
-        if (node != last) {
-            enum rc rc = topology_add_node(out, slice_of_str(node->id),
-                slice_of_str(node->host), node->port, &index);
-            if (rc != RC_OK) {
-                return rc;
-            }
-            last = node;
-        }
-        topology_give(out, slot, slot, index);
-    }
-    return RC_OK;
+    return false;
 }

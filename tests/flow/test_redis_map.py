@@ -1,11 +1,18 @@
 # ctest: timeout=110
 """How Redis is found: seeds, names, and what servers say of each other."""
 
+import os
+import sys
 import time
 import unittest
 
 from lib import (FlowTest, Names, Nearside, RedisServer, SampleOrigin,
-                 wait_until)
+                 free_port, slot_of, wait_until)
+
+sys.path.insert(0, os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), os.pardir, "fault"))
+from hostile_redis import (  # noqa: E402  pylint: disable=wrong-import-position
+    HostileRedis, Reply, bulk)
 
 CONF = """
 listen = { "127.0.0.1:0" }
@@ -17,6 +24,43 @@ redis { %(redis)s }
 origin api { servers = { "%(origin)s" } }
 route "/products/:id" { ttl = 10m }
 """
+
+
+class Node(HostileRedis):
+    """A server that says of the cluster what the test wants.
+
+    slots: rows of (first, last, host, port, id), as in CLUSTER SLOTS.
+    """
+
+    def __init__(self, name, slots=()):
+        super().__init__()
+        self.id = name * 40
+        self.slots = list(slots)
+        self.answers = {}  # to a word, before anything else
+        self.fault = self._cluster
+
+    def _cluster(self, args):
+        word = args[0].upper()
+        if word in self.answers:
+            answer = self.answers[word]
+            return answer(args) if callable(answer) else answer
+        if word != b"CLUSTER":
+            return None
+        if args[1].upper() == b"SLOTS":
+            return b"*%d\r\n" % len(self.slots) + b"".join(
+                b"*3\r\n:%d\r\n:%d\r\n*3\r\n" % (first, last)
+                + bulk(host.encode()) + b":%d\r\n" % port
+                + bulk(name.encode()) for first, last, host, port, name
+                in self.slots)
+        return bulk("".join(
+            f"{name} {host}:{port}@1 {'myself,' * (name == self.id)}master"
+            f" - 0 0 1 connected {first}-{last}\n"
+            for first, last, host, port, name in self.slots).encode())
+
+    def is_all(self):
+        """It owns all slots, and is where it is."""
+        self.slots = [(0, 16383, "127.0.0.1", self.port, self.id)]
+        return self
 
 
 class OnAMap(FlowTest):
@@ -81,6 +125,141 @@ class NamesThatHang(OnAMap):
             redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             self.wait_hit(a, n, timeout=5)
         self.wait_hit(a)
+
+
+class Clusters(OnAMap):
+    def node(self, name):
+        return self.use(Node(name))
+
+    def on(self, *nodes, more="", **kwargs):
+        seeds = ", ".join(f'"{node.address}"' for node in nodes)
+        return self.daemon(f"seeds = {{ {seeds} }}  {more}", **kwargs)
+
+    def wait_refreshes(self, daemon, more=2):
+        daemon.wait_metric(
+            "nearside_redis_refreshes_total",
+            daemon.metric("nearside_redis_refreshes_total") + more)
+
+    def assert_told_once(self, daemon, event):
+        daemon.wait_log(f" warn {event} ")
+        self.assertEqual(daemon.log().count(event), 1, daemon.log())
+
+    def test_seeds_of_two_clusters_are_not_mixed(self):
+        ours, other = self.node("a").is_all(), self.node("b").is_all()
+        a = self.on(ours, other, more="refresh_interval = 1s")
+        for _ in range(2):
+            self.wait_refreshes(a, 1)
+            for n in range(1, 21):
+                self.ask(a, n)
+        self.assertEqual(other.count(b"GET"), 0)
+        self.assertGreater(ours.count(b"GET"), 0)
+        self.assertTrue(self.is_hit(a, 1))
+        self.assert_told_once(a, "redis_two_clusters")
+        self.assertRegex(
+            a.log(), f'redis_two_clusters node="{other.address}"')
+        # Not even when that one alone answers.
+        ours.stop()
+        self.wait_refreshes(a)
+        for n in range(1, 21):
+            self.ask(a, n)
+        self.assertEqual(other.count(b"GET"), 0)
+
+    def test_slots_that_nobody_owns_are_told_with_their_share(self):
+        node = self.node("a")
+        node.slots = [(0, 8191, "127.0.0.1", node.port, node.id)]
+        a = self.on(node, more="refresh_interval = 1s")
+        self.assert_told_once(a, "redis_slots_uncovered")
+        self.assertRegex(a.log(), 'slots="8192" share="50.0%"')
+        self.wait_refreshes(a)
+        self.assert_told_once(a, "redis_slots_uncovered")
+        node.is_all()
+        a.wait_log('redis_map slots="16384"')
+
+    def test_a_server_whose_cluster_command_is_renamed_is_used_alone(self):
+        for words in (b"-ERR unknown command 'CLUSTER', with args beginning "
+                      b"with: 'SLOTS' \r\n",
+                      b"-ERR unknown command `CLUSTER`\r\n"):
+            with self.subTest(words):
+                node = self.node("a")
+                node.answers[b"CLUSTER"] = words
+                a = self.on(node)
+                self.wait_hit(a)
+                self.assertEqual(a.status()["redis"]["slots_known"], 16384)
+                self.assertNotIn("redis_refresh_refused", a.log())
+
+    def test_an_endpoint_that_is_unknown_is_where_it_was_asked(self):
+        low, high = self.node("a"), self.node("b")
+        for node in (low, high):
+            node.slots = [(0, 8191, "?", low.port, low.id),
+                          (8192, 16383, "?", high.port, high.id)]
+        a = self.on(low, high, more="refresh_interval = 1s")
+        for _ in range(2):
+            for n in range(1, 11):
+                self.wait_hit(a, n)
+            self.wait_refreshes(a, 1)
+        self.assertGreater(low.count(b"GET"), 0)
+        self.assertGreater(high.count(b"GET"), 0)
+        self.assertEqual(a.status()["redis"]["slots_known"], 16384)
+
+    def test_a_node_that_was_started_elsewhere_is_found_and_stays_found(self):
+        """It gives its old address for itself; the others know the new."""
+        moved, other, third = (self.node(name) for name in "abc")
+        old = free_port()
+
+        def rows(port):
+            return [(0, 5000, "127.0.0.1", port, moved.id),
+                    (5001, 10000, "127.0.0.1", other.port, other.id),
+                    (10001, 16383, "127.0.0.1", third.port, third.id)]
+
+        moved.slots = rows(old)
+        other.slots = third.slots = rows(moved.port)
+        n = next(n for n in range(1, 1000)
+                 if slot_of("ns:e:{http://test/products/%d}" % n) <= 5000)
+        a = self.on(moved, other, third, more="refresh_interval = 1s")
+        self.wait_hit(a, n)
+        for _ in range(3):
+            self.wait_refreshes(a, 1)
+            self.assertTrue(self.is_hit(a, n))
+        self.assertEqual(a.metric("nearside_redis_map_changes_total"), 1)
+        self.assert_told_once(a, "redis_two_addresses")
+        self.assertRegex(
+            a.log(), f'redis_two_addresses id="a+" used="127.0.0.1:{moved.port}'
+            f'" other="127.0.0.1:{old}" detail=".*CLUSTER MEET')
+
+    def test_announced_addresses_that_do_not_answer_are_told_once(self):
+        node = self.node("a")
+        announced = free_port()
+        node.slots = [(0, 16383, "127.0.0.1", announced, node.id)]
+        a = self.on(node)
+        wait_until(lambda: self.ask(a) and "redis_unreachable_addresses"
+                   in a.log(), what="it is told")
+        self.wait_refreshes(a, 1)
+        self.assert_told_once(a, "redis_unreachable_addresses")
+        self.assertRegex(
+            a.log(), f'announced="127.0.0.1:{announced}" answers='
+            f'"{node.address}" detail=".*cluster-announce-ip.*address_map')
+
+    def test_the_address_map_leads_to_where_nodes_are(self):
+        node, target = self.node("a"), self.node("b")
+        node.slots = [(0, 16383, "172.19.0.3", 6379, node.id)]
+        address_map = ('address_map = { "172.19.0.3:6379 = %s",'
+                       ' "redis-b.internal:6379=%s" }'
+                       % (node.address, target.address))
+        a = self.on(node, more=address_map)
+        self.wait_hit(a)
+        for n, word in enumerate((b"MOVED", b"ASK"), 50):
+            key = b"ns:e:{http://test/products/%d}" % n
+            moved = b"-%s %d redis-b.internal:6379\r\n" % (word, slot_of(key))
+            # Not the probes', which are about other keys.
+            node.answers[b"DEL"] = lambda args, key=key, moved=moved: (
+                moved if key in args else None)
+            put = a.get(f"/products/{n}", method="PUT",
+                        body=b'{"name":"New","price":1}')
+            self.assertEqual(put.status, 200)
+            wait_until(lambda key=key: any(
+                key in args for args in list(target.commands)
+                if args[0].upper() == b"DEL"), what=f"{word} is followed")
+        self.assertNotIn("redis_unreachable_addresses", a.log())
 
 
 if __name__ == "__main__":

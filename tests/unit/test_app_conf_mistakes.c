@@ -426,6 +426,12 @@ a_bad_address_is_told_with_what_was_meant(void **state)
         {"hosts = { \"a b\" }", "t:2: 'hosts' = 'a b': not a host; it is "
                                 "written 'shop.example' or "
                                 "'shop.example:8080'\n"},
+        {"redis { seeds = { \"r:1\" } address_map = { \"a:1 = b\" } }",
+            "t:2: 'address_map' = 'a:1 = b': it is written 'announced:port = "
+            "reached:port', such as '172.19.0.3:6379 = 10.0.0.5:7001'\n"},
+        {"redis { seeds = { \"r:1\" } address_map = { \"a:1 = b:1\", "
+         "\"[::1]:1=b:2\", \"a:1=b:2\" } }",
+            "t:2: 'address_map' names 'a:1' twice\n"},
         {"redis { seeds = { \"redis://r:1\" } }",
             "t:2: 'seeds' = 'redis://r:1': a server of Redis is written "
             "'host:port', without 'redis://'\n"},

@@ -389,17 +389,20 @@ boast(struct line *line, char id, uint16_t port, unsigned epoch, unsigned last)
     static char texts[2][3][512];
     char(*own)[512] = texts[id == 'a'];
     char full_id[41] = {0};
+    char common_id[41] = {0}; /* both know this replica: they are one cluster */
     char nodes[256];
 
     memset(full_id, id, 40);
+    memset(common_id, 'c', 40);
     snprintf(own[0], sizeof(own[0]), "$1\r\n%c\r\n", id);
     snprintf(own[1], sizeof(own[1]),
         "*1\r\n*3\r\n:0\r\n:%u\r\n*3\r\n$9\r\n127.0.0.1\r\n:%u\r\n"
         "$40\r\n%s\r\n",
         last, port, full_id);
     snprintf(nodes, sizeof(nodes),
-        "%s 127.0.0.1:1@2 master - 0 0 %u connected 0-%u\n", full_id, epoch,
-        last);
+        "%s 127.0.0.1:1@2 master - 0 0 %u connected 0-%u\n"
+        "%s 127.0.0.1:2@3 slave %s 0 0 %u connected\n",
+        full_id, epoch, last, common_id, full_id, epoch);
     snprintf(own[2], sizeof(own[2]), "$%zu\r\n%s\r\n", strlen(nodes), nodes);
     *line = (struct line){.answer = own[0], .slots = own[1], .nodes = own[2]};
 }

@@ -34,6 +34,24 @@ struct redirect {
  */
 enum rc redirect_parse(struct slice text, struct redirect *out) RC_MUST_CHECK;
 
+/* An address that servers announce, and where it is reached from here. */
+struct address_mapping {
+    const char *host;
+    const char *to_host;
+    uint16_t port;
+    uint16_t to_port;
+};
+
+struct address_map {
+    const struct address_mapping *rows;
+    size_t rows_len;
+};
+
+/* Puts what is reached in the place of what was announced, if the map, which
+   may be NULL, knows it. The host is then a loan of the map. */
+void address_map_apply(
+    const struct address_map *map, struct slice *host, uint16_t *port);
+
 /* Printable, not too long, and something: may this be a node's host? */
 bool host_is_sane(struct slice host);
 

@@ -16,6 +16,7 @@
 #include "nearside/base/list.h"
 #include "nearside/base/slice.h"
 #include "nearside/net/loop.h"
+#include "nearside/redis/redirect.h"
 
 struct log_ring;
 struct metric_block;
@@ -35,6 +36,7 @@ struct redis_opts {
     enum redis_mode mode;
     const char *const *seeds; /* "host:port"; borrowed for redis's life */
     size_t seeds_len;
+    struct address_map address_map; /* borrowed as well */
     const char *user;           /* NULL: none (AUTH with the password alone) */
     const char *password;       /* NULL: no AUTH */
     const char *client_name;    /* CLIENT SETNAME */

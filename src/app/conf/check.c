@@ -248,6 +248,26 @@ check_password_file(struct conf_build *build, unsigned line)
     return build->conf.redis.password == NULL ? RC_NOMEM : RC_OK;
 }
 
+/* An address that is announced is reached in one place. */
+static void
+check_address_map(struct conf_build *build)
+{
+    const struct address_map *map = &build->conf.redis.address_map;
+    unsigned line = conf_line_of(&build->where[CONF_REDIS], "address_map");
+
+    for (size_t i = 0; i < map->rows_len; i++) {
+        struct slice host = slice_of_str(map->rows[i].host);
+        const struct address_map before = {map->rows, i};
+        uint16_t port = map->rows[i].port;
+
+        address_map_apply(&before, &host, &port);
+        if (host.ptr != map->rows[i].host) {
+            TELL(build, line, "'address_map' names '%s:%u' twice",
+                map->rows[i].host, (unsigned)map->rows[i].port);
+        }
+    }
+}
+
 static enum rc
 check_redis(struct conf_build *build)
 {
@@ -279,6 +299,7 @@ check_redis(struct conf_build *build)
             redis->seeds_len);
     }
     conf_check_rules(build, where, rules, ARRAY_LEN(rules));
+    check_address_map(build);
     return has_file && !has_password ? check_password_file(build,
                                            conf_line_of(where, "password_file"))
                                      : RC_OK;

@@ -6,6 +6,7 @@
 
 #include "nearside/http/uri.h"
 #include "nearside/net/address.h"
+#include "nearside/redis/redirect.h"
 #include "nearside/rules/conf.h"
 
 enum rc
@@ -77,6 +78,30 @@ conf_read_seed(const struct conf_reading *r)
                       "'redis-1:6379'");
     }
     return conf_value_give(r, text);
+}
+
+/* "host:port = host:port": what servers announce, and what is reached. */
+enum rc
+conf_read_mapping(const struct conf_reading *r)
+{
+    struct slice rest = r->text, from = SLICE("");
+    struct slice host = SLICE(""), to_host = SLICE("");
+    struct address_mapping row = {0};
+
+    if (!slice_split(&rest, '=', &from) ||
+        host_port_parse(slice_trim(from), &host, &row.port) != RC_OK ||
+        host_port_parse(slice_trim(rest), &to_host, &row.to_port) != RC_OK ||
+        host.len == 0 || to_host.len == 0) {
+        return WHY(r, "it is written 'announced:port = reached:port', such as "
+                      "'172.19.0.3:6379 = 10.0.0.5:7001'");
+    }
+    row.host = conf_copy(r->arena, host);
+    row.to_host = conf_copy(r->arena, to_host);
+    if (row.host == NULL || row.to_host == NULL) {
+        return RC_NOMEM;
+    }
+    *(struct address_mapping *)r->out = row;
+    return RC_OK;
 }
 
 enum rc
