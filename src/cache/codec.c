@@ -376,6 +376,24 @@ is_sound(const struct entry *e, size_t len)
            (is_record(e) || are_field_lines(entry_private(e)));
 }
 
+size_t
+codec_len(struct slice beginning)
+{
+    uint32_t lens[4];
+    uint64_t len = HEAD_LEN + ENTRY_SUM_LEN;
+
+    static_assert(offsetof(struct entry, key_len) == 40, "as in a value");
+    if (beginning.len < HEAD_LEN ||
+        memcmp(beginning.ptr, codec_magic, sizeof(codec_magic)) != 0) {
+        return 0;
+    }
+    memcpy(lens, beginning.ptr + 40, sizeof(lens));
+    for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
+        len += le32toh(lens[i]);
+    }
+    return (size_t)len;
+}
+
 enum rc
 codec_decode(
     char *own_value, size_t len, struct slice key, struct entry **out_entry)

@@ -39,7 +39,7 @@ run_free(struct flight_run *run)
     MUST(run->is_told);
     loop_timer_cancel(&run->timer);
     loop_task_cancel(&run->failed);
-    redis_call_cancel(&run->get);
+    lookup_cancel(&run->look);
     if (run->lease != NULL) {
         redis_call_cancel(&run->lease->call);
     }

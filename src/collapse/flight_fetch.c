@@ -438,7 +438,7 @@ flight_fetch(struct flight_run *run)
     MUST_OBJ(run, RUN_MAGIC);
     MUST(!run->is_over);
     MUST(!fetch_is_active(&run->fetch));
-    MUST(!redis_call_is_active(&run->get));
+    MUST(!lookup_is_active(&run->look));
     run->request_ms = worker_wall_ms(run->worker);
     run->verdict = arena_zalloc(&run->arena, sizeof(*run->verdict));
     if (run->verdict == NULL ||

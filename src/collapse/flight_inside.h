@@ -16,6 +16,7 @@
 #include "nearside/cache/codec.h"
 #include "nearside/collapse/collapse.h"
 #include "nearside/tier/lease.h"
+#include "nearside/tier/lookup.h"
 
 #define RUN_MAGIC UINT32_C(0x6e72756e)
 
@@ -30,7 +31,7 @@ struct flight_run {
     struct question *variant;     /* of a response that turned out to vary; a
                                      reference */
 
-    struct redis_call get;
+    struct lookup look;
     struct lease *lease; /* in the arena; NULL: none was wanted */
     enum lease_state lease_state;
     struct loop_timer timer; /* poll, then renewal */

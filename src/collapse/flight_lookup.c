@@ -117,37 +117,25 @@ take_entry(struct flight_run *run, struct entry *own_entry)
     return false;
 }
 
-/* The entry in a reply to GET, if it answers whoever waits; or NULL. */
+/* What a lookup has found, if it answers whoever waits; or NULL. */
 static struct entry *
-take_reply(struct flight_run *run, enum rc rc, struct redis_reply *reply)
+take_found(struct flight_run *run, struct entry *own_entry)
 {
-    struct entry *entry;
-    char *value;
-    size_t len;
-
-    if (rc == RC_DOUBT) {
-        run->doubt = run->get.doubt;
+    if (run->look.doubt != NULL) {
+        run->doubt = run->look.doubt;
     }
-    if (rc != RC_OK || reply->type != REDIS_STRING) {
-        return NULL;
-    }
-    value = redis_reply_take(reply, &len);
-    if (codec_decode(value, len, run->q->key.full, &entry) != RC_OK) {
-        worker_count(run->worker, COUNTER_VALUES_BAD);
-        return NULL;
-    }
-    return take_entry(run, entry) ? entry : NULL;
+    return own_entry != NULL && take_entry(run, own_entry) ? own_entry : NULL;
 }
 
 static void
-send_get(struct flight_run *run, redis_reply_fn on_reply)
+look(struct flight_run *run, bool is_in_order,
+    void (*on_end)(void *ctx, enum lookup_end end, struct entry *own_entry))
 {
+    const struct lookup_opts opts = {
+        .q = run->q, .is_in_order = is_in_order, .on_end = on_end, .ctx = run};
+
     MUST_OBJ(run, RUN_MAGIC);
-    MUST(!redis_call_is_active(&run->get));
-    run->get = (struct redis_call){
-        .on_reply = on_reply, .ctx = run, .retries = true, .is_guarded = true};
-    redis_send(run->worker->redis, &run->get, run->q->entry_key, 2,
-        (const struct slice[]){SLICE("GET"), run->q->entry_key});
+    lookup_start(&run->look, run->worker, &opts);
 }
 
 /* --- with the lease ---------------------------------------------------- */
@@ -191,7 +179,7 @@ wait_for_other(struct flight_run *run)
 static void
 after_both(struct flight_run *run)
 {
-    MUST(!redis_call_is_active(&run->get));
+    MUST(!lookup_is_active(&run->look));
     MUST(!redis_call_is_active(&run->lease->call));
     if (run->lease_state == LEASE_UNSURE) {
         /* Nothing will be stored under it: nobody is to wait for it. */
@@ -213,23 +201,23 @@ on_set(void *ctx, enum rc rc, struct redis_reply *reply)
 
     MUST(run->lease_state == LEASE_UNSURE);
     run->lease_state = lease_taken_as(run->lease, rc, reply);
-    if (!redis_call_is_active(&run->get)) {
+    if (!lookup_is_active(&run->look)) {
         after_both(run);
     }
 }
 
 static void
-on_get(void *ctx, enum rc rc, struct redis_reply *reply)
+on_get(void *ctx, enum lookup_end end, struct entry *own_entry)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
     struct entry *entry;
 
-    run->is_get_failed = rc != RC_OK;
-    if (run->is_background && rc == RC_OK && reply->type == REDIS_NIL) {
+    run->is_get_failed = end == LOOKUP_FAILED;
+    if (run->is_background && end == LOOKUP_NOTHING) {
         /* A write came before the lease was there to be lost. */
         flight_close(run->flights, run->flight);
     }
-    entry = take_reply(run, rc, reply);
+    entry = take_found(run, own_entry);
     if (entry != NULL) {
         tell_entry(run, entry);
     } else if (!redis_call_is_active(&run->lease->call)) {
@@ -243,7 +231,7 @@ static void
 go_without_lease(struct flight_run *run)
 {
     MUST(!fetch_is_active(&run->fetch));
-    MUST(!redis_call_is_active(&run->get));
+    MUST(!lookup_is_active(&run->look));
     run->lease_state = LEASE_NONE;
     if (run->is_background) {
         flight_run_end(run);
@@ -270,7 +258,7 @@ flight_take_lease(struct flight_run *run)
     }
     run->lease_state = LEASE_UNSURE;
     lease_take(run->lease, run->worker, on_set, run);
-    send_get(run, on_get);
+    look(run, true, on_get);
 }
 
 /* --- the first look ---------------------------------------------------- */
@@ -291,15 +279,16 @@ is_kept_out(struct flight_run *run)
 }
 
 static void
-on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
+on_lookup(void *ctx, enum lookup_end end, struct entry *own_entry)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
-    struct entry *entry = take_reply(run, rc, reply);
+    struct entry *entry = take_found(run, own_entry);
 
     MUST(run->lease_state == LEASE_NONE);
     if (entry != NULL) {
         tell_entry(run, entry);
-    } else if (rc != RC_OK || reply->type == REDIS_ERROR || is_kept_out(run)) {
+    } else if (end == LOOKUP_FAILED || end == LOOKUP_REFUSED ||
+               is_kept_out(run)) {
         flight_fetch(run);
     } else {
         flight_take_lease(run);
@@ -310,5 +299,5 @@ void
 flight_lookup(struct flight_run *run)
 {
     MUST(run->stale == NULL);
-    send_get(run, on_lookup);
+    look(run, false, on_lookup);
 }

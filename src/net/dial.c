@@ -76,6 +76,7 @@ set_options(int fd, const struct address *to, const struct dial_opts *opts)
     int one = 1;
     int idle_s = DIAL_KEEPALIVE_S;
     unsigned user_timeout = opts->user_timeout_ms;
+    unsigned buffer = opts->buffer / 2; /* the kernel doubles it */
 
     if (to->u.any.sa_family == AF_UNIX) {
         return;
@@ -84,6 +85,10 @@ set_options(int fd, const struct address *to, const struct dial_opts *opts)
     if (user_timeout != 0) {
         (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout,
             sizeof(user_timeout));
+    }
+    if (buffer != 0) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
     }
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));

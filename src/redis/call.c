@@ -45,6 +45,7 @@ call_init(struct redis_call *call)
     call->impl.attempts = 0;
     call->impl.is_asking = false;
     call->impl.is_script = false;
+    call->impl.is_moving = false;
     list_init(&call->impl.link);
 }
 

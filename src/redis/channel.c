@@ -20,6 +20,8 @@ enum {
     RING_MIN = 64,
     /* Some 200 GETs; what took more room is given back. */
     OUT_KEPT = 16 * 1024,
+    /* In WIRE_BULK_LOOK_MS: 2.6 Mbit/s. */
+    MOVED_MIN = 64 * 1024,
 };
 
 /* ---- the queue of awaited replies --------------------------------------- */
@@ -62,6 +64,8 @@ channel_take(struct channel *ch)
     MUST(place != NULL);
     MUST(place->bytes <= ch->bytes);
     ch->bytes -= place->bytes;
+    MUST(place->reply_len <= ch->reply_bytes);
+    ch->reply_bytes -= place->reply_len;
     ch->first++;
     return *place;
 }
@@ -100,11 +104,51 @@ channel_put(struct channel *ch, struct place place, unsigned argc,
     place.begins = ch->queued;
     ch->queued += place.bytes;
     ch->bytes += place.bytes;
+    ch->reply_bytes += place.reply_len;
     if (place.call != NULL) {
         place.call->impl.place = ch->behind;
     }
     *place_at(ch, ch->behind++) = place;
     return RC_OK;
+}
+
+enum rc
+channel_put_call(struct channel *ch, struct redis_call *call, int64_t now_us)
+{
+    static const struct slice asking = {"ASKING", 6};
+    struct place place = {.sent_us = now_us, .kind = PLACE_SILENT};
+    enum rc rc = RC_OK;
+
+    MUST(ch->is_greeted);
+    if (call->impl.is_asking) {
+        place.bytes = command_len(1, &asking);
+        rc = channel_put(ch, place, 1, &asking);
+    }
+    if (rc == RC_OK) {
+        place.call = call;
+        place.kind = PLACE_CALL;
+        place.bytes = command_len(call->impl.argc, call->impl.argv);
+        place.reply_len = call->reply_len;
+        rc = channel_put(ch, place, call->impl.argc, call->impl.argv);
+    }
+    if (rc == RC_OK) {
+        call->impl.state = CALL_SENT;
+        call->impl.sent_us = now_us;
+        call->impl.moved = channel_moved(ch);
+    }
+    return rc;
+}
+
+bool
+channel_has_moved(const struct channel *ch, struct redis_call *call)
+{
+    uint64_t before = call->impl.moved;
+    uint64_t at_least = call->impl.is_moving ? MOVED_MIN : 1;
+
+    MUST(call_state(call) == CALL_SENT);
+    call->impl.moved = channel_moved(ch);
+    call->impl.is_moving = call->impl.moved - before >= at_least;
+    return call->impl.is_moving;
 }
 
 enum rc
@@ -224,6 +268,7 @@ channel_read(
         if (rc != RC_OK) {
             return rc == RC_AGAIN ? RC_OK : rc;
         }
+        ch->received += n;
         resp_put(ch->resp, n);
         while ((rc = resp_next(ch->resp, &reply)) == RC_OK) {
             rc = channel_reply(ch, reply, callbacks, ctx);

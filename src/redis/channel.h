@@ -9,6 +9,10 @@
 #include "nearside/net/conn.h"
 #include "redis/call.h"
 
+enum {
+    CHANNEL_REPLIES_MAX = 16 * 1024 * 1024,
+};
+
 enum place_kind {
     PLACE_CALL,
     PLACE_AUTH,   /* an error ends the connection */
@@ -19,8 +23,9 @@ enum place_kind {
 struct place {
     struct redis_call *call; /* NULL: given up, or none */
     int64_t sent_us;
-    uint64_t begins; /* position in the stream of its first byte */
-    size_t bytes;    /* of the command */
+    uint64_t begins;  /* position in the stream of its first byte */
+    size_t bytes;     /* of the command */
+    size_t reply_len; /* of a large reply, at most; 0: a short one */
     enum place_kind kind;
 };
 
@@ -35,6 +40,8 @@ struct channel {
     uint64_t first;     /* oldest place */
     uint64_t behind;    /* one past the newest */
     size_t bytes;       /* of all places' commands */
+    size_t reply_bytes; /* of all places' large replies */
+    uint64_t received;  /* bytes ever read */
     bool is_greeted;
     struct slice why; /* what is wrong, if it is known; until it is closed */
 };
@@ -60,6 +67,11 @@ void channel_close(struct channel *channel);
    are set in place. RC_NOMEM. */
 enum rc channel_put(struct channel *channel, struct place place, unsigned argc,
     const struct slice *argv) RC_MUST_CHECK;
+
+/* Queues a call's command, behind an ASKING when it asks so. The call is sent
+   then. RC_NOMEM. */
+enum rc channel_put_call(struct channel *channel, struct redis_call *call,
+    int64_t now_us) RC_MUST_CHECK;
 
 /* Sends what the socket takes, and waits for the rest to be wanted. */
 enum rc channel_flush(struct channel *channel) RC_MUST_CHECK;
@@ -94,6 +106,25 @@ channel_has_written(const struct channel *ch, const struct place *place)
 {
     return place->begins < ch->queued - buf_len(&ch->out);
 }
+
+/* Are so many bytes of large replies awaited that the origin is faster? Twice
+   the largest value. */
+static inline bool
+channel_is_full(const struct channel *ch)
+{
+    return ch->reply_bytes > CHANNEL_REPLIES_MAX;
+}
+
+/* Bytes ever read and written. */
+static inline uint64_t
+channel_moved(const struct channel *ch)
+{
+    return ch->received + ch->queued - buf_len(&ch->out);
+}
+
+/* Since it was asked last of this call, or since that was sent: have bytes come
+   or gone, and quite a few when it is asked again? */
+bool channel_has_moved(const struct channel *channel, struct redis_call *call);
 
 /* Takes the oldest place off; there must be one. */
 struct place channel_take(struct channel *channel);

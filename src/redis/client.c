@@ -216,3 +216,10 @@ redis_scripts_of(const struct redis_client *c, struct slice key)
                ? REDIS_SCRIPTS_FAIL
                : node_scripts(contact->node, client_now_ms(c));
 }
+
+size_t
+redis_reply_max(const struct redis_client *c)
+{
+    MUST_OBJ(c, CLIENT_MAGIC);
+    return c->redis->opts.reply_max;
+}

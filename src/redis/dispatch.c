@@ -1,7 +1,9 @@
 /*
  * Laws.
  * - A call is in exactly one place (enum call_state), and its timer is armed
- *   for as long as it is under way: it ends at its deadline at the latest.
+ *   for as long as it is under way: it ends at its deadline at the latest. The
+ *   deadline of one that is bulk moves on for as long as enough bytes move on
+ *   its connection.
  * - A call ends once, never from inside redis_send: ends known at once wait
  *   for the end of the turn.
  * - A pause that would outlast the deadline is not begun: the caller has
@@ -133,6 +135,37 @@ client_tell_rest(struct redis_client *c, const struct node *node)
     redis_want_refresh(c->redis, REFRESH_UNREACHABLE);
 }
 
+/* Its reply has not come in time, which speaks against the node. That a large
+   one is slow does not. */
+static void
+call_late(struct redis_client *c, const struct redis_call *call)
+{
+    struct node *node = wire_node(call->impl.wire);
+
+    MUST_OBJ(node, NODE_MAGIC);
+    if (!call->is_bulk && node_failed(node, client_now_ms(c))) {
+        client_tell_rest(c, node);
+    }
+}
+
+/* Of a bulk call: bytes come or go, and that may take its time. */
+static bool
+call_is_moving(struct redis_client *c, struct redis_call *call)
+{
+    int64_t span_ms = call->impl.span_ms;
+
+    if (call->impl.wire == NULL || !wire_has_moved(call->impl.wire, call)) {
+        return false;
+    }
+    MUST(call->is_bulk);
+    if (span_ms < WIRE_BULK_LOOK_MS) {
+        span_ms = WIRE_BULK_LOOK_MS;
+    }
+    call->impl.deadline_ms = client_now_ms(c) + span_ms;
+    loop_timer_arm(&call->impl.timer, call->impl.deadline_ms);
+    return true;
+}
+
 static void
 on_timer(void *ctx)
 {
@@ -146,12 +179,11 @@ on_timer(void *ctx)
     if (state == CALL_ENDING) {
         return; /* its end comes with this turn's */
     }
+    if (call_is_moving(c, call)) {
+        return;
+    }
     if (call->impl.wire != NULL) {
-        struct node *node = wire_node(call->impl.wire);
-
-        if (node_failed(node, client_now_ms(c))) {
-            client_tell_rest(c, node);
-        }
+        call_late(c, call);
     }
     call_detach(c, call);
     if (state == CALL_PAUSED && client_now_ms(c) < call->impl.deadline_ms) {
@@ -214,12 +246,14 @@ static enum rc
 contact_send(
     struct redis_client *c, struct redis_call *call, struct contact *contact)
 {
+    struct wire *wire = contact_wire(contact, call);
+
     MUST_OBJ(contact, CONTACT_MAGIC);
     MUST(contact->client == c);
     if (!node_admits(contact->node, client_now_ms(c)) && !call->is_urgent) {
         return RC_REFUSED;
     }
-    return wire_send(contact->wire, call);
+    return wire == NULL ? RC_NOMEM : wire_send(wire, call);
 }
 
 void
@@ -276,6 +310,7 @@ call_begin(struct redis_client *c, struct redis_call *call, uint16_t slot)
     call->impl.client = c;
     call->impl.hash_slot = slot;
     call->impl.deadline_ms = deadline_ms;
+    call->impl.span_ms = deadline_ms - client_now_ms(c);
     loop_timer_init(&call->impl.timer, c->loop, on_timer, call);
     loop_timer_arm(&call->impl.timer, deadline_ms);
     client_count(c, c->redis->metrics.commands);

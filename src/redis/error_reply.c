@@ -66,7 +66,7 @@ on_moved(struct redis_client *c, struct redis_call *call,
     if (target == contact) {
         /* It sends us to where we are: another server answers to its
            name, perhaps. A new connection looks the name up again. */
-        wire_drop(contact->wire, RC_CLOSED);
+        contact_drop(contact, RC_CLOSED);
     }
     redis_see_owner(c->redis, call->impl.hash_slot, target->node, c->loop);
     pool_patch(c, call->impl.hash_slot, target);
@@ -146,7 +146,7 @@ on_readonly(
     struct redis_client *c, struct redis_call *call, struct contact *contact)
 {
     redis_want_refresh(c->redis, REFRESH_READONLY);
-    wire_drop(contact->wire, RC_CLOSED);
+    contact_drop(contact, RC_CLOSED);
     return call_hop(c, call) && call_pause(c, call, HOP_PAUSE_MS);
 }
 
@@ -157,7 +157,7 @@ on_denied(
     if (error != REDIS_ERROR_NOPERM) {
         /* NOPERM may concern one command; the others concern all. */
         node_rest(contact->node, client_now_ms(c));
-        wire_drop(contact->wire, RC_REFUSED);
+        contact_drop(contact, RC_REFUSED);
     }
     log_event(c->ring, LOG_LEVEL_ERROR, "redis_denied",
         "node=\"%s\" cause=\"%s\"", contact->node->text,

@@ -32,35 +32,90 @@ contact_of(struct list *link)
     return contact;
 }
 
+static struct wire *
+open_wire(struct contact *contact, bool is_bulk)
+{
+    struct redis_client *c = contact->client;
+    const struct wire_setup setup = {
+        .loop = c->loop,
+        .resolver = c->redis->resolver,
+        .node = contact->node,
+        .opts = &c->redis->opts,
+        .callbacks = c->callbacks,
+        .ctx = contact,
+        .is_bulk = is_bulk,
+    };
+
+    MUST_OBJ(contact, CONTACT_MAGIC);
+    return wire_new(&setup);
+}
+
+struct wire *
+contact_wire(struct contact *contact, const struct redis_call *call)
+{
+    MUST_OBJ(contact, CONTACT_MAGIC);
+    MUST(contact->wire != NULL);
+    if (!call->is_bulk) {
+        return contact->wire;
+    }
+    if (contact->bulk == NULL) {
+        contact->bulk = open_wire(contact, true);
+    }
+    return contact->bulk;
+}
+
+void
+contact_drop(struct contact *contact, enum rc rc)
+{
+    MUST_OBJ(contact, CONTACT_MAGIC);
+    wire_drop(contact->wire, rc);
+    if (contact->bulk != NULL) {
+        wire_drop(contact->bulk, rc);
+    }
+}
+
 /* A contact with a node, whose reference it takes over. NULL: no memory, or
    too many. */
 static struct contact *
 contact_new(struct redis_client *c, struct node *own_node)
 {
     struct contact *contact = calloc(1, sizeof(*contact));
-    const struct wire_setup setup = {
-        .loop = c->loop,
-        .resolver = c->redis->resolver,
-        .node = own_node,
-        .opts = &c->redis->opts,
-        .callbacks = c->callbacks,
-        .ctx = contact,
-    };
 
     if (contact != NULL && c->contacts_len < CONTACTS_MAX) {
-        contact->wire = wire_new(&setup);
+        contact->magic = CONTACT_MAGIC;
+        contact->client = c;
+        contact->node = own_node;
+        contact->wire = open_wire(contact, false);
     }
     if (contact == NULL || contact->wire == NULL) {
         redis_node_unref(c->redis, &own_node);
         free(contact);
         return NULL;
     }
-    contact->magic = CONTACT_MAGIC;
-    contact->client = c;
-    contact->node = own_node;
     list_push_back(&c->contacts, &contact->link);
     c->contacts_len++;
     return contact;
+}
+
+static void
+close_wire(struct contact *contact, struct wire **wire)
+{
+    struct redis_client *c = contact->client;
+
+    MUST_OBJ(c, CLIENT_MAGIC);
+    if (*wire != NULL && wire_is_up(*wire)) {
+        metric_add_to(c->block, c->redis->metrics.connections, -1);
+    }
+    wire_free(wire);
+}
+
+static int64_t
+idle_ms(const struct contact *contact)
+{
+    int64_t ms = wire_idle_ms(contact->wire);
+    int64_t bulk_ms = contact->bulk == NULL ? ms : wire_idle_ms(contact->bulk);
+
+    return ms < bulk_ms ? ms : bulk_ms;
 }
 
 /* No slot points to it any more. */
@@ -70,10 +125,8 @@ contact_free(struct contact *contact)
     struct redis_client *c = contact->client;
 
     MUST_OBJ(c, CLIENT_MAGIC);
-    if (wire_is_up(contact->wire)) {
-        metric_add_to(c->block, c->redis->metrics.connections, -1);
-    }
-    wire_free(&contact->wire);
+    close_wire(contact, &contact->wire);
+    close_wire(contact, &contact->bulk);
     list_remove(&contact->link);
     c->contacts_len--;
     redis_node_unref(c->redis, &contact->node);
@@ -89,8 +142,7 @@ on_sweep(void *ctx)
     LIST_EACH (it, &c->contacts) {
         struct contact *contact = contact_of(it);
 
-        if (!contact->is_mapped &&
-            wire_idle_ms(contact->wire) >= CONTACT_IDLE_MS) {
+        if (!contact->is_mapped && idle_ms(contact) >= CONTACT_IDLE_MS) {
             contact_free(contact);
         }
     }

@@ -1,6 +1,7 @@
 /*
- * A worker's connections, one to each node it has had to do with, opened on
- * demand, and its own copy of the slot map, which points right at them.
+ * A worker's connections, one to each node it has had to do with and one more
+ * for what is large, opened on demand, and its own copy of the slot map, which
+ * points right at them.
  */
 #ifndef REDIS_POOL_H
 #define REDIS_POOL_H
@@ -20,7 +21,8 @@ struct contact {
     struct list link; /* the client's contacts */
     struct redis_client *client;
     struct node *node; /* a counted reference */
-    struct wire *wire; /* owned */
+    struct wire *wire; /* owned, as is the next */
+    struct wire *bulk; /* for what is large; NULL: none yet */
     bool is_mapped;    /* by the newest map, or by a MOVED since */
     bool is_loss_told; /* in the log; once until it is up again */
 };
@@ -70,6 +72,13 @@ pool_owner(const struct redis_client *c, uint16_t slot)
 /* The contact at an address, made when new. NULL: no memory, or too many. */
 struct contact *pool_at(
     struct redis_client *c, struct slice host, uint16_t port);
+
+/* The connection for such a call. NULL: no memory. */
+struct wire *contact_wire(
+    struct contact *contact, const struct redis_call *call);
+
+/* Gives its connections up, as wire_drop does. */
+void contact_drop(struct contact *contact, enum rc rc);
 
 /* Until the next refresh, the slot is this contact's (MOVED). */
 void pool_patch(struct redis_client *c, uint16_t slot, struct contact *contact);

@@ -32,6 +32,7 @@ struct reach {
     struct resolver *resolver;
     const struct node *node;
     int64_t timeout_ms; /* of connecting to one address */
+    bool is_bulk;       /* the connection is for what is large */
     /* It has ended: RC_OK with a connection that wants nothing, or why not.
        May come from inside reach_begin when memory runs out. */
     void (*on_end)(

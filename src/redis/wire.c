@@ -8,7 +8,8 @@
  *   call is refused at once.
  * - The connection is given up when its oldest command is older than
  *   hang_ms, however lively the rest is; and when LATE_MAX replies in a row
- *   came after their deadline.
+ *   came after their deadline. One for what is large is given up when for
+ *   hang_ms no byte has come or gone.
  * - A connection that ends takes its calls with it only after it has been
  *   taken down completely, from a task of its own: whoever is told may send
  *   again at once.
@@ -57,6 +58,7 @@ struct wire {
     int64_t up_ms;
     int64_t dropped_ms; /* the last time by ourselves */
     int64_t used_ms;
+    uint64_t moved;  /* bulk: bytes when the hang was looked for */
     unsigned late;   /* replies in a row */
     int64_t counted; /* of this wire's in node->in_flight */
 };
@@ -228,7 +230,7 @@ wire_fail(struct wire *w, enum rc rc, struct slice why)
     w->last_rc = rc;
     /* What we gave up ourselves, or an idle one that was closed, says
        nothing about the node. */
-    if (w->drop_rc == RC_OK && !(was_steady && was_idle)) {
+    if (!w->setup.is_bulk && w->drop_rc == RC_OK && !(was_steady && was_idle)) {
         opens_breaker = node_failed(w->setup.node, now_ms(w));
     }
     wire_go_on(w, rc, was_idle, was_steady);
@@ -252,6 +254,10 @@ on_hang(void *ctx)
         return;
     }
     due_ms = oldest->sent_us / 1000 + w->setup.opts->hang_ms;
+    if (w->setup.is_bulk && channel_moved(&w->channel) != w->moved) {
+        w->moved = channel_moved(&w->channel);
+        due_ms = now_ms(w) + w->setup.opts->hang_ms;
+    }
     if (due_ms > now_ms(w)) {
         loop_timer_arm(&w->hang, due_ms);
         return;
@@ -297,27 +303,12 @@ wire_stir(struct wire *w)
     loop_defer(w->setup.loop, &w->flush_task);
 }
 
-/* A call's command of len bytes, and ASKING right before it. */
 static enum rc
-call_write(struct wire *w, struct redis_call *call, size_t len)
+call_write(struct wire *w, struct redis_call *call)
 {
-    static const struct slice asking = {"ASKING", 6};
-    struct place place = {.sent_us = now_us(w), .kind = PLACE_SILENT};
-    enum rc rc = RC_OK;
+    enum rc rc = channel_put_call(&w->channel, call, now_us(w));
 
-    if (call->impl.is_asking) {
-        place.bytes = command_len(1, &asking);
-        rc = channel_put(&w->channel, place, 1, &asking);
-    }
     if (rc == RC_OK) {
-        place.call = call;
-        place.kind = PLACE_CALL;
-        place.bytes = len;
-        rc = channel_put(&w->channel, place, call->impl.argc, call->impl.argv);
-    }
-    if (rc == RC_OK) {
-        call->impl.state = CALL_SENT;
-        call->impl.sent_us = place.sent_us;
         wire_stir(w);
     }
     return rc;
@@ -359,7 +350,7 @@ on_greeted(void *ctx)
     w->waiting_len = 0;
     w->waiting_bytes = 0;
     while ((call = call_pop(&w->waiting)) != NULL) {
-        enum rc rc = call_write(w, call, call_len(call));
+        enum rc rc = call_write(w, call);
 
         if (rc != RC_OK) {
             lose(w, call, rc);
@@ -377,7 +368,7 @@ late_reply(struct wire *w, const struct place *place)
     int64_t limit_us = w->setup.opts->command_timeout_ms * 1000;
 
     node_heard(w->setup.node);
-    if (now_us(w) - place->sent_us >= limit_us) {
+    if (!w->setup.is_bulk && now_us(w) - place->sent_us >= limit_us) {
         w->late++;
     }
     if (w->late < LATE_MAX) {
@@ -467,6 +458,7 @@ wire_new(const struct wire_setup *setup)
     w->reach.resolver = setup->resolver;
     w->reach.node = setup->node;
     w->reach.timeout_ms = setup->opts->connect_timeout_ms;
+    w->reach.is_bulk = setup->is_bulk;
     w->reach.on_end = on_reached;
     w->reach.ctx = w;
     reach_init(&w->reach);
@@ -508,8 +500,17 @@ has_room(const struct wire *w, size_t n)
     size_t held = w->channel.bytes + w->waiting_bytes;
 
     return channel_awaits(&w->channel) + w->waiting_len < opts->in_flight_max &&
-           n <= opts->in_flight_bytes_max &&
+           !channel_is_full(&w->channel) && n <= opts->in_flight_bytes_max &&
            held <= opts->in_flight_bytes_max - n;
+}
+
+bool
+wire_has_moved(const struct wire *w, struct redis_call *call)
+{
+    MUST_OBJ(w, WIRE_MAGIC);
+    MUST(call->impl.wire == w);
+    return w->setup.is_bulk && call_state(call) == CALL_SENT &&
+           channel_has_moved(&w->channel, call);
 }
 
 bool
@@ -538,7 +539,7 @@ wire_send(struct wire *w, struct redis_call *call)
         return RC_LIMIT;
     }
     if (w->state == WIRE_UP) {
-        rc = call_write(w, call, len);
+        rc = call_write(w, call);
         call->impl.wire = rc == RC_OK ? w : NULL;
         return rc;
     }

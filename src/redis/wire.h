@@ -2,6 +2,9 @@
  * One connection to one node, which keeps itself up: it reaches the node,
  * greets it, then sends commands and tells of their ends; after a failure it
  * waits and begins again. It belongs to one loop.
+ *
+ * One for what is large (is_bulk) is slow by nature, which says nothing about
+ * its node.
  */
 #ifndef REDIS_WIRE_H
 #define REDIS_WIRE_H
@@ -11,6 +14,11 @@
 #include "redis/node.h"
 
 struct wire;
+
+enum {
+    /* In which a packet that was lost comes a second time. */
+    WIRE_BULK_LOOK_MS = 200,
+};
 
 struct wire_loss {
     enum rc rc;
@@ -40,6 +48,7 @@ struct wire_setup {
     const struct redis_opts *opts; /* borrowed as well */
     const struct wire_callbacks *callbacks;
     void *ctx;
+    bool is_bulk;  /* for large commands and replies */
     bool is_once;  /* no second try: for one inquiry on the control
                       thread */
     bool is_probe; /* the control thread's too; dialled twice a second */
@@ -71,6 +80,12 @@ int64_t wire_idle_ms(const struct wire *wire);
 
 struct node *wire_node(const struct wire *wire);
 bool wire_is_up(const struct wire *wire);
+
+/* Of a call on it that is bulk, whose time is over: have bytes come or gone in
+   that time? When it is asked again, WIRE_BULK_LOOK_MS later or more, it must
+   have been quite a few. What they were part of does not count, since each
+   waits for those before it. */
+bool wire_has_moved(const struct wire *wire, struct redis_call *call);
 
 /* It could not be had, or was lost soon: it refuses what is sent. */
 bool wire_is_failing(const struct wire *wire);

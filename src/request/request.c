@@ -96,7 +96,7 @@ request_ref(struct request *r)
 static bool
 is_looking_up(const struct request *r)
 {
-    return r->call != NULL && redis_call_is_active(r->call);
+    return r->look != NULL && lookup_is_active(r->look);
 }
 
 void
@@ -130,8 +130,8 @@ request_drop(struct request *r)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
     loop_timer_cancel(&r->patience);
-    if (r->call != NULL) {
-        redis_call_cancel(r->call);
+    if (r->look != NULL) {
+        lookup_cancel(r->look);
     }
     made_stale_forget(&r->made_stale);
     if (r->waiter.flight != NULL &&

@@ -22,6 +22,7 @@
 #include "nearside/collapse/flight_table.h"
 #include "nearside/write/made_stale.h"
 #include "nearside/rules/question.h"
+#include "nearside/tier/lookup.h"
 #include "nearside/request/requests.h"
 #include "nearside/body/source.h"
 #include "nearside/request/request.h"
@@ -74,7 +75,7 @@ struct request {
     struct flight_waiter waiter;
     struct loop_timer patience; /* while it waits for another's flight */
     int64_t wait_until_ms;      /* for others, in all; 0: no flight yet */
-    struct redis_call *call;    /* a lookup without a flight; in the arena */
+    struct lookup *look;        /* a lookup without a flight; in the arena */
     struct fetch fetch;
     struct made_stale made_stale; /* by a write that has succeeded */
     struct stored_post *post;     /* in the arena; NULL: none */

@@ -5,7 +5,6 @@
  */
 #include "request/use_stored.h"
 
-#include "nearside/cache/codec.h"
 #include "nearside/tier/found.h"
 
 /* Nothing is stored that this request may have. It asks the origin: by a
@@ -91,47 +90,34 @@ use_looked_up(struct request *r, struct entry *own_entry)
 }
 
 static void
-on_lookup(void *ctx, enum rc rc, struct redis_reply *reply)
+on_lookup(void *ctx, enum lookup_end end, struct entry *own_entry)
 {
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
-    struct entry *entry;
-    char *value;
-    size_t len;
 
-    if (rc == RC_DOUBT) {
-        r->detail = r->call->doubt;
+    MUST((end == LOOKUP_FOUND) == (own_entry != NULL));
+    if (r->look->doubt != NULL) {
+        r->detail = r->look->doubt;
     }
-    if (rc != RC_OK || reply->type != REDIS_STRING) {
-        request_wake(r, WAKE_LOOKUP, go_on(r));
-        return;
-    }
-    value = redis_reply_take(reply, &len);
-    if (codec_decode(value, len, r->q->key.full, &entry) != RC_OK) {
-        worker_count(r->worker, COUNTER_VALUES_BAD);
-        request_wake(r, WAKE_LOOKUP, go_on(r));
-        return;
-    }
-    request_wake(r, WAKE_LOOKUP, use_looked_up(r, entry));
+    request_wake(r, WAKE_LOOKUP,
+        own_entry == NULL ? go_on(r) : use_looked_up(r, own_entry));
 }
 
 static const struct step *
 run_lookup(struct request *r)
 {
+    const struct lookup_opts opts = {.q = r->q, .on_end = on_lookup, .ctx = r};
+
     if (r->worker->redis == NULL) {
         return go_on(r);
     }
-    if (r->call == NULL) {
-        r->call = arena_zalloc(&r->arena, sizeof(*r->call));
+    if (r->look == NULL) {
+        r->look = arena_zalloc(&r->arena, sizeof(*r->look));
     }
-    if (r->call == NULL) {
+    if (r->look == NULL) {
         return go_on(r);
     }
-    MUST(!redis_call_is_active(r->call));
     MUST(r->q->entry_key.len > 0);
-    *r->call = (struct redis_call){
-        .on_reply = on_lookup, .ctx = r, .retries = true, .is_guarded = true};
-    redis_send(r->worker->redis, r->call, r->q->entry_key, 2,
-        (const struct slice[]){SLICE("GET"), r->q->entry_key});
+    lookup_start(r->look, r->worker, &opts);
     return request_park(r, WAKE_LOOKUP);
 }
 

@@ -23,6 +23,9 @@
 enum {
     STORE_TIMEOUT_MS = 1000, /* a value is larger than a question */
     ARGS_MAX = 10,
+    /* What is larger holds up what is small, on a connection that they share.
+     */
+    BULK_MIN = 64 * 1024,
     /* Of a worker. Beyond that a lease that could not be given back ends by
        itself. */
     AGAIN_MAX = 10000,
@@ -232,6 +235,7 @@ begin_call(struct pending *p)
         .ctx = p,
         .retries = true,
         .is_guarded = p->kind == PENDING_STORE,
+        .is_bulk = p->value.len > BULK_MIN,
         .deadline_ms = worker_now_ms(p->worker) + STORE_TIMEOUT_MS,
     };
 }

@@ -132,6 +132,9 @@ class HostileRedis:
         if word == b"GET":
             value = self._value(args[1])
             return b"$-1\r\n" if value is None else bulk(value)
+        if word == b"GETRANGE":
+            value = self._value(args[1]) or b""
+            return bulk(value[int(args[2]):int(args[3]) + 1])
         if word == b"SET":
             return self._set(args)
         if word == b"DEL":

@@ -31,7 +31,9 @@ IS_SANITIZED = bool(os.environ.get("NEARSIDE_SANITIZE"))
 BOUND = 2.0 if IS_SANITIZED else 1.0
 GROWTH_KB = 24 * 1024
 
-# What GET answers; each row is a name and a reply.
+READS = (b"GET", b"GETRANGE")
+
+# What they answer; each row is a name and a reply.
 GARBAGE = [
     ("random bytes", b"\x00\xff\x13garbage\r\n\r\n"),
     ("an http server", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
@@ -182,7 +184,7 @@ class Hostile(FlowTest):
         self.heal()
         before = self.memory_kb()
         for row in GARBAGE:
-            self.run_table((b"GET",), [row])
+            self.run_table(READS, [row])
             self.heal()
         if not IS_SANITIZED:
             self.assertLess(self.memory_kb() - before, GROWTH_KB)
@@ -194,7 +196,7 @@ class Hostile(FlowTest):
         writes = (b"SET", b"EVALSHA", b"EVAL", b"DEL")
         for row in ERRORS:
             name = row[:30].decode().strip()
-            self.run_table((b"GET",), [(name, row)])
+            self.run_table(READS, [(name, row)])
             if row.split(b" ")[0] not in RESTING:
                 self.run_table(writes, [(name, row)])
         self.heal()
@@ -204,7 +206,7 @@ class Hostile(FlowTest):
         lost = []
 
         def lose_one_of_each_connection(args):
-            if args[0].upper() == b"GET" and len(lost) < 2:
+            if args[0].upper() in READS and len(lost) < 2:
                 lost.append(args)
                 return SILENCE
             return None
@@ -226,7 +228,7 @@ class Hostile(FlowTest):
         target, body = self.cold()
         slot = slot_of("ns:e:{http://test%s}" % target)
         moved = b"-MOVED %d 127.0.0.1:%d\r\n" % (slot, free_port())
-        self.fault_for((b"GET",), moved)
+        self.fault_for(READS, moved)
         for _ in range(4):
             self.ask(target, body)
         self.assertGreater(self.redis.faults_done, 0)

@@ -10,6 +10,7 @@ from lib import (FlowTest, Nearside, RedisServer, SampleOrigin, free_port,
                  pattern, wait_until)
 from lib.load import Load, ask_at_once
 from lib.process import temp_dir
+from lib.relay import SlowLink
 
 CONF = """
 listen = { "127.0.0.1:0" }
@@ -97,7 +98,7 @@ class Trust(OnAServer):
         broken = [value[:i] + bytes([value[i] ^ 1 << i % 8]) + value[i + 1:]
                   for i in range(len(value))]
         broken += [value[:size] for size in range(len(value))]
-        broken += [value + b"x", value * 2, b"", b"hello"]
+        broken += [value + b"x", value * 2, b"\0", b"hello"]
         with a.connect() as client, self.redis.connect() as redis:
             for bad in broken:
                 redis("SET", key_of("/products/42"), bad, "PX", 600000)
@@ -277,6 +278,17 @@ class Passwords(FlowTest):
         a.wait_log("redis_no_scripts.*unknown command")
         self.assert_nobody_waits(a)
 
+    def test_a_user_who_may_only_get_is_served_as_well(self):
+        redis = self.server(acl_of_readme().replace(" +getrange", ""))
+        a = self.daemon(redis, SECRET)
+        self.ask(a)
+        wait_until(lambda: "; hit" in self.ask(a), what="a hit")
+        for size in (100, 300000):
+            target = f"/bytes/{size}"
+            wait_until(lambda target=target: "; hit" in a.get(
+                target).cache_status, what="a hit")
+            self.assertEqual(a.get(target).body, pattern(size))
+
     def test_a_user_who_may_not_info_is_served_as_well(self):
         redis = self.server("~ns:* +@all -info")
         redis("CONFIG", "SET", "maxmemory", "64mb")
@@ -316,6 +328,82 @@ class Memory(OnAServer):
             "nearside_redis_error_replies_total", cause="oom"), 0)
         self.redis("CONFIG", "SET", "maxmemory", 0)
         self.wait_hit(a, 43)
+
+
+class LargeValues(OnAServer):
+    """Behind a link of 100 Mbit/s, on which a value takes longer than a command
+    may: twice as long where it is the largest."""
+
+    def setUp(self):
+        super().setUp()
+        self.link = self.use(SlowLink(self.redis.port, 12500000))
+        # As much as a busy machine takes for what is small.
+        self.daemon_on_link = self.daemon("command_timeout = 200ms",
+                                          self.link.port)
+
+    def get_large(self, size):
+        answer = self.daemon_on_link.get(f"/bytes/{size}")
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(answer.body, pattern(size))
+        return answer
+
+    def store_large(self, size):
+        self.assertIn("; stored", self.get_large(size).cache_status)
+        key = key_of(f"/bytes/{size}")
+        wait_until(lambda: self.redis("EXISTS", key) == 1,
+                   what=f"{size} bytes are stored")
+        return key
+
+    def assert_breaker_is_closed(self):
+        self.assertEqual(self.daemon_on_link.metric(
+            "nearside_redis_breaker_opens_total"), 0)
+
+    def test_they_are_hits_and_those_of_small_keys_stay_hits(self):
+        size = 5000000
+        small = [f"/products/{n}" for n in range(1, 21)]
+        with Load([self.daemon_on_link.port], small, 5, think=0.02,
+                  judge=judge_product) as load:
+            load.wait_hits(small)
+            mark = load.mark()
+            self.store_large(size)
+            # One may stand still for longer than it should, as this machine
+            # does when it has something else to do.
+            large = sum("; hit" in self.get_large(size).cache_status
+                        for _ in range(4))
+            answers = load.since(mark)
+        load.check()
+        hits = sum(answer.is_hit for answer in answers)
+        print(f"\n  {hits} of {len(answers)} requests of small keys are hits")
+        self.assertGreaterEqual(large, 3)
+        self.assertGreater(hits, len(answers) * 0.95)
+        self.assert_breaker_is_closed()
+
+    def test_of_many_at_once_each_is_answered_and_the_breaker_stays(self):
+        targets = [f"/bytes/{size}" for size in (1500000, 1500001, 1500002)]
+        for size in (1500000, 1500001, 1500002):
+            self.store_large(size)
+        with Load([self.daemon_on_link.port], targets, 6) as load:
+            load.wait_hits(targets)
+            load.wait_more(8, what="answers")
+        load.check()
+        self.assert_breaker_is_closed()
+        self.wait_hit(self.daemon_on_link)
+
+    def test_what_took_the_place_of_one_is_found(self):
+        key = self.store_large(500000)
+        self.assertIn("; hit", self.get_large(500000).cache_status)
+        value = self.redis("GET", key)
+        broken = value[:250000] + bytes([value[250000] ^ 1]) + value[250001:]
+        self.redis("SET", key, broken, "PX", 600000)
+        self.assertNotIn("; hit", self.get_large(500000).cache_status)
+        self.assertGreater(
+            self.daemon_on_link.metric("nearside_values_bad_total"), 0)
+        wait_until(lambda: self.redis("GET", key) != broken,
+                   what="a good value in its place")
+        self.redis("SET", key, b"short", "PX", 600000)
+        self.assertNotIn("; hit", self.get_large(500000).cache_status)
+        wait_until(lambda: "; hit" in self.get_large(500000).cache_status,
+                   what="a hit")
 
 
 class ShortValues(OnAServer):

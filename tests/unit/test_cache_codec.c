@@ -722,11 +722,37 @@ an_entry_costs_at_most_96_bytes_above_its_parts(void **state)
 }
 #endif
 
+/* As its first bytes say, which are not to be believed, yet have to be read. */
+static void
+the_beginning_of_a_value_says_how_long_it_is(void **state)
+{
+    const struct codec_parts parts = {.status = 200,
+        .stale_until_ms = 1,
+        .key = KEY,
+        .fields = SLICE("a: b\r\n"),
+        .body = SLICE("0123456789")};
+    struct value value;
+
+    (void)state;
+    assert_int_equal(codec_encode(&parts, &value), RC_OK);
+    for (size_t n = 0; n <= value.len; n++) {
+        assert_int_equal(
+            codec_len(slice_of(value.bytes, n)), n < 64 ? 0 : value.len);
+    }
+    value.bytes[0] ^= 1;
+    assert_int_equal(codec_len(value_slice(&value)), 0);
+    value.bytes[0] ^= 1;
+    memset(value.bytes + 40, 0xff, 16);
+    assert_true(codec_len(value_slice(&value)) > UINT32_MAX);
+    value_free(&value);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_encoded_is_decoded),
+        cmocka_unit_test(the_beginning_of_a_value_says_how_long_it_is),
         cmocka_unit_test(the_sum_is_how_the_value_ends),
         cmocka_unit_test(a_vary_record_has_names_and_a_generation),
         cmocka_unit_test(the_least_entry_is_an_entry),

@@ -74,6 +74,10 @@ enum rc codec_encode(
 enum rc codec_entry(
     const struct value *value, struct entry **out_entry) RC_MUST_CHECK;
 
+/* How long the value is that begins with these bytes, by its own word; 0: they
+   are no such beginning, or too few to tell. */
+size_t codec_len(struct slice beginning);
+
 /*
  * Takes a malloc'ed value that came from Redis, checks all of it, and turns
  * it into an entry for `key`, in place. Anything else than RC_OK frees it.

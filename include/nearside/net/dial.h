@@ -8,6 +8,7 @@
 struct dial_opts {
     int64_t timeout_ms;       /* of connecting; not 0 */
     unsigned user_timeout_ms; /* TCP_USER_TIMEOUT; 0: the kernel's own */
+    unsigned buffer; /* bytes, SO_RCVBUF and SO_SNDBUF; 0: the kernel's own */
 };
 
 /* The dial's memory is the caller's and stays put until it has ended. */

@@ -1,7 +1,8 @@
 /*
  * The shared tier's client. The process has one `struct redis` (seeds, the
  * slot map, each node's health), and each worker one `struct redis_client`
- * (its connections, one to each primary, opened on demand). A command names
+ * (its connections, one to each primary and one more for what is large, opened
+ * on demand). A command names
  * the key that decides its slot; the client finds the node, follows MOVED
  * and ASK, and tells of a reply or of a reason, always once and in time.
  *
@@ -124,6 +125,9 @@ struct redis_call {
     int64_t deadline_ms; /* loop time; 0: now + command_timeout */
     bool was_sent;       /* at least a byte of it may have reached Redis */
     bool retries;        /* idempotent: may be sent again after a loss */
+    bool is_bulk;        /* large: by the connection for such, on which it is
+                            late only when no more bytes come or go */
+    size_t reply_len;    /* bulk: how long the reply may be; 0: short */
     bool was_asked;      /* an ASK led it: its slot is on its way to another
                             node, and commands of several keys fail */
     bool is_guarded;     /* it counts only while values there may be used;
@@ -145,7 +149,9 @@ struct redis_call {
         struct slice argv[REDIS_ARGS_MAX];
         int64_t deadline_ms;
         int64_t sent_us; /* loop time */
+        int64_t span_ms; /* from its beginning to its deadline */
         uint64_t place;  /* in the wire's queue of replies */
+        uint64_t moved;  /* bulk: bytes on its wire when it was looked at */
         enum rc rc;      /* how it ended, until told */
         uint16_t hash_slot;
         uint8_t argc;
@@ -154,6 +160,7 @@ struct redis_call {
         uint8_t state;
         bool is_asking;
         bool is_script;
+        bool is_moving; /* bulk, as `moved` has shown */
     } impl;
 };
 
@@ -195,6 +202,9 @@ enum redis_scripts {
 /* Costs no command. Before there is a map, nothing speaks against it. */
 enum redis_scripts redis_scripts_of(
     const struct redis_client *client, struct slice key);
+
+/* Bytes of the longest reply; a longer one ends its connection. */
+size_t redis_reply_max(const struct redis_client *client);
 
 /* on_reply will not come; a reply that comes is dropped. Harmless on a call
    that is not under way. */

@@ -15,6 +15,10 @@
 #define TIER_MAGIC        UINT32_C(0x6e746965)
 #define TIER_WORKER_MAGIC UINT32_C(0x6e746977)
 
+enum {
+    TIER_LARGE_MAX = 1024,
+};
+
 struct tier_scripts {
     struct redis_script fill;
     struct redis_script widen;
@@ -31,6 +35,7 @@ struct tier {
     atomic_ullong tokens;
     struct written written;
     struct tier_scripts scripts;
+    atomic_bool gets_whole;  /* the user may not GETRANGE */
     atomic_size_t value_max; /* takes.h; 0: no limit is known */
     _Atomic int64_t value_max_until_ms;
     _Atomic int64_t value_lost_ms; /* the last time, of a large one */
@@ -46,7 +51,8 @@ struct tier_worker {
     unsigned stores_len;
     struct list deletions;
     unsigned deletions_len;
-    void (*on_empty)(void *ctx); /* no deletion is left */
+    uint32_t large[TIER_LARGE_MAX]; /* lookup.c: keys of large values */
+    void (*on_empty)(void *ctx);    /* no deletion is left */
     void *ctx;
 };
 

@@ -1,0 +1,58 @@
+/*
+ * The one reader of stored responses: it asks Redis for a value, however large,
+ * and makes an entry of it.
+ *
+ * How large a value is, is not known before. So its first 64 KiB are asked for
+ * on the connection that all share, which is all of it as a rule. A larger one
+ * is then asked for as a whole on the connection for what is large, where it
+ * holds nobody up.
+ */
+#ifndef NEARSIDE_TIER_LOOKUP_H
+#define NEARSIDE_TIER_LOOKUP_H
+
+#include "nearside/redis/redis.h"
+#include "nearside/rules/question.h"
+#include "nearside/work/worker.h"
+
+enum lookup_end {
+    LOOKUP_FOUND,
+    LOOKUP_NOTHING, /* there is nothing under the key */
+    LOOKUP_BAD,     /* something that is no entry for it */
+    LOOKUP_REFUSED, /* an error reply */
+    LOOKUP_FAILED,  /* no reply, or one that may not be used (doubt) */
+};
+
+/* One under way, or one that never began (zeroed). */
+struct lookup {
+    struct redis_call call;
+    struct worker *worker;
+    const struct question *q;
+    const char *doubt; /* FAILED: why what is there may not be used, as in
+                          redis_call; NULL: that is not why */
+    void (*on_end)(void *ctx, enum lookup_end end, struct entry *own_entry);
+    void *ctx;
+};
+
+struct lookup_opts {
+    const struct question *q; /* outlives it */
+    bool is_in_order;         /* behind what was sent just before, to see what
+                                 that has done */
+    /* Comes once, not from inside lookup_start. own_entry: FOUND. */
+    void (*on_end)(void *ctx, enum lookup_end end, struct entry *own_entry);
+    void *ctx;
+};
+
+/* Only with a shared tier. */
+void lookup_start(struct lookup *lookup, struct worker *worker,
+    const struct lookup_opts *opts);
+
+/* on_end will not come. Harmless when it is not under way. */
+void lookup_cancel(struct lookup *lookup);
+
+static inline bool
+lookup_is_active(const struct lookup *lookup)
+{
+    return redis_call_is_active(&lookup->call);
+}
+
+#endif

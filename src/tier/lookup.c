@@ -1,0 +1,231 @@
+/*
+ * Laws.
+ * - A value comes whole in one reply, or not at all: between two of its parts
+ *   it could be replaced.
+ * - On the connection that all share no reply is longer than PART_LEN.
+ *
+ * What a worker remembers of large values, by a few bits of their keys' hashes,
+ * spares the first look and is no more than a guess: a value that turns out
+ * small is forgotten.
+ */
+#include "nearside/tier/lookup.h"
+
+#include "nearside/cache/codec.h"
+#include "nearside/redis/redirect.h"
+#include "nearside/tier/tier.h"
+
+enum {
+    PART_LEN = 64 * 1024,
+    PAGE_LEN = 4096, /* in which a remembered length is counted */
+};
+
+#define PART_LAST SLICE("65535")
+static_assert(PART_LEN - 1 == 65535, "as in PART_LAST");
+
+static void on_whole(void *ctx, enum rc rc, struct redis_reply *reply);
+
+/* --- what is remembered ------------------------------------------------ */
+
+static uint32_t *
+memory_of(const struct lookup *l)
+{
+    struct tier_worker *t = l->worker->tier;
+
+    MUST_OBJ(t, TIER_WORKER_MAGIC);
+    return &t->large[l->q->key.hash % TIER_LARGE_MAX];
+}
+
+static uint32_t
+tag_of(const struct lookup *l)
+{
+    return (uint32_t)(l->q->key.hash >> 48) << 16;
+}
+
+static void
+remember(const struct lookup *l, size_t len)
+{
+    size_t pages = (len + PAGE_LEN - 1) / PAGE_LEN;
+    uint32_t *memory = memory_of(l);
+
+    if (len > PART_LEN) {
+        *memory = tag_of(l) | (pages < UINT16_MAX ? (uint32_t)pages : 0xffff);
+    } else if ((*memory & 0xffff0000) == tag_of(l)) {
+        *memory = 0;
+    }
+}
+
+/* 0: nothing is known. */
+static size_t
+remembered_len(const struct lookup *l)
+{
+    uint32_t memory = *memory_of(l);
+
+    return (memory & 0xffff0000) == tag_of(l)
+               ? (size_t)(memory & 0xffff) * PAGE_LEN
+               : 0;
+}
+
+/* --- ends -------------------------------------------------------------- */
+
+static void
+end(struct lookup *l, enum lookup_end how, struct entry *own_entry)
+{
+    MUST(!lookup_is_active(l));
+    MUST((how == LOOKUP_FOUND) == (own_entry != NULL));
+    l->on_end(l->ctx, how, own_entry);
+}
+
+static void
+end_with(struct lookup *l, struct redis_reply *reply)
+{
+    struct entry *entry;
+    char *value;
+    size_t len;
+
+    MUST(reply->type == REDIS_STRING);
+    value = redis_reply_take(reply, &len);
+    remember(l, len);
+    if (codec_decode(value, len, l->q->key.full, &entry) != RC_OK) {
+        worker_count(l->worker, COUNTER_VALUES_BAD);
+        end(l, LOOKUP_BAD, NULL);
+        return;
+    }
+    end(l, LOOKUP_FOUND, entry);
+}
+
+/* True: there is no value in the reply, and the lookup has ended. */
+static bool
+has_ended(struct lookup *l, enum rc rc, const struct redis_reply *reply)
+{
+    if (rc != RC_OK) {
+        l->doubt = rc == RC_DOUBT ? l->call.doubt : NULL;
+        end(l, LOOKUP_FAILED, NULL);
+    } else if (reply->type == REDIS_NIL ||
+               (reply->type == REDIS_STRING && reply->len == 0)) {
+        end(l, LOOKUP_NOTHING, NULL);
+    } else if (reply->type == REDIS_ERROR) {
+        end(l, LOOKUP_REFUSED, NULL);
+    } else if (reply->type != REDIS_STRING) {
+        worker_count(l->worker, COUNTER_VALUES_BAD);
+        end(l, LOOKUP_BAD, NULL);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* --- the whole --------------------------------------------------------- */
+
+/* len 0: of a length that is not known. */
+static void
+ask_whole(struct lookup *l, bool is_bulk, size_t len)
+{
+    const struct slice argv[] = {SLICE("GET"), l->q->entry_key};
+
+    MUST(!lookup_is_active(l));
+    l->call = (struct redis_call){.on_reply = on_whole,
+        .ctx = l,
+        .retries = true,
+        .is_guarded = true,
+        .is_bulk = is_bulk,
+        .reply_len = len};
+    redis_send(
+        l->worker->redis, &l->call, l->q->entry_key, ARRAY_LEN(argv), argv);
+}
+
+static void
+on_whole(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct lookup *l = ctx;
+
+    MUST_OBJ(l->worker, WORKER_MAGIC);
+    if (!has_ended(l, rc, reply)) {
+        end_with(l, reply);
+    }
+}
+
+/* --- its beginning ----------------------------------------------------- */
+
+/* The user's ACL is of a time when GET was enough. */
+static bool
+is_unknown(const struct redis_reply *reply)
+{
+    struct slice text = slice_of(reply->str, reply->len);
+
+    return reply->type == REDIS_ERROR &&
+           (redis_error_of(text) == REDIS_ERROR_NOPERM ||
+               slice_starts(text, SLICE("ERR unknown command")));
+}
+
+static void
+on_part(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct lookup *l = ctx;
+    size_t len = 0;
+
+    MUST_OBJ(l->worker, WORKER_MAGIC);
+    if (rc == RC_OK && is_unknown(reply)) {
+        atomic_store(&l->worker->tier->tier->gets_whole, true);
+        ask_whole(l, false, 0);
+        return;
+    }
+    if (has_ended(l, rc, reply)) {
+        return;
+    }
+    if (reply->len >= PART_LEN) {
+        len = codec_len(slice_of(reply->str, reply->len));
+    }
+    if (len > PART_LEN && len <= redis_reply_max(l->worker->redis)) {
+        remember(l, len);
+        ask_whole(l, true, len);
+        return;
+    }
+    end_with(l, reply);
+}
+
+static void
+ask_part(struct lookup *l)
+{
+    const struct slice argv[] = {
+        SLICE("GETRANGE"), l->q->entry_key, SLICE("0"), PART_LAST};
+
+    MUST(!lookup_is_active(l));
+    l->call = (struct redis_call){
+        .on_reply = on_part, .ctx = l, .retries = true, .is_guarded = true};
+    redis_send(
+        l->worker->redis, &l->call, l->q->entry_key, ARRAY_LEN(argv), argv);
+}
+
+/* --- the door ---------------------------------------------------------- */
+
+void
+lookup_start(
+    struct lookup *l, struct worker *worker, const struct lookup_opts *opts)
+{
+    size_t len;
+
+    MUST_OBJ(worker, WORKER_MAGIC);
+    MUST_OBJ(opts->q, QUESTION_MAGIC);
+    MUST(worker->redis != NULL);
+    MUST(!lookup_is_active(l));
+    l->worker = worker;
+    l->q = opts->q;
+    l->on_end = opts->on_end;
+    l->ctx = opts->ctx;
+    l->doubt = NULL;
+    len = remembered_len(l);
+    if (atomic_load_explicit(
+            &worker->tier->tier->gets_whole, memory_order_relaxed)) {
+        ask_whole(l, false, 0);
+    } else if (len > 0 && !opts->is_in_order) {
+        ask_whole(l, true, len);
+    } else {
+        ask_part(l);
+    }
+}
+
+void
+lookup_cancel(struct lookup *l)
+{
+    redis_call_cancel(&l->call);
+}
