@@ -55,6 +55,16 @@ def judge_product(answer):
 _clusters = []
 
 
+def command_of_readme(first_line):
+    """The indented block of README.md that begins so."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                        "..", "..", "README.md")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    block = text[text.index("\n    " + first_line):].lstrip("\n")
+    return block[:block.index("\n\n")]
+
+
 def setUpModule():
     _clusters.append(RedisCluster())
     unittest.addModuleCleanup(_clusters[0].stop)
@@ -148,6 +158,14 @@ class Sharing(OnACluster):
         sizes = [node("DBSIZE") for node in self.cluster.primaries()]
         self.assertEqual(len(sizes), 3)
         self.assertEqual(sum(sizes), 60)
+        # README's command lists them all, and not those of one node.
+        command = command_of_readme("redis-cli -p 7000 cluster nodes").replace(
+            "-p 7000", f"-p {self.cluster.nodes[0].port}")
+        said = subprocess.run(["bash", "-c", command], check=True, timeout=20,
+                              stdin=subprocess.DEVNULL, text=True,
+                              stdout=subprocess.PIPE).stdout.split()
+        self.assertEqual(sorted(said), sorted(
+            key_of(f"/products/{n}") for n in range(1, 61)))
         self.assertGreater(min(sizes), 5, sizes)
         status = a.status()["redis"]
         self.assertTrue(status["up"])

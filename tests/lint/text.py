@@ -13,6 +13,10 @@ LEFT = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X" * 3,
 TEXT = (".c", ".h", ".def", ".py", ".sh", ".cmake", ".txt", ".md", ".conf",
         ".yaml", ".yml", ".lua", ".8", ".5")
 TABS_OK = (".8", ".5")
+# A quotation of mdoc lasts to the end of its line: with another one behind it
+# both are in the quotes.
+QUOTES = re.compile(r"\bQl (?:\S+ )*(?:No|Ql|Cm|Ic|Xr|Pa|Pq|Dv|Fl)\b"
+                    r"|\bQl .*\S ,\s+\S")
 
 
 def is_text(path):
@@ -33,6 +37,8 @@ def judge(path):
             yield f"{path}:{number}: left to do: {line.strip()}"
         if line != line.rstrip():
             yield f"{path}:{number}: blanks at the end of the line"
+        if path.endswith(TABS_OK) and QUOTES.search(line):
+            yield f"{path}:{number}: quotes something twice: {line}"
         if "\t" in line and not path.endswith(TABS_OK):
             yield f"{path}:{number}: a tab"
     if text and (not text.endswith("\n") or text.endswith("\n\n")):
