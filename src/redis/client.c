@@ -206,13 +206,14 @@ redis_eval(struct redis_client *c, struct redis_call *call,
 enum redis_scripts
 redis_scripts_of(const struct redis_client *c, struct slice key)
 {
-    const struct contact *contact = pool_owner(c, slot_of(key));
+    uint16_t slot = slot_of(key);
+    const struct contact *contact = pool_owner(c, slot);
 
     MUST_OBJ(c, CLIENT_MAGIC);
     if (contact == NULL) {
         return c->version == 0 ? REDIS_SCRIPTS_RUN : REDIS_SCRIPTS_FAIL;
     }
-    return wire_is_failing(contact->wire)
+    return wire_is_failing(contact->wire) || slot_is_doubtful(c, contact, slot)
                ? REDIS_SCRIPTS_FAIL
                : node_scripts(contact->node, client_now_ms(c));
 }

@@ -196,21 +196,26 @@ on_timer(void *ctx)
 
 /* ---- ways --------------------------------------------------------------- */
 
+static const char *
+why_not(
+    const struct redis_client *c, const struct contact *contact, uint16_t slot)
+{
+    int64_t now_ms = client_now_ms(c);
+    const char *why = node_why_not(contact->node, now_ms);
+
+    MUST_OBJ(contact, CONTACT_MAGIC);
+    return why != NULL ? why : trust_why_not(c->redis->trust, slot, now_ms);
+}
+
 bool
 call_is_doubtful(struct redis_client *c, struct redis_call *call,
     const struct contact *contact)
 {
-    int64_t now_ms = client_now_ms(c);
-
-    MUST_OBJ(contact, CONTACT_MAGIC);
+    MUST_OBJ(c, CLIENT_MAGIC);
     if (!call->is_guarded) {
         return false;
     }
-    call->doubt = node_why_not(contact->node, now_ms);
-    if (call->doubt == NULL) {
-        call->doubt =
-            trust_why_not(c->redis->trust, call->impl.hash_slot, now_ms);
-    }
+    call->doubt = why_not(c, contact, call->impl.hash_slot);
     return call->doubt != NULL;
 }
 
@@ -240,6 +245,14 @@ is_too_early(const struct redis_client *c, const struct contact *contact)
         break;
     }
     return false;
+}
+
+bool
+slot_is_doubtful(
+    const struct redis_client *c, const struct contact *contact, uint16_t slot)
+{
+    MUST(slot < SLOT_COUNT);
+    return why_not(c, contact, slot) != NULL && !is_too_early(c, contact);
 }
 
 static enum rc

@@ -64,6 +64,10 @@ bool call_pause(
 void call_done(struct redis_client *c, struct redis_call *call, enum rc rc,
     struct redis_reply *reply);
 
+/* Would a guarded call to the slot end with RC_DOUBT? */
+bool slot_is_doubtful(
+    const struct redis_client *c, const struct contact *contact, uint16_t slot);
+
 /* --- error_reply.c --- */
 
 /* What an error reply leads to. True: the call, which is on nothing now, goes

@@ -126,6 +126,20 @@ class Refusing(OnAServer):
         self.put(self.writer)
         self.assertEqual(self.read(self.reader)[0], self.price)
 
+    def test_what_is_fetched_meanwhile_is_not_called_stored(self):
+        self.origin.control(hold="GET")
+        self.addCleanup(self.origin.control, hold="")
+        with self.reader.connect() as client:
+            client.request("GET", "/products/7")
+            wait_until(lambda: self.origin.stats()["held"] == 1,
+                       what="the fetch is under way, under its lease")
+            self.redis("CONFIG", "SET", "min-replicas-to-write", 1)
+            self.reader.wait_log("redis_writes_refused", 2)
+            self.origin.control(hold="")
+            answer = client.read_response()
+        self.assertEqual(answer.status, 200)
+        self.assertNotIn("stored", answer.cache_status)
+
     def test_a_server_short_of_replicas_is_not_read(self):
         self.redis("CONFIG", "SET", "min-replicas-to-write", 1)
         self.check_refused("NOREPLICAS")

@@ -192,9 +192,10 @@ void redis_eval(struct redis_client *client, struct redis_call *call,
 
 /* What is to be expected of a script, by what is known of a key's primary. */
 enum redis_scripts {
-    REDIS_SCRIPTS_RUN,    /* nothing speaks against it */
-    REDIS_SCRIPTS_FAIL,   /* the node rests or cannot be reached, it has refused
-                             a write within the last second, or it runs none */
+    REDIS_SCRIPTS_RUN,  /* nothing speaks against it */
+    REDIS_SCRIPTS_FAIL, /* the node rests or cannot be reached, no value may be
+                           used there, it has refused a write within the last
+                           second, or it runs none */
     REDIS_SCRIPTS_UNSURE, /* it ran none the last time, a second ago. Said to
                              one caller a second, who may try */
 };
