@@ -137,10 +137,16 @@ fill_release(struct fill *fill)
 void
 fill_settle(struct fill *fill)
 {
-    if (atomic_load(&fill->is_stalled) || fill_state(fill) != FILL_OPEN) {
+    if (fill_state(fill) == FILL_OPEN) {
+        if (atomic_load(&fill->is_stalled)) {
+            fill_release(fill);
+            fill_offer_room(fill);
+        }
+    } else if (fill->last != NULL && fill->last->start > 0) {
+        /* It is complete, so `last` stays as it is. As a rule there is one
+           chunk, and no lock to pay for. */
         fill_release(fill);
     }
-    fill_offer_room(fill);
 }
 
 /* --- the pass over a side's readers ------------------------------------ */

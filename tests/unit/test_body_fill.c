@@ -1042,6 +1042,9 @@ who_sets_the_pace_and_leaves_holds_nobody(void **state)
     fill_leave(&slow.reader);
     turn_until(rig, &fast.is_over);
     assert_read_all(&fast, total);
+    feeder_end(&rig->feeder);
+    turns(rig, 3); /* a message may hold it */
+    assert_int_equal(credit.held, 0);
 }
 
 static void
@@ -1256,6 +1259,9 @@ stop_keeping_frees_what_all_have_read(void **state)
     assert_false(feed(&rig->feeder));
     assert_int_equal(rig->feeder.sent, 12 * WINDOW);
     fill_leave(&f.reader);
+    feeder_end(&rig->feeder);
+    turns(rig, 3); /* a message may hold it */
+    assert_int_equal(credit.held, 0);
 }
 
 static void
