@@ -258,6 +258,7 @@ on_error(void *ctx, enum origin_error error)
     struct fetch *fetch = OBJ_OF(struct fetch, ctx, FETCH_MAGIC);
 
     if (fetch->fill != NULL) {
+        fill_blame(fetch->fill, error);
         fetch_end(fetch, FILL_FAILED, false);
         return;
     }

@@ -125,6 +125,13 @@ fill_state(const struct fill *fill)
     return atomic_load_explicit(&fill->state, memory_order_acquire);
 }
 
+enum origin_error
+fill_error(const struct fill *fill)
+{
+    MUST(fill_state(fill) == FILL_FAILED);
+    return atomic_load(&((struct fill *)(uintptr_t)fill)->error);
+}
+
 uint64_t
 fill_len(const struct fill *fill)
 {

@@ -61,6 +61,7 @@ struct fill {
 
     _Atomic uint64_t len;
     _Atomic(enum fill_state) state;
+    _Atomic(enum origin_error) error;
     atomic_bool is_stalled; /* the owner waits for room */
     atomic_bool is_kept;
     struct loop_message room; /* tells the owner that there is some */

@@ -118,6 +118,14 @@ fill_append(struct fill *fill, struct slice data)
 }
 
 void
+fill_blame(struct fill *fill, enum origin_error error)
+{
+    MUST(fill_state(fill) == FILL_OPEN);
+    MUST(error != ORIGIN_ERROR_NONE);
+    atomic_store(&fill->error, error);
+}
+
+void
 fill_finish(struct fill *fill, enum fill_state state)
 {
     MUST(fill_state(fill) == FILL_OPEN);

@@ -81,6 +81,16 @@ source_state(const struct source *source)
     return state == FILL_OPEN ? SOURCE_MORE : SOURCE_END;
 }
 
+enum origin_error
+source_error(const struct source *source)
+{
+    const struct fill *fill = source->reader.fill;
+
+    MUST(fill == NULL || source->magic == SOURCE_MAGIC);
+    return fill != NULL && fill_state(fill) == FILL_FAILED ? fill_error(fill)
+                                                           : ORIGIN_ERROR_NONE;
+}
+
 void
 source_await(struct source *source, void (*on_wake)(void *ctx), void *ctx)
 {

@@ -347,7 +347,7 @@ on_fill(void *ctx, struct fill *fill)
     }
     if (run->status == 304) { /* to a question that nobody has asked */
         fetch_cancel(&run->fetch);
-        fail(run, ORIGIN_ERROR_HEAD);
+        fail(run, ORIGIN_ERROR_NOT_MODIFIED);
         return;
     }
     tell_fill(run, fill);

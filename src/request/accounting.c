@@ -86,7 +86,8 @@ account_access(struct request *r, int64_t took_us)
         .route = r->q->row >= 0 ? r->q->route->title : slice_of(NULL, 0),
         .result = result_text(r->result),
         .tier = tier_text(r->tier),
-        .detail = r->detail,
+        .detail = r->error != ORIGIN_ERROR_NONE ? origin_failure(r->error)->text
+                                                : r->detail,
     };
 
     requests->on_access(r->worker->ring, &access);

@@ -432,12 +432,43 @@ invalidate_unheard(struct request *r)
     }
 }
 
+/* The origin has failed amid its body. The client hears of that by no more than
+   a reset. */
+static bool
+is_origin_to_blame(struct request *r)
+{
+    enum origin_error error = source_error(&r->source);
+
+    if (error == ORIGIN_ERROR_NONE) {
+        return false;
+    }
+    MUST(r->status != 0);
+    r->error = error;
+    r->tier = TIER_ORIGIN;
+    return true;
+}
+
+bool
+request_on_source_failed(struct request *r)
+{
+    MUST_OBJ(r, REQUEST_MAGIC);
+    MUST(r->wake == WAKE_STREAM);
+    if (!is_origin_to_blame(r)) {
+        return false;
+    }
+    r->status = 0;
+    r->response.status = origin_failure(r->error)->status;
+    r->detail = NULL;
+    request_divert(r, &step_deliver_error);
+    return true;
+}
+
 void
 request_on_gone(struct request *r, uint64_t body_bytes)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
     invalidate_unheard(r);
-    r->result = RESULT_GONE;
+    r->result = is_origin_to_blame(r) ? RESULT_ERROR : RESULT_GONE;
     request_finish(r, body_bytes);
 }
 

@@ -99,6 +99,85 @@ class Faults(FlowTest):
             if patient:
                 self.assertEqual(daemon.get("/poll").status, 504)
 
+    def test_a_body_malformed_from_its_first_byte_is_502(self):
+        """Nothing had been sent; whether it is to be stored or not."""
+        redis = self.use(RedisServer())
+        for body in (b"x\r\n", b"-5\r\nhello\r\n", b"5\r\nhello!\r\n"):
+            daemon = self.start(
+                lambda c, r, n, body=body: c.send(
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+                    b"Cache-Control: max-age=60\r\n\r\n" + body),
+                routes='route "/kept/*" { }', redis=redis)
+            for method, target in (("GET", "/through"), ("GET", "/kept/1"),
+                                   ("POST", "/kept/1"), ("PUT", "/x")):
+                with self.subTest(body=body, method=method, target=target), \
+                        daemon.connect() as client:
+                    client.request(method, target)
+                    got = client.read_response()
+                    self.assertEqual((got.status, got.fields["Proxy-Status"]), (
+                        502, "nearside; error=http_response_transfer_coding"))
+                    client.request(method, target)  # and it stays
+                    self.assertEqual(client.read_response().status, 502)
+            self.assertEqual(redis("KEYS", "ns:e:*"), [])
+
+    def test_an_origin_that_fails_amid_its_body_is_logged_as_such(self):
+        head = b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n"
+        ends = {
+            "/length": head + b"Content-Length: 9\r\n\r\nhello",
+            "/chunks": head + b"Transfer-Encoding: chunked\r\n\r\n"
+                       b"5\r\nhello\r\n",
+            "/bad": head + b"Transfer-Encoding: chunked\r\n\r\n"
+                    b"5\r\nhello\r\n",
+            "/stall": head + b"Content-Length: 9\r\n\r\nhello",
+        }
+        seen = threading.Event()
+        self.addCleanup(seen.set)
+
+        def script(connection, request, n):
+            connection.send(ends[request.target])
+            seen.wait(10)  # the client has the beginning
+            if request.target == "/bad":
+                connection.send(b"x\r\n")
+            if request.target == "/stall":
+                connection.is_closed(10)
+
+        self.origin = self.use(ScriptedOrigin(script))
+        daemon = self.use(Nearside(conf(
+            self.origin.url, origin_more="between_bytes_timeout = 500ms",
+            more='access_log { target = "@DIR@/access.log" }')))
+        for target in ends:
+            seen.clear()
+            with daemon.connect() as client:
+                client.request("GET", target)
+                self.assertEqual(client.read_head().status, 200)
+                seen.set()
+                with self.assertRaises((WireError, OSError)):
+                    while client.read_some():
+                        pass
+                    raise WireError("ended")
+
+        def said(target):
+            with open(f"{daemon.dir}/access.log") as log:
+                return [line for line in log if f"GET {target} " in line]
+
+        for target, what in (("/length", "body cut short"),
+                             ("/chunks", "body cut short"),
+                             ("/bad", "malformed chunked body"),
+                             ("/stall", "stalled")):
+            wait_until(lambda t=target: said(t), what="it is logged")
+            self.assertRegex(said(target)[0],
+                             f' 200 \\d+ .* cache=error tier=origin .*'
+                             f'detail="{what}"')
+
+    def test_a_304_that_nobody_asked_for_is_called_that(self):
+        redis = self.use(RedisServer())
+        daemon = self.start(lambda c, r, n: c.send(
+            b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n"),
+            routes='route "/kept/*" { }', redis=redis)
+        got = daemon.get("/kept/1")
+        self.assertEqual((got.status, got.body),
+                         (502, b"502 Bad Gateway: 304 not asked for\n"))
+
     def test_total_timeout_ends_what_trickles(self):
         def script(connection, request, n):
             connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")

@@ -25,6 +25,7 @@
 
 #include "nearside/base/slice.h"
 #include "nearside/net/loop.h"
+#include "nearside/origin/exchange.h"
 
 enum {
     RESPONSE_AGE_NONE = -1,
@@ -92,11 +93,17 @@ const struct response_head *fill_head(const struct fill *fill);
 enum fill_state fill_state(const struct fill *fill);
 uint64_t fill_len(const struct fill *fill); /* published so far */
 
+/* What a FAILED one failed of; NONE: it was given up here. */
+enum origin_error fill_error(const struct fill *fill);
+
 /* --- the owner's side, on its loop --- */
 
 /* Takes what fits. Fewer bytes than offered: on_room follows, or there was no
    memory and the fill is FILL_FAILED. */
 size_t fill_append(struct fill *fill, struct slice data);
+
+/* Before fill_finish with FAILED: it is the origin's fault. */
+void fill_blame(struct fill *fill, enum origin_error error);
 
 /* Once, COMPLETE or FAILED; wakes the readers a last time. */
 void fill_finish(struct fill *fill, enum fill_state state);

@@ -34,6 +34,9 @@ uint64_t source_left(const struct source *source);
 void source_advance(struct source *source, uint64_t n);
 enum source_state source_state(const struct source *source);
 
+/* What a source failed of. NONE: nothing, or no origin is to blame. */
+enum origin_error source_error(const struct source *source);
+
 /* on_wake comes once, at the end of a turn in which something happened. Not
    on bytes: they are all there. */
 void source_await(struct source *source, void (*on_wake)(void *ctx), void *ctx);

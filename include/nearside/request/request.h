@@ -41,6 +41,10 @@ void request_on_sent(struct request *r, uint64_t body_bytes);
 /* The stream is gone before that. */
 void request_on_gone(struct request *r, uint64_t body_bytes);
 
+/* The source of the answer has failed before a byte of it has left, and the
+   stream has forgotten it. True: there is another answer. */
+bool request_on_source_failed(struct request *r) RC_MUST_CHECK;
+
 /* A part of the answer has not left in this turn of the loop, because the
    client is slow or the answer long. */
 void request_on_blocked(struct request *r);

@@ -171,6 +171,24 @@ on_source(void *ctx)
     }
 }
 
+/* The client is gone, or is to see that its answer is cut. If nothing of it has
+   left, there may be a better one. */
+static void
+answer_failed(struct session *s)
+{
+    struct turn *turn = s->turn;
+    bool is_unseen = !turn->out.has_left &&
+                     source_state(turn->out.response->source) == SOURCE_FAILED;
+
+    MUST(s->state == SESSION_BUSY);
+    if (is_unseen) {
+        memset(&turn->out, 0, sizeof(turn->out));
+    }
+    if (!is_unseen || !request_on_source_failed(turn->request)) {
+        session_end(s, true);
+    }
+}
+
 /* Writes the answer, as far as that goes now. */
 static void
 session_answer(struct session *s)
@@ -189,7 +207,7 @@ session_answer(struct session *s)
         source_await(turn->out.response->source, on_source, s);
         break;
     case WRITTEN_NO_FURTHER:
-        session_end(s, true);
+        answer_failed(s);
         break;
     }
 }

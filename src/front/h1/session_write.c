@@ -282,6 +282,7 @@ batch_consume(struct turn *turn, size_t n)
     size_t data = n - before < out->data_left ? n - before : out->data_left;
 
     MUST(n <= out->left);
+    out->has_left = out->has_left || n > 0;
     out->left -= n;
     out->before_data -= before;
     if (data > 0) {

@@ -57,6 +57,7 @@ struct turn_out {
     const struct response *response; /* the request's; NULL: none yet */
     bool is_chunked;                 /* until the last chunk is in a batch */
     bool has_chunk;                  /* one before that is in a batch, or out */
+    bool has_left;                   /* a byte of it has */
     bool is_last;                    /* nothing comes behind this batch */
     unsigned iov_at;                 /* the first part that has not left */
     unsigned iov_len;                /* of all parts of this batch */
