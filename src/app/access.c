@@ -38,13 +38,15 @@ enum {
     REFERER_SIZE = 1024,
     USER_AGENT_SIZE = 512,
     ROUTE_SIZE = 256,
-    WORD_SIZE = 128, /* result, tier, detail */
+    WORD_SIZE = 128, /* result, tier, detail, fault */
     TEXT_SIZE_MAX = TARGET_SIZE,
+
+    SECONDS_SIZE = 48, /* of the JSON member */
 
     /* Address, time, numbers, and what joins the parts. */
     REST_SIZE = 512,
     COMBINED_SIZE = METHOD_SIZE + TARGET_SIZE + REFERER_SIZE + USER_AGENT_SIZE +
-                    ROUTE_SIZE + 3 * WORD_SIZE + REST_SIZE,
+                    ROUTE_SIZE + HOST_SIZE + 4 * WORD_SIZE + REST_SIZE,
 };
 
 /* The last second of the year 9999, beyond which a date has no form. */
@@ -204,6 +206,11 @@ put_cache(struct writer *w, const struct request_access *access)
         put_quoted(
             w, SLICE(" detail=\""), slice_of_str(access->detail), WORD_SIZE);
     }
+    if (access->fault != NULL) {
+        write_slice(w, SLICE(" fault="));
+        put_text(w, slice_of_str(access->fault), WORD_SIZE);
+        put_quoted(w, SLICE(" host=\""), access->host, HOST_SIZE);
+    }
 }
 
 void
@@ -320,7 +327,8 @@ json_version(const struct request_access *access)
     return json_string(text);
 }
 
-/* NULL: no memory, for the line or for one of its values. */
+/* All but the seconds. NULL: no memory, for the line or for one of its
+   values. */
 static json_t *
 json_line(const struct request_access *access)
 {
@@ -342,7 +350,7 @@ json_line(const struct request_access *access)
         {"cache", json_word(access->result)},
         {"tier", json_word(access->tier)},
         {"detail", json_word(access->detail)},
-        {"seconds", json_real((double)took_us_shown(access) / 1e6)},
+        {"fault", json_word(access->fault)},
     };
     json_t *line = json_object();
     int failed = 0;
@@ -359,26 +367,47 @@ json_line(const struct request_access *access)
     return line;
 }
 
+/* Puts them at the end of an object's text. jansson would write some as 2.1e-5,
+   which not every reader takes for a number. NULL: no memory, or no text. */
+static char *
+with_seconds(char *own_text, const struct request_access *access)
+{
+    size_t len = own_text == NULL ? 0 : strlen(own_text);
+    char *text = len == 0 ? NULL : realloc(own_text, len + SECONDS_SIZE);
+    struct writer w;
+
+    if (text == NULL) {
+        free(own_text);
+        return NULL;
+    }
+    MUST(text[len - 1] == '}');
+    w = writer_of(text + len - 1, SECONDS_SIZE);
+    write_slice(&w, SLICE(",\"seconds\":"));
+    put_seconds(&w, took_us_shown(access));
+    write_slice(&w, SLICE("}"));
+    MUST(!w.is_full);
+    text[len - 1 + w.len] = '\0';
+    return text;
+}
+
 void
 access_json(struct log_ring *ring, const struct request_access *access)
 {
     json_t *line;
-    char *text;
+    char *own_text;
 
     if (!log_wants_access(ring)) {
         return;
     }
     line = json_line(access);
-    /* Ten digits: microseconds up to three hours, and 0.000213 is not shown
-       as the nearest double. Of NULL it makes NULL. */
-    text = json_dumps(
-        line, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(10));
-    if (text != NULL) {
-        log_access(ring, slice_of_str(text));
+    own_text = with_seconds(
+        json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII), access);
+    if (own_text != NULL) {
+        log_access(ring, slice_of_str(own_text));
     } else {
         log_event(ring, LOG_LEVEL_WARN, "access_line_lost",
             "cause=\"out of memory\"");
     }
-    free(text);
+    free(own_text);
     json_decref(line);
 }

@@ -40,8 +40,9 @@ enum {
 static const struct {
     unsigned status;
     const char *text;
+    const char *name;
 } faults[] = {
-#define FAULT(name, status, text) [FAULT_##name] = {status, text},
+#define FAULT(name, status, text) [FAULT_##name] = {status, text, #name},
 #include "nearside/http/fault.def"
 #undef FAULT
 };
@@ -58,6 +59,13 @@ fault_text(enum parse_fault fault)
 {
     MUST((unsigned)fault < ARRAY_LEN(faults));
     return faults[fault].text;
+}
+
+const char *
+fault_name(enum parse_fault fault)
+{
+    MUST((unsigned)fault < ARRAY_LEN(faults));
+    return faults[fault].name;
 }
 
 void

@@ -88,6 +88,7 @@ account_access(struct request *r, int64_t took_us)
         .tier = tier_text(r->tier),
         .detail = r->error != ORIGIN_ERROR_NONE ? origin_failure(r->error)->text
                                                 : r->detail,
+        .fault = r->fault,
     };
 
     requests->on_access(r->worker->ring, &access);

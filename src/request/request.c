@@ -347,11 +347,13 @@ request_start(struct request *r)
 }
 
 void
-request_refuse(struct request *r, unsigned status, const char *detail)
+request_refuse(
+    struct request *r, unsigned status, const char *detail, const char *fault)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->moves_len == 0);
     worker_count(r->worker, COUNTER_BAD_REQUESTS);
+    r->fault = fault;
     run(r, request_fail(r, status, detail));
 }
 

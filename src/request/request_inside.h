@@ -92,6 +92,7 @@ struct request {
     enum tier_id tier;
     enum cache_fwd fwd; /* NONE: a hit, or not known yet */
     const char *detail; /* NULL: none */
+    const char *fault;  /* of a head that was refused; NULL: none */
     bool is_stored;
     bool is_collapsed;
     unsigned fwd_status; /* what the origin said; 0: nothing */

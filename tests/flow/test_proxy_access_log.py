@@ -58,6 +58,38 @@ class AccessLog(FlowTest):
         self.assertEqual(client.read_response().status, 408)
         self.assertEqual(self.logged(1), ("127.0.0.1", "-", "408"))
 
+    def test_a_refused_request_can_be_found(self):
+        """What it asked for, as far as that can be told, escaped and cut."""
+        self.start()
+        long = b"a" * 20000
+        for n, (data, request, fault, host) in enumerate((
+                (b"GET /a%zz HTTP/1.1\r\nHost: shop.example\r\n\r\n",
+                 "GET /a%zz HTTP/1.1", "TARGET_PERCENT", "shop.example"),
+                (b"GET /a\x01\xe9\" b HTTP/1.1\r\nhost:h\r\n\r\n",
+                 r"GET /a\x01\xe9\x22 b HTTP/1.1", "CONTROL", "h"),
+                (b"GET / HTTP/1.1\r\nX: y\r\n\r\n", "GET / HTTP/1.1",
+                 "HOST_MISSING", "-"),
+                (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+                 "GET / HTTP/1.1", "HOST_MANY", "a"),
+                (b"GET /" + long + b" HTTP/1.1\r\n\r\n", None, "TARGET_LONG",
+                 "-"),
+                (b"\x16\x03\x01\x02\x00\x01\r\n",
+                 r"\x16\x03\x01\x02\x00\x01 - HTTP/1.1", "CONTROL", "-"),
+        ), 1):
+            with self.subTest(fault=fault, request=request):
+                client = self.connect("127.0.0.1")
+                client.send(data)
+                client.read_response()
+                client.close()
+                said = self.logged(n)[1]
+                if request is None:
+                    self.assertRegex(said, r"GET /a{2000,2047}\.\.\. HTTP/1\.1")
+                    self.assertLess(len(self.lines()[-1]), 3000)
+                else:
+                    self.assertEqual(said, request)
+                self.assertRegex(self.lines()[-1],
+                                 f' fault={fault} host="{host}"')
+
     def test_each_line_has_its_own_address(self):
         self.start("body_max = 10B")
         post = (b"POST /large HTTP/1.1\r\nHost: test\r\n"

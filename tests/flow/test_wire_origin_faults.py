@@ -144,7 +144,7 @@ class Faults(FlowTest):
         self.origin = self.use(ScriptedOrigin(script))
         daemon = self.use(Nearside(conf(
             self.origin.url, origin_more="between_bytes_timeout = 500ms",
-            more='access_log { target = "@DIR@/access.log" }')))
+            more='access_log { target = "file:@DIR@/access.log" }')))
         for target in ends:
             seen.clear()
             with daemon.connect() as client:

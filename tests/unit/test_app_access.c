@@ -295,7 +295,7 @@ combined_line_holds_all_parts_at_their_longest(void **state)
         access.method = access.target = access.host = text;
         access.referer = access.user_agent = access.route = text;
         memset(words, '\xff', sizeof(words) - 1);
-        access.detail = access.result = access.tier = words;
+        access.detail = access.result = access.tier = access.fault = words;
         access.bytes = UINT64_MAX;
         access.took_us = INT64_MAX;
         access.peer = address_given("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:"
@@ -378,6 +378,7 @@ json_line_shows_all_that_is_known(void **state)
         "\"bytes\":43,\"referer\":\"https://a.example/?q=1\","
         "\"user_agent\":\"" BROWSER "\",\"route\":\"" ROUTE "\","
         "\"cache\":\"hit\",\"tier\":\"shared\",\"detail\":\"negative\","
+        "\"fault\":null,"
         "\"seconds\":0.000213}\n");
 }
 
@@ -388,8 +389,9 @@ json_seconds_are_shown_as_microseconds_count_them(void **state)
         int64_t us;
         const char *text;
     } cases[] = {
-        {1, "\"seconds\":1e-6}\n"},
-        {100000, "\"seconds\":0.1}\n"},
+        {1, "\"seconds\":0.000001}\n"},
+        {21, "\"seconds\":0.000021}\n"},
+        {100000, "\"seconds\":0.100000}\n"},
         {1234567, "\"seconds\":1.234567}\n"},
         {3600000001, "\"seconds\":3600.000001}\n"},
     };
@@ -416,7 +418,7 @@ json_line_shows_null_for_what_is_absent(void **state)
         "\"method\":null,\"target\":null,\"version\":null,\"host\":null,"
         "\"status\":499,\"bytes\":0,\"referer\":null,\"user_agent\":null,"
         "\"route\":null,\"cache\":null,\"tier\":null,\"detail\":null,"
-        "\"seconds\":0.0}\n");
+        "\"fault\":null,\"seconds\":0.000000}\n");
 }
 
 static void
@@ -517,7 +519,7 @@ json_line_holds_all_parts_at_their_longest(void **state)
         access.target = access.host = access.referer = access.method;
         access.user_agent = access.route = access.method;
         object = json_of(&access);
-        assert_int_equal(json_object_size(object), 15);
+        assert_int_equal(json_object_size(object), 16);
         json_decref(object);
     }
 }

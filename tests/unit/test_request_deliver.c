@@ -323,7 +323,7 @@ what_we_refuse_says_why_and_whether_more_is_read(void **state)
         struct request *r = given_new(REQUEST("GET /item/1"));
 
         assert_int_equal(question_read(r->q).status, 0);
-        request_refuse(r, rows[i].status, rows[i].detail);
+        request_refuse(r, rows[i].status, rows[i].detail, NULL);
         assert_int_equal(bench.response->status, rows[i].status);
         assert_body(r, rows[i].body);
         assert_int_equal(bench.response->length, strlen(rows[i].body));
@@ -350,7 +350,7 @@ a_405_names_what_the_route_allows_and_a_head_gets_no_body(void **state)
     assert_extra("error=proxy_internal_response");
     request_on_sent(r, 0);
     r = given_new(REQUEST("HEAD /item/1"));
-    request_refuse(r, 400, NULL);
+    request_refuse(r, 400, NULL, NULL);
     assert_false(bench.response->has_body);
     assert_int_equal(bench.response->length, strlen("400 Bad Request\n"));
     assert_no_extra("allow");

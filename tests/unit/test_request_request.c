@@ -24,7 +24,7 @@ what_is_refused_is_answered_at_once(void **state)
     assert_int_equal(r->wake, WAKE_STREAM);
     request_on_sent(r, 0);
     r = given_new(REQUEST("GET /any/x"));
-    request_refuse(r, 400, "framing");
+    request_refuse(r, 400, "framing", "LENGTH");
     assert_int_equal(bench.response->status, 400);
     assert_true(bench.response->is_last);
     request_on_sent(r, 0);
@@ -177,7 +177,7 @@ a_request_is_counted_once_by_route_result_and_tier(void **state)
     request_start(r);
     request_on_sent(r, 40);
     r = given_new(GET); /* it was not read: nobody knows the route */
-    request_refuse(r, 400, "framing");
+    request_refuse(r, 400, "framing", "LENGTH");
     request_on_sent(r, 2);
 #define BY(route, result, class)                                               \
     "nearside_requests_total{route=\"" route "\",result=\"" result             \

@@ -22,6 +22,7 @@ enum parse_fault {
  */
 unsigned fault_status(enum parse_fault fault);
 const char *fault_text(enum parse_fault fault);
+const char *fault_name(enum parse_fault fault); /* "HOST_MANY" */
 
 /* Limits; 0 takes the default named beside it. */
 struct parse_opts {

@@ -24,6 +24,8 @@ struct request_access {
     const char *result; /* result.def's word */
     const char *tier;   /* "shared", "origin", "-" */
     const char *detail; /* NULL: none */
+    const char *fault;  /* fault.def's name: the head was refused, and method,
+                           target and host are what can be told of it; NULL */
 };
 
 /* Makes the access line; NULL: none are wanted. Any worker's thread. */

@@ -49,7 +49,10 @@ bool request_on_source_failed(struct request *r) RC_MUST_CHECK;
    client is slow or the answer long. */
 void request_on_blocked(struct request *r);
 
-/* An answer of our own to a head that could not be parsed. */
-void request_refuse(struct request *r, unsigned status, const char *detail);
+/* An answer of our own to a head that could not be parsed. fault: the name of
+   what is wrong with it, for the log; NULL: nothing, it is late or there is no
+   room for it. */
+void request_refuse(
+    struct request *r, unsigned status, const char *detail, const char *fault);
 
 #endif

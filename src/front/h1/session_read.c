@@ -9,10 +9,14 @@
  */
 #include "front/h1/session.h"
 
+#include "nearside/http/refused.h"
+
 enum {
     HEAD_READ = 4096,
     BODY_READ = 16384,
     LINGER_READ = 16384,
+    /* Of a refused head, what the log is told from. */
+    REFUSED_MAX = 16384,
 };
 
 /* --- heads ------------------------------------------------------------- */
@@ -61,13 +65,15 @@ session_unread(struct session *s)
     return make_request(s, &nothing, slice_of(NULL, 0));
 }
 
-void
-session_refuse(struct session *s, unsigned status, const char *detail)
+/* The request stands for the head; NULL: no memory. */
+static void
+refuse(struct session *s, struct request *request, unsigned status,
+    const char *detail, const char *fault)
 {
     struct turn *turn = s->turn;
 
     MUST(s->state == SESSION_HEAD);
-    turn->request = session_unread(s);
+    turn->request = request;
     if (turn->request == NULL) {
         worker_count_limit(session_worker(s), LIMIT_MEMORY);
         session_end(s, true);
@@ -77,7 +83,13 @@ session_refuse(struct session *s, unsigned status, const char *detail)
     s->must_close = true;
     session_refuse_body(s);
     session_wants(s);
-    request_refuse(turn->request, status, detail);
+    request_refuse(turn->request, status, detail, fault);
+}
+
+void
+session_refuse(struct session *s, unsigned status, const char *detail)
+{
+    refuse(s, session_unread(s), status, detail, NULL);
 }
 
 /* The head is malformed, or larger than a limit allows. */
@@ -95,13 +107,20 @@ refuse_fault(struct session *s)
         {FAULT_TARGET_LONG, LIMIT_TARGET_SIZE},
     };
     enum parse_fault fault = s->turn->parse.fault;
+    struct slice raw = buf_slice(&s->turn->buf);
+    struct head *head = &s->front->head;
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         if (rows[i].fault == fault) {
             worker_count_limit(session_worker(s), rows[i].limit);
         }
     }
-    session_refuse(s, fault_status(fault), fault_text(fault));
+    if (raw.len > REFUSED_MAX) {
+        raw.len = REFUSED_MAX;
+    }
+    refused_read(raw, head);
+    refuse(s, make_request(s, head, raw), fault_status(fault),
+        fault_text(fault), fault_name(fault));
 }
 
 static void

@@ -1,0 +1,15 @@
+/* What a head that was refused seems to have asked for, so that somebody who
+   reads the log can find it. Nothing is decided by it. */
+#ifndef NEARSIDE_HTTP_REFUSED_H
+#define NEARSIDE_HTTP_REFUSED_H
+
+#include "nearside/http/head.h"
+
+/*
+ * Fills in method_text, target and host of an otherwise empty head, as far as
+ * they can be told apart in `raw`: any bytes may be in them but LF, and each
+ * is a loan into raw.
+ */
+void refused_read(struct slice raw, struct head *out);
+
+#endif

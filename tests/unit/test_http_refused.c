@@ -1,0 +1,54 @@
+/* What the log tells of heads that were refused (refused.c). */
+#include "nearside/http/refused.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "nearside/base/check.h"
+
+static const struct {
+    const char *raw;
+    const char *method;
+    const char *target;
+    const char *host;
+} rows[] = {
+    {"GET /a HTTP/1.1\r\nA: b\r\nHost: h\r\n\r\n", "GET", "/a", "h"},
+    {"GET /a b HTTP/1.1\r\nHOST:h \r\nHost: i\r\n\r\n", "GET", "/a b", "h"},
+    {"GET /a%\nhost: h\n\n", "GET", "/a%", "h"},
+    {"\r\nGET  /a  http/9\r\n", "GET", " /a ", ""},
+    {"GET /a", "GET", "/a", ""},
+    {"G\tT /\x01\xff HTTP/1.1\rX", "G\tT", "/\x01\xff", ""},
+    {"\x16\x03\x01", "\x16\x03\x01", "", ""},
+    {"GET\r\nX-Host: h\r\n Host: i\r\n", "GET", "", ""},
+    {"\r\n\r\n", "", "", ""},
+    {"", "", "", ""},
+};
+
+static void
+what_can_be_told_apart_is_told(void **state)
+{
+    struct head head;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct slice raw = slice_of_str(rows[i].raw);
+        refused_read(raw, &head);
+        assert_true(slice_eq(head.method_text, slice_of_str(rows[i].method)));
+        assert_true(slice_eq(head.target, slice_of_str(rows[i].target)));
+        assert_true(slice_eq(head.host, slice_of_str(rows[i].host)));
+        assert_int_equal(head.field_count, 0);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_can_be_told_apart_is_told),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
