@@ -22,6 +22,7 @@ enum {
     CLASS_HEX = 16,    /* HEXDIG of either case */
     CLASS_HOST = 32,   /* unreserved, RFC 3986 2.3 */
     CLASS_QUOTED = 64, /* qdtext, RFC 9110 5.6.4 */
+    CLASS_QUERY = 128, /* stands in a target too, but in its query alone */
 };
 
 extern const uint8_t byte_class[256] __attribute__((visibility("hidden")));

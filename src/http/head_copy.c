@@ -22,6 +22,25 @@ move(struct slice *s, const struct move *m)
     }
 }
 
+/* "http://host?query" has no path, which is sent as "/" (RFC 9112 3.2.1). */
+static enum rc
+add_slash(struct slice *target, struct arena *arena)
+{
+    char *text;
+
+    if (target->len == 0 || target->ptr[0] != '?') {
+        return RC_OK;
+    }
+    text = arena_alloc(arena, target->len + 1);
+    if (text == NULL) {
+        return RC_NOMEM;
+    }
+    text[0] = '/';
+    memcpy(text + 1, target->ptr, target->len);
+    *target = slice_of(text, target->len + 1);
+    return RC_OK;
+}
+
 enum rc
 head_copy(const struct head *head, struct slice raw, struct arena *arena,
     struct head **out)
@@ -49,5 +68,5 @@ head_copy(const struct head *head, struct slice raw, struct arena *arena,
         move(&copy->fields[i].value, &m);
     }
     *out = copy;
-    return RC_OK;
+    return add_slash(&copy->target, arena);
 }

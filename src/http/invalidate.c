@@ -72,11 +72,11 @@ take_apart(struct slice text, struct reference *out)
 }
 
 static bool
-is_target_text(struct slice s)
+is_target_text(struct slice s, unsigned classes)
 {
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i];
-        if (!byte_is(c, CLASS_TARGET) && c != '%' && c != '.') {
+        if (!byte_is(c, classes) && c != '%' && c != '.') {
             return false;
         }
     }
@@ -136,9 +136,9 @@ resolve(struct slice text, const struct invalidate_base *base, struct writer *w,
     struct reference r;
 
     take_apart(text, &r);
-    if (!is_same_origin(&r, base) || !is_target_text(r.path) ||
-        !is_target_text(r.query) || base->target.len == 0 ||
-        *base->target.ptr != '/') {
+    if (!is_same_origin(&r, base) || !is_target_text(r.path, CLASS_TARGET) ||
+        !is_target_text(r.query, CLASS_TARGET | CLASS_QUERY) ||
+        base->target.len == 0 || *base->target.ptr != '/') {
         return false;
     }
     write_target(w, &r, base->target);

@@ -104,9 +104,8 @@ judge_absolute(struct head *h)
     }
     if (path.len == 0) {
         path = h->method == METHOD_OPTIONS ? SLICE("*") : SLICE("/");
-    } else if (path.ptr[0] != '/') {
-        return FAULT_TARGET_FORM; /* "http://host?query" has no path */
     }
+    h->is_https = slice_eq(scheme, SLICE("https"));
     h->host = authority;
     h->target = path;
     return FAULT_NONE;

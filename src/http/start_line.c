@@ -97,7 +97,19 @@ eat_method(struct scan *s)
     return RC_OK;
 }
 
-/* Eats "%XX"; both digits are looked at as soon as they are there. */
+/* Has the target's query begun before s->at? */
+static bool
+is_in_query(struct scan *s)
+{
+    const char *start = s->base + s->p->mark;
+
+    s->p->has_query =
+        s->p->has_query || memchr(start, '?', (size_t)(s->at - start)) != NULL;
+    return s->p->has_query;
+}
+
+/* Eats "%XX"; both digits are looked at as soon as they are there. In a query a
+   '%' may stand by itself: browsers send one as it was typed. */
 static enum rc
 eat_percent(struct scan *s)
 {
@@ -105,7 +117,11 @@ eat_percent(struct scan *s)
 
     if ((left > 1 && !byte_is(s->at[1], CLASS_HEX)) ||
         (left > 2 && !byte_is(s->at[2], CLASS_HEX))) {
-        return refuse(s, FAULT_TARGET_PERCENT);
+        if (!is_in_query(s)) {
+            return refuse(s, FAULT_TARGET_PERCENT);
+        }
+        s->at++;
+        return RC_OK;
     }
     if (left < 3) {
         return RC_AGAIN;
@@ -157,6 +173,23 @@ judge_target(struct slice target, const struct parse *p)
                                                  : FAULT_NONE;
 }
 
+/* Eats what skip_class has stopped at. RC_MISS: it is not of the target. */
+static enum rc
+eat_odd(struct scan *s)
+{
+    MUST(s->at < s->end);
+    if (*s->at == '%') {
+        return eat_percent(s);
+    }
+    if (*s->at == '.') {
+        s->p->has_dot = true;
+    } else if (!byte_is(*s->at, CLASS_QUERY) || !is_in_query(s)) {
+        return RC_MISS;
+    }
+    s->at++;
+    return RC_OK;
+}
+
 static enum rc
 eat_target(struct scan *s)
 {
@@ -165,7 +198,7 @@ eat_target(struct scan *s)
     enum parse_fault fault;
     enum rc rc = RC_OK;
 
-    for (;;) {
+    while (rc == RC_OK) {
         s->at = skip_class(s->at, s->end, CLASS_TARGET);
         if ((size_t)(s->at - start) > s->target_max) {
             return refuse(s, FAULT_TARGET_LONG);
@@ -173,18 +206,10 @@ eat_target(struct scan *s)
         if (s->at == s->end) {
             return RC_AGAIN;
         }
-        if (*s->at == '.') {
-            s->p->has_dot = true;
-            s->at++;
-            continue;
-        }
-        if (*s->at != '%') {
-            break;
-        }
-        rc = eat_percent(s);
-        if (rc != RC_OK) {
-            return rc;
-        }
+        rc = eat_odd(s);
+    }
+    if (rc != RC_MISS) {
+        return rc;
     }
     if (*s->at != ' ') {
         /* The line ends here: HTTP/0.9, whose version was never written. */

@@ -99,8 +99,8 @@ age_s_of(struct request *r, int64_t created_ms)
 static bool
 open_extra(struct request *r, struct writer *w)
 {
-    /* No byte that a string would escape (RFC 9651 3.3.3) is in a key. */
-    size_t size = EXTRA_MAX + r->q->key.full.len;
+    /* The key is a string, which escapes some bytes (RFC 9651 3.3.3). */
+    size_t size = EXTRA_MAX + 2 * r->q->key.full.len;
     char *text = arena_alloc(&r->arena, size);
 
     if (text == NULL) {

@@ -1,6 +1,7 @@
 /*
  * Finds out who asks, and by which scheme. A trusted proxy names the client's
- * scheme by X-Forwarded-Proto; the scheme is part of the key.
+ * scheme by X-Forwarded-Proto, or by a target in absolute-form; the scheme is
+ * part of the key.
  */
 #include "nearside/rules/client.h"
 
@@ -65,6 +66,7 @@ client_read(const struct proxy_conf *conf, const struct head *head,
 {
     MUST_OBJ(conf, PROXY_CONF_MAGIC);
     client->is_trusted = client_is_trusted(&conf->opts, &client->peer);
-    client->scheme =
-        client->is_trusted && is_https(head) ? SLICE("https") : SLICE("http");
+    client->scheme = client->is_trusted && (head->is_https || is_https(head))
+                         ? SLICE("https")
+                         : SLICE("http");
 }

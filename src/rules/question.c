@@ -349,6 +349,9 @@ find_host(struct question *q)
         return refuse(413, "body_max");
     }
     client_read(q->conf, q->head, &q->client);
+    if (q->head->is_https && !q->client.is_trusted) {
+        return refuse(421, "scheme"); /* it came in plain text */
+    }
     if (read_target(q) != RC_OK) {
         return refuse(503, "memory");
     }

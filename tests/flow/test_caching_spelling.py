@@ -45,6 +45,33 @@ class Spelling(CachingTest):
         self.assertEqual(self.get("/c/%2e/" + target[3:]).cache_status,
                          "nearside; fwd=bypass; detail=target")
 
+    def test_a_query_is_keyed_as_it_came(self):
+        """An origin may reflect a raw byte or an encoded one, so that these
+        are two; and what a browser sends is stored like any other."""
+        for raw, encoded in (('"', "%22"), ("<", "%3C"), (">", "%3E"),
+                             ("\\", "%5C"), ("|", "%7C"), ("^", "%5E"),
+                             ("50%", "50%25"), ("%zz", "%25zz"),
+                             ("%%41", "%25A")):
+            with self.subTest(raw=raw):
+                target = self.target() + "?q="
+                first = self.fill(target + raw, FRESH)
+                self.assertEqual(self.origin.requests[-1].target, target + raw)
+                second = self.fill(target + encoded, FRESH)
+                self.assertNotEqual(first, second)
+                self.assert_hit(self.get(target + raw), first)
+                self.assert_hit(self.get(target + encoded), second)
+                self.get(target + raw, method="DELETE")
+                self.assertEqual(self.get(target + raw).cache_status, MISS)
+                self.assert_hit(self.get(target + encoded), second)
+
+    def test_a_key_that_is_shown_is_a_string(self):
+        """RFC 9651 3.3.3 escapes two bytes."""
+        self.says(FRESH)
+        got = self.get('/stock/caf%C3%A9?q="c:\\d' + '"' * 1000)
+        self.assertEqual(
+            got.cache_status, 'nearside; fwd=uri-miss; stored; key="http://test'
+            '/stock/caf%C3%A9?q=\\"c:\\\\d' + '\\"' * 1000 + '"')
+
     def test_what_it_brings_is_nobody_elses(self):
         self.says(FRESH)
         for spelled in (odd, lambda t: "/%63" + t[2:],

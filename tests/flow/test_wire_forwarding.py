@@ -10,7 +10,7 @@ import re
 import unittest
 
 from lib import FlowTest, Nearside, RedisServer, ScriptedOrigin
-from lib.scripted import answer, conf, digest
+from lib.scripted import EchoOrigin, answer, conf, digest
 
 # What the origin of these tests believes, in the spellings that servers,
 # frameworks and proxies are known to.
@@ -271,6 +271,30 @@ class TrustedProxy(Forwarding):
 
 
 del Forwarding
+
+class Scheme(FlowTest):
+    """A target in absolute-form names its scheme (RFC 9112 3.3)."""
+
+    TARGET = "https://test/x?a=1"
+
+    def test_https_over_a_plain_connection_is_misdirected(self):
+        """RFC 9110 15.5.20: from anybody but a trusted proxy."""
+        origin = self.use(EchoOrigin())
+        daemon = self.use(Nearside(conf(origin.url)))
+        for target in (self.TARGET, "https://test", "HTTPS://TEST:443/"):
+            with self.subTest(target=target):
+                self.assertEqual(daemon.get(target).status, 421)
+        self.assertEqual(origin.requests, [])
+
+    def test_a_trusted_proxy_may_say_so(self):
+        origin = self.use(EchoOrigin())
+        daemon = self.use(Nearside(conf(
+            origin.url, more='trusted_proxies = { "127.0.0.1" }')))
+        self.assertEqual(daemon.get(self.TARGET).status, 200)
+        request = origin.requests[-1]
+        self.assertEqual(request.target, "/x?a=1")
+        self.assertEqual(request.fields["X-Forwarded-Proto"], "https")
+
 
 if __name__ == "__main__":
     unittest.main()

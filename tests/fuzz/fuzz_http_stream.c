@@ -49,7 +49,11 @@ write_request(struct seen *seen, const struct head *head)
 {
     struct writer *w = &seen->w;
 
-    write_request_line(w, head->method_text, head->target);
+    /* head_copy adds a slash to a query without a path. */
+    write_slice(w, head->method_text);
+    write_slice(w, head->target.ptr[0] == '?' ? SLICE(" /") : SLICE(" "));
+    write_slice(w, head->target);
+    write_slice(w, SLICE(" HTTP/1.1\r\n"));
     write_field(w, SLICE("Host"), head->host);
     for (size_t i = 0; i < head->field_count; i++) {
         const struct field *f = &head->fields[i];

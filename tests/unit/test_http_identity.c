@@ -68,6 +68,21 @@ say_host(struct slice host, struct writer *w)
         w, slice_of(text, uri_authority_normalise(host, SLICE("http"), text)));
 }
 
+/* With the slash that head_copy adds. */
+static struct slice
+target_of(const struct head *h)
+{
+    static char text[65536];
+
+    if (h->target.len == 0 || h->target.ptr[0] != '?') {
+        return h->target;
+    }
+    assert_true(h->target.len < sizeof(text));
+    text[0] = '/';
+    memcpy(text + 1, h->target.ptr, h->target.len);
+    return slice_of(text, h->target.len + 1);
+}
+
 static void
 say(const struct head *h, struct writer *w)
 {
@@ -75,7 +90,7 @@ say(const struct head *h, struct writer *w)
     write_slice(w, SLICE(" "));
     write_slice(w, h->method_text);
     write_slice(w, SLICE(" "));
-    write_slice(w, h->target);
+    write_slice(w, target_of(h));
     write_slice(w, SLICE(" "));
     say_host(h->host, w);
     write_slice(w, SLICE(" "));
@@ -115,7 +130,7 @@ write_anew(const struct side *side, const struct head *h, struct writer *w)
     if (side->is_response) {
         write_status_line(w, h->status);
     } else {
-        write_request_line(w, h->method_text, h->target);
+        write_request_line(w, h->method_text, target_of(h));
         write_slice(w, SLICE("host: "));
         say_host(h->host, w);
         write_slice(w, SLICE("\r\n"));

@@ -315,6 +315,12 @@ is_target_byte(int c)
 }
 
 static bool
+is_query_byte(int c)
+{
+    return c > 0x20 && c < 0x7f && c != '#';
+}
+
+static bool
 is_host_byte(int c)
 {
     return c > 0 && c < 128 &&
@@ -357,6 +363,9 @@ each_byte_is_taken_where_the_grammar_has_it_and_nowhere_else(void **state)
         assert_int_equal(
             verdict_with("GET /a@b HTTP/1.1\r\nHost: a\r\n\r\n", c) == RC_OK,
             is_target_byte(c));
+        assert_int_equal(
+            verdict_with("GET /a?b@c HTTP/1.1\r\nHost: a\r\n\r\n", c) == RC_OK,
+            is_query_byte(c));
         assert_int_equal(
             verdict_with("GET / HTTP/1.1\r\nX@Y: a\r\nHost: a\r\n\r\n", c) ==
                 RC_OK,

@@ -76,7 +76,9 @@ struct head {
     bool expects_100;    /* request: Expect: 100-continue, HTTP/1.1 */
     bool has_underscore; /* a name with '_' was seen and dropped */
     struct slice method_text;
-    struct slice target; /* origin-form, or "*" for OPTIONS; never empty */
+    bool is_https;       /* the target was an absolute-form that says so */
+    struct slice target; /* origin-form, or "*" for OPTIONS; never empty. As
+                            parsed it may lack the slash before its query */
     struct slice host;   /* uri-host [":" port], as received, validated */
     struct slice reason;
     uint16_t field_count;

@@ -46,6 +46,7 @@ struct parse {
     unsigned lines;  /* field lines begun */
     unsigned method; /* enum method of the request line */
     bool has_dot;    /* in the target */
+    bool has_query;  /* a '?' was seen there; not always looked for */
 };
 
 void parse_start(struct parse *p);
@@ -59,7 +60,8 @@ void parse_start(struct parse *p);
  * in: its contents are then undefined and need not survive between calls.
  *
  * The target is a loan into in, but for an absolute-form with an empty path:
- * then it is static text.
+ * then it is static text, or begins with '?' and lacks its slash, which
+ * head_copy adds.
  */
 enum rc parse_request(struct parse *p, const struct parse_opts *opts,
     struct slice in, struct head *out, size_t *out_len) RC_MUST_CHECK;
