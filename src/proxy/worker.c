@@ -14,7 +14,7 @@
 static bool
 is_empty(const struct worker *w)
 {
-    return front_is_empty(w->front) && list_is_empty(&w->tier->deletions);
+    return front_is_empty(w->front) && w->tier->journal.pending == 0;
 }
 
 /* The front or the tier has nothing left. */
@@ -81,11 +81,11 @@ rooms_make(struct proxy_worker *pw, const struct proxy_worker_opts *opts)
     struct worker *w = &pw->worker;
     struct redis *redis = proxy->opts.redis;
 
-    tier_worker_init(&pw->tier, &proxy->tier, w, on_empty, pw);
-    collapse_worker_init(&pw->collapse, &proxy->collapse, w);
     if (redis != NULL) {
         w->redis = redis_client_new(redis, w->loop, w->ring, w->block);
     }
+    tier_worker_init(&pw->tier, &proxy->tier, w, on_empty, pw);
+    collapse_worker_init(&pw->collapse, &proxy->collapse, w);
     return (redis == NULL || w->redis != NULL) && pools_make(w, opts) &&
            request_worker_new(proxy->requests, w) != NULL &&
            front_worker_new(proxy->front, w, on_empty, pw) != NULL;

@@ -52,6 +52,8 @@ on_end(
     if (!call->impl.is_asking) {
         call->by = contact->node->serial;
     }
+    call->not_before_ms = atomic_load_explicit(
+        &contact->node->not_before_ms, memory_order_relaxed);
     if (reply->type != REDIS_ERROR && call_is_doubtful(c, call, contact)) {
         call_done(c, call, RC_DOUBT, NULL);
         return;
@@ -130,6 +132,9 @@ on_map(void *ctx)
     pool_adopt(c);
     if (c->version != 0) {
         dispatch_parked(c);
+    }
+    if (c->on_change != NULL) {
+        c->on_change(c->change_ctx);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "redis/inquiry.h"
 
 #include "nearside/base/log.h"
+#include "redis/info.h"
 
 /* ---- answers ------------------------------------------------------------ */
 
@@ -74,25 +75,6 @@ on_map_reply(struct inquiry *i, const struct redis_reply *reply)
             log_escape(
                 slice_of(reply->str, reply->len), escaped, sizeof(escaped)));
     }
-}
-
-/* The value of a line "name:value\r\n" of INFO. */
-static struct slice
-info_value(struct slice info, struct slice name)
-{
-    struct slice line;
-
-    while (slice_split(&info, '\n', &line)) {
-        line = slice_trim(line);
-        if (line.len > 0 && line.ptr[line.len - 1] == '\r') {
-            line.len--;
-        }
-        if (slice_starts(line, name) && line.len > name.len &&
-            line.ptr[name.len] == ':') {
-            return slice_skip(line, name.len + 1);
-        }
-    }
-    return slice_of("", 0);
 }
 
 /* A full server that evicts nothing refuses to store, for ever. */

@@ -5,14 +5,14 @@
  * The floors inside this room. A file includes and calls lower floors only;
  * a lower floor tells a higher one by a callback that was handed down.
  *
- *     8  client                              a worker's door
+ *     8  client     hold                     a worker's doors
  *     7  error_reply  refresh                what it leads to; discovery
  *     6  dispatch   prober                   calls on their way; trust
  *     5  pool       inquiry   probe          connections; questions
  *     4  wire       redis     words          a connection; how it all begins
  *     3  channel    reach     map   settle   what these are made of
  *     2  resp       topology  node  metrics
- *     1  reader     redirect  trust
+ *     1  reader     redirect  trust  info
  *     0  call       slot
  */
 #ifndef REDIS_MAP_H

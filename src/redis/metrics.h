@@ -13,7 +13,8 @@
     REFRESH_CAUSE(UNREACHABLE, "unreachable")                                  \
     REFRESH_CAUSE(CLUSTERDOWN, "clusterdown")                                  \
     REFRESH_CAUSE(READONLY, "readonly")                                        \
-    REFRESH_CAUSE(UNSERVED, "unserved")
+    REFRESH_CAUSE(UNSERVED, "unserved")                                        \
+    REFRESH_CAUSE(DELETIONS, "deletions")
 
 enum refresh_cause {
 #define REFRESH_CAUSE(name, text) REFRESH_##name,

@@ -52,6 +52,8 @@ struct redis_client {
     struct loop_task ending_task;
     struct random random;
     int64_t born_ms;
+    void (*on_change)(void *ctx); /* or NULL; hold.h */
+    void *change_ctx;
 };
 
 /* Fields up to callbacks are set by the caller before, the rest is zero. */

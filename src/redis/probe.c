@@ -17,6 +17,7 @@
 #include "redis/probe.h"
 
 #include "nearside/base/log.h"
+#include "redis/info.h"
 #include "redis/reach.h"
 #include "redis/wire.h"
 
@@ -47,19 +48,18 @@ change_state(struct probe *p, enum node_state state)
 
 /* ---- slots -------------------------------------------------------------- */
 
-/* Values of all slots that the map gives to the node, or to any (NULL), wait
-   for a window. */
 void
-probing_doubt_slots(struct probing *pr, const struct node *node)
+probing_each_slot(struct probing *pr, const struct node *node,
+    void (*fn)(struct trust *trust, uint16_t slot, int64_t now_ms))
 {
     struct map *map = redis_map_take(pr->redis);
 
+    MUST(fn != NULL);
     for (unsigned slot = 0; map != NULL && slot < SLOT_COUNT; slot++) {
         uint16_t owner = map->topology->owner[slot];
 
         if (owner != SLOT_NONE && (node == NULL || map->nodes[owner] == node)) {
-            trust_doubt_slot(
-                pr->redis->trust, (uint16_t)slot, probing_now_ms(pr));
+            fn(pr->redis->trust, (uint16_t)slot, probing_now_ms(pr));
         }
     }
     redis_map_unref(pr->redis, &map);
@@ -106,6 +106,13 @@ choose_key(struct probe *p)
         p->needs_key = p->tag == 0;
     }
     redis_map_unref(p->common->redis, &map);
+}
+
+int64_t
+probe_acknowledged_ms(const struct probe *p)
+{
+    MUST_OBJ(p, PROBE_MAGIC);
+    return p->is_known ? p->acknowledged_ms : 0;
 }
 
 /* ---- rounds ------------------------------------------------------------- */
@@ -191,13 +198,16 @@ on_acknowledged(struct probe *p)
     int64_t took_ms = probing_now_ms(pr) - p->sent_ms;
 
     MUST_OBJ(p, PROBE_MAGIC);
+    if (!p->is_known) {
+        return; /* it may have restarted: INFO's answer is on its way */
+    }
     if (took_ms < pr->opts.command_timeout_ms) {
         node_greeted(p->node); /* one that rests has its reasons */
     } else {
         node_heard(p->node);
     }
     if (was_away(p)) {
-        probing_doubt_slots(pr, p->node);
+        probing_each_slot(pr, p->node, trust_doubt_slot);
     }
     if (atomic_load(&p->node->state) != NODE_TRUSTED) {
         become_trusted(p);
@@ -283,6 +293,103 @@ is_taken(const struct probe *p, const struct redis_call *call,
     return reply->type != REDIS_ERROR;
 }
 
+/* ---- what the server says of itself ------------------------------------- */
+
+/* A snapshot brings back what has been deleted since, but for an AOF. */
+static void
+warn_of_snapshots(struct probe *p, const struct redis_reply *reply)
+{
+    struct probing *pr = p->common;
+    char escaped[128];
+
+    MUST_OBJ(p, PROBE_MAGIC);
+    if (reply->type != REDIS_ARRAY || reply->elements_len != 2 ||
+        reply->elements[1]->type != REDIS_STRING ||
+        reply->elements[1]->len == 0) {
+        return; /* forbidden to us, which is fine */
+    }
+    log_event(pr->ring, LOG_LEVEL_WARN, "redis_saves_snapshots",
+        "node=\"%s\" save=\"%s\" detail=\"a restart brings back what was "
+        "deleted since the last one; without an AOF say: save \\\"\\\"\"",
+        p->node->text,
+        log_escape(slice_of(reply->elements[1]->str, reply->elements[1]->len),
+            escaped, sizeof(escaped)));
+}
+
+static void
+ask_for_save(struct probe *p)
+{
+    static const struct slice get[] = {{"CONFIG", 6}, {"GET", 3}, {"save", 4}};
+
+    MUST(!redis_call_is_active(&p->save));
+    if (!p->common->is_save_asked) {
+        p->common->is_save_asked = true;
+        send_call(p, &p->save, ARRAY_LEN(get), get);
+    }
+}
+
+/* The same primary, and another process: it may have lost deletions, and what
+   it has from before may be from a snapshot. */
+static void
+on_restarted(struct probe *p, struct slice info, bool has_aof)
+{
+    struct probing *pr = p->common;
+    uint64_t up_s = 0;
+    struct clock now; /* the turn's may be older than the server's answer */
+
+    MUST_OBJ(p, PROBE_MAGIC);
+    if (slice_to_u64(info_value(info, SLICE("uptime_in_seconds")), INT32_MAX,
+            &up_s) != RC_OK) {
+        up_s = 0;
+    }
+    clock_init(&now);
+    /* It counts in whole seconds, and nothing is stored in the next ones. */
+    atomic_store(&p->node->not_before_ms,
+        has_aof ? 0 : clock_wall_ms(&now) - (int64_t)up_s * 1000 + 2000);
+    probing_each_slot(pr, p->node, trust_renew_slot);
+    pr->has_news = true;
+    log_event(pr->ring, LOG_LEVEL_WARN, "redis_restarted",
+        "node=\"%s\" detail=\"%s\"", p->node->text,
+        has_aof ? "with its AOF"
+                : "what it has from before is not used any more");
+}
+
+static void
+on_info(struct probe *p, const struct redis_reply *reply)
+{
+    struct slice info = slice_of(reply->str, reply->len);
+    bool has_aof = slice_eq(info_value(info, SLICE("aof_enabled")), SLICE("1"));
+    bool is_primary =
+        slice_eq(info_value(info, SLICE("role")), SLICE("master"));
+    struct slice run_id = info_value(info, SLICE("run_id"));
+
+    MUST_OBJ(p, PROBE_MAGIC);
+    MUST(!p->is_known);
+    if (reply->type != REDIS_STRING) {
+        if (!p->common->is_blind) {
+            p->common->is_blind = true;
+            log_event(p->common->ring, LOG_LEVEL_WARN, "redis_info_refused",
+                "node=\"%s\" detail=\"a restart from a snapshot will not be "
+                "noticed\"",
+                p->node->text);
+        }
+        return;
+    }
+    if (!has_aof) {
+        ask_for_save(p);
+    }
+    if (run_id.len != NODE_ID_LEN) {
+        return;
+    }
+    if (p->run_id[0] != '\0' && is_primary &&
+        !slice_eq(slice_of_str(p->run_id), run_id)) {
+        on_restarted(p, info, has_aof);
+    }
+    (void)slice_put(p->run_id, run_id);
+}
+
+/* ---- the wire ----------------------------------------------------------- */
+
 static void
 on_end(
     void *ctx, struct redis_call *call, enum rc rc, struct redis_reply *reply)
@@ -292,7 +399,13 @@ on_end(
     if (rc != RC_OK) {
         return; /* on_down has said so, or it ends */
     }
-    if (!is_taken(p, call, reply)) {
+    if (call == &p->info) {
+        on_info(p, reply);
+        p->is_known = true;
+        probe_begin_round(p);
+    } else if (call == &p->save) {
+        warn_of_snapshots(p, reply);
+    } else if (!is_taken(p, call, reply)) {
         on_error_reply(p, slice_of(reply->str, reply->len));
     } else if (call == &p->set) {
         p->has_set = true;
@@ -301,8 +414,20 @@ on_end(
     }
 }
 
+/* Nothing counts on a new connection before INFO has told whose it is. */
 static void
 on_up(void *ctx)
+{
+    static const struct slice info[] = {
+        {"INFO", 4}, {"server", 6}, {"persistence", 11}, {"replication", 11}};
+    struct probe *p = OBJ_OF(struct probe, ctx, PROBE_MAGIC);
+
+    MUST(!p->is_known);
+    send_call(p, &p->info, ARRAY_LEN(info), info);
+}
+
+static void
+on_again(void *ctx)
 {
     probe_begin_round(OBJ_OF(struct probe, ctx, PROBE_MAGIC));
 }
@@ -314,6 +439,10 @@ on_down(void *ctx, const struct wire_loss *loss)
     struct probing *pr = p->common;
     char escaped[256];
 
+    p->is_known = false;
+    atomic_store(&p->node->usable_until_ms, 0);
+    loop_defer(pr->loop, &p->again);
+    loop_defer(pr->loop, &pr->judge);
     if (loss->opens_breaker) {
         redis_tell_rest(pr->redis, p->node, pr->ring, pr->block);
     }
@@ -362,6 +491,7 @@ probe_free(struct probe *p)
 
     MUST_OBJ(p, PROBE_MAGIC);
     wire_free(&p->wire);
+    loop_task_cancel(&p->again);
     change_state(p, NODE_UNPROBED);
     atomic_store(&p->node->usable_until_ms, 0);
     atomic_store(&p->node->not_before_ms, 0);
@@ -404,5 +534,6 @@ probe_new(struct probing *common, const struct node *node)
     p->needs_key = true;
     p->born_ms = probing_now_ms(common);
     list_init(&p->link);
+    loop_task_init(&p->again, on_again, p);
     return p;
 }

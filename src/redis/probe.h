@@ -21,6 +21,8 @@ struct probing {
     struct metric_block *block;
     struct loop_task judge; /* once a turn, however many have answered */
     bool has_news;          /* for the workers, when it is judged */
+    bool is_blind;          /* that INFO is refused was said */
+    bool is_save_asked;
 };
 
 /* The node, and what we know of it while the maps name it. */
@@ -32,11 +34,16 @@ struct probe {
     struct wire *wire;      /* owned */
     struct redis_call set;
     struct redis_call del;
-    bool is_mapped;   /* by the newest map */
-    bool has_set;     /* of this round: SET is acknowledged */
-    bool was_trusted; /* ever */
-    bool needs_key;   /* before the next round */
-    unsigned tag;     /* in the key; 0: there is none */
+    struct redis_call info;       /* once a connection, before all else */
+    struct redis_call save;       /* CONFIG GET save, once in all */
+    struct loop_task again;       /* after a loss */
+    bool is_mapped;               /* by the newest map */
+    bool has_set;                 /* of this round: SET is acknowledged */
+    bool was_trusted;             /* ever */
+    bool needs_key;               /* before the next round */
+    bool is_known;                /* INFO is answered on this connection */
+    char run_id[NODE_ID_LEN + 1]; /* of the server; "": not known */
+    unsigned tag;                 /* in the key; 0: there is none */
     size_t key_len;
     char key[PROBE_KEY_MAX];
     int64_t born_ms;
@@ -64,6 +71,9 @@ probing_now_ms(const struct probing *common)
 struct probe *probe_new(struct probing *common, const struct node *node);
 void probe_free(struct probe *probe);
 
+/* When the last acknowledged probe was sent; 0: nothing counts. */
+int64_t probe_acknowledged_ms(const struct probe *probe);
+
 /* Sends the next probe, unless one is under way. */
 void probe_begin_round(struct probe *probe);
 
@@ -73,8 +83,8 @@ void probe_judge_silence(struct probe *probe);
 /* Does the node own that slot? */
 bool probe_owns(const struct map *map, const struct node *node, uint16_t slot);
 
-/* Values of all slots that the map gives to the node, or to any (NULL), wait
-   for a window. */
-void probing_doubt_slots(struct probing *common, const struct node *node);
+/* Calls fn for all slots that the map gives to the node, or to any (NULL). */
+void probing_each_slot(struct probing *common, const struct node *node,
+    void (*fn)(struct trust *trust, uint16_t slot, int64_t now_ms));
 
 #endif

@@ -45,7 +45,7 @@ majority_until(struct prober *pr)
     MUST(pr->probes_len <= TOPOLOGY_NODES_MAX);
     LIST_EACH (it, &pr->probes) {
         MUST(len < TOPOLOGY_NODES_MAX);
-        acknowledged_ms[len++] = probe_of(it)->acknowledged_ms;
+        acknowledged_ms[len++] = probe_acknowledged_ms(probe_of(it));
     }
     return trust_majority_until(acknowledged_ms, len);
 }
@@ -62,7 +62,7 @@ judge_majority(struct prober *pr, int64_t until_ms)
         atomic_fetch_add(&trust->confirmed_ms, now_ms(pr) - pr->judged_ms);
     }
     if (has_majority && !pr->has_majority && pr->had_majority) {
-        probing_doubt_slots(&pr->common, NULL);
+        probing_each_slot(&pr->common, NULL, trust_doubt_slot);
         redis_want_refresh(pr->common.redis, REFRESH_UNREACHABLE);
     }
     if (has_majority != pr->has_majority && pr->had_majority) {
@@ -93,8 +93,8 @@ on_judge(void *ctx)
     judge_majority(pr, until_ms);
     LIST_EACH (it, &pr->probes) {
         struct probe *p = probe_of(it);
-        int64_t own_ms =
-            p->acknowledged_ms == 0 ? 0 : p->acknowledged_ms + TRUST_BOUND_MS;
+        int64_t at_ms = probe_acknowledged_ms(p);
+        int64_t own_ms = at_ms == 0 ? 0 : at_ms + TRUST_BOUND_MS;
 
         atomic_store(
             &p->node->usable_until_ms, own_ms < until_ms ? own_ms : until_ms);
@@ -192,6 +192,9 @@ on_timer(void *ctx)
 
     LIST_EACH (it, &pr->probes) {
         probe_begin_round(probe_of(it));
+    }
+    if (atomic_load(&pr->common.redis->trust->young) > 0) {
+        redis_want_refresh(pr->common.redis, REFRESH_DELETIONS);
     }
     loop_defer(pr->common.loop, &pr->common.judge);
     loop_timer_arm(&pr->timer, now_ms(pr) + PROBE_MS);

@@ -86,7 +86,10 @@ refresh_wanted(struct refresh *r)
     }
     r->cause = (enum refresh_cause)atomic_load(&r->redis->wanted_cause);
     if (r->started_ms != 0) {
-        at_ms += (int64_t)random_below(&r->random, JITTER_MS);
+        /* No event has all instances ask for the sake of young deletions. */
+        if (r->cause != REFRESH_DELETIONS) {
+            at_ms += (int64_t)random_below(&r->random, JITTER_MS);
+        }
         if (at_ms < r->started_ms + SPACING_MS) {
             at_ms = r->started_ms + SPACING_MS;
         }

@@ -47,6 +47,30 @@ trust_doubt_slot(struct trust *trust, uint16_t slot, int64_t now_ms)
     raise_to(&trust->slots[slot].until_ms, now_ms + TRUST_WINDOW_MS);
 }
 
+void
+trust_renew_slot(struct trust *trust, uint16_t slot, int64_t now_ms)
+{
+    MUST(slot < SLOT_COUNT);
+    trust_doubt_slot(trust, slot, now_ms);
+    atomic_fetch_add(&trust->slots[slot].version, 1);
+}
+
+void
+trust_lose_slot(struct trust *trust, uint16_t slot, int64_t now_ms)
+{
+    MUST(slot < SLOT_COUNT);
+    raise_to(&trust->slots[slot].until_ms, now_ms + TRUST_LOST_MS);
+}
+
+/* Of its former owner. */
+static bool
+lacks_deletions(struct trust_slot *s, int64_t now_ms)
+{
+    int64_t forgot_ms = atomic_load(&s->forgot_ms);
+
+    return forgot_ms != 0 && now_ms - forgot_ms < TRUST_YOUNG_MS;
+}
+
 bool
 trust_see_owner(struct trust *trust, uint16_t slot, uint32_t owner,
     int64_t now_ms, int64_t wall_ms)
@@ -61,6 +85,9 @@ trust_see_owner(struct trust *trust, uint16_t slot, uint32_t owner,
     }
     if (before != 0) {
         trust_doubt_slot(trust, slot, now_ms);
+        if (lacks_deletions(s, now_ms)) {
+            trust_lose_slot(trust, slot, now_ms);
+        }
         atomic_store(&s->changed_ms, wall_ms);
     }
     atomic_store(&s->owner, owner);

@@ -27,6 +27,8 @@
 enum {
     TRUST_BOUND_MS = 2000,
     TRUST_WINDOW_MS = TRUST_BOUND_MS + 1000,
+    TRUST_LOST_MS = 3600 * 1000,
+    TRUST_YOUNG_MS = 60 * 1000,
     /* No node: the slot was seen without an owner. */
     TRUST_NOBODY = UINT32_MAX,
 };
@@ -37,6 +39,7 @@ struct trust_slot {
     _Atomic uint32_t owner;     /* the node's serial; 0: none seen yet */
     _Atomic uint32_t version;   /* changes of owner so far */
     _Atomic int64_t changed_ms; /* wall: the last of them; 0: none */
+    _Atomic int64_t forgot_ms;  /* the last young deletion that was; 0: none */
 };
 
 struct trust {
@@ -63,6 +66,11 @@ void trust_doubt_slot(struct trust *trust, uint16_t slot, int64_t now_ms);
 
 /* Why what an importing node has is not to be used. */
 extern const char trust_moving[];
+/* Likewise; and what was deleted there is to be deleted once more. */
+void trust_renew_slot(struct trust *trust, uint16_t slot, int64_t now_ms);
+
+/* And for an hour. */
+void trust_lose_slot(struct trust *trust, uint16_t slot, int64_t now_ms);
 
 /* Why no value of that slot is to be used now, whatever its node is; NULL: it
    may be. */

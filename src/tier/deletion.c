@@ -11,6 +11,11 @@
  * sent after the lease's was. A fetch that began before may store for as long
  * as its lease is there. So an entry that was deleted earlier than its lease
  * is deleted once more.
+ *
+ * A deletion goes on until the owner of its slot has acknowledged it. While
+ * more than ACTIVE_MAX fail, one that has failed becomes a record that waits
+ * (journal.h); some of those are tried on each tick, and all of them when a
+ * node takes writes again.
  */
 #include "nearside/tier/deletion.h"
 
@@ -23,12 +28,13 @@
 #define DELETION_MAGIC UINT32_C(0x6e696e76)
 
 enum {
-    /* Of a worker. While Redis is away all writes of a minute pile up, and each
-       takes a kilobyte and a call every other second. */
-    DELETIONS_MAX = 10000,
+    /* Of a worker, that keep a kilobyte and try by themselves. */
+    ACTIVE_MAX = 1000,
+    /* Out of those that wait, at once. */
+    PUMPED_MAX = 200,
+    TICK_MS = 250,
     RETRY_FIRST_MS = 20,
-    RETRY_MAX_MS = 2000,
-    RETRY_TOTAL_MS = 60000,
+    RETRY_MAX_MS = 250,
 };
 
 enum stage {
@@ -48,36 +54,52 @@ struct deletion {
     bool is_lease_deleted;
     bool is_entry_deleted; /* at least once */
     bool is_last;          /* the entry's DEL under way is behind the lease's */
+    bool is_pumped;        /* it had been waiting */
+    bool is_failure_told;  /* in the log */
+    struct record *record; /* owned */
     struct loop_timer retry;
-    struct slice entry_key; /* in bytes, as is the next */
-    struct slice lease_key;
+    struct slice entry_key; /* in the record */
+    struct slice lease_key; /* in bytes, as is the next */
     struct slice token;
     int64_t pause_ms;
-    int64_t until_ms;
     void (*on_done)(void *ctx, enum deletion_end end);
     void *ctx;
     char bytes[];
 };
 
 static void deletion_send(struct deletion *d);
+static void pump(struct worker *w, unsigned count);
 
+/* The attempts end; what becomes of the record is said already. */
 static void
-deletion_end(struct deletion *d)
+deletion_free(struct deletion *d)
 {
     struct tier_worker *t = d->worker->tier;
 
     MUST_OBJ(t, TIER_WORKER_MAGIC);
     MUST(d->on_done == NULL);
+    MUST(d->record == NULL);
     loop_timer_cancel(&d->retry);
     redis_call_cancel(&d->call);
     redis_call_cancel(&d->lease_call);
     list_remove(&d->link);
     MUST(t->deletions_len > 0);
     t->deletions_len--;
+    if (d->is_pumped) {
+        MUST(t->pumped > 0);
+        t->pumped--;
+    }
     d->magic = 0;
     free(d);
-    if (list_is_empty(&t->deletions)) {
-        t->on_empty(t->ctx);
+}
+
+/* One less is pending. */
+static void
+count_ended(struct worker *w)
+{
+    worker_count_by(w, COUNTER_INVALIDATIONS_PENDING, -1);
+    if (w->tier->journal.pending == 0) {
+        w->tier->on_empty(w->tier->ctx);
     }
 }
 
@@ -132,18 +154,43 @@ is_no_script(const struct redis_reply *reply)
 }
 
 static void
-retry_later(struct deletion *d, enum rc rc)
+tell_failure(struct deletion *d, enum rc rc, const struct redis_reply *reply)
 {
-    int64_t now_ms = worker_now_ms(d->worker);
+    char escaped[256];
 
-    MUST(d->on_done == NULL);
-    MUST(rc != RC_CANCELLED); /* deletions end before the worker's client */
-    if (now_ms >= d->until_ms) {
-        count_lost(d->worker, rc_text(rc));
-        deletion_end(d);
+    if (d->is_failure_told) {
         return;
     }
-    loop_timer_arm(&d->retry, now_ms + d->pause_ms);
+    d->is_failure_told = true;
+    log_event(d->worker->ring, LOG_LEVEL_WARN, "invalidation_pending",
+        "cause=\"%s\" reply=\"%s\"",
+        rc == RC_OK ? rc_text(RC_REFUSED) : rc_text(rc),
+        rc == RC_OK && reply->type == REDIS_ERROR
+            ? log_escape(
+                  slice_of(reply->str, reply->len), escaped, sizeof(escaped))
+            : "");
+}
+
+/* The first failure is told; reply is of use with RC_OK. */
+static void
+attempt_failed(struct deletion *d, enum rc rc, const struct redis_reply *reply)
+{
+    struct worker *w = d->worker;
+    struct tier_worker *t = w->tier;
+    struct record *record = d->record;
+
+    MUST(record != NULL);
+    MUST(rc != RC_CANCELLED); /* deletions end before the worker's client */
+    tell_failure(d, rc, reply);
+    tell(d, DELETION_FAILED);
+    if (d->is_pumped || t->deletions_len > ACTIVE_MAX) {
+        d->record = NULL;
+        deletion_free(d);
+        journal_wait(&t->journal, record);
+        pump(w, t->pass_left > 0 ? 1 : 0);
+        return;
+    }
+    loop_timer_arm(&d->retry, worker_now_ms(w) + d->pause_ms);
     d->pause_ms =
         d->pause_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : d->pause_ms * 2;
 }
@@ -155,17 +202,36 @@ end_of(const struct deletion *d)
                                                       : DELETION_DONE_WHOLE;
 }
 
+/* Redis has acknowledged it. */
 static void
-attempt_failed(struct deletion *d, enum rc rc)
+attempt_done(struct deletion *d)
 {
-    tell(d, DELETION_FAILED);
-    retry_later(d, rc == RC_OK ? RC_REFUSED : rc);
+    struct worker *w = d->worker;
+
+    if (!journal_keep(&w->tier->journal, d->record, d->call.by)) {
+        /* To a node that the slot has left meanwhile. */
+        attempt_failed(d, RC_MISS, NULL);
+        return;
+    }
+    d->record = NULL;
+    tell(d, end_of(d));
+    deletion_free(d);
+    count_ended(w);
+    pump(w, 2);
 }
 
 static bool
 is_acknowledged(enum rc rc, const struct redis_reply *reply)
 {
     return rc == RC_OK && reply->type == REDIS_INTEGER;
+}
+
+static struct redis_call
+call_of(struct deletion *d, redis_reply_fn on_reply)
+{
+    MUST(d->record != NULL);
+    return (struct redis_call){
+        .on_reply = on_reply, .ctx = d, .retries = true, .is_urgent = true};
 }
 
 /* --- each by a command of its own -------------------------------------- */
@@ -178,8 +244,7 @@ send_one(struct deletion *d, struct redis_call *call, redis_reply_fn on_reply,
 
     MUST(d->stage == STAGE_PARTS);
     MUST(!redis_call_is_active(call));
-    *call =
-        (struct redis_call){.on_reply = on_reply, .ctx = d, .retries = true};
+    *call = call_of(d, on_reply);
     redis_send(d->worker->redis, call, d->entry_key, ARRAY_LEN(argv), argv);
 }
 
@@ -194,19 +259,18 @@ send_entry(struct deletion *d)
 
 /* One of the two has ended. */
 static void
-part_ended(struct deletion *d, enum rc rc)
+part_ended(struct deletion *d, enum rc rc, const struct redis_reply *reply)
 {
     bool is_entry_under_way = redis_call_is_active(&d->call);
 
     if (d->is_entry_deleted && d->is_last && d->is_lease_deleted &&
         !is_entry_under_way) {
-        tell(d, end_of(d));
-        deletion_end(d);
+        attempt_done(d);
     } else if (d->is_lease_deleted && d->is_entry_deleted &&
                !is_entry_under_way) {
         send_entry(d);
     } else if (!is_entry_under_way && !redis_call_is_active(&d->lease_call)) {
-        attempt_failed(d, rc);
+        attempt_failed(d, rc, reply);
     }
 }
 
@@ -216,7 +280,7 @@ on_entry_reply(void *ctx, enum rc rc, struct redis_reply *reply)
     struct deletion *d = OBJ_OF(struct deletion, ctx, DELETION_MAGIC);
 
     d->is_entry_deleted = is_acknowledged(rc, reply);
-    part_ended(d, rc);
+    part_ended(d, rc, reply);
 }
 
 static void
@@ -226,7 +290,7 @@ on_lease_reply(void *ctx, enum rc rc, struct redis_reply *reply)
 
     MUST(!d->is_lease_deleted);
     d->is_lease_deleted = is_acknowledged(rc, reply);
-    part_ended(d, rc);
+    part_ended(d, rc, reply);
 }
 
 /* The lease first: as a rule it is deleted first then. */
@@ -256,10 +320,9 @@ on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
         d->stage = STAGE_BOTH;
         deletion_send(d);
     } else if (is_acknowledged(rc, reply)) {
-        tell(d, end_of(d));
-        deletion_end(d);
+        attempt_done(d);
     } else {
-        attempt_failed(d, rc);
+        attempt_failed(d, rc, reply);
     }
 }
 
@@ -275,8 +338,7 @@ deletion_send(struct deletion *d)
         send_parts(d);
         return;
     }
-    d->call =
-        (struct redis_call){.on_reply = on_reply, .ctx = d, .retries = true};
+    d->call = call_of(d, on_reply);
     if (d->stage == STAGE_OWN) {
         redis_eval(d->worker->redis, &d->call, &d->worker->tier->scripts->drop,
             own, 2, ARRAY_LEN(own));
@@ -286,28 +348,39 @@ deletion_send(struct deletion *d)
     }
 }
 
-static struct deletion *
-deletion_new(struct worker *worker, struct slice entry_key, struct slice token)
-{
-    struct deletion *d = calloc(1, sizeof(*d) + 2 * entry_key.len + token.len);
+/* --- those that wait --------------------------------------------------- */
 
-    MUST(entry_key.len > 0);
+static void
+arm_tick(struct worker *w)
+{
+    if (!loop_timer_is_armed(&w->tier->tick)) {
+        loop_timer_arm(&w->tier->tick, worker_now_ms(w) + TICK_MS);
+    }
+}
+
+/* The attempts for a record, which it takes over. NULL: no memory. */
+static struct deletion *
+deletion_new(struct worker *worker, struct record *record, struct slice token)
+{
+    size_t len = record->key_len;
+    struct deletion *d = calloc(1, sizeof(*d) + len + token.len);
+
+    MUST(record->is_pending);
     if (d == NULL) {
         return NULL;
     }
     d->magic = DELETION_MAGIC;
     d->worker = worker;
-    memcpy(d->bytes, entry_key.ptr, entry_key.len);
-    key_lease_of(entry_key, worker->conf->prefix, d->bytes + entry_key.len);
-    d->entry_key = slice_of(d->bytes, entry_key.len);
-    d->lease_key = slice_of(d->bytes + entry_key.len, entry_key.len);
-    d->token = slice_of(d->bytes + 2 * entry_key.len, token.len);
+    d->record = record;
+    d->entry_key = slice_of(record->key, len);
+    key_lease_of(d->entry_key, worker->conf->prefix, d->bytes);
+    d->lease_key = slice_of(d->bytes, len);
+    d->token = slice_of(d->bytes + len, token.len);
     if (token.len > 0) {
-        memcpy(d->bytes + 2 * entry_key.len, token.ptr, token.len);
+        memcpy(d->bytes + len, token.ptr, token.len);
     }
     d->stage = token.len > 0 ? STAGE_OWN : STAGE_BOTH;
     d->pause_ms = RETRY_FIRST_MS;
-    d->until_ms = worker_now_ms(worker) + RETRY_TOTAL_MS;
     loop_timer_init(&d->retry, worker->loop, on_retry, d);
     list_push_back(&worker->tier->deletions, &d->link);
     worker->tier->deletions_len++;
@@ -318,23 +391,29 @@ struct deletion *
 deletion_start(struct worker *worker, const struct key *key,
     struct slice entry_key, const struct deletion_opts *opts)
 {
+    struct tier_worker *t = worker->tier;
+    struct record *record;
     struct deletion *d;
 
     MUST_OBJ(worker, WORKER_MAGIC);
-    MUST_OBJ(worker->tier, TIER_WORKER_MAGIC);
+    MUST_OBJ(t, TIER_WORKER_MAGIC);
     worker_count(worker, COUNTER_INVALIDATIONS);
-    written_mark(worker->tier->written, key->hash);
+    written_mark(t->written, key->hash);
     if (worker->redis == NULL) {
         return NULL;
     }
-    if (worker->tier->deletions_len >= DELETIONS_MAX) {
+    record = journal_add(&t->journal, entry_key);
+    if (record == NULL) {
         worker_count_limit(worker, LIMIT_DELETIONS);
         count_lost(worker, "too many");
         return NULL;
     }
-    d = deletion_new(worker, entry_key, opts->token);
+    worker_count_by(worker, COUNTER_INVALIDATIONS_PENDING, 1);
+    arm_tick(worker);
+    d = deletion_new(worker, record, opts->token);
     if (d == NULL) {
-        count_lost(worker, "no memory");
+        worker_count_limit(worker, LIMIT_MEMORY);
+        journal_wait(&t->journal, record);
         return NULL;
     }
     d->on_done = opts->on_done;
@@ -353,15 +432,77 @@ deletion_forget(struct deletion **deletion)
     }
 }
 
+/* Tries so many of those that wait, as far as there is room. */
+static void
+pump(struct worker *w, unsigned count)
+{
+    struct tier_worker *t = w->tier;
+
+    for (; count > 0 && t->pumped < PUMPED_MAX; count--) {
+        struct record *record = journal_next(&t->journal);
+        struct deletion *d;
+
+        t->pass_left -= t->pass_left > 0 ? 1 : 0;
+        if (record == NULL) {
+            return;
+        }
+        d = deletion_new(w, record, slice_of(NULL, 0));
+        if (d == NULL) {
+            journal_wait(&t->journal, record);
+            return;
+        }
+        d->is_pumped = true;
+        d->is_failure_told = true;
+        t->pumped++;
+        deletion_send(d);
+    }
+}
+
+void
+deletions_tick(struct worker *w)
+{
+    MUST_OBJ(w->tier, TIER_WORKER_MAGIC);
+    journal_expire(&w->tier->journal);
+    pump(w, PUMPED_MAX / 2);
+    if (w->tier->journal.len > 0) {
+        arm_tick(w);
+    }
+}
+
+void
+deletions_renew(struct worker *w)
+{
+    struct tier_worker *t = w->tier;
+    unsigned count;
+
+    MUST_OBJ(t, TIER_WORKER_MAGIC);
+    count = journal_renew(&t->journal);
+    worker_count_by(w, COUNTER_INVALIDATIONS_REPEATED, count);
+    worker_count_by(w, COUNTER_INVALIDATIONS_PENDING, count);
+    t->pass_left = t->journal.pending;
+    pump(w, PUMPED_MAX);
+}
+
 void
 deletions_free(struct worker *worker)
 {
+    struct tier_worker *t = worker->tier;
     struct list *link;
 
-    while ((link = list_first(&worker->tier->deletions)) != NULL) {
+    MUST_OBJ(t, TIER_WORKER_MAGIC);
+    loop_timer_cancel(&t->tick);
+    while ((link = list_first(&t->deletions)) != NULL) {
         struct deletion *d = CONTAINER_OF(link, struct deletion, link);
         MUST_OBJ(d, DELETION_MAGIC);
-        count_lost(d->worker, "the process ends");
-        deletion_end(d);
+        count_lost(worker, "the process ends");
+        d->on_done = NULL;
+        journal_lose(&t->journal, &d->record);
+        deletion_free(d);
+        count_ended(worker);
+    }
+    if (worker->redis != NULL) {
+        for (unsigned left = journal_fini(&t->journal); left > 0; left--) {
+            count_lost(worker, "the process ends");
+        }
     }
 }

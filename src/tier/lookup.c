@@ -90,6 +90,12 @@ end_with(struct lookup *l, struct redis_reply *reply)
         end(l, LOOKUP_BAD, NULL);
         return;
     }
+    if (entry->created_ms < l->call.not_before_ms) {
+        worker_count(l->worker, COUNTER_VALUES_OUTDATED);
+        entry_unref(&entry);
+        end(l, LOOKUP_BAD, NULL);
+        return;
+    }
     end(l, LOOKUP_FOUND, entry);
 }
 

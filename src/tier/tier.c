@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "nearside/cache/codec.h"
+#include "nearside/redis/hold.h"
 #include "nearside/tier/deletion.h"
 #include "nearside/tier/store.h"
 #include "nearside/tier/takes.h"
@@ -105,6 +106,18 @@ tier_init(struct tier *tier)
     redis_script_init(&tier->scripts.release, release_script);
 }
 
+static void
+on_tick(void *ctx)
+{
+    deletions_tick(OBJ_OF(struct worker, ctx, WORKER_MAGIC));
+}
+
+static void
+on_change(void *ctx)
+{
+    deletions_renew(OBJ_OF(struct worker, ctx, WORKER_MAGIC));
+}
+
 void
 tier_worker_init(struct tier_worker *t, struct tier *tier,
     struct worker *worker, void (*on_empty)(void *ctx), void *ctx)
@@ -121,6 +134,11 @@ tier_worker_init(struct tier_worker *t, struct tier *tier,
     };
     list_init(&t->stores);
     list_init(&t->deletions);
+    journal_init(&t->journal, worker->redis);
+    loop_timer_init(&t->tick, worker->loop, on_tick, worker);
+    if (worker->redis != NULL) {
+        redis_on_change(worker->redis, on_change, worker);
+    }
     worker->tier = t;
 }
 
@@ -128,6 +146,9 @@ void
 tier_worker_stop(struct worker *worker)
 {
     MUST_OBJ(worker->tier, TIER_WORKER_MAGIC);
+    if (worker->redis != NULL) {
+        redis_on_change(worker->redis, NULL, NULL);
+    }
     deletions_free(worker);
     stores_free(worker);
 }

@@ -109,6 +109,7 @@ class Refusing(OnAServer):
         self.assertIn("detail=redis-refuses", self.read(self.reader)[1])
 
     def check_back(self):
+        self.writer.wait_log("invalidation_pending")
         began = time.monotonic()
         for daemon in (self.reader, self.writer):
             daemon.wait_log("redis_writes_taken", 3)
@@ -123,6 +124,9 @@ class Refusing(OnAServer):
         # In between the writer has deleted what was old.
         self.assertGreater(time.monotonic() - began, WINDOW - 0.5)
         self.assertEqual(self.read(self.reader)[0], self.price)
+        for daemon in (self.reader, self.writer):
+            self.assertEqual(
+                daemon.metric("nearside_invalidations_pending"), 0)
         self.put(self.writer)
         self.assertEqual(self.read(self.reader)[0], self.price)
 
@@ -166,6 +170,12 @@ class Refusing(OnAServer):
     def test_a_paused_server_is_read_for_no_longer_than_the_bound(self):
         self.redis("CLIENT", "PAUSE", 60000, "WRITE")
         self.put(self.writer)
+        # Who has written knows at once, and the other within the bound.
+        self.assertEqual(self.read(self.writer)[0], self.price)
+        self.assertIn("detail=deletion-pending", self.read(self.writer)[1])
+        self.writer.wait_log("invalidation_pending")
+        self.assertEqual(
+            self.writer.metric("nearside_invalidations_pending"), 1)
         self.fresh_within(self.reader)
         for _ in range(5):
             self.assertEqual(self.read(self.reader)[0], self.price)
@@ -216,6 +226,90 @@ class Users(OnAServer):
         self.redis("ACL", "SETUSER", "shop", "+del")
         self.wait_hit(self.reader)
         self.assertEqual(self.read(self.reader)[0], self.price)
+
+
+class Restarting(OnAServer):
+    """A server that comes back with a snapshot has what was deleted since."""
+
+    options = {"save": "3600 100000", "dbfilename": "dump.rdb"}
+
+    def setUp(self):
+        self.folder = temp_dir("rdb")
+        self.options = dict(self.options, dir=self.folder)
+        super().setUp()
+        self.reader = self.daemon("reader")
+        self.writer = self.daemon("writer")
+        self.wait_hit(self.reader, self.writer)
+
+    def come_back(self):
+        self.redis.kill()
+        self.redis.start()
+        for daemon in (self.reader, self.writer):
+            daemon.wait_log("redis_restarted", 5)
+
+    def check(self):
+        for _ in range(5):
+            for daemon in (self.reader, self.writer):
+                self.assertEqual(self.read(daemon)[0], self.price)
+        self.wait_hit(self.reader, self.writer)
+        for daemon in (self.reader, self.writer):
+            self.assertEqual(self.read(daemon)[0], self.price)
+
+    def test_what_it_has_from_a_snapshot_is_not_used(self):
+        self.redis("SET", "ns:e:{http://test/products/7}",
+                   self.redis("GET", KEY), "PX", 600000)
+        self.assertEqual(self.reader.get("/products/7").status, 200)
+        self.wait_stored_again("/products/7")
+        self.redis("SAVE")
+        self.put(self.writer)
+        self.assertEqual(self.redis("EXISTS", KEY), 0)
+        self.come_back()
+        self.check()
+        # Nothing was deleted here, and nobody knows that.
+        answer = self.reader.get("/products/7")
+        self.assertIn("fwd=uri-miss", answer.cache_status)
+        self.reader.wait_metric("nearside_values_outdated_total", 1)
+        self.wait_stored_again("/products/7")
+
+    def wait_stored_again(self, target):
+        wait_until(
+            lambda: "; hit" in self.reader.get(target).cache_status,
+            10, f"{target} is a hit")
+
+    def test_a_young_deletion_is_repeated_there(self):
+        self.redis("SAVE")
+        self.put(self.writer)
+        self.come_back()
+        self.writer.wait_metric("nearside_invalidations_repeated_total", 1)
+        wait_until(lambda: self.redis("EXISTS", KEY) == 0
+                   or self.read(self.reader)[0] == self.price,
+                   what="it is deleted once more")
+        self.check()
+
+    def test_a_server_that_saves_without_an_aof_is_warned_of_once(self):
+        self.reader.wait_log(r"redis_saves_snapshots .*3600 100000")
+        self.assertEqual(self.reader.log().count("redis_saves_snapshots"), 1)
+
+
+class WithAof(Restarting):
+    """What was deleted is in the log, and so is what was not."""
+
+    options = {"save": "", "appendonly": "yes", "appendfsync": "always",
+               "dbfilename": "dump.rdb"}
+
+    def test_what_it_has_from_a_snapshot_is_not_used(self):
+        self.reader.get("/products/7")
+        self.wait_stored_again("/products/7")
+        gets = self.origin.stats()["methods"]["GET"]
+        self.come_back()
+        self.wait_stored_again("/products/7")
+        self.assertEqual(
+            self.reader.metric("nearside_values_outdated_total"), 0)
+        self.assertGreater(self.redis("EXISTS", KEY), 0)
+        self.assertGreaterEqual(self.origin.stats()["methods"]["GET"], gets)
+
+    def test_a_server_that_saves_without_an_aof_is_warned_of_once(self):
+        self.assertNotIn("redis_saves_snapshots", self.reader.log())
 
 
 class Starting(OnAServer):

@@ -25,6 +25,8 @@ redis_setup(void **state)
     rig_open(&redis_rig, opts);
     bench_up(redis_rig.loop);
     bench.worker.redis = redis_rig.client;
+    tier_worker_init(
+        &bench.tier_worker, &bench.tier, &bench.worker, on_no_deletion, NULL);
     random_seed(&bench.worker.random);
     assert_int_equal(run(&redis_rig, &t, "PING", PATIENCE_MS), RC_OK);
     return 0;

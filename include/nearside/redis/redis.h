@@ -136,7 +136,9 @@ struct redis_call {
     bool is_urgent;      /* a node that could not be reached, or rests, is
                             tried for it twice a second */
     const char *doubt;
-    uint32_t by; /* the node that owns the slot and has answered */
+    uint32_t by;           /* the node that owns the slot and has answered */
+    int64_t not_before_ms; /* GUARDED, with RC_OK; wall: a value that was made
+                              before is from a snapshot; 0: none is */
 
     /* Private to the room; zero before the first use. */
     struct {

@@ -1,8 +1,9 @@
 /*
  * Deletions: an entry and its lease are deleted together, so that a fetch
- * begun before can never store after. A DEL that fails is tried again for a
- * minute. If Redis has acknowledged none by then, the deletion is counted and
- * logged as lost, and the entry lives until its time is over.
+ * begun before can never store after. One that fails is tried again until the
+ * owner of its slot has acknowledged it, and repeated when the slot comes to
+ * another owner within the next minute. Until it is acknowledged, nothing in
+ * its slot is used by this process.
  */
 #ifndef NEARSIDE_TIER_DELETION_H
 #define NEARSIDE_TIER_DELETION_H
@@ -34,13 +35,19 @@ struct deletion_opts {
  * copied). on_done comes once, when it is acknowledged or after the first
  * attempt has failed, never from inside this call; the attempts go on without
  * it. NULL is answered when there is no shared tier, no memory, or too many are
- * under way: then the deletion is lost, and nothing will come.
+ * remembered: then nothing will come.
  */
 struct deletion *deletion_start(struct worker *worker, const struct key *key,
     struct slice entry_key, const struct deletion_opts *opts);
 
 /* on_done will not come; the attempts go on. Clears the pointer. */
 void deletion_forget(struct deletion **deletion);
+
+/* To be called a moment after deletion_start has armed the tier's tick. */
+void deletions_tick(struct worker *worker);
+
+/* Slots may have changed their owners, or a node takes writes again. */
+void deletions_renew(struct worker *worker);
 
 /* The worker ends: gives up what is left. */
 void deletions_free(struct worker *worker);

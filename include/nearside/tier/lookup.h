@@ -17,7 +17,8 @@
 enum lookup_end {
     LOOKUP_FOUND,
     LOOKUP_NOTHING, /* there is nothing under the key */
-    LOOKUP_BAD,     /* something that is no entry for it */
+    LOOKUP_BAD,     /* something that is no entry for it, or one of a snapshot
+                       that a server has come back with */
     LOOKUP_REFUSED, /* an error reply */
     LOOKUP_FAILED,  /* no reply, or one that may not be used (doubt) */
 };

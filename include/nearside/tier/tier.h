@@ -9,6 +9,7 @@
 
 #include "nearside/redis/redis.h"
 #include "nearside/rules/assess.h"
+#include "nearside/tier/journal.h"
 #include "nearside/tier/written.h"
 #include "nearside/work/worker.h"
 
@@ -49,10 +50,14 @@ struct tier_worker {
     struct written *written;
     struct list stores;
     unsigned stores_len;
-    struct list deletions;
+    struct list deletions; /* with attempts of their own */
     unsigned deletions_len;
     uint32_t large[TIER_LARGE_MAX]; /* lookup.c: keys of large values */
-    void (*on_empty)(void *ctx);    /* no deletion is left */
+    unsigned pumped;                /* of these, those that had been waiting */
+    unsigned pass_left; /* of those that wait, to be tried without delay */
+    struct loop_timer tick;
+    struct journal journal;      /* all deletions */
+    void (*on_empty)(void *ctx); /* no deletion is pending */
     void *ctx;
 };
 
@@ -62,7 +67,8 @@ enum {
 
 void tier_init(struct tier *tier);
 
-/* Sets worker->tier, for as long as the worker lives. */
+/* worker->redis is set before. Sets worker->tier, for as long as the worker
+ * lives. */
 void tier_worker_init(struct tier_worker *t, struct tier *tier,
     struct worker *worker, void (*on_empty)(void *ctx), void *ctx);
 

@@ -1,0 +1,222 @@
+# ctest: timeout=110
+"""Deletions that a cluster forgets, and slots that come and go: no value is
+older than the bound, whoever reads it.
+
+One daemon writes, and is left alone then; the other one only reads.
+"""
+
+import json
+import threading
+import time
+import unittest
+
+from lib import (FlowTest, Nearside, RedisCluster, SampleOrigin, slot_of,
+                 wait_until)
+
+CONF = """
+listen = { "127.0.0.1:0" }
+metrics = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+workers = 2
+drain_delay = 0
+limits { connections_per_ip = 0  requests_per_connection = 0 }
+redis { seeds = { %(seeds)s }  command_timeout = 400ms %(more)s }
+origin api { servers = { "%(origin)s" } }
+route "/products/:id" { ttl = 10m }
+"""
+
+# For how long a value may be older than a write, and a little for a busy
+# machine.
+BOUND = 2.5
+
+_clusters = []
+
+
+def setUpModule():
+    _clusters.append(RedisCluster())
+    unittest.addModuleCleanup(_clusters[0].stop)
+
+
+def key_of(target):
+    return "ns:e:{http://test%s}" % target
+
+
+class Watch:
+    """Reads one target over and over; what it read, and when."""
+
+    def __init__(self, daemon, target):
+        self.daemon, self.target = daemon, target
+        self.reads = []  # (begun, price, Cache-Status)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._over.wait(0.02):
+            begun = time.monotonic()
+            answer = self.daemon.get(self.target)
+            self.reads.append((begun, json.loads(answer.body)["price"],
+                               answer.cache_status))
+
+    def stop(self):
+        self._over.set()
+        self._thread.join()
+
+    def older_than_bound(self, written, price):
+        """Reads of another price long after that one was written."""
+        return [r for r in self.reads
+                if r[0] > written + BOUND and r[1] != price]
+
+
+class OnACluster(FlowTest):
+    more = ""
+
+    def setUp(self):
+        self.cluster = _clusters[0]
+        self.cluster.wait_ok()
+        self.cluster.flush()
+        self.origin = self.use(SampleOrigin(products=1000))
+        self.price = 100
+        self.writer = self.daemon("writer")
+        self.reader = self.daemon("reader")
+
+    def daemon(self, name):
+        daemon = self.use(Nearside(CONF % {
+            "seeds": self.cluster.seeds, "origin": self.origin.url,
+            "more": self.more}, name=name))
+        daemon.wait_log("redis_map")
+        return daemon
+
+    def put(self, n):
+        """When it was answered."""
+        self.price += 1
+        answer = self.writer.get(f"/products/{n}", method="PUT", body=json.dumps(
+            {"name": f"Product {n}", "price": self.price}).encode())
+        self.assertEqual(answer.status, 200)
+        return time.monotonic()
+
+    def wait_hit(self, daemon, target, timeout=15):
+        wait_until(lambda: "; hit" in daemon.get(target).cache_status,
+                   timeout, f"{target} is a hit", 0.05)
+
+    def wait_stored(self, target):
+        self.wait_hit(self.reader, target)
+
+    def watch(self, target):
+        watch = Watch(self.reader, target)
+        self.addCleanup(watch.stop)
+        return watch
+
+
+class Failover(OnACluster):
+    def kill_with_a_lost_deletion(self, n):
+        """The primary acknowledges a deletion that its heir never hears of.
+        When the write was answered, and the heir."""
+        target = f"/products/{n}"
+        primary = self.cluster.owner_of(key_of(target))
+        heir = self.cluster.replicas_of(primary)[0]
+        self.wait_stored(target)
+        with primary.connect() as resp:
+            resp("WAIT", 1, 2000)
+        heir.pause()
+        written = self.put(n)
+        self.assertEqual(primary("EXISTS", key_of(target)), 0)
+        self.cluster.kill(primary)
+        self.addCleanup(self.cluster.wait_ok)
+        self.addCleanup(self.cluster.restart, primary)
+        heir.resume()
+        return written, heir
+
+    def test_a_deletion_that_a_failover_loses_is_repeated(self):
+        target = "/products/1"
+        self.wait_stored(target)
+        watch = self.watch(target)
+        written, heir = self.kill_with_a_lost_deletion(1)
+        wait_until(lambda: heir.info("replication")["role"] == "master", 20,
+                   "the heir is promoted")
+        # The writer has no traffic, and looks for the new owner all the same.
+        self.writer.wait_metric("nearside_invalidations_repeated_total", 1)
+        mark = len(watch.reads)
+        wait_until(lambda: any("; hit" in r[2] for r in watch.reads[mark:]),
+                   15, "a hit")
+        watch.stop()
+        self.assertEqual(watch.older_than_bound(written, self.price), [])
+        self.assertEqual(
+            self.reader.metric("nearside_invalidations_failed_total")
+            + self.writer.metric("nearside_invalidations_failed_total"), 0)
+
+
+class Moves(OnACluster):
+    def two_primaries(self, target):
+        owner = self.cluster.owner_of(key_of(target))
+        other = next(node for node in self.cluster.primaries()
+                     if node is not owner)
+        return owner, other
+
+    def test_a_value_left_by_a_migration_given_up_is_not_used(self):
+        target = "/products/2"
+        slot = slot_of(key_of(target))
+        self.wait_stored(target)
+        owner, other = self.two_primaries(target)
+        self.addCleanup(self.migrate_back, slot, owner)
+        self.cluster.migration_start(slot, other)
+        self.assertEqual(
+            self.cluster.migration_move_keys(slot, owner, other), 1)
+        for node in (other, owner):
+            node("CLUSTER", "SETSLOT", slot, "STABLE")
+        written = self.put(2)
+        watch = self.watch(target)
+        self.cluster.migration_start(slot, other)
+        time.sleep(0.3)  # reads while it moves
+        self.cluster.migration_end(slot, other)
+        mark = len(watch.reads)
+        wait_until(lambda: any("; hit" in r[2] for r in watch.reads[mark:]),
+                   15, "a hit")
+        watch.stop()
+        self.assertEqual([r for r in watch.reads if r[1] != self.price], [])
+        self.assertGreater(time.monotonic() - written, 2)
+
+    def migrate_back(self, slot, to):
+        self.cluster.flush()
+        for node in self.cluster.primaries():
+            node("CLUSTER", "SETSLOT", slot, "STABLE")
+        if self.cluster.owner_of_slot(slot) is not to:
+            self.cluster.move_slot(slot, to)
+        self.cluster.wait_ok()
+
+
+class Refusing(OnACluster):
+    def test_a_primary_that_refuses_concerns_its_own_keys_alone(self):
+        target = "/products/3"
+        primary = self.cluster.owner_of(key_of(target))
+        elsewhere = next(t for t in (f"/products/{n}" for n in range(4, 99))
+                         if self.cluster.owner_of(key_of(t)) is not primary)
+        self.wait_stored(target)
+        self.wait_stored(elsewhere)
+        self.addCleanup(primary, "CONFIG", "SET", "min-replicas-to-write", 0)
+        primary("CONFIG", "SET", "min-replicas-to-write", 9)
+        self.reader.wait_log("redis_writes_refused .*NOREPLICAS", 2)
+        self.put(3)
+        answer = self.reader.get(target)
+        self.assertEqual(json.loads(answer.body)["price"], self.price)
+        self.assertIn("detail=redis-refuses", answer.cache_status)
+        self.assertIn("; hit", self.reader.get(elsewhere).cache_status)
+        # Two of three are a majority no more when another one refuses.
+        other = self.cluster.owner_of(key_of(elsewhere))
+        third = next(node for node in self.cluster.primaries()
+                     if node not in (primary, other))
+        self.addCleanup(third, "CONFIG", "SET", "min-replicas-to-write", 0)
+        third("CONFIG", "SET", "min-replicas-to-write", 9)
+        self.reader.wait_log("redis_no_majority", 2)
+        self.assertIn("detail=redis-minority",
+                      self.reader.get(elsewhere).cache_status)
+        for node in (primary, third):
+            node("CONFIG", "SET", "min-replicas-to-write", 0)
+        self.reader.wait_log("redis_majority_back", 2)
+        self.wait_hit(self.reader, target)
+        self.assertEqual(json.loads(self.reader.get(target).body)["price"],
+                         self.price)
+
+
+if __name__ == "__main__":
+    unittest.main()
