@@ -52,6 +52,11 @@ on_end(
     if (!call->impl.is_asking) {
         call->by = contact->node->serial;
     }
+    call->verify_before_ms =
+        c->redis->opts.after_failover == REDIS_VERIFY
+            ? atomic_load(
+                  &c->redis->trust->slots[call->impl.hash_slot].changed_ms)
+            : 0;
     call->not_before_ms = atomic_load_explicit(
         &contact->node->not_before_ms, memory_order_relaxed);
     if (reply->type != REDIS_ERROR && call_is_doubtful(c, call, contact)) {

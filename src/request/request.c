@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "nearside/http/write.h"
+#include "nearside/write/fence.h"
 #include "nearside/write/stored_post.h"
 #include "nearside/collapse/collapse.h"
 
@@ -143,6 +144,7 @@ request_drop(struct request *r)
     source_close(&r->source);
     fetch_cancel(&r->fetch);
     stored_post_drop(&r->post);
+    fence_leave(&r->fence);
     entry_unref(&r->hit);
     entry_unref(&r->stale);
 }
@@ -199,7 +201,7 @@ is_armed(const struct request *r)
     case WAKE_LOOKUP:
         return is_looking_up(r);
     case WAKE_LEASE:
-        return r->post != NULL;
+        return r->post != NULL || r->fence != NULL;
     case WAKE_FETCH:
         return fetch_is_active(&r->fetch);
     case WAKE_DELETION:

@@ -47,7 +47,7 @@ enum wake {
     WAKE_NONE,     /* it is running, or over */
     WAKE_FLIGHT,   /* an answer, or the end of its patience */
     WAKE_LOOKUP,   /* Redis, about what is stored */
-    WAKE_LEASE,    /* Redis, about the lease of a POST */
+    WAKE_LEASE,    /* Redis, about the lease of a POST, or a write's token */
     WAKE_FETCH,    /* the origin */
     WAKE_DELETION, /* Redis, about what the write makes stale */
     WAKE_STREAM,   /* the answer has left */
@@ -79,6 +79,7 @@ struct request {
     struct fetch fetch;
     struct made_stale made_stale; /* by a write that has succeeded */
     struct stored_post *post;     /* in the arena; NULL: none */
+    struct fence *fence;          /* likewise */
     struct entry *hit;
     struct source source;
     int64_t created_ms; /* wall; Age of a fill that was joined late counts from
@@ -119,6 +120,7 @@ extern const struct step step_ask;
 extern const struct step step_lookup;
 extern const struct step step_flight;
 extern const struct step step_validate;
+extern const struct step step_fence;
 extern const struct step step_post;
 extern const struct step step_forward;
 extern const struct step step_invalidate;

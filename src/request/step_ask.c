@@ -1,11 +1,12 @@
 /*
  * The steps of a request.
  *
- *   ask      -> flight, lookup, post, forward, options
+ *   ask      -> flight, lookup, fence, post, forward, options
  *   flight   -> landed, forward                                    (parks)
  *   landed   -> flight, validate, forward, deliver_entry, deliver_fill
  *   validate -> landed                                             (parks)
  *   lookup   -> lookup, flight, forward, deliver_entry             (parks)
+ *   fence    -> forward                                            (parks)
  *   post     -> forward                                            (parks)
  *   forward  -> deliver_fill, deliver_entry, invalidate            (parks)
  *   invalidate -> deliver_fill                                     (parks)
@@ -13,9 +14,10 @@
  * ask reads the question, which request_new has made. flight is the common
  * read. lookup asks Redis for one request alone: HEAD, Range, and requests
  * whose directives count. Then forward fetches what only that request may have,
- * and a flight anything else. post takes the lease for a POST whose answer may
- * be stored. Any step may end in deliver_error. A parked step has armed just
- * one wake-up, whose callback names the step that goes on.
+ * and a flight anything else. fence takes the token of a write that may not go
+ * without. post takes the lease for a POST whose answer may be stored. Any step
+ * may end in deliver_error. A parked step has armed just one wake-up, whose
+ * callback names the step that goes on.
  *
  * Here is ask. step_flight.c has flight, landed and validate; step_forward.c
  * has post, forward and invalidate; step_lookup.c and step_options.c have the
@@ -24,6 +26,7 @@
 #include "request/use_stored.h"
 
 #include "nearside/http/uri.h"
+#include "nearside/write/fence.h"
 #include "nearside/write/stored_post.h"
 
 static const struct step *
@@ -53,6 +56,9 @@ ask_write(struct request *r)
 {
     r->result = RESULT_WRITE;
     r->fwd = CACHE_FWD_METHOD;
+    if (fence_is_due(r->worker, r->q)) {
+        return &step_fence;
+    }
     return stored_post_is_due(r->worker, r->q) ? &step_post : &step_forward;
 }
 

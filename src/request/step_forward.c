@@ -5,6 +5,7 @@
  */
 #include "request/use_stored.h"
 
+#include "nearside/write/fence.h"
 #include "nearside/write/head_update.h"
 #include "nearside/write/stored_post.h"
 
@@ -31,6 +32,35 @@ run_post(struct request *r)
     MUST(r->post == NULL);
     r->post = stored_post_begin(&opts);
     return r->post == NULL ? &step_forward : request_park(r, WAKE_LEASE);
+}
+
+/* --- fence ------------------------------------------------------------- */
+
+static void
+on_fence_ready(void *ctx, bool is_held)
+{
+    struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
+
+    MUST(r->fence != NULL);
+    request_wake(r, WAKE_LEASE,
+        is_held ? &step_forward : request_fail(r, 503, "unfenced"));
+}
+
+static const struct step *
+run_fence(struct request *r)
+{
+    const struct fence_opts opts = {
+        .worker = r->worker,
+        .q = r->q,
+        .arena = &r->arena,
+        .on_ready = on_fence_ready,
+        .ctx = r,
+    };
+
+    MUST(r->fence == NULL);
+    r->fence = fence_begin(&opts);
+    return r->fence == NULL ? request_fail(r, 503, "memory")
+                            : request_park(r, WAKE_LEASE);
 }
 
 /* --- forward ----------------------------------------------------------- */
@@ -79,6 +109,9 @@ on_forward_head(void *ctx, const struct head *head)
         r->is_stored = plan.is_kept;
         if (!plan.is_kept) {
             stored_post_drop(&r->post);
+        }
+        if (!r->made_stale.is_due) {
+            fence_drop(&r->fence);
         }
     }
     if (r->q->route != NULL) {
@@ -171,6 +204,9 @@ on_forward_error(void *ctx, enum origin_error error)
     r->response.status = r->stale != NULL && policy_forbids_stale(r->stale)
                              ? 504
                              : origin_failure(error)->status;
+    if (!origin_failure(error)->was_sent) {
+        fence_drop(&r->fence);
+    }
     /* Nobody knows whether the write was done, unless it was never sent. */
     request_wake(r, WAKE_FETCH,
         is_keyed_write(r) && origin_failure(error)->was_sent
@@ -267,6 +303,7 @@ run_invalidate(struct request *r)
     return request_park(r, WAKE_DELETION);
 }
 
+const struct step step_fence = {"fence", run_fence, false};
 const struct step step_post = {"post", run_post, false};
 const struct step step_forward = {"forward", run_forward, true};
 const struct step step_invalidate = {"invalidate", run_invalidate, true};

@@ -185,7 +185,8 @@ policy_allows_on_error(const struct route *route, const struct entry *entry,
 {
     struct reuse_stored stored = stored_of(route, entry);
 
-    return (entry->flags & (ENTRY_HIT_FOR_MISS | ENTRY_VARY_RECORD)) == 0 &&
+    return (entry->flags & (ENTRY_HIT_FOR_MISS | ENTRY_VARY_RECORD |
+                               ENTRY_UNVERIFIED)) == 0 &&
            reuse_is_allowed_on_error(
                &stored, request == NULL ? &anybody : request, now_ms);
 }
@@ -193,7 +194,8 @@ policy_allows_on_error(const struct route *route, const struct entry *entry,
 bool
 policy_forbids_stale(const struct entry *entry)
 {
-    return (entry->flags & (ENTRY_NEVER_STALE | ENTRY_MUST_VALIDATE)) != 0;
+    return (entry->flags & (ENTRY_NEVER_STALE | ENTRY_MUST_VALIDATE |
+                               ENTRY_UNVERIFIED)) != 0;
 }
 
 bool

@@ -54,5 +54,8 @@ found_judge(const struct question *q, const struct entry *entry,
     if (!is_anybody && !policy_may_use(q->reads, reuse, entry->flags)) {
         return FOUND_NOT_FOR_IT;
     }
+    if ((entry->flags & ENTRY_UNVERIFIED) != 0) {
+        return FOUND_OUTDATED;
+    }
     return judge_response(q, entry, is_anybody ? NULL : reuse, now_ms);
 }

@@ -96,6 +96,9 @@ end_with(struct lookup *l, struct redis_reply *reply)
         end(l, LOOKUP_BAD, NULL);
         return;
     }
+    if (entry->created_ms < l->call.verify_before_ms) {
+        entry->flags |= ENTRY_UNVERIFIED; /* nobody else has it yet */
+    }
     end(l, LOOKUP_FOUND, entry);
 }
 

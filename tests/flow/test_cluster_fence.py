@@ -10,8 +10,8 @@ import threading
 import time
 import unittest
 
-from lib import (FlowTest, Nearside, RedisCluster, SampleOrigin, slot_of,
-                 wait_until)
+from lib import (FlowTest, Nearside, RedisCluster, SampleOrigin, fetch,
+                 slot_of, wait_until)
 
 CONF = """
 listen = { "127.0.0.1:0" }
@@ -145,6 +145,39 @@ class Failover(OnACluster):
             self.reader.metric("nearside_invalidations_failed_total")
             + self.writer.metric("nearside_invalidations_failed_total"), 0)
 
+
+
+class Verifying(OnACluster):
+    more = "after_failover = verify"
+
+    def test_what_was_stored_before_a_change_is_validated_first(self):
+        target = "/products/5"
+        slot = slot_of(key_of(target))
+        self.wait_stored(target)
+        owner = self.cluster.owner_of(key_of(target))
+        other = next(node for node in self.cluster.primaries()
+                     if node is not owner)
+        self.addCleanup(self.cluster.wait_ok)
+        self.addCleanup(self.cluster.move_slot, slot, owner)
+        self.assertIn("; hit", self.reader.get(target).cache_status)
+        self.cluster.move_slot(slot, other)
+        # As if the deletion of that write had been lost long ago.
+        self.price += 1
+        self.origin_put(5)
+        answers = []
+        wait_until(lambda: answers.append(self.reader.get(target))
+                   or "; hit" in answers[-1].cache_status,
+                   15, "a hit", 0.05)
+        self.assertEqual({json.loads(a.body)["price"] for a in answers},
+                         {self.price})
+        self.assertIn("fwd=stale", answers[-2].cache_status)
+
+    def origin_put(self, n):
+        """A write that nearside does not see."""
+        answer = fetch(self.origin.port, f"/products/{n}", method="PUT",
+                       body=json.dumps({"name": f"Product {n}",
+                                        "price": self.price}).encode())
+        self.assertEqual(answer.status, 200)
 
 class Moves(OnACluster):
     def two_primaries(self, target):

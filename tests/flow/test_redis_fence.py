@@ -312,6 +312,63 @@ class WithAof(Restarting):
         self.assertNotIn("redis_saves_snapshots", self.reader.log())
 
 
+
+class Unfenced(OnAServer):
+    """A route whose writes wait for a token."""
+
+    more = "}  limits { flight_wait = 400ms"
+    route = "write_unfenced = refuse"
+    lease = KEY.replace("ns:e:", "ns:l:")
+
+    def setUp(self):
+        super().setUp()
+        self.a = self.daemon("a")
+        self.b = self.daemon("b")
+        self.wait_hit(self.a, self.b)
+
+    def test_nothing_is_stored_while_a_write_is_under_way(self):
+        self.origin.control(hold="PUT")
+        with self.a.connect() as client:
+            client.request("PUT", "/products/42", body=json.dumps(
+                {"name": "Product 42", "price": 7}).encode())
+            wait_until(lambda: self.origin.stats()["held"] == 1,
+                       what="the origin has the write")
+            # Whatever happens to this instance now, nothing old is there.
+            self.assertEqual(self.redis("EXISTS", KEY), 0)
+            self.assertGreater(self.redis("PTTL", self.lease), 30000)
+            self.assertNotIn("stored", self.read(self.b)[1])
+            self.assertEqual(self.redis("EXISTS", KEY), 0)
+            self.origin.control(hold="")
+            self.assertEqual(client.read_response().status, 200)
+        self.assertEqual(self.redis("EXISTS", self.lease), 0)
+        self.wait_hit(self.a, self.b)
+        self.assertEqual(self.read(self.b)[0], 7)
+
+    def test_without_its_token_a_write_is_refused(self):
+        self.redis("CONFIG", "SET", "min-replicas-to-write", 1)
+        self.a.wait_log("redis_writes_refused", 2)
+        puts = self.origin.stats()["methods"]["PUT"]
+        began = time.monotonic()
+        answer = self.put(self.a, 503)
+        self.assertGreater(time.monotonic() - began, 0.3)
+        self.assertLess(time.monotonic() - began, 2)
+        self.assertEqual(answer.field("Retry-After"), "1")
+        self.assertEqual(self.origin.stats()["methods"]["PUT"], puts)
+        self.redis("CONFIG", "SET", "min-replicas-to-write", 0)
+        # What it has waits for a window, and so does the write.
+        wait_until(lambda: self.a.get(
+            "/products/42", method="PUT", body=json.dumps(
+                {"name": "Product 42", "price": 8}).encode()).status == 200,
+            8, "a write is taken")
+        self.assertEqual(self.read(self.b)[0], 8)
+
+    def test_a_write_that_fails_gives_its_token_back(self):
+        answer = self.a.get("/products/99999", method="PUT", body=b"{}")
+        self.assertGreaterEqual(answer.status, 400)
+        self.assertLess(answer.status, 500)
+        wait_until(lambda: not self.redis("KEYS", "ns:l:*"), 2,
+                   "no token is left")
+
 class Starting(OnAServer):
     def test_the_first_request_is_stored_and_the_second_a_hit(self):
         for _ in range(3):

@@ -103,12 +103,43 @@ refusal_is_told_and_the_next_try_comes_by_itself(void **state)
     end_close(&end);
 }
 
+/* A deletion waits for it, or a probe. */
+static void
+one_in_a_hurry_tries_again_half_a_second_after_it_last_began(void **state)
+{
+    struct end end;
+
+    (void)state;
+    end_open(&end, 1);
+    reach_hurry(&end.reach); /* it does not wait: nothing happens */
+    assert_int_equal(end.reach.state, REACH_IDLE);
+    reach_begin(&end.reach);
+    AWAIT(&end, end.times == 1);
+    for (int i = 0; i < 50; i++) {
+        end.reach.failures = 40;
+        reach_begin_later(&end.reach);
+        reach_hurry(&end.reach);
+        assert_in_range(
+            end.reach.wait.deadline_ms - end.reach.begun_ms, 1, 500);
+        reach_cancel(&end.reach);
+    }
+    /* That is over already. */
+    end.reach.begun_ms -= 600;
+    end.reach.failures = 40;
+    reach_begin_later(&end.reach);
+    reach_hurry(&end.reach);
+    assert_int_equal(end.reach.wait.deadline_ms, loop_now_ms(end.loop) + 1);
+    end_close(&end);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(next_address_is_tried_when_one_refuses),
         cmocka_unit_test(refusal_is_told_and_the_next_try_comes_by_itself),
+        cmocka_unit_test(
+            one_in_a_hurry_tries_again_half_a_second_after_it_last_began),
     };
 
     servers_guard();

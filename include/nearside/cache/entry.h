@@ -58,6 +58,8 @@ enum {
     ENTRY_WINDOWS = 1 << 7,         /* NEVER_STALE, but within while_ms and
                                        if_error_ms */
     ENTRY_FLAGS_ALL = (1 << 8) - 1, /* a value with others is refused */
+    ENTRY_UNVERIFIED = 1 << 15,     /* of no value: by whoever has read it, who
+                                       does not use it before it is validated */
 };
 
 enum {

@@ -32,16 +32,23 @@ enum redis_mode {
     REDIS_MODE_OFF, /* there is to be none: redis_new is not called */
 };
 
+/* What becomes of the values that were made before their slot's owner was. */
+enum redis_after_failover {
+    REDIS_REPLAY, /* young deletions are repeated, and they are used */
+    REDIS_VERIFY, /* besides, each is validated before it is used */
+};
+
 /* Nothing has a default here: the conf's table has them. */
 struct redis_opts {
     enum redis_mode mode;
     const char *const *seeds; /* "host:port"; borrowed for redis's life */
     size_t seeds_len;
     struct address_map address_map; /* borrowed as well */
-    const char *user;           /* NULL: none (AUTH with the password alone) */
-    const char *password;       /* NULL: no AUTH */
-    const char *client_name;    /* CLIENT SETNAME */
-    const char *prefix;         /* of all keys; has no brace */
+    const char *user;        /* NULL: none (AUTH with the password alone) */
+    const char *password;    /* NULL: no AUTH */
+    const char *client_name; /* CLIENT SETNAME */
+    const char *prefix;      /* of all keys; has no brace */
+    enum redis_after_failover after_failover;
     int64_t command_timeout_ms; /* the request's deadline */
     int64_t connect_timeout_ms;
     int64_t hang_ms;             /* oldest command's age at which the
@@ -139,6 +146,8 @@ struct redis_call {
     uint32_t by;           /* the node that owns the slot and has answered */
     int64_t not_before_ms; /* GUARDED, with RC_OK; wall: a value that was made
                               before is from a snapshot; 0: none is */
+    int64_t verify_before_ms; /* likewise; one that is older is to be validated
+                                 before it is used */
 
     /* Private to the room; zero before the first use. */
     struct {

@@ -105,7 +105,8 @@ struct route {
     const struct slice *vary_on; /* lower-case names of fields that answers
                                     vary by, whether they say so or not */
     size_t vary_on_len;
-    bool stores_post; /* an answer that RFC 9110 9.3.3 lets a GET have */
+    bool refuses_unfenced; /* a write waits for its token, or is refused */
+    bool stores_post;      /* an answer that RFC 9110 9.3.3 lets a GET have */
     enum route_cache_status cache_status;
     const struct slice *targeted; /* lower-case field names, first one first */
     size_t targeted_len;
