@@ -177,8 +177,9 @@ static void
 answer_failed(struct session *s)
 {
     struct turn *turn = s->turn;
-    bool is_unseen = !turn->out.has_left &&
-                     source_state(turn->out.response->source) == SOURCE_FAILED;
+    const struct response *response = turn->out.response;
+    bool is_unseen = !turn->out.has_left && response->has_body &&
+                     source_state(response->source) == SOURCE_FAILED;
 
     MUST(s->state == SESSION_BUSY);
     if (is_unseen) {
