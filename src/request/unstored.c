@@ -29,18 +29,18 @@ struct cause {
 static const struct cause causes[] = {
     /* Only the others say why, so it comes last in a draw. */
     {"not-storable", "see the detail of the first answer to one of its URLs"},
-    {"cookie", "let the API say public or s-maxage, or set cookie = ignore or "
-               "key"},
+    {"cookie", "name in cookies those that count, let the API say public or "
+               "s-maxage, or set cookie = ignore or key"},
     {"authorization", "let the API say public or s-maxage, or set "
                       "authorization = ignore or key"},
     {"credential", "let the API say public or s-maxage, or change "
                    "credential_fields"},
     {"private", "let the API say otherwise in Cache-Control or "
-                "CDN-Cache-Control"},
+                "CDN-Cache-Control, or set ttl_force = all"},
     {"no-store", "let the API say otherwise in Cache-Control or "
-                 "CDN-Cache-Control"},
-    {"no-cache", "let the API say otherwise in Cache-Control or "
-                 "CDN-Cache-Control, or send an ETag"},
+                 "CDN-Cache-Control, or set ttl_force = all"},
+    {"no-cache", "let the API send an ETag or say otherwise in Cache-Control "
+                 "or CDN-Cache-Control, or set ttl_force = all"},
     {"request-no-store", "clients ask for it: client_cache_control = ignore"},
     {"must-understand", "let the API leave must-understand out"},
     {"set-cookie", "let the API leave Set-Cookie out, or set set_cookie = "
@@ -50,7 +50,7 @@ static const struct cause causes[] = {
     {"status", "the API answers with errors; ttl_by_status keeps some of them"},
     {"no-freshness", "let the API say max-age, or set ttl"},
     {"stale", "let the API say a later Expires or max-age, or set ttl_force = "
-              "on"},
+              "freshness"},
     {"size", "raise object_max, or let the API send less at once"},
     {"close-delimited", "let the API send a Content-Length or chunks"},
     {"body", "a GET with a body is never stored"},

@@ -72,6 +72,7 @@ class Uncached(FlowTest):
             'route="/cookie/*" answered="100" stored="0" cause="cookie" '
             'cure="'), warned)
         self.assertIn("cookie = ignore", warned[0])
+        self.assertIn("cookies", warned[0])
 
     def test_the_cause_is_the_one_of_most_answers(self):
         origin = self.use(ScriptedOrigin(
