@@ -60,7 +60,9 @@ on_end(
     call->not_before_ms = atomic_load_explicit(
         &contact->node->not_before_ms, memory_order_relaxed);
     if (reply->type != REDIS_ERROR && call_is_doubtful(c, call, contact)) {
-        call_done(c, call, RC_DOUBT, NULL);
+        if (!call->retries || !call_awaits_deletion(c, call)) {
+            call_done(c, call, RC_DOUBT, NULL);
+        }
         return;
     }
     if (call->impl.is_script && reply->type != REDIS_ERROR &&

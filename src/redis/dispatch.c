@@ -15,6 +15,8 @@ enum {
     /* How long a call may wait for the very first map. */
     BOOT_MS = 1000,
     HELD_MAX = 1024,
+    /* One is acknowledged sooner, as a rule. */
+    DELETION_MS = 2,
 };
 
 /* ---- ends --------------------------------------------------------------- */
@@ -219,6 +221,16 @@ call_is_doubtful(struct redis_client *c, struct redis_call *call,
     return call->doubt != NULL;
 }
 
+bool
+call_awaits_deletion(struct redis_client *c, struct redis_call *call)
+{
+    MUST(call->is_guarded);
+    MUST(call->doubt != NULL);
+    return trust_is_held_shortly(
+               c->redis->trust, call->impl.hash_slot, client_now_ms(c)) &&
+           call_pause(c, call, DELETION_MS);
+}
+
 void
 call_doubt(struct redis_client *c, struct redis_call *call, const char *why)
 {
@@ -278,6 +290,9 @@ call_send_to(
     MUST(call->impl.client == c);
     if (contact != NULL && call_is_doubtful(c, call, contact)) {
         if (is_too_early(c, contact) && call_hold(c, call, CALL_PARKED)) {
+            return;
+        }
+        if (call_awaits_deletion(c, call)) {
             return;
         }
         rc = RC_DOUBT;

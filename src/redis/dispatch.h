@@ -51,6 +51,10 @@ void call_send_to(
 bool call_is_doubtful(struct redis_client *c, struct redis_call *call,
     const struct contact *contact);
 
+/* The doubt is a deletion that ends in a moment, as a rule: true, the call
+   waits for that, and is sent anew. */
+bool call_awaits_deletion(struct redis_client *c, struct redis_call *call);
+
 /* Ends a guarded call for that reason. */
 void call_doubt(
     struct redis_client *c, struct redis_call *call, const char *why);

@@ -14,7 +14,12 @@ slot_at(const struct redis_client *c, uint16_t slot)
 void
 redis_hold(struct redis_client *c, uint16_t slot)
 {
-    atomic_fetch_add(&slot_at(c, slot)->held, 1);
+    struct trust_slot *s = slot_at(c, slot);
+
+    if (atomic_load(&s->held) == 0) {
+        atomic_store(&s->held_ms, loop_now_ms(c->loop));
+    }
+    atomic_fetch_add(&s->held, 1);
 }
 
 void

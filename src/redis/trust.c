@@ -99,6 +99,17 @@ trust_see_owner(struct trust *trust, uint16_t slot, uint32_t owner,
     return true;
 }
 
+bool
+trust_is_held_shortly(const struct trust *trust, uint16_t slot, int64_t now_ms)
+{
+    struct trust *t = (struct trust *)(uintptr_t)trust;
+    struct trust_slot *s = &t->slots[slot];
+
+    MUST(slot < SLOT_COUNT);
+    return atomic_load(&s->held) > 0 &&
+           now_ms - atomic_load(&s->held_ms) < TRUST_SHORTLY_MS;
+}
+
 const char *
 trust_why_not(const struct trust *trust, uint16_t slot, int64_t now_ms)
 {

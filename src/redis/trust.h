@@ -29,6 +29,7 @@ enum {
     TRUST_WINDOW_MS = TRUST_BOUND_MS + 1000,
     TRUST_LOST_MS = 3600 * 1000,
     TRUST_YOUNG_MS = 60 * 1000,
+    TRUST_SHORTLY_MS = 50,
     /* No node: the slot was seen without an owner. */
     TRUST_NOBODY = UINT32_MAX,
 };
@@ -36,6 +37,7 @@ enum {
 struct trust_slot {
     _Atomic int64_t until_ms;   /* values are refused before that time */
     _Atomic uint32_t held;      /* deletions pending */
+    _Atomic int64_t held_ms;    /* since then, or later */
     _Atomic uint32_t owner;     /* the node's serial; 0: none seen yet */
     _Atomic uint32_t version;   /* changes of owner so far */
     _Atomic int64_t changed_ms; /* wall: the last of them; 0: none */
@@ -71,6 +73,10 @@ void trust_renew_slot(struct trust *trust, uint16_t slot, int64_t now_ms);
 
 /* And for an hour. */
 void trust_lose_slot(struct trust *trust, uint16_t slot, int64_t now_ms);
+
+/* Is a deletion pending that began a moment ago, and so will end in one? */
+bool trust_is_held_shortly(
+    const struct trust *trust, uint16_t slot, int64_t now_ms);
 
 /* Why no value of that slot is to be used now, whatever its node is; NULL: it
    may be. */

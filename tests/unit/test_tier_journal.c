@@ -88,6 +88,31 @@ while_it_is_pending_nothing_in_its_slot_is_used(void **state)
     notes_over(&n);
 }
 
+/* As a rule it is acknowledged in a moment, for which whoever reads waits. */
+static void
+who_comes_amid_a_deletion_waits_for_its_end(void **state)
+{
+    struct slice key = SLICE("ns:e:{k}");
+    struct told t = {.call.is_guarded = true};
+    struct notes n;
+    struct record *record;
+
+    (void)state;
+    given_notes(&n);
+    t.call.on_reply = on_told;
+    t.call.ctx = &t;
+    loop_turn(n.g.rig.loop, 0);
+    record = journal_add(n.journal, key);
+    redis_send(n.g.rig.client, &t.call, key, 2,
+        (const struct slice[]){SLICE("GET"), key});
+    spin(&n.g.rig, 5);
+    assert_int_equal(t.times, 0);
+    assert_true(journal_keep(n.journal, record, n.owner));
+    AWAIT(&n.g.rig, t.times > 0);
+    assert_int_equal(t.rc, RC_OK);
+    notes_over(&n);
+}
+
 /* An acknowledgement of one that owns the slot no more is none. */
 static void
 only_the_owner_of_its_slot_acknowledges_it(void **state)
@@ -192,6 +217,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(while_it_is_pending_nothing_in_its_slot_is_used),
+        TEST(who_comes_amid_a_deletion_waits_for_its_end),
         TEST(only_the_owner_of_its_slot_acknowledges_it),
         TEST(it_is_repeated_when_its_slot_has_another_owner_and_only_then),
         TEST(it_is_remembered_for_a_minute_of_the_clock_that_a_majority_drives),
