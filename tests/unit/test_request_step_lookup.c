@@ -217,6 +217,26 @@ an_entry_within_its_window_is_used_and_renewed_for_all(void **state)
     }
 }
 
+/* A GET by its own route would be asked differently from what it was. */
+static void
+a_head_that_has_a_route_of_its_own_renews_nothing(void **state)
+{
+    struct route *of_head = &bench.rules.routes[ROW_KEYED];
+    struct request *r;
+    size_t flights;
+
+    (void)state;
+    *of_head = bench.rules.routes[ROW_ANY];
+    of_head->method = SLICE("HEAD");
+    given_at(KEY, 0, -1);
+    r = asked(HEAD);
+    assert_ptr_equal(r->q->route, of_head);
+    assert_string_equal(r->detail, "stale-while-revalidate");
+    flights = flight_table_len(bench.collapse.flights);
+    over(r);
+    assert_int_equal(flights, 0);
+}
+
 /* Another instance is renewing it already, and has asked its origin before
    this renewal began. What it stores is good enough. */
 static void
@@ -314,6 +334,7 @@ main(void)
         TEST(what_is_found_answers_or_says_who_is_asked),
         TEST(junk_in_redis_is_a_miss_and_counted_if_it_is_a_value),
         TEST(an_entry_within_its_window_is_used_and_renewed_for_all),
+        TEST(a_head_that_has_a_route_of_its_own_renews_nothing),
         TEST(a_renewal_takes_what_another_instance_has_stored_meanwhile),
         TEST(a_record_leads_to_a_second_lookup_and_not_to_a_third),
         TEST(whose_client_leaves_meanwhile_is_told_nothing),
