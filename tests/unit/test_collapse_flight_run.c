@@ -34,7 +34,7 @@ teardown(void **state)
 }
 
 static void
-bench_up(struct bench *b)
+bench_up_with(struct bench *b, int64_t command_timeout_ms)
 {
     uint16_t port = port_pick();
     char server[64];
@@ -52,7 +52,7 @@ bench_up(struct bench *b)
         .fields_max = 100};
 
     *b = (struct bench){.fd = -1};
-    given_worker(&b->g, 5000);
+    given_worker(&b->g, command_timeout_ms);
     b->listen_fd = listener(port);
     fcntl(b->listen_fd, F_SETFL, O_NONBLOCK);
     snprintf(server, sizeof(server), "http://127.0.0.1:%u", port);
@@ -65,6 +65,12 @@ bench_up(struct bench *b)
     assert_int_equal(
         collapse_init(&b->collapse, 100, 0, b->g.worker.tier->written), RC_OK);
     collapse_worker_init(&b->collapse_worker, &b->collapse, &b->g.worker);
+}
+
+static void
+bench_up(struct bench *b)
+{
+    bench_up_with(b, 5000);
 }
 
 static void
@@ -143,6 +149,7 @@ struct waiting {
     struct flight_waiter waiter;
     struct flight_result result; /* its entry and fill are a reference each */
     unsigned times;
+    struct server *stops; /* when it is told; or NULL */
 };
 
 static void
@@ -157,6 +164,9 @@ on_result(void *ctx, const struct flight_result *result)
     }
     if (result->fill != NULL) {
         fill_ref(result->fill);
+    }
+    if (w->stops != NULL) {
+        server_stop(w->stops);
     }
     flight_unref(&w->waiter.flight);
 }
@@ -488,6 +498,28 @@ given_stale(struct bench *b)
     return q;
 }
 
+/* One that may be used while it is renewed. */
+static struct question *
+given_renewable(struct bench *b)
+{
+    struct question *q = given_question(&b->g.asking, "GET /a", "");
+    int64_t now_ms = worker_wall_ms(&b->g.worker);
+    const struct codec_parts parts = {.status = 200,
+        .created_ms = now_ms - 2000,
+        .fresh_until_ms = now_ms - 1000,
+        .stale_until_ms = now_ms + 60000,
+        .while_ms = 60000,
+        .key = q->key.full,
+        .fields = SLICE("etag: \"v1\"\r\n"),
+        .body = SLICE("body")};
+    struct value value;
+
+    assert_int_equal(codec_encode(&parts, &value), RC_OK);
+    given_stored(&b->g, q, value_slice(&value));
+    value_free(&value);
+    return q;
+}
+
 static void
 a_304_renews_the_stale_entry(void **state)
 {
@@ -511,6 +543,36 @@ a_304_renews_the_stale_entry(void **state)
     await_no_run(&b);
     stored = entry_of(&b.g, q);
     assert_true(stored->fresh_until_ms > worker_wall_ms(&b.g.worker) + 30000);
+    assert_string_equal(lease_of(&b.g, q), "");
+    entry_unref(&stored);
+    asked_over(&b, &q, &w);
+}
+
+/* Redis falls silent once the stale entry is found, so the lease and the second
+   look behind it fail. The origin is asked all the same, and nothing is stored,
+   since nobody knows who has the lease. */
+static void
+a_renewal_outlives_a_redis_that_falls_silent(void **state)
+{
+    struct bench b;
+    struct question *q;
+    struct waiting w;
+    struct entry *stored;
+
+    (void)state;
+    bench_up_with(&b, 1000);
+    q = given_renewable(&b);
+    fly(&b, q, &w);
+    w.stops = b.g.server;
+    await_told(&b, &w);
+    assert_int_equal(w.result.outcome, FLIGHT_ENTRY);
+    assert_true(w.result.is_stale);
+    await_request(&b);
+    kill(b.g.server->pid, SIGCONT);
+    say(&b, "304 Same", FRESH "ETag: \"v1\"\r\n", "");
+    await_no_run(&b);
+    stored = entry_of(&b.g, q);
+    assert_true(stored->fresh_until_ms < worker_wall_ms(&b.g.worker));
     assert_string_equal(lease_of(&b.g, q), "");
     entry_unref(&stored);
     asked_over(&b, &q, &w);
@@ -746,6 +808,7 @@ main(void)
         TEST(what_may_not_be_stored_leaves_a_hit_for_miss_entry),
         TEST(a_response_that_varies_is_stored_with_a_record),
         TEST(a_304_renews_the_stale_entry),
+        TEST(a_renewal_outlives_a_redis_that_falls_silent),
         TEST(a_304_about_something_else_is_asked_once_more_without_validators),
         TEST(a_stale_entry_stands_in_when_the_origin_fails),
         TEST(what_says_nothing_of_the_target_is_kept_for_no_store),
