@@ -499,6 +499,9 @@ what_is_no_response_may_lack_a_status(void **state)
     parts.status = 1000;
     assert_not_encoded(&parts, RC_BAD);
     parts.status = 0;
+    /* No other flag excuses it. */
+    parts.flags = ENTRY_FLAGS_ALL & ~(ENTRY_HIT_FOR_MISS | ENTRY_VARY_RECORD);
+    assert_not_encoded(&parts, RC_BAD);
     parts.flags = ENTRY_HIT_FOR_MISS;
     made = encoded(&parts);
     value_free(&made);
