@@ -124,6 +124,60 @@ hung_server_costs_the_deadline_and_its_connection_goes_after_hang(void **state)
     rig_close(&rig);
 }
 
+enum {
+    HUNG_CALLS = 30,
+};
+
+/* Sends the next call when 50 ms more have passed. True when the server is sent
+   nothing more and answers nothing: its connection has gone. */
+static bool
+asked_in_vain(
+    struct rig *rig, struct told t[HUNG_CALLS], unsigned *len, int64_t began)
+{
+    struct redis_status status;
+
+    redis_status(rig->redis, &status);
+    if (status.nodes[0].in_flight == 0) {
+        return true;
+    }
+    if (*len < HUNG_CALLS && real_ms() - began >= 50 * (int64_t)*len) {
+        t[*len].call.deadline_ms = loop_now_ms(rig->loop) + PATIENCE_MS;
+        send_words(rig, &t[(*len)++], "GET k");
+    }
+    return false;
+}
+
+/* The age of the oldest command counts, not that of the last. */
+static void
+hung_server_is_given_up_however_often_it_is_asked(void **state)
+{
+    struct redis_opts opts = standalone;
+    struct server *s = server_new(NULL);
+    struct told t[HUNG_CALLS] = {0};
+    struct rig rig = {0};
+    unsigned len = 0;
+    int64_t began;
+
+    (void)state;
+    opts.hang_ms = 300;
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t[0], "SET k v", 5000), RC_OK);
+    server_stop(s);
+    began = real_ms();
+    memset(t, 0, sizeof(t));
+    t[0].call.deadline_ms = loop_now_ms(rig.loop) + PATIENCE_MS;
+    send_words(&rig, &t[len++], "GET k");
+    loop_turn(rig.loop, 0);
+    AWAIT(&rig, asked_in_vain(&rig, t, &len, began));
+    assert_in_range(real_ms() - began, 290, 1000);
+    for (unsigned i = 0; i < len; i++) {
+        AWAIT(&rig, t[i].times > 0);
+        assert_int_equal(t[i].rc, RC_TIMEOUT);
+    }
+    assert_int_equal(rig_metric(&rig, "disconnects_total"), 1);
+    rig_close(&rig);
+}
+
 static void
 late_reply_is_dropped_and_the_next_call_gets_its_own(void **state)
 {
@@ -1053,6 +1107,8 @@ main(void)
         cmocka_unit_test_teardown(
             hung_server_costs_the_deadline_and_its_connection_goes_after_hang,
             teardown),
+        cmocka_unit_test_teardown(
+            hung_server_is_given_up_however_often_it_is_asked, teardown),
         cmocka_unit_test_teardown(
             late_reply_is_dropped_and_the_next_call_gets_its_own, teardown),
         cmocka_unit_test_teardown(
