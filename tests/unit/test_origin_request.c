@@ -409,6 +409,34 @@ large_upload_waits_for_its_origin_and_arrives_whole(void **state)
     finish(&rig, &got, fd);
 }
 
+/* The name is looked up for longer than one turn. When the connection is there,
+   it takes at once all that has waited, so that no event tells of room. */
+static void
+content_goes_on_when_what_waited_for_the_connection_is_sent(void **state)
+{
+    struct rig rig = {.resolver = resolver_new()};
+    struct got got = {0};
+    struct upload up = {.total = 100000};
+    struct exchange_request request = request_post(FRAMING_LENGTH, 100000);
+    int fd;
+
+    (void)state;
+    rig_listen(&rig, "127.0.0.1:0");
+    snprintf(rig.server, sizeof(rig.server), "http://localhost%s",
+        strrchr(rig.server, ':'));
+    rig_open(&rig, (struct origin_opts){.reuse_after_body = true});
+    got_start(&rig, &got, &request);
+    got.extra = &up;
+    got.during = on_upload;
+    upload_go_on(&got);
+    assert_in_range(up.sent, 1, up.total - 1);
+    fd = peer_accept(&rig);
+    rig_until(&rig, up.sent == up.total);
+    skip_head(fd);
+    upload_read(&rig, fd, &up);
+    finish(&rig, &got, fd);
+}
+
 static void
 large_chunked_upload_arrives_whole(void **state)
 {
@@ -759,6 +787,8 @@ main(void)
         cmocka_unit_test(head_and_first_content_leave_together),
         cmocka_unit_test(head_leaves_at_the_turns_end_without_content),
         cmocka_unit_test(large_upload_waits_for_its_origin_and_arrives_whole),
+        cmocka_unit_test(
+            content_goes_on_when_what_waited_for_the_connection_is_sent),
         cmocka_unit_test(large_chunked_upload_arrives_whole),
         cmocka_unit_test(early_answer_is_passed_on_and_ends_the_connection),
         cmocka_unit_test(answer_begun_early_is_not_pooled_even_if_all_is_sent),
