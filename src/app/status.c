@@ -28,9 +28,10 @@ redis_json(struct server *s)
                 "reachable", (int)node->is_reachable, "slots", (int)node->slots,
                 "in_flight", (json_int_t)node->in_flight));
     }
-    out = json_pack("{s:b, s:i, s:I, s:o}", "up", (int)status->is_up,
+    out = json_pack("{s:b, s:i, s:I, s:s, s:o}", "up", (int)status->is_up,
         "slots_known", (int)status->slots_known, "map_version",
-        (json_int_t)status->map_version, "nodes", nodes);
+        (json_int_t)status->map_version, "refusal", status->refusal, "nodes",
+        nodes);
     free(status);
     return out;
 }

@@ -11,6 +11,7 @@
 
 #include "nearside/redis/redirect.h"
 #include "nearside/redis/resp.h"
+#include "redis/secret.h"
 
 #include <stdlib.h>
 
@@ -180,6 +181,8 @@ channel_flush(struct channel *ch)
 static enum rc
 greet(struct channel *ch, const struct redis_opts *opts, int64_t now_us)
 {
+    char password[REDIS_PASSWORD_MAX];
+    size_t password_len = secret_get(opts->secret, password);
     struct slice auth[3] = {SLICE("AUTH")};
     struct slice name[3] = {
         SLICE("CLIENT"), SLICE("SETNAME"), slice_of_str(opts->client_name)};
@@ -187,13 +190,14 @@ greet(struct channel *ch, const struct redis_opts *opts, int64_t now_us)
     unsigned argc = 1;
     enum rc rc = RC_OK;
 
-    if (opts->password != NULL) {
+    if (password_len > 0) {
         if (opts->user != NULL) {
             auth[argc++] = slice_of_str(opts->user);
         }
-        auth[argc++] = slice_of_str(opts->password);
+        auth[argc++] = slice_of(password, password_len);
         place.bytes = command_len(argc, auth);
         rc = channel_put(ch, place, argc, auth);
+        explicit_bzero(password, password_len);
     }
     place.kind = PLACE_SILENT;
     place.bytes = command_len(3, name);
@@ -207,6 +211,7 @@ static enum rc
 refused(struct channel *ch, const struct redis_reply *reply)
 {
     ch->why = slice_of(reply->str, reply->len);
+    ch->is_refused = true;
     return RC_REFUSED;
 }
 
@@ -220,6 +225,7 @@ is_shut_out(const struct place *place, const struct redis_reply *reply)
     return reply->type == REDIS_ERROR &&
            (place->kind == PLACE_AUTH ||
                redis_error_of(text) == REDIS_ERROR_NOAUTH ||
+               redis_error_of(text) == REDIS_ERROR_DENIED ||
                slice_starts(text, SLICE("ERR max number of clients")));
 }
 

@@ -43,6 +43,7 @@ struct channel {
     size_t reply_bytes; /* of all places' large replies */
     uint64_t received;  /* bytes ever read */
     bool is_greeted;
+    bool is_refused;  /* why is what the server said */
     struct slice why; /* what is wrong, if it is known; until it is closed */
 };
 
@@ -125,6 +126,15 @@ channel_moved(const struct channel *ch)
 /* Since it was asked last of this call, or since that was sent: have bytes come
    or gone, and quite a few when it is asked again? */
 bool channel_has_moved(const struct channel *channel, struct redis_call *call);
+
+/* Has the other side a reply to give? */
+static inline bool
+channel_is_due(const struct channel *ch)
+{
+    const struct place *oldest = channel_oldest(ch);
+
+    return oldest != NULL && channel_has_written(ch, oldest);
+}
 
 /* Takes the oldest place off; there must be one. */
 struct place channel_take(struct channel *channel);

@@ -10,6 +10,9 @@
 
 enum {
     ATTEMPTS_MAX = 3,
+    /* A server that was started again is not back so soon. */
+    CUT_MS = 1000,
+    AGAIN_MS = 60000,
 };
 
 /* ---- what the wires tell ------------------------------------------------ */
@@ -33,6 +36,14 @@ on_loss(struct redis_client *c, struct redis_call *call, enum rc rc)
     call_done(c, call, rc, NULL);
 }
 
+/* This says nothing for the node: two may send us to each other for ever. */
+static bool
+is_moved(const struct redis_reply *reply)
+{
+    return reply->type == REDIS_ERROR && redis_error_of(slice_of(reply->str,
+                                             reply->len)) == REDIS_ERROR_MOVED;
+}
+
 static void
 on_end(
     void *ctx, struct redis_call *call, enum rc rc, struct redis_reply *reply)
@@ -47,8 +58,10 @@ on_end(
     }
     metric_observe_us(c->block, c->redis->metrics.latency,
         clock_now_us(loop_clock(c->loop)) - call->impl.sent_us);
-    /* It answers; what an error reply leads to may think otherwise. */
-    node_succeeded(contact->node);
+    if (!is_moved(reply)) {
+        /* It answers; what an error leads to may think otherwise. */
+        node_succeeded(contact->node);
+    }
     if (!call->impl.is_asking) {
         call->by = contact->node->serial;
     }
@@ -77,17 +90,65 @@ on_end(
     }
 }
 
+/* It has closed the connection instead of a reply, and takes a new one at once:
+   it is well, and that reply was more than it lets a client have. */
+static void
+tell_cut(struct redis_client *c, struct contact *contact)
+{
+    int64_t now_ms = client_now_ms(c);
+    bool is_cut = contact->cut_ms != 0 && now_ms - contact->cut_ms < CUT_MS;
+
+    MUST_OBJ(contact, CONTACT_MAGIC);
+    contact->cut_ms = 0;
+    if (is_cut && (contact->cut_told_ms == 0 ||
+                      now_ms - contact->cut_told_ms >= AGAIN_MS)) {
+        contact->cut_told_ms = now_ms;
+        log_event(c->ring, LOG_LEVEL_WARN, "redis_reply_cut",
+            "node=\"%s\" detail=\"the server closed the connection instead of "
+            "a reply: was a value above its client-output-buffer-limit? Raise "
+            "that for normal clients, or lower object_max\"",
+            contact->node->text);
+    }
+}
+
 static void
 on_up(void *ctx)
 {
     struct contact *contact = OBJ_OF(struct contact, ctx, CONTACT_MAGIC);
     struct redis_client *c = contact->client;
+    bool is_news = !contact->is_known || contact->is_loss_told;
 
     client_count(c, c->redis->metrics.connects);
     client_count(c, c->redis->metrics.connections);
+    contact->is_known = true;
     contact->is_loss_told = false;
-    log_event(c->ring, LOG_LEVEL_INFO, "redis_node_up", "node=\"%s\"",
-        contact->node->text);
+    contact->is_refusal_told = false;
+    log_event(c->ring, is_news ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
+        "redis_node_up", "node=\"%s\"", contact->node->text);
+    tell_cut(c, contact);
+}
+
+static void
+tell_loss(struct redis_client *c, struct contact *contact,
+    const struct wire_loss *loss)
+{
+    bool is_quiet = loss->is_said ? contact->is_refusal_told
+                                  : contact->is_loss_told || loss->was_idle;
+    char escaped[256];
+
+    MUST_OBJ(contact, CONTACT_MAGIC);
+    log_event(c->ring, is_quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+        "redis_node_down", "node=\"%s\" cause=\"%s\" detail=\"%s\"",
+        contact->node->text, rc_text(loss->rc),
+        log_escape(loss->was_idle ? SLICE("nothing was to do") : loss->why,
+            escaped, sizeof(escaped)));
+    if (!loss->was_idle) {
+        contact->is_loss_told = true;
+    }
+    if (loss->is_said) {
+        contact->is_refusal_told = true;
+        redis_tell_refusal(c->redis, contact->node, loss->why);
+    }
 }
 
 static void
@@ -95,18 +156,14 @@ on_down(void *ctx, const struct wire_loss *loss)
 {
     struct contact *contact = OBJ_OF(struct contact, ctx, CONTACT_MAGIC);
     struct redis_client *c = contact->client;
-    char escaped[256];
 
     client_count(c, c->redis->metrics.disconnects);
     if (loss->was_up) {
         metric_add_to(c->block, c->redis->metrics.connections, -1);
     }
     redis_want_refresh(c->redis, REFRESH_UNREACHABLE);
-    log_event(c->ring, contact->is_loss_told ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
-        "redis_node_down", "node=\"%s\" cause=\"%s\" detail=\"%s\"",
-        contact->node->text, rc_text(loss->rc),
-        log_escape(loss->why, escaped, sizeof(escaped)));
-    contact->is_loss_told = true;
+    contact->cut_ms = loss->was_due ? client_now_ms(c) : contact->cut_ms;
+    tell_loss(c, contact, loss);
     if (loss->opens_breaker) {
         client_tell_rest(c, contact->node);
     }

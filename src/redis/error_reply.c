@@ -16,6 +16,8 @@ enum {
     TRYAGAIN_MS = 10,
     DOWN_MS = 50,
     BACK_OFF_MAX_MS = 1000,
+    /* What one command is refused for, all are. */
+    AGAIN_MS = 60000,
 };
 
 /* Another redirection; false: enough of them. */
@@ -53,15 +55,31 @@ redirect_target(struct redis_client *c, struct redis_call *call,
     return pool_at(c, to.host, to.port);
 }
 
+/* It was sent from node to node until its hops or its time were over. Such a
+   slot has no owner until the next refresh, so that only one call in a second
+   pays for it; and the node has failed, which is answered by a breaker. */
+static bool
+call_circles(
+    struct redis_client *c, struct redis_call *call, struct contact *contact)
+{
+    MUST(call_state(call) == CALL_IDLE);
+    pool_forget(c, call->impl.hash_slot);
+    if (node_failed(contact->node, client_now_ms(c))) {
+        client_tell_rest(c, contact->node);
+    }
+    return false;
+}
+
 static bool
 on_moved(struct redis_client *c, struct redis_call *call,
     struct contact *contact, struct slice text)
 {
+    bool is_last = call->impl.hops >= HOPS_MAX;
     struct contact *target = redirect_target(c, call, contact, text);
 
     redis_want_refresh(c->redis, REFRESH_MOVED);
     if (target == NULL) {
-        return false;
+        return is_last && call_circles(c, call, contact);
     }
     if (target == contact) {
         /* It sends us to where we are: another server answers to its
@@ -71,7 +89,8 @@ on_moved(struct redis_client *c, struct redis_call *call,
     redis_see_owner(c->redis, call->impl.hash_slot, target->node, c->loop);
     pool_patch(c, call->impl.hash_slot, target);
     if (call->impl.hops > HOPS_FREE || target == contact) {
-        return call_pause(c, call, HOP_PAUSE_MS);
+        return call_pause(c, call, HOP_PAUSE_MS) ||
+               call_circles(c, call, contact);
     }
     call_send_to(c, call, target);
     return true;
@@ -151,17 +170,25 @@ on_readonly(
 }
 
 static void
-on_denied(
-    struct redis_client *c, struct contact *contact, enum redis_error error)
+on_denied(struct redis_client *c, struct contact *contact,
+    enum redis_error error, struct slice text)
 {
+    int64_t now_ms = client_now_ms(c);
+    char escaped[256];
+
     if (error != REDIS_ERROR_NOPERM) {
         /* NOPERM may concern one command; the others concern all. */
-        node_rest(contact->node, client_now_ms(c));
+        node_rest(contact->node, now_ms);
         contact_drop(contact, RC_REFUSED);
     }
-    log_event(c->ring, LOG_LEVEL_ERROR, "redis_denied",
-        "node=\"%s\" cause=\"%s\"", contact->node->text,
-        redis_error_name(error));
+    redis_tell_refusal(c->redis, contact->node, text);
+    if (contact->denied_ms == 0 || now_ms - contact->denied_ms >= AGAIN_MS) {
+        contact->denied_ms = now_ms;
+        log_event(c->ring, LOG_LEVEL_WARN, "redis_denied",
+            "node=\"%s\" cause=\"%s\" detail=\"%s\"", contact->node->text,
+            redis_error_name(error),
+            log_escape(text, escaped, sizeof(escaped)));
+    }
 }
 
 static bool
@@ -234,9 +261,10 @@ error_reply_is_dealt_with(struct redis_client *c, struct redis_call *call,
         return false;
     case REDIS_ERROR_NOAUTH:
     case REDIS_ERROR_WRONGPASS:
+    case REDIS_ERROR_DENIED:
     case REDIS_ERROR_NOPERM:
         if (!call->impl.is_script || error != REDIS_ERROR_NOPERM) {
-            on_denied(c, contact, error);
+            on_denied(c, contact, error, text);
         }
         return false;
     case REDIS_ERROR_OOM:

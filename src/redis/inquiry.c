@@ -69,7 +69,10 @@ on_map_reply(struct inquiry *i, const struct redis_reply *reply)
     } else if (reply->type == REDIS_STRING) {
         topology_read_nodes(i->topology, slice_of(reply->str, reply->len),
             slice_of_str(i->node->host), i->node->port);
-    } else if (is_error && !q->is_quiet) {
+    } else if (is_error) {
+        redis_tell_refusal(q->redis, i->node, slice_of(reply->str, reply->len));
+    }
+    if (is_error && !is_single && !q->is_quiet) {
         log_event(q->ring, LOG_LEVEL_WARN, "redis_refresh_refused",
             "node=\"%s\" reply=\"%s\"", i->node->text,
             log_escape(
@@ -142,12 +145,16 @@ on_down(void *ctx, const struct wire_loss *loss)
     if (loss->opens_breaker) {
         redis_tell_rest(i->set->redis, i->node, i->set->ring, i->set->block);
     }
+    if (loss->is_said) {
+        redis_tell_refusal(i->set->redis, i->node, loss->why);
+    }
     if (i->set->is_quiet) {
         return; /* it is asked again every other second */
     }
-    log_event(i->set->ring, LOG_LEVEL_INFO, "redis_refresh_failed",
-        "node=\"%s\" cause=\"%s\" detail=\"%s\"", i->node->text,
-        rc_text(loss->rc), log_escape(loss->why, escaped, sizeof(escaped)));
+    log_event(i->set->ring, loss->is_said ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+        "redis_refresh_failed", "node=\"%s\" cause=\"%s\" detail=\"%s\"",
+        i->node->text, rc_text(loss->rc),
+        log_escape(loss->why, escaped, sizeof(escaped)));
 }
 
 static const struct wire_callbacks inquiry_wire_callbacks = {

@@ -334,6 +334,33 @@ redis_want_refresh(struct redis *redis, enum refresh_cause cause)
     unlock(redis);
 }
 
+void
+redis_tell_refusal(
+    struct redis *redis, const struct node *node, struct slice words)
+{
+    char escaped[160];
+
+    MUST_OBJ(redis, REDIS_MAGIC);
+    MUST_OBJ(node, NODE_MAGIC);
+    lock(redis);
+    (void)snprintf(redis->refusal, sizeof(redis->refusal), "%.80s: %s",
+        node->text, log_escape(words, escaped, sizeof(escaped)));
+    if (redis->opts.password_file != NULL && redis->control != NULL &&
+        !atomic_exchange(&redis->is_password_doubted, true)) {
+        member_tell(redis->control);
+    }
+    unlock(redis);
+}
+
+void
+redis_forget_refusal(struct redis *redis)
+{
+    MUST_OBJ(redis, REDIS_MAGIC);
+    lock(redis);
+    redis->refusal[0] = '\0';
+    unlock(redis);
+}
+
 /* ---- what is known ------------------------------------------------------ */
 
 static const char *const state_words[] = {
@@ -367,10 +394,12 @@ redis_status(struct redis *redis, struct redis_status *out)
 
     MUST(out != NULL);
     *out = (struct redis_status){0};
+    lock(redis);
+    memcpy(out->refusal, redis->refusal, sizeof(out->refusal));
     if (map == NULL) {
+        unlock(redis);
         return;
     }
-    lock(redis);
     out->slots_known = map->topology->covered;
     out->map_version = map->version;
     for (unsigned i = 0; i < map->topology->nodes_len; i++) {

@@ -13,7 +13,7 @@
  *     3  channel    reach     map   settle   what these are made of
  *     2  resp       topology  node  metrics
  *     1  reader     redirect  trust  info
- *     0  call       slot
+ *     0  call       slot      secret
  */
 #ifndef REDIS_MAP_H
 #define REDIS_MAP_H
@@ -69,7 +69,9 @@ struct redis {
     struct map *map;        /* NULL: none yet */
     struct member *control; /* hears of wishes; NULL: nobody any more */
     uint64_t version;
-    uint32_t serials; /* of nodes, given so far */
+    uint32_t serials;  /* of nodes, given so far */
+    char refusal[256]; /* as in struct redis_status */
+    atomic_bool is_password_doubted;
 };
 
 /* The node at an address, counted for the caller. NULL: no memory. */
@@ -106,6 +108,14 @@ void redis_join(struct redis *redis, struct member *member);
 void redis_leave(struct redis *redis, struct member *member);
 
 void redis_set_control(struct redis *redis, struct member *control);
+
+/* A server has refused us in words: says so in the status, and has the password
+   read again. Any thread. */
+void redis_tell_refusal(
+    struct redis *redis, const struct node *node, struct slice words);
+
+/* A map was read: what was said before is over. */
+void redis_forget_refusal(struct redis *redis);
 
 /* Asks the control thread for a refresh. Any thread; cheap when one is
    wanted already. */

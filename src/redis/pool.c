@@ -187,6 +187,16 @@ pool_at(struct redis_client *c, struct slice host, uint16_t port)
 }
 
 void
+pool_forget(struct redis_client *c, uint16_t slot)
+{
+    MUST_OBJ(c, CLIENT_MAGIC);
+    MUST(slot < SLOT_COUNT);
+    c->slots[slot] = NULL;
+    c->is_patched = true;
+    atomic_store(&c->redis->is_patched, true);
+}
+
+void
 pool_patch(struct redis_client *c, uint16_t slot, struct contact *contact)
 {
     MUST(slot < SLOT_COUNT);

@@ -24,7 +24,12 @@ struct contact {
     struct wire *wire; /* owned, as is the next */
     struct wire *bulk; /* for what is large; NULL: none yet */
     bool is_mapped;    /* by the newest map, or by a MOVED since */
+    bool is_known;     /* it was up before */
     bool is_loss_told; /* in the log; once until it is up again */
+    bool is_refusal_told;
+    int64_t denied_ms; /* when it was told last; 0: never */
+    int64_t cut_ms;    /* a reply was due when it was closed; 0: none was */
+    int64_t cut_told_ms;
 };
 
 struct redis_client {
@@ -81,6 +86,9 @@ struct wire *contact_wire(
 
 /* Gives its connections up, as wire_drop does. */
 void contact_drop(struct contact *contact, enum rc rc);
+
+/* Until the next refresh, the slot has no owner. */
+void pool_forget(struct redis_client *c, uint16_t slot);
 
 /* Until the next refresh, the slot is this contact's (MOVED). */
 void pool_patch(struct redis_client *c, uint16_t slot, struct contact *contact);

@@ -272,6 +272,7 @@ on_error_reply(struct probe *p, struct slice words)
     case REDIS_ERROR_NOSCRIPT:
     case REDIS_ERROR_NOAUTH:
     case REDIS_ERROR_WRONGPASS:
+    case REDIS_ERROR_DENIED:
     case REDIS_ERROR_NOPERM:
     case REDIS_ERROR_OTHER:
     case REDIS_ERROR_COUNT:

@@ -3,6 +3,7 @@
  * share meanwhile, the nodes and the map, is in map.c.
  */
 #include "redis/map.h"
+#include "redis/secret.h"
 
 #include <stdlib.h>
 
@@ -47,6 +48,7 @@ redis_new(const struct redis_opts *opts, struct resolver *resolver,
     }
     redis->magic = REDIS_MAGIC;
     redis->opts = *opts;
+    redis->opts.secret = secret_new(opts);
     redis->resolver = resolver;
     redis->trust = calloc(1, sizeof(*redis->trust));
     list_init(&redis->nodes);
@@ -55,8 +57,9 @@ redis_new(const struct redis_opts *opts, struct resolver *resolver,
     if (registry != NULL) {
         redis_metrics_init(&redis->metrics, registry);
     }
-    if (redis->trust == NULL || (opts->mode == REDIS_MODE_STANDALONE &&
-                                    publish_standalone(redis) != RC_OK)) {
+    if (redis->trust == NULL || redis->opts.secret == NULL ||
+        (opts->mode == REDIS_MODE_STANDALONE &&
+            publish_standalone(redis) != RC_OK)) {
         redis_free(&redis);
     }
     return redis;
@@ -77,6 +80,7 @@ redis_free(struct redis **predis)
     redis_map_unref(redis, &redis->map);
     MUST(list_is_empty(&redis->nodes));
     free(redis->trust);
+    secret_free(&redis->opts.secret);
     MUST(pthread_mutex_destroy(&redis->lock) == 0);
     redis->magic = 0;
     free(redis);

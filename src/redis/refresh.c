@@ -25,6 +25,7 @@
 #include "nearside/base/log.h"
 #include "redis/inquiry.h"
 #include "redis/prober.h"
+#include "redis/secret.h"
 #include "redis/words.h"
 
 #include <stdio.h>
@@ -58,6 +59,7 @@ struct refresh {
     struct random random;
     unsigned seed; /* the next to ask */
     int64_t started_ms;
+    int64_t password_ms; /* when its file was read again; 0: never */
     enum refresh_cause cause;
     bool was_failing;
     struct words words; /* what was said of the map already */
@@ -239,6 +241,9 @@ refresh_end(struct refresh *r, enum rc rc)
             log_event(r->ring, LOG_LEVEL_WARN, "redis_no_map", "cause=\"%s\"",
                 rc == RC_MISS ? "no node has an answer" : rc_text(rc));
         }
+    }
+    if (rc == RC_OK) {
+        redis_forget_refusal(r->redis);
     }
     r->was_failing = rc != RC_OK;
     inquiries_clear(&r->inquiries);
@@ -433,6 +438,31 @@ refresh_free(struct refresh *r)
     free(r);
 }
 
+/* A server has refused us: the password may be another one by now. */
+static void
+password_again(struct refresh *r)
+{
+    int64_t now_ms = loop_now_ms(r->loop);
+    enum rc rc;
+
+    if (r->password_ms != 0 && now_ms - r->password_ms < SPACING_MS) {
+        return; /* who is refused again asks again */
+    }
+    r->password_ms = now_ms;
+    rc = secret_read(r->redis->opts.secret);
+    if (rc == RC_OK) {
+        log_event(r->ring, LOG_LEVEL_INFO, "redis_password_read",
+            "detail=\"password_file has another password, which is used from "
+            "now on\"");
+        redis_want_refresh(r->redis, REFRESH_UNREACHABLE);
+    } else if (rc != RC_MISS) {
+        log_event(r->ring, LOG_LEVEL_WARN, "redis_password_unreadable",
+            "cause=\"%s\" detail=\"password_file cannot be read, or is not one "
+            "line\"",
+            rc_text(rc));
+    }
+}
+
 static void
 on_wanted(void *ctx)
 {
@@ -440,7 +470,12 @@ on_wanted(void *ctx)
 
     if (r->redis == NULL) {
         refresh_free(r);
-    } else {
+        return;
+    }
+    if (atomic_exchange(&r->redis->is_password_doubted, false)) {
+        password_again(r);
+    }
+    if (atomic_load(&r->redis->is_wanted)) {
         refresh_wanted(r);
     }
 }

@@ -29,7 +29,7 @@ enum {
     /* Late replies in a row: one may have been lost, and each be taken for
        that of the command before it. */
     LATE_MAX = 16,
-    WHY_MAX = 96,
+    WHY_MAX = 128,
 };
 
 enum wire_state {
@@ -219,7 +219,12 @@ wire_fail(struct wire *w, enum rc rc, struct slice why)
     bool was_idle = !has_calls(w);
     bool was_up = w->state == WIRE_UP;
     bool was_steady = was_up && now_ms(w) - w->up_ms >= STEADY_MS;
-    bool opens_breaker = false;
+    bool is_closed = w->drop_rc == RC_OK && (rc == RC_CLOSED || rc == RC_IO);
+    struct wire_loss loss = {.rc = rc,
+        .is_said = w->channel.is_refused,
+        .was_up = was_up,
+        .was_idle = was_steady && was_idle && is_closed,
+        .was_due = was_up && is_closed && channel_is_due(&w->channel)};
     char kept[WHY_MAX]; /* why may lie in what is taken down */
 
     MUST(rc != RC_OK);
@@ -231,16 +236,13 @@ wire_fail(struct wire *w, enum rc rc, struct slice why)
     /* What we gave up ourselves, or an idle one that was closed, says
        nothing about the node. */
     if (!w->setup.is_bulk && w->drop_rc == RC_OK && !(was_steady && was_idle)) {
-        opens_breaker = node_failed(w->setup.node, now_ms(w));
+        loss.opens_breaker = node_failed(w->setup.node, now_ms(w));
     }
     wire_go_on(w, rc, was_idle, was_steady);
     w->drop_rc = RC_OK;
     count_in_flight(w);
-    w->setup.callbacks->on_down(
-        w->setup.ctx, &(struct wire_loss){.rc = rc,
-                          .why = slice_of(kept, why.len),
-                          .was_up = was_up,
-                          .opens_breaker = opens_breaker});
+    loss.why = slice_of(kept, why.len);
+    w->setup.callbacks->on_down(w->setup.ctx, &loss);
 }
 
 static void

@@ -23,7 +23,11 @@ enum {
 struct wire_loss {
     enum rc rc;
     struct slice why; /* says more, in outside text that is not escaped */
+    bool is_said;     /* why is what the server said: it does not want us */
     bool was_up;
+    bool was_idle;      /* up for a while, and with nothing to do: a server may
+                           close such ones */
+    bool was_due;       /* a reply was due when the server closed it */
     bool opens_breaker; /* the node has failed too often: it rests now */
 };
 

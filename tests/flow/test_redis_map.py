@@ -8,6 +8,7 @@ import unittest
 
 from lib import (FlowTest, Names, Nearside, RedisServer, SampleOrigin,
                  free_port, slot_of, wait_until)
+from lib.process import temp_dir
 
 sys.path.insert(0, os.path.join(
     os.path.dirname(os.path.abspath(__file__)), os.pardir, "fault"))
@@ -23,6 +24,7 @@ drain_delay = 0
 redis { %(redis)s }
 origin api { servers = { "%(origin)s" } }
 route "/products/:id" { ttl = 10m }
+route "/bytes/:count" { ttl = 10m }
 """
 
 
@@ -56,6 +58,9 @@ class Node(HostileRedis):
             f"{name} {host}:{port}@1 {'myself,' * (name == self.id)}master"
             f" - 0 0 1 connected {first}-{last}\n"
             for first, last, host, port, name in self.slots).encode())
+
+    def reads(self):
+        return self.count(b"GET") + self.count(b"GETRANGE")
 
     def is_all(self):
         """It owns all slots, and is where it is."""
@@ -151,8 +156,8 @@ class Clusters(OnAMap):
             self.wait_refreshes(a, 1)
             for n in range(1, 21):
                 self.ask(a, n)
-        self.assertEqual(other.count(b"GETRANGE"), 0)
-        self.assertGreater(ours.count(b"GETRANGE"), 0)
+        self.assertEqual(other.reads(), 0)
+        self.assertGreater(ours.reads(), 0)
         self.assertTrue(self.is_hit(a, 1))
         self.assert_told_once(a, "redis_two_clusters")
         self.assertRegex(
@@ -162,7 +167,7 @@ class Clusters(OnAMap):
         self.wait_refreshes(a)
         for n in range(1, 21):
             self.ask(a, n)
-        self.assertEqual(other.count(b"GETRANGE"), 0)
+        self.assertEqual(other.reads(), 0)
 
     def test_slots_that_nobody_owns_are_told_with_their_share(self):
         node = self.node("a")
@@ -197,8 +202,8 @@ class Clusters(OnAMap):
             for n in range(1, 11):
                 self.wait_hit(a, n)
             self.wait_refreshes(a, 1)
-        self.assertGreater(low.count(b"GETRANGE"), 0)
-        self.assertGreater(high.count(b"GETRANGE"), 0)
+        self.assertGreater(low.reads(), 0)
+        self.assertGreater(high.reads(), 0)
         self.assertEqual(a.status()["redis"]["slots_known"], 16384)
 
     def test_a_node_that_was_started_elsewhere_is_found_and_stays_found(self):
@@ -260,6 +265,123 @@ class Clusters(OnAMap):
                 key in args for args in list(target.commands)
                 if args[0].upper() == b"DEL"), what=f"{word} is followed")
         self.assertNotIn("redis_unreachable_addresses", a.log())
+
+    def test_a_server_that_lets_nobody_in_is_told_in_its_words(self):
+        for words in ("DENIED Redis is running in protected mode because",
+                      "NOAUTH Authentication required.",
+                      "ERR max number of clients reached"):
+            with self.subTest(words):
+                node = self.node("a").is_all()
+                for word in (b"CLIENT", b"CLUSTER", b"INFO"):
+                    node.answers[word] = Reply(
+                        b"-%s\r\n" % words.encode(), then="fin")
+                a = self.on(node)
+                wait_until(lambda: self.ask(a) and words in a.log(), 5,
+                           "it is told")
+                line = next(line for line in a.log().splitlines()
+                            if words in line)
+                self.assertIn(" warn ", line)
+                wait_until(lambda: words in a.status()["redis"]["refusal"],
+                           what="/status tells it")
+                node.answers.clear()
+                self.wait_hit(a)
+                self.assertEqual(a.status()["redis"]["refusal"], "")
+
+    def test_a_command_that_is_not_allowed_is_told_once(self):
+        node = self.node("a").is_all()
+        words = b"NOPERM this user has no permissions to run 'get'"
+        node.answers[b"GET"] = b"-%s\r\n" % words
+        node.answers[b"GETRANGE"] = b"-%s\r\n" % words
+        a = self.on(node, more="refresh_interval = 60s")
+        for n in range(1, 21):
+            self.ask(a, n)
+        a.wait_log(" warn redis_denied .*" + words.decode())
+        # Once by each worker.
+        self.assertLessEqual(a.log().count("redis_denied"), 2)
+        self.assertIn(words.decode(), a.status()["redis"]["refusal"])
+
+    def test_nodes_that_send_us_to_each_other_cost_their_time_once(self):
+        one, two = self.node("a").is_all(), self.node("b")
+        a = self.on(one)
+        self.wait_hit(a)
+
+        def moved_to(other):
+            def answer(args):
+                key = args[3 if args[0].startswith(b"EVAL") else 1]
+                return b"-MOVED %d %s\r\n" % (
+                    slot_of(key), other.address.encode())
+            return answer
+
+        for node, other in ((one, two), (two, one)):
+            for word in (b"SET", b"DEL", b"GET", b"GETRANGE", b"EVAL",
+                         b"EVALSHA"):
+                node.answers[word] = moved_to(other)
+        for n in range(1, 11):
+            put = a.get(f"/products/{n}", method="PUT",
+                        body=b'{"name":"New","price":1}')
+            self.assertEqual(put.status, 200)
+        a.wait_metric("nearside_redis_breaker_opens_total", 1)
+        took = sorted(self.ask(a, n).seconds for n in range(11, 31))
+        self.assertLess(took[10], 0.03)
+
+
+class Words(OnAMap):
+    def test_a_password_that_was_changed_is_read_again(self):
+        redis = self.use(RedisServer({"requirepass": "first-secret"}))
+        path = os.path.join(temp_dir("password"), "password")
+        with open(path, "w") as f:
+            f.write("first-secret\n")
+        a = self.daemon(f'seeds = {{ "{redis.address}" }}'
+                        f' password_file = "{path}"')
+        self.wait_hit(a)
+        with redis.connect() as admin:
+            admin("AUTH", "first-secret")
+            admin("CONFIG", "SET", "requirepass", "second-secret")
+            with open(path, "w") as f:
+                f.write("second-secret\n")
+            admin("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        self.ask(a)
+        a.wait_log(" warn .*WRONGPASS")
+        a.wait_log("info redis_password_read")
+        self.wait_hit(a)
+        self.assertNotIn("secret", a.log())
+
+    def test_a_server_that_closes_idle_connections_is_no_warning(self):
+        redis = self.use(RedisServer({"timeout": 1}))
+        a = self.daemon(f'seeds = {{ "{redis.address}" }}')
+        self.wait_hit(a)
+        closed = a.metric("nearside_redis_disconnects_total")
+        for n in range(1, 3):
+            a.wait_metric("nearside_redis_disconnects_total", closed + n)
+            self.wait_hit(a)
+        self.assertNotRegex(a.log(), " (warn|error) ")
+        self.assertLessEqual(a.log().count("info redis_node_up"), 2)
+
+    def test_a_server_full_of_clients_is_told_in_its_words(self):
+        redis = self.use(RedisServer())
+        a = self.daemon(f'seeds = {{ "{redis.address}" }}')
+        self.wait_hit(a)
+        with redis.connect() as admin:
+            admin("CONFIG", "SET", "maxclients", 1)
+            admin("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            self.ask(a)
+            a.wait_log(" warn .*ERR max number of clients reached")
+            admin("CONFIG", "SET", "maxclients", 100)
+        self.wait_hit(a)
+
+    def test_a_value_above_the_output_buffer_limit_is_named_as_such(self):
+        redis = self.use(RedisServer())
+        a = self.daemon(f'seeds = {{ "{redis.address}" }}')
+        self.wait_hit(a)
+        stores = a.metric("nearside_stores_total")
+        self.assertEqual(a.get("/bytes/4000000").status, 200)
+        a.wait_metric("nearside_stores_total", stores + 1)
+        redis("CONFIG", "SET", "client-output-buffer-limit",
+              "normal 1mb 1mb 1")
+        time.sleep(1.1)  # a connection younger than that is dialled anew late
+        self.assertEqual(a.get("/bytes/4000000").status, 200)
+        a.wait_log(" warn redis_reply_cut .*client-output-buffer-limit")
+        self.wait_hit(a)
 
 
 if __name__ == "__main__":

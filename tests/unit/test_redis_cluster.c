@@ -129,13 +129,14 @@ moved_slot_is_followed_and_learnt(void **state)
 }
 
 static void
-nodes_that_send_us_to_each_other_end_after_five_hops(void **state)
+nodes_that_send_us_to_each_other_do_so_once_a_refresh(void **state)
 {
     const unsigned slot = slot_of(SLICE("loop"));
     struct server *a;
     struct server *b;
     struct rig rig = {0};
     struct told t;
+    int loops = 0;
 
     (void)state;
     a = owner_of("loop", 3);
@@ -145,12 +146,19 @@ nodes_that_send_us_to_each_other_end_after_five_hops(void **state)
     set_slot(b, slot, "NODE", b);
     set_slot(b, slot, "NODE", a);
     for (int i = 0; i < 20; i++) {
-        assert_int_equal(run(&rig, &t, "GET loop", 5000), RC_OK);
-        assert_int_equal(t.type, REDIS_ERROR);
-        assert_int_equal(t.call.impl.hops, 5);
+        if (run(&rig, &t, "GET loop", 5000) == RC_OK) {
+            assert_int_equal(t.type, REDIS_ERROR);
+            assert_int_equal(t.call.impl.hops, 5);
+            loops++;
+        } else {
+            /* Nobody owns the slot until there is another map. */
+            assert_int_equal(t.rc, RC_MISS);
+            pause_ms(10);
+        }
     }
+    assert_in_range(loops, 1, 4);
     assert_int_equal(
-        rig_metric(&rig, "error_replies_total{cause=\"moved\"}"), 20 * 6);
+        rig_metric(&rig, "error_replies_total{cause=\"moved\"}"), loops * 6);
     /* A storm of them asks for a map once a second at most. */
     assert_in_range(rig_metric(&rig, "refreshes_total{cause=\"moved\"}"), 0, 3);
     rig_close(&rig);
@@ -438,7 +446,7 @@ main(void)
             thousand_interleaved_commands_survive_a_slot_migration),
         cmocka_unit_test(scripts_are_loaded_on_the_node_that_an_ask_names),
         cmocka_unit_test(node_of_no_cluster_gives_no_map),
-        cmocka_unit_test(nodes_that_send_us_to_each_other_end_after_five_hops),
+        cmocka_unit_test(nodes_that_send_us_to_each_other_do_so_once_a_refresh),
     };
     const struct CMUnitTest rough[] = {
         cmocka_unit_test(target_of_an_ask_that_is_dead_ends_the_call_in_time),

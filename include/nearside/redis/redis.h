@@ -25,6 +25,7 @@ struct metric_registry;
 struct redis;
 struct redis_client;
 struct resolver;
+struct secret;
 
 enum redis_mode {
     REDIS_MODE_CLUSTER,
@@ -38,16 +39,27 @@ enum redis_after_failover {
     REDIS_VERIFY, /* besides, each is validated before it is used */
 };
 
+enum {
+    REDIS_PASSWORD_MAX = 4096, /* bytes */
+};
+
+/* The password out of a file's bytes, which are one line. RC_BAD: they are
+   not. */
+enum rc redis_password_parse(
+    struct slice file, struct slice *out) RC_MUST_CHECK;
+
 /* Nothing has a default here: the conf's table has them. */
 struct redis_opts {
     enum redis_mode mode;
     const char *const *seeds; /* "host:port"; borrowed for redis's life */
     size_t seeds_len;
     struct address_map address_map; /* borrowed as well */
-    const char *user;        /* NULL: none (AUTH with the password alone) */
-    const char *password;    /* NULL: no AUTH */
-    const char *client_name; /* CLIENT SETNAME */
-    const char *prefix;      /* of all keys; has no brace */
+    const char *user;          /* NULL: none (AUTH with the password alone) */
+    const char *password;      /* NULL: no AUTH */
+    const char *password_file; /* read again when it is refused; or NULL */
+    struct secret *secret;     /* the room's own */
+    const char *client_name;   /* CLIENT SETNAME */
+    const char *prefix;        /* of all keys; has no brace */
     enum redis_after_failover after_failover;
     int64_t command_timeout_ms; /* the request's deadline */
     int64_t connect_timeout_ms;
@@ -235,6 +247,9 @@ struct redis_node_status {
 };
 
 struct redis_status {
+    /* What a server said last that lets us in nowhere, "node: words", escaped;
+       "" once a map was read. */
+    char refusal[256];
     bool is_up;           /* at least one node takes writes */
     unsigned slots_known; /* 16,384 when the map is whole */
     uint64_t map_version;

@@ -220,9 +220,8 @@ check_limits(struct conf_build *build)
 static enum rc
 check_password_file(struct conf_build *build, unsigned line)
 {
-    const char *path = build->password_file;
+    const char *path = build->conf.redis.password_file;
     char *own_path = strdup(path);
-    size_t max = conf_option_find(CONF_REDIS, SLICE(CONF_SECRET))->max;
     struct slice secret;
 
     MUST(build->text != NULL); /* where the option was read */
@@ -234,14 +233,10 @@ check_password_file(struct conf_build *build, unsigned line)
         return RC_OK;
     }
     secret = buf_slice(&build->text->files[build->text->files_len - 1].bytes);
-    if (secret.len > 0 && secret.ptr[secret.len - 1] == '\n') {
-        secret.len--;
-    }
-    if (secret.len == 0 || secret.len > max || slice_find(secret, '\0') >= 0 ||
-        slice_find(secret, '\n') >= 0) {
+    if (redis_password_parse(secret, &secret) != RC_OK) {
         TELL(build, line,
-            "'password_file' = '%s': not one line of 1 to %zu bytes", path,
-            max);
+            "'password_file' = '%s': not one line of 1 to %d bytes", path,
+            REDIS_PASSWORD_MAX);
         return RC_OK;
     }
     build->conf.redis.password = conf_copy(&build->conf.arena, secret);
@@ -274,7 +269,7 @@ check_redis(struct conf_build *build)
     struct redis_opts *redis = &build->conf.redis;
     const struct conf_where *where = &build->where[CONF_REDIS];
     bool has_password = redis->password != NULL;
-    bool has_file = build->password_file != NULL;
+    bool has_file = build->conf.redis.password_file != NULL;
     const struct conf_rule rules[] = {
         {redis->command_timeout_ms > redis->hang_ms, "command_timeout",
             "'command_timeout' is above 'hang', after which the connection is "
