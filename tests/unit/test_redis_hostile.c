@@ -442,6 +442,34 @@ nodes_that_disagree_are_settled_by_their_config_epochs(void **state)
     believe(false, (const unsigned[]){5, 6}, all);
 }
 
+/* What it has said of the slots stands: it is not taken for their owner. */
+static void
+node_that_tells_its_slots_and_no_nodes_is_believed(void **state)
+{
+    struct line a[LINES_MAX] = {{0}};
+    struct line b[LINES_MAX] = {{0}};
+    const struct redis_opts opts = {.mode = REDIS_MODE_CLUSTER};
+    uint16_t ports[] = {port_pick(), port_pick()};
+    char whole[512];
+    struct rig rig = {0};
+    struct told t;
+
+    (void)state;
+    boast(&b[0], 'b', ports[1], 5, SLOT_COUNT - 1);
+    snprintf(whole, sizeof(whole), "%s", b[0].slots);
+    a[0] = (struct line){.answer = "$1\r\na\r\n",
+        .slots = whole,
+        .nodes = "-ERR unknown command 'CLUSTER'\r\n"};
+    boast(&b[0], 'b', ports[1], 5, 8000); /* they differ, so both are asked */
+    scripted_server(ports[0], a);
+    scripted_server(ports[1], b);
+    rig_open(&rig, opts);
+    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+    assert_string_equal(t.text, "b");
+    assert_true(rig_map_is_whole(&rig));
+    rig_close(&rig);
+}
+
 static void
 node_that_knows_all_slots_is_believed_before_one_that_does_not(void **state)
 {
@@ -603,6 +631,8 @@ main(void)
             call_that_has_paused_still_ends_at_its_deadline, teardown),
         cmocka_unit_test_teardown(
             nodes_that_disagree_are_settled_by_their_config_epochs, teardown),
+        cmocka_unit_test_teardown(
+            node_that_tells_its_slots_and_no_nodes_is_believed, teardown),
         cmocka_unit_test_teardown(
             node_that_knows_all_slots_is_believed_before_one_that_does_not,
             teardown),
