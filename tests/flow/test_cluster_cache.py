@@ -504,6 +504,11 @@ class Migration(OnACluster):
         self.assertEqual(self.keys_in(slot, other), [])
         self.assertEqual(b.get("/products/45").body, product(45, "Newer"))
 
+    @staticmethod
+    def slots_of(node, daemon):
+        return next(n["slots"] for n in daemon.status()["redis"]["nodes"]
+                    if n["address"] == node.address)
+
     def test_a_reshard_under_load_costs_no_request_and_no_wrong_byte(self):
         fleet = [self.daemon(f"fleet-{i}") for i in range(2)]
         targets = [f"/products/{n}" for n in range(1, 201)]
@@ -512,7 +517,15 @@ class Migration(OnACluster):
                   judge=judge_product) as load:
             load.wait_hits(targets)
             self.cluster.reshard(source, to, 300)
-            load.wait_hits(targets)
+            # From when a slot's new owner is known its values wait a while.
+            wait_until(lambda: all(
+                self.slots_of(source, daemon) == 16384 // 3 - 300 + 1
+                or self.slots_of(source, daemon) == 16384 // 3 - 300
+                for daemon in fleet), 10, "both know the new owners")
+            load.wait_hits(targets, 10)
+            wait_until(lambda: all(
+                a.is_hit for a in load.since(load.mark() - 1000)), 10,
+                "the windows of both are over", 0.2)
             gets = self.origin_gets()
             mark = load.mark()
             load.wait_hits(targets)
