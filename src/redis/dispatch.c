@@ -359,10 +359,17 @@ dispatch_init(struct redis_client *c)
 void
 dispatch_parked(struct redis_client *c)
 {
-    MUST(c->version != 0);
-    LIST_EACH (it, &c->held) {
-        struct redis_call *call = call_of(it);
+    struct list held;
+    struct list *link;
 
+    MUST(c->version != 0);
+    /* Apart, since one for which it is too early is held again. */
+    list_init(&held);
+    list_splice(&held, &c->held);
+    while ((link = list_pop(&held)) != NULL) {
+        struct redis_call *call = call_of(link);
+
+        list_push_back(&c->held, link);
         if (call_state(call) == CALL_PARKED) {
             call_detach(c, call);
             call_dispatch(c, call);

@@ -3,8 +3,8 @@
  * thread and back.
  *
  * One lock guards all of it. It is held for a few stores, or, when a map
- * changes, for a walk over the nodes; never on the way of a command, which
- * uses its worker's own copy.
+ * changes, for a walk over nodes and slots; never on the way of a command,
+ * which uses its worker's own copy.
  */
 #include "redis/map.h"
 
@@ -243,6 +243,8 @@ redis_publish(struct redis *redis, struct topology **topology)
     if (redis->map == NULL || !topology_eq(redis->map->topology, *topology)) {
         rc = map_replace_locked(redis, topology);
     } else if (atomic_exchange(&redis->is_patched, false)) {
+        /* A MOVED that did not last has no say about the owner any more. */
+        see_owners(redis, redis->map);
         tell_members_locked(redis);
     }
     unlock(redis);

@@ -24,9 +24,10 @@ takes_refused(struct worker *w, size_t len, bool is_said)
 
     MUST_OBJ(tier, TIER_MAGIC);
     if (!is_said) {
-        int64_t last_ms = atomic_exchange(&tier->value_lost_ms, now_ms);
+        int64_t last_ms =
+            len < LARGE ? 0 : atomic_exchange(&tier->value_lost_ms, now_ms);
 
-        if (len < LARGE || last_ms == 0 || now_ms - last_ms >= LOST_MS) {
+        if (last_ms == 0 || now_ms - last_ms >= LOST_MS) {
             return false;
         }
     }

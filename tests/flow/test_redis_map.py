@@ -9,6 +9,7 @@ import unittest
 from lib import (FlowTest, Names, Nearside, RedisServer, SampleOrigin,
                  free_port, slot_of, wait_until)
 from lib.process import temp_dir
+from lib.scripted import together
 
 sys.path.insert(0, os.path.join(
     os.path.dirname(os.path.abspath(__file__)), os.pardir, "fault"))
@@ -168,6 +169,19 @@ class Clusters(OnAMap):
         for n in range(1, 21):
             self.ask(a, n)
         self.assertEqual(other.reads(), 0)
+
+    def test_who_reaches_a_minority_of_the_primaries_still_answers(self):
+        """Those that ask before there is a majority wait, side by side."""
+        node = self.node("a")
+        node.slots = [(0, 5460, "127.0.0.1", node.port, node.id),
+                      (5461, 10922, "127.0.0.1", free_port(), "b" * 40),
+                      (10923, 16383, "127.0.0.1", free_port(), "c" * 40)]
+        a = self.on(node)
+        targets = [f"/products/{n}" for n in range(1, 100) if slot_of(
+            f"{{http://127.0.0.1:{a.port}/products/{n}}}") <= 5460][:8]
+        answers = together(len(targets), lambda i: a.get(targets[i]))
+        self.assertEqual([got.status for got in answers], [200] * 8)
+        self.assertEqual(a.get("/products/1").status, 200)
 
     def test_slots_that_nobody_owns_are_told_with_their_share(self):
         node = self.node("a")

@@ -120,6 +120,35 @@ same_map_is_told_once_to_who_has_patched_it(void **state)
     rig_close(&rig);
 }
 
+/* A MOVED to a node that turns out not to own the slot. */
+static void
+owner_that_did_not_last_is_the_maps_again(void **state)
+{
+    enum {
+        SLOT = 5
+    };
+    _Atomic uint32_t *owner;
+    struct node *other;
+    struct rig rig;
+    struct map *map;
+
+    (void)state;
+    rig_open(&rig);
+    assert_true(publish_told(&rig, "id", "h", 1, 9));
+    owner = &rig.redis->trust->slots[SLOT].owner;
+    map = redis_map_take(rig.redis);
+    assert_int_equal(atomic_load(owner), map->nodes[0]->serial);
+    other = redis_node_take(rig.redis, SLICE("other"), 1);
+    redis_see_owner(rig.redis, SLOT, other, rig.loop);
+    atomic_store(&rig.redis->is_patched, true);
+    assert_int_equal(atomic_load(owner), other->serial);
+    assert_false(publish_told(&rig, "id", "h", 1, 9));
+    assert_int_equal(atomic_load(owner), map->nodes[0]->serial);
+    redis_node_unref(rig.redis, &other);
+    redis_map_unref(rig.redis, &map);
+    rig_close(&rig);
+}
+
 static void
 map_in_use_outlives_its_successor(void **state)
 {
@@ -165,6 +194,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_differs_makes_a_new_map_and_is_told),
         cmocka_unit_test(same_map_is_told_once_to_who_has_patched_it),
+        cmocka_unit_test(owner_that_did_not_last_is_the_maps_again),
         cmocka_unit_test(map_in_use_outlives_its_successor),
         cmocka_unit_test(client_that_is_freed_hears_of_no_map),
     };
