@@ -164,9 +164,8 @@ was_away(const struct probe *p)
 {
     switch ((enum node_state)atomic_load(&p->node->state)) {
     case NODE_REFUSING:
-        return true;
     case NODE_SILENT:
-        return p->was_trusted;
+        return true;
     case NODE_UNPROBED:
     case NODE_TRUSTED:
         break;
@@ -187,7 +186,6 @@ become_trusted(struct probe *p)
     }
     redis_note_refusal(pr->redis, p->node, SLICE(""));
     change_state(p, NODE_TRUSTED);
-    p->was_trusted = true;
     pr->has_news = true;
 }
 

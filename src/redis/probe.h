@@ -39,7 +39,6 @@ struct probe {
     struct loop_task again;       /* after a loss */
     bool is_mapped;               /* by the newest map */
     bool has_set;                 /* of this round: SET is acknowledged */
-    bool was_trusted;             /* ever */
     bool needs_key;               /* before the next round */
     bool is_known;                /* INFO is answered on this connection */
     char run_id[NODE_ID_LEN + 1]; /* of the server; "": not known */

@@ -22,6 +22,7 @@ struct prober {
     struct list probes;
     unsigned probes_len;
     struct loop_timer timer;
+    int64_t begun_ms; /* with the first map; 0: not yet */
     int64_t judged_ms;
     bool has_majority; /* at that time */
     bool had_majority; /* ever */
@@ -45,9 +46,19 @@ majority_until(struct prober *pr)
     MUST(pr->probes_len <= TOPOLOGY_NODES_MAX);
     LIST_EACH (it, &pr->probes) {
         MUST(len < TOPOLOGY_NODES_MAX);
-        acknowledged_ms[len++] = probe_acknowledged_ms(probe_of(it));
+        /* Also of one whose connection has just been lost: it may have
+           restarted, but it has acknowledged. */
+        acknowledged_ms[len++] = probe_of(it)->acknowledged_ms;
     }
     return trust_majority_until(acknowledged_ms, len);
+}
+
+/* Did others have time to write what could not be deleted here? */
+static bool
+was_without(const struct prober *pr)
+{
+    MUST(!pr->has_majority);
+    return pr->had_majority || now_ms(pr) - pr->begun_ms > TRUST_BOUND_MS;
 }
 
 /* The clock of what may have to be repeated runs while there is a majority. */
@@ -61,7 +72,7 @@ judge_majority(struct prober *pr, int64_t until_ms)
     if (pr->has_majority && has_majority) {
         atomic_fetch_add(&trust->confirmed_ms, now_ms(pr) - pr->judged_ms);
     }
-    if (has_majority && !pr->has_majority && pr->had_majority) {
+    if (has_majority && !pr->has_majority && was_without(pr)) {
         probing_each_slot(&pr->common, NULL, trust_doubt_slot);
         redis_want_refresh(pr->common.redis, REFRESH_UNREACHABLE);
     }
@@ -126,6 +137,9 @@ adopt(struct prober *pr, const struct map *map)
 {
     MUST_OBJ(map, MAP_MAGIC);
     MUST_OBJ(map->topology, TOPOLOGY_MAGIC);
+    if (pr->begun_ms == 0) {
+        pr->begun_ms = now_ms(pr);
+    }
     LIST_EACH (it, &pr->probes) {
         probe_of(it)->is_mapped = false;
     }

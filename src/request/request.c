@@ -126,6 +126,19 @@ request_unref(struct request **pr)
     to_free_list(r->worker->request, r);
 }
 
+/* What has reached the origin in part only has changed nothing there, so that
+   nobody need wait for it. */
+static void
+end_fence(struct request *r)
+{
+    if (r->fence != NULL && r->fwd_status == 0 && r->q->has_body &&
+        !r->is_body_done) {
+        fence_drop(&r->fence);
+    } else {
+        fence_leave(&r->fence);
+    }
+}
+
 void
 request_drop(struct request *r)
 {
@@ -144,7 +157,7 @@ request_drop(struct request *r)
     source_close(&r->source);
     fetch_cancel(&r->fetch);
     stored_post_drop(&r->post);
-    fence_leave(&r->fence);
+    end_fence(r);
     entry_unref(&r->hit);
     entry_unref(&r->stale);
 }

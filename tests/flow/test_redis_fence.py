@@ -369,7 +369,42 @@ class Unfenced(OnAServer):
         wait_until(lambda: not self.redis("KEYS", "ns:l:*"), 2,
                    "no token is left")
 
+    def test_an_upload_that_is_given_up_keeps_nobody_waiting(self):
+        with self.a.connect() as client:
+            client.send(b"PUT /products/42 HTTP/1.1\r\nHost: test\r\n"
+                        b"Content-Length: 100\r\n\r\nhalf")
+            wait_until(lambda: self.redis("EXISTS", self.lease), 2,
+                       "the write has its token")
+            client.reset()
+        wait_until(lambda: not self.redis("EXISTS", self.lease), 2,
+                   "no token is left")
+        self.wait_hit(self.a, self.b, timeout=2)
+
+
 class Starting(OnAServer):
+    def test_who_starts_while_nobody_can_delete_waits_for_a_window(self):
+        a = self.daemon("a")
+        self.wait_hit(a)
+        self.redis.pause()
+        self.addCleanup(self.redis.resume)
+        b = self.daemon("b")
+        b.wait_log("redis_writes_unanswered", 5)
+        self.redis.resume()
+        wait_until(lambda: self.node(b)["state"] == "up", 5,
+                   "the server is trusted")
+        began = time.monotonic()
+        self.assertNotIn("; hit", self.read(b)[1])
+        self.wait_hit(b)
+        self.assertGreater(time.monotonic() - began, 1)
+
+    def test_a_lost_connection_is_no_lost_majority(self):
+        a = self.daemon()
+        self.wait_hit(a)
+        for _ in range(3):
+            self.redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            self.wait_hit(a, timeout=WINDOW / 2)
+        self.assertNotIn("redis_no_majority", a.log())
+
     def test_the_first_request_is_stored_and_the_second_a_hit(self):
         for _ in range(3):
             self.redis("FLUSHALL")
