@@ -60,6 +60,8 @@ refused_read(struct slice raw, struct head *out)
         if (is_first && line.len > 0) {
             read_request_line(line, out);
             is_first = false;
+        } else if (line.len == 0 && !is_first) {
+            return; /* what follows is no head */
         } else if (starts(line, host)) {
             out->host = slice_trim(slice_skip(line, host.len));
             return;

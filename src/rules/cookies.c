@@ -68,7 +68,8 @@ enum rc
 cookies_keep(struct arena *arena, const struct route *route,
     const struct head *head, const struct head **out)
 {
-    size_t size = head_lines_size(head);
+    /* "a=;" comes back as "a=; ", so what is kept may be longer than it was. */
+    size_t size = 2 * head_lines_size(head);
     struct head *kept;
     struct writer w;
     char *text;

@@ -19,6 +19,7 @@ static const struct {
     {"GET /a b HTTP/1.1\r\nHOST:h \r\nHost: i\r\n\r\n", "GET", "/a b", "h"},
     {"GET /a%\nhost: h\n\n", "GET", "/a%", "h"},
     {"\r\nGET  /a  http/9\r\n", "GET", " /a ", ""},
+    {"GET /a HTTP/1.1\r\n\r\nHost: h\r\n", "GET", "/a", ""},
     {"GET /a", "GET", "/a", ""},
     {"G\tT /\x01\xff HTTP/1.1\rX", "G\tT", "/\x01\xff", ""},
     {"\x16\x03\x01", "\x16\x03\x01", "", ""},

@@ -72,6 +72,33 @@ those_that_are_named_are_kept_as_they_came(void **state)
     arena_fini(&arena);
 }
 
+/* Each gets a blank that it did not have. */
+static void
+many_without_blanks_become_longer(void **state)
+{
+    static const struct slice short_name[] = {{"a", 1}};
+    enum {
+        COUNT = 500
+    };
+    const struct route route = {.cookies = short_name, .cookies_len = 1};
+    const struct head *kept;
+    struct arena arena;
+    char lines[16 + 3 * COUNT] = "Cookie: ";
+
+    (void)state;
+    arena_init(&arena, 65536);
+    for (size_t i = 0; i < COUNT; i++) {
+        strcat(lines, "a=;");
+    }
+    strcat(lines, "\r\n");
+    assert_int_equal(
+        cookies_keep(&arena, &route, given_request("GET /", lines), &kept),
+        RC_OK);
+    assert_int_equal(
+        head_find(kept, FIELD_COOKIE)->value.len, COUNT * strlen("a=; ") - 2);
+    arena_fini(&arena);
+}
+
 static void
 without_names_or_cookies_nothing_is_copied(void **state)
 {
@@ -98,6 +125,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(those_that_are_named_are_kept_as_they_came),
+        cmocka_unit_test(many_without_blanks_become_longer),
         cmocka_unit_test(without_names_or_cookies_nothing_is_copied),
     };
 
