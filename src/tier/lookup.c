@@ -3,6 +3,9 @@
  * - A value comes whole in one reply, or not at all: between two of its parts
  *   it could be replaced.
  * - On the connection that all share no reply is longer than PART_LEN.
+ * - A value is what Redis had when it began to send it. One that takes long to
+ *   come may have been deleted meanwhile, so Redis is asked for its checksum
+ *   once more.
  *
  * What a worker remembers of large values, by a few bits of their keys' hashes,
  * spares the first look and is no more than a guess: a value that turns out
@@ -11,12 +14,16 @@
 #include "nearside/tier/lookup.h"
 
 #include "nearside/cache/codec.h"
+#include "nearside/cache/entry.h"
 #include "nearside/redis/redirect.h"
 #include "nearside/tier/tier.h"
 
 enum {
     PART_LEN = 64 * 1024,
     PAGE_LEN = 4096, /* in which a remembered length is counted */
+    /* From then on a value is looked at again; half the bound of what a write
+       may leave unseen. */
+    OLD_MS = 1000,
 };
 
 #define PART_LAST SLICE("65535")
@@ -75,6 +82,18 @@ end(struct lookup *l, enum lookup_end how, struct entry *own_entry)
     l->on_end(l->ctx, how, own_entry);
 }
 
+static void ask_sum(struct lookup *l, struct entry *own_entry);
+
+static void
+end_found(struct lookup *l, struct entry *own_entry)
+{
+    if (worker_now_ms(l->worker) - l->asked_ms >= OLD_MS) {
+        ask_sum(l, own_entry);
+    } else {
+        end(l, LOOKUP_FOUND, own_entry);
+    }
+}
+
 static void
 end_with(struct lookup *l, struct redis_reply *reply)
 {
@@ -99,7 +118,7 @@ end_with(struct lookup *l, struct redis_reply *reply)
     if (entry->created_ms < l->call.verify_before_ms) {
         entry->flags |= ENTRY_UNVERIFIED; /* nobody else has it yet */
     }
-    end(l, LOOKUP_FOUND, entry);
+    end_found(l, entry);
 }
 
 /* True: there is no value in the reply, and the lookup has ended. */
@@ -123,6 +142,46 @@ has_ended(struct lookup *l, enum rc rc, const struct redis_reply *reply)
     return true;
 }
 
+/* --- whether it is still there ----------------------------------------- */
+
+/* What is there, or is not, is another value, or none. */
+static void
+on_sum(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct lookup *l = ctx;
+    struct entry *entry = l->own_entry;
+
+    MUST(entry != NULL);
+    l->own_entry = NULL;
+    if (rc == RC_OK && reply->type == REDIS_STRING &&
+        slice_eq(slice_of(reply->str, reply->len), entry_sum(entry))) {
+        end(l, LOOKUP_FOUND, entry);
+        return;
+    }
+    entry_unref(&entry);
+    if (rc == RC_OK && reply->type == REDIS_STRING) {
+        end(l, LOOKUP_NOTHING, NULL);
+    } else {
+        l->doubt = rc == RC_DOUBT ? l->call.doubt : NULL;
+        end(l, LOOKUP_FAILED, NULL);
+    }
+}
+
+static void
+ask_sum(struct lookup *l, struct entry *own_entry)
+{
+    const struct slice argv[] = {
+        SLICE("GETRANGE"), l->q->entry_key, SLICE("-8"), SLICE("-1")};
+
+    MUST(!lookup_is_active(l));
+    MUST(l->own_entry == NULL);
+    l->own_entry = own_entry;
+    l->call = (struct redis_call){
+        .on_reply = on_sum, .ctx = l, .retries = true, .is_guarded = true};
+    redis_send(
+        l->worker->redis, &l->call, l->q->entry_key, ARRAY_LEN(argv), argv);
+}
+
 /* --- the whole --------------------------------------------------------- */
 
 /* len 0: of a length that is not known. */
@@ -132,6 +191,7 @@ ask_whole(struct lookup *l, bool is_bulk, size_t len)
     const struct slice argv[] = {SLICE("GET"), l->q->entry_key};
 
     MUST(!lookup_is_active(l));
+    l->asked_ms = worker_now_ms(l->worker);
     l->call = (struct redis_call){.on_reply = on_whole,
         .ctx = l,
         .retries = true,
@@ -199,6 +259,7 @@ ask_part(struct lookup *l)
         SLICE("GETRANGE"), l->q->entry_key, SLICE("0"), PART_LAST};
 
     MUST(!lookup_is_active(l));
+    l->asked_ms = worker_now_ms(l->worker);
     l->call = (struct redis_call){
         .on_reply = on_part, .ctx = l, .retries = true, .is_guarded = true};
     redis_send(
@@ -237,4 +298,5 @@ void
 lookup_cancel(struct lookup *l)
 {
     redis_call_cancel(&l->call);
+    entry_unref(&l->own_entry);
 }

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import threading
 import unittest
 
 from lib import (FlowTest, Nearside, RedisServer, SampleOrigin, free_port,
@@ -391,6 +392,29 @@ class LargeValues(OnAServer):
         load.check()
         self.assert_breaker_is_closed()
         self.wait_hit(self.daemon_on_link)
+
+    def gets(self):
+        """How often a value has been asked for whole."""
+        line = self.redis.info("commandstats").get("cmdstat_get", "calls=0")
+        return int(re.match(r"calls=(\d+)", line)[1])
+
+    def test_what_is_deleted_while_it_is_sent_is_not_used(self):
+        size = 3000000
+        link = self.use(SlowLink(self.redis.port, 2000000))
+        self.daemon_on_link = self.daemon()
+        key = self.store_large(size)
+        self.daemon_on_link = self.daemon("command_timeout = 200ms", link.port)
+        self.assertIn("; hit", self.get_large(size).cache_status)
+        gets = self.gets()
+        answers = []
+        reader = threading.Thread(
+            target=lambda: answers.append(self.get_large(size)))
+        reader.start()
+        wait_until(lambda: self.gets() > gets,
+                   what="Redis has been asked for it")
+        self.assertEqual(self.redis("DEL", key), 1)
+        reader.join(30)
+        self.assertNotIn("; hit", answers[0].cache_status)
 
     def test_what_took_the_place_of_one_is_found(self):
         key = self.store_large(500000)

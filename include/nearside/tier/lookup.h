@@ -28,8 +28,10 @@ struct lookup {
     struct redis_call call;
     struct worker *worker;
     const struct question *q;
-    const char *doubt; /* FAILED: why what is there may not be used, as in
-                          redis_call; NULL: that is not why */
+    int64_t asked_ms;
+    struct entry *own_entry; /* found, and looked for once more */
+    const char *doubt;       /* FAILED: why what is there may not be used, as in
+                                redis_call; NULL: that is not why */
     void (*on_end)(void *ctx, enum lookup_end end, struct entry *own_entry);
     void *ctx;
 };
