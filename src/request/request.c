@@ -337,7 +337,12 @@ request_interim(struct request *r, const struct head *head)
     }
     text = arena_alloc(&r->arena, size + 1);
     if (text == NULL) {
-        return; /* the client misses a hint, and gets its answer */
+        /* The client misses a hint, and gets its answer; but it waits for a
+           100. */
+        if (head->status == 100) {
+            r->stream->ops->interim(r->stream, 100, slice_of(NULL, 0));
+        }
+        return;
     }
     w = writer_of(text, size);
     for (size_t i = 0; i < head->field_count; i++) {

@@ -646,6 +646,13 @@ a_write_that_leaves_stale_hits_is_warned_of(void **state)
               "route \"/e\" { methods = { GET, OPTIONS } write = pass }\n"
               "route \"PUT /f/\" { write = pass }\nroute \"/f/:id\" { }\n",
         "");
+    /* A cart before all the rest: its reads are its own route's. */
+    warns(API "route \"/cart/*\" { read = pass write = pass }\n"
+              "route \"/*\" { }\n",
+        "");
+    warns(API "route \"PUT /cart/*\" {\n write = pass }\n"
+              "route \"/cart/:id\" { read = pass }\nroute \"/*\" { }\n",
+        LEAVES("3", "/*"));
 }
 
 static void

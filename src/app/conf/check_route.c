@@ -193,10 +193,14 @@ is_write_left_alone(const struct route *route)
            !slice_eq(route->method, SLICE("OPTIONS"));
 }
 
-/* A route that stores what a write by this route would change; NULL: none. */
+/* A route that stores what a write by this route would change; NULL: none. The
+   first route that reads all of its targets is the last that can. */
 static const struct route *
 left_stale_by(const struct conf_build *build, const struct route *write)
 {
+    struct route as_read = *write;
+
+    as_read.method = SLICE("GET");
     for (size_t i = 0; is_write_left_alone(write) && i < build->routes_len;
          i++) {
         const struct route *read = &build->routes[i].opts;
@@ -205,6 +209,9 @@ left_stale_by(const struct conf_build *build, const struct route *write)
             (read->method.len == 0 || slice_eq(read->method, SLICE("GET"))) &&
             conf_title_meets(read, write)) {
             return read;
+        }
+        if (conf_title_covers(read, &as_read)) {
+            break;
         }
     }
     return NULL;
