@@ -199,12 +199,12 @@ class Limits(Early):
         return time.monotonic() - start
 
     def test_linger_timeout_is_for_silence(self):
-        self.start(reads_no_more, "linger_timeout = 400ms")
+        self.start(reads_no_more, "linger_timeout = 1500ms")
         client = self.answered()
-        self.assertGreaterEqual(self.trickle(client, 0.8), 0.8)
+        self.assertGreaterEqual(self.trickle(client, 2), 2)
         start = time.monotonic()
         wait_until(self.is_gone, what="it is closed")
-        self.assertGreaterEqual(time.monotonic() - start, 0.3)
+        self.assertGreaterEqual(time.monotonic() - start, 1.2)
         self.assertTrue(self.is_reset(client) or self.is_reset(client))
 
     def test_linger_total_is_for_all_of_it(self):
