@@ -55,6 +55,19 @@ slice_split(struct slice *rest, char sep, struct slice *out_first)
     return true;
 }
 
+bool
+slice_lists(struct slice list, struct slice item)
+{
+    struct slice one;
+
+    while (slice_split(&list, ',', &one)) {
+        if (slice_ieq(slice_trim(one), item)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum rc
 slice_to_u64(struct slice s, uint64_t max, uint64_t *out_value)
 {

@@ -157,14 +157,11 @@ has_field(
 static bool
 is_stored_name(struct slice stored_lines, struct slice name)
 {
-    struct slice line_name, value, one;
+    struct slice line_name, value;
 
     while (stored_next(&stored_lines, &line_name, &value)) {
-        while (slice_ieq(line_name, SLICE("vary")) &&
-               slice_split(&value, ',', &one)) {
-            if (slice_ieq(slice_trim(one), name)) {
-                return true;
-            }
+        if (slice_ieq(line_name, SLICE("vary")) && slice_lists(value, name)) {
+            return true;
         }
     }
     return false;

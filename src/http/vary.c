@@ -183,24 +183,11 @@ vary_add(struct vary *v, const struct vary_list *list)
     return rc == RC_OK ? render(&names, v) : rc;
 }
 
-static bool
-has_name(struct slice names, struct slice name)
-{
-    struct slice one;
-
-    while (slice_split(&names, ',', &one)) {
-        if (slice_ieq(slice_trim(one), name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool
 vary_is_within(const struct vary *v, struct slice record_names)
 {
     for (unsigned i = 0; i < v->count; i++) {
-        if (!has_name(record_names, vary_name(v, i))) {
+        if (!slice_lists(record_names, vary_name(v, i))) {
             return false;
         }
     }

@@ -10,9 +10,9 @@
  *   when the last has ended, PROBE_MS after that was sent or later.
  * - An error ends the trust at once, but for one that says where the tag's slot
  *   is now: then another slot is chosen, and a new map asked for.
- * - A node that is trusted again has been without for a while, in which other
- *   instances may have written: values of all its slots wait for a window. When
- *   a majority acknowledges again, those of all nodes do.
+ * - While a node was not trusted, other instances may have written and failed
+ *   to delete there. So when it is trusted again, values of all its slots wait
+ *   for a window. When a majority acknowledges again, those of all nodes do.
  */
 #include "redis/probe.h"
 
@@ -25,10 +25,11 @@
 #include <stdlib.h>
 
 enum {
-    /* Tags that are tried: a node of one slot has one in 16,384. */
+    /* So many tags are tried. Of a node with a single slot one in 16,384
+       fits. */
     TAGS_MAX = 400000,
-    /* Who could not delete meanwhile needs that much of the bound to reach the
-       node and to try again. */
+    /* An instance that could not delete meanwhile needs that much of the bound
+       to reach the node and to try again. */
     COME_BACK_MS = 250,
 };
 

@@ -31,6 +31,14 @@ redis_error_of(struct slice text)
     return REDIS_ERROR_OTHER;
 }
 
+bool
+redis_error_is_of_scripts(struct slice text)
+{
+    enum redis_error error = redis_error_of(text);
+
+    return error == REDIS_ERROR_NOPERM || error == REDIS_ERROR_OTHER;
+}
+
 const char *
 redis_error_name(enum redis_error error)
 {

@@ -19,7 +19,9 @@ later_first(const void *a, const void *b)
 int64_t
 trust_majority_until(int64_t acknowledged_ms[], unsigned len)
 {
-    unsigned behind = len / 2; /* so many are later, and it makes them more */
+    /* So many are later than the one at this place. With it they are more than
+       half. */
+    unsigned behind = len / 2;
 
     if (len == 0) {
         return 0;
@@ -62,7 +64,7 @@ trust_lose_slot(struct trust *trust, uint16_t slot, int64_t now_ms)
     raise_to(&trust->slots[slot].until_ms, now_ms + TRUST_LOST_MS);
 }
 
-/* Of its former owner. */
+/* Was a deletion forgotten that its former owner may have lost? */
 static bool
 lacks_deletions(struct trust_slot *s, int64_t now_ms)
 {

@@ -39,9 +39,10 @@ struct trust_slot {
     _Atomic uint32_t held;      /* deletions pending */
     _Atomic int64_t held_ms;    /* since then, or later */
     _Atomic uint32_t owner;     /* the node's serial; 0: none seen yet */
-    _Atomic uint32_t version;   /* changes of owner so far */
+    _Atomic uint32_t version;   /* changes and restarts of its owner so far */
     _Atomic int64_t changed_ms; /* wall: the last of them; 0: none */
-    _Atomic int64_t forgot_ms;  /* the last young deletion that was; 0: none */
+    _Atomic int64_t forgot_ms;  /* when a young deletion was last forgotten;
+                                   0: never */
 };
 
 struct trust {
@@ -66,13 +67,16 @@ bool trust_see_owner(struct trust *trust, uint16_t slot, uint32_t owner,
 /* Values of the slot are refused for one window from now on. */
 void trust_doubt_slot(struct trust *trust, uint16_t slot, int64_t now_ms);
 
-/* Why what an importing node has is not to be used. */
-extern const char trust_moving[];
-/* Likewise; and what was deleted there is to be deleted once more. */
+/* The same. In addition, who remembers deletions in the slot repeats them. */
 void trust_renew_slot(struct trust *trust, uint16_t slot, int64_t now_ms);
 
-/* And for an hour. */
+/* Values of the slot are refused for an hour, since a deletion there is lost.
+ */
 void trust_lose_slot(struct trust *trust, uint16_t slot, int64_t now_ms);
+
+/* The word for a value that a node has while it imports the slot: it is not
+   used. */
+extern const char trust_moving[];
 
 /* Is a deletion pending that began a moment ago, and so will end in one? */
 bool trust_is_held_shortly(

@@ -123,13 +123,8 @@ question_fits_record(const struct question *q, const struct vary *vary)
 static bool
 is_varied_by(const struct question *q, struct slice name)
 {
-    struct slice names = question_names(q);
-    struct slice one;
-
-    while (slice_split(&names, ',', &one)) {
-        if (slice_ieq(slice_trim(one), name)) {
-            return true;
-        }
+    if (slice_lists(question_names(q), name)) {
+        return true;
     }
     for (size_t i = 0; i < q->reads->vary_on_len; i++) {
         if (slice_ieq(q->reads->vary_on[i], name)) {

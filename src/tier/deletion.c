@@ -145,12 +145,8 @@ is_refused_for_now(const struct redis_reply *reply)
 static bool
 is_no_script(const struct redis_reply *reply)
 {
-    enum redis_error error =
-        reply->type == REDIS_ERROR
-            ? redis_error_of(slice_of(reply->str, reply->len))
-            : REDIS_ERROR_COUNT;
-
-    return error == REDIS_ERROR_NOPERM || error == REDIS_ERROR_OTHER;
+    return reply->type == REDIS_ERROR &&
+           redis_error_is_of_scripts(slice_of(reply->str, reply->len));
 }
 
 static void

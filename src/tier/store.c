@@ -175,16 +175,6 @@ on_stored(struct pending *p, enum rc rc, const struct redis_reply *reply)
     give_up(p);
 }
 
-/* A lease of somebody else may be deleted so: then nothing is stored under
-   it, which is not wrong. */
-static bool
-wants_no_script(const struct redis_reply *reply)
-{
-    enum redis_error error = redis_error_of(slice_of(reply->str, reply->len));
-
-    return error == REDIS_ERROR_NOPERM || error == REDIS_ERROR_OTHER;
-}
-
 static void
 on_released(struct pending *p, enum rc rc, const struct redis_reply *reply)
 {
@@ -196,7 +186,10 @@ on_released(struct pending *p, enum rc rc, const struct redis_reply *reply)
         pending_free(p);
         return;
     }
-    if (rc == RC_OK && wants_no_script(reply)) {
+    if (rc == RC_OK &&
+        redis_error_is_of_scripts(slice_of(reply->str, reply->len))) {
+        /* A plain DEL may take somebody else's lease. Then nothing is stored
+           under that, which is not wrong. */
         p->is_plain = true;
     }
     loop_timer_arm(&p->again, now_ms + p->pause_ms);

@@ -154,10 +154,23 @@ every_rc_has_a_phrase(void **state)
     assert_string_equal(rc_text((enum rc)999), "unknown");
 }
 
+static void
+a_list_has_whole_members_in_any_case(void **state)
+{
+    (void)state;
+    assert_true(slice_lists(SLICE("a, Bc\t,d"), SLICE("bC")));
+    assert_true(slice_lists(SLICE("a"), SLICE("A")));
+    assert_true(slice_lists(SLICE(" a,b "), SLICE("b")));
+    assert_false(slice_lists(SLICE("a, bcd"), SLICE("bc")));
+    assert_false(slice_lists(SLICE("a b"), SLICE("b")));
+    assert_false(slice_lists(slice_of(NULL, 0), SLICE("a")));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_list_has_whole_members_in_any_case),
         cmocka_unit_test(equality_is_of_bytes_and_length),
         cmocka_unit_test(only_ascii_letters_have_a_case),
         cmocka_unit_test(trimming_takes_spaces_and_tabs_only),

@@ -89,6 +89,10 @@ ptrdiff_t slice_find(struct slice s, char c);
  */
 bool slice_split(struct slice *rest, char sep, struct slice *out_first);
 
+/* Is item, in any case, a member of the list that commas part? Blanks around a
+   member do not count. */
+bool slice_lists(struct slice list, struct slice item);
+
 /*
  * Decimal digits only, the whole slice, no sign, no space.
  * RC_BAD: not such a number. RC_LIMIT: digits, but above max.

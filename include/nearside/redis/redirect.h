@@ -14,6 +14,10 @@ enum redis_error {
 /* By the first word of an error reply's text; never fails. */
 enum redis_error redis_error_of(struct slice text);
 
+/* The error reply to a script says, or may say, that scripts are not run for
+   us. Plain commands may work all the same. */
+bool redis_error_is_of_scripts(struct slice text);
+
 /* Lower-case, for metrics and logs: "moved", "other". */
 const char *redis_error_name(enum redis_error error);
 

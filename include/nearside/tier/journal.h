@@ -41,9 +41,9 @@ struct record {
 struct journal {
     uint32_t magic;
     struct redis_client *redis;
-    unsigned max;     /* records */
-    unsigned len;     /* all that there are, as long as they are remembered */
-    unsigned pending; /* of these, those that are not kept */
+    unsigned max;        /* records */
+    unsigned len;        /* all records: under way, waiting and kept */
+    unsigned pending;    /* of these, those that are not kept */
     struct list waiting; /* for an attempt */
     struct list kept;    /* the oldest first */
 };
@@ -57,14 +57,14 @@ struct record *journal_add(struct journal *journal, struct slice entry_key);
 /* It waits for a further attempt, behind all others that do. */
 void journal_wait(struct journal *journal, struct record *record);
 
-/* The next that waits, taken off; NULL: none does. */
+/* Takes the next record that waits off its list; NULL: none waits. */
 struct record *journal_next(struct journal *journal);
 
 /* The node `by` (redis_call.by) has acknowledged it. False: that is not the
    slot's owner any more, and so it is still pending. */
 bool journal_keep(struct journal *journal, struct record *record, uint32_t by);
 
-/* It is given up. Clears the pointer. */
+/* Nobody tries the deletion any more. Clears the pointer. */
 void journal_lose(struct journal *journal, struct record **record);
 
 /* Those kept whose slots have changed their owner wait again, and hold their
