@@ -57,8 +57,14 @@ server_open_listeners(struct server *s)
         !open_one(conf->metrics, MODE_CLIENTS, "metrics", &s->metrics_fd)) {
         return false;
     }
-    return conf->admin == NULL ||
-           open_one(conf->admin, MODE_ADMIN, "admin", &s->admin_fd);
+    if (conf->admin != NULL &&
+        !open_one(conf->admin, MODE_ADMIN, "admin", &s->admin_fd)) {
+        if (!conf->admin_is_auto) {
+            return false;
+        }
+        fputs("nearside: serving without an admin socket\n", stderr);
+    }
+    return true;
 }
 
 static void

@@ -67,11 +67,34 @@ why_an_address_cannot_be_listened_on_is_told(void **state)
     assert_string_equal(told_of("nowhere"), want);
 }
 
+/* A path in a folder that is not there cannot be bound. */
+static void
+only_an_admin_socket_that_is_named_has_to_be_bound(void **state)
+{
+    static const char *const listen[] = {"127.0.0.1:0"};
+    struct conf conf = {
+        .listen = listen, .listen_len = 1, .admin = "unix:/no/where/a.sock"};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct server s = {.magic = SERVER_MAGIC,
+            .conf = &conf,
+            .metrics_fd = -1,
+            .admin_fd = -1};
+
+        conf.admin_is_auto = i == 1;
+        assert_int_equal(server_open_listeners(&s), conf.admin_is_auto);
+        assert_int_equal(s.admin_fd, -1);
+        server_close_listeners(&s);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(why_an_address_cannot_be_listened_on_is_told),
+        cmocka_unit_test(only_an_admin_socket_that_is_named_has_to_be_bound),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,6 +178,7 @@ check_top(struct conf_build *build)
     const struct conf_texts metrics = {&conf->metrics, 1};
 
     if (conf->admin != NULL && strcmp(conf->admin, "auto") == 0) {
+        conf->admin_is_auto = true;
         conf->admin = access(RUN_DIRECTORY, W_OK | X_OK) == 0
                           ? "unix:" RUN_DIRECTORY "/admin.sock"
                           : NULL;

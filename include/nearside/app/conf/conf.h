@@ -38,6 +38,7 @@ struct conf {
     size_t listen_len;         /* at least one */
     const char *metrics;       /* likewise; NULL: off */
     const char *admin;         /* likewise; NULL: off */
+    bool admin_is_auto;        /* not named: may fail to be bound */
     unsigned workers;          /* 0: auto */
     int64_t drain_delay_ms;
     int64_t drain_timeout_ms;
