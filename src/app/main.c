@@ -4,6 +4,7 @@
 
 #include "app/server.h"
 #include "nearside/app/options.h"
+#include "nearside/app/ready.h"
 
 /* Serves, or with --check only lists the mistakes of the file. */
 static int
@@ -32,6 +33,21 @@ run(const struct options *options)
     return status;
 }
 
+enum {
+    READY_TIMEOUT_MS = 3000,
+};
+
+static int
+ready(const char *address)
+{
+    enum rc rc = ready_ask(address, READY_TIMEOUT_MS, stderr);
+
+    if (rc == RC_BAD) {
+        return OPTIONS_EXIT_USAGE;
+    }
+    return rc == RC_OK ? 0 : EXIT_FAILURE;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -44,6 +60,8 @@ main(int argc, char *argv[])
     case OPTIONS_RUN:
     case OPTIONS_CHECK:
         return run(&options);
+    case OPTIONS_READY:
+        return ready(options.ready);
     case OPTIONS_VERSION:
         options_print_version(stdout);
         return 0;

@@ -14,6 +14,7 @@ enum {
     OPTION_ROUTE,
     OPTION_REDIS,
     OPTION_LISTEN,
+    OPTION_READY,
 };
 
 static const struct option long_options[] = {
@@ -23,6 +24,7 @@ static const struct option long_options[] = {
     {"route", required_argument, NULL, OPTION_ROUTE},
     {"redis", required_argument, NULL, OPTION_REDIS},
     {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"ready", required_argument, NULL, OPTION_READY},
     {"version", no_argument, NULL, 'V'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -31,24 +33,28 @@ static const struct option long_options[] = {
 void
 options_print_help(FILE *to)
 {
-    fputs("usage: nearside [-c FILE] [--origin URL] [--route PATTERN=TTL]...\n"
-          "                [--redis HOST:PORT]... [--listen ADDRESS]...\n"
-          "       nearside --check FILE\n"
-          "\n"
-          "A caching reverse proxy before an HTTP API.\n"
-          "\n"
-          "  -c FILE              conf file; without it and without --origin\n"
-          "                       " OPTIONS_CONF_PATH "\n"
-          "  -t, --check FILE     list the mistakes of a conf file and end\n"
-          "  --origin URL         the API: http://host:port or unix:/path\n"
-          "  --route PATTERN=TTL  cache what matches: '/products/:id=5m'\n"
-          "  --redis HOST:PORT    a server of the Redis Cluster\n"
-          "  --listen ADDRESS     127.0.0.1:8080, [::1]:8080 or unix:/path\n"
-          "  -V, --version        print the version and end\n"
-          "  -h, --help           print this and end\n"
-          "\n"
-          "Exit status: 0 after an orderly end, 1 after a failure, 2 for a\n"
-          "mistake on the command line or in the conf file.\n",
+    fputs(
+        "usage: nearside [-c FILE] [--origin URL] [--route PATTERN=TTL]...\n"
+        "                [--redis HOST:PORT]... [--listen ADDRESS]...\n"
+        "       nearside --check FILE\n"
+        "       nearside --ready ADDRESS\n"
+        "\n"
+        "A caching reverse proxy before an HTTP API.\n"
+        "\n"
+        "  -c FILE              conf file; without it and without --origin\n"
+        "                       " OPTIONS_CONF_PATH "\n"
+        "  -t, --check FILE     list the mistakes of a conf file and end\n"
+        "  --origin URL         the API: http://host:port or unix:/path\n"
+        "  --route PATTERN=TTL  cache what matches: '/products/:id=5m'\n"
+        "  --redis HOST:PORT    a server of the Redis Cluster\n"
+        "  --listen ADDRESS     127.0.0.1:8080, [::1]:8080 or unix:/path\n"
+        "  --ready ADDRESS      ask the daemon whose metrics listener this is\n"
+        "                       whether it is ready, and end\n"
+        "  -V, --version        print the version and end\n"
+        "  -h, --help           print this and end\n"
+        "\n"
+        "Exit status: 0 after an orderly end, 1 after a failure or when not\n"
+        "ready, 2 for a mistake on the command line or in the conf file.\n",
         to);
 }
 
@@ -121,6 +127,9 @@ take(FILE *to, struct options *o, char *const argv[], int found)
         return append(to, &o->flags.redis, "--redis");
     case OPTION_LISTEN:
         return append(to, &o->flags.listen, "--listen");
+    case OPTION_READY:
+        o->action = OPTIONS_READY;
+        return set(to, &o->ready, "--ready");
     case 'V':
         o->action = OPTIONS_VERSION;
         return RC_OK;
@@ -138,6 +147,20 @@ has_flags(const struct options *o)
 {
     return o->flags.origin != NULL || o->flags.routes.count > 0 ||
            o->flags.redis.count > 0 || o->flags.listen.count > 0;
+}
+
+/* Options that do not go together. */
+static enum rc
+check_together(FILE *to, const struct options *o)
+{
+    if (o->ready != NULL &&
+        (o->action != OPTIONS_READY || has_flags(o) || o->flags.path != NULL)) {
+        return refuse(to, "--ready takes an address and nothing else", "");
+    }
+    if (o->action == OPTIONS_CHECK && has_flags(o)) {
+        return refuse(to, "--check takes a file and nothing else", "");
+    }
+    return RC_OK;
 }
 
 enum rc
@@ -166,8 +189,8 @@ options_parse(int argc, char *const argv[], FILE *to, struct options *out)
     if (optind < argc) {
         return refuse(to, "unexpected ", argv[optind]);
     }
-    if (out->action == OPTIONS_CHECK && has_flags(out)) {
-        return refuse(to, "--check takes a file and nothing else", "");
+    if (check_together(to, out) != RC_OK) {
+        return RC_BAD;
     }
     if (out->flags.path == NULL && out->flags.origin == NULL) {
         out->flags.path = OPTIONS_CONF_PATH;

@@ -108,6 +108,28 @@ check_help_and_version_are_actions(void **state)
 }
 
 static void
+ready_takes_an_address_alone(void **state)
+{
+    char *argv[] = {"nearside", "--ready", "127.0.0.1:1", NULL};
+    struct options o;
+
+    (void)state;
+    assert_int_equal(options_parse(3, argv, stderr, &o), RC_OK);
+    assert_int_equal(o.action, OPTIONS_READY);
+    assert_string_equal(o.ready, "127.0.0.1:1");
+    refuses("nearside --ready",
+        "nearside: a value is missing after --ready; see nearside --help\n");
+    for (int i = 0; i < 3; i++) {
+        static const char *const with[] = {"-c a", "--origin a", "-t a"};
+        char line[64];
+
+        snprintf(line, sizeof(line), "nearside --ready a %s", with[i]);
+        refuses(line, "nearside: --ready takes an address and nothing else; "
+                      "see nearside --help\n");
+    }
+}
+
+static void
 a_mistake_is_told_in_one_line(void **state)
 {
     (void)state;
@@ -165,7 +187,8 @@ help_names_every_option(void **state)
 {
     static const char *const names[] = {"-c FILE", "--check FILE",
         "--origin URL", "--route PATTERN=TTL", "--redis HOST:PORT",
-        "--listen ADDRESS", "--version", "--help", OPTIONS_CONF_PATH};
+        "--listen ADDRESS", "--ready ADDRESS", "--version", "--help",
+        OPTIONS_CONF_PATH};
     char *told = NULL;
     size_t len = 0;
     FILE *to = open_memstream(&told, &len);
@@ -188,6 +211,7 @@ main(void)
         cmocka_unit_test(every_option_is_taken),
         cmocka_unit_test(without_file_and_origin_the_usual_file_is_read),
         cmocka_unit_test(check_help_and_version_are_actions),
+        cmocka_unit_test(ready_takes_an_address_alone),
         cmocka_unit_test(a_mistake_is_told_in_one_line),
         cmocka_unit_test(a_repeated_option_has_a_maximum),
         cmocka_unit_test(help_names_every_option),

@@ -12,6 +12,7 @@
 enum options_action {
     OPTIONS_RUN,     /* serve what `flags` say */
     OPTIONS_CHECK,   /* read flags.path, list its mistakes, end */
+    OPTIONS_READY,   /* ask the daemon at `ready` whether it is, end */
     OPTIONS_VERSION, /* print it and end with 0 */
     OPTIONS_HELP,    /* likewise */
 };
@@ -24,6 +25,7 @@ enum {
 struct options {
     enum options_action action;
     struct conf_flags flags; /* strings are argv's */
+    const char *ready;       /* address of a metrics listener; argv's */
     const char *routes[OPTIONS_REPEAT_MAX];
     const char *redis[OPTIONS_REPEAT_MAX];
     const char *listen[OPTIONS_REPEAT_MAX];
