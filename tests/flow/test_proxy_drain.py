@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 import unittest
 from unittest import mock
@@ -11,6 +12,15 @@ from lib import (Connection, FlowTest, Nearside, RedisServer, SampleOrigin,
 from lib.scripted import Steps, answer, conf, together
 
 SANITIZED = bool(os.environ.get("NEARSIDE_SANITIZE"))
+
+
+def ready(daemon):
+    """The status and the words of a container's health check."""
+    done = subprocess.run(
+        [os.environ["NEARSIDE_BIN"], "--ready",
+         f"127.0.0.1:{daemon.metrics_port}"],
+        capture_output=True, text=True, check=False, timeout=30)
+    return done.returncode, done.stderr
 
 
 class Drain(FlowTest):
@@ -50,9 +60,12 @@ class Drain(FlowTest):
     def test_readyz_says_503_first_and_clients_are_still_served(self):
         daemon = self.start("drain_delay = 1s")
         self.assertEqual(self.readyz(daemon), 200)
+        self.assertEqual(ready(daemon), (0, ""))
         start = time.monotonic()
         daemon.signal(signal.SIGTERM)
         wait_until(lambda: self.readyz(daemon) == 503, what="/readyz says it")
+        self.assertEqual(
+            ready(daemon), (1, "nearside: not ready: /readyz says 503\n"))
         with daemon.connect() as client:
             for i in range(2):
                 client.request("GET", f"/{i}")
