@@ -208,7 +208,7 @@ class Vary(CachingTest):
         self.vary("X-Foo")
         target = self.target()
         self.first(target, {"X-Foo": "a"})
-        self.vary(*(f"X-{n}" for n in range(8)))
+        self.vary(*(f"X-{n}" for n in range(16)))
         asked = {"X-Foo": "b", "X-0": "1"}
         self.get(target, asked)
         wait_until(lambda: "; hit" in self.get(target, asked).cache_status,
@@ -439,7 +439,9 @@ class Named(CachingTest):
     """vary_on: fields that a route's answers vary by, whether they say so or
     not."""
 
-    routes = ('route "/c/*" { ttl = 60s  vary_on = { "Origin", "Accept" } }\n')
+    routes = ('route "/c/*" { ttl = 60s  vary_on = { "Origin", "Accept" } }\n'
+              'route "/full/*" { ttl = 60s  vary_on = { A, B, C, D, E, F, G, '
+              'H } }\n')
 
     def test_each_value_has_its_own_answer(self):
         """The first asks without CORS, and is told nothing of it."""
@@ -462,6 +464,15 @@ class Named(CachingTest):
             self.assertEqual(got.fields["Access-Control-Allow-Origin"],
                              ask.get("Origin"))
         self.assert_asked(target, 4)
+
+    def test_as_many_as_can_be_leave_room_for_those_that_the_api_names(self):
+        target = self.target("/full")
+        self.says(("Vary", "S, T, U, V, W, X, Y, Z"))
+        first = self.get(target, {"Z": "1"})
+        self.assertIn("; stored", first.cache_status)
+        wait_until(lambda: "; hit" in self.get(target, {"Z": "1"}).cache_status,
+                   what="it is stored")
+        self.assertNotEqual(self.get(target, {"Z": "2"}).body, first.body)
 
     def test_they_are_named_to_whoever_is_answered(self):
         for said, want in (((), ["origin, accept"]),

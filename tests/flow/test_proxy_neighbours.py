@@ -572,7 +572,7 @@ class SlowReader(Neighbours):
             return self.script(connection, request, n - 1)
 
         self.is_chunked = True
-        self.fields = [("Vary", ", ".join(f"X-{n}" for n in range(8)))]
+        self.fields = [("Vary", ", ".join(f"X-{n}" for n in range(16)))]
         self.start(script, self.limits_wait)
         self.other = self.another("other")
         self.daemon.get("/kept/1", fields={"X-A": "1"})

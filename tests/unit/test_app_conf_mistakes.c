@@ -569,11 +569,48 @@ options_that_contradict_each_other_are_told(void **state)
          " credential_fields = { X-Me } }",
             "t:3: 'vary_on' = 'x-api-key': a credential, which makes an answer "
             "for each client\n"
-            "t:3: 'vary_on' = 'forwarded': it differs with each client, since "
-            "we write it ourselves\n"
+            "t:3: 'vary_on' = 'forwarded': it differs with each client\n"
             "t:3: 'vary_on' = '*': not the name of a header field\n"
             "t:5: 'vary_on' = 'x-me': a credential, which makes an answer "
             "for each client\n"},
+        {"route \"/\" { vary_on = { X_A, host, range, if-match, te, Expect,\n"
+         "x-real-ip, x-forwarded-proto, x-original-url, content-type, Age\n} }",
+            "t:2: 'vary_on' names more than 8 fields\n"
+            "t:2: 'vary_on' = 'x_a': fields with '_' in their names are "
+            "dropped\n"
+            "t:2: 'vary_on' = 'host': the host is keyed anyway; see "
+            "'key_host'\n"
+            "t:2: 'vary_on' = 'range': the origin does not get it with what "
+            "may be stored\n"
+            "t:2: 'vary_on' = 'if-match': the origin does not get it with what "
+            "may be stored\n"
+            "t:2: 'vary_on' = 'te': the origin does not get it with what may "
+            "be stored\n"
+            "t:2: 'vary_on' = 'expect': the origin does not get it with what "
+            "may be stored\n"
+            "t:2: 'vary_on' = 'x-real-ip': it differs with each client\n"
+            "t:2: 'vary_on' = 'x-forwarded-proto': what a trusted proxy says "
+            "of host, scheme, port and path is keyed anyway, and the origin "
+            "is not sent what others say\n"
+            "t:2: 'vary_on' = 'x-original-url': the origin does not get it "
+            "with what may be stored\n"
+            "t:2: 'vary_on' = 'content-type': a request with content is never "
+            "answered from the cache\n"
+            "t:2: 'vary_on' = 'age': a field of responses, not of requests\n"},
+        {"defaults {\n vary_on = { Range, X-Me } }\n"
+         "route \"/a\" { credential_fields = { X-Me } }\nroute \"/b\" { }",
+            "t:3: 'vary_on' = 'range': the origin does not get it with what "
+            "may be stored\n"
+            "t:4: 'vary_on' = 'x-me': a credential, which makes an answer for "
+            "each client\n"},
+        {"origin b { servers = { \"http://a\" }  host = b }\n"
+         "defaults {\n key_host = none\n origin = api }\n"
+         "route \"/\" { }\nroute \"/a\" { }\nroute \"/b\" { origin = b }\n"
+         "route \"/c\" { key_host = name }",
+            "t:4: 'key_host' needs a 'host' of origin 'api', to be sent in "
+            "place of the client's\n"
+            "t:9: 'key_host' needs a 'host' of origin 'api', to be sent in "
+            "place of the client's\n"},
         {"route \"/\" {\n key_host = none }\nroute \"/a\" { key_host = name }\n"
          "route \"/b\" { key_host = full }",
             "t:3: 'key_host' needs a 'host' of origin 'api', to be sent in "

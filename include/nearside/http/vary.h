@@ -9,8 +9,12 @@
 #include "nearside/http/write.h"
 
 enum {
-    VARY_NAMES_MAX = 8,
-    VARY_TEXT_MAX = 512, /* all names with commas between them */
+    /* Of a vary_list, which leaves as much again for the response's own. */
+    VARY_LIST_MAX = 8,
+    VARY_LIST_TEXT_MAX = 256,
+
+    VARY_NAMES_MAX = 2 * VARY_LIST_MAX,
+    VARY_TEXT_MAX = 768, /* all names with commas between them */
 };
 
 /* Names that vary without bound: taken only where somebody asked for it. */
@@ -53,7 +57,8 @@ enum rc vary_join(
 /* Does the list of a Vary record have all of its names? */
 bool vary_is_within(const struct vary *v, struct slice record_names);
 
-/* Lower-case names that a response varies by whether it says so or not. */
+/* Lower-case names that a response varies by whether it says so or not: no more
+   than VARY_LIST_MAX, and VARY_LIST_TEXT_MAX bytes with a comma for each. */
 struct vary_list {
     const struct slice *names;
     size_t count;

@@ -3,7 +3,7 @@
  * that must exist, options that contradict each other, addresses that can only
  * be had once, folders that are missing. It also fills in what the file need
  * not say: the password from its file, the place of the admin socket.
- * check_route.c has the routes.
+ * check_route.c has the routes, check_vary.c what their answers vary by.
  */
 #include "app/conf/check.h"
 

@@ -1,4 +1,4 @@
-/* What the two files of the check share: how they tell of a mistake. */
+/* What the files of the check share: how they tell of a mistake. */
 #ifndef APP_CONF_CHECK_H
 #define APP_CONF_CHECK_H
 
@@ -40,5 +40,9 @@ void conf_check_origin_name(
 
 /* The routes and `defaults`. RC_NOMEM. */
 enum rc conf_check_routes(struct conf_build *build) RC_MUST_CHECK;
+
+/* What a route, or `defaults`, lets answers vary by. */
+void conf_check_vary_on(struct conf_build *build, const struct route *o,
+    const struct conf_where *where);
 
 #endif

@@ -7,7 +7,6 @@
 
 #include "nearside/app/conf/value/value.h"
 #include "nearside/base/check.h"
-#include "nearside/http/vary.h"
 
 /* The origin must exist; the only one need not be named. */
 static void
@@ -243,78 +242,57 @@ check_writes(struct conf_build *build)
 }
 
 static bool
-is_credential(const struct route *o, struct slice name)
-{
-    for (size_t i = 0; i < o->credential_fields_len; i++) {
-        if (slice_eq(o->credential_fields[i], name)) {
-            return true;
-        }
-    }
-    return slice_eq(name, SLICE("proxy-authorization"));
-}
-
-/* Why answers cannot vary by it; NULL: they can. */
-static const char *
-why_not_varied_by(const struct route *o, struct slice name)
-{
-    if (is_credential(o, name)) {
-        return "a credential, which makes an answer for each client";
-    }
-    if (slice_eq(name, SLICE("forwarded")) ||
-        slice_eq(name, SLICE("x-forwarded-for"))) {
-        return "it differs with each client, since we write it ourselves";
-    }
-    return slice_eq(name, SLICE("*")) ? "not the name of a header field" : NULL;
-}
-
-static void
-check_vary_on(struct conf_build *build, const struct route *o,
-    const struct conf_where *where)
-{
-    unsigned line = conf_set_in(where, "vary_on");
-
-    line = line == 0 ? conf_set_in(where, "credential_fields") : line;
-    if (line == 0) {
-        return; /* it was told in `defaults` */
-    }
-    if (o->vary_on_len > VARY_NAMES_MAX) {
-        TELL(
-            build, line, "'vary_on' names more than %d fields", VARY_NAMES_MAX);
-    }
-    for (size_t i = 0; i < o->vary_on_len; i++) {
-        const char *why = why_not_varied_by(o, o->vary_on[i]);
-
-        if (why != NULL) {
-            TELL(build, line, "'vary_on' = '%.*s': %s",
-                SLICE_FMT(o->vary_on[i]), why);
-        }
-    }
-}
-
-static bool
 is_none_counted(const struct route *o)
 {
     return o->cookies_len > 0 && o->cookie == ROUTE_CREDENTIAL_IGNORE;
 }
 
+/* The line that gives a route its key_host, be it one of `defaults`. */
+static unsigned
+key_host_line(const struct conf_build *build, const struct conf_route *route)
+{
+    unsigned line = conf_set_in(&route->where, "key_host");
+
+    return line != 0 ? line
+                     : conf_set_in(&build->where[CONF_DEFAULTS], "key_host");
+}
+
+/* Does the route's origin get the client's host, of which not all is keyed? */
+static bool
+is_host_unkeyed(const struct conf_build *build, const struct conf_route *route)
+{
+    if (route->opts.key_host == ROUTE_KEY_HOST_FULL || route->origin == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < build->origins_len; i++) {
+        if (strcmp(build->origins[i].opts.name, route->origin) == 0) {
+            return build->origins[i].host == NULL;
+        }
+    }
+    return false; /* there is no such origin, which was told */
+}
+
 /* What is not keyed of the host must not reach the origin: it might come back
-   in what everybody gets. */
+   in what everybody gets. Told once for a line and an origin. */
 static void
 check_key_host(struct conf_build *build, const struct conf_route *route)
 {
-    bool is_fixed = route->opts.key_host == ROUTE_KEY_HOST_FULL;
+    unsigned line = key_host_line(build, route);
 
-    for (size_t i = 0; i < build->origins_len && route->origin != NULL; i++) {
-        if (strcmp(build->origins[i].opts.name, route->origin) == 0) {
-            is_fixed = is_fixed || build->origins[i].host != NULL;
+    if (!is_host_unkeyed(build, route)) {
+        return;
+    }
+    MUST(line != 0); /* it is not the default */
+    for (const struct conf_route *r = build->routes; r < route; r++) {
+        if (is_host_unkeyed(build, r) && key_host_line(build, r) == line &&
+            strcmp(r->origin, route->origin) == 0) {
+            return;
         }
     }
-    if (!is_fixed && route->origin != NULL) {
-        TELL(build, conf_line_of(&route->where, "key_host"),
-            "'key_host' needs a 'host' of origin '%s', to be sent in place of "
-            "the client's",
-            route->origin);
-    }
+    TELL(build, line,
+        "'key_host' needs a 'host' of origin '%s', to be sent in place of the "
+        "client's",
+        route->origin);
 }
 
 /* Told where a line of the section has made it so. */
@@ -345,7 +323,7 @@ check_route(struct conf_build *build, struct conf_route *route)
     }
     check_route_ttl(build, &route->opts, where);
     check_key_host(build, route);
-    check_vary_on(build, &route->opts, where);
+    conf_check_vary_on(build, &route->opts, where);
     check_cookies(build, &route->opts, where);
     if (opts->method.len > 0 && methods != 0) {
         TELL(build, methods,
@@ -406,7 +384,7 @@ check_defaults(struct conf_build *build)
         warn_of_tags(build, conf_line_of(where, "tags"));
     }
     check_route_ttl(build, &defaults->opts, where);
-    check_vary_on(build, &defaults->opts, where);
+    conf_check_vary_on(build, &defaults->opts, where);
     check_cookies(build, &defaults->opts, where);
 }
 

@@ -1,4 +1,4 @@
-/* How the check tells of a mistake, and what both of its files look for. */
+/* How the check tells of a mistake, and what its files look for. */
 #include "app/conf/check.h"
 #include "nearside/app/conf/value/guess.h"
 #include "nearside/base/check.h"
