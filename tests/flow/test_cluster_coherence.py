@@ -9,8 +9,7 @@ What an instance acknowledges while it alone has lost a primary, or is cut
 off with a minority, may be seen late by the others: it counts from the end
 of the cut and a second more, and is counted apart.
 
-NEARSIDE_RUNS says how often each is tried, NEARSIDE_BIN_BESIDE names a
-second program for the third instance, as in a rolling upgrade.
+NEARSIDE_RUNS says how often each is tried.
 """
 
 import os
@@ -62,16 +61,9 @@ class Coherence(FlowTest):
         self.excused = []
 
     def daemon(self, i):
-        own = os.environ["NEARSIDE_BIN"]
-        beside = os.environ.get("NEARSIDE_BIN_BESIDE")
-        if i == 2 and beside:
-            os.environ["NEARSIDE_BIN"] = beside
-        try:
-            return self.use(Nearside(CONF % {
-                "seeds": self.cluster.seeds, "origin": self.origin_url},
-                name=f"instance-{i}", wrap=self.hosts[i].enter))
-        finally:
-            os.environ["NEARSIDE_BIN"] = own
+        return self.use(Nearside(CONF % {
+            "seeds": self.cluster.seeds, "origin": self.origin_url},
+            name=f"instance-{i}", wrap=self.hosts[i].enter))
 
     # --- What breaks ------------------------------------------------------
 

@@ -34,7 +34,7 @@ TEST_PACKAGES=(
     valgrind:valgrind
 )
 
-# For --long, with the fuzzers'.
+# For --long, with the fuzzers'. libconfuse is what version 0.1 needs.
 # shellcheck disable=SC2034
 LONG_PACKAGES=(
     clang-tidy:clang-tidy
@@ -42,6 +42,8 @@ LONG_PACKAGES=(
     nodejs:node
     npm:npm
     debootstrap:debootstrap
+    git:git
+    libconfuse-dev:pc=libconfuse
 )
 
 # To run fuzzers; where it has another name, clang brings it along.

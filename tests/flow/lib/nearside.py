@@ -22,19 +22,19 @@ class Nearside:
     """nearside with a conf file, or by flags alone.
 
     conf: the file's text; @DIR@ in it stands for a new directory. Without
-    one, `args` has to say all. NEARSIDE_BIN names the program; NEARSIDE_WRAP
-    may name what runs it (`valgrind --error-exitcode=9`), `wrap` what runs
-    that (prlimit).
+    one, `args` has to say all. NEARSIDE_BIN names the program if `program`
+    does not; NEARSIDE_WRAP may name what runs it (`valgrind
+    --error-exitcode=9`), `wrap` what runs that (prlimit).
     """
 
     def __init__(self, conf=None, args=(), env=None, name="nearside",
-                 timeout=30.0, wrap=()):
+                 timeout=30.0, wrap=(), program=None):
         self.name = name
         self.env = env
         self.timeout = timeout
         self.dir = temp_dir(name)
         self.argv = [*wrap, *shlex.split(os.environ.get("NEARSIDE_WRAP", ""))]
-        self.argv.append(os.environ["NEARSIDE_BIN"])
+        self.argv.append(program or os.environ["NEARSIDE_BIN"])
         self.conf_path = os.path.join(self.dir, "nearside.conf")
         if conf is not None:
             self.write_conf(conf)

@@ -105,6 +105,7 @@ class Oracle:
                 continue
             self.reads.append(Read(start, target, int(price[1]),
                                    "; hit" in cache, instance.name))
+        self._hang_up(streams)
 
     async def _writer(self, instance, targets, every):
         streams = None
@@ -127,6 +128,12 @@ class Oracle:
                 self.failed.append((time.monotonic(), "PUT", target,
                                     instance.name, status, cache))
             await asyncio.sleep(max(0, due - time.monotonic()))
+        self._hang_up(streams)
+
+    @staticmethod
+    def _hang_up(streams):
+        if streams is not None:
+            streams[1].close()
 
     # --- The judgement ----------------------------------------------------
 
