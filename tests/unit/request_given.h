@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "heap.h"
 #include "nearside/collapse/collapse.h"
 #include "nearside/collapse/flight_run.h"
 #include "nearside/net/listen.h"
@@ -198,6 +199,7 @@ static inline int
 setup(void **state)
 {
     (void)state;
+    heap_begins();
     bench_up(NULL);
     return 0;
 }
@@ -210,6 +212,7 @@ teardown(void **state)
     loop_free(&bench.worker.loop);
     metric_registry_free(&bench.registry);
     rules_fini(&bench.rules);
+    heap_ends();
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "nearside/body/source.h"
 #include "nearside/http/parse.h"
 #include "nearside/work/worker.h"
+#include "heap.h"
 #include "limits_given.h"
 #include "test_origin_peer.h"
 
@@ -20,24 +21,6 @@ enum {
     /* How far a kept body of unknown length may run ahead; see fetch.c. */
     WINDOW = 262144,
 };
-
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define HAS_MALLOC_OF_ITS_OWN
-void *__libc_malloc(size_t size);
-
-/* The nth malloc of at least this size from now on fails; 0: none does. */
-static size_t refused_size;
-static unsigned refused_in;
-
-void *
-malloc(size_t size)
-{
-    if (refused_in > 0 && size >= refused_size && --refused_in == 0) {
-        return NULL;
-    }
-    return __libc_malloc(size);
-}
-#endif
 
 struct given {
     struct rig rig;
@@ -186,8 +169,10 @@ static int
 up(void **state)
 {
     static const struct hash_key hash_key = {1, 2};
-    struct given *g = calloc(1, sizeof(*g));
+    struct given *g;
 
+    heap_begins();
+    g = calloc(1, sizeof(*g));
     rig_start(&g->rig, (struct origin_opts){0});
     g->registry = metric_registry_new();
     work_metrics_add(&g->metrics, g->registry);
@@ -226,6 +211,7 @@ down(void **state)
     rig_stop(&g->rig);
     metric_registry_free(&g->registry);
     free(g);
+    heap_ends();
     return 0;
 }
 
@@ -743,7 +729,7 @@ room_for_more_content_is_told_to_who_wants_it(void **state)
 
 /* --- no memory --------------------------------------------------------- */
 
-#ifdef HAS_MALLOC_OF_ITS_OWN
+#ifdef HAS_HEAP
 
 /* For the head's lines, or for the fill that takes them. */
 static void
@@ -757,15 +743,13 @@ a_head_that_there_is_no_memory_for_ends_the_fetch(void **state)
         begin_get(g);
         snprintf(text, sizeof(text), "A: %07000d\r\n\r\n", 0);
         say(g, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n");
-        refused_size = 7000;
-        refused_in = 0;
         rig_turns(&g->rig, 3);
         g->refusals = 0;
         g->ends = 0;
-        refused_in = i;
+        heap_refuse(i, 7000);
         say(g, text);
         rig_until(&g->rig, is_over(g));
-        refused_in = 0;
+        heap_refuse(0, 0);
         assert_int_equal(g->refusals, 1);
         assert_int_equal(g->ends, 0);
         assert_false(fetch_is_active(&g->fetch));
@@ -782,11 +766,10 @@ a_body_that_there_is_no_memory_for_fails(void **state)
     begin_get(g);
     say(g, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
     rig_until(&g->rig, g->fills == 1);
-    refused_size = 16000;
-    refused_in = 1;
+    heap_refuse(1, 16000);
     say(g, "hello");
     rig_until(&g->rig, is_over(g));
-    assert_int_equal(refused_in, 0);
+    assert_int_equal(heap.refuse_in, 0);
     assert_int_equal(g->end, FILL_FAILED);
     assert_int_equal(limit_hits(g, LIMIT_MEMORY), 1);
     assert_int_equal(source_state(&g->source), SOURCE_FAILED);
@@ -849,7 +832,7 @@ main(void)
         TEST(a_cancelled_fetch_is_not_resumed),
         TEST(a_fetch_can_be_cancelled_when_its_fill_is_told),
         TEST(room_for_more_content_is_told_to_who_wants_it),
-#ifdef HAS_MALLOC_OF_ITS_OWN
+#ifdef HAS_HEAP
         TEST(a_head_that_there_is_no_memory_for_ends_the_fetch),
         TEST(a_body_that_there_is_no_memory_for_fails),
         TEST(what_is_over_leaves_no_memory_behind),

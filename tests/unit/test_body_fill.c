@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "heap.h"
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define HAS_OWN_MALLOC 1
@@ -257,8 +258,10 @@ struct rig {
 static int
 rig_up(void **state)
 {
-    struct rig *rig = calloc(1, sizeof(*rig));
+    struct rig *rig;
 
+    heap_begins();
+    rig = calloc(1, sizeof(*rig));
     rig->own = loop_new();
     rig->other = loop_new();
     assert_non_null(rig->own);
@@ -278,6 +281,7 @@ rig_down(void **state)
     loop_free(&rig->other);
     loop_free(&rig->own);
     free(rig);
+    heap_ends();
     return 0;
 }
 
@@ -1625,5 +1629,6 @@ main(void)
         TEST(crews_in_two_threads_stand_readers_that_leave),
     };
 
+    heap_had_a_thread();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

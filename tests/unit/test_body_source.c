@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "heap.h"
 enum {
     WINDOW = 1000,
 };
@@ -38,8 +39,10 @@ rig_up(void **state)
     const struct response_head head = {.status = 200};
     const struct fill_opts opts = {
         .window = WINDOW, .held_max = 2 * WINDOW, .on_room = on_room};
-    struct rig *rig = calloc(1, sizeof(*rig));
+    struct rig *rig;
 
+    heap_begins();
+    rig = calloc(1, sizeof(*rig));
     rig->loop = loop_new();
     rig->fill = fill_new(rig->loop, &head, &opts);
     assert_non_null(rig->fill);
@@ -56,6 +59,7 @@ rig_down(void **state)
     fill_unref(&rig->fill);
     loop_free(&rig->loop);
     free(rig);
+    heap_ends();
     return 0;
 }
 

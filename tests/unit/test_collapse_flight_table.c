@@ -3,7 +3,7 @@
  * gone. The table must be empty to be freed, and a flight must be nobody's;
  * both are checked by the code itself.
  */
-#include "nearside/collapse/flight_table.h"
+#include "nearside/collapse/collapse.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "heap.h"
 #include "nearside/body/fill.h"
 
 enum {
@@ -30,8 +31,10 @@ struct rig {
 static int
 rig_up(void **state)
 {
-    struct rig *rig = calloc(1, sizeof(*rig));
+    struct rig *rig;
 
+    heap_begins();
+    rig = calloc(1, sizeof(*rig));
     rig->table = flight_table_new(FLIGHTS_MAX, &rig->written);
     rig->own = loop_new();
     rig->other = loop_new();
@@ -50,6 +53,7 @@ rig_down(void **state)
     flight_table_free(&rig->table);
     assert_null(rig->table);
     free(rig);
+    heap_ends();
     return 0;
 }
 
@@ -291,6 +295,31 @@ a_late_one_joins_an_open_fill(void **state)
         flight_unref(&late[i].waiter.flight);
     }
 }
+
+#ifdef HAS_HEAP
+static void
+without_memory_no_flight_is_opened(void **state)
+{
+    struct rig *rig = *state;
+    const struct key k = key_of("k");
+    struct waiting w;
+    struct collapse collapse;
+
+    heap_refuse(1, 0);
+    assert_int_equal(enter(rig, "k", rig->own, &w), FLIGHT_REFUSED);
+    heap_refuse(1, 0);
+    assert_false(flight_enter_alone(rig->table, &k, &w.waiter));
+    assert_int_equal(flight_table_len(rig->table), 0);
+    for (unsigned nth = 1; nth <= 3; nth++) {
+        heap_refuse(nth, 0);
+        assert_int_equal(collapse_init(&collapse, 1, 1, &rig->written),
+            nth < 3 ? RC_NOMEM : RC_OK);
+        collapse_fini(&collapse);
+    }
+    heap_refuse(0, 0);
+    collapse_fini(&collapse); /* once more */
+}
+#endif
 
 static void
 one_that_left_is_not_told(void **state)
@@ -556,6 +585,9 @@ main(void)
         TEST(one_flown_alone_is_found_by_nobody),
         TEST(after_a_resolution_that_closes_the_next_one_opens),
         TEST(a_late_one_joins_an_open_fill),
+#ifdef HAS_HEAP
+        TEST(without_memory_no_flight_is_opened),
+#endif
         TEST(one_that_left_is_not_told),
         TEST(one_that_leaves_after_the_resolution_is_still_told),
         TEST(forms_of_a_key_fly_apart_and_are_outdated_together),
@@ -565,5 +597,6 @@ main(void)
         TEST(leaving_races_the_resolution_and_one_of_them_wins),
     };
 
+    heap_had_a_thread();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

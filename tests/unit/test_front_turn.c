@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "heap.h"
+
 enum {
     HEAD_MAX = 32768,
     KEPT_MAX = 128,
@@ -25,6 +27,7 @@ setup(void **state)
 {
     static struct given g;
 
+    heap_begins();
     memset(&g, 0, sizeof(g));
     g.conf.opts.limits.head_max = HEAD_MAX;
     g.worker.loop = loop_new();
@@ -43,6 +46,7 @@ teardown(void **state)
 
     turns_free(&g->front);
     loop_free(&g->worker.loop);
+    heap_ends();
     return 0;
 }
 

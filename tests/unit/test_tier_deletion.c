@@ -3,14 +3,6 @@
 
 #include "nearside/tier/written.h"
 
-static int
-teardown(void **state)
-{
-    (void)state;
-    servers_end();
-    return 0;
-}
-
 struct heard {
     unsigned times;
     bool is_acknowledged;
@@ -246,8 +238,6 @@ without_a_shared_tier_a_write_is_marked_all_the_same(void **state)
     question_unref(&q);
     worker_over(&g);
 }
-
-#define TEST(name) cmocka_unit_test_teardown(name, teardown)
 
 int
 main(void)

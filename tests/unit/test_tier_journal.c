@@ -5,14 +5,6 @@
 #include "nearside/tier/journal.h"
 #include "redis/pool.h"
 
-static int
-teardown(void **state)
-{
-    (void)state;
-    servers_end();
-    return 0;
-}
-
 struct notes {
     struct given g;
     struct journal *journal;
@@ -209,8 +201,6 @@ of_a_journal_full_of_pending_ones_the_new_one_is_lost(void **state)
     assert_string_equal(why, "slot-changed");
     notes_over(&n);
 }
-
-#define TEST(name) cmocka_unit_test_teardown(name, teardown)
 
 int
 main(void)

@@ -7,31 +7,6 @@
 #include "nearside/tier/encode.h"
 #include "nearside/tier/store.h"
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define HAS_CALLOC_OF_ITS_OWN
-void *__libc_calloc(size_t count, size_t size);
-
-static bool is_next_refused;
-
-void *
-calloc(size_t count, size_t size)
-{
-    if (is_next_refused) {
-        is_next_refused = false;
-        return NULL;
-    }
-    return __libc_calloc(count, size);
-}
-#endif
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    servers_end();
-    return 0;
-}
-
 /* Until nothing is under way. */
 static void
 await_stores(struct given *g)
@@ -283,7 +258,7 @@ a_lease_is_given_back_when_there_is_no_memory_for_the_keys(void **state)
     worker_over(&g);
 }
 
-#ifdef HAS_CALLOC_OF_ITS_OWN
+#ifdef HAS_HEAP
 /* The value's own memory is free again, so there is enough to say so. */
 static void
 a_lease_is_given_back_when_there_is_no_memory_for_the_store(void **state)
@@ -299,9 +274,9 @@ a_lease_is_given_back_when_there_is_no_memory_for_the_store(void **state)
     given_lease(&g, q, TOKEN);
     own_store.q = q;
     own_store.value = given_value(&g, q, "body", 1000);
-    is_next_refused = true;
+    heap_refuse(1, 0);
     store_write(&g.worker, &own_store);
-    assert_false(is_next_refused);
+    assert_int_equal(heap.refuse_in, 0);
     await_stores(&g);
     assert_int_equal(limited(&g, LIMIT_MEMORY), 1);
     assert_stored(&g, q, NULL);
@@ -518,8 +493,6 @@ a_worker_that_ends_gives_up_what_is_under_way(void **state)
     worker_over(&g);
 }
 
-#define TEST(name) cmocka_unit_test_teardown(name, teardown)
-
 int
 main(void)
 {
@@ -529,7 +502,7 @@ main(void)
         TEST(a_wider_record_takes_the_place_of_the_one_that_chose),
         TEST(a_variant_is_stored_while_its_record_is_the_one_that_chose_it),
         TEST(a_lease_is_given_back_when_there_is_no_memory_for_the_keys),
-#ifdef HAS_CALLOC_OF_ITS_OWN
+#ifdef HAS_HEAP
         TEST(a_lease_is_given_back_when_there_is_no_memory_for_the_store),
 #endif
         TEST(variants_beyond_the_limit_are_not_stored),

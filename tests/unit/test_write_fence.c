@@ -3,14 +3,6 @@
 
 #include "nearside/write/fence.h"
 
-static int
-teardown(void **state)
-{
-    (void)state;
-    servers_end();
-    return 0;
-}
-
 struct heard {
     unsigned times;
     bool is_held;
@@ -136,8 +128,6 @@ without_an_acknowledgement_it_is_not_held(void **state)
     arena_fini(&arena);
     worker_over(&g);
 }
-
-#define TEST(name) cmocka_unit_test_teardown(name, teardown)
 
 int
 main(void)

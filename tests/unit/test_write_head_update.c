@@ -9,14 +9,6 @@
 #include "nearside/tier/encode.h"
 #include "nearside/write/head_update.h"
 
-static int
-teardown(void **state)
-{
-    (void)state;
-    servers_end();
-    return 0;
-}
-
 /* A HEAD, and what it has found: "body", with the tag "v1". */
 struct asked {
     struct given g;
@@ -276,8 +268,6 @@ a_variant_goes_alone_and_with_its_record_where_that_is_wrong(void **state)
         asked_down(&a);
     }
 }
-
-#define TEST(name) cmocka_unit_test_teardown(name, teardown)
 
 int
 main(void)

@@ -5,14 +5,6 @@
 
 #include "nearside/write/made_stale.h"
 
-static int
-teardown(void **state)
-{
-    (void)state;
-    servers_end();
-    return 0;
-}
-
 #define MORE "Location: /b\r\nContent-Location: /c\r\n"
 
 static void
@@ -152,8 +144,6 @@ one_who_has_left_is_not_told(void **state)
     arena_fini(&arena);
     worker_over(&g);
 }
-
-#define TEST(name) cmocka_unit_test_teardown(name, teardown)
 
 int
 main(void)

@@ -9,14 +9,6 @@
 #include "nearside/body/fill.h"
 #include "nearside/write/stored_post.h"
 
-static int
-teardown(void **state)
-{
-    (void)state;
-    servers_end();
-    return 0;
-}
-
 static void
 given_route_of_posts(struct given *g)
 {
@@ -300,8 +292,6 @@ a_lease_whose_reply_does_not_come_is_given_back(void **state)
     arena_fini(&arena);
     worker_over(&g);
 }
-
-#define TEST(name) cmocka_unit_test_teardown(name, teardown)
 
 int
 main(void)

@@ -1,10 +1,12 @@
 /*
  * A worker with a client of real redis-servers, as the rooms tier and collapse
- * see it, and a look at what lies in Redis afterwards.
+ * see it, and a look at what lies in Redis afterwards. When a test is over no
+ * block of memory is left that it did not find.
  */
 #ifndef TESTS_UNIT_WORKER_GIVEN_H
 #define TESTS_UNIT_WORKER_GIVEN_H
 
+#include "heap.h"
 #include "redis_fixture.h"
 
 #include "nearside/body/fill.h"
@@ -27,6 +29,25 @@ struct given {
     struct tier_worker tier_worker;
     unsigned empties; /* how often no deletion was left */
 };
+
+static inline int
+test_begins(void **state)
+{
+    (void)state;
+    heap_begins();
+    return 0;
+}
+
+static inline int
+test_ends(void **state)
+{
+    (void)state;
+    servers_end();
+    heap_ends();
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, test_begins, test_ends)
 
 static inline void
 on_no_deletion(void *ctx)

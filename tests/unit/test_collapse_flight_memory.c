@@ -1,0 +1,116 @@
+/*
+ * Flights that are refused memory, one block at a time: whoever waits is told
+ * once all the same, the lease is given back, and nothing is left behind.
+ */
+#include "collapse_given.h"
+
+#ifdef HAS_HEAP
+
+/* Answers each request that comes until the one who waits is told and the run
+   is over. */
+static void
+serve(struct bench *b, const struct waiting *w, const char *fields)
+{
+    int64_t until_ms = real_ms() + PATIENCE_MS;
+
+    while (w->times == 0 || !list_is_empty(&b->collapse_worker.runs) ||
+           !list_is_empty(&b->g.worker.tier->stores)) {
+        assert_true(real_ms() < until_ms);
+        loop_turn(b->g.rig.loop, 20);
+        if (b->fd < 0) {
+            b->fd = accept4(b->listen_fd, NULL, NULL, SOCK_NONBLOCK);
+        }
+        if (b->fd >= 0) {
+            ssize_t n = read(b->fd, b->request, sizeof(b->request));
+            if (n > 0) {
+                say(b, "200 OK", fields, "body");
+            } else if (n == 0) {
+                close(b->fd);
+                b->fd = -1;
+            }
+        }
+    }
+}
+
+struct scene {
+    bool is_renewed; /* by what is stored already */
+    const char *fields;
+};
+
+/* True: the nth block was asked for, and refused. */
+static bool
+is_told_without(struct bench *b, unsigned nth, const struct scene *scene)
+{
+    struct question *q;
+    int64_t before = limited(&b->g, LIMIT_MEMORY);
+    struct waiting w;
+    bool is_refused;
+    char out[16];
+
+    assert_true(ask(b->g.server, out, sizeof(out), "FLUSHALL"));
+    q = scene->is_renewed
+            ? given_renewable(b)
+            : given_question(&b->g.asking, "GET /a", "Accept: a\r\n");
+    assert_int_equal(enter(b, q, &w), FLIGHT_OPENED);
+    heap_refuse(nth, 0);
+    flight_run_start(&b->g.worker, q, w.waiter.flight,
+        &(struct flight_run_opts){.wait_until_ms = INT64_MAX});
+    serve(b, &w, scene->fields);
+    is_refused = heap.refuse_in == 0;
+    heap_refuse(0, 0);
+    assert_int_equal(w.times, 1);
+    if (w.result.outcome == FLIGHT_ALONE) {
+        assert_true(is_refused);
+        assert_string_equal(w.result.detail, "memory");
+        assert_int_equal(limited(&b->g, LIMIT_MEMORY), before + 1);
+    }
+    assert_int_equal(flight_table_len(b->collapse.flights), 0);
+    assert_string_equal(lease_of(&b->g, q), "");
+    waiting_over(&w);
+    question_unref(&q);
+    return is_refused;
+}
+
+static void
+without_any_one_block_of_memory_who_waits_is_told(void **state)
+{
+    static const struct scene scenes[] = {
+        {.fields = FRESH},
+        {.fields = FRESH "Vary: Accept\r\n"},
+        {.fields = "Cache-Control: no-store\r\n"},
+        {.fields = FRESH, .is_renewed = true},
+    };
+    struct bench b;
+
+    (void)state;
+    bench_up(&b);
+    for (size_t i = 0; i < ARRAY_LEN(scenes); i++) {
+        unsigned nth = 1;
+        while (is_told_without(&b, nth, &scenes[i])) {
+            nth++;
+        }
+        assert_true(nth > 5);
+    }
+    bench_down(&b);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(without_any_one_block_of_memory_who_waits_is_told),
+    };
+
+    servers_guard();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
+int
+main(void)
+{
+    return 0;
+}
+
+#endif
