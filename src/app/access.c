@@ -34,6 +34,7 @@ enum {
     /* How many bytes a text may take in the line, with its NUL. */
     METHOD_SIZE = 64,
     TARGET_SIZE = 2048,
+    VERSION_SIZE = 32,
     HOST_SIZE = 256,
     REFERER_SIZE = 1024,
     USER_AGENT_SIZE = 512,
@@ -45,8 +46,9 @@ enum {
 
     /* Address, time, numbers, and what joins the parts. */
     REST_SIZE = 512,
-    COMBINED_SIZE = METHOD_SIZE + TARGET_SIZE + REFERER_SIZE + USER_AGENT_SIZE +
-                    ROUTE_SIZE + HOST_SIZE + 4 * WORD_SIZE + REST_SIZE,
+    COMBINED_SIZE = METHOD_SIZE + TARGET_SIZE + VERSION_SIZE + REFERER_SIZE +
+                    USER_AGENT_SIZE + ROUTE_SIZE + HOST_SIZE + 4 * WORD_SIZE +
+                    REST_SIZE,
 };
 
 /* The last second of the year 9999, beyond which a date has no form. */
@@ -56,6 +58,13 @@ static unsigned
 status_shown(const struct request_access *access)
 {
     return access->status == 0 ? STATUS_GONE : access->status;
+}
+
+/* Without a method nothing was read, and no version either. */
+static struct slice
+version_of(const struct request_access *access)
+{
+    return access->method.len == 0 ? slice_of(NULL, 0) : access->version;
 }
 
 /* A wall clock may have been set to anything. */
@@ -163,8 +172,8 @@ put_request(struct writer *w, const struct request_access *access)
     put_text(w, access->method, METHOD_SIZE);
     write_slice(w, SLICE(" "));
     put_text(w, access->target, TARGET_SIZE);
-    write_slice(w, SLICE(" HTTP/"));
-    write_slice(w, access->version);
+    write_slice(w, SLICE(" "));
+    put_text(w, access->version, VERSION_SIZE);
     write_slice(w, SLICE("\" "));
 }
 
@@ -315,18 +324,6 @@ json_time(int64_t wall_ms)
     return json_string(text);
 }
 
-static json_t *
-json_version(const struct request_access *access)
-{
-    char text[sizeof("HTTP/1.1")];
-
-    if (access->method.len == 0) {
-        return json_null();
-    }
-    snprintf(text, sizeof(text), "HTTP/%.*s", SLICE_FMT(access->version));
-    return json_string(text);
-}
-
 /* All but the seconds. NULL: no memory, for the line or for one of its
    values. */
 static json_t *
@@ -340,7 +337,7 @@ json_line(const struct request_access *access)
         {"client", json_client(&access->peer)},
         {"method", json_text(access->method, METHOD_SIZE)},
         {"target", json_text(access->target, TARGET_SIZE)},
-        {"version", json_version(access)},
+        {"version", json_text(version_of(access), VERSION_SIZE)},
         {"host", json_text(access->host, HOST_SIZE)},
         {"status", json_integer(status_shown(access))},
         {"bytes", json_integer((json_int_t)access->bytes)},

@@ -63,10 +63,11 @@ head_copy(const struct head *head, struct slice raw, struct arena *arena,
     move(&copy->target, &m);
     move(&copy->host, &m);
     move(&copy->reason, &m);
+    move(&copy->version, &m);
     for (size_t i = 0; i < copy->field_count; i++) {
         move(&copy->fields[i].name, &m);
         move(&copy->fields[i].value, &m);
     }
     *out = copy;
-    return add_slash(&copy->target, arena);
+    return copy->is_refused ? RC_OK : add_slash(&copy->target, arena);
 }

@@ -1,7 +1,8 @@
 /*
  * Reads a refused head for the log. It is as lenient as the parser is strict:
- * the line is cut at its first space and before its version, whatever else is
- * in it; a Host that is there is shown, whatever comes before it.
+ * the line is cut at its first space and before what looks like a version,
+ * whatever else is in it; a Host that is there is shown, whatever comes before
+ * it.
  */
 #include "nearside/http/refused.h"
 
@@ -21,17 +22,20 @@ without_cr(struct slice line)
     return line;
 }
 
-/* Without " HTTP/1.1" at its end, or what stands for it. */
-static struct slice
-without_version(struct slice text)
+/* "/a HTTP/1.1": the target, and what stands for a version behind it. */
+static void
+read_target(struct slice text, struct head *out)
 {
-    for (size_t at = text.len; at-- > 0;) {
-        struct slice last = slice_skip(text, at + 1);
-        if (text.ptr[at] == ' ') {
-            return starts(last, SLICE("http")) ? slice_of(text.ptr, at) : text;
-        }
+    size_t at = text.len;
+
+    while (at > 0 && text.ptr[at - 1] != ' ') {
+        at--;
     }
-    return text;
+    out->target = text;
+    if (at > 0 && starts(slice_skip(text, at), SLICE("http"))) {
+        out->target.len = at - 1;
+        out->version = slice_skip(text, at);
+    }
 }
 
 static void
@@ -42,7 +46,7 @@ read_request_line(struct slice line, struct head *out)
     out->method_text = line;
     if (space >= 0) {
         out->method_text.len = (size_t)space;
-        out->target = without_version(slice_skip(line, (size_t)space + 1));
+        read_target(slice_skip(line, (size_t)space + 1), out);
     }
 }
 
@@ -54,7 +58,8 @@ refused_read(struct slice raw, struct head *out)
     bool is_first = true;
 
     memset(out, 0, offsetof(struct head, fields));
-    out->minor = 1;
+    out->minor = 1; /* what it is answered by */
+    out->is_refused = true;
     while (slice_split(&raw, '\n', &line)) {
         line = without_cr(line);
         if (is_first && line.len > 0) {

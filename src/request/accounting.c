@@ -67,6 +67,15 @@ value_of(const struct head *head, enum field_id id)
     return field == NULL ? slice_of(NULL, 0) : field->value;
 }
 
+static struct slice
+version_of(const struct head *head)
+{
+    if (head->is_refused) {
+        return head->version;
+    }
+    return head->minor == 0 ? SLICE("HTTP/1.0") : SLICE("HTTP/1.1");
+}
+
 static void
 account_access(struct request *r, int64_t took_us)
 {
@@ -77,7 +86,7 @@ account_access(struct request *r, int64_t took_us)
         .peer = r->q->client.peer,
         .method = r->q->head->method_text,
         .target = r->q->head->target,
-        .version = r->q->client.version,
+        .version = version_of(r->q->head),
         .host = r->q->head->host,
         .referer = value_of(r->q->head, FIELD_REFERER),
         .user_agent = value_of(r->q->head, FIELD_USER_AGENT),

@@ -45,7 +45,7 @@ usual(void)
         .peer = address_given("192.0.2.1:40000"),
         .method = SLICE("GET"),
         .target = SLICE("/products/42"),
-        .version = SLICE("1.1"),
+        .version = SLICE("HTTP/1.1"),
         .host = SLICE("shop.example"),
         .referer = SLICE("https://a.example/?q=1"),
         .user_agent = SLICE(BROWSER),
@@ -112,7 +112,7 @@ nothing(struct request_access *a)
 static void
 nothing_known(struct request_access *a)
 {
-    *a = (struct request_access){.version = SLICE("1.1"), .status = 400};
+    *a = (struct request_access){.version = SLICE("HTTP/1.1"), .status = 400};
 }
 
 static void
@@ -157,7 +157,7 @@ has_query(struct request_access *a)
 static void
 old_version(struct request_access *a)
 {
-    a->version = SLICE("1.0");
+    a->version = SLICE("HTTP/1.0");
 }
 
 static void
@@ -410,7 +410,7 @@ json_seconds_are_shown_as_microseconds_count_them(void **state)
 static void
 json_line_shows_null_for_what_is_absent(void **state)
 {
-    const struct request_access access = {.version = SLICE("1.1")};
+    const struct request_access access = {.version = SLICE("HTTP/1.1")};
 
     (void)state;
     assert_string_equal(line_of(access_json, &access),

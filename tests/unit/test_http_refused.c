@@ -13,19 +13,23 @@ static const struct {
     const char *raw;
     const char *method;
     const char *target;
+    const char *version;
     const char *host;
 } rows[] = {
-    {"GET /a HTTP/1.1\r\nA: b\r\nHost: h\r\n\r\n", "GET", "/a", "h"},
-    {"GET /a b HTTP/1.1\r\nHOST:h \r\nHost: i\r\n\r\n", "GET", "/a b", "h"},
-    {"GET /a%\nhost: h\n\n", "GET", "/a%", "h"},
-    {"\r\nGET  /a  http/9\r\n", "GET", " /a ", ""},
-    {"GET /a HTTP/1.1\r\n\r\nHost: h\r\n", "GET", "/a", ""},
-    {"GET /a", "GET", "/a", ""},
-    {"G\tT /\x01\xff HTTP/1.1\rX", "G\tT", "/\x01\xff", ""},
-    {"\x16\x03\x01", "\x16\x03\x01", "", ""},
-    {"GET\r\nX-Host: h\r\n Host: i\r\n", "GET", "", ""},
-    {"\r\n\r\n", "", "", ""},
-    {"", "", "", ""},
+    {"GET /a HTTP/1.1\r\nA: b\r\nHost: h\r\n\r\n", "GET", "/a", "HTTP/1.1",
+        "h"},
+    {"GET /a b HTTP/1.1\r\nHOST:h \r\nHost: i\r\n\r\n", "GET", "/a b",
+        "HTTP/1.1", "h"},
+    {"GET /a%\nhost: h\n\n", "GET", "/a%", "", "h"},
+    {"\r\nGET  /a  http/9\r\n", "GET", " /a ", "http/9", ""},
+    {"GET /a HTTP/1.1\r\n\r\nHost: h\r\n", "GET", "/a", "HTTP/1.1", ""},
+    {"GET ?a HTTP/0.\x01\r\n", "GET", "?a", "HTTP/0.\x01", ""},
+    {"GET /a", "GET", "/a", "", ""},
+    {"G\tT /\x01\xff HTTP/1.1\rX", "G\tT", "/\x01\xff", "HTTP/1.1\rX", ""},
+    {"\x16\x03\x01", "\x16\x03\x01", "", "", ""},
+    {"GET\r\nX-Host: h\r\n Host: i\r\n", "GET", "", "", ""},
+    {"\r\n\r\n", "", "", "", ""},
+    {"", "", "", "", ""},
 };
 
 static void
@@ -39,6 +43,7 @@ what_can_be_told_apart_is_told(void **state)
         refused_read(raw, &head);
         assert_true(slice_eq(head.method_text, slice_of_str(rows[i].method)));
         assert_true(slice_eq(head.target, slice_of_str(rows[i].target)));
+        assert_true(slice_eq(head.version, slice_of_str(rows[i].version)));
         assert_true(slice_eq(head.host, slice_of_str(rows[i].host)));
         assert_int_equal(head.field_count, 0);
     }

@@ -75,12 +75,14 @@ struct head {
     bool is_keep_alive;  /* this side lets the connection live on */
     bool expects_100;    /* request: Expect: 100-continue, HTTP/1.1 */
     bool has_underscore; /* a name with '_' was seen and dropped */
+    bool is_refused;     /* read by refused_read, for the log alone */
     struct slice method_text;
     bool is_https;       /* the target was an absolute-form that says so */
     struct slice target; /* origin-form, or "*" for OPTIONS; never empty. As
                             parsed it may lack the slash before its query */
     struct slice host;   /* uri-host [":" port], as received, validated */
     struct slice reason;
+    struct slice version; /* of a refused request: "HTTP/1.1", as received */
     uint16_t field_count;
     uint64_t field_set; /* bit (id - 1) for ids 1 to 64 that are present */
     struct field fields[HEAD_FIELDS_MAX]; /* in the order received */

@@ -6,9 +6,9 @@
 #include "nearside/http/head.h"
 
 /*
- * Fills in method_text, target and host of an otherwise empty head, as far as
- * they can be told apart in `raw`: any bytes may be in them but LF, and each
- * is a loan into raw.
+ * Fills in method_text, target, version and host of an otherwise empty head, as
+ * far as they can be told apart in `raw`: any bytes may be in them but LF, and
+ * each is a loan into raw.
  */
 void refused_read(struct slice raw, struct head *out);
 

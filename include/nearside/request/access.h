@@ -14,7 +14,7 @@ struct request_access {
     struct address peer;
     struct slice method; /* empty: the head could not be read */
     struct slice target;
-    struct slice version; /* of HTTP: "1.1" */
+    struct slice version; /* "HTTP/1.1"; empty: a refused head has none */
     struct slice host;
     struct slice referer;
     struct slice user_agent;
