@@ -14,7 +14,8 @@
  *   the name's last good answer, and told to nobody.
  * - A name that had addresses before has them again after PATIENCE_MS at the
  *   latest, or when its lookup fails for want of a name server: those it had.
- *   That the name does not exist is an answer, and is told.
+ *   That the name does not exist is an answer, and is told. Who asks anew waits
+ *   for the lookup and hears how it ended.
  * - A thread may outlive the resolver: the last one to end frees it.
  */
 #include "nearside/net/resolve.h"
@@ -49,14 +50,14 @@ struct name {
     struct list link;   /* resolver's names; the one asked for last is last */
     struct list queued; /* resolver's queue */
     struct list lookups;
-    int64_t asked_ms;             /* when it was queued */
-    struct resolve_answer answer; /* the last good one; count 0: none */
-    char host[];                  /* NUL-terminated */
+    int64_t asked_ms;            /* when it was queued */
+    struct addresses *addresses; /* the last that were found; NULL: none */
+    char host[];                 /* NUL-terminated */
 };
 
 struct resolve {
     uint32_t magic;
-    uint16_t port;
+    bool is_anew;     /* what the name had before is of no use */
     bool is_answered; /* its message is on its way; under the lock */
     struct list link; /* the name's lookups */
     struct resolver *resolver;
@@ -66,7 +67,7 @@ struct resolve {
     struct loop_message answered;
     void (*on_done)(void *ctx, const struct resolve_answer *answer);
     void *ctx;
-    struct resolve_answer answer;
+    struct resolve_answer answer; /* with a reference of its own */
 };
 
 /* The lock guards all of it, and the names. */
@@ -103,6 +104,7 @@ name_free(struct resolver *resolver, struct name *name)
     list_remove(&name->link);
     list_remove(&name->queued);
     resolver->names_len--;
+    addresses_unref(&name->addresses);
     name->magic = 0;
     free(name);
 }
@@ -122,7 +124,7 @@ name_rest(struct resolver *resolver, struct name *name)
         list_remove(&name->queued);
         name->state = NAME_IDLE;
     }
-    if (name_is_idle(name) && name->answer.count == 0) {
+    if (name_is_idle(name) && name->addresses == NULL) {
         name_free(resolver, name);
     }
 }
@@ -185,6 +187,22 @@ name_of(struct resolver *resolver, struct slice host)
     return name;
 }
 
+/* What one who waits for the name is told of an answer. */
+static void
+resolve_answer(struct resolve *r, const struct resolve_answer *answer)
+{
+    struct addresses *had = r->name->addresses;
+
+    r->answer = *answer;
+    if (answer->rc == RC_IO && had != NULL && !r->is_anew) {
+        r->answer = (struct resolve_answer){.rc = RC_OK, .addresses = had};
+    }
+    if (r->answer.addresses != NULL) {
+        (void)addresses_ref(r->answer.addresses);
+    }
+    r->name = NULL;
+}
+
 /* Tells all who wait for it. */
 static void
 name_answer(struct name *name, const struct resolve_answer *answer)
@@ -196,9 +214,8 @@ name_answer(struct name *name, const struct resolve_answer *answer)
 
         MUST_OBJ(r, RESOLVE_MAGIC);
         MUST(!r->is_answered);
-        r->answer = *answer;
+        resolve_answer(r, answer);
         r->is_answered = true;
-        r->name = NULL;
         loop_post(r->loop, &r->answered);
     }
 }
@@ -221,39 +238,52 @@ rc_of_lookup(int error)
     }
 }
 
-static void
-look_up(const char *host, struct resolve_answer *answer)
+/* NULL: no memory. */
+static struct addresses *
+addresses_of(const struct addrinfo *found)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
+    struct address items[ADDRESSES_MAX];
+    unsigned count = 0;
 
-    *answer = (struct resolve_answer){
-        .rc = rc_of_lookup(getaddrinfo(host, NULL, &hints, &found))};
-    if (answer->rc != RC_OK) {
-        return;
-    }
-    for (struct addrinfo *ai = found; ai != NULL && answer->count < RESOLVE_MAX;
+    for (const struct addrinfo *ai = found; ai != NULL && count < ADDRESSES_MAX;
          ai = ai->ai_next) {
-        struct address *a = &answer->addresses[answer->count++];
+        struct address *a = &items[count++];
+
         memset(a, 0, sizeof(*a));
         a->len = ai->ai_addrlen;
         memcpy(&a->u, ai->ai_addr, ai->ai_addrlen);
     }
-    freeaddrinfo(found);
+    return addresses_new(items, count);
 }
 
-/* A thread has looked the name up. */
+static struct resolve_answer
+look_up(const char *host)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    struct resolve_answer answer = {
+        .rc = rc_of_lookup(getaddrinfo(host, NULL, &hints, &found))};
+
+    if (answer.rc == RC_OK) {
+        answer.addresses = addresses_of(found);
+        answer.rc = answer.addresses != NULL ? RC_OK : RC_IO;
+        freeaddrinfo(found);
+    }
+    return answer;
+}
+
+/* A thread has looked the name up; what it has found becomes the name's. */
 static void
 name_found(struct resolver *resolver, struct name *name,
-    const struct resolve_answer *answer)
+    const struct resolve_answer *own_answer)
 {
     MUST(name->state == NAME_RUNNING);
     name->state = NAME_IDLE;
-    if (answer->rc == RC_OK) {
-        name->answer = *answer;
+    name_answer(name, own_answer);
+    if (own_answer->rc == RC_OK) {
+        addresses_unref(&name->addresses);
+        name->addresses = own_answer->addresses;
     }
-    name_answer(name,
-        answer->rc == RC_IO && name->answer.count > 0 ? &name->answer : answer);
     name_rest(resolver, name);
 }
 
@@ -275,18 +305,18 @@ static void *
 thread_main(void *ctx)
 {
     struct resolver *resolver = OBJ_OF(struct resolver, ctx, RESOLVER_MAGIC);
-    struct resolve_answer answer;
     struct list *link;
     bool is_last;
 
     lock(resolver);
     while ((link = list_pop(&resolver->queue)) != NULL) {
         struct name *name = CONTAINER_OF(link, struct name, queued);
+        struct resolve_answer answer;
 
         MUST(name->state == NAME_QUEUED);
         name->state = NAME_RUNNING; /* from here it stays where it is */
         unlock(resolver);
-        look_up(name->host, &answer);
+        answer = look_up(name->host);
         lock(resolver);
         name_found(resolver, name, &answer);
     }
@@ -326,7 +356,7 @@ name_ask(struct resolver *resolver, struct name *name, int64_t now_ms)
     list_push_back(&resolver->queue, &name->queued);
     thread_start(resolver);
     if (resolver->threads == 0) {
-        name_answer(name, name->answer.count > 0 ? &name->answer : &none);
+        name_answer(name, &none);
         name_rest(resolver, name);
     }
 }
@@ -337,6 +367,7 @@ static void
 resolve_free(struct resolve *r)
 {
     loop_timer_cancel(&r->patience);
+    addresses_unref(&r->answer.addresses);
     r->magic = 0;
     free(r);
 }
@@ -345,9 +376,7 @@ static void
 resolve_tell(struct resolve *r)
 {
     MUST(r->name == NULL);
-    for (unsigned i = 0; i < r->answer.count; i++) {
-        address_set_port(&r->answer.addresses[i], r->port);
-    }
+    MUST((r->answer.rc == RC_OK) == (r->answer.addresses != NULL));
     if (r->on_done != NULL) {
         r->on_done(r->ctx, &r->answer);
     }
@@ -364,16 +393,16 @@ on_answered(void *ctx)
 static void
 on_patience(void *ctx)
 {
+    const struct resolve_answer none = {.rc = RC_IO};
     struct resolve *r = OBJ_OF(struct resolve, ctx, RESOLVE_MAGIC);
     bool is_told_here;
 
     lock(r->resolver);
     is_told_here = !r->is_answered;
     if (is_told_here) {
-        MUST(r->name->answer.count > 0);
-        r->answer = r->name->answer;
+        MUST(r->name->addresses != NULL);
         list_remove(&r->link);
-        r->name = NULL;
+        resolve_answer(r, &none);
     }
     unlock(r->resolver);
     if (is_told_here) {
@@ -381,18 +410,22 @@ on_patience(void *ctx)
     }
 }
 
+/* NULL: no memory. */
 static struct resolve *
-resolve_new(struct resolver *resolver, struct loop *loop, uint16_t port)
+resolve_new(struct resolver *resolver, struct loop *loop,
+    void (*on_done)(void *ctx, const struct resolve_answer *answer), void *ctx)
 {
     struct resolve *r = calloc(1, sizeof(*r));
 
+    MUST(on_done != NULL);
     if (r == NULL) {
         return NULL;
     }
     r->magic = RESOLVE_MAGIC;
     r->resolver = resolver;
     r->loop = loop;
-    r->port = port;
+    r->on_done = on_done;
+    r->ctx = ctx;
     loop_message_init(&r->answered, on_answered, r);
     loop_timer_init(&r->patience, loop, on_patience, r);
     list_init(&r->link);
@@ -407,27 +440,24 @@ resolve_join(struct resolve *r, struct name *name)
     r->name = name;
     list_push_back(&name->lookups, &r->link);
     name_ask(r->resolver, name, now_ms);
-    if (!r->is_answered && name->answer.count > 0) {
+    if (!r->is_answered && !r->is_anew && name->addresses != NULL) {
         int64_t due_ms = name->asked_ms + PATIENCE_MS;
 
         loop_timer_arm(&r->patience, due_ms > now_ms ? due_ms : now_ms + 1);
     }
 }
 
-struct resolve *
-resolve_start(struct resolver *resolver, struct loop *loop, struct slice host,
-    uint16_t port,
-    void (*on_done)(void *ctx, const struct resolve_answer *answer), void *ctx)
+/* NULL: no memory; r, which may be NULL, is gone then. */
+static struct resolve *
+resolve_begin(struct resolve *r, struct slice host)
 {
-    struct resolve *r = resolve_new(resolver, loop, port);
+    struct resolver *resolver;
     struct name *name;
 
-    MUST(on_done != NULL);
     if (r == NULL) {
         return NULL;
     }
-    r->on_done = on_done;
-    r->ctx = ctx;
+    resolver = r->resolver;
     lock(resolver);
     name = name_of(resolver, host);
     if (name != NULL) {
@@ -440,6 +470,25 @@ resolve_start(struct resolver *resolver, struct loop *loop, struct slice host,
         return NULL;
     }
     return r;
+}
+
+struct resolve *
+resolve_start(struct resolver *resolver, struct loop *loop, struct slice host,
+    void (*on_done)(void *ctx, const struct resolve_answer *answer), void *ctx)
+{
+    return resolve_begin(resolve_new(resolver, loop, on_done, ctx), host);
+}
+
+struct resolve *
+resolve_anew(struct resolver *resolver, struct loop *loop, struct slice host,
+    void (*on_done)(void *ctx, const struct resolve_answer *answer), void *ctx)
+{
+    struct resolve *r = resolve_new(resolver, loop, on_done, ctx);
+
+    if (r != NULL) {
+        r->is_anew = true;
+    }
+    return resolve_begin(r, host);
 }
 
 void

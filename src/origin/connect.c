@@ -58,21 +58,24 @@ static void
 dial_next(struct exchange *x)
 {
     struct origin_pool *pool = x->pool;
-    const struct resolve_answer *answer = &pool->names.answer;
-    unsigned left = answer->count > x->dials ? answer->count - x->dials : 1;
+    const struct addresses *addresses = pool->names.addresses;
+    unsigned count = addresses->count;
+    unsigned left = count > x->dials ? count - x->dials : 1;
+    struct address to = addresses->items[x->address % count];
     const struct dial_opts opts = {
         .timeout_ms = dial_timeout_ms(x, left),
     };
 
-    MUST(answer->count > 0);
     MUST(x->conn == NULL);
     if (!origin_group_reserve(pool->group)) {
         exchange_fail_later(x, ORIGIN_ERROR_LIMIT);
         return;
     }
     x->state = EXCHANGE_DIAL;
-    dial_start(&x->dial, pool->loop,
-        &answer->addresses[x->address % answer->count], &opts);
+    if (!pool->group->is_fixed) {
+        address_set_port(&to, pool->group->server.port);
+    }
+    dial_start(&x->dial, pool->loop, &to, &opts);
     exchange_touch(x);
 }
 
@@ -153,7 +156,7 @@ exchange_on_names(struct list *link, enum rc rc)
 
     MUST_OBJ(x, EXCHANGE_MAGIC);
     MUST(x->state == EXCHANGE_NAMES);
-    if (rc == RC_OK || x->pool->names.answer.count > 0) {
+    if (rc == RC_OK || x->pool->names.addresses != NULL) {
         dial_first(x);
         return;
     }
@@ -187,7 +190,7 @@ dial_failed(struct exchange *x, enum rc rc)
     origin_names_failed(pool, x->address);
     x->dials++;
     x->address++;
-    if (x->dials < pool->names.answer.count) {
+    if (x->dials < pool->names.addresses->count) {
         dial_next(x);
         return;
     }

@@ -17,9 +17,7 @@ origin_names_init(struct origin_pool *pool,
     names->on_names = on_names;
     list_init(&names->waiting);
     if (pool->group->is_fixed) {
-        names->answer.rc = RC_OK;
-        names->answer.count = 1;
-        names->answer.addresses[0] = pool->group->address;
+        names->addresses = addresses_new(&pool->group->address, 1);
     }
 }
 
@@ -28,6 +26,7 @@ origin_names_fini(struct origin_pool *pool)
 {
     MUST(list_is_empty(&pool->names.waiting));
     resolve_cancel(&pool->names.lookup);
+    addresses_unref(&pool->names.addresses);
 }
 
 static void
@@ -39,10 +38,10 @@ on_answer(void *ctx, const struct resolve_answer *answer)
     struct list *link;
 
     MUST(names->lookup != NULL);
-    MUST(answer->count <= RESOLVE_MAX);
     names->lookup = NULL;
     if (answer->rc == RC_OK) {
-        names->answer = *answer;
+        addresses_unref(&names->addresses);
+        names->addresses = addresses_ref(answer->addresses);
         names->first = 0;
     }
     /* Who starts waiting inside these callbacks waits for the next lookup. */
@@ -61,8 +60,8 @@ lookup_start(struct origin_pool *pool)
 
     MUST(pool->resolver != NULL);
     MUST(names->lookup == NULL);
-    names->lookup = resolve_start(pool->resolver, pool->loop, server->host,
-        server->port, on_answer, pool);
+    names->lookup = resolve_start(
+        pool->resolver, pool->loop, server->host, on_answer, pool);
     names->asked_ms = loop_now_ms(pool->loop);
     return names->lookup != NULL;
 }
@@ -74,9 +73,9 @@ origin_names_get(struct origin_pool *pool)
     int64_t age_ms = loop_now_ms(pool->loop) - names->asked_ms;
 
     if (pool->group->is_fixed) {
-        return RC_OK;
+        return names->addresses != NULL ? RC_OK : RC_NOMEM;
     }
-    if (names->answer.count == 0) {
+    if (names->addresses == NULL) {
         return names->lookup != NULL || lookup_start(pool) ? RC_AGAIN
                                                            : RC_NOMEM;
     }
@@ -93,8 +92,8 @@ origin_names_failed(struct origin_pool *pool, unsigned i)
 {
     struct origin_names *names = &pool->names;
 
-    MUST(names->answer.count > 0);
-    if (i % names->answer.count == names->first) {
-        names->first = (i + 1) % names->answer.count;
+    MUST(names->addresses != NULL);
+    if (i % names->addresses->count == names->first) {
+        names->first = (i + 1) % names->addresses->count;
     }
 }

@@ -34,11 +34,11 @@ struct origin_conn {
 
 /* The server's addresses, looked up off the loop and kept for a while. */
 struct origin_names {
-    struct resolve *lookup;       /* NULL: none under way */
-    struct resolve_answer answer; /* count 0: never known */
-    int64_t asked_ms;             /* when the answer's lookup began */
-    unsigned first;               /* the address that worked last */
-    struct list waiting;          /* for a lookup's end; then on_names */
+    struct resolve *lookup;      /* NULL: none under way */
+    struct addresses *addresses; /* NULL: never known */
+    int64_t asked_ms;            /* when the last lookup began */
+    unsigned first;              /* the address that worked last */
+    struct list waiting;         /* for a lookup's end; then on_names */
     void (*on_names)(struct list *waiting, enum rc rc);
 };
 
@@ -99,7 +99,7 @@ void origin_pool_close(struct origin_conn **c, bool is_abrupt);
 /* --- names.c ----------------------------------------------------------- */
 
 /*
- * RC_OK: names->answer holds addresses. RC_AGAIN: a lookup is under way;
+ * RC_OK: names->addresses is known. RC_AGAIN: a lookup is under way;
  * on_names follows for all that are on names->waiting. RC_NOMEM.
  */
 enum rc origin_names_get(struct origin_pool *pool) RC_MUST_CHECK;

@@ -22,6 +22,7 @@ reach_end(struct reach *r, enum rc rc, struct conn *own_conn, const char *why)
     MUST(r->state != REACH_IDLE);
     MUST((rc == RC_OK) == (own_conn != NULL));
     r->state = REACH_IDLE;
+    addresses_unref(&r->found);
     r->on_end(r->ctx, rc, own_conn, why);
 }
 
@@ -34,9 +35,13 @@ dial_next(struct reach *r)
         .buffer = r->is_bulk ? BULK_BUFFER : 0,
     };
 
-    MUST(r->found_next < r->found.count);
+    struct address to;
+
+    MUST(r->found_next < r->found->count);
     r->state = REACH_DIALING;
-    dial_start(&r->dial, r->loop, &r->found.addresses[r->found_next++], &opts);
+    to = r->found->items[r->found_next++];
+    address_set_port(&to, r->node->port);
+    dial_start(&r->dial, r->loop, &to, &opts);
 }
 
 static void
@@ -45,7 +50,7 @@ on_dialed(void *ctx, enum rc rc, struct conn *own_conn)
     struct reach *r = OBJ_OF(struct reach, ctx, REACH_MAGIC);
 
     MUST(r->state == REACH_DIALING);
-    if (rc != RC_OK && r->found_next < r->found.count) {
+    if (rc != RC_OK && r->found_next < r->found->count) {
         dial_next(r);
         return;
     }
@@ -63,7 +68,7 @@ on_resolved(void *ctx, const struct resolve_answer *answer)
         reach_end(r, answer->rc, NULL, "name resolution failed");
         return;
     }
-    r->found = *answer;
+    r->found = addresses_ref(answer->addresses);
     dial_next(r);
 }
 
@@ -72,21 +77,23 @@ void
 reach_begin(struct reach *r)
 {
     struct slice host = slice_of_str(r->node->host);
-    uint16_t port = r->node->port;
+    struct address fixed;
+    bool is_fixed = address_of(host, r->node->port, &fixed) == RC_OK;
 
     MUST_OBJ(r, REACH_MAGIC);
     MUST(r->state == REACH_IDLE);
+    MUST(r->found == NULL);
     r->begun_ms = loop_now_ms(r->loop);
-    r->found.count = 1;
     r->found_next = 0;
-    if (address_of(host, port, &r->found.addresses[0]) == RC_OK) {
-        dial_next(r);
-        return;
-    }
     r->state = REACH_RESOLVING;
-    r->resolve =
-        resolve_start(r->resolver, r->loop, host, port, on_resolved, r);
-    if (r->resolve == NULL) {
+    if (is_fixed) {
+        r->found = addresses_new(&fixed, 1);
+    } else {
+        r->resolve = resolve_start(r->resolver, r->loop, host, on_resolved, r);
+    }
+    if (r->found != NULL) {
+        dial_next(r);
+    } else if (r->resolve == NULL) {
         reach_end(r, RC_NOMEM, NULL, rc_text(RC_NOMEM));
     }
 }
@@ -136,6 +143,7 @@ reach_cancel(struct reach *r)
     resolve_cancel(&r->resolve);
     dial_cancel(&r->dial);
     loop_timer_cancel(&r->wait);
+    addresses_unref(&r->found);
     r->state = REACH_IDLE;
 }
 

@@ -40,8 +40,8 @@ struct reach {
     void *ctx;
     struct resolve *resolve;
     struct dial dial;
-    struct resolve_answer found;
-    unsigned found_next; /* address to try next */
+    struct addresses *found; /* NULL: not looked up yet */
+    unsigned found_next;     /* address to try next */
     struct loop_timer wait;
     int64_t begun_ms; /* the last time */
     struct random random;

@@ -16,7 +16,7 @@ struct rig {
     struct loop *loop;
     struct resolver *resolver;
     unsigned dones;
-    struct resolve_answer answer;
+    struct resolve_answer answer; /* the last, with a reference of its own */
 };
 
 static int
@@ -36,6 +36,7 @@ down(void **state)
 {
     struct rig *rig = *state;
 
+    addresses_unref(&rig->answer.addresses);
     resolver_free(&rig->resolver);
     assert_null(rig->resolver);
     loop_free(&rig->loop);
@@ -49,7 +50,11 @@ on_done(void *ctx, const struct resolve_answer *answer)
     struct rig *rig = ctx;
 
     rig->dones++;
+    addresses_unref(&rig->answer.addresses);
     rig->answer = *answer;
+    if (answer->addresses != NULL) {
+        (void)addresses_ref(answer->addresses);
+    }
 }
 
 static struct resolve *
@@ -57,10 +62,20 @@ start(struct rig *rig, struct slice host)
 {
     unsigned dones = rig->dones;
     struct resolve *resolve =
-        resolve_start(rig->resolver, rig->loop, host, 8080, on_done, rig);
+        resolve_start(rig->resolver, rig->loop, host, on_done, rig);
 
     assert_non_null(resolve);
     assert_int_equal(rig->dones, dones); /* never from inside */
+    return resolve;
+}
+
+static struct resolve *
+start_anew(struct rig *rig, struct slice host)
+{
+    struct resolve *resolve =
+        resolve_anew(rig->resolver, rig->loop, host, on_done, rig);
+
+    assert_non_null(resolve);
     return resolve;
 }
 
@@ -78,17 +93,16 @@ a_numeric_host_is_its_address(void **state)
 {
     struct rig *rig = *state;
     const char *const hosts[] = {"127.0.0.1", "::1", "2001:db8::7"};
-    const char *const want[] = {
-        "127.0.0.1:8080", "[::1]:8080", "[2001:db8::7]:8080"};
+    const char *const want[] = {"127.0.0.1:0", "[::1]:0", "[2001:db8::7]:0"};
     char text[ADDRESS_TEXT_MAX];
 
     for (unsigned i = 0; i < 3; i++) {
         start(rig, slice_of_str(hosts[i]));
         wait_done(rig, i + 1);
         assert_int_equal(rig->answer.rc, RC_OK);
-        assert_int_equal(rig->answer.count, 1);
+        assert_int_equal(rig->answer.addresses->count, 1);
         assert_string_equal(
-            address_text(&rig->answer.addresses[0], text), want[i]);
+            address_text(&rig->answer.addresses->items[0], text), want[i]);
     }
 }
 
@@ -103,10 +117,9 @@ localhost_is_this_machine(void **state)
     memset(name, 'x', sizeof(name)); /* it was copied */
     wait_done(rig, 1);
     assert_int_equal(rig->answer.rc, RC_OK);
-    assert_in_range(rig->answer.count, 1, RESOLVE_MAX);
-    for (unsigned i = 0; i < rig->answer.count; i++) {
-        const struct address *a = &rig->answer.addresses[i];
-        assert_int_equal(address_port(a), 8080);
+    for (unsigned i = 0; i < rig->answer.addresses->count; i++) {
+        const struct address *a = &rig->answer.addresses->items[i];
+        assert_int_equal(address_port(a), 0);
         address_host_text(a, text);
         assert_true(strncmp(text, "127.", 4) == 0 || strcmp(text, "::1") == 0);
     }
@@ -121,7 +134,7 @@ what_is_no_name_gives_no_address(void **state)
     start(rig, SLICE("no..name"));
     wait_done(rig, 1);
     assert_true(rig->answer.rc == RC_MISS || rig->answer.rc == RC_IO);
-    assert_int_equal(rig->answer.count, 0);
+    assert_null(rig->answer.addresses);
 }
 
 static void
@@ -261,7 +274,7 @@ static void
 a_name_that_hangs_has_the_addresses_that_it_had(void **state)
 {
     struct rig *rig = *state;
-    struct resolve_answer before;
+    struct addresses *before;
     int64_t began_ms;
 
     if (!names_are("127.0.0.7 good.test\n127.0.0.8 good.test\n")) {
@@ -269,17 +282,16 @@ a_name_that_hangs_has_the_addresses_that_it_had(void **state)
     }
     start(rig, SLICE("good.test"));
     wait_done(rig, 1);
-    before = rig->answer;
-    assert_int_equal(before.rc, RC_OK);
+    assert_int_equal(rig->answer.rc, RC_OK);
+    before = addresses_ref(rig->answer.addresses);
     assert_true(names_are(""));
     began_ms = now_ms(rig);
     start(rig, SLICE("good.test"));
     start(rig, SLICE("good.test"));
     wait_done(rig, 3);
     assert_int_equal(rig->answer.rc, RC_OK);
-    assert_int_equal(rig->answer.count, before.count);
-    assert_memory_equal(
-        rig->answer.addresses, before.addresses, sizeof(before.addresses));
+    assert_ptr_equal(rig->answer.addresses, before); /* shared */
+    addresses_unref(&before);
     assert_in_range(now_ms(rig) - began_ms, 200, 3000);
     /* It is under way for so long that nobody waits for it again. */
     began_ms = now_ms(rig);
@@ -309,8 +321,51 @@ a_name_has_its_addresses_when_no_name_server_is_there(void **state)
     wait_done(rig, 3);
     assert_int_equal(rig->answer.rc, RC_OK);
     assert_string_equal(
-        address_text(&rig->answer.addresses[0], text), "127.0.0.7:8080");
+        address_text(&rig->answer.addresses->items[0], text), "127.0.0.7:0");
+    start_anew(rig, SLICE("good.test"));
+    wait_done(rig, 4);
+    assert_int_equal(rig->answer.rc, RC_IO);
     assert_true(names_mute());
+}
+
+/* The name has an answer at hand, which is not what is asked for. */
+static void
+who_asks_anew_waits_for_the_lookup(void **state)
+{
+    struct rig *rig = *state;
+    struct resolve *anew;
+
+    if (!names_are("127.0.0.7 good.test\n")) {
+        skip();
+    }
+    start(rig, SLICE("good.test"));
+    wait_done(rig, 1);
+    assert_true(names_are(""));
+    anew = start_anew(rig, SLICE("good.test"));
+    start(rig, SLICE("good.test"));
+    wait_done(rig, 2); /* the other one is answered meanwhile */
+    assert_int_equal(rig->answer.rc, RC_OK);
+    resolve_cancel(&anew);
+}
+
+static void
+sixty_four_addresses_are_kept(void **state)
+{
+    struct rig *rig = *state;
+    char hosts[100 * 32];
+    size_t len = 0;
+
+    for (unsigned i = 1; i <= 100; i++) {
+        len += (size_t)snprintf(
+            hosts + len, sizeof(hosts) - len, "127.0.9.%u many.test\n", i);
+    }
+    if (!names_are(hosts)) {
+        skip();
+    }
+    start(rig, SLICE("many.test"));
+    wait_done(rig, 1);
+    assert_int_equal(rig->answer.rc, RC_OK);
+    assert_int_equal(rig->answer.addresses->count, 64);
 }
 
 /* What is kept of names is bounded: they come from servers' replies. */
@@ -365,6 +420,8 @@ main(void)
         TEST(lookups_that_were_cancelled_are_gone),
         TEST(a_name_that_hangs_has_the_addresses_that_it_had),
         TEST(a_name_has_its_addresses_when_no_name_server_is_there),
+        TEST(who_asks_anew_waits_for_the_lookup),
+        TEST(sixty_four_addresses_are_kept),
         TEST(a_name_that_was_forgotten_is_looked_up_again),
         TEST(a_resolver_ends_at_once_though_a_name_hangs),
     };

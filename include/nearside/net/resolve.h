@@ -5,12 +5,8 @@
 #ifndef NEARSIDE_NET_RESOLVE_H
 #define NEARSIDE_NET_RESOLVE_H
 
-#include "nearside/net/address.h"
+#include "nearside/net/addresses.h"
 #include "nearside/net/loop.h"
-
-enum {
-    RESOLVE_MAX = 8, /* addresses kept of one answer */
-};
 
 struct resolver; /* the names and their threads; shared by all loops */
 
@@ -20,9 +16,10 @@ struct resolver *resolver_new(void); /* NULL: no memory */
 void resolver_free(struct resolver **resolver);
 
 struct resolve_answer {
-    enum rc rc;     /* RC_OK, RC_MISS: no such name, RC_IO: ask again later */
-    unsigned count; /* RC_OK: 1 at least */
-    struct address addresses[RESOLVE_MAX];
+    enum rc rc; /* RC_OK, RC_MISS: no such name, RC_IO: ask again later */
+    /* With RC_OK: without ports, and a loan until on_done returns. Else NULL.
+     */
+    struct addresses *addresses;
 };
 
 /* A lookup under way; freed by itself after on_done or resolve_cancel. */
@@ -34,7 +31,13 @@ struct resolve;
  * host is copied. NULL: no memory.
  */
 struct resolve *resolve_start(struct resolver *resolver, struct loop *loop,
-    struct slice host, uint16_t port,
+    struct slice host,
+    void (*on_done)(void *ctx, const struct resolve_answer *answer), void *ctx);
+
+/* The same for one who has the addresses that the name had: on_done tells what
+   is found now, or why nothing is, however long that takes. */
+struct resolve *resolve_anew(struct resolver *resolver, struct loop *loop,
+    struct slice host,
     void (*on_done)(void *ctx, const struct resolve_answer *answer), void *ctx);
 
 /* on_done will not come; clears the caller's pointer. Same loop only. */
