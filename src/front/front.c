@@ -35,6 +35,7 @@ front_free(struct front **pfront)
     }
     MUST_OBJ(front, FRONT_MAGIC);
     MUST(atomic_load(&front->connections) == 0);
+    MUST(atomic_load(&front->lingering) == 0);
     *pfront = NULL;
     client_counts_free(&front->client_counts);
     free(front->workers);

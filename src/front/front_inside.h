@@ -17,6 +17,7 @@ struct front {
     struct front_opts opts;
     struct client_counts *client_counts;
     atomic_uint connections;
+    atomic_uint lingering;         /* of these */
     struct front_worker **workers; /* [opts.workers]; NULL until made */
 };
 
@@ -25,9 +26,8 @@ struct front_worker {
     struct front *front;
     struct worker *worker;
     struct list acceptors;
-    struct list idle;      /* sessions without a turn, longest idle first */
-    struct list lingering; /* those that do, longest first */
-    unsigned lingering_len;
+    struct list idle;         /* sessions without a turn, longest idle first */
+    struct list lingering;    /* those that do, longest first */
     struct list sessions;     /* all others */
     atomic_uint sessions_len; /* of all, and those handed over to it */
     struct spare turns;       /* given back, to be borrowed again */

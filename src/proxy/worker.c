@@ -106,7 +106,6 @@ proxy_worker_new(const struct proxy_worker_opts *opts)
     pw->worker = (struct worker){
         .magic = WORKER_MAGIC,
         .index = opts->index,
-        .workers_len = opts->proxy->opts.workers,
         .loop = opts->loop,
         .ring = opts->ring,
         .block = opts->block,

@@ -3,13 +3,13 @@
  *
  * A stored answer is in memory until its last byte has left, and each hit
  * brings a copy of its own: a thousand clients that ask for something large
- * and do not read would hold it a thousand times. So each worker adds up
- * what its answers hold, but for those of up to buffer_max. When the sum is
- * more than the worker's share of held_max, the worker cuts the answer that has
- * been waiting longest.
+ * and do not read would hold it a thousand times. So what all answers hold is
+ * added up, but for those of up to buffer_max. When the sum is more than
+ * held_max, the worker whose client has just stopped reading cuts the answer of
+ * its own that has been waiting longest.
  *
  * A fill that several clients read counts for each of them in part. A client
- * that holds alone is never cut.
+ * that is the only one of its worker to hold anything is never cut.
  */
 #include "request/request_inside.h"
 
@@ -29,13 +29,22 @@ weight_of(const struct request *r)
     return weight > r->q->conf->opts.limits.buffer_max ? weight : 0;
 }
 
+static void
+hold(struct request *r, uint64_t bytes)
+{
+    struct request_worker *all = r->worker->request;
+
+    MUST(all->held >= r->held);
+    all->held += bytes - r->held;
+    atomic_fetch_add(&all->requests->held, bytes - r->held); /* wraps */
+    r->held = bytes;
+}
+
 void
 request_hold_end(struct request *r)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
-    MUST(r->worker->request->held >= r->held);
-    r->worker->request->held -= r->held;
-    r->held = 0;
+    hold(r, 0);
     list_remove(&r->holder);
 }
 
@@ -61,24 +70,24 @@ void
 request_on_blocked(struct request *r)
 {
     struct request_worker *all;
-    uint64_t share, weight;
+    uint64_t max, weight;
 
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->stream != NULL);
     MUST(r->status != 0);
     all = r->worker->request;
-    share = r->q->conf->opts.limits.held_max / r->worker->workers_len;
+    max = r->q->conf->opts.limits.held_max;
     weight = weight_of(r);
     if (weight == 0) {
         request_hold_end(r);
         return;
     }
-    all->held += weight - r->held;
-    r->held = weight;
+    hold(r, weight);
     if (!list_is_linked(&r->holder)) {
         list_push_back(&all->holders, &r->holder);
     }
-    while (all->held > share && all->holders.next != all->holders.prev) {
+    while (atomic_load(&all->requests->held) > max &&
+           all->holders.next != all->holders.prev) {
         cut_longest(all);
     }
 }

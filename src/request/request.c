@@ -497,7 +497,7 @@ request_on_gone(struct request *r, uint64_t body_bytes)
 /* --- the requests of a worker ------------------------------------------ */
 
 struct request_worker *
-request_worker_new(const struct requests *requests, struct worker *worker)
+request_worker_new(struct requests *requests, struct worker *worker)
 {
     struct request_worker *all = calloc(1, sizeof(*all));
 

@@ -182,7 +182,7 @@ void request_account(struct request *r);
 
 struct request_worker {
     uint32_t magic;
-    const struct requests *requests;
+    struct requests *requests;
     struct spare free;
     struct question_pool questions;
     struct list holders; /* requests whose clients hold much, longest first */

@@ -167,6 +167,7 @@ requests_free(struct requests **prequests)
     if (requests == NULL) {
         return;
     }
+    MUST(atomic_load(&requests->held) == 0);
     *prequests = NULL;
     free(requests->by_result);
     free(requests->latency);

@@ -238,6 +238,13 @@ class Limits(Early):
         for client in clients[2:]:
             self.assertGreaterEqual(self.trickle(client, 0.1), 0.1)
 
+    def test_linger_max_is_for_all_workers_together(self):
+        self.start(reads_no_more, "linger_max = 7", workers=4)
+        clients = [self.answered() for _ in range(7)]
+        for client in clients:
+            self.assertGreaterEqual(self.trickle(client, 0.1), 0.1)
+        self.assertEqual(self.daemon.metric(HIT, limit="linger_max"), 0)
+
     def test_they_give_way_when_connections_max_is_near(self):
         self.start(reads_no_more, "connections_max = 10", workers=1)
         clients = [self.answered() for _ in range(9)]

@@ -165,7 +165,6 @@ bench_up(struct loop *loop)
     bench.requests = requests_new(bench.rules.conf, NULL, bench.registry);
     bench.worker = (struct worker){
         .magic = WORKER_MAGIC,
-        .workers_len = 1,
         .loop = loop == NULL ? loop_new() : loop,
         .block = metric_block_new(bench.registry),
         .metrics = &bench.metrics,

@@ -178,7 +178,6 @@ up(void **state)
     work_metrics_add(&g->metrics, g->registry);
     g->worker = (struct worker){
         .magic = WORKER_MAGIC,
-        .workers_len = 1,
         .loop = g->rig.loop,
         .block = metric_block_new(g->registry),
         .metrics = &g->metrics,

@@ -71,7 +71,6 @@ given_worker(struct given *g, int64_t command_timeout_ms)
     g->registry = metric_registry_new();
     work_metrics_add(&g->metrics, g->registry);
     g->worker = (struct worker){.magic = WORKER_MAGIC,
-        .workers_len = 1,
         .loop = g->rig.loop,
         .block = metric_block_new(g->registry),
         .metrics = &g->metrics,

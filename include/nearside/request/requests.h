@@ -2,6 +2,8 @@
 #ifndef NEARSIDE_REQUEST_REQUESTS_H
 #define NEARSIDE_REQUEST_REQUESTS_H
 
+#include <stdatomic.h>
+
 #include "nearside/base/hash.h"
 #include "nearside/base/metric.h"
 #include "nearside/request/access.h"
@@ -46,6 +48,7 @@ struct requests {
     metric_id (*by_result)[RESULT_COUNT][STATUS_CLASS_COUNT];
     metric_id (*latency)[TIER_COUNT];
     struct unstored *unstored; /* routes of which nothing is stored */
+    atomic_ullong held;        /* bytes, for slow clients of all workers */
 };
 
 /* conf: its routes are the rows. NULL: no memory. */
@@ -59,7 +62,7 @@ void requests_sum(const struct requests *requests,
 
 /* The requests of a worker; sets worker->request. NULL: no memory. */
 struct request_worker *request_worker_new(
-    const struct requests *requests, struct worker *worker);
+    struct requests *requests, struct worker *worker);
 void request_worker_free(struct request_worker **all);
 
 #endif

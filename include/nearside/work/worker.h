@@ -45,8 +45,7 @@ void work_metrics_add(
 
 struct worker {
     uint32_t magic;
-    unsigned index; /* below workers_len */
-    unsigned workers_len;
+    unsigned index; /* from 0 */
     struct loop *loop;
     struct log_ring *ring;
     struct metric_block *block;

@@ -81,14 +81,20 @@ go_on(struct session *s)
     loop_defer(session_worker(s)->loop, &s->flush);
 }
 
-/* How many may linger in this worker. */
-static unsigned
-linger_share(const struct session *s)
+/* One more lingers. When they are too many, of all workers together, this
+   worker closes the one of its own that has been at it longest, unless that is
+   the new one: a worker's only one stays. */
+static void
+linger_count(struct session *s)
 {
-    unsigned share =
-        session_limits(s)->linger_max / s->front->front->opts.workers;
+    struct front_worker *f = s->front;
+    unsigned others = atomic_fetch_add(&f->front->lingering, 1);
+    struct list *longest = list_first(&f->lingering);
 
-    return share > 0 ? share : 1;
+    if (others >= session_limits(s)->linger_max && longest != &s->link) {
+        worker_count_limit(session_worker(s), LIMIT_LINGER_MAX);
+        session_end(CONTAINER_OF(longest, struct session, link), false);
+    }
 }
 
 /*
@@ -109,13 +115,7 @@ linger(struct session *s)
     s->state = SESSION_LINGER;
     s->linger_until_ms = session_now_ms(s) + for_ms;
     session_place(s, &f->lingering);
-    f->lingering_len++;
-    if (f->lingering_len > linger_share(s)) {
-        worker_count_limit(session_worker(s), LIMIT_LINGER_MAX);
-        session_end(
-            CONTAINER_OF(list_first(&f->lingering), struct session, link),
-            false);
-    }
+    linger_count(s);
 }
 
 /* Without a turn: for the next request, or for the client's end. */

@@ -33,8 +33,8 @@ session_leave(struct session *s)
 {
     MUST_OBJ(s, SESSION_MAGIC);
     if (s->state == SESSION_LINGER) {
-        MUST(s->front->lingering_len > 0);
-        s->front->lingering_len--;
+        MUST(atomic_load(&s->front->front->lingering) > 0);
+        atomic_fetch_sub(&s->front->front->lingering, 1);
     }
 }
 
