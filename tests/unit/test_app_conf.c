@@ -530,6 +530,26 @@ a_pattern_that_matches_nothing_includes_nothing(void **state)
         "t:2: include of 'none.d/a.conf': No such file or directory\n");
 }
 
+static void
+a_pattern_that_misses_the_files_of_its_folder_is_warned_of(void **state)
+{
+    char *told;
+
+    (void)state;
+    assert_int_equal(mkdir("o.d", 0755), 0);
+    assert_int_equal(mkdir("o.d/a", 0755), 0);
+    file_write("n", 0644, API "include(\"o.d/*.cnf\") workers = 3");
+    told = told_of("n", RC_OK);
+    assert_string_equal(told, ""); /* a folder is no file */
+    free(told);
+    file_write("o.d/b.conf", 0644, "");
+    told = told_of("n", RC_OK);
+    assert_string_equal(told,
+        "n:2: warning: include of 'o.d/*.cnf': no file matches, though there "
+        "is 'o.d/b.conf'\n");
+    free(told);
+}
+
 /* The name of its folder is no pattern, whatever it looks like. */
 static void
 a_pattern_is_relative_to_its_file(void **state)
@@ -1070,6 +1090,8 @@ main(void)
         cmocka_unit_test(an_include_is_relative_to_its_file),
         cmocka_unit_test(a_pattern_includes_what_it_matches_in_order),
         cmocka_unit_test(a_pattern_that_matches_nothing_includes_nothing),
+        cmocka_unit_test(
+            a_pattern_that_misses_the_files_of_its_folder_is_warned_of),
         cmocka_unit_test(a_pattern_is_relative_to_its_file),
         cmocka_unit_test(what_a_pattern_matches_must_be_readable),
         cmocka_unit_test(tags_are_kept_with_a_warning),

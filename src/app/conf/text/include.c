@@ -3,8 +3,9 @@
  * part of the pattern, so what looks like a pattern in its name is escaped.
  *
  * A pattern that matches nothing is no mistake: a folder for further files may
- * be empty or not be there yet. A folder that must not be read is one, since
- * nobody can tell what is left out.
+ * be empty or not be there yet. If the folder has files, the pattern is hardly
+ * what was meant, and the caller is told of one of them. A folder that must not
+ * be read is a mistake, since nobody can tell what is left out.
  */
 #include "nearside/app/conf/text/include.h"
 
@@ -78,6 +79,33 @@ on_folder_error(const char *path, int error)
     return error != ENOENT && error != ENOTDIR;
 }
 
+/* A file of the folder that the pattern is about, for the caller to free; NULL:
+   there is none, or no memory to tell. */
+static char *
+other_file(const char *pattern)
+{
+    const char *slash = strrchr(pattern, '/');
+    size_t len = slash == NULL ? 0 : (size_t)(slash - pattern) + 1;
+    char *all = malloc(len + sizeof("*"));
+    char *other = NULL;
+    glob_t found = {0};
+
+    if (all == NULL) {
+        return NULL;
+    }
+    memcpy(all, pattern, len);
+    memcpy(all + len, "*", sizeof("*"));
+    if (glob(all, GLOB_MARK, NULL, &found) == 0) {
+        for (size_t i = 0; i < found.gl_pathc && other == NULL; i++) {
+            const char *path = found.gl_pathv[i];
+            other = path[strlen(path) - 1] == '/' ? NULL : strdup(path);
+        }
+    }
+    globfree(&found);
+    free(all);
+    return other;
+}
+
 static enum rc
 find_matches(struct conf_included *included, const char *pattern)
 {
@@ -115,6 +143,9 @@ conf_include_find(
     }
     if (is_pattern(name)) {
         rc = find_matches(included, own_path);
+        if (rc == RC_OK && included->len == 0 && slice_find(name, '/') >= 0) {
+            included->own_other = other_file(own_path);
+        }
         free(own_path);
     } else {
         included->own_paths = calloc(1, sizeof(char *));
@@ -149,5 +180,6 @@ conf_include_fini(struct conf_included *included)
         free(conf_include_take(included));
     }
     free(included->own_paths);
+    free(included->own_other);
     *included = (struct conf_included){.len = 0};
 }

@@ -409,7 +409,6 @@ source_push(struct conf_lexer *l, unsigned depth)
     struct slice rest = buf_slice(&l->text->files[file].bytes);
 
     MUST(depth <= CONF_DEPTH_MAX);
-
     if (slice_starts(rest, SLICE("\xef\xbb\xbf"))) {
         rest = slice_skip(rest, 3); /* some editors begin a file with a BOM */
     }
@@ -488,9 +487,12 @@ include(struct conf_lexer *l)
         TELL(l, "include of '%.*s': %s", SLICE_FMT(name), strerror(errno));
     } else if (rc != RC_OK) {
         l->rc = rc;
-    } else {
-        (void)include_next(l);
+    } else if (s->included.own_other != NULL) {
+        conf_errors_warn(l->errors, l->text, l->line,
+            "include of '%.*s': no file matches, though there is '%s'",
+            SLICE_FMT(name), s->included.own_other);
     }
+    (void)include_next(l);
 }
 
 /* --- The tokens ---------------------------------------------------------- */

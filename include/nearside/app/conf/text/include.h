@@ -13,6 +13,8 @@ struct conf_included {
     char **own_paths; /* each of them is owned too, until it is taken */
     size_t len;
     size_t taken;
+    char *own_other; /* the pattern names a folder and matches nothing, but this
+                        file is there; NULL */
 };
 
 /*
