@@ -152,6 +152,9 @@ was_asked(struct bench *b)
     }
     fd = accept4(b->listen_fd, NULL, NULL, SOCK_NONBLOCK);
     if (fd >= 0) {
+        if (b->fd >= 0) {
+            close(b->fd);
+        }
         b->fd = fd;
     }
     return fd >= 0;

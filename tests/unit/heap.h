@@ -1,135 +1,37 @@
 /*
- * The heap as a test sees it: how many blocks are taken, and one that is
- * refused. A sanitizer has a malloc of its own. Under one nothing is counted,
- * and tests that need a refusal are left out (HAS_HEAP).
+ * The heap as a unit test sees it: the blocks that malloc, calloc, realloc,
+ * posix_memalign, strdup and strndup gave to the rooms and to the test itself,
+ * and one that is refused. What libraries take is not counted.
+ *
+ * A program whose tests have passed fails after all if at its end a block was
+ * not released, or a file is open that was not open when it began.
  */
 #ifndef TESTS_UNIT_HEAP_H
 #define TESTS_UNIT_HEAP_H
 
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define HAS_HEAP
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *ptr, size_t size);
-void *__libc_memalign(size_t align, size_t size);
-void __libc_free(void *ptr);
-#endif
-
-struct heap {
-    atomic_long blocks; /* that are taken */
-    long blocks_before; /* a test began */
-    unsigned refuse_in; /* this many of at least `refuse_size`; 0: none */
-    size_t refuse_size;
-};
-
-static struct heap heap;
-
-#ifdef HAS_HEAP
-
-/* The nth block of at least that size, counted from now on, is not to be had.
-   nth 0: all are. */
-static inline void
-heap_refuse(unsigned nth, size_t size)
-{
-    heap.refuse_in = nth;
-    heap.refuse_size = size;
-}
-
-static inline bool
-heap_refuses(size_t size)
-{
-    return heap.refuse_in > 0 && size >= heap.refuse_size &&
-           --heap.refuse_in == 0;
-}
-
-static inline void *
-heap_took(void *ptr)
-{
-    if (ptr != NULL) {
-        atomic_fetch_add(&heap.blocks, 1);
-    }
-    return ptr;
-}
-
-void *
-malloc(size_t size)
-{
-    return heap_refuses(size) ? NULL : heap_took(__libc_malloc(size));
-}
-
-void *
-calloc(size_t count, size_t size)
-{
-    return heap_refuses(count * size) ? NULL
-                                      : heap_took(__libc_calloc(count, size));
-}
-
-void *
-realloc(void *ptr, size_t size)
-{
-    if (heap_refuses(size)) {
-        return NULL;
-    }
-    return ptr == NULL ? heap_took(__libc_malloc(size))
-                       : __libc_realloc(ptr, size);
-}
-
-int
-posix_memalign(void **out, size_t align, size_t size)
-{
-    *out = heap_took(__libc_memalign(align, size));
-    return *out == NULL;
-}
-
-void
-free(void *ptr)
-{
-    if (ptr != NULL) {
-        atomic_fetch_sub(&heap.blocks, 1);
-    }
-    __libc_free(ptr);
-}
-
-#endif
-
-static inline void *
-heap_idle(void *ctx)
-{
-    return ctx;
-}
-
-/* What libc keeps of a thread for the next one is not a test's. */
-static inline void
-heap_had_a_thread(void)
-{
-    pthread_t thread;
-
-    assert_int_equal(pthread_create(&thread, NULL, heap_idle, NULL), 0);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-}
+/* The blocks that are taken. */
+size_t heap_blocks(void);
 
 /* Between the two, all that was taken is given back. */
-static inline void
-heap_begins(void)
-{
-    heap.blocks_before = atomic_load(&heap.blocks);
-}
+void heap_begins(void);
+void heap_ends(void);
 
-static inline void
-heap_ends(void)
-{
-    assert_int_equal(atomic_load(&heap.blocks), heap.blocks_before);
-}
+/* The nth block of at least that size that this thread wants from now on is
+   not to be had. nth 0: all are. */
+void heap_refuse(unsigned nth, size_t size);
+
+/* Whether it has come to that. From here on all are to be had. */
+bool heap_refused(void);
+
+/* The end is not looked at: a thread goes on that a library waits in. */
+void heap_let_off(void);
 
 #endif

@@ -1629,6 +1629,5 @@ main(void)
         TEST(crews_in_two_threads_stand_readers_that_leave),
     };
 
-    heap_had_a_thread();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,10 @@
 /* The value format: what goes in comes out, and nothing else comes out. */
 #include "nearside/cache/codec.h"
 
-#include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
+#include "heap.h"
 
-#include <cmocka.h>
+#include <limits.h>
+#include <stdlib.h>
 
 #include <xxhash.h>
 
@@ -622,38 +620,6 @@ a_part_beyond_4_gib_is_a_limit(void **state)
 
 /* The sanitizers bring a malloc of their own, so this one joins only where
    there is none. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_OWN_MALLOC 0
-#elif defined(__has_feature)
-#define HAS_OWN_MALLOC                                                         \
-    !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#define HAS_OWN_MALLOC 1
-#endif
-
-#if HAS_OWN_MALLOC
-extern void *__libc_malloc(size_t size);
-extern void __libc_free(void *p);
-
-static long mallocs_left = LONG_MAX; /* before one fails */
-static long blocks_live;
-
-void *
-malloc(size_t size)
-{
-    void *p = mallocs_left-- > 0 ? __libc_malloc(size) : NULL;
-
-    blocks_live += p != NULL;
-    return p;
-}
-
-void
-free(void *p)
-{
-    blocks_live -= p != NULL;
-    __libc_free(p);
-}
-
 static void
 a_failed_allocation_is_no_memory_and_leaks_nothing(void **state)
 {
@@ -661,21 +627,21 @@ a_failed_allocation_is_no_memory_and_leaks_nothing(void **state)
     struct value made = encoded(&parts);
     struct value v = {NULL, 0};
     struct entry *e = NULL;
-    long live = blocks_live;
+    size_t live = heap_blocks();
     enum rc rc;
 
     (void)state;
-    mallocs_left = 0;
+    heap_refuse(1, 0);
     rc = codec_encode(&parts, &v);
-    mallocs_left = LONG_MAX;
+    assert_true(heap_refused());
     assert_int_equal(rc, RC_NOMEM);
     assert_null(v.bytes);
-    mallocs_left = 0;
+    heap_refuse(1, 0);
     rc = codec_entry(&made, &e);
-    mallocs_left = LONG_MAX;
+    assert_true(heap_refused());
     assert_int_equal(rc, RC_NOMEM);
     assert_null(e);
-    assert_int_equal(blocks_live, live);
+    assert_int_equal(heap_blocks(), live);
     value_free(&made);
 }
 
@@ -685,7 +651,7 @@ decoding_allocates_nothing_and_frees_what_it_refuses(void **state)
     struct codec_parts parts = parts_full();
     struct value made = encoded(&parts);
     struct entry *e = NULL;
-    long live = blocks_live;
+    size_t live = heap_blocks();
     enum rc rc;
 
     (void)state;
@@ -693,12 +659,12 @@ decoding_allocates_nothing_and_frees_what_it_refuses(void **state)
         char *value = malloc(made.len);
 
         memcpy(value, made.bytes, made.len);
-        mallocs_left = 0;
+        heap_refuse(1, 0);
         rc = codec_decode(value, made.len - cut, KEY, &e);
-        mallocs_left = LONG_MAX;
+        assert_false(heap_refused());
         assert_int_equal(rc, cut == 0 ? RC_OK : RC_BAD);
         entry_unref(&e);
-        assert_int_equal(blocks_live, live);
+        assert_int_equal(heap_blocks(), live);
     }
     value_free(&made);
 }
@@ -723,7 +689,6 @@ an_entry_costs_at_most_96_bytes_above_its_parts(void **state)
         value_free(&made);
     }
 }
-#endif
 
 /* As its first bytes say, which are not to be believed, yet have to be read. */
 static void
@@ -777,11 +742,9 @@ main(void)
         cmocka_unit_test(a_body_in_runs_is_the_same_body),
         cmocka_unit_test(runs_that_are_not_body_len_bytes_make_no_value),
         cmocka_unit_test(a_part_beyond_4_gib_is_a_limit),
-#if HAS_OWN_MALLOC
         cmocka_unit_test(a_failed_allocation_is_no_memory_and_leaks_nothing),
         cmocka_unit_test(decoding_allocates_nothing_and_frees_what_it_refuses),
         cmocka_unit_test(an_entry_costs_at_most_96_bytes_above_its_parts),
-#endif
     };
 
     return cmocka_run_group_tests_name("cache.codec", tests, NULL, NULL);

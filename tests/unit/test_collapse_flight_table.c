@@ -296,7 +296,6 @@ a_late_one_joins_an_open_fill(void **state)
     }
 }
 
-#ifdef HAS_HEAP
 static void
 without_memory_no_flight_is_opened(void **state)
 {
@@ -319,7 +318,6 @@ without_memory_no_flight_is_opened(void **state)
     heap_refuse(0, 0);
     collapse_fini(&collapse); /* once more */
 }
-#endif
 
 static void
 one_that_left_is_not_told(void **state)
@@ -585,9 +583,7 @@ main(void)
         TEST(one_flown_alone_is_found_by_nobody),
         TEST(after_a_resolution_that_closes_the_next_one_opens),
         TEST(a_late_one_joins_an_open_fill),
-#ifdef HAS_HEAP
         TEST(without_memory_no_flight_is_opened),
-#endif
         TEST(one_that_left_is_not_told),
         TEST(one_that_leaves_after_the_resolution_is_still_told),
         TEST(forms_of_a_key_fly_apart_and_are_outdated_together),
@@ -597,6 +593,5 @@ main(void)
         TEST(leaving_races_the_resolution_and_one_of_them_wins),
     };
 
-    heap_had_a_thread();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
