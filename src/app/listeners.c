@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "app/server_inside.h"
 
@@ -15,23 +14,48 @@ enum {
 };
 
 static bool
-open_one(const char *text, unsigned mode, const char *what, int *out_fd)
+is_ipv4_on(const char *text, uint16_t port)
+{
+    struct address at;
+
+    return text != NULL && address_parse(slice_of_str(text), &at) == RC_OK &&
+           at.u.any.sa_family == AF_INET && address_port(&at) == port;
+}
+
+/* Does the conf name an address of IPv4 with that port? */
+static bool
+has_ipv4_on(const struct conf *conf, uint16_t port)
+{
+    for (size_t i = 0; i < conf->listen_len; i++) {
+        if (is_ipv4_on(conf->listen[i], port)) {
+            return true;
+        }
+    }
+    return is_ipv4_on(conf->metrics, port) || is_ipv4_on(conf->admin, port);
+}
+
+/* [::] takes IPv4 too, as people expect who write it alone; those who write
+   0.0.0.0 beside it expect that it does not. */
+static bool
+open_one(const struct conf *conf, const char *text, unsigned mode,
+    const char *what, struct listener *out)
 {
     char shown[ADDRESS_TEXT_MAX];
     struct address at;
-    struct address bound;
+    struct listen_opts opts = {.mode = mode};
     enum rc rc = address_parse(slice_of_str(text), &at);
 
     if (rc == RC_OK) {
-        rc = listen_open(&at, mode, out_fd, &bound);
+        opts.is_ipv6_only = has_ipv4_on(conf, address_port(&at));
+        rc = listen_open(&at, &opts, out);
     }
     if (rc != RC_OK) {
         fprintf(stderr, "nearside: cannot listen on %s: %s\n", text,
             rc == RC_BAD ? rc_text(rc) : strerror(errno));
         return false;
     }
-    fprintf(
-        stderr, "listening on %s (%s)\n", address_text(&bound, shown), what);
+    fprintf(stderr, "listening on %s (%s)\n", address_text(&out->bound, shown),
+        what);
     return true;
 }
 
@@ -41,24 +65,25 @@ server_open_listeners(struct server *s)
     const struct conf *conf = s->conf;
 
     MUST_OBJ(s, SERVER_MAGIC);
-    MUST(s->fds == NULL);
-    s->fds = calloc(conf->listen_len, sizeof(*s->fds));
-    if (s->fds == NULL) {
+    MUST(s->listeners == NULL);
+    s->listeners = calloc(conf->listen_len, sizeof(*s->listeners));
+    if (s->listeners == NULL) {
         return false;
     }
     for (size_t i = 0; i < conf->listen_len; i++) {
-        if (!open_one(conf->listen[i], MODE_CLIENTS, "http", &s->fds[i])) {
+        struct listener *l = &s->listeners[i];
+        if (!open_one(conf, conf->listen[i], MODE_CLIENTS, "http", l)) {
             return false;
         }
-        listen_limit_unsent(s->fds[i], conf->proxy.conf.limits.buffer_max);
-        s->fds_len++;
+        listen_limit_unsent(l->fd, conf->proxy.conf.limits.buffer_max);
+        s->listeners_len++;
     }
-    if (conf->metrics != NULL &&
-        !open_one(conf->metrics, MODE_CLIENTS, "metrics", &s->metrics_fd)) {
+    if (conf->metrics != NULL && !open_one(conf, conf->metrics, MODE_CLIENTS,
+                                     "metrics", &s->metrics_at)) {
         return false;
     }
     if (conf->admin != NULL &&
-        !open_one(conf->admin, MODE_ADMIN, "admin", &s->admin_fd)) {
+        !open_one(conf, conf->admin, MODE_ADMIN, "admin", &s->admin_at)) {
         if (!conf->admin_is_auto) {
             return false;
         }
@@ -67,28 +92,23 @@ server_open_listeners(struct server *s)
     return true;
 }
 
-static void
-close_one(int *fd)
+void
+server_hold_listeners(struct server *s)
 {
-    struct address at;
-
-    if (*fd < 0) {
-        return;
+    for (size_t i = 0; i < s->listeners_len; i++) {
+        listen_hold(&s->listeners[i]);
     }
-    if (address_of_socket(*fd, &at) == RC_OK && at.u.any.sa_family == AF_UNIX) {
-        (void)unlink(at.u.unix_.sun_path);
-    }
-    close(*fd);
-    *fd = -1;
+    listen_unlink(&s->metrics_at);
+    listen_unlink(&s->admin_at);
 }
 
 void
 server_close_listeners(struct server *s)
 {
-    for (size_t i = 0; i < s->fds_len; i++) {
-        close_one(&s->fds[i]);
+    for (size_t i = 0; i < s->listeners_len; i++) {
+        listen_close(&s->listeners[i]);
     }
-    free(s->fds);
-    close_one(&s->metrics_fd);
-    close_one(&s->admin_fd);
+    free(s->listeners);
+    listen_close(&s->metrics_at);
+    listen_close(&s->admin_at);
 }

@@ -2,8 +2,12 @@
  * The daemon's life. The main thread becomes the control thread: signals,
  * the small listeners, the cluster's map. Each worker has a thread.
  *
- *     start -> serving -TERM-> /readyz says 503, still serving (drain_delay)
- *           -> draining: answers are finished, nothing is accepted
+ *     start -> serving
+ *      TERM -> /readyz says 503, and each answer ends its connection; others
+ *              are still accepted (drain_delay)
+ *           -> held: nobody new comes into the listen queues (HOLD_MS)
+ *           -> draining: what is queued is accepted, idle connections are
+ *              closed, answers are finished
  *           -> the last connection has gone, drain_timeout, or TERM again
  *           -> ended, in the reverse order of the start
  */
@@ -25,6 +29,9 @@ enum {
     FDS_MIN = 128,
     /* No machine has memory for more connections than that. */
     FDS_USED_MAX = 1000000,
+    /* The end of drain_delay: how long a handshake may take that has begun.
+       With a shorter delay nobody is waited for. */
+    HOLD_MS = 200,
 };
 
 /* --- ending ------------------------------------------------------------ */
@@ -75,14 +82,31 @@ on_drain_begin(void *ctx)
 }
 
 static void
+on_drain_hold(void *ctx)
+{
+    struct server *s = OBJ_OF(struct server, ctx, SERVER_MAGIC);
+
+    MUST(s->is_draining);
+    server_hold_listeners(s);
+    loop_timer_init(&s->drain_timer, s->control, on_drain_begin, s);
+    loop_timer_arm(
+        &s->drain_timer, loop_now_ms(s->control) + s->drain_hold_ms + 1);
+}
+
+static void
 server_drain(struct server *s, int64_t delay_ms)
 {
     MUST(!s->is_draining);
     log_event(s->ring, LOG_LEVEL_INFO, "draining", "connections=\"%u\"",
         proxy_connections(s->proxy));
     s->is_draining = true;
-    loop_timer_init(&s->drain_timer, s->control, on_drain_begin, s);
-    loop_timer_arm(&s->drain_timer, loop_now_ms(s->control) + delay_ms + 1);
+    s->drain_hold_ms = delay_ms < HOLD_MS ? 0 : HOLD_MS;
+    for (unsigned i = 0; i < s->threads_len; i++) {
+        proxy_worker_say_close(s->threads[i].worker);
+    }
+    loop_timer_init(&s->drain_timer, s->control, on_drain_hold, s);
+    loop_timer_arm(&s->drain_timer,
+        loop_now_ms(s->control) + delay_ms - s->drain_hold_ms + 1);
 }
 
 static void
@@ -257,8 +281,8 @@ make_worker(struct server *s, unsigned index)
     if (thread->worker == NULL) {
         return false;
     }
-    for (size_t i = 0; i < s->fds_len; i++) {
-        if (proxy_worker_listen(thread->worker, s->fds[i]) != RC_OK) {
+    for (size_t i = 0; i < s->listeners_len; i++) {
+        if (proxy_worker_listen(thread->worker, s->listeners[i].fd) != RC_OK) {
             return false;
         }
     }
@@ -295,17 +319,17 @@ start_control(struct server *s)
     };
     loop_message_init(&s->drained, on_all_drained, s);
     s->signals = signals_new(s->control, on_signal, s);
-    if (s->metrics_fd >= 0) {
+    if (s->metrics_at.fd >= 0) {
         s->metrics = admin_new(
-            s->control, s->metrics_fd, ADMIN_METRICS, &s->sources, s->ring);
+            s->control, s->metrics_at.fd, ADMIN_METRICS, &s->sources, s->ring);
     }
-    if (s->admin_fd >= 0) {
+    if (s->admin_at.fd >= 0) {
         s->admin = admin_new(
-            s->control, s->admin_fd, ADMIN_ADMIN, &s->sources, s->ring);
+            s->control, s->admin_at.fd, ADMIN_ADMIN, &s->sources, s->ring);
     }
     s->start_ms = loop_now_ms(s->control);
-    return s->signals != NULL && (s->metrics_fd < 0 || s->metrics != NULL) &&
-           (s->admin_fd < 0 || s->admin != NULL);
+    return s->signals != NULL && (s->metrics_at.fd < 0 || s->metrics != NULL) &&
+           (s->admin_at.fd < 0 || s->admin != NULL);
 }
 
 static bool
@@ -422,8 +446,8 @@ server_run(const struct conf *conf)
     struct server s = {
         .magic = SERVER_MAGIC,
         .conf = conf,
-        .metrics_fd = -1,
-        .admin_fd = -1,
+        .metrics_at = {.fd = -1},
+        .admin_at = {.fd = -1},
     };
     bool is_started;
 

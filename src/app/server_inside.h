@@ -42,24 +42,29 @@ struct server {
     struct proxy *proxy;
     struct server_thread *threads;
     unsigned threads_len;
-    int *fds; /* of the listeners */
-    size_t fds_len;
+    struct listener *listeners; /* for clients */
+    size_t listeners_len;
     struct admin *metrics;
-    int metrics_fd; /* -1: none */
+    struct listener metrics_at; /* its fd is -1: none */
     struct admin *admin;
-    int admin_fd;
+    struct listener admin_at;
     struct admin_sources sources;
     int64_t start_ms;
 
     /* Ending. */
     bool is_draining;
     struct loop_timer drain_timer;
+    int64_t drain_hold_ms; /* of drain_delay */
     atomic_uint undrained; /* workers with connections */
     struct loop_message drained;
 };
 
 /* Opens all listening sockets and says where they are. */
 bool server_open_listeners(struct server *s);
+
+/* Keeps new clients out, and leaves the paths of all unix sockets to whoever
+   comes next. What is connected goes on, and the small listeners do. */
+void server_hold_listeners(struct server *s);
 void server_close_listeners(struct server *s);
 
 /* The status as JSON; an admin_sources callback. */

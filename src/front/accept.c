@@ -43,6 +43,8 @@ struct watch {
 
 /* --- handing over ------------------------------------------------------ */
 
+/* At the end each keeps what it accepts: another may have nothing left already,
+   and wait for nothing. */
 static struct front_worker *
 least_loaded(struct front_worker *f)
 {
@@ -51,10 +53,13 @@ least_loaded(struct front_worker *f)
     struct front_worker *best = f;
     unsigned best_len = own;
 
+    if (atomic_load(&f->says_close)) {
+        return f;
+    }
     for (unsigned i = 0; i < front->opts.workers; i++) {
         struct front_worker *other = front->workers[i];
         unsigned len;
-        if (other == NULL || other == f || atomic_load(&other->is_draining)) {
+        if (other == NULL || other == f) {
             continue;
         }
         MUST_OBJ(other, FRONT_WORKER_MAGIC);
@@ -88,22 +93,14 @@ hand_over(struct front_worker *to, int fd, const struct address *peer)
 }
 
 static void
-end_lingering(struct front_worker *f)
+drain_sessions(struct front_worker *f)
 {
-    struct list *link;
+    struct list *const lists[] = {&f->fresh, &f->idle, &f->lingering};
 
-    while ((link = list_first(&f->lingering)) != NULL) {
-        session_drain(CONTAINER_OF(link, struct session, link));
-    }
-}
-
-/* A session that is busy ends with its answer. */
-static void
-drain_idle(struct front_worker *f)
-{
-    list_splice(&f->sessions, &f->idle);
-    LIST_EACH (link, &f->sessions) {
-        session_drain(CONTAINER_OF(link, struct session, link));
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        LIST_EACH (link, lists[i]) {
+            session_drain(CONTAINER_OF(link, struct session, link));
+        }
     }
 }
 
@@ -121,35 +118,46 @@ on_handoffs(void *ctx)
         h = next;
     }
     /* They were accepted by a worker that had not begun to drain. */
-    if (atomic_load(&f->is_draining)) {
-        drain_idle(f);
+    if (f->is_draining) {
+        drain_sessions(f);
         front_check_empty(f);
     }
 }
 
 /* --- making room ------------------------------------------------------- */
 
-/* Ends the connection that has been idle longest. One whose bytes wait to be
-   read is not idle. If there is none, the one goes that has lingered longest.
-   False: there is none either. */
+/* Ends the first of the list that is idle: one whose bytes wait to be read is
+   not, nor is a new one that has not had its time to speak. */
 static bool
-shed_one(struct front_worker *f)
+shed_first(struct front_worker *f, struct list *of)
 {
-    struct list *lingers = list_first(&f->lingering);
     unsigned looks = 0;
 
-    LIST_EACH (link, &f->idle) {
+    LIST_EACH (link, of) {
         struct session *s = CONTAINER_OF(link, struct session, link);
         MUST_OBJ(s, SESSION_MAGIC);
         MUST(s->state == SESSION_IDLE);
+        if (session_may_speak(s) || looks++ == SHED_LOOKS) {
+            return false;
+        }
         if (conn_is_quiet(s->conn)) {
             worker_count_limit(f->worker, LIMIT_IDLE_SHED);
             session_end(s, false);
             return true;
         }
-        if (++looks == SHED_LOOKS) {
-            break;
-        }
+    }
+    return false;
+}
+
+/* Who has never said a word goes first, then who has been idle longest, then
+   who has lingered longest. False: there is none of these. */
+static bool
+shed_one(struct front_worker *f)
+{
+    struct list *lingers = list_first(&f->lingering);
+
+    if (shed_first(f, &f->fresh) || shed_first(f, &f->idle)) {
+        return true;
     }
     if (lingers != NULL) {
         worker_count_limit(f->worker, LIMIT_IDLE_SHED);
@@ -294,13 +302,15 @@ front_listen(struct front_worker *f, int fd)
 }
 
 static void
-stop_listening(struct front_worker *f)
+stop_listening(struct front_worker *f, bool is_orderly)
 {
     struct list *link;
 
     while ((link = list_pop(&f->acceptors)) != NULL) {
         struct watch *watch = CONTAINER_OF(link, struct watch, link);
-        acceptor_refuse(watch->acceptor);
+        if (is_orderly) {
+            acceptor_finish(watch->acceptor);
+        }
         acceptor_free(&watch->acceptor);
         free(watch);
     }
@@ -312,10 +322,10 @@ void
 front_drain(struct front_worker *f)
 {
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
-    MUST(atomic_load(&f->is_draining));
-    stop_listening(f);
-    drain_idle(f);
-    end_lingering(f);
+    MUST(atomic_load(&f->says_close));
+    stop_listening(f, true);
+    f->is_draining = true;
+    drain_sessions(f);
 }
 
 /* --- life -------------------------------------------------------------- */
@@ -339,6 +349,7 @@ front_worker_new(struct front *front, struct worker *worker,
     f->on_empty = on_empty;
     f->ctx = ctx;
     list_init(&f->acceptors);
+    list_init(&f->fresh);
     list_init(&f->idle);
     list_init(&f->lingering);
     list_init(&f->sessions);
@@ -356,8 +367,9 @@ front_worker_stop(struct front_worker *f)
     struct list *link;
 
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
-    stop_listening(f);
+    stop_listening(f, false);
     on_handoffs(f);
+    list_splice(&f->sessions, &f->fresh);
     list_splice(&f->sessions, &f->idle);
     list_splice(&f->sessions, &f->lingering);
     while ((link = list_first(&f->sessions)) != NULL) {

@@ -67,31 +67,24 @@ bool
 front_is_empty(const struct front_worker *f)
 {
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
-    return list_is_empty(&f->sessions) && list_is_empty(&f->idle) &&
-           list_is_empty(&f->lingering) &&
+    return list_is_empty(&f->sessions) && list_is_empty(&f->fresh) &&
+           list_is_empty(&f->idle) && list_is_empty(&f->lingering) &&
            atomic_load(&((struct front_worker *)(uintptr_t)f)->handoffs) ==
                NULL;
-}
-
-bool
-front_is_drained(const struct front_worker *f)
-{
-    MUST_OBJ(f, FRONT_WORKER_MAGIC);
-    return list_is_empty(&f->acceptors) && atomic_load(&f->is_draining);
 }
 
 void
 front_check_empty(struct front_worker *f)
 {
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
-    if (atomic_load(&f->is_draining) && front_is_empty(f)) {
+    if (f->is_draining && front_is_empty(f)) {
         f->on_empty(f->ctx);
     }
 }
 
 void
-front_say_drain(struct front_worker *f)
+front_say_close(struct front_worker *f)
 {
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
-    atomic_store(&f->is_draining, true);
+    atomic_store(&f->says_close, true);
 }

@@ -9,6 +9,12 @@
 #include "nearside/http/head.h"
 #include "front/client_counts.h"
 
+enum {
+    /* A new connection is idle only once it has had this time to speak. At the
+       end an idle one is heard out for as long. */
+    SPEAK_MS = 1000,
+};
+
 #define FRONT_MAGIC        UINT32_C(0x6e66726f)
 #define FRONT_WORKER_MAGIC UINT32_C(0x6e667277)
 
@@ -26,25 +32,25 @@ struct front_worker {
     struct front *front;
     struct worker *worker;
     struct list acceptors;
-    struct list idle;         /* sessions without a turn, longest idle first */
-    struct list lingering;    /* those that do, longest first */
-    struct list sessions;     /* all others */
+    struct list fresh;     /* sessions that have sent nothing yet, in the
+                              order in which they came */
+    struct list idle;      /* those between two requests, longest idle first */
+    struct list lingering; /* those that do, longest first */
+    struct list sessions;  /* all others */
     atomic_uint sessions_len; /* of all, and those handed over to it */
     struct spare turns;       /* given back, to be borrowed again */
     struct head head;         /* room to parse in; its request takes a copy */
     _Atomic(struct handoff *) handoffs; /* accepted elsewhere, for us */
     struct loop_message handoff_message;
     struct loop_message shed_message;
-    atomic_bool is_draining;
+    atomic_bool says_close; /* each answer ends its connection */
+    bool is_draining;       /* nothing is accepted any more */
     void (*on_empty)(void *ctx);
     void *ctx;
 };
 
 /* One connection less, of those that are counted for the worker. */
 void front_release(struct front_worker *f, const struct address *peer);
-
-/* Has it begun to end its connections? */
-bool front_is_drained(const struct front_worker *f);
 
 /* Tells whoever waits for it that no session is left. */
 void front_check_empty(struct front_worker *f);

@@ -148,6 +148,21 @@ address_set_port(struct address *a, uint16_t port)
     }
 }
 
+void
+address_unmap(struct address *a)
+{
+    const struct sockaddr_in6 v6 = a->u.v6;
+
+    if (a->u.any.sa_family != AF_INET6 ||
+        !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+        return;
+    }
+    *a = (struct address){.len = sizeof(struct sockaddr_in)};
+    a->u.v4.sin_family = AF_INET;
+    a->u.v4.sin_port = v6.sin6_port;
+    memcpy(&a->u.v4.sin_addr, v6.sin6_addr.s6_addr + 12, 4);
+}
+
 enum rc
 address_of_socket(int fd, struct address *out)
 {

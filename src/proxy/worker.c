@@ -43,13 +43,19 @@ on_drain(void *ctx)
 }
 
 void
+proxy_worker_say_close(struct proxy_worker *pw)
+{
+    MUST_OBJ(pw, PROXY_WORKER_MAGIC);
+    front_say_close(pw->worker.front);
+}
+
+void
 proxy_worker_drain(
     struct proxy_worker *pw, void (*on_drained)(void *ctx), void *ctx)
 {
     MUST_OBJ(pw, PROXY_WORKER_MAGIC);
     pw->on_drained = on_drained;
     pw->drain_ctx = ctx;
-    front_say_drain(pw->worker.front);
     loop_post(pw->worker.loop, &pw->drain_message);
 }
 

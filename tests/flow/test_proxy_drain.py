@@ -1,14 +1,18 @@
 """The end of the daemon, and its signals."""
 
 import os
+import select
 import signal
 import subprocess
+import sys
+import threading
 import time
 import unittest
 from unittest import mock
 
 from lib import (Connection, FlowTest, Nearside, RedisServer, SampleOrigin,
                  ScriptedOrigin, WireError, fetch, wait_until)
+from lib.process import temp_dir
 from lib.scripted import Steps, answer, conf, together
 
 SANITIZED = bool(os.environ.get("NEARSIDE_SANITIZE"))
@@ -66,11 +70,8 @@ class Drain(FlowTest):
         wait_until(lambda: self.readyz(daemon) == 503, what="/readyz says it")
         self.assertEqual(
             ready(daemon), (1, "nearside: not ready: /readyz says 503\n"))
-        with daemon.connect() as client:
-            for i in range(2):
-                client.request("GET", f"/{i}")
-                self.assertEqual(client.read_response().body,
-                                 f"/{i}".encode())
+        for i in range(2):
+            self.assertEqual(daemon.get(f"/{i}").body, f"/{i}".encode())
         self.assertEqual(fetch(daemon.metrics_port, "/livez").status, 200)
         self.assertEqual(daemon.process.wait(10), 0)
         self.assertGreaterEqual(time.monotonic() - start, 0.95)
@@ -234,6 +235,181 @@ class Drain(FlowTest):
         daemon.get("/after")
         wait_until(lambda: "/after" in text(path), what="it is written")
         self.assertNotIn("/after", text(path + ".1"))
+
+
+class Traffic:
+    """Clients of one daemon until it lets nobody in any more. What they lose
+    is what is counted: a request that was sent and not answered whole."""
+
+    PACE = 0.004  # between two requests of a client; what is tested
+
+    def __init__(self, daemon, kept=3, anew=1):
+        self.daemon = daemon
+        self.answered = 0
+        self.lost = []
+        self.lock = threading.Lock()
+        places = [daemon.port, *daemon.unix_paths]
+        self.threads = [
+            threading.Thread(target=self._run, args=(where, is_kept),
+                             daemon=True)
+            for where in places
+            for is_kept in [True] * kept + [False] * anew]
+        for thread in self.threads:
+            thread.start()
+
+    def _connect(self, where):
+        try:
+            return Connection(where, 5)
+        except OSError:
+            return None  # refused: nothing was sent, so nothing is lost
+
+    def _run(self, where, is_kept):
+        client = self._connect(where)
+        while client is not None:
+            is_last = True
+            try:
+                client.request("GET", "/x")
+                got = client.read_response()
+                is_last = got.fields["Connection"] == "close"
+                with self.lock:
+                    self.answered += 1
+            except (WireError, OSError) as error:
+                with self.lock:
+                    self.lost.append((is_kept, str(error)))
+            if is_last or not is_kept:
+                client.close()
+                client = self._connect(where)
+            time.sleep(self.PACE)
+
+    def wait(self):
+        for thread in self.threads:
+            thread.join(20)
+            assert not thread.is_alive(), "a client does not end"
+
+
+class Lossless(FlowTest):
+    """Nothing is lost at SIGTERM: neither on connections that are kept, nor
+    by those who connect at that moment, over TCP and a unix socket."""
+
+    def setUp(self):
+        self.origin = self.use(ScriptedOrigin(
+            lambda c, r, n: answer(c, b"x" * 300)))
+
+    def start(self, delay="400ms", workers=2):
+        return self.use(Nearside(conf(
+            self.origin.url, workers=workers,
+            more='listen = { "127.0.0.1:0", "unix:@DIR@/sock" }').replace(
+                "drain_delay = 0ms", f"drain_delay = {delay}")))
+
+    def test_fifteen_drains_lose_nothing(self):
+        answered = 0
+        lost = []
+        for i in range(5):
+            daemons = [self.start(workers=1 + (i + j) % 3) for j in range(3)]
+            traffics = [Traffic(daemon) for daemon in daemons]
+            for daemon, traffic in zip(daemons, traffics):
+                wait_until(lambda t=traffic: t.answered > 40,
+                           what="they are at it")
+                daemon.signal(signal.SIGTERM)
+            for daemon, traffic in zip(daemons, traffics):
+                self.assertEqual(daemon.process.wait(20), 0)
+                traffic.wait()
+                answered += traffic.answered
+                lost += traffic.lost
+        kept = sum(is_kept for is_kept, _ in lost)
+        print(f"15 drains: {answered} answered, lost {kept} on kept"
+              f" connections and {len(lost) - kept} on new ones",
+              file=sys.stderr)
+        self.assertEqual(lost, [])
+
+    def test_from_sigterm_on_an_answer_ends_its_connection(self):
+        daemon = self.start("20s")
+        with daemon.connect() as kept, daemon.connect() as other:
+            for client in (kept, other):
+                client.request("GET", "/x")
+                self.assertNotIn("Connection", client.read_response().fields)
+            daemon.signal(signal.SIGTERM)
+            wait_until(lambda: fetch(daemon.metrics_port, "/readyz").status
+                       == 503, what="/readyz says it")
+            kept.request("GET", "/x")
+            self.assertEqual(kept.read_response().fields["Connection"],
+                             "close")
+            self.assertTrue(kept.is_closed())
+            self.assertFalse(other.has_bytes(0.1))  # it may still ask
+            with daemon.connect() as late:
+                late.request("GET", "/x")
+                self.assertEqual(late.read_response().fields["Connection"],
+                                 "close")
+
+    def test_who_is_queued_is_answered(self):
+        """They have connected, and nobody has accepted them, when the drain
+        begins: each of the two signals and all clients wait for one turn."""
+        daemon = self.start("0ms")
+        for where in (daemon.port, daemon.unix_paths[0]):
+            self.assertEqual(fetch(where, "/x").status, 200)
+        daemon.pause()
+        clients = [self.use(Connection(where)) for _ in range(25)
+                   for where in (daemon.port, daemon.unix_paths[0])]
+        for client in clients[2:]:
+            client.request("GET", "/x")
+        daemon.signal(signal.SIGTERM)
+        daemon.resume()
+        self.assertEqual(clients[2].read_response().status, 200)
+        # These have not said anything yet: they have their second.
+        for client in clients[:2]:
+            client.request("GET", "/x")
+        for client in clients[:2] + clients[3:]:
+            self.assertEqual(client.read_response().status, 200)
+        self.assertEqual(daemon.process.wait(10), 0)
+
+    def test_a_request_that_crosses_the_end_is_not_reset(self):
+        """It is not answered; but the client sees an orderly end, after
+        which it may ask again elsewhere."""
+        daemon = self.start("0ms")
+        with daemon.connect() as client:
+            client.request("GET", "/x")
+            client.read_response()
+            daemon.signal(signal.SIGTERM)
+            self.assertTrue(select.select([client.sock], [], [], 10)[0])
+            client.request("GET", "/x")
+            client.send(b"x")  # fails if that was answered with a reset
+            self.assertEqual(client.read_some(), b"")
+        self.assertEqual(daemon.process.wait(10), 0)
+
+    def test_the_path_is_left_to_the_next_one(self):
+        """It binds the same path while the first still ends."""
+        first = self.start("0ms")
+        path = first.unix_paths[0]
+        with Connection(path) as client:
+            client.send(b"POST /up HTTP/1.1\r\nHost: test\r\n"
+                        b"Content-Length: 5\r\n\r\n")
+            wait_until(lambda: self.origin.connections == 1,
+                       what="it has begun")
+            first.signal(signal.SIGTERM)
+            wait_until(lambda: not os.path.exists(path),
+                       what="the path is free")
+            heir = self.use(Nearside(conf(
+                self.origin.url, more=f'listen = {{ "unix:{path}" }}')))
+            self.assertEqual(heir.unix_paths, [path])
+            client.send(b"hello")
+            self.assertEqual(client.read_response().status, 200)
+        self.assertEqual(first.process.wait(10), 0)
+        self.assertEqual(fetch(path, "/x").status, 200)
+        heir.stop()
+        self.assertFalse(os.path.exists(path))
+
+    def test_an_admin_socket_that_another_has_bound_stays(self):
+        def start():
+            return self.use(Nearside(conf(
+                self.origin.url).replace("admin = off",
+                                         f'admin = "unix:{path}"')))
+
+        path = os.path.join(temp_dir("admin"), "sock")
+        first = start()
+        os.unlink(path)  # as somebody does who wants to start the next one
+        heir = start()
+        first.stop()
+        self.assertEqual(heir.status()["state"], "serving")
 
 
 class Valgrind(FlowTest):

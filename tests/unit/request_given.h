@@ -23,7 +23,7 @@
 #include "heap.h"
 #include "nearside/collapse/collapse.h"
 #include "nearside/collapse/flight_run.h"
-#include "nearside/net/listen.h"
+#include "../support/listening.h"
 #include "nearside/origin/group.h"
 #include "nearside/tier/tier.h"
 #include "rules_given.h"
@@ -115,7 +115,7 @@ origin_up(void)
     struct address want, bound;
 
     assert_int_equal(address_parse(SLICE("127.0.0.1:0"), &want), RC_OK);
-    assert_int_equal(listen_open(&want, 0, &bench.listen_fd, &bound), RC_OK);
+    assert_int_equal(listen_at(&want, &bench.listen_fd, &bound), RC_OK);
     address_text(&bound, text);
     snprintf(server, sizeof(server), "http://%s", text);
     assert_int_equal(origin_group_new(&opts, &bench.group), RC_OK);

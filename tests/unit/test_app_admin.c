@@ -17,7 +17,7 @@
 #include "nearside/app/admin.h"
 #include "nearside/base/check.h"
 #include "nearside/base/metric.h"
-#include "nearside/net/listen.h"
+#include "../support/listening.h"
 #include "nearside/net/loop.h"
 
 enum {
@@ -111,8 +111,7 @@ rig_start(struct rig *rig, enum admin_kind kind, const char *at)
     };
     rig->text = malloc(TEXT_MAX);
     assert_int_equal(address_parse(slice_of_str(at), &want), RC_OK);
-    assert_int_equal(
-        listen_open(&want, 0600, &rig->listen_fd, &rig->bound), RC_OK);
+    assert_int_equal(listen_at(&want, &rig->listen_fd, &rig->bound), RC_OK);
     rig->admin =
         admin_new(rig->loop, rig->listen_fd, kind, &rig->sources, NULL);
     assert_non_null(rig->admin);

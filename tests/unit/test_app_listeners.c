@@ -11,14 +11,18 @@
 
 #include <cmocka.h>
 
+#include "../support/listening.h"
+
 /* What is said on stderr while a server fails to listen there. */
 static const char *
 told_of(const char *address)
 {
     static char text[512];
     struct conf conf = {.listen = &address, .listen_len = 1};
-    struct server s = {
-        .magic = SERVER_MAGIC, .conf = &conf, .metrics_fd = -1, .admin_fd = -1};
+    struct server s = {.magic = SERVER_MAGIC,
+        .conf = &conf,
+        .metrics_at = {.fd = -1},
+        .admin_at = {.fd = -1}};
     int was = dup(STDERR_FILENO);
     FILE *to = tmpfile();
     size_t len;
@@ -47,11 +51,11 @@ why_an_address_cannot_be_listened_on_is_told(void **state)
     struct address bound;
     char busy[ADDRESS_TEXT_MAX];
     char want[256];
-    int fd;
+    int fd = -1;
 
     (void)state;
     assert_int_equal(address_parse(SLICE("127.0.0.1:0"), &at), RC_OK);
-    assert_int_equal(listen_open(&at, 0, &fd, &bound), RC_OK);
+    assert_int_equal(listen_at(&at, &fd, &bound), RC_OK);
     address_text(&bound, busy);
     /* The port is taken by one that does not share it. */
     close(fd);
@@ -79,14 +83,59 @@ only_an_admin_socket_that_is_named_has_to_be_bound(void **state)
     for (int i = 0; i < 2; i++) {
         struct server s = {.magic = SERVER_MAGIC,
             .conf = &conf,
-            .metrics_fd = -1,
-            .admin_fd = -1};
+            .metrics_at = {.fd = -1},
+            .admin_at = {.fd = -1}};
 
         conf.admin_is_auto = i == 1;
         assert_int_equal(server_open_listeners(&s), conf.admin_is_auto);
-        assert_int_equal(s.admin_fd, -1);
+        assert_int_equal(s.admin_at.fd, -1);
         server_close_listeners(&s);
     }
+}
+
+static bool
+takes_ipv4(const struct listener *l)
+{
+    struct address v4;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool is_taken;
+
+    assert_int_equal(address_parse(SLICE("127.0.0.1:0"), &v4), RC_OK);
+    address_set_port(&v4, address_port(&l->bound));
+    is_taken = connect(fd, &v4.u.any, v4.len) == 0;
+    close(fd);
+    return is_taken;
+}
+
+/* Alone it takes IPv4 too; written beside an IPv4 address it does not, since
+   the two could not be bound. */
+static void
+the_ipv6_wildcard_is_what_was_meant(void **state)
+{
+    char v4[ADDRESS_TEXT_MAX], v6[ADDRESS_TEXT_MAX];
+    const char *alone[] = {"[::]:0"};
+    const char *both[] = {v6, v4};
+    struct conf conf = {.listen = alone, .listen_len = 1};
+    struct server s = {.magic = SERVER_MAGIC,
+        .conf = &conf,
+        .metrics_at = {.fd = -1},
+        .admin_at = {.fd = -1}};
+
+    (void)state;
+    if (!server_open_listeners(&s)) {
+        skip(); /* no IPv6 here */
+    }
+    assert_true(takes_ipv4(&s.listeners[0]));
+    snprintf(v6, sizeof(v6), "[::]:%u", address_port(&s.listeners[0].bound));
+    snprintf(
+        v4, sizeof(v4), "127.0.0.1:%u", address_port(&s.listeners[0].bound));
+    server_close_listeners(&s);
+
+    conf = (struct conf){.listen = both, .listen_len = 2};
+    s.listeners = NULL;
+    s.listeners_len = 0;
+    assert_true(server_open_listeners(&s));
+    server_close_listeners(&s);
 }
 
 int
@@ -95,6 +144,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(why_an_address_cannot_be_listened_on_is_told),
         cmocka_unit_test(only_an_admin_socket_that_is_named_has_to_be_bound),
+        cmocka_unit_test(the_ipv6_wildcard_is_what_was_meant),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "net/loop_inside.h"
-#include "nearside/net/listen.h"
+#include "../support/listening.h"
 
 /* What they are to fail with next; 0: nothing, ask the kernel. */
 static int socket_error;
@@ -70,7 +70,7 @@ up(void **state)
 
     rig->loop = loop_new();
     assert_int_equal(address_parse(SLICE("127.0.0.1:0"), &at), RC_OK);
-    assert_int_equal(listen_open(&at, 0, &rig->listener, &rig->at), RC_OK);
+    assert_int_equal(listen_at(&at, &rig->listener, &rig->at), RC_OK);
     rig->dial.on_done = on_done;
     rig->dial.ctx = rig;
     *state = rig;

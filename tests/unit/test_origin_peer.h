@@ -22,7 +22,7 @@
 
 #include "nearside/base/check.h"
 #include "nearside/base/metric.h"
-#include "nearside/net/listen.h"
+#include "../support/listening.h"
 #include "nearside/net/loop.h"
 #include "nearside/net/resolve.h"
 #include "nearside/origin/exchange.h"
@@ -194,7 +194,7 @@ rig_listen(struct rig *rig, const char *at)
     char text[ADDRESS_TEXT_MAX];
 
     assert_int_equal(address_parse(slice_of_str(at), &want), RC_OK);
-    assert_int_equal(listen_open(&want, 0600, &rig->listen_fd, &bound), RC_OK);
+    assert_int_equal(listen_at(&want, &rig->listen_fd, &bound), RC_OK);
     address_text(&bound, text);
     snprintf(rig->server, sizeof(rig->server), "%s%s",
         strncmp(text, "unix:", 5) == 0 ? "" : "http://", text);

@@ -37,12 +37,13 @@ struct front_worker *front_worker_new(struct front *front,
 enum rc front_listen(struct front_worker *f, int fd) RC_MUST_CHECK;
 
 /*
- * front_drain, on the worker's loop: no connection is accepted any more, idle
- * ones end, the others end after the answer under way. It comes after
- * front_say_drain, which any thread may call: from there on answers end their
- * connections.
+ * The end has two steps. front_say_close, on any thread: from there on each
+ * answer ends its connection, and whoever accepts one keeps it. front_drain,
+ * after that and on the worker's loop: what is queued is accepted, and then no
+ * more; idle connections end, the others after the answer under way. One that
+ * is new is given its second to speak.
  */
-void front_say_drain(struct front_worker *f);
+void front_say_close(struct front_worker *f);
 void front_drain(struct front_worker *f);
 bool front_is_empty(const struct front_worker *f);
 

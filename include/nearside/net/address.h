@@ -43,6 +43,10 @@ const char *address_host_text(
 uint16_t address_port(const struct address *a); /* 0 for unix sockets */
 void address_set_port(struct address *a, uint16_t port); /* of IPv4 or IPv6 */
 
+/* An IPv4 address that is written as one of IPv6 (::ffff:192.0.2.1) becomes
+   what it is; any other stays. */
+void address_unmap(struct address *a);
+
 /* The address a socket is bound to. RC_IO. */
 enum rc address_of_socket(int fd, struct address *out) RC_MUST_CHECK;
 

@@ -63,10 +63,14 @@ struct proxy_worker *proxy_worker_new(const struct proxy_worker_opts *opts);
 /* Watches a listening fd. RC_NOMEM. */
 enum rc proxy_worker_listen(struct proxy_worker *worker, int fd) RC_MUST_CHECK;
 
+/* From now on each answer ends its connection. Any thread. */
+void proxy_worker_say_close(struct proxy_worker *worker);
+
 /*
- * Drains: stops accepting, ends idle connections, lets the others finish
- * their answer. Any thread. on_drained comes on the worker's loop when no
- * connection is left, and no deletion.
+ * Drains: accepts what is queued and then no more, ends idle connections, lets
+ * the others finish their answer. It comes after proxy_worker_say_close. Any
+ * thread. on_drained comes on the worker's loop when no connection is left, and
+ * no deletion.
  */
 void proxy_worker_drain(
     struct proxy_worker *worker, void (*on_drained)(void *ctx), void *ctx);

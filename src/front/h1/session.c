@@ -58,7 +58,7 @@ on_timer(void *ctx)
         busy_timer(s);
         break;
     case SESSION_LINGER:
-        if (session_now_ms(s) >= s->linger_until_ms) {
+        if (session_now_ms(s) >= s->linger_until_ms && !s->front->is_draining) {
             worker_count_limit(session_worker(s), LIMIT_LINGER_TOTAL);
         }
         session_end(s, false);
@@ -91,9 +91,21 @@ linger_count(struct session *s)
     unsigned others = atomic_fetch_add(&f->front->lingering, 1);
     struct list *longest = list_first(&f->lingering);
 
-    if (others >= session_limits(s)->linger_max && longest != &s->link) {
+    if (others >= session_limits(s)->linger_max && longest != &s->link &&
+        !f->is_draining) {
         worker_count_limit(session_worker(s), LIMIT_LINGER_MAX);
         session_end(CONTAINER_OF(longest, struct session, link), false);
+    }
+}
+
+static void
+linger_at_most(struct session *s, int64_t for_ms)
+{
+    int64_t until_ms = session_now_ms(s) + for_ms;
+
+    MUST(s->state == SESSION_LINGER);
+    if (until_ms < s->linger_until_ms) {
+        s->linger_until_ms = until_ms;
     }
 }
 
@@ -106,16 +118,15 @@ static void
 linger(struct session *s)
 {
     struct front_worker *f = s->front;
-    int64_t for_ms = session_limits(s)->linger_total_ms;
 
-    if (front_is_drained(f) && for_ms > LINGER_DRAIN_MS) {
-        for_ms = LINGER_DRAIN_MS;
-    }
     conn_shutdown_write(s->conn);
     s->state = SESSION_LINGER;
-    s->linger_until_ms = session_now_ms(s) + for_ms;
+    s->linger_until_ms = session_now_ms(s) + session_limits(s)->linger_total_ms;
     session_place(s, &f->lingering);
     linger_count(s);
+    if (f->is_draining) {
+        linger_at_most(s, LINGER_DRAIN_MS);
+    }
 }
 
 /* Without a turn: for the next request, or for the client's end. */
@@ -140,7 +151,7 @@ after_answer(struct session *s)
     struct turn *turn = s->turn;
     struct request *done = turn->request;
     bool must_close = s->must_close || turn->in.state != BODY_NONE ||
-                      atomic_load(&s->front->is_draining);
+                      atomic_load(&s->front->says_close);
 
     MUST(s->state == SESSION_BUSY);
     MUST(done != NULL);
@@ -298,7 +309,9 @@ session_start(struct front_worker *f, int own_fd, const struct address *peer)
     loop_task_init(&s->flush, on_flush, s);
     loop_timer_init(&s->timer, w->loop, on_timer, s);
     list_init(&s->link);
-    list_push_back(&f->idle, &s->link);
+    list_push_back(&f->fresh, &s->link);
+    s->is_fresh = true;
+    s->speak_until_ms = worker_now_ms(w) + SPEAK_MS;
     worker_count(w, COUNTER_CONNECTIONS);
     worker_count(w, COUNTER_CONNECTIONS_TOTAL);
     session_wants(s);
@@ -355,8 +368,14 @@ void
 session_drain(struct session *s)
 {
     MUST_OBJ(s, SESSION_MAGIC);
-    s->must_close = true;
-    if (s->state == SESSION_IDLE || s->state == SESSION_LINGER) {
-        session_end(s, false);
+    MUST(s->front->is_draining);
+    if (s->state == SESSION_LINGER) {
+        linger_at_most(s, LINGER_DRAIN_MS);
+    } else if (!session_may_speak(s) && conn_is_quiet(s->conn)) {
+        /* A request that is on its way is not answered any more, but it is not
+           answered with a reset either. */
+        linger(s);
+        linger_at_most(s, SPEAK_MS);
     }
+    session_arm(s);
 }

@@ -49,7 +49,8 @@ struct session {
     bool must_close : 1;  /* after this answer */
     bool is_aborted : 1;  /* its end is a reset */
     bool is_next_due : 1; /* the next head is looked at when the task runs */
-    struct list link;     /* worker's idle ones, lingering ones, or others */
+    bool is_fresh : 1;    /* IDLE, and has sent nothing yet */
+    struct list link;     /* of the worker: fresh, idle, lingering, or others */
     struct front_worker *front;
     struct conn *conn;
     struct turn *turn; /* in HEAD and BUSY */
@@ -57,7 +58,8 @@ struct session {
     struct loop_timer timer; /* it may fire early in BUSY, where its deadline
                                 moves with every byte */
     union {
-        unsigned requests;       /* before LINGER: how many there were */
+        int64_t speak_until_ms;  /* while it is fresh: its time to speak */
+        unsigned requests;       /* then: how many there were */
         int64_t linger_until_ms; /* in LINGER: whatever still comes */
     };
 };
@@ -69,8 +71,8 @@ void session_start(
 /* Ends it now, for a worker that ends. */
 void session_free(struct session *s);
 
-/* The worker drains: an idle session ends, and one that lingers; a busy one
-   after its answer. */
+/* The worker drains: an idle session ends. One that has sent nothing yet has
+   the rest of its time to speak, one that lingers a little longer. */
 void session_drain(struct session *s);
 
 /* --- session_state.c --- */
@@ -91,6 +93,13 @@ static inline int64_t
 session_now_ms(const struct session *s)
 {
     return worker_now_ms(s->front->worker);
+}
+
+/* Is it new, and may be about to send its first request? */
+static inline bool
+session_may_speak(const struct session *s)
+{
+    return s->is_fresh && session_now_ms(s) < s->speak_until_ms;
 }
 
 struct session *session_of(struct stream *stream);

@@ -241,6 +241,10 @@ read_first(struct session *s)
     }
     s->turn = turn;
     s->state = SESSION_HEAD;
+    if (s->is_fresh) {
+        s->is_fresh = false;
+        s->requests = 0;
+    }
     session_place(s, &s->front->sessions);
     session_read_head(s);
     if (s->state == SESSION_HEAD) {

@@ -149,6 +149,9 @@ session_arm(struct session *s)
     switch (s->state) {
     case SESSION_IDLE:
         deadline = session_now_ms(s) + limits->idle_timeout_ms;
+        if (s->is_fresh && s->front->is_draining) {
+            deadline = earlier(deadline, s->speak_until_ms);
+        }
         break;
     case SESSION_HEAD: /* armed at the first byte, for the whole head */
         deadline = session_now_ms(s) + limits->head_timeout_ms;

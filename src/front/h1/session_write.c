@@ -104,7 +104,7 @@ stream_respond(struct stream *stream, const struct response *response)
     }
     s->must_close = s->must_close || response->is_last ||
                     turn->in.state != BODY_NONE ||
-                    atomic_load(&s->front->is_draining);
+                    atomic_load(&s->front->says_close);
     make_head(s);
     loop_defer(session_worker(s)->loop, &s->flush);
 }
