@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 
 import tree
@@ -333,10 +334,56 @@ def judge_workflow():
                     yield f"{WORKFLOW}: {name}: there is no {word}"
 
 
+def readme_block(first):
+    """The indented block of README.md that begins with this line."""
+    block = re.search(rf"(?m)^    {re.escape(first)}\n(?:(?:    .*)?\n)+",
+                      tree.read("README.md"))
+    return textwrap.dedent(block[0])
+
+
+def judge_kubernetes(dockerfile):
+    """The Deployment that README.md shows fits the image and its conf."""
+    pod = yaml.safe_load(readme_block("apiVersion: apps/v1"))[
+        "spec"]["template"]["spec"]
+    box = pod["containers"][0]
+    ports = {p["name"]: p["containerPort"] for p in box["ports"]}
+    served = {int(p) for line in dockerfile.all("EXPOSE", "nearside")
+              for p in line.split()}
+    if set(ports.values()) != served:
+        yield f"README.md: the pod's ports are {ports}, the image's {served}"
+    for probe in ("readinessProbe", "livenessProbe"):
+        if box[probe]["httpGet"]["port"] != "metrics":
+            yield f"README.md: {probe} asks {box[probe]}"
+    mounts = {m["name"]: m["mountPath"] for m in box["volumeMounts"]}
+    if set(mounts) != {v["name"] for v in pod["volumes"]}:
+        yield f"README.md: {mounts} are not the pod's volumes"
+    if not box["securityContext"]["readOnlyRootFilesystem"] or \
+            box["securityContext"]["capabilities"] != {"drop": ["ALL"]}:
+        yield "README.md: the pod may do more than it needs"
+
+
+def judge_unit():
+    """systemd takes the unit that README.md shows."""
+    if shutil.which("systemd-analyze") is None:
+        print("no systemd-analyze here: README.md's unit not looked at")
+        return
+    with tempfile.TemporaryDirectory(prefix="nearside-lint-") as where:
+        path = os.path.join(where, "nearside.service")
+        with open(path, "w", encoding="utf-8") as f:
+            # Any program that is there: it is not started.
+            f.write(re.sub(r"(?m)^(Exec\w+)=/usr/local/sbin/nearside",
+                           r"\1=/bin/true", readme_block("[Unit]")))
+        done = sh(["systemd-analyze", "verify", "--man=no", path])
+    for line in done.stdout.splitlines():
+        if "nearside.service" in line:
+            yield f"README.md: {line}"
+
+
 def main():
     dockerfile = Dockerfile(DOCKERFILE)
     mistakes = [*judge_packages(dockerfile), *judge_copies(dockerfile),
-                *judge_health(dockerfile), *judge_redis(), *judge_workflow()]
+                *judge_health(dockerfile), *judge_redis(), *judge_workflow(),
+                *judge_kubernetes(dockerfile), *judge_unit()]
     for path in COMPOSE:
         mistakes += judge_compose(path, dockerfile)
     if len(sys.argv) > 1:
