@@ -60,7 +60,7 @@ use_looked_up(struct request *r, struct entry *own_entry)
         return request_deliver_hit(r, own_entry);
     case FOUND_STALE:
         r->fwd = CACHE_FWD_NONE;
-        return request_deliver_stale(r, own_entry, "stale");
+        return request_deliver_stale(r, own_entry, "max-stale");
     case FOUND_RENEW:
         if (may_renew(r)) {
             request_renew(r);

@@ -23,7 +23,7 @@ request_note_refusal(struct request *r, const struct entry *entry)
     MUST_OBJ(entry, ENTRY_MAGIC);
     MUST((entry->flags & ENTRY_HIT_FOR_MISS) != 0);
     r->detail = storable_detail_of(entry_body(entry));
-    if (r->detail == NULL) { /* version 0.1 wrote down none */
+    if (r->detail == NULL) { /* another version wrote down none, or its own */
         r->detail = "not-storable";
     }
 }

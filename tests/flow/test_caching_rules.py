@@ -329,7 +329,7 @@ class Clients(CachingTest):
         self.assertEqual(got.body, first.body)
         self.assertGreaterEqual(int(got.fields["Age"]), 30)
         self.assertRegex(got.cache_status,
-                         r"^nearside; hit; ttl=-\d+; detail=stale$")
+                         r"^nearside; hit; ttl=-\d+; detail=max-stale$")
         self.assert_asked(target, 1)
         self.assertEqual(self.ask(target, "max-stale=500").body, first.body)
         self.assert_asked(target, 1)

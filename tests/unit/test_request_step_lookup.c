@@ -106,7 +106,7 @@ static const struct row {
     {ASKED("GET", "Cache-Control: max-age=10"), 0, 9000, KEY, "flight",
         RESULT_MISS, CACHE_FWD_REQUEST, NULL, true},
     {ASKED("GET", "Cache-Control: max-stale"), 0, -40000, KEY, "deliver_entry",
-        RESULT_STALE, CACHE_FWD_NONE, "stale", false},
+        RESULT_STALE, CACHE_FWD_NONE, "max-stale", false},
     {RANGE, 0, -40000, KEY, "forward", RESULT_MISS, CACHE_FWD_STALE, NULL,
         true},
     {HEAD, 0, -40000, KEY, "forward", RESULT_MISS, CACHE_FWD_STALE, NULL, true},
