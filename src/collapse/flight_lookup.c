@@ -56,12 +56,13 @@ go_on_in_background(struct flight_run *run)
         true);
 }
 
-/* A request that wants it validated takes nothing that was made before it
-   came. What was made in the same millisecond may have been. */
+/* A request that wants it validated takes nothing that was received before it
+   came. What was received in the same millisecond may have been. */
 static bool
 is_new_enough(const struct flight_run *run, const struct entry *entry)
 {
-    return run->wants_since_ms == 0 || entry->created_ms > run->wants_since_ms;
+    return run->wants_since_ms == 0 ||
+           entry_received_ms(entry) > run->wants_since_ms;
 }
 
 static void

@@ -100,7 +100,6 @@ flight_store_fill(struct flight_run *run)
     const struct encoding encoding = {
         .verdict = run->verdict,
         .status = run->status,
-        .origin_cost_ms = fetch_cost_ms(&run->fetch),
         .key = flight_key(run),
     };
     struct value value = {0};

@@ -433,6 +433,7 @@ fill_verdict(const struct route *route, const struct policy_request *request,
     out->flags = flags_of(&stored, cc);
     out->while_ms = window_ms(stored.while_ms);
     out->if_error_ms = window_ms(stored.if_error_ms);
+    out->received_ms = times->response_ms;
     out->created_ms = times->response_ms - fresh->initial_age_s * 1000;
     out->fresh_until_ms =
         times->response_ms + ttl_of(route, given_ms, fresh, times->jitter);

@@ -109,13 +109,13 @@ end_with(struct lookup *l, struct redis_reply *reply)
         end(l, LOOKUP_BAD, NULL);
         return;
     }
-    if (entry->created_ms < l->call.not_before_ms) {
+    if (entry_received_ms(entry) < l->call.not_before_ms) {
         worker_count(l->worker, COUNTER_VALUES_OUTDATED);
         entry_unref(&entry);
         end(l, LOOKUP_BAD, NULL);
         return;
     }
-    if (entry->created_ms < l->call.verify_before_ms) {
+    if (entry_received_ms(entry) < l->call.verify_before_ms) {
         entry->flags |= ENTRY_UNVERIFIED; /* nobody else has it yet */
     }
     end_found(l, entry);

@@ -22,6 +22,7 @@ static const struct policy_verdict verdict = {
     .flags = ENTRY_SHAREABLE | ENTRY_IMMUTABLE,
     .while_ms = 1000,
     .if_error_ms = 2000,
+    .received_ms = NOW_MS,
     .created_ms = NOW_MS - 7000,
     .fresh_until_ms = NOW_MS + 3000,
     .stale_until_ms = NOW_MS + 9000,
@@ -56,7 +57,7 @@ assert_verdict(const struct entry *entry)
     assert_int_equal(entry->created_ms, NOW_MS - 7000);
     assert_int_equal(entry->fresh_until_ms, NOW_MS + 3000);
     assert_int_equal(entry->stale_until_ms, NOW_MS + 9000);
-    assert_int_equal(entry->origin_cost_ms, 97);
+    assert_int_equal(entry_received_ms(entry), NOW_MS);
     assert_slice(entry_key(entry), URI);
 }
 
@@ -85,7 +86,7 @@ a_fill_is_encoded_with_its_lines_and_all_of_its_body(void **state)
 {
     static const size_t lens[] = {0, 1, 999, 100001};
     const struct encoding encoding = {
-        .verdict = &verdict, .status = 404, .origin_cost_ms = 97, .key = &key};
+        .verdict = &verdict, .status = 404, .key = &key};
     struct loop *loop = loop_new();
     char *bytes = malloc(200000);
 
@@ -128,7 +129,7 @@ a_renewed_response_has_new_lines_and_the_stored_body(void **state)
     const struct renewal renewal = {
         .private_fields = SLICE("us: 2\r\n"), .fields = SLICE("new: 2\r\n")};
     const struct encoding encoding = {
-        .verdict = &verdict, .status = 203, .origin_cost_ms = 97, .key = &key};
+        .verdict = &verdict, .status = 203, .key = &key};
     struct value value = {0};
     struct entry *stored;
     struct entry *entry;

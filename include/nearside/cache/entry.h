@@ -30,13 +30,13 @@
 struct entry {
     uint32_t magic;
     _Atomic uint32_t refs;
-    uint16_t status;         /* 0: no response */
-    uint16_t flags;          /* ENTRY_* below */
-    uint32_t origin_cost_ms; /* how long the fetch took */
-    int64_t created_ms;      /* wall: when its response head was received,
-                                less its age then: Age = now - created */
-    int64_t fresh_until_ms;  /* wall */
-    int64_t stale_until_ms;  /* wall; >= fresh_until: of use until then */
+    uint16_t status;        /* 0: no response */
+    uint16_t flags;         /* ENTRY_* below */
+    uint32_t age;           /* it had that when received; by entry_age_of */
+    int64_t created_ms;     /* wall: when its response head was received,
+                               less its age then: Age = now - created */
+    int64_t fresh_until_ms; /* wall */
+    int64_t stale_until_ms; /* wall; >= fresh_until: of use until then */
     uint32_t key_len;
     uint32_t private_len; /* of a Vary record: its names */
     uint32_t fields_len;
@@ -62,6 +62,9 @@ enum {
                                        does not use it before it is validated */
 };
 
+/* In `age`: it holds seconds. */
+#define ENTRY_AGE_KNOWN (UINT32_C(1) << 31)
+
 enum {
     ENTRY_SUM_LEN = 8, /* bytes of the checksum */
 };
@@ -73,6 +76,30 @@ struct entry *entry_ref(struct entry *e);
 
 /* One owner less; clears the caller's pointer; NULL is fine. */
 void entry_unref(struct entry **e);
+
+/* How an entry says that its response was so old when it was received. */
+static inline uint32_t
+entry_age_of(int64_t age_ms)
+{
+    int64_t age_s = age_ms / 1000; /* down: rather received too early */
+
+    if (age_s <= 0) {
+        return 0;
+    }
+    return ENTRY_AGE_KNOWN |
+           (age_s < ENTRY_AGE_KNOWN ? (uint32_t)age_s : ENTRY_AGE_KNOWN - 1);
+}
+
+/* Wall: when its response head was received, or a little earlier. Behind a
+   cache of others that is long after it was created. */
+static inline int64_t
+entry_received_ms(const struct entry *e)
+{
+    MUST_OBJ(e, ENTRY_MAGIC);
+    return (e->age & ENTRY_AGE_KNOWN) == 0
+               ? e->created_ms
+               : e->created_ms + (int64_t)(e->age - ENTRY_AGE_KNOWN) * 1000;
+}
 
 /* All memory that the entry takes, malloc's own bytes included. */
 size_t entry_size(const struct entry *e);

@@ -155,9 +155,9 @@ struct redis_call {
     bool is_urgent;      /* a node that could not be reached, or rests, is
                             tried for it twice a second */
     const char *doubt;
-    uint32_t by;           /* the node that owns the slot and has answered */
-    int64_t not_before_ms; /* GUARDED, with RC_OK; wall: a value that was made
-                              before is from a snapshot; 0: none is */
+    uint32_t by;              /* the node that owns the slot and has answered */
+    int64_t not_before_ms;    /* GUARDED, with RC_OK; wall: a value that was
+                                 received before is from a snapshot; 0: none is */
     int64_t verify_before_ms; /* likewise; one that is older is to be validated
                                  before it is used */
 

@@ -48,7 +48,9 @@ struct policy_verdict {
     uint16_t flags; /* ENTRY_* of what is stored */
     uint32_t while_ms;
     uint32_t if_error_ms;
-    int64_t created_ms; /* wall; Age counts from here */
+    int64_t received_ms; /* wall */
+    int64_t created_ms;  /* the same, less the age that it had then: Age counts
+                            from here */
     int64_t fresh_until_ms;
     int64_t stale_until_ms; /* not kept beyond */
     struct vary vary;       /* names; none: one response for all */

@@ -12,7 +12,6 @@ struct fill;
 struct encoding {
     const struct policy_verdict *verdict;
     unsigned status;
-    uint32_t origin_cost_ms;
     const struct key *key;
 };
 
