@@ -44,6 +44,21 @@ is_moved(const struct redis_reply *reply)
                                              reply->len)) == REDIS_ERROR_MOVED;
 }
 
+/* How old a value in its slot may be. */
+static void
+note_ages(const struct redis_client *c, struct redis_call *call)
+{
+    struct trust_slot *s = &c->redis->trust->slots[call->impl.hash_slot];
+
+    MUST(call->impl.client == c);
+    call->not_before_ms =
+        atomic_load_explicit(&s->not_before_ms, memory_order_relaxed);
+    call->verify_before_ms =
+        c->redis->opts.after_failover == REDIS_VERIFY
+            ? atomic_load_explicit(&s->changed_ms, memory_order_relaxed)
+            : 0;
+}
+
 static void
 on_end(
     void *ctx, struct redis_call *call, enum rc rc, struct redis_reply *reply)
@@ -65,13 +80,7 @@ on_end(
     if (!call->impl.is_asking) {
         call->by = contact->node->serial;
     }
-    call->verify_before_ms =
-        c->redis->opts.after_failover == REDIS_VERIFY
-            ? atomic_load(
-                  &c->redis->trust->slots[call->impl.hash_slot].changed_ms)
-            : 0;
-    call->not_before_ms = atomic_load_explicit(
-        &contact->node->not_before_ms, memory_order_relaxed);
+    note_ages(c, call);
     if (reply->type != REDIS_ERROR && call_is_doubtful(c, call, contact)) {
         if (!call->retries || !call_awaits_deletion(c, call)) {
             call_done(c, call, RC_DOUBT, NULL);

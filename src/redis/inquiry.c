@@ -123,7 +123,7 @@ on_end(
     struct inquiry *i = OBJ_OF(struct inquiry, ctx, INQUIRY_MAGIC);
 
     if (rc == RC_OK) {
-        node_greeted(i->node); /* INFO is answered while LOADING too */
+        node_is_there(i->node, loop_now_ms(i->set->loop));
         if (call == &i->info) {
             on_info_reply(i, reply);
         } else {

@@ -6,12 +6,12 @@
  * a lower floor tells a higher one by a callback that was handed down.
  *
  *     8  client     hold                     a worker's doors
- *     7  error_reply  refresh                what it leads to; discovery
- *     6  dispatch   prober                   calls on their way; trust
- *     5  pool       inquiry   probe          connections; questions
- *     4  wire       redis     words          a connection; how it all begins
+ *     7  error_reply  refresh   prober       what it leads to; discovery
+ *     6  dispatch   probe                    calls on their way; trust
+ *     5  pool       inquiry   probe_*        connections; questions
+ *     4  wire_*     redis     words          a connection; how it all begins
  *     3  channel    reach     map   settle   what these are made of
- *     2  resp       topology  node  metrics
+ *     2  resp       topology  node  metrics  past
  *     1  reader     redirect  trust  info
  *     0  call       slot      secret
  */

@@ -125,14 +125,26 @@ node_succeeded(struct node *node)
     }
 }
 
+/* It is tried again a second from now, however long it was to be left alone. */
+static void
+shorten_rest(struct node *node, int64_t now_ms)
+{
+    int64_t until_ms = atomic_load(&node->open_until_ms);
+
+    MUST_OBJ(node, NODE_MAGIC);
+    while (until_ms > now_ms + NODE_REST_MS &&
+           !atomic_compare_exchange_weak(
+               &node->open_until_ms, &until_ms, now_ms + NODE_REST_MS)) {
+    }
+}
+
 void
-node_greeted(struct node *node)
+node_is_there(struct node *node, int64_t now_ms)
 {
     MUST_OBJ(node, NODE_MAGIC);
     atomic_store(&node->is_heard, true);
-    if (!atomic_load(&node->is_resting)) {
-        node_succeeded(node);
-    }
+    atomic_store(&node->is_down, false);
+    shorten_rest(node, now_ms);
 }
 
 void

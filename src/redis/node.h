@@ -60,7 +60,6 @@ struct node {
     uint32_t serial; /* tells it from every other node; not 0 */
     /* The probe's (probe.c). */
     _Atomic int64_t usable_until_ms; /* its values; 0: they are not */
-    _Atomic int64_t not_before_ms;   /* wall: values made before are not; 0 */
     _Atomic int state;               /* enum node_state */
     char refusal[NODE_REFUSAL_MAX];  /* what it said; under redis's lock */
 };
@@ -79,11 +78,13 @@ const char *node_why_not(const struct node *node, int64_t now_ms);
 /* A reply in time. */
 void node_succeeded(struct node *node);
 
-/* A connection came up, which is as good as a reply unless the node rests. */
-void node_greeted(struct node *node);
+/* It has answered something that is no call of a worker's: a greeting, a probe,
+   an inquiry. It may fail each call all the same, so that this closes no
+   breaker; but calls are tried again soon. */
+void node_is_there(struct node *node, int64_t now_ms);
 
-/* A reply came after its deadline: the node is slow, yet alive. An open
-   breaker lets the next call try. */
+/* A reply came after its deadline, or a connection came up: the node is slow,
+   yet alive, or is back. An open breaker lets the next call try. */
 void node_heard(struct node *node);
 
 /* No reply in time, or no connection. True: this opened the breaker. */

@@ -17,17 +17,11 @@
 #include "redis/probe.h"
 
 #include "nearside/base/log.h"
-#include "redis/info.h"
 #include "redis/reach.h"
-#include "redis/wire.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
-    /* So many tags are tried. Of a node with a single slot one in 16,384
-       fits. */
-    TAGS_MAX = 400000,
     /* An instance that could not delete meanwhile needs that much of the bound
        to reach the node and to try again. */
     COME_BACK_MS = 250,
@@ -47,68 +41,6 @@ change_state(struct probe *p, enum node_state state)
     }
 }
 
-/* ---- slots -------------------------------------------------------------- */
-
-void
-probing_each_slot(struct probing *pr, const struct node *node,
-    void (*fn)(struct trust *trust, uint16_t slot, int64_t now_ms))
-{
-    struct map *map = redis_map_take(pr->redis);
-
-    MUST(fn != NULL);
-    for (unsigned slot = 0; map != NULL && slot < SLOT_COUNT; slot++) {
-        uint16_t owner = map->topology->owner[slot];
-
-        if (owner != SLOT_NONE && (node == NULL || map->nodes[owner] == node)) {
-            fn(pr->redis->trust, (uint16_t)slot, probing_now_ms(pr));
-        }
-    }
-    redis_map_unref(pr->redis, &map);
-}
-
-bool
-probe_owns(const struct map *map, const struct node *node, uint16_t slot)
-{
-    uint16_t owner = map->topology->owner[slot];
-
-    MUST(slot < SLOT_COUNT);
-    return owner != SLOT_NONE && map->nodes[owner] == node;
-}
-
-/* A key with the next tag whose slot the node owns. */
-static void
-choose_key_by(struct probe *p, const struct map *map)
-{
-    unsigned from = p->tag + 1;
-
-    for (unsigned tag = from; tag < from + TAGS_MAX; tag++) {
-        int len = snprintf(
-            p->key, sizeof(p->key), "%shb:{%u}", p->common->opts.prefix, tag);
-
-        MUST(len > 0);
-        MUST((size_t)len < sizeof(p->key));
-        p->key_len = (size_t)len;
-        if (probe_owns(map, p->node, slot_of(slice_of(p->key, p->key_len)))) {
-            p->tag = tag;
-            return;
-        }
-    }
-    p->tag = 0;
-}
-
-static void
-choose_key(struct probe *p)
-{
-    struct map *map = redis_map_take(p->common->redis);
-
-    MUST(!redis_call_is_active(&p->set));
-    if (map != NULL) {
-        choose_key_by(p, map);
-        p->needs_key = p->tag == 0;
-    }
-    redis_map_unref(p->common->redis, &map);
-}
-
 int64_t
 probe_acknowledged_ms(const struct probe *p)
 {
@@ -117,16 +49,6 @@ probe_acknowledged_ms(const struct probe *p)
 }
 
 /* ---- rounds ------------------------------------------------------------- */
-
-static void
-send_call(struct probe *p, struct redis_call *call, unsigned argc,
-    const struct slice *argv)
-{
-    call_init(call);
-    call_set_words(call, argc, argv);
-    /* A wire that is down says so in on_down. */
-    (void)!wire_send(p->wire, call);
-}
 
 static void
 send_round(struct probe *p)
@@ -140,8 +62,8 @@ send_round(struct probe *p)
     MUST(p->key_len > 0);
     p->sent_ms = probing_now_ms(p->common);
     p->has_set = false;
-    send_call(p, &p->set, ARRAY_LEN(set), set);
-    send_call(p, &p->del, ARRAY_LEN(del), del);
+    probe_send(p, &p->set, ARRAY_LEN(set), set);
+    probe_send(p, &p->del, ARRAY_LEN(del), del);
 }
 
 void
@@ -151,8 +73,11 @@ probe_begin_round(struct probe *p)
     if (redis_call_is_active(&p->set) || redis_call_is_active(&p->del)) {
         return;
     }
+    if (probe_is_info_due(p)) {
+        probe_ask_info(p); /* its reply comes first */
+    }
     if (p->needs_key) {
-        choose_key(p);
+        probe_choose_key(p);
     }
     if (p->tag != 0) {
         send_round(p);
@@ -198,15 +123,15 @@ on_acknowledged(struct probe *p)
 
     MUST_OBJ(p, PROBE_MAGIC);
     if (!p->is_known) {
-        return; /* it may have restarted: INFO's answer is on its way */
+        return; /* INFO, before it, has said that it is a replica */
     }
-    if (took_ms < pr->opts.command_timeout_ms) {
-        node_greeted(p->node); /* one that rests has its reasons */
-    } else {
+    node_is_there(p->node, probing_now_ms(pr));
+    if (took_ms >= pr->opts.command_timeout_ms) {
         node_heard(p->node);
     }
     if (was_away(p)) {
-        probing_each_slot(pr, p->node, trust_doubt_slot);
+        node_heard(p->node);
+        probing_each_slot(pr, p->node, trust_doubt_slot, probing_now_ms(pr));
     }
     if (atomic_load(&p->node->state) != NODE_TRUSTED) {
         become_trusted(p);
@@ -262,6 +187,7 @@ on_error_reply(struct probe *p, struct slice words)
         }
         break;
     case REDIS_ERROR_READONLY:
+        p->is_known = false; /* it may be a primary again, of other data */
         redis_want_refresh(pr->redis, REFRESH_READONLY);
         break;
     case REDIS_ERROR_LOADING:
@@ -293,101 +219,6 @@ is_taken(const struct probe *p, const struct redis_call *call,
     return reply->type != REDIS_ERROR;
 }
 
-/* ---- what the server says of itself ------------------------------------- */
-
-/* A snapshot brings back what has been deleted since, but for an AOF. */
-static void
-warn_of_snapshots(struct probe *p, const struct redis_reply *reply)
-{
-    struct probing *pr = p->common;
-    char escaped[128];
-
-    MUST_OBJ(p, PROBE_MAGIC);
-    if (reply->type != REDIS_ARRAY || reply->elements_len != 2 ||
-        reply->elements[1]->type != REDIS_STRING ||
-        reply->elements[1]->len == 0) {
-        return; /* forbidden to us, which is fine */
-    }
-    log_event(pr->ring, LOG_LEVEL_WARN, "redis_saves_snapshots",
-        "node=\"%s\" save=\"%s\" detail=\"a restart brings back what was "
-        "deleted since the last one; without an AOF say: save \\\"\\\"\"",
-        p->node->text,
-        log_escape(slice_of(reply->elements[1]->str, reply->elements[1]->len),
-            escaped, sizeof(escaped)));
-}
-
-static void
-ask_for_save(struct probe *p)
-{
-    static const struct slice get[] = {{"CONFIG", 6}, {"GET", 3}, {"save", 4}};
-
-    MUST(!redis_call_is_active(&p->save));
-    if (!p->common->is_save_asked) {
-        p->common->is_save_asked = true;
-        send_call(p, &p->save, ARRAY_LEN(get), get);
-    }
-}
-
-/* The same primary, and another process: it may have lost deletions, and what
-   it has from before may be from a snapshot. */
-static void
-on_restarted(struct probe *p, struct slice info, bool has_aof)
-{
-    struct probing *pr = p->common;
-    uint64_t up_s = 0;
-    struct clock now; /* the turn's may be older than the server's answer */
-
-    MUST_OBJ(p, PROBE_MAGIC);
-    if (slice_to_u64(info_value(info, SLICE("uptime_in_seconds")), INT32_MAX,
-            &up_s) != RC_OK) {
-        up_s = 0;
-    }
-    clock_init(&now);
-    /* It counts in whole seconds, and nothing is stored in the next ones. */
-    atomic_store(&p->node->not_before_ms,
-        has_aof ? 0 : clock_wall_ms(&now) - (int64_t)up_s * 1000 + 2000);
-    probing_each_slot(pr, p->node, trust_renew_slot);
-    pr->has_news = true;
-    log_event(pr->ring, LOG_LEVEL_WARN, "redis_restarted",
-        "node=\"%s\" detail=\"%s\"", p->node->text,
-        has_aof ? "with its AOF"
-                : "what it has from before is not used any more");
-}
-
-static void
-on_info(struct probe *p, const struct redis_reply *reply)
-{
-    struct slice info = slice_of(reply->str, reply->len);
-    bool has_aof = slice_eq(info_value(info, SLICE("aof_enabled")), SLICE("1"));
-    bool is_primary =
-        slice_eq(info_value(info, SLICE("role")), SLICE("master"));
-    struct slice run_id = info_value(info, SLICE("run_id"));
-
-    MUST_OBJ(p, PROBE_MAGIC);
-    MUST(!p->is_known);
-    if (reply->type != REDIS_STRING) {
-        if (!p->common->is_blind) {
-            p->common->is_blind = true;
-            log_event(p->common->ring, LOG_LEVEL_WARN, "redis_info_refused",
-                "node=\"%s\" detail=\"a restart from a snapshot will not be "
-                "noticed\"",
-                p->node->text);
-        }
-        return;
-    }
-    if (!has_aof) {
-        ask_for_save(p);
-    }
-    if (run_id.len != NODE_ID_LEN) {
-        return;
-    }
-    if (p->run_id[0] != '\0' && is_primary &&
-        !slice_eq(slice_of_str(p->run_id), run_id)) {
-        on_restarted(p, info, has_aof);
-    }
-    (void)slice_put(p->run_id, run_id);
-}
-
 /* ---- the wire ----------------------------------------------------------- */
 
 static void
@@ -399,12 +230,8 @@ on_end(
     if (rc != RC_OK) {
         return; /* on_down has said so, or it ends */
     }
-    if (call == &p->info) {
-        on_info(p, reply);
-        p->is_known = true;
-        probe_begin_round(p);
-    } else if (call == &p->save) {
-        warn_of_snapshots(p, reply);
+    if (call == &p->info || call == &p->save) {
+        probe_informed(p, call, reply);
     } else if (!is_taken(p, call, reply)) {
         on_error_reply(p, slice_of(reply->str, reply->len));
     } else if (call == &p->set) {
@@ -414,16 +241,13 @@ on_end(
     }
 }
 
-/* Nothing counts on a new connection before INFO has told whose it is. */
 static void
 on_up(void *ctx)
 {
-    static const struct slice info[] = {
-        {"INFO", 4}, {"server", 6}, {"persistence", 11}, {"replication", 11}};
     struct probe *p = OBJ_OF(struct probe, ctx, PROBE_MAGIC);
 
     MUST(!p->is_known);
-    send_call(p, &p->info, ARRAY_LEN(info), info);
+    probe_begin_round(p);
 }
 
 static void
@@ -494,7 +318,6 @@ probe_free(struct probe *p)
     loop_task_cancel(&p->again);
     change_state(p, NODE_UNPROBED);
     atomic_store(&p->node->usable_until_ms, 0);
-    atomic_store(&p->node->not_before_ms, 0);
     redis_note_refusal(pr->redis, p->node, SLICE(""));
     list_remove(&p->link);
     redis_node_unref(pr->redis, &p->node);
@@ -532,6 +355,7 @@ probe_new(struct probing *common, const struct node *node)
     p->magic = PROBE_MAGIC;
     p->common = common;
     p->needs_key = true;
+    p->is_late = common->is_late;
     p->born_ms = probing_now_ms(common);
     list_init(&p->link);
     loop_task_init(&p->again, on_again, p);

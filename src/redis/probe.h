@@ -5,6 +5,7 @@
 #define REDIS_PROBE_H
 
 #include "redis/map.h"
+#include "redis/past.h"
 #include "redis/wire.h"
 
 enum {
@@ -13,6 +14,7 @@ enum {
     PROBE_KEY_MAX = 64,
 };
 
+/* What all probes share. */
 struct probing {
     struct redis *redis;
     struct redis_opts opts; /* redis's, but for what a probe has of its own */
@@ -21,8 +23,10 @@ struct probing {
     struct metric_block *block;
     struct loop_task judge; /* once a turn, however many have answered */
     bool has_news;          /* for the workers, when it is judged */
+    bool is_late;           /* a majority has acknowledged, once */
     bool is_blind;          /* that INFO is refused was said */
     bool is_save_asked;
+    struct past past;
 };
 
 /* The node, and what we know of it while the maps name it. */
@@ -34,15 +38,19 @@ struct probe {
     struct wire *wire;      /* owned */
     struct redis_call set;
     struct redis_call del;
-    struct redis_call info;       /* once a connection, before all else */
-    struct redis_call save;       /* CONFIG GET save, once in all */
-    struct loop_task again;       /* after a loss */
-    bool is_mapped;               /* by the newest map */
-    bool has_set;                 /* of this round: SET is acknowledged */
-    bool needs_key;               /* before the next round */
-    bool is_known;                /* INFO is answered on this connection */
-    char run_id[NODE_ID_LEN + 1]; /* of the server; "": not known */
-    unsigned tag;                 /* in the key; 0: there is none */
+    struct redis_call info;
+    struct redis_call save;   /* CONFIG GET save, once in all */
+    struct loop_task again;   /* after a loss */
+    char id[NODE_ID_LEN + 1]; /* in the newest map; "": not known */
+    bool is_late;             /* the maps have named it for the first time when
+                                 others had been heard */
+    bool has_set;             /* of this round: SET is acknowledged */
+    bool needs_key;           /* before the next round */
+    bool is_known;            /* INFO has told whose connection this is, and no
+                                 reply since that it is a replica */
+    int64_t informed_ms;      /* when INFO was last asked for */
+    int64_t not_before_ms;    /* its values, wall; 0: all are used */
+    unsigned tag;             /* in the key; 0: there is none */
     size_t key_len;
     char key[PROBE_KEY_MAX];
     int64_t born_ms;
@@ -66,6 +74,17 @@ probing_now_ms(const struct probing *common)
     return loop_now_ms(common->loop);
 }
 
+/* Sends a command on the probe's connection, behind all others. */
+static inline void
+probe_send(struct probe *p, struct redis_call *call, unsigned argc,
+    const struct slice *argv)
+{
+    MUST_OBJ(p, PROBE_MAGIC);
+    call_init(call);
+    call_set_words(call, argc, argv);
+    (void)!wire_send(p->wire, call); /* one that is down says so in on_down */
+}
+
 /* Of a node of the map, on no list. NULL: no memory. */
 struct probe *probe_new(struct probing *common, const struct node *node);
 void probe_free(struct probe *probe);
@@ -79,11 +98,28 @@ void probe_begin_round(struct probe *probe);
 /* Has the node been silent for the bound? Then it is trusted no more. */
 void probe_judge_silence(struct probe *probe);
 
-/* Does the node own that slot? */
-bool probe_owns(const struct map *map, const struct node *node, uint16_t slot);
+/* --- probe_slots.c --- */
+
+/* A key whose slot the node owns, if it owns any. */
+void probe_choose_key(struct probe *probe);
+
+/* Does the node own the slot of the probe's key? */
+bool probe_has_key(const struct probe *probe, const struct map *map);
 
 /* Calls fn for all slots that the map gives to the node, or to any (NULL). */
 void probing_each_slot(struct probing *common, const struct node *node,
-    void (*fn)(struct trust *trust, uint16_t slot, int64_t now_ms));
+    void (*fn)(struct trust *trust, uint16_t slot, int64_t ms), int64_t ms);
+
+/* --- probe_info.c --- */
+
+/* Asks the server what it is; the reply is for probe_informed. */
+void probe_ask_info(struct probe *probe);
+
+/* Has it said for a while what it is? Then it is asked again. */
+bool probe_is_info_due(const struct probe *probe);
+
+/* The reply to `info` or to `save`. */
+void probe_informed(struct probe *probe, const struct redis_call *call,
+    const struct redis_reply *reply);
 
 #endif

@@ -21,11 +21,12 @@ struct prober {
     struct member member;
     struct list probes;
     unsigned probes_len;
+    uint64_t version; /* of the map that they are of; 0: none */
+    bool lacks_some;  /* nodes of that map without a probe: no memory */
     struct loop_timer timer;
     int64_t begun_ms; /* with the first map; 0: not yet */
     int64_t judged_ms;
     bool has_majority; /* at that time */
-    bool had_majority; /* ever */
 };
 
 static int64_t
@@ -58,7 +59,7 @@ static bool
 was_without(const struct prober *pr)
 {
     MUST(!pr->has_majority);
-    return pr->had_majority || now_ms(pr) - pr->begun_ms > TRUST_BOUND_MS;
+    return pr->common.is_late || now_ms(pr) - pr->begun_ms > TRUST_BOUND_MS;
 }
 
 /* The clock of what may have to be repeated runs while there is a majority. */
@@ -73,17 +74,17 @@ judge_majority(struct prober *pr, int64_t until_ms)
         atomic_fetch_add(&trust->confirmed_ms, now_ms(pr) - pr->judged_ms);
     }
     if (has_majority && !pr->has_majority && was_without(pr)) {
-        probing_each_slot(&pr->common, NULL, trust_doubt_slot);
+        probing_each_slot(&pr->common, NULL, trust_doubt_slot, now_ms(pr));
         redis_want_refresh(pr->common.redis, REFRESH_UNREACHABLE);
     }
-    if (has_majority != pr->has_majority && pr->had_majority) {
+    if (has_majority != pr->has_majority && pr->common.is_late) {
         log_event(pr->common.ring,
             has_majority ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
             has_majority ? "redis_majority_back" : "redis_no_majority",
             "primaries=\"%u\"", pr->probes_len);
     }
-    pr->common.has_news |= has_majority && !pr->had_majority;
-    pr->had_majority |= has_majority;
+    pr->common.has_news |= has_majority && !pr->common.is_late;
+    pr->common.is_late |= has_majority;
     pr->has_majority = has_majority;
     pr->judged_ms = now_ms(pr);
     if (has_majority) {
@@ -131,7 +132,67 @@ find(struct prober *pr, const struct node *node)
     return NULL;
 }
 
-/* Each node of the map, and no other, with a tag of a slot that is its own. */
+/* The probe of a node of the map; NULL: no memory. */
+static struct probe *
+take(struct prober *pr, const struct node *node)
+{
+    struct probe *p = find(pr, node);
+
+    MUST(pr->probes_len < TOPOLOGY_NODES_MAX || p != NULL);
+    if (p == NULL) {
+        p = probe_new(&pr->common, node);
+        if (p == NULL) {
+            pr->lacks_some = true;
+            return NULL;
+        }
+        list_push_back(&pr->probes, &p->link);
+        pr->probes_len++;
+    }
+    return p;
+}
+
+/* The map is new to a probe of one of its nodes: its key may be another's, and
+   it may have more slots. */
+static void
+adopt_probe(struct prober *pr, struct probe *p, const struct map *map)
+{
+    MUST_OBJ(p, PROBE_MAGIC);
+    if (p->not_before_ms > 0) {
+        probing_each_slot(
+            &pr->common, p->node, trust_refuse_before, p->not_before_ms);
+    }
+    if (!probe_has_key(p, map)) {
+        p->needs_key = true;
+        probe_begin_round(p);
+    }
+}
+
+static bool
+is_mapped(const struct probe *p, const struct map *map)
+{
+    for (unsigned i = 0; i < map->topology->nodes_len; i++) {
+        if (map->nodes[i] == p->node) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those of nodes that the map does not name. */
+static void
+drop_others(struct prober *pr, const struct map *map)
+{
+    MUST_OBJ(map, MAP_MAGIC);
+    LIST_EACH (it, &pr->probes) {
+        if (!is_mapped(probe_of(it), map)) {
+            MUST(pr->probes_len > 0);
+            probe_free(probe_of(it));
+            pr->probes_len--;
+        }
+    }
+}
+
+/* Each node of the map is probed, and no other. */
 static void
 adopt(struct prober *pr, const struct map *map)
 {
@@ -140,37 +201,33 @@ adopt(struct prober *pr, const struct map *map)
     if (pr->begun_ms == 0) {
         pr->begun_ms = now_ms(pr);
     }
-    LIST_EACH (it, &pr->probes) {
-        probe_of(it)->is_mapped = false;
-    }
+    pr->version = map->version;
+    pr->lacks_some = false;
+    drop_others(pr, map);
     for (unsigned i = 0; i < map->topology->nodes_len; i++) {
-        struct probe *p = find(pr, map->nodes[i]);
+        struct probe *p = take(pr, map->nodes[i]);
 
-        if (p == NULL) {
-            p = probe_new(&pr->common, map->nodes[i]);
-            if (p != NULL) {
-                list_push_back(&pr->probes, &p->link);
-                pr->probes_len++;
-            }
-        }
         if (p != NULL) {
-            p->is_mapped = true;
+            memcpy(p->id, map->topology->nodes[i].id, sizeof(p->id));
         }
     }
     LIST_EACH (it, &pr->probes) {
-        struct probe *p = probe_of(it);
-        struct slice key = slice_of(p->key, p->key_len);
-
-        if (!p->is_mapped) {
-            MUST(pr->probes_len > 0);
-            probe_free(p);
-            pr->probes_len--;
-        } else if (p->tag == 0 || !probe_owns(map, p->node, slot_of(key))) {
-            p->needs_key = true;
-            probe_begin_round(p);
-        }
+        adopt_probe(pr, probe_of(it), map);
     }
     loop_defer(pr->common.loop, &pr->common.judge);
+}
+
+/* The newest map, unless it is known and each of its nodes is probed. */
+static void
+look(struct prober *pr)
+{
+    struct map *map = redis_map_take(pr->common.redis);
+
+    MUST_OBJ(pr, PROBER_MAGIC);
+    if (map != NULL && (map->version != pr->version || pr->lacks_some)) {
+        adopt(pr, map);
+    }
+    redis_map_unref(pr->common.redis, &map);
 }
 
 static void
@@ -186,17 +243,12 @@ static void
 on_map(void *ctx)
 {
     struct prober *pr = OBJ_OF(struct prober, ctx, PROBER_MAGIC);
-    struct map *map;
 
     if (pr->common.redis == NULL) {
         prober_bury(pr);
         return;
     }
-    map = redis_map_take(pr->common.redis);
-    if (map != NULL) {
-        adopt(pr, map);
-    }
-    redis_map_unref(pr->common.redis, &map);
+    look(pr);
 }
 
 static void
@@ -204,6 +256,7 @@ on_timer(void *ctx)
 {
     struct prober *pr = OBJ_OF(struct prober, ctx, PROBER_MAGIC);
 
+    look(pr); /* for want of memory a node may lack its probe */
     LIST_EACH (it, &pr->probes) {
         probe_begin_round(probe_of(it));
     }

@@ -50,27 +50,47 @@ trust_doubt_slot(struct trust *trust, uint16_t slot, int64_t now_ms)
 }
 
 void
-trust_renew_slot(struct trust *trust, uint16_t slot, int64_t now_ms)
-{
-    MUST(slot < SLOT_COUNT);
-    trust_doubt_slot(trust, slot, now_ms);
-    atomic_fetch_add(&trust->slots[slot].version, 1);
-}
-
-void
 trust_lose_slot(struct trust *trust, uint16_t slot, int64_t now_ms)
 {
     MUST(slot < SLOT_COUNT);
     raise_to(&trust->slots[slot].until_ms, now_ms + TRUST_LOST_MS);
 }
 
-/* Was a deletion forgotten that its former owner may have lost? */
+/* Was a deletion forgotten that its owner may have lost? */
 static bool
 lacks_deletions(struct trust_slot *s, int64_t now_ms)
 {
     int64_t forgot_ms = atomic_load(&s->forgot_ms);
 
     return forgot_ms != 0 && now_ms - forgot_ms < TRUST_YOUNG_MS;
+}
+
+void
+trust_renew_slot(struct trust *trust, uint16_t slot, int64_t now_ms)
+{
+    struct trust_slot *s = &trust->slots[slot];
+
+    MUST(slot < SLOT_COUNT);
+    trust_doubt_slot(trust, slot, now_ms);
+    if (lacks_deletions(s, now_ms)) {
+        trust_lose_slot(trust, slot, now_ms);
+    }
+    atomic_fetch_add(&s->version, 1);
+    atomic_fetch_add(&trust->changes, 1);
+}
+
+void
+trust_note_change(struct trust *trust, uint16_t slot, int64_t wall_ms)
+{
+    MUST(slot < SLOT_COUNT);
+    raise_to(&trust->slots[slot].changed_ms, wall_ms);
+}
+
+void
+trust_refuse_before(struct trust *trust, uint16_t slot, int64_t wall_ms)
+{
+    MUST(slot < SLOT_COUNT);
+    raise_to(&trust->slots[slot].not_before_ms, wall_ms);
 }
 
 bool
@@ -85,19 +105,15 @@ trust_see_owner(struct trust *trust, uint16_t slot, uint32_t owner,
     if (before == owner) {
         return false;
     }
-    if (before != 0) {
-        trust_doubt_slot(trust, slot, now_ms);
-        if (lacks_deletions(s, now_ms)) {
-            trust_lose_slot(trust, slot, now_ms);
-        }
-        atomic_store(&s->changed_ms, wall_ms);
-    }
-    atomic_store(&s->owner, owner);
     if (before == 0) {
+        atomic_store(&s->owner, owner);
         return false;
     }
+    trust_doubt_slot(trust, slot, now_ms);
+    trust_note_change(trust, slot, wall_ms);
+    atomic_store(&s->owner, owner);
     /* Behind the owner: who finds the old version finds the old owner. */
-    atomic_fetch_add(&s->version, 1);
+    trust_renew_slot(trust, slot, now_ms);
     return true;
 }
 

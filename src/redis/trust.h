@@ -41,8 +41,10 @@ struct trust_slot {
     _Atomic uint32_t owner;     /* the node's serial; 0: none seen yet */
     _Atomic uint32_t version;   /* changes and restarts of its owner so far */
     _Atomic int64_t changed_ms; /* wall: the last of them; 0: none */
-    _Atomic int64_t forgot_ms;  /* when a young deletion was last forgotten;
-                                   0: never */
+    _Atomic int64_t not_before_ms; /* wall: values that were received earlier
+                                      may be of a snapshot; 0: none is */
+    _Atomic int64_t forgot_ms;     /* when a young deletion was last forgotten;
+                                      0: never */
 };
 
 struct trust {
@@ -50,6 +52,7 @@ struct trust {
     atomic_bool is_begun;         /* a majority has acknowledged, once */
     _Atomic int64_t confirmed_ms; /* a clock that stands still while no
                                      majority acknowledges */
+    _Atomic uint64_t changes;     /* of all slots' versions */
     _Atomic int64_t young;        /* deletions that may have to be repeated */
 };
 
@@ -69,6 +72,12 @@ void trust_doubt_slot(struct trust *trust, uint16_t slot, int64_t now_ms);
 
 /* The same. In addition, who remembers deletions in the slot repeats them. */
 void trust_renew_slot(struct trust *trust, uint16_t slot, int64_t now_ms);
+
+/* Wall: what was received earlier may be out of date. */
+void trust_note_change(struct trust *trust, uint16_t slot, int64_t wall_ms);
+
+/* Wall: what was received earlier is refused, whoever owns the slot then. */
+void trust_refuse_before(struct trust *trust, uint16_t slot, int64_t wall_ms);
 
 /* Values of the slot are refused for an hour, since a deletion there is lost.
  */

@@ -95,6 +95,13 @@ class OnACluster(FlowTest):
         self.assertEqual(answer.status, 200)
         return time.monotonic()
 
+    def origin_put(self, n):
+        """A write that nearside does not see."""
+        answer = fetch(self.origin.port, f"/products/{n}", method="PUT",
+                       body=json.dumps({"name": f"Product {n}",
+                                        "price": self.price}).encode())
+        self.assertEqual(answer.status, 200)
+
     def wait_hit(self, daemon, target, timeout=15):
         wait_until(lambda: "; hit" in daemon.get(target).cache_status,
                    timeout, f"{target} is a hit", 0.05)
@@ -147,6 +154,61 @@ class Failover(OnACluster):
 
 
 
+class Snapshots(OnACluster):
+    def heir_takes_over(self, primary):
+        heir = self.cluster.replicas_of(primary)[0]
+        self.addCleanup(self.cluster.wait_ok)
+        heir("CLUSTER", "FAILOVER")
+        wait_until(lambda: heir.info("replication")["role"] == "master", 10,
+                   "the heir is promoted")
+        self.cluster.wait_ok()
+
+    def start_again(self, node):
+        node.options.setdefault("dir", node.process.dir)
+        self.cluster.kill(node)
+        self.cluster.restart(node)
+
+    def test_what_a_snapshot_brought_is_not_used_from_an_heir_either(self):
+        target = "/products/6"
+        primary = self.cluster.owner_of(key_of(target))
+        self.wait_stored(target)
+        primary("SAVE")
+        self.price += 1
+        self.origin_put(6)
+        primary("DEL", key_of(target))  # and all have forgotten that
+        self.start_again(primary)
+        for daemon in (self.reader, self.writer):
+            daemon.wait_log("redis_restarted", 10)
+        self.cluster.wait_ok()
+        self.assertEqual(primary("EXISTS", key_of(target)), 1)
+        self.heir_takes_over(primary)
+        answers = []
+        wait_until(lambda: answers.append(self.reader.get(target))
+                   or "; hit" in answers[-1].cache_status, 15, "a hit", 0.05)
+        self.assertEqual({json.loads(a.body)["price"] for a in answers},
+                         {self.price})
+        self.assertEqual(
+            json.loads(self.writer.get(target).body)["price"], self.price)
+
+    def test_an_heir_that_was_started_lately_has_values_as_good_as_any(self):
+        target = "/products/7"
+        primary = self.cluster.owner_of(key_of(target))
+        self.wait_stored(target)
+        self.start_again(self.cluster.replicas_of(primary)[0])
+        self.cluster.wait_ok()
+        time.sleep(2.5)  # what is stored is older than the heir, and more
+        self.heir_takes_over(primary)
+        self.wait_hit(self.reader, target)
+        # And back to one that was started again as a replica.
+        self.start_again(primary)
+        self.cluster.wait_ok()
+        self.heir_takes_over(self.cluster.owner_of(key_of(target)))
+        self.reader.wait_metric("nearside_redis_map_changes_total", 3)
+        self.wait_hit(self.reader, target)
+        self.assertEqual(
+            self.reader.metric("nearside_values_outdated_total"), 0)
+
+
 class Verifying(OnACluster):
     more = "after_failover = verify"
 
@@ -172,12 +234,6 @@ class Verifying(OnACluster):
                          {self.price})
         self.assertIn("fwd=stale", answers[-2].cache_status)
 
-    def origin_put(self, n):
-        """A write that nearside does not see."""
-        answer = fetch(self.origin.port, f"/products/{n}", method="PUT",
-                       body=json.dumps({"name": f"Product {n}",
-                                        "price": self.price}).encode())
-        self.assertEqual(answer.status, 200)
 
 class Moves(OnACluster):
     def two_primaries(self, target):

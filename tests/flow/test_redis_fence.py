@@ -8,8 +8,10 @@ import shutil
 import time
 import unittest
 
-from lib import FlowTest, Nearside, RedisServer, SampleOrigin, wait_until
+from lib import (FlowTest, Nearside, RedisServer, SampleOrigin, ScriptedOrigin,
+                 fetch, wait_until)
 from lib.process import temp_dir
+from lib.scripted import answer
 
 CONF = """
 listen = { "127.0.0.1:0" }
@@ -40,9 +42,9 @@ class OnAServer(FlowTest):
         self.origin = self.use(SampleOrigin())
         self.price = 100
 
-    def daemon(self, name="nearside", more=None):
+    def daemon(self, name="nearside", more=None, origin=None):
         return self.use(Nearside(CONF % {
-            "port": self.redis.port, "origin": self.origin.url,
+            "port": self.redis.port, "origin": (origin or self.origin).url,
             "more": self.more if more is None else more,
             "route": self.route}, name=name))
 
@@ -52,6 +54,15 @@ class OnAServer(FlowTest):
             {"name": "Product 42", "price": self.price}).encode())
         self.assertEqual(answer.status, status)
         return answer
+
+    def put_unseen(self):
+        """A write by another way; what is stored was deleted long ago."""
+        self.price += 1
+        self.assertEqual(fetch(
+            self.origin.port, "/products/42", method="PUT", body=json.dumps(
+                {"name": "Product 42", "price": self.price}).encode()).status,
+            200)
+        self.redis("DEL", KEY)
 
     def read(self, daemon):
         """(price, Cache-Status)"""
@@ -286,6 +297,32 @@ class Restarting(OnAServer):
                    what="it is deleted once more")
         self.check()
 
+    def test_nor_is_it_used_by_one_that_starts_later(self):
+        self.redis("SAVE")
+        self.put_unseen()
+        self.come_back()
+        later = self.daemon("later")
+        for _ in range(5):
+            self.assertEqual(self.read(later)[0], self.price)
+        self.wait_hit(later)
+        self.assertEqual(self.read(later)[0], self.price)
+
+    def test_what_a_cache_before_us_held_long_is_used_when_it_came_later(self):
+        """An Age is older than the restart; what counts is when it came."""
+        fields = [("Cache-Control", "max-age=9000"), ("Age", "3600")]
+        origin = self.use(ScriptedOrigin(
+            lambda connection, request, n: answer(
+                connection, b"{}", fields)))
+        daemon = self.daemon("behind", origin=origin)
+        target = "/products/7"
+        self.assertEqual(daemon.get(target).status, 200)
+        self.redis("SAVE")
+        self.redis.kill()
+        self.redis.start()
+        daemon.wait_log("redis_restarted", 5)
+        wait_until(lambda: "; hit" in daemon.get(target).cache_status,
+                   10, "a hit")
+
     def test_a_server_that_saves_without_an_aof_is_warned_of_once(self):
         self.reader.wait_log(r"redis_saves_snapshots .*3600 100000")
         self.assertEqual(self.reader.log().count("redis_saves_snapshots"), 1)
@@ -310,7 +347,6 @@ class WithAof(Restarting):
 
     def test_a_server_that_saves_without_an_aof_is_warned_of_once(self):
         self.assertNotIn("redis_saves_snapshots", self.reader.log())
-
 
 
 class Unfenced(OnAServer):

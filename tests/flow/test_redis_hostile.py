@@ -224,6 +224,14 @@ class Hostile(FlowTest):
 
         wait_until(are_hits, 10, "hits again")
 
+    def test_a_server_that_answers_probes_alone_is_left_alone(self):
+        """Calls are rarer than the probes, all of which it acknowledges."""
+        self.fault_for(READS, SILENCE)
+        wait_until(lambda: self.ask(*self.cold())
+                   and self.daemon.metric("nearside_redis_breaker_opens_total"),
+                   20, "its breaker opens", 0.7)
+        self.heal()
+
     def test_a_redirection_that_was_wrong_is_forgotten(self):
         target, body = self.cold()
         slot = slot_of("ns:e:{http://test%s}" % target)

@@ -119,6 +119,46 @@ try_whose_end_never_comes_is_followed_by_another(void **state)
     node_free(&node);
 }
 
+/* One that answers probes, and no call. */
+static void
+who_is_there_closes_no_breaker(void **state)
+{
+    struct node *node = node_new(SLICE("10.0.0.1"), 6379);
+
+    (void)state;
+    for (int i = 0; i < NODE_FAILURES_MAX - 1; i++) {
+        assert_false(node_failed(node, 0));
+        node_is_there(node, 0);
+        assert_false(atomic_load(&node->is_down));
+    }
+    assert_true(node_failed(node, 0));
+    node_is_there(node, 0);
+    assert_false(node_admits(node, 999));
+    assert_true(node_admits(node, 1000));
+    node_free(&node);
+}
+
+/* It is tried once a second, and not once in half a minute. */
+static void
+who_is_there_is_not_left_alone_for_long(void **state)
+{
+    struct node *node = given_open(0);
+    int64_t now_ms = 0;
+
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        now_ms += NODE_REST_MAX_MS;
+        assert_true(node_admits(node, now_ms));
+        assert_true(node_failed(node, now_ms));
+    }
+    assert_false(node_admits(node, now_ms + NODE_REST_MAX_MS - 1));
+    node_is_there(node, now_ms + 500);
+    node_is_there(node, now_ms + 1000);
+    assert_false(node_admits(node, now_ms + 1499));
+    assert_true(node_admits(node, now_ms + 1500));
+    node_free(&node);
+}
+
 static void
 resting_node_is_not_woken_by_a_new_connection(void **state)
 {
@@ -126,7 +166,7 @@ resting_node_is_not_woken_by_a_new_connection(void **state)
 
     (void)state;
     node_rest(node, 0);
-    node_greeted(node);
+    node_is_there(node, 0);
     node_heard(node);
     assert_false(node_admits(node, 999));
     assert_true(node_admits(node, 1000));
@@ -188,6 +228,8 @@ main(void)
         cmocka_unit_test(failures_of_older_calls_do_not_lengthen_the_rest),
         cmocka_unit_test(late_reply_lets_the_next_call_try),
         cmocka_unit_test(try_whose_end_never_comes_is_followed_by_another),
+        cmocka_unit_test(who_is_there_closes_no_breaker),
+        cmocka_unit_test(who_is_there_is_not_left_alone_for_long),
         cmocka_unit_test(resting_node_is_not_woken_by_a_new_connection),
         cmocka_unit_test(
             node_that_runs_no_scripts_is_tried_again_after_a_second),

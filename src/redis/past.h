@@ -1,0 +1,72 @@
+/*
+ * Where a server has its data from, by what it says of itself in INFO. A
+ * snapshot brings back what was deleted after it was made: what a server has
+ * from one is not to be used. Pure.
+ *
+ * - A server that has loaded nothing has what it was told in commands, and one
+ *   with an AOF has kept the deletions too.
+ * - A replica that was promoted has what its primary had. It names the data of
+ *   that primary (master_replid2), and we know them when that primary was
+ *   heard, and has not begun anew since.
+ * - Whatever else a server had when it was started, or when it came to our
+ *   notice, may be from a snapshot.
+ *
+ * Servers are known by the ids of their nodes, so that one is recognised
+ * wherever, and as whatever, it comes back.
+ */
+#ifndef REDIS_PAST_H
+#define REDIS_PAST_H
+
+#include "nearside/base/slice.h"
+#include "nearside/redis/topology.h"
+#include "redis/node.h"
+
+enum {
+    PAST_SERVERS_MAX = 2 * TOPOLOGY_NODES_MAX,
+    /* Its uptime is in whole seconds, and clocks differ a little. */
+    PAST_MARGIN_MS = 2000,
+    PAST_ID_LEN = 40, /* of a run, and of data */
+};
+
+/* What one INFO says. */
+struct past_word {
+    struct slice run_id; /* empty: it does not say */
+    struct slice data;   /* master_replid */
+    struct slice origin; /* master_replid2: of whom it has taken over */
+    bool is_replica;
+    bool has_aof;
+    bool has_loaded;    /* values, when it was started or as a replica; or it
+                           does not say */
+    int64_t started_ms; /* wall */
+};
+
+struct past_server {
+    char id[NODE_TEXT_MAX]; /* or its address, when it has none */
+    char run_id[PAST_ID_LEN + 1];
+    char data[PAST_ID_LEN + 1]; /* "": not a primary's any more */
+    int64_t not_before_ms;
+};
+
+/* Zeroed at first. Large, but pages of servers that there are not are never
+   touched. */
+struct past {
+    unsigned len;
+    unsigned next; /* to be forgotten, when all places are taken */
+    struct past_server servers[PAST_SERVERS_MAX];
+};
+
+struct past_finding {
+    bool is_restart;       /* it is another process than the last time */
+    int64_t not_before_ms; /* wall: what was received before is not to be used;
+                              0: all is */
+};
+
+/* Reads INFO's sections server, persistence and replication. */
+void past_read(struct slice info, int64_t wall_ms, struct past_word *out);
+
+/* A primary with that id has said so. is_late: others were heard long before,
+   so that its data should be known. */
+struct past_finding past_hear(struct past *past, struct slice id,
+    const struct past_word *word, bool is_late, int64_t wall_ms);
+
+#endif
