@@ -63,8 +63,8 @@ def check_limits(table):
         if cells[0] == "what":
             continue
         rows += 1
-        # What follows "origin" is a counter of the origin's, not of limits.
-        own = re.sub(r"origin [^;]*", "", cells[3])
+        # What follows "origin" or "Redis" is a counter of theirs.
+        own = re.sub(r"(?:origin|Redis) [^;]*", "", cells[3])
         counters.update(re.findall(r"`(\w+)`", own))
         for claim in cells[4].split("; "):
             named = named_in.match(claim)

@@ -412,6 +412,32 @@ a_lease_is_given_back_by_its_holder_alone(void **state)
     worker_over(&g);
 }
 
+/* Then the lease ends by itself. */
+static void
+beyond_ten_thousand_a_release_is_not_tried_again(void **state)
+{
+    struct given g;
+    struct question *q;
+    char out[128];
+
+    (void)state;
+    given_worker(&g, 5000);
+    q = given_question(&g.asking, "GET /a", "");
+    given_lease(&g, q, TOKEN);
+    assert_true(
+        ask(g.server, out, sizeof(out), "ACL SETUSER default -eval -evalsha"));
+    g.worker.tier->stores_len += 10000;
+    store_release(&g.worker, q, TOKEN);
+    await_stores(&g);
+    assert_string_equal(lease_of(&g, q), "token-1");
+    g.worker.tier->stores_len -= 10000;
+    store_release(&g.worker, q, TOKEN);
+    await_stores(&g);
+    assert_string_equal(lease_of(&g, q), "");
+    question_unref(&q);
+    worker_over(&g);
+}
+
 /* Nobody is to wait for the lease of a fetch that is over. */
 static void
 a_lease_is_given_back_when_redis_does_not_take_the_value(void **state)
@@ -504,6 +530,7 @@ main(void)
         TEST(variants_beyond_the_limit_are_not_stored),
         TEST(a_renewed_value_takes_the_place_of_the_very_one_it_was_made_of),
         TEST(a_lease_is_given_back_by_its_holder_alone),
+        TEST(beyond_ten_thousand_a_release_is_not_tried_again),
         TEST(a_lease_is_given_back_when_redis_does_not_take_the_value),
         TEST(the_base_lease_is_given_back_when_redis_does_not_take_the_record),
         TEST(a_worker_that_ends_gives_up_what_is_under_way),
