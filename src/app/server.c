@@ -256,6 +256,15 @@ start_proxy(struct server *s)
     return s->proxy != NULL;
 }
 
+static void
+start_lookups(struct server *s)
+{
+    for (size_t i = 0; i < s->groups_len; i++) {
+        origin_group_start(
+            s->groups[i], s->control, s->resolver, s->ring, s->block);
+    }
+}
+
 static void *
 thread_main(void *loop)
 {
@@ -267,8 +276,7 @@ static bool
 make_worker(struct server *s, unsigned index)
 {
     struct server_thread *thread = &s->threads[index];
-    struct proxy_worker_opts opts = {
-        .proxy = s->proxy, .resolver = s->resolver, .index = index};
+    struct proxy_worker_opts opts = {.proxy = s->proxy, .index = index};
 
     thread->loop = loop_new();
     opts.loop = thread->loop;
@@ -359,6 +367,7 @@ server_start(struct server *s)
         return false;
     }
     metric_inc(s->block, s->build_info);
+    start_lookups(s);
     if (s->redis != NULL) {
         redis_start(s->redis, s->control, s->ring, s->block);
     } else {
@@ -421,6 +430,9 @@ server_stop(struct server *s)
     signals_free(&s->signals);
     if (s->redis != NULL) {
         redis_stop(s->redis);
+    }
+    for (size_t i = 0; i < s->groups_len; i++) {
+        origin_group_stop(s->groups[i]);
     }
     resolver_free(&s->resolver);
     if (s->threads != NULL) {

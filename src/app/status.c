@@ -37,16 +37,66 @@ redis_json(struct server *s)
 }
 
 static json_t *
+addresses_json(const struct origin_server_status *status)
+{
+    json_t *out = json_array();
+
+    for (unsigned i = 0; out != NULL && i < status->addresses_len; i++) {
+        const struct origin_address_status *a = &status->addresses[i];
+
+        json_array_append_new(
+            out, json_pack("{s:s, s:f}", "address", a->text, "rests_seconds",
+                     (double)a->rests_ms / 1000));
+    }
+    return out;
+}
+
+/* NULL in JSON: there is no name to look up. */
+static json_t *
+lookups_json(const struct origin_server_status *status)
+{
+    const struct origin_looked_up *lookup = &status->lookup;
+    json_t *out;
+
+    if (!status->has_name) {
+        return json_null();
+    }
+    out =
+        json_pack("{s:f, s:s}", "last", (double)lookup->at_ms / 1000, "result",
+            lookup->at_ms == 0 ? "none" : origin_lookup_text(lookup->result));
+    for (unsigned i = 0; out != NULL && i < ORIGIN_LOOKUP_COUNT; i++) {
+        json_object_set_new(out, origin_lookup_text((enum origin_lookup)i),
+            json_integer((json_int_t)lookup->counts[i]));
+    }
+    return out;
+}
+
+static json_t *
+origin_json(struct server *s, struct origin_group *group)
+{
+    struct origin_server_status *status = calloc(1, sizeof(*status));
+    json_t *out;
+
+    if (status == NULL) {
+        return json_null();
+    }
+    origin_group_status(group, loop_now_ms(s->control), status);
+    out =
+        json_pack("{s:s, s:i, s:i, s:o, s:o}", "name", origin_group_name(group),
+            "connections", (int)origin_group_connections(group), "in_flight",
+            (int)origin_group_in_flight(group), "addresses",
+            addresses_json(status), "lookups", lookups_json(status));
+    free(status);
+    return out;
+}
+
+static json_t *
 origins_json(struct server *s)
 {
     json_t *out = json_array();
 
     for (size_t i = 0; out != NULL && i < s->groups_len; i++) {
-        json_array_append_new(
-            out, json_pack("{s:s, s:i, s:i}", "name",
-                     origin_group_name(s->groups[i]), "connections",
-                     (int)origin_group_connections(s->groups[i]), "in_flight",
-                     (int)origin_group_in_flight(s->groups[i])));
+        json_array_append_new(out, origin_json(s, s->groups[i]));
     }
     return out;
 }

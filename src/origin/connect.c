@@ -44,67 +44,167 @@ take_quiet(struct exchange *x)
     return c;
 }
 
+/* --- dialling ---------------------------------------------------------- */
+
+enum {
+    /* Less is too little for an address on the other side of the world. */
+    DIAL_MIN_MS = 250,
+};
+
+static struct origin_server *
+server_of(const struct exchange *x)
+{
+    return x->pool->group->server;
+}
+
+/* Each address gets its share of the time, so that the first does not eat all
+   of it; and so does what a look-up may bring. */
 static int64_t
-dial_timeout_ms(const struct exchange *x, unsigned addresses_left)
+dial_timeout_ms(const struct exchange *x)
 {
     int64_t left_ms = x->connect_until_ms - loop_now_ms(x->pool->loop);
+    unsigned tried = (unsigned)__builtin_popcountll(x->tried);
+    unsigned shares = x->addresses->count - tried;
+    int64_t share_ms;
 
-    /* Each address gets its share: the first must not eat all the time. */
-    left_ms /= addresses_left;
-    return left_ms > 0 ? left_ms : 1;
+    if (!origin_server_is_fixed(server_of(x)) && !x->is_second_round) {
+        shares++;
+    }
+    share_ms = left_ms / (shares > 0 ? shares : 1);
+    if (share_ms < DIAL_MIN_MS) {
+        share_ms = left_ms < DIAL_MIN_MS ? left_ms : DIAL_MIN_MS;
+    }
+    return share_ms > 0 ? share_ms : 1;
+}
+
+/* Goes over to what all workers know by now. */
+static void
+renew_addresses(struct exchange *x)
+{
+    struct origin_addresses *before = x->addresses;
+    struct origin_addresses *now;
+
+    origin_names_refresh(x->pool);
+    now = x->pool->names.addresses;
+    if (now == before) {
+        return;
+    }
+    x->addresses = origin_addresses_ref(now);
+    if (before != NULL) {
+        x->tried = origin_addresses_mask(x->tried, before, now);
+        x->timed_out = origin_addresses_mask(x->timed_out, before, now);
+        origin_addresses_unref(&before);
+    }
+}
+
+static int
+next_address(struct exchange *x)
+{
+    return origin_names_next(
+        x->pool, x->addresses, x->tried, dial_timeout_ms(x));
 }
 
 static void
-dial_next(struct exchange *x)
+dial_at(struct exchange *x, unsigned address)
 {
     struct origin_pool *pool = x->pool;
-    const struct addresses *addresses = pool->names.addresses;
-    unsigned count = addresses->count;
-    unsigned left = count > x->dials ? count - x->dials : 1;
-    struct address to = addresses->items[x->address % count];
-    const struct dial_opts opts = {
-        .timeout_ms = dial_timeout_ms(x, left),
-    };
+    const struct dial_opts opts = {.timeout_ms = dial_timeout_ms(x)};
 
     MUST(x->conn == NULL);
+    MUST(address < x->addresses->count);
     if (!origin_group_reserve(pool->group)) {
         exchange_fail_later(x, ORIGIN_ERROR_LIMIT);
         return;
     }
     x->state = EXCHANGE_DIAL;
-    if (!pool->group->is_fixed) {
-        address_set_port(&to, pool->group->server.port);
-    }
-    dial_start(&x->dial, pool->loop, &to, &opts);
+    x->address = address;
+    x->tried |= UINT64_C(1) << address;
+    dial_start(
+        &x->dial, pool->loop, &x->addresses->items[address]->address, &opts);
     exchange_touch(x);
 }
 
-static void
-dial_first(struct exchange *x)
+/* Nothing is left to dial: perhaps a look-up brings something. False: none is
+   to be waited for. */
+static bool
+wait_for_names(struct exchange *x)
 {
-    x->dials = 0;
-    x->address = x->pool->names.first;
-    dial_next(x);
+    struct origin_pool *pool = x->pool;
+    int64_t now_ms = loop_now_ms(pool->loop);
+    int64_t until_ms = origin_server_hope_ms(
+        server_of(x), now_ms, pool->group->opts.connect_timeout_ms);
+
+    if (until_ms > x->connect_until_ms) {
+        until_ms = x->connect_until_ms;
+    }
+    if (until_ms <= now_ms) {
+        return false;
+    }
+    x->names_until_ms = until_ms;
+    x->state = EXCHANGE_NAMES;
+    list_push_back(&pool->names.waiting, &x->link);
+    exchange_touch(x);
+    return true;
+}
+
+/* No look-up helps any more. Whoever only took too long is dialled once more,
+   if there is time. */
+static bool
+begin_second_round(struct exchange *x)
+{
+    if (x->is_second_round || x->timed_out == 0 ||
+        x->connect_until_ms <= loop_now_ms(x->pool->loop)) {
+        return false;
+    }
+    x->is_second_round = true;
+    x->tried &= ~x->timed_out;
+    return true;
+}
+
+/* The next address, or what a look-up brings, or an end. */
+static void
+dial_on(struct exchange *x)
+{
+    int next = next_address(x);
+
+    if (next < 0) {
+        renew_addresses(x);
+        next = next_address(x);
+    }
+    if (next < 0 && wait_for_names(x)) {
+        return;
+    }
+    if (next < 0 && begin_second_round(x)) {
+        next = next_address(x);
+    }
+    if (next < 0) {
+        exchange_fail(x, x->error);
+        return;
+    }
+    dial_at(x, (unsigned)next);
 }
 
 static void
 connect_fresh(struct exchange *x)
 {
-    enum rc rc;
-
     x->connect_until_ms =
         loop_now_ms(x->pool->loop) + x->pool->group->opts.connect_timeout_ms;
-    rc = origin_names_get(x->pool);
-    if (rc == RC_OK) {
-        dial_first(x);
-    } else if (rc == RC_AGAIN) {
-        x->state = EXCHANGE_NAMES;
-        list_push_back(&x->pool->names.waiting, &x->link);
-        exchange_touch(x);
-    } else {
-        exchange_fail_later(x, ORIGIN_ERROR_NOMEM);
+    x->tried = 0;
+    x->timed_out = 0;
+    x->is_second_round = false;
+    x->error = ORIGIN_ERROR_NONE;
+    if (x->pool->names.addresses != NULL) {
+        x->addresses = origin_addresses_ref(x->pool->names.addresses);
+        dial_on(x);
+        return;
+    }
+    origin_server_ask(server_of(x));
+    if (!wait_for_names(x)) {
+        exchange_fail_later(x, ORIGIN_ERROR_DNS);
     }
 }
+
+/* --- connections ------------------------------------------------------- */
 
 void
 exchange_connect(struct exchange *x)
@@ -150,17 +250,19 @@ exchange_reconnect(struct exchange *x, enum origin_error error)
 }
 
 void
-exchange_on_names(struct list *link, enum rc rc)
+exchange_on_names(struct list *link)
 {
     struct exchange *x = CONTAINER_OF(link, struct exchange, link);
 
     MUST_OBJ(x, EXCHANGE_MAGIC);
     MUST(x->state == EXCHANGE_NAMES);
-    if (rc == RC_OK || x->pool->names.addresses != NULL) {
-        dial_first(x);
-        return;
+    x->state = EXCHANGE_FAILING;
+    if (x->pool->names.addresses != NULL) {
+        renew_addresses(x);
+        dial_on(x);
+    } else if (!wait_for_names(x)) {
+        exchange_fail(x, ORIGIN_ERROR_DNS);
     }
-    exchange_fail(x, ORIGIN_ERROR_DNS);
 }
 
 static enum origin_error
@@ -179,6 +281,14 @@ error_of_dial(enum rc rc)
                             : ORIGIN_ERROR_CONNECT;
 }
 
+/* Is it the address that did not work, and not we who lack something? */
+static bool
+is_of_address(enum origin_error error)
+{
+    return error == ORIGIN_ERROR_REFUSED || error == ORIGIN_ERROR_CONNECT ||
+           error == ORIGIN_ERROR_CONNECT_TIMEOUT;
+}
+
 static void
 dial_failed(struct exchange *x, enum rc rc)
 {
@@ -187,14 +297,29 @@ dial_failed(struct exchange *x, enum rc rc)
     MUST(x->conn == NULL);
     origin_group_release(pool->group);
     x->state = EXCHANGE_FAILING;
-    origin_names_failed(pool, x->address);
-    x->dials++;
-    x->address++;
-    if (x->dials < pool->names.addresses->count) {
-        dial_next(x);
+    x->error = error_of_dial(rc);
+    if (!is_of_address(x->error)) {
+        exchange_fail(x, x->error);
         return;
     }
-    exchange_fail(x, error_of_dial(rc));
+    if (x->error == ORIGIN_ERROR_CONNECT_TIMEOUT) {
+        x->timed_out |= UINT64_C(1) << x->address;
+    }
+    origin_server_failed(server_of(x), x->addresses->items[x->address],
+        pool->block, loop_now_ms(pool->loop));
+    dial_on(x);
+}
+
+/* The connection is made. NULL: no memory, it is closed. */
+static struct origin_conn *
+adopt(struct exchange *x, struct conn *own_conn)
+{
+    struct origin_address *to = x->addresses->items[x->address];
+    struct origin_conn *c = origin_pool_adopt(x->pool, to, own_conn);
+
+    origin_server_worked(server_of(x), to, x->pool->block);
+    origin_addresses_unref(&x->addresses);
+    return c;
 }
 
 void
@@ -209,7 +334,7 @@ exchange_on_dialled(void *ctx, enum rc rc, struct conn *own_conn)
         return;
     }
     x->state = EXCHANGE_FAILING;
-    c = origin_pool_adopt(x->pool, own_conn);
+    c = adopt(x, own_conn);
     if (c == NULL) {
         exchange_fail(x, ORIGIN_ERROR_NOMEM);
         return;

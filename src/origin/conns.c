@@ -45,7 +45,8 @@ static const struct conn_callbacks idle_events = {
 };
 
 struct origin_conn *
-origin_pool_adopt(struct origin_pool *pool, struct conn *own_conn)
+origin_pool_adopt(
+    struct origin_pool *pool, struct origin_address *to, struct conn *own_conn)
 {
     struct origin_conn *c = calloc(1, sizeof(*c));
 
@@ -57,6 +58,7 @@ origin_pool_adopt(struct origin_pool *pool, struct conn *own_conn)
     }
     c->magic = ORIGIN_CONN_MAGIC;
     c->pool = pool;
+    c->address = origin_address_ref(to);
     c->conn = own_conn;
     list_init(&c->link);
     conn_set_owner(own_conn, &idle_events, c);
@@ -79,6 +81,7 @@ origin_pool_close(struct origin_conn **pc, bool is_abrupt)
     } else {
         conn_close(&c->conn);
     }
+    origin_address_unref(&c->address);
     metric_add_to(pool->block, pool->group->metrics.connections, -1);
     origin_group_release(pool->group);
     list_push_back(&pool->dead_conns, &c->link);
@@ -117,6 +120,19 @@ on_idle_timer(void *ctx)
     }
 }
 
+void
+origin_conns_leave(struct origin_pool *pool)
+{
+    LIST_EACH (it, &pool->idle) {
+        struct origin_conn *c = CONTAINER_OF(it, struct origin_conn, link);
+
+        MUST_OBJ(c, ORIGIN_CONN_MAGIC);
+        if (atomic_load(&c->address->is_gone)) {
+            idle_drop(c);
+        }
+    }
+}
+
 struct origin_conn *
 origin_pool_take(struct origin_pool *pool)
 {
@@ -140,6 +156,10 @@ origin_pool_put(struct origin_pool *pool, struct origin_conn *c)
     MUST_OBJ(c, ORIGIN_CONN_MAGIC);
     MUST(c->conn != NULL);
     MUST(c->pool == pool);
+    if (atomic_load_explicit(&c->address->is_gone, memory_order_relaxed)) {
+        origin_pool_close(&c, false);
+        return;
+    }
     conn_set_owner(c->conn, &idle_events, c);
     c->is_reused = true;
     c->idle_since_ms = loop_now_ms(pool->loop);

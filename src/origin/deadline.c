@@ -30,7 +30,7 @@ phase_until_ms(const struct exchange *x)
 {
     switch (x->state) {
     case EXCHANGE_NAMES:
-        return x->connect_until_ms;
+        return x->names_until_ms;
     case EXCHANGE_HEAD:
         return head_until_ms(x);
     case EXCHANGE_BODY:
@@ -67,7 +67,8 @@ exchange_timeout(const struct exchange *x)
         return ORIGIN_ERROR_TOTAL;
     }
     if (x->state == EXCHANGE_NAMES) {
-        return ORIGIN_ERROR_DNS_TIMEOUT;
+        return x->error != ORIGIN_ERROR_NONE ? x->error
+                                             : ORIGIN_ERROR_DNS_TIMEOUT;
     }
     return x->state == EXCHANGE_HEAD &&
                    (exchange_is_sent(x) ||

@@ -34,6 +34,7 @@ enter_end(struct exchange *x, enum exchange_state state)
         dial_cancel(&x->dial);
         origin_group_release(x->pool->group);
     }
+    origin_addresses_unref(&x->addresses);
     x->state = state;
 }
 
@@ -112,7 +113,7 @@ exchange_fail(struct exchange *x, enum origin_error error)
     metric_inc(pool->block, pool->group->metrics.errors[error]);
     log_event(pool->ring, LOG_LEVEL_WARN, "origin_error",
         "origin=\"%s\" server=\"%s\" cause=\"%s%s%s\"", pool->group->own_name,
-        pool->group->server_text, origin_failure(error)->text,
+        origin_server_text(pool->group->server), origin_failure(error)->text,
         error == ORIGIN_ERROR_HEAD ? ": " : "",
         error == ORIGIN_ERROR_HEAD ? fault_text(x->parse.fault) : "");
     conn_drop(x);

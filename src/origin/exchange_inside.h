@@ -34,9 +34,9 @@ enum exchange_state {
     EXCHANGE_NEW,
     /* Told what to fail with at the turn's end; then OVER. */
     EXCHANGE_FAILING,
-    /* On names->waiting; then DIAL. */
+    /* On names->waiting, for what a look-up brings; then DIAL. */
     EXCHANGE_NAMES,
-    /* Connecting; then HEAD, or DIAL again at the next address. */
+    /* Connecting; then HEAD, or DIAL again at the next address, or NAMES. */
     EXCHANGE_DIAL,
     /* Has a connection: the request goes out, interim heads and the final
        one are eaten. Then BODY, or DIAL for the one retry. */
@@ -60,17 +60,23 @@ struct exchange {
 
     /* From here on zeroed at each start. */
     enum exchange_state state;
-    enum origin_error error; /* with EXCHANGE_FAILING */
+    enum origin_error error; /* with FAILING; of the last dial, in NAMES */
     const struct exchange_callbacks *callbacks;
     void *ctx;
     struct exchange_request request;
     struct origin_conn *conn; /* in HEAD and BODY */
-    unsigned dials;           /* addresses tried so far */
-    unsigned address;         /* index of the one being tried */
     bool is_retried;
+
+    /* In NAMES and DIAL: the addresses, and which of them were dialled. */
+    struct origin_addresses *addresses; /* a reference; NULL: none yet */
+    unsigned address;                   /* the item that is being dialled */
+    uint64_t tried;                     /* by their bits */
+    uint64_t timed_out;                 /* those of them that may be again */
+    bool is_second_round;
 
     /* Moments of the loop's clock. */
     int64_t connect_until_ms;
+    int64_t names_until_ms;
     int64_t total_until_ms;
     int64_t deadline_ms; /* the nearest that counts now */
     int64_t moved_ms;    /* last progress in the direction waited for */
@@ -150,7 +156,7 @@ void exchange_connect(struct exchange *x);
 void exchange_reconnect(struct exchange *x, enum origin_error error);
 
 /* names->waiting has come to an end. */
-void exchange_on_names(struct list *link, enum rc rc);
+void exchange_on_names(struct list *link);
 
 void exchange_on_dialled(void *ctx, enum rc rc, struct conn *own_conn);
 

@@ -1,6 +1,6 @@
 /*
- * A group: what all workers share of an origin. That is its server's address,
- * its limits and two counters; everything else belongs to a worker's pool.
+ * A group: what all workers share of an origin. That is its server, its limits
+ * and its counters; everything else belongs to a worker's pool.
  *
  * Laws: constant once pools use it, but for the atomics. A connection is
  * counted before it is dialled and given back when it is closed, so
@@ -13,7 +13,6 @@
 
 #include "origin/group_inside.h"
 #include "nearside/base/check.h"
-#include "nearside/base/log.h"
 
 enum {
     LABEL_MAX = 256,
@@ -33,28 +32,6 @@ parsing_of(const struct origin_opts *opts)
 }
 
 static enum rc
-server_parse(struct origin_group *group)
-{
-    struct uri_server *server = &group->server;
-    struct slice text = slice_of_str(group->own_server);
-    enum rc rc = uri_parse_server(text, server);
-
-    if (rc != RC_OK) {
-        return rc;
-    }
-    if (server->is_unix) {
-        group->is_fixed = true;
-        return address_parse(text, &group->address);
-    }
-    if (!slice_eq(server->scheme, SLICE("http"))) {
-        return RC_UNSUPPORTED;
-    }
-    group->is_fixed =
-        address_of(server->host, server->port, &group->address) == RC_OK;
-    return RC_OK;
-}
-
-static enum rc
 group_fill(struct origin_group *group, const struct origin_opts *opts)
 {
     if (opts->name == NULL || opts->servers_len != 1) {
@@ -71,15 +48,13 @@ group_fill(struct origin_group *group, const struct origin_opts *opts)
     group->opts = *opts;
     group->parsing = parsing_of(opts);
     group->own_name = strdup(opts->name);
-    group->own_server = strdup(opts->servers[0]);
-    if (group->own_name == NULL || group->own_server == NULL) {
+    if (group->own_name == NULL) {
         return RC_NOMEM;
     }
     group->opts.name = group->own_name;
     group->opts.servers = NULL;
-    log_escape(slice_of_str(group->own_server), group->server_text,
-        sizeof(group->server_text));
-    return server_parse(group);
+    return origin_server_new(
+        opts->servers[0], opts->resolve_interval_ms, &group->server);
 }
 
 enum rc
@@ -116,8 +91,8 @@ origin_group_free(struct origin_group **pgroup)
     MUST(atomic_load(&group->pools) == 0);
     *pgroup = NULL;
     group->magic = 0;
+    origin_server_free(&group->server);
     free(group->own_name);
-    free(group->own_server);
     free(group);
 }
 
@@ -146,12 +121,26 @@ static const struct metric_row metric_rows[] = {
     {METRIC_HISTOGRAM, "nearside_origin_first_byte_seconds",
         "Time from a request's last byte to its response's first.",
         offsetof(struct origin_metrics, first_byte)},
+    {METRIC_GAUGE, "nearside_origin_addresses",
+        "Addresses of an origin's server.",
+        offsetof(struct origin_metrics, server.addresses)},
+    {METRIC_GAUGE, "nearside_origin_addresses_resting",
+        "Those of them that the last dial did not reach.",
+        offsetof(struct origin_metrics, server.resting)},
+    {METRIC_GAUGE, "nearside_origin_lookup_timestamp_seconds",
+        "When a look-up of the server's name last found addresses.",
+        offsetof(struct origin_metrics, server.looked_up)},
 };
 
 static const struct metric_row error_row = {METRIC_COUNTER,
     "nearside_origin_errors_total",
     "Requests to origins that failed, by cause.",
     offsetof(struct origin_metrics, errors)};
+
+static const struct metric_row lookup_row = {METRIC_COUNTER,
+    "nearside_origin_lookups_total",
+    "Look-ups of the server's name, by result.",
+    offsetof(struct origin_metrics, server.lookups)};
 
 /* i: which of the row's ids; more: of its labels. */
 static void
@@ -183,6 +172,17 @@ error_measure(struct origin_group *group, struct metric_registry *registry,
     row_measure(group, registry, &error_row, error, cause);
 }
 
+static void
+lookup_measure(struct origin_group *group, struct metric_registry *registry,
+    enum origin_lookup lookup)
+{
+    char result[64];
+
+    snprintf(
+        result, sizeof(result), ",result=\"%s\"", origin_lookup_text(lookup));
+    row_measure(group, registry, &lookup_row, lookup, result);
+}
+
 void
 origin_groups_measure(struct origin_group *const *groups, unsigned groups_len,
     struct metric_registry *registry)
@@ -201,8 +201,40 @@ origin_groups_measure(struct origin_group *const *groups, unsigned groups_len,
         for (unsigned e = ORIGIN_ERROR_NONE + 1; e < ORIGIN_ERROR_COUNT; e++) {
             error_measure(groups[g], registry, (enum origin_error)e);
         }
+    }
+    for (unsigned g = 0; g < groups_len; g++) {
+        for (unsigned l = 0; l < ORIGIN_LOOKUP_COUNT; l++) {
+            lookup_measure(groups[g], registry, (enum origin_lookup)l);
+        }
+        origin_server_measure(groups[g]->server, &groups[g]->metrics.server);
         groups[g]->is_measured = true;
     }
+}
+
+/* --- its server -------------------------------------------------------- */
+
+void
+origin_group_start(struct origin_group *group, struct loop *loop,
+    struct resolver *resolver, struct log_ring *ring,
+    struct metric_block *block)
+{
+    MUST_OBJ(group, GROUP_MAGIC);
+    origin_server_start(group->server, loop, resolver, ring, block);
+}
+
+void
+origin_group_stop(struct origin_group *group)
+{
+    MUST_OBJ(group, GROUP_MAGIC);
+    origin_server_stop(group->server);
+}
+
+void
+origin_group_status(struct origin_group *group, int64_t now_ms,
+    struct origin_server_status *out)
+{
+    MUST_OBJ(group, GROUP_MAGIC);
+    origin_server_status(group->server, now_ms, out);
 }
 
 /* --- what is asked of a group ------------------------------------------ */

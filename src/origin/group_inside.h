@@ -4,18 +4,11 @@
 
 #include <stdatomic.h>
 
-#include "nearside/base/metric.h"
 #include "nearside/http/parse.h"
-#include "nearside/http/uri.h"
-#include "nearside/net/address.h"
 #include "nearside/origin/exchange.h"
 #include "nearside/origin/group.h"
 
 #define GROUP_MAGIC UINT32_C(0x6f677270)
-
-enum {
-    SERVER_TEXT_MAX = 128, /* a server's address, escaped for the log */
-};
 
 struct origin_metrics {
     metric_id requests;
@@ -24,23 +17,20 @@ struct origin_metrics {
     metric_id retries;
     metric_id first_byte;
     metric_id errors[ORIGIN_ERROR_COUNT];
+    struct origin_server_metrics server; /* which gets a copy */
 };
 
 /*
  * Written by origin_group_new and origin_groups_measure, constant
- * afterwards but for the counters, which all workers share.
+ * afterwards but for the counters, which all workers share, and the server.
  */
 struct origin_group {
     uint32_t magic;
     bool is_measured;          /* metrics are in a registry */
-    bool is_fixed;             /* no name to look up: address says it all */
     struct origin_opts opts;   /* name: own_name */
     struct parse_opts parsing; /* of response heads */
     char *own_name;
-    char *own_server;
-    struct uri_server server; /* loans into own_server */
-    struct address address;   /* with is_fixed */
-    char server_text[SERVER_TEXT_MAX];
+    struct origin_server *server; /* one in this version */
     struct origin_metrics metrics;
     _Atomic unsigned connections;
     _Atomic unsigned in_flight;

@@ -19,8 +19,7 @@ on_turn_end(void *ctx)
 
 struct origin_pool *
 origin_pool_new(struct origin_group *group, struct loop *loop,
-    struct resolver *resolver, struct log_ring *ring,
-    struct metric_block *block)
+    struct log_ring *ring, struct metric_block *block)
 {
     struct origin_pool *pool = calloc(1, sizeof(*pool));
 
@@ -31,15 +30,17 @@ origin_pool_new(struct origin_group *group, struct loop *loop,
     pool->magic = POOL_MAGIC;
     pool->group = group;
     pool->loop = loop;
-    pool->resolver = resolver;
     pool->ring = ring;
     pool->block = group->is_measured ? block : NULL;
+    if (origin_names_init(pool, exchange_on_names) != RC_OK) {
+        free(pool);
+        return NULL;
+    }
     origin_conns_init(pool);
     list_init(&pool->spare);
     list_init(&pool->dead_exchanges);
     loop_task_init(&pool->turn_end, on_turn_end, pool);
     buf_init(&pool->in, exchange_in_max(group));
-    origin_names_init(pool, exchange_on_names);
     atomic_fetch_add(&group->pools, 1);
     return pool;
 }

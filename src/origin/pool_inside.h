@@ -5,8 +5,6 @@
 #include "origin/group_inside.h"
 #include "nearside/base/log.h"
 #include "nearside/net/conn.h"
-#include "nearside/net/loop.h"
-#include "nearside/net/resolve.h"
 
 #define POOL_MAGIC        UINT32_C(0x6f706f6c)
 #define ORIGIN_CONN_MAGIC UINT32_C(0x6f636f6e)
@@ -28,25 +26,24 @@ struct origin_conn {
                          it meanwhile, which is nobody's fault */
     struct list link; /* pool->idle, or pool->dead_conns */
     struct origin_pool *pool;
-    struct conn *conn; /* owned; NULL: closed, waits for burial */
+    struct origin_address *address; /* where it leads; a reference */
+    struct conn *conn;              /* owned; NULL: closed, waits for burial */
     int64_t idle_since_ms;
 };
 
-/* The server's addresses, looked up off the loop and kept for a while. */
+/* A worker's view of the server's addresses. */
 struct origin_names {
-    struct resolve *lookup;      /* NULL: none under way */
-    struct addresses *addresses; /* NULL: never known */
-    int64_t asked_ms;            /* when the last lookup began */
-    unsigned first;              /* the address that worked last */
-    struct list waiting;         /* for a lookup's end; then on_names */
-    void (*on_names)(struct list *waiting, enum rc rc);
+    struct server_news *news;
+    struct origin_addresses *addresses; /* NULL: not known yet */
+    unsigned turn;       /* the item that is dialled next, if it can be */
+    struct list waiting; /* for a look-up's end; then on_names */
+    void (*on_names)(struct list *waiting);
 };
 
 struct origin_pool {
     uint32_t magic;
     struct origin_group *group;
     struct loop *loop;
-    struct resolver *resolver;
     struct log_ring *ring;
     struct metric_block *block; /* NULL: nothing is counted */
     struct origin_names names;
@@ -79,6 +76,9 @@ void origin_conns_fini(struct origin_pool *pool);
 
 void origin_conns_bury(struct origin_pool *pool);
 
+/* Closes those that lead to an address which the server has no more. */
+void origin_conns_leave(struct origin_pool *pool);
+
 /* The idle connection used last, or NULL. */
 struct origin_conn *origin_pool_take(struct origin_pool *pool);
 
@@ -86,29 +86,28 @@ struct origin_conn *origin_pool_take(struct origin_pool *pool);
 void origin_pool_put(struct origin_pool *pool, struct origin_conn *c);
 
 /*
- * Wraps a connection that was just made; its place was reserved with the
- * group before and is the connection's from here on, also on failure. NULL:
+ * Wraps a connection that was just made to `to`; its place was reserved with
+ * the group before and is the connection's from here on, also on failure. NULL:
  * no memory; own_conn is closed.
  */
 struct origin_conn *origin_pool_adopt(
-    struct origin_pool *pool, struct conn *own_conn);
+    struct origin_pool *pool, struct origin_address *to, struct conn *own_conn);
 
 /* Closes it, with a reset if is_abrupt; clears the caller's pointer. */
 void origin_pool_close(struct origin_conn **c, bool is_abrupt);
 
 /* --- names.c ----------------------------------------------------------- */
 
-/*
- * RC_OK: names->addresses is known. RC_AGAIN: a lookup is under way;
- * on_names follows for all that are on names->waiting. RC_NOMEM.
- */
-enum rc origin_names_get(struct origin_pool *pool) RC_MUST_CHECK;
-
-void origin_names_init(struct origin_pool *pool,
-    void (*on_names)(struct list *waiting, enum rc rc));
+enum rc origin_names_init(struct origin_pool *pool,
+    void (*on_names)(struct list *waiting)) RC_MUST_CHECK;
 void origin_names_fini(struct origin_pool *pool);
 
-/* The address at index i (any number) did not work. */
-void origin_names_failed(struct origin_pool *pool, unsigned i);
+/* What all workers know by now, which this one may not have been told yet. */
+void origin_names_refresh(struct origin_pool *pool);
+
+/* The next item of `set` to dial that is not in `but`, each worker by turns.
+   -1: none is left. */
+int origin_names_next(struct origin_pool *pool, struct origin_addresses *set,
+    uint64_t but, int64_t try_ms);
 
 #endif

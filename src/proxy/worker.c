@@ -71,8 +71,7 @@ pools_make(struct worker *w, const struct proxy_worker_opts *opts)
         return false;
     }
     for (size_t i = 0; i < p->conf.groups_len; i++) {
-        w->pools[i] = origin_pool_new(
-            p->groups[i], w->loop, opts->resolver, w->ring, w->block);
+        w->pools[i] = origin_pool_new(p->groups[i], w->loop, w->ring, w->block);
         if (w->pools[i] == NULL) {
             return false;
         }

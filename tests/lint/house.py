@@ -15,6 +15,7 @@ import tree
 FLOORS = {
     "base": 0,
     "net": 10, "http": 10, "cache": 10,
+    "server": 15,
     "origin": 20, "redis": 20, "rules": 20,
     "work": 25,
     "body": 30,

@@ -51,8 +51,8 @@ bench_up_with(struct bench *b, int64_t command_timeout_ms)
     b->origin_registry = metric_registry_new();
     assert_int_equal(origin_group_new(&opts, &b->group), RC_OK);
     origin_groups_measure(&b->group, 1, b->origin_registry);
-    b->pool = origin_pool_new(b->group, b->g.rig.loop, b->g.rig.resolver, NULL,
-        metric_block_new(b->origin_registry));
+    b->pool = origin_pool_new(
+        b->group, b->g.rig.loop, NULL, metric_block_new(b->origin_registry));
     b->g.worker.pools = &b->pool;
     assert_int_equal(
         collapse_init(&b->collapse, 100, 0, b->g.worker.tier->written), RC_OK);

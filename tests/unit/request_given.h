@@ -126,7 +126,7 @@ static inline void
 pools_up(void)
 {
     bench.pools[0] = origin_pool_new(
-        bench.group, bench.worker.loop, NULL, NULL, bench.worker.block);
+        bench.group, bench.worker.loop, NULL, bench.worker.block);
     assert_non_null(bench.pools[0]);
     bench.pools[1] = bench.pools[0];
     bench.worker.pools = bench.pools;

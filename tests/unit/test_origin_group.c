@@ -124,8 +124,8 @@ failure_is_logged_with_server_and_cause(void **state)
     assert_int_equal(log_open(&opts, &log, why), RC_OK);
     rig_open(&rig, (struct origin_opts){0});
     quiet = rig.pool;
-    rig.pool = origin_pool_new(
-        rig.group, rig.loop, NULL, log_ring_new(log), rig.block);
+    rig.pool =
+        origin_pool_new(rig.group, rig.loop, log_ring_new(log), rig.block);
     origin_pool_free(&quiet);
     got_get(&rig, &got);
     rig_until(&rig, got_over(&got));

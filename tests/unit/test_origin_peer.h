@@ -243,8 +243,11 @@ rig_open(struct rig *rig, struct origin_opts opts)
     assert_int_equal(origin_group_new(&opts, &rig->group), RC_OK);
     origin_groups_measure(&rig->group, 1, rig->registry);
     rig->block = metric_block_new(rig->registry);
-    rig->pool =
-        origin_pool_new(rig->group, rig->loop, rig->resolver, NULL, rig->block);
+    if (rig->resolver != NULL) {
+        origin_group_start(
+            rig->group, rig->loop, rig->resolver, NULL, rig->block);
+    }
+    rig->pool = origin_pool_new(rig->group, rig->loop, NULL, rig->block);
     assert_non_null(rig->pool);
 }
 
@@ -265,10 +268,10 @@ rig_stop(struct rig *rig)
     assert_int_equal(origin_group_in_flight(rig->group), 0);
     origin_pool_free(&rig->pool);
     assert_int_equal(origin_group_connections(rig->group), 0);
-    origin_group_free(&rig->group);
-    /* A lookup under way posts its answer to the loop. */
+    origin_group_stop(rig->group);
     resolver_free(&rig->resolver);
-    loop_free(&rig->loop);
+    loop_free(&rig->loop); /* whose messages may be of the group */
+    origin_group_free(&rig->group);
     metric_registry_free(&rig->registry);
 }
 

@@ -9,15 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "nearside/base/slice.h"
+#include "nearside/server/server.h"
 
 struct log_ring;
-struct loop;
-struct metric_block;
 struct metric_registry;
 struct origin_group;
 struct origin_pool;
-struct resolver;
 
 /* Nothing has a default here: the conf's table has them. */
 struct origin_opts {
@@ -50,6 +47,13 @@ enum rc origin_group_new(const struct origin_opts *opts,
 /* Its pools have gone before. */
 void origin_group_free(struct origin_group **group);
 
+/* Look-ups of its server's name, as server.h says of origin_server_start; after
+   origin_groups_measure. */
+void origin_group_start(struct origin_group *group, struct loop *loop,
+    struct resolver *resolver, struct log_ring *ring,
+    struct metric_block *block);
+void origin_group_stop(struct origin_group *group);
+
 /*
  * Adds the metrics of all groups, once, before the first pool: a registry
  * wants metrics of one name one after the other.
@@ -59,14 +63,17 @@ void origin_groups_measure(struct origin_group *const *groups,
 
 const char *origin_group_name(const struct origin_group *group);
 
+/* Of its server. Any thread. */
+void origin_group_status(struct origin_group *group, int64_t now_ms,
+    struct origin_server_status *out);
+
 /* Connections open now, of all workers; requests under way. */
 unsigned origin_group_connections(const struct origin_group *group);
 unsigned origin_group_in_flight(const struct origin_group *group);
 
 /* One worker's connections. NULL: no memory. */
 struct origin_pool *origin_pool_new(struct origin_group *group,
-    struct loop *loop, struct resolver *resolver, struct log_ring *ring,
-    struct metric_block *block);
+    struct loop *loop, struct log_ring *ring, struct metric_block *block);
 
 /* All exchanges have ended before. */
 void origin_pool_free(struct origin_pool **pool);

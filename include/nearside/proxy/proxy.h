@@ -19,7 +19,6 @@ struct metric_registry;
 struct origin_group;
 struct proxy;
 struct redis;
-struct resolver;
 struct proxy_worker;
 
 /* All pointers are borrowed for the proxy's life. */
@@ -51,7 +50,6 @@ void proxy_results(const struct proxy *proxy, struct metric_registry *registry,
 struct proxy_worker_opts {
     struct proxy *proxy;
     struct loop *loop;
-    struct resolver *resolver;
     struct log_ring *ring;
     struct metric_block *block;
     unsigned index; /* below proxy_opts.workers */

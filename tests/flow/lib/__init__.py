@@ -4,6 +4,7 @@
     ports       ports that are free now
     redis       redis-server, alone or as a cluster, and a RESP client
     names       names that hang, and names of the test's own
+    nameserver  a name server that says what it is told to
     origin      the sample API, and an origin scripted byte by byte
     nearside    the daemon under test
     wire        an HTTP/1.1 client that sends any bytes and reads strictly

@@ -100,7 +100,7 @@ class ScriptedOrigin:
     only if with_body; else the script reads it from the connection.
     """
 
-    def __init__(self, script, with_body=True):
+    def __init__(self, script, with_body=True, host="127.0.0.1", port=0):
         self.script = script
         self.with_body = with_body
         self.requests = []
@@ -108,7 +108,7 @@ class ScriptedOrigin:
         self.errors = []
         self._open = set()
         self._lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.listener = socket.create_server((host, port), backlog=1024)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
