@@ -102,6 +102,8 @@ class RedisServer:
         self.options = {
             "port": self.port, "bind": "127.0.0.1", "save": "",
             "appendonly": "no", "daemonize": "no",
+            # Else the first replica waits 5 s, in case that others come.
+            "repl-diskless-sync-delay": 0,
         }
         if redis_version() >= (7,):
             self.options["enable-debug-command"] = "yes"
