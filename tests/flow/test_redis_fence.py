@@ -1,4 +1,4 @@
-# ctest: timeout=110
+# ctest: jobs=4 cost=14
 """A Redis that reads and refuses to write or to delete: what it has is not
 used, by those who only read either, and the origin answers."""
 
@@ -25,10 +25,10 @@ origin api { servers = { "%(origin)s" } }
 route "/products/:id" { ttl = 10m %(route)s }
 """
 
-# For how long a value may be older than a write, and a little for a busy
-# machine; for how long values wait when a node takes writes again.
-BOUND = 2.5
-WINDOW = 3.0
+# For how long a value may be older than a write; for how long values wait when
+# a node takes writes again, but for the grain of the clocks.
+BOUND = 2.0
+WINDOW = 2.95
 KEY = "ns:e:{http://test/products/42}"
 
 
@@ -75,12 +75,15 @@ class OnAServer(FlowTest):
             wait_until(lambda: "; hit" in self.read(daemon)[1], timeout,
                        "a hit")
 
-    def fresh_within(self, daemon, seconds=BOUND):
-        """From then on the answers are not older than the last write."""
-        began = time.monotonic()
-        wait_until(lambda: self.read(daemon)[0] == self.price, seconds,
-                   "the write is seen")
-        return time.monotonic() - began
+    def wait_fresh(self, daemon):
+        """No read that begins later than the bound shows the old value."""
+        written = time.monotonic()
+        while True:
+            began = time.monotonic()
+            if self.read(daemon)[0] == self.price:
+                return
+            self.assertLess(began - written, BOUND)
+            time.sleep(0.02)
 
     def node(self, daemon):
         return daemon.status()["redis"]["nodes"][0]
@@ -99,7 +102,7 @@ class Refusing(OnAServer):
 
     def check_refused(self, words):
         for daemon in (self.reader, self.writer):
-            daemon.wait_log(f"redis_writes_refused .*{words}", 2)
+            daemon.wait_log(f"redis_writes_refused .*{words}")
             node = self.node(daemon)
             self.assertEqual(node["state"], "refusing")
             self.assertIn(words, node["refusal"])
@@ -119,22 +122,27 @@ class Refusing(OnAServer):
                 self.assertNotIn("stored", status)
         self.assertIn("detail=redis-refuses", self.read(self.reader)[1])
 
-    def check_back(self):
+    def check_back(self, mend):
+        """From when it is mended until a window is over there are no hits, so
+        that nobody uses what the writer has still to delete."""
         self.writer.wait_log("invalidation_pending")
         began = time.monotonic()
+        mend()
         for daemon in (self.reader, self.writer):
-            daemon.wait_log("redis_writes_taken", 3)
+            daemon.wait_log("redis_writes_taken")
             self.assertEqual(self.node(daemon)["state"], "up")
             self.assertEqual(
                 daemon.metric("nearside_redis_primaries_refusing"), 0)
-        self.assertEqual(self.read(self.reader)[0], self.price)
-        while "; hit" not in self.read(self.reader)[1]:
-            self.assertEqual(self.read(self.reader)[0], self.price)
-            self.assertLess(time.monotonic() - began, WINDOW + 5)
-            time.sleep(0.02)
-        # In between the writer has deleted what was old.
-        self.assertGreater(time.monotonic() - began, WINDOW - 0.5)
-        self.assertEqual(self.read(self.reader)[0], self.price)
+        prices = set()
+
+        def is_hit():
+            price, status = self.read(self.reader)
+            prices.add(price)
+            return "; hit" in status
+
+        wait_until(is_hit, 30, "a hit")
+        self.assertGreater(time.monotonic() - began, WINDOW)
+        self.assertEqual(prices, {self.price})
         for daemon in (self.reader, self.writer):
             self.assertEqual(
                 daemon.metric("nearside_invalidations_pending"), 0)
@@ -149,7 +157,7 @@ class Refusing(OnAServer):
             wait_until(lambda: self.origin.stats()["held"] == 1,
                        what="the fetch is under way, under its lease")
             self.redis("CONFIG", "SET", "min-replicas-to-write", 1)
-            self.reader.wait_log("redis_writes_refused", 2)
+            self.reader.wait_log("redis_writes_refused")
             self.origin.control(hold="")
             answer = client.read_response()
         self.assertEqual(answer.status, 200)
@@ -158,8 +166,8 @@ class Refusing(OnAServer):
     def test_a_server_short_of_replicas_is_not_read(self):
         self.redis("CONFIG", "SET", "min-replicas-to-write", 1)
         self.check_refused("NOREPLICAS")
-        self.redis("CONFIG", "SET", "min-replicas-to-write", 0)
-        self.check_back()
+        self.check_back(lambda: self.redis(
+            "CONFIG", "SET", "min-replicas-to-write", 0))
 
     def test_a_server_that_cannot_save_is_not_read(self):
         folder = temp_dir("rdb")
@@ -174,7 +182,7 @@ class Refusing(OnAServer):
         other("SET", KEY, "as it was")
         self.redis("REPLICAOF", "127.0.0.1", other.port)
         for daemon in (self.reader, self.writer):
-            daemon.wait_log("redis_writes_refused .*READONLY", 2)
+            daemon.wait_log("redis_writes_refused .*READONLY")
         self.put(self.writer)
         self.assertEqual(self.read(self.reader)[0], self.price)
 
@@ -187,29 +195,28 @@ class Refusing(OnAServer):
         self.writer.wait_log("invalidation_pending")
         self.assertEqual(
             self.writer.metric("nearside_invalidations_pending"), 1)
-        self.fresh_within(self.reader)
+        self.wait_fresh(self.reader)
         for _ in range(5):
             self.assertEqual(self.read(self.reader)[0], self.price)
         for daemon in (self.reader, self.writer):
             daemon.wait_log("redis_writes_unanswered")
             self.assertEqual(self.node(daemon)["state"], "down")
-        self.redis("CLIENT", "UNPAUSE")
-        self.check_back()
+        self.check_back(lambda: self.redis("CLIENT", "UNPAUSE"))
 
     def test_a_stopped_server_is_read_again_after_the_window(self):
         self.redis.pause()
         self.put(self.writer)
         for daemon in (self.reader, self.writer):
-            daemon.wait_log("redis_writes_unanswered", 4)
-        self.redis.resume()
-        self.check_back()
+            daemon.wait_log("redis_writes_unanswered")
+        self.check_back(self.redis.resume)
 
     def test_a_full_server_that_deletes_is_read(self):
         self.redis("CONFIG", "SET", "maxmemory", 1)
-        mark = time.monotonic()
-        while time.monotonic() - mark < 1.2:
-            self.assertIn("; hit", self.read(self.reader)[1])
-            time.sleep(0.05)
+        # Each of the two has met it, more than once; were it taken for a
+        # refusal there would be no hit any more.
+        wait_until(lambda: int(self.redis.info("errorstats").get(
+            "errorstat_OOM", "count=0")[6:]) >= 6, what="writes fail")
+        self.wait_hit(self.reader)
         self.put(self.writer)
         self.assertEqual(self.read(self.reader)[0], self.price)
         self.assertEqual(self.node(self.reader)["state"], "up")
@@ -229,7 +236,7 @@ class Users(OnAServer):
     def test_a_user_who_may_not_delete_any_more_reads_nothing(self):
         self.redis("ACL", "SETUSER", "shop", "-del")
         for daemon in (self.reader, self.writer):
-            daemon.wait_log("redis_writes_refused .*NOPERM", 2)
+            daemon.wait_log("redis_writes_refused .*NOPERM")
         self.put(self.writer)
         for _ in range(3):
             for daemon in (self.reader, self.writer):
@@ -256,7 +263,7 @@ class Restarting(OnAServer):
         self.redis.kill()
         self.redis.start()
         for daemon in (self.reader, self.writer):
-            daemon.wait_log("redis_restarted", 5)
+            daemon.wait_log("redis_restarted")
 
     def check(self):
         for _ in range(5):
@@ -382,12 +389,11 @@ class Unfenced(OnAServer):
 
     def test_without_its_token_a_write_is_refused(self):
         self.redis("CONFIG", "SET", "min-replicas-to-write", 1)
-        self.a.wait_log("redis_writes_refused", 2)
+        self.a.wait_log("redis_writes_refused")
         puts = self.origin.stats()["methods"]["PUT"]
         began = time.monotonic()
         answer = self.put(self.a, 503)
         self.assertGreater(time.monotonic() - began, 0.3)
-        self.assertLess(time.monotonic() - began, 2)
         self.assertEqual(answer.field("Retry-After"), "1")
         self.assertEqual(self.origin.stats()["methods"]["PUT"], puts)
         self.redis("CONFIG", "SET", "min-replicas-to-write", 0)
@@ -395,26 +401,26 @@ class Unfenced(OnAServer):
         wait_until(lambda: self.a.get(
             "/products/42", method="PUT", body=json.dumps(
                 {"name": "Product 42", "price": 8}).encode()).status == 200,
-            8, "a write is taken")
+            30, "a write is taken")
         self.assertEqual(self.read(self.b)[0], 8)
 
     def test_a_write_that_fails_gives_its_token_back(self):
         answer = self.a.get("/products/99999", method="PUT", body=b"{}")
         self.assertGreaterEqual(answer.status, 400)
         self.assertLess(answer.status, 500)
-        wait_until(lambda: not self.redis("KEYS", "ns:l:*"), 2,
-                   "no token is left")
+        wait_until(lambda: not self.redis("KEYS", "ns:l:*"),
+                   what="no token is left")
 
     def test_an_upload_that_is_given_up_keeps_nobody_waiting(self):
         with self.a.connect() as client:
             client.send(b"PUT /products/42 HTTP/1.1\r\nHost: test\r\n"
                         b"Content-Length: 100\r\n\r\nhalf")
-            wait_until(lambda: self.redis("EXISTS", self.lease), 2,
-                       "the write has its token")
+            wait_until(lambda: self.redis("EXISTS", self.lease),
+                       what="the write has its token")
             client.reset()
-        wait_until(lambda: not self.redis("EXISTS", self.lease), 2,
-                   "no token is left")
-        self.wait_hit(self.a, self.b, timeout=2)
+        wait_until(lambda: not self.redis("EXISTS", self.lease),
+                   what="no token is left")
+        self.wait_hit(self.a, self.b)
 
 
 class Starting(OnAServer):
@@ -424,21 +430,18 @@ class Starting(OnAServer):
         self.redis.pause()
         self.addCleanup(self.redis.resume)
         b = self.daemon("b")
-        b.wait_log("redis_writes_unanswered", 5)
-        self.redis.resume()
-        wait_until(lambda: self.node(b)["state"] == "up", 5,
-                   "the server is trusted")
+        b.wait_log("redis_writes_unanswered")
         began = time.monotonic()
-        self.assertNotIn("; hit", self.read(b)[1])
+        self.redis.resume()
         self.wait_hit(b)
-        self.assertGreater(time.monotonic() - began, 1)
+        self.assertGreater(time.monotonic() - began, WINDOW)
 
     def test_a_lost_connection_is_no_lost_majority(self):
         a = self.daemon()
         self.wait_hit(a)
         for _ in range(3):
             self.redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-            self.wait_hit(a, timeout=WINDOW / 2)
+            self.wait_hit(a)
         self.assertNotIn("redis_no_majority", a.log())
 
     def test_the_first_request_is_stored_and_the_second_a_hit(self):
