@@ -8,8 +8,10 @@ if(NOT PYTHON3)
 endif()
 option(NEARSIDE_LONG "register the long tests too" OFF)
 
-# A test that says `# ctest: timeout=120 long serial` in one of its first
-# lines gets that; `long` ones are left out but for NEARSIDE_LONG.
+# A test that says `# ctest: timeout=120 jobs=4 cost=20 long serial` in one of
+# its first lines gets that. Its cases run in `jobs` processes, one if it says
+# nothing; `cost` is about its time in seconds, since long ones start first;
+# `long` ones are left out but for NEARSIDE_LONG.
 function(flow_test source)
     get_filename_component(name ${source} NAME_WE)
     string(REGEX REPLACE "^test_" "" short ${name})
@@ -21,11 +23,19 @@ function(flow_test source)
     if("${wish}" MATCHES "timeout=([0-9]+)")
         set(timeout ${CMAKE_MATCH_1})
     endif()
+    set(cost 5)
+    if("${wish}" MATCHES "cost=([0-9]+)")
+        set(cost ${CMAKE_MATCH_1})
+    endif()
+    set(runner -m unittest -v)
+    if("${wish}" MATCHES "jobs=([0-9]+)")
+        set(runner side_by_side.py ${CMAKE_MATCH_1})
+    endif()
     if(NEARSIDE_SANITIZE)
         math(EXPR timeout "${timeout} * 3")
     endif()
     add_test(NAME flow.${short}
-        COMMAND ${PYTHON3} -B -m unittest -v ${name}
+        COMMAND ${PYTHON3} -B ${runner} ${name}
         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests/flow)
     set(env "NEARSIDE_BIN=$<TARGET_FILE:nearside>"
         "SAMPLE_ORIGIN_BIN=$<TARGET_FILE:sample-origin>"
@@ -34,7 +44,7 @@ function(flow_test source)
         list(APPEND env "NEARSIDE_LONG=1")
     endif()
     set_tests_properties(flow.${short} PROPERTIES
-        TIMEOUT ${timeout} ENVIRONMENT "${env}" LABELS flow
+        TIMEOUT ${timeout} COST ${cost} ENVIRONMENT "${env}" LABELS flow
         # unittest ends with 0 where a whole file has been skipped.
         SKIP_REGULAR_EXPRESSION "Ran 0 tests in [^\n]*\n\nOK .skipped="
         SKIP_RETURN_CODE 77)

@@ -1,4 +1,4 @@
-# ctest: timeout=110
+# ctest: jobs=2 cost=20
 """Daemons on a six-node cluster: what they share, and slots on the move."""
 
 import json

@@ -1,4 +1,4 @@
-# ctest: timeout=110
+# ctest: jobs=2 cost=25
 """A six-node cluster, or the origin, breaks under 200 clients.
 
 Whatever happens to Redis, a client sees 200 and the right bytes, within a

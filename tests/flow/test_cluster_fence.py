@@ -1,4 +1,4 @@
-# ctest: timeout=110
+# ctest: jobs=4 cost=15
 """Deletions that a cluster forgets, and slots that come and go: no value is
 older than the bound, whoever reads it.
 

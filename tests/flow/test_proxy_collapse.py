@@ -1,3 +1,4 @@
+# ctest: jobs=4 cost=12
 """One fetch for many: waiters on both workers, readers of a body that is
 still coming, a leader that leaves, and what must not be shared."""
 
@@ -151,7 +152,8 @@ class Collapse(Herd):
             connection.send(b"%d%d" % (n, n))
             return True
 
-        self.start(script)
+        # Who may not join waits so long for the lease.
+        self.start(script, "flight_wait = 500ms")
         first = self.clients(1, "/kept/1")[0]
         head = first.read_head()
         time.sleep(pause)  # lifetimes are in seconds

@@ -1,3 +1,4 @@
+# ctest: jobs=4 cost=8
 """Every limit and timeout that concerns clients: what happens at it, what
 happens just below it, and that its counter says so."""
 

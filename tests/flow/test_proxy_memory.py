@@ -1,3 +1,4 @@
+# ctest: jobs=3 cost=6
 """What a connection costs in memory; and without any, it costs requests,
 never the process."""
 

@@ -1,4 +1,4 @@
-# ctest: timeout=110
+# ctest: jobs=4 cost=12
 """One real Redis: trust, passwords, memory, and being away."""
 
 import json

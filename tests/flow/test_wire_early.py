@@ -1,3 +1,4 @@
+# ctest: jobs=3 cost=6
 """Answers that come before the request's content has: they reach a client
 that sends all of it first, and what it sends is read and dropped for a
 while (RFC 9112 9.6)."""

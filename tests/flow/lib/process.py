@@ -55,7 +55,8 @@ def started_mark():
     return len(_started)
 
 
-def _die_with_parent():
+def die_with_parent():
+    """For preexec_fn: the child is killed when this thread ends."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
@@ -83,7 +84,7 @@ class Process:
         with open(self.log_path, "ab") as log:
             self.popen = subprocess.Popen(
                 self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=self.env, cwd=self.dir, preexec_fn=_die_with_parent)
+                env=self.env, cwd=self.dir, preexec_fn=die_with_parent)
         _running.append(self)
 
     def _await_ready(self, pattern, timeout):
