@@ -33,7 +33,7 @@ if(NOT NEARSIDE_SANITIZE)
     if(TARGET nearside)
         lint_test(hardening $<TARGET_FILE:nearside>)
         lint_test(docker $<TARGET_FILE:nearside>)
-        set_tests_properties(lint.docker PROPERTIES TIMEOUT 400)
+        set_tests_properties(lint.docker PROPERTIES TIMEOUT 400 COST 20)
     endif()
 
     if(NEARSIDE_LONG)
@@ -44,6 +44,7 @@ if(NOT NEARSIDE_SANITIZE)
     if(NOT NEARSIDE_LINT_ROOMS)
         add_test(NAME lint.rooms
             COMMAND ${lint}/rooms.sh ${CMAKE_BINARY_DIR}/lint-rooms)
-        set_tests_properties(lint.rooms PROPERTIES TIMEOUT 400 LABELS lint)
+        set_tests_properties(lint.rooms PROPERTIES TIMEOUT 400 COST 30
+            LABELS lint)
     endif()
 endif()

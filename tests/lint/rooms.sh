@@ -16,7 +16,8 @@ if [ ! -e "$1/CMakeCache.txt" ] && command -v ninja >/dev/null; then
     generator=(-G Ninja)
 fi
 cmake -S "$root" -B "$1" "${generator[@]}" -DCMAKE_C_COMPILER=clang \
-    -DCMAKE_BUILD_TYPE=Debug -DNEARSIDE_WERROR=KNOWN -DNEARSIDE_LINT_ROOMS=ON \
+    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-O0 \
+    -DNEARSIDE_WERROR=KNOWN -DNEARSIDE_LINT_ROOMS=ON \
     --log-level=NOTICE
 if ! cmake --build "$1" --parallel 2 >"$1/build.log" 2>&1; then
     tail -n 60 "$1/build.log"
