@@ -43,6 +43,7 @@ show_livez(struct admin_answer *answer, const struct admin_sources *sources)
 static enum rc
 show_readyz(struct admin_answer *answer, const struct admin_sources *sources)
 {
+    MUST(sources->is_ready != NULL);
     if (sources->is_ready(sources->ctx)) {
         return buf_append(&answer->body, SLICE("ready\n"));
     }
@@ -61,6 +62,7 @@ show_metrics(struct admin_answer *answer, const struct admin_sources *sources)
 static enum rc
 show_status(struct admin_answer *answer, const struct admin_sources *sources)
 {
+    MUST(sources->status != NULL);
     return sources->status(sources->ctx, &answer->body);
 }
 
@@ -117,6 +119,7 @@ is_host_ours(const struct admin_asked *asked, struct slice host)
 void
 admin_answer_init(struct admin_answer *answer)
 {
+    MUST(answer != NULL);
     *answer = (struct admin_answer){0};
     buf_init(&answer->body, ADMIN_BODY_MAX);
 }
@@ -133,6 +136,9 @@ write_head(struct admin_answer *answer, int64_t wall_ms)
     struct writer w = writer_of(answer->head, sizeof(answer->head));
     char date[DATE_LEN];
 
+    MUST(answer->head_len == 0); /* once */
+    MUST(answer->status >= 200);
+    MUST(answer->type != NULL);
     date_write(date, wall_ms / 1000);
     write_status_line(&w, answer->status);
     write_field(&w, SLICE("Date"), slice_of(date, sizeof(date)));
@@ -153,6 +159,8 @@ void
 admin_answer_refusal(struct admin_answer *answer, unsigned status,
     const char *why, int64_t wall_ms)
 {
+    MUST(status >= 400);
+    MUST(why != NULL);
     answer->status = status;
     answer->type = TYPE_TEXT;
     buf_clear(&answer->body);
@@ -186,6 +194,7 @@ admin_answer_request(struct admin_answer *answer,
     const struct page *page = page_find(asked->kind, uri_path(head->target));
 
     MUST(head->status == 0);
+    MUST(asked->sources != NULL);
     MUST(answer->head_len == 0);
     if (!is_host_ours(asked, head->host)) {
         admin_answer_refusal(

@@ -45,6 +45,7 @@ open_one(const struct conf *conf, const char *text, unsigned mode,
     struct listen_opts opts = {.mode = mode};
     enum rc rc = address_parse(slice_of_str(text), &at);
 
+    MUST(text != NULL);
     if (rc == RC_OK) {
         opts.is_ipv6_only = has_ipv4_on(conf, address_port(&at));
         rc = listen_open(&at, &opts, out);
@@ -95,6 +96,8 @@ server_open_listeners(struct server *s)
 void
 server_hold_listeners(struct server *s)
 {
+    MUST_OBJ(s, SERVER_MAGIC);
+    MUST(s->is_draining);
     for (size_t i = 0; i < s->listeners_len; i++) {
         listen_hold(&s->listeners[i]);
     }
@@ -105,10 +108,13 @@ server_hold_listeners(struct server *s)
 void
 server_close_listeners(struct server *s)
 {
+    MUST_OBJ(s, SERVER_MAGIC);
     for (size_t i = 0; i < s->listeners_len; i++) {
         listen_close(&s->listeners[i]);
     }
     free(s->listeners);
+    s->listeners = NULL;
+    s->listeners_len = 0;
     listen_close(&s->metrics_at);
     listen_close(&s->admin_at);
 }

@@ -91,6 +91,7 @@ refuse_unknown(FILE *to, char *const argv[], int found)
 static enum rc
 append(FILE *to, struct conf_strings *list, const char *flag)
 {
+    MUST(optarg != NULL);
     if (list->count == OPTIONS_REPEAT_MAX) {
         return refuse(to, "given too often: ", flag);
     }
@@ -102,6 +103,7 @@ append(FILE *to, struct conf_strings *list, const char *flag)
 static enum rc
 set(FILE *to, const char **value, const char *flag)
 {
+    MUST(optarg != NULL);
     if (*value != NULL) {
         return refuse(to, "given twice: ", flag);
     }
@@ -169,6 +171,7 @@ options_parse(int argc, char *const argv[], FILE *to, struct options *out)
     int found;
 
     MUST(out != NULL);
+    MUST(to != NULL);
     *out = (struct options){.action = OPTIONS_RUN};
     out->flags.routes.items = out->routes;
     out->flags.redis.items = out->redis;

@@ -72,6 +72,7 @@ on_drain_begin(void *ctx)
     struct server *s = OBJ_OF(struct server, ctx, SERVER_MAGIC);
 
     MUST(s->is_draining);
+    MUST(atomic_load(&s->undrained) == 0);
     loop_timer_init(&s->drain_timer, s->control, on_drain_timeout, s);
     loop_timer_arm(&s->drain_timer,
         loop_now_ms(s->control) + s->conf->drain_timeout_ms + 1);
@@ -97,6 +98,7 @@ static void
 server_drain(struct server *s, int64_t delay_ms)
 {
     MUST(!s->is_draining);
+    MUST(delay_ms >= 0);
     log_event(s->ring, LOG_LEVEL_INFO, "draining", "connections=\"%u\"",
         proxy_connections(s->proxy));
     s->is_draining = true;
@@ -169,6 +171,7 @@ connections_allowed(const struct server *s)
     unsigned others =
         s->fds_max / 2 < FDS_RESERVED ? s->fds_max / 2 : FDS_RESERVED;
 
+    MUST(s->fds_max >= FDS_MIN);
     /* A connection may need a second fd, to the origin. */
     return (s->fds_max - others) / 2;
 }
@@ -194,6 +197,7 @@ start_log(struct server *s)
 {
     char why[256];
 
+    MUST(s->log == NULL);
     if (log_open(&s->conf->log, &s->log, why) != RC_OK) {
         fprintf(stderr, "nearside: %s\n", why);
         return false;
@@ -205,6 +209,8 @@ start_log(struct server *s)
 static bool
 start_origins(struct server *s)
 {
+    MUST(s->groups == NULL);
+    MUST(s->conf->origins_len > 0);
     s->groups = calloc(s->conf->origins_len, sizeof(struct origin_group *));
     if (s->groups == NULL) {
         return false;
@@ -228,6 +234,7 @@ start_redis(struct server *s)
 {
     struct redis_opts opts = s->conf->redis;
 
+    MUST(s->redis == NULL);
     if (s->conf->redis.mode == REDIS_MODE_OFF) {
         return true;
     }
@@ -241,6 +248,9 @@ start_proxy(struct server *s)
 {
     struct proxy_opts opts = s->conf->proxy;
 
+    MUST(s->proxy == NULL);
+    MUST(s->groups_len == s->conf->origins_len);
+    MUST(s->threads_len > 0);
     opts.groups = s->groups;
     opts.conf.groups_len = s->groups_len;
     opts.redis = s->redis;
@@ -268,6 +278,7 @@ start_lookups(struct server *s)
 static void *
 thread_main(void *loop)
 {
+    MUST(loop != NULL);
     loop_run(loop);
     return NULL;
 }
@@ -278,6 +289,8 @@ make_worker(struct server *s, unsigned index)
     struct server_thread *thread = &s->threads[index];
     struct proxy_worker_opts opts = {.proxy = s->proxy, .index = index};
 
+    MUST(index < s->threads_len);
+    MUST(thread->loop == NULL);
     thread->loop = loop_new();
     opts.loop = thread->loop;
     opts.ring = log_ring_new(s->log);
@@ -307,6 +320,7 @@ start_workers(struct server *s)
     }
     for (unsigned i = 0; i < s->threads_len; i++) {
         struct server_thread *thread = &s->threads[i];
+        MUST(!thread->is_running);
         thread->is_running = pthread_create(&thread->thread, NULL, thread_main,
                                  thread->loop) == 0;
         if (!thread->is_running) {
@@ -319,6 +333,9 @@ start_workers(struct server *s)
 static bool
 start_control(struct server *s)
 {
+    MUST(s->proxy != NULL);
+    MUST(s->listeners_len == s->conf->listen_len);
+    MUST(s->signals == NULL);
     s->sources = (struct admin_sources){
         .registry = s->registry,
         .is_ready = is_ready,
@@ -343,6 +360,7 @@ start_control(struct server *s)
 static bool
 start_parts(struct server *s)
 {
+    MUST(s->registry == NULL);
     s->registry = metric_registry_new();
     s->resolver = resolver_new();
     s->control = loop_new();
@@ -357,6 +375,7 @@ start_parts(struct server *s)
 static bool
 server_start(struct server *s)
 {
+    MUST_OBJ(s, SERVER_MAGIC);
     if (!start_parts(s)) {
         return false;
     }
@@ -391,6 +410,7 @@ stop_workers(struct server *s)
     for (unsigned i = 0; i < s->threads_len; i++) {
         if (s->threads[i].is_running) {
             pthread_join(s->threads[i].thread, NULL);
+            s->threads[i].is_running = false;
         }
     }
     for (unsigned i = 0; i < s->threads_len; i++) {
@@ -411,6 +431,8 @@ free_loops(struct server *s)
         }
     }
     for (unsigned i = 0; i < s->threads_len; i++) {
+        MUST(!s->threads[i].is_running);
+        MUST(s->threads[i].worker == NULL);
         loop_free(&s->threads[i].loop);
     }
     loop_free(&s->control);
@@ -419,6 +441,7 @@ free_loops(struct server *s)
 static void
 server_stop(struct server *s)
 {
+    MUST_OBJ(s, SERVER_MAGIC);
     if (s->threads != NULL) {
         stop_workers(s);
     }
@@ -450,6 +473,7 @@ server_stop(struct server *s)
         log_close(&s->log);
     }
     metric_registry_free(&s->registry);
+    s->magic = 0;
 }
 
 int

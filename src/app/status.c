@@ -13,6 +13,7 @@ redis_json(struct server *s)
     char text[256];
     json_t *out;
 
+    MUST_OBJ(s, SERVER_MAGIC);
     if (s->redis == NULL || status == NULL || nodes == NULL) {
         free(status);
         json_decref(nodes);
@@ -95,6 +96,7 @@ origins_json(struct server *s)
 {
     json_t *out = json_array();
 
+    MUST_OBJ(s, SERVER_MAGIC);
     for (size_t i = 0; out != NULL && i < s->groups_len; i++) {
         json_array_append_new(out, origin_json(s, s->groups[i]));
     }
@@ -111,6 +113,7 @@ hit_ratio(const uint64_t by_result[RESULT_COUNT])
                      by_result[RESULT_COLLAPSED] + by_result[RESULT_MISS] +
                      by_result[RESULT_BYPASS];
 
+    MUST(hits <= asked);
     return asked == 0 ? json_null() : json_real((double)hits / (double)asked);
 }
 
@@ -120,6 +123,7 @@ requests_json(struct server *s)
     uint64_t by_result[RESULT_COUNT];
     json_t *out = json_object();
 
+    MUST(s->proxy != NULL);
     proxy_results(s->proxy, s->registry, by_result);
     for (size_t i = 0; out != NULL && i < RESULT_COUNT; i++) {
         json_object_set_new(out, result_text((enum result)i),

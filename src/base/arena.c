@@ -42,6 +42,7 @@ blocks_free(struct arena_block *block)
 void
 arena_fini(struct arena *a)
 {
+    MUST(a != NULL);
     blocks_free(a->blocks);
     *a = (struct arena){.max = a->max};
 }
@@ -51,6 +52,7 @@ arena_reset(struct arena *a)
 {
     struct arena_block *kept = NULL;
 
+    MUST(a->used <= a->total);
     /* One block of the common size is kept; a larger one was an exception
        and must not stay with a quiet connection. */
     while (a->blocks != NULL) {
@@ -76,6 +78,7 @@ block_add(struct arena *a, size_t size)
     size_t want = size < ARENA_BLOCK_MIN ? ARENA_BLOCK_MIN : size;
     struct arena_block *block;
 
+    MUST(a->total <= a->max);
     if (want > a->max - a->total) {
         want = size;
     }

@@ -25,6 +25,7 @@ slot_take(struct log_rate_slot *slot, const char *name)
 {
     const char *holder = NULL;
 
+    MUST(name != NULL);
     if (atomic_compare_exchange_strong(&slot->name, &holder, name)) {
         return true;
     }
@@ -53,6 +54,7 @@ log_rate_admits(struct log_rate *rate, const char *name, enum log_level level,
     struct log_rate_slot *slot = slot_of(rate, name);
     int64_t window = atomic_load(&slot->second);
 
+    MUST(rate->max > 0);
     if (window != second &&
         atomic_compare_exchange_strong(&slot->second, &window, second)) {
         atomic_store(&slot->count, 0);
@@ -69,6 +71,7 @@ bool
 log_rate_next(struct log_rate *rate, unsigned *cursor, int64_t second,
     bool is_closing, struct log_rate_slot *out)
 {
+    MUST(*cursor <= LOG_RATE_SLOTS);
     while (*cursor < LOG_RATE_SLOTS) {
         struct log_rate_slot *slot = &rate->slots[(*cursor)++];
         uint32_t suppressed;
@@ -78,6 +81,7 @@ log_rate_next(struct log_rate *rate, unsigned *cursor, int64_t second,
         }
         suppressed = atomic_exchange(&slot->suppressed, 0);
         if (suppressed > 0) {
+            MUST(atomic_load(&slot->name) != NULL);
             *out = (struct log_rate_slot){
                 .name = atomic_load(&slot->name),
                 .level = atomic_load(&slot->level),

@@ -116,6 +116,7 @@ sink_adopt(struct log_sink *s, int fd)
 {
     struct stat st;
 
+    MUST(fd >= 0);
     sink_close(s);
     s->fd = fd;
     s->is_owned = s->opts.target == LOG_TARGET_FILE ||
@@ -146,6 +147,7 @@ log_sink_init(struct log_sink *s, const struct log_sink_opts *opts)
 static void
 sink_drop(struct log_sink *s)
 {
+    MUST(s->len <= sizeof(s->data));
     /* A newline in front only mends a torn line; it is no line. */
     for (size_t i = 1; i < s->len; i++) {
         s->dropped += s->data[i] == '\n';
@@ -180,6 +182,7 @@ sink_wait(struct log_sink *s, int64_t until_ms)
     int64_t left;
     int n;
 
+    MUST(s->fd >= 0);
     if (s->is_regular) {
         return true;
     }
@@ -201,6 +204,7 @@ next_run(const struct log_sink *s)
 {
     const char *end;
 
+    MUST(s->len > 0);
     if (s->is_regular || s->len <= PIPE_BUF) {
         return s->len;
     }
@@ -213,6 +217,8 @@ sink_write(struct log_sink *s, const char *data, size_t len)
 {
     ssize_t n;
 
+    MUST(s->fd >= 0);
+    MUST(len > 0);
     do {
         n = s->is_socket ? send(s->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL)
                          : write(s->fd, data, len);
@@ -224,6 +230,8 @@ sink_write(struct log_sink *s, const char *data, size_t len)
 static void
 sink_consume(struct log_sink *s, size_t n)
 {
+    MUST(n > 0);
+    MUST(n <= s->len);
     s->is_torn = s->data[n - 1] != '\n';
     memmove(s->data, s->data + n, s->len - n);
     s->len -= n;
@@ -296,6 +304,7 @@ syslog_ready(struct log_sink *s)
     int64_t now;
     int fd;
 
+    MUST(s->opts.target == LOG_TARGET_SYSLOG);
     if (s->fd >= 0) {
         return true;
     }
@@ -367,6 +376,7 @@ log_sink_line(struct log_sink *s, enum log_level level, struct slice line)
         s->dropped++;
         return;
     }
+    MUST(s->fd >= 0);
     if (s->is_torn && s->len == 0) {
         s->data[s->len++] = '\n';
     }

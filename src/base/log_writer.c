@@ -39,6 +39,7 @@ write_line(struct log *log, enum log_stream stream, enum log_level level,
 {
     struct log_sink *sink = &log->sinks[stream];
 
+    MUST((unsigned)stream < LOG_STREAMS);
     /* Syslog stamps its lines itself. */
     if (stream == LOG_STREAM_EVENTS && sink->opts.target == LOG_TARGET_SYSLOG) {
         line = slice_skip(line, LOG_STAMP_LEN + 1);
@@ -136,6 +137,7 @@ note_lost(struct log *log)
     write_event(log, LOG_LEVEL_WARN, "log_dropped",
         "lines=%" PRIu64 " cause=\"%s\"", lost - log->lost_noted,
         lost_cause(log));
+    MUST(lost > log->lost_noted); /* owed */
     log->lost_noted = lost;
     log->note_ms = clock_now_ms(&clock) + DROP_NOTE_MS;
 }

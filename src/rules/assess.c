@@ -14,6 +14,7 @@ assess_response(const struct assess_opts *j, const struct head *head,
     struct policy_verdict *out)
 {
     MUST(j->route != NULL);
+    MUST(j->object_max > 0);
     policy_store(j->route, j->request, head, &j->times, out);
     /* Over when it came, and not to be used past its time (RFC 9111 5.2.2.2):
        what no-cache says in one word. */
@@ -39,6 +40,7 @@ with_date(const struct assess_opts *j, const struct head *head)
 {
     struct head *dated;
 
+    MUST(j->arena != NULL);
     if (head_has(head, FIELD_DATE) || head->field_count == HEAD_FIELDS_MAX) {
         return head;
     }
@@ -119,6 +121,8 @@ assess_renewed(const struct assess_opts *j, const struct entry *stored,
     struct head *head = arena_alloc(j->arena, sizeof(*head));
     struct slice lines;
 
+    MUST_OBJ(stored, ENTRY_MAGIC);
+    MUST((stored->flags & (ENTRY_HIT_FOR_MISS | ENTRY_VARY_RECORD)) == 0);
     if (dated == NULL || head == NULL || !merge(j, stored, dated, &lines) ||
         !part(j, lines, out) ||
         stored_to_head(lines, stored->status, head) != RC_OK) {

@@ -13,6 +13,7 @@ net_has(const struct proxy_net *net, const unsigned char *address)
     unsigned whole = net->bits / 8;
     unsigned rest = net->bits % 8;
 
+    MUST(net->bits <= (net->is_v6 ? 128 : 32));
     if (memcmp(net->address, address, whole) != 0) {
         return false;
     }

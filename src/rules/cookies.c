@@ -74,6 +74,7 @@ cookies_keep(struct arena *arena, const struct route *route,
     struct writer w;
     char *text;
 
+    MUST(route != NULL);
     *out = head;
     if (route->cookies_len == 0 || !head_has(head, FIELD_COOKIE)) {
         return RC_OK;

@@ -27,6 +27,7 @@ keys_normalise(struct arena *arena, struct slice target, struct slice *out)
 {
     char *text;
 
+    MUST(target.len > 0);
     /* Dot segments that are not encoded were refused by the parser. */
     if (memchr(target.ptr, '%', target.len) == NULL) {
         *out = target;
@@ -82,6 +83,7 @@ keys_keep(struct arena *arena, const struct route *route, struct slice normal,
     struct writer w;
     char *text;
 
+    MUST(route != NULL);
     *out = spelled;
     if (route->query == ROUTE_QUERY_ALL || uri_query(spelled).ptr == NULL) {
         return RC_OK;
@@ -216,6 +218,7 @@ make_host(struct arena *arena, const struct keys_from *from, struct slice *out)
     if (from->route->key_host == ROUTE_KEY_HOST_FULL) {
         return RC_OK;
     }
+    MUST(from->origin.len > 0);
     text = arena_alloc(arena, size);
     if (text == NULL) {
         return RC_NOMEM;
@@ -232,9 +235,12 @@ enum rc
 keys_make(struct arena *arena, const struct keys_from *from, struct keys *out)
 {
     struct slice host;
-    enum rc rc = make_host(arena, from, &host);
+    enum rc rc;
 
     MUST(from->route != NULL);
+    MUST(from->head != NULL);
+    MUST(from->hash_key != NULL);
+    rc = make_host(arena, from, &host);
     *out = (struct keys){.target = from->target};
     if (rc == RC_OK && from->route->query != ROUTE_QUERY_ALL) {
         rc = keys_keep(
@@ -262,6 +268,7 @@ unsent(const struct sending *sending, const struct vary *vary)
 {
     unsigned names = 0;
 
+    MUST(vary->count <= VARY_NAMES_MAX);
     for (unsigned i = 0; i < vary->count; i++) {
         const struct field *field =
             head_find_name(sending->head, vary_name(vary, i));
@@ -306,6 +313,7 @@ keys_choose(struct arena *arena, const struct keys *keys,
     struct writer w;
     enum rc rc;
 
+    MUST(record->generation.len > 0);
     if (text == NULL || digest == NULL) {
         return RC_NOMEM;
     }

@@ -107,6 +107,7 @@ policy_read(const struct route *route, const struct head *head, bool has_body,
     struct policy_request *out)
 {
     MUST(route != NULL);
+    MUST(head->status == 0);
     *out = (struct policy_request){
         .bypass = bypass_of(route, head, has_body),
         .storable = {.method = head->method,
@@ -141,6 +142,8 @@ bool
 policy_may_use(const struct route *route, const struct reuse_request *request,
     uint16_t flags)
 {
+    MUST(route != NULL);
+    MUST(request != NULL);
     return (!request->has_credentials || (flags & ENTRY_SHAREABLE) != 0) &&
            (!request->has_authorization || is_authorized(route, flags));
 }
@@ -148,6 +151,8 @@ policy_may_use(const struct route *route, const struct reuse_request *request,
 static struct reuse_stored
 stored_of(const struct route *route, const struct entry *entry)
 {
+    MUST(route != NULL);
+    MUST_OBJ(entry, ENTRY_MAGIC);
     return (struct reuse_stored){
         .created_ms = entry->created_ms,
         .fresh_until_ms = entry->fresh_until_ms,
@@ -176,6 +181,7 @@ policy_reuse(const struct route *route, const struct entry *entry,
 {
     struct reuse_stored stored = stored_of(route, entry);
 
+    MUST((entry->flags & (ENTRY_HIT_FOR_MISS | ENTRY_VARY_RECORD)) == 0);
     return reuse_decide(&stored, request == NULL ? &anybody : request, now_ms);
 }
 
@@ -194,6 +200,7 @@ policy_allows_on_error(const struct route *route, const struct entry *entry,
 bool
 policy_forbids_stale(const struct entry *entry)
 {
+    MUST_OBJ(entry, ENTRY_MAGIC);
     return (entry->flags & (ENTRY_NEVER_STALE | ENTRY_MUST_VALIDATE |
                                ENTRY_UNVERIFIED)) != 0;
 }
@@ -248,6 +255,7 @@ spread(const struct route *route, int64_t ttl_ms, uint64_t jitter)
 {
     int64_t most_ms = ttl_ms / 100 * route->ttl_jitter_percent;
 
+    MUST(route->ttl_jitter_percent <= 100);
     return most_ms <= 0 ? ttl_ms
                         : ttl_ms - (int64_t)(jitter % (uint64_t)most_ms);
 }
@@ -333,6 +341,7 @@ overrule(const struct route *route, const struct policy_request *request,
 struct targeted_list
 policy_withheld(const struct route *route)
 {
+    MUST(route != NULL);
     return route->passes_targeted
                ? (struct targeted_list){NULL, 0}
                : (struct targeted_list){route->targeted, route->targeted_len};
@@ -341,6 +350,8 @@ policy_withheld(const struct route *route)
 struct vary_list
 policy_vary_on(const struct route *route)
 {
+    MUST(route != NULL);
+    MUST(route->vary_on_len <= VARY_LIST_MAX);
     return (struct vary_list){route->vary_on, route->vary_on_len};
 }
 
@@ -439,6 +450,7 @@ fill_verdict(const struct route *route, const struct policy_request *request,
         times->response_ms + ttl_of(route, given_ms, fresh, times->jitter);
     out->stale_until_ms = stale_until_ms(route, response->head, &stored,
         out->fresh_until_ms, times->response_ms);
+    MUST(out->stale_until_ms >= out->fresh_until_ms);
     if (out->stale_until_ms <= times->response_ms) {
         out->is_storable = false;
         return STORABLE_STALE;
@@ -471,6 +483,9 @@ policy_store(const struct route *route, const struct policy_request *request,
     struct storable_response r = {.head = response, .cc = &cc, .fresh = &fresh};
     enum storable verdict;
 
+    MUST(route != NULL);
+    MUST(request != NULL);
+    MUST(response->status != 0);
     *out = (struct policy_verdict){.detail = request->bypass};
     if (request->bypass != NULL) {
         return;

@@ -17,6 +17,7 @@
 struct sending
 question_sending(const struct question *q, bool for_cache)
 {
+    MUST_OBJ(q, QUESTION_MAGIC);
     return (struct sending){
         .head = q->head,
         .route = q->kind == QUESTION_WRITE ? NULL : q->route,
@@ -75,6 +76,8 @@ choose(struct question *v, struct entry *record)
     struct slice variant;
     enum rc rc = keys_choose(&v->arena, &v->keys, &sending, &names, &variant);
 
+    MUST((record->flags & ENTRY_VARY_RECORD) != 0);
+    MUST(v->record == NULL);
     if (rc == RC_OK) {
         rc = key_vary(
             &v->arena, v->pool->hash_key, &v->base->key, variant, &v->key);

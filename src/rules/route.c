@@ -12,6 +12,7 @@ match_segments(const struct route *route, struct slice path)
 {
     struct slice rest = slice_skip(path, 1);
 
+    MUST(route->segments_len > 0);
     for (size_t i = 0; i < route->segments_len; i++) {
         const struct route_segment *segment = &route->segments[i];
         struct slice part;
@@ -53,6 +54,7 @@ ptrdiff_t
 route_match(const struct route *routes, size_t routes_len, struct slice method,
     struct slice host, struct slice path)
 {
+    MUST(routes != NULL || routes_len == 0);
     if (path.len == 0 || path.ptr[0] != '/') {
         return -1;
     }

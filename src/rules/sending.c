@@ -73,12 +73,14 @@ struct slice
 sending_host(const struct route *route, struct slice host, struct slice spelled,
     struct slice fixed)
 {
+    MUST(route != NULL);
     switch (route->key_host) {
     case ROUTE_KEY_HOST_FULL:
         break;
     case ROUTE_KEY_HOST_NAME:
         return uri_host_name(host);
     case ROUTE_KEY_HOST_NONE:
+        MUST(fixed.len > 0); /* the conf's check has seen to it */
         return fixed;
     }
     return spelled;
@@ -87,6 +89,7 @@ sending_host(const struct route *route, struct slice host, struct slice spelled,
 bool
 sending_has(const struct sending *s, const struct field *field)
 {
+    MUST(s->head != NULL);
     if (field->id == FIELD_HOST || field->id == FIELD_CONTENT_LENGTH ||
         field->id == FIELD_EXPECT ||
         (s->for_cache && is_condition(field->id)) ||

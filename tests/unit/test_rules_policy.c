@@ -450,7 +450,8 @@ authorized_answers_are_shared_by_public_and_s_maxage_but_under_rfc(void **state)
             assert_int_equal(
                 policy_may_use(&route, &request.reuse, v.flags), want);
             assert_int_equal(policy_reuse(&route,
-                                 &(struct entry){.flags = v.flags,
+                                 &(struct entry){.magic = ENTRY_MAGIC,
+                                     .flags = v.flags,
                                      .fresh_until_ms = NOW_MS + 1},
                                  &request.reuse, NOW_MS) == REUSE_FRESH,
                 want);

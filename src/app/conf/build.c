@@ -22,6 +22,7 @@ enum rc
 conf_where_init(struct conf_build *build, enum conf_section section,
     unsigned line, void *base, struct conf_where *out)
 {
+    MUST((unsigned)section < CONF_SECTION_COUNT);
     *out = (struct conf_where){.section = section,
         .line = line,
         .base = base,
@@ -36,6 +37,7 @@ conf_build_init(struct conf_build *build)
     enum rc rc = RC_OK;
 
     MUST(build->errors != NULL);
+    MUST(build->origins == NULL);
     arena_init(&build->conf.arena, CONF_ARENA_MAX);
     arena_init(&build->scratch, CONF_ARENA_MAX);
     build->origins = arena_alloc(
@@ -90,6 +92,8 @@ check_room(struct conf_build *build, enum conf_section section, unsigned line)
     const char *what = "sections";
     int max = CONF_SECTIONS_MAX;
 
+    MUST(build->origins_len <= CONF_ORIGINS_MAX);
+    MUST(build->origins_len + build->routes_len <= CONF_SECTIONS_MAX);
     if (section == CONF_ORIGIN && build->origins_len == CONF_ORIGINS_MAX) {
         what = "origins";
         max = CONF_ORIGINS_MAX;
@@ -132,6 +136,7 @@ struct conf_where *
 conf_section_at(
     struct conf_build *build, enum conf_section section, struct slice title)
 {
+    MUST((unsigned)section < CONF_SECTION_COUNT);
     for (size_t i = 0; section == CONF_ORIGIN && i < build->origins_len; i++) {
         if (slice_eq(slice_of_str(build->origins[i].opts.name), title)) {
             return &build->origins[i].where;

@@ -339,6 +339,7 @@ conf_check(struct conf_build *build)
 {
     enum rc rc;
 
+    MUST(build->errors != NULL);
     check_top(build);
     check_limits(build);
     rc = check_redis(build);

@@ -25,6 +25,7 @@ void
 conf_check_rules(struct conf_build *build, const struct conf_where *where,
     const struct conf_rule *rules, size_t count)
 {
+    MUST(rules != NULL);
     for (size_t i = 0; i < count; i++) {
         if (rules[i].is_broken) {
             TELL(build, conf_line_of(where, rules[i].option), "%s",

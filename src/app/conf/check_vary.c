@@ -130,6 +130,7 @@ conf_check_vary_on(struct conf_build *build, const struct route *o,
     unsigned line = conf_set_in(where, "vary_on");
     unsigned credentials = conf_set_in(where, "credential_fields");
 
+    MUST(o->vary_on != NULL || o->vary_on_len == 0);
     if (line != 0) {
         check_room(build, o, line);
     }

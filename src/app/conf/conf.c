@@ -67,6 +67,8 @@ conf_load(const struct conf_flags *flags, struct conf_errors *errors,
     struct conf_build build = {.errors = errors};
     enum rc rc = RC_OK;
 
+    MUST(flags != NULL);
+    MUST(errors != NULL);
     MUST(out_conf != NULL);
     if (flags->path != NULL) {
         build.text = &text;

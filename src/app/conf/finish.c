@@ -36,9 +36,10 @@ finish_redis(struct conf_build *build)
 static size_t
 index_of(struct conf_build *build, const char *name)
 {
-    const struct conf_where *where =
-        conf_section_at(build, CONF_ORIGIN, slice_of_str(name));
+    const struct conf_where *where;
 
+    MUST(name != NULL);
+    where = conf_section_at(build, CONF_ORIGIN, slice_of_str(name));
     MUST(where != NULL);
     return (size_t)((struct conf_origin *)where->base - build->origins);
 }
@@ -64,6 +65,7 @@ finish_origins(struct conf_build *build)
     struct slice *hosts = arena_alloc(&conf->arena, count * sizeof(*hosts));
     struct slice *names = arena_alloc(&conf->arena, count * sizeof(*names));
 
+    MUST(count > 0);
     if (origins == NULL || hosts == NULL || names == NULL) {
         return RC_NOMEM;
     }
@@ -121,6 +123,7 @@ finish_routes(struct conf_build *build)
     struct route *routes =
         arena_alloc(&conf->arena, build->routes_len * sizeof(*routes) + 1);
 
+    MUST(conf->proxy.conf.routes == NULL);
     if (routes == NULL) {
         return RC_NOMEM;
     }
@@ -145,6 +148,7 @@ conf_build_finish(struct conf_build *build, struct conf **out_conf)
     struct conf *conf = malloc(sizeof(*conf));
     enum rc rc = conf == NULL ? RC_NOMEM : finish_origins(build);
 
+    MUST(out_conf != NULL);
     MUST(build->errors->mistakes == 0);
     finish_redis(build);
     if (rc == RC_OK) {

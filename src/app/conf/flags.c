@@ -106,9 +106,11 @@ apply_route(struct conf_build *build, const char *text)
 enum rc
 conf_flags_apply(struct conf_build *build, const struct conf_flags *flags)
 {
-    enum rc rc = replace(
-        build, &flag_listen, flags->listen.items, flags->listen.count, build);
+    enum rc rc;
 
+    MUST(flags != NULL);
+    rc = replace(
+        build, &flag_listen, flags->listen.items, flags->listen.count, build);
     if (flags->redis.count > 0 && build->conf.redis.mode == REDIS_MODE_OFF) {
         build->conf.redis.mode = REDIS_MODE_CLUSTER;
     }

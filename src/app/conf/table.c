@@ -61,6 +61,7 @@ conf_option_find(enum conf_section section, struct slice name)
 {
     bool is_any = section == CONF_SECTION_COUNT;
 
+    MUST((unsigned)section <= CONF_SECTION_COUNT);
     for (size_t i = 0; i < conf_options_count; i++) {
         const struct conf_option *option = &conf_options[i];
 

@@ -238,6 +238,7 @@ read_path(struct title *t)
     struct slice piece;
     enum rc rc = RC_OK;
 
+    MUST(slice_starts(t->rest, SLICE("/")));
     while (rc == RC_OK && slice_split(&rest, '/', &piece)) {
         rc = read_segment(t, piece, rest.ptr == NULL);
     }
@@ -250,8 +251,11 @@ conf_title_read(struct route *route, struct arena *arena, char *why)
     struct title t = {
         .route = route, .rest = route->title, .arena = arena, .why = why};
     struct route_segment *segments;
-    enum rc rc = read_method(&t);
+    enum rc rc;
 
+    MUST(route->segments == NULL); /* once */
+    MUST(why != NULL);
+    rc = read_method(&t);
     if (rc == RC_OK) {
         rc = read_host(&t);
     }
@@ -261,6 +265,7 @@ conf_title_read(struct route *route, struct arena *arena, char *why)
     if (rc != RC_OK) {
         return rc;
     }
+    MUST(t.len > 0);
     segments = arena_alloc(arena, t.len * sizeof(*segments));
     if (segments == NULL) {
         return RC_NOMEM;
