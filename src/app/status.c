@@ -5,6 +5,18 @@
 #include "app/server_inside.h"
 #include "nearside/base/log.h"
 
+/* How the machine's clock stands to the time by Redis, which counts. */
+static json_t *
+clock_json(struct server *s)
+{
+    const struct shared_time *time = redis_time(s->redis);
+    const struct clock *clock = loop_clock(s->control);
+
+    return json_pack("{s:b, s:I}", "shared",
+        (int)(atomic_load(&time->start_ms) != 0), "ahead_ms",
+        (json_int_t)(clock_wall_ms(clock) - shared_time_ms(time, clock)));
+}
+
 static json_t *
 redis_json(struct server *s)
 {
@@ -29,10 +41,10 @@ redis_json(struct server *s)
                 "reachable", (int)node->is_reachable, "slots", (int)node->slots,
                 "in_flight", (json_int_t)node->in_flight));
     }
-    out = json_pack("{s:b, s:i, s:I, s:s, s:o}", "up", (int)status->is_up,
+    out = json_pack("{s:b, s:i, s:I, s:s, s:o, s:o}", "up", (int)status->is_up,
         "slots_known", (int)status->slots_known, "map_version",
-        (json_int_t)status->map_version, "refusal", status->refusal, "nodes",
-        nodes);
+        (json_int_t)status->map_version, "refusal", status->refusal, "clock",
+        clock_json(s), "nodes", nodes);
     free(status);
     return out;
 }

@@ -87,6 +87,7 @@ rooms_make(struct proxy_worker *pw, const struct proxy_worker_opts *opts)
     struct redis *redis = proxy->opts.redis;
 
     if (redis != NULL) {
+        w->time = redis_time(redis);
         w->redis = redis_client_new(redis, w->loop, w->ring, w->block);
     }
     tier_worker_init(&pw->tier, &proxy->tier, w, on_empty, pw);
@@ -112,6 +113,7 @@ proxy_worker_new(const struct proxy_worker_opts *opts)
         .magic = WORKER_MAGIC,
         .index = opts->index,
         .loop = opts->loop,
+        .time = &shared_time_own,
         .ring = opts->ring,
         .block = opts->block,
         .metrics = &opts->proxy->metrics,

@@ -199,7 +199,7 @@ see_owners(struct redis *redis, const struct map *map)
     const struct clock *clock =
         redis->loop == NULL ? NULL : loop_clock(redis->loop);
     int64_t now_ms = clock == NULL ? 0 : clock_now_ms(clock);
-    int64_t wall_ms = clock == NULL ? 0 : clock_wall_ms(clock);
+    int64_t wall_ms = clock == NULL ? 0 : shared_time_ms(&redis->time, clock);
 
     for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
         uint16_t owner = map->topology->owner[slot];
@@ -269,7 +269,7 @@ redis_see_owner(struct redis *redis, uint16_t slot, const struct node *node,
     MUST_OBJ(redis, REDIS_MAGIC);
     MUST_OBJ(node, NODE_MAGIC);
     if (trust_see_owner(redis->trust, slot, node->serial, clock_now_ms(clock),
-            clock_wall_ms(clock))) {
+            shared_time_ms(&redis->time, clock))) {
         redis_tell_members(redis);
     }
 }

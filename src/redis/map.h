@@ -8,11 +8,11 @@
  *     8  client     hold                     a worker's doors
  *     7  error_reply  refresh   prober       what it leads to; discovery
  *     6  dispatch   probe                    calls on their way; trust
- *     5  pool       inquiry   probe_*        connections; questions
+ *     5  pool       inquiry   probe_*  node_time  connections; questions
  *     4  wire_*     redis     words          a connection; how it all begins
  *     3  channel    reach     map   settle   what these are made of
  *     2  resp       topology  node  metrics  past
- *     1  reader     redirect  trust  info
+ *     1  reader     redirect  trust  info  time
  *     0  call       slot      secret
  */
 #ifndef REDIS_MAP_H
@@ -21,6 +21,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "nearside/base/shared_time.h"
 #include "nearside/redis/redis.h"
 #include "nearside/redis/topology.h"
 #include "redis/metrics.h"
@@ -62,7 +63,8 @@ struct redis {
     struct loop *loop;        /* control thread's, as are the next two */
     struct refresh *refresh;
     struct prober *prober;
-    struct trust *trust; /* owned; what it holds is atomic */
+    struct trust *trust;     /* owned; what it holds is atomic */
+    struct shared_time time; /* the prober tells it */
     pthread_mutex_t lock;
     struct list nodes;
     struct list members;    /* workers, who hear of a new map */

@@ -73,8 +73,9 @@ probe_begin_round(struct probe *p)
     if (redis_call_is_active(&p->set) || redis_call_is_active(&p->del)) {
         return;
     }
+    node_time_ask(&p->time, p->wire, loop_clock(p->common->loop));
     if (probe_is_info_due(p)) {
-        probe_ask_info(p); /* its reply comes first */
+        probe_ask_info(p); /* its reply comes before the round's */
     }
     if (p->needs_key) {
         probe_choose_key(p);
@@ -219,6 +220,25 @@ is_taken(const struct probe *p, const struct redis_call *call,
     return reply->type != REDIS_ERROR;
 }
 
+/* What INFO says, whose reply comes next, is laid over the time already. */
+static void
+on_time(struct probe *p, const struct redis_reply *reply)
+{
+    struct probing *pr = p->common;
+    const struct clock *clock = loop_clock(pr->loop);
+
+    MUST_OBJ(p, PROBE_MAGIC);
+    if (node_time_take(&p->time, reply, clock) == RC_OK) {
+        time_begin(&pr->redis->time, &p->time.sample, clock);
+        loop_defer(pr->loop, &pr->judge);
+    } else if (!pr->is_timeless) {
+        pr->is_timeless = true;
+        log_event(pr->ring, LOG_LEVEL_WARN, "redis_time_refused",
+            "node=\"%s\" detail=\"the clocks of all instances have to agree\"",
+            p->node->text);
+    }
+}
+
 /* ---- the wire ----------------------------------------------------------- */
 
 static void
@@ -232,6 +252,8 @@ on_end(
     }
     if (call == &p->info || call == &p->save) {
         probe_informed(p, call, reply);
+    } else if (call == &p->time.call) {
+        on_time(p, reply);
     } else if (!is_taken(p, call, reply)) {
         on_error_reply(p, slice_of(reply->str, reply->len));
     } else if (call == &p->set) {

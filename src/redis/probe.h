@@ -5,6 +5,7 @@
 #define REDIS_PROBE_H
 
 #include "redis/map.h"
+#include "redis/node_time.h"
 #include "redis/past.h"
 #include "redis/wire.h"
 
@@ -26,6 +27,7 @@ struct probing {
     bool is_late;           /* a majority has acknowledged, once */
     bool is_blind;          /* that INFO is refused was said */
     bool is_save_asked;
+    bool is_timeless; /* that TIME is refused was said */
     struct past past;
 };
 
@@ -40,6 +42,7 @@ struct probe {
     struct redis_call del;
     struct redis_call info;
     struct redis_call save;   /* CONFIG GET save, once in all */
+    struct node_time time;    /* with each round */
     struct loop_task again;   /* after a loss */
     char id[NODE_ID_LEN + 1]; /* in the newest map; "": not known */
     bool is_late;             /* the maps have named it for the first time when

@@ -129,6 +129,7 @@ on_info(struct probe *p, const struct redis_reply *reply)
 {
     struct past_word word;
     struct clock now; /* the turn's may be older than the server's answer */
+    int64_t wall_ms;
 
     MUST_OBJ(p, PROBE_MAGIC);
     p->is_known = reply->type != REDIS_STRING;
@@ -137,14 +138,15 @@ on_info(struct probe *p, const struct redis_reply *reply)
         return;
     }
     clock_init(&now);
-    past_read(slice_of(reply->str, reply->len), clock_wall_ms(&now), &word);
+    wall_ms = shared_time_ms(&p->common->redis->time, &now);
+    past_read(slice_of(reply->str, reply->len), wall_ms, &word);
     if (!word.has_aof) {
         ask_for_save(p);
     }
     /* A replica has what its primary has, and is judged once it is one. */
     p->is_known = !word.is_replica;
     if (p->is_known) {
-        judge_past(p, &word, clock_wall_ms(&now));
+        judge_past(p, &word, wall_ms);
     }
 }
 

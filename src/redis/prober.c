@@ -27,6 +27,7 @@ struct prober {
     int64_t begun_ms; /* with the first map; 0: not yet */
     int64_t judged_ms;
     bool has_majority; /* at that time */
+    bool has_told_time;
 };
 
 static int64_t
@@ -92,6 +93,34 @@ judge_majority(struct prober *pr, int64_t until_ms)
     }
 }
 
+/* The time that all instances share, and whether our own clock keeps it. */
+static void
+judge_time(struct prober *pr)
+{
+    const struct clock *clock = loop_clock(pr->common.loop);
+    struct shared_time *time = &pr->common.redis->time;
+    struct time_sample samples[TOPOLOGY_NODES_MAX];
+    unsigned len = 0;
+    int64_t ahead_ms;
+    bool differs;
+
+    LIST_EACH (it, &pr->probes) {
+        if (node_time_is_known(&probe_of(it)->time, clock)) {
+            samples[len++] = probe_of(it)->time.sample;
+        }
+    }
+    (void)time_judge(time, samples, len, clock);
+    ahead_ms = clock_wall_ms(clock) - shared_time_ms(time, clock);
+    differs = ahead_ms > TIME_TOLD_MS || ahead_ms < -TIME_TOLD_MS;
+    if (differs != pr->has_told_time) {
+        log_event(pr->common.ring, differs ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+            differs ? "clock_differs" : "clock_agrees",
+            "ahead_ms=\"%lld\" detail=\"of Redis, whose time counts\"",
+            (long long)ahead_ms);
+    }
+    pr->has_told_time = differs;
+}
+
 static void
 on_judge(void *ctx)
 {
@@ -111,6 +140,7 @@ on_judge(void *ctx)
         atomic_store(
             &p->node->usable_until_ms, own_ms < until_ms ? own_ms : until_ms);
     }
+    judge_time(pr);
     if (pr->common.has_news) {
         /* Calls that came before the first answers wait for them. */
         pr->common.has_news = false;

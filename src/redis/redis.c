@@ -65,6 +65,13 @@ redis_new(const struct redis_opts *opts, struct resolver *resolver,
     return redis;
 }
 
+const struct shared_time *
+redis_time(const struct redis *redis)
+{
+    MUST_OBJ(redis, REDIS_MAGIC);
+    return &redis->time;
+}
+
 void
 redis_free(struct redis **predis)
 {

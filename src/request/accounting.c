@@ -81,7 +81,7 @@ account_access(struct request *r, int64_t took_us)
 {
     const struct requests *requests = r->worker->request->requests;
     const struct request_access access = {
-        .wall_ms = worker_wall_ms(r->worker) - took_us / 1000,
+        .wall_ms = worker_own_wall_ms(r->worker) - took_us / 1000,
         .took_us = took_us,
         .peer = r->q->client.peer,
         .method = r->q->head->method_text,

@@ -3,10 +3,22 @@
 
 #include "nearside/base/check.h"
 
+enum {
+    /* Whose clock may be ahead of ours by this without being told of it. */
+    AHEAD_MS = 200,
+};
+
+/* Its lifetime would seem longer than it is by as much as it is ahead. */
+static bool
+is_from_the_future(const struct entry *entry, int64_t now_ms)
+{
+    return entry_received_ms(entry) > now_ms + AHEAD_MS;
+}
+
 static enum found
 judge_no_response(const struct entry *entry, int64_t now_ms)
 {
-    if (now_ms >= entry->fresh_until_ms) {
+    if (now_ms >= entry->fresh_until_ms || is_from_the_future(entry, now_ms)) {
         return FOUND_NOTHING;
     }
     return (entry->flags & ENTRY_VARY_RECORD) != 0 ? FOUND_RECORD
@@ -54,7 +66,8 @@ found_judge(const struct question *q, const struct entry *entry,
     if (!is_anybody && !policy_may_use(q->reads, reuse, entry->flags)) {
         return FOUND_NOT_FOR_IT;
     }
-    if ((entry->flags & ENTRY_UNVERIFIED) != 0) {
+    if ((entry->flags & ENTRY_UNVERIFIED) != 0 ||
+        is_from_the_future(entry, now_ms)) {
         return FOUND_OUTDATED;
     }
     return judge_response(q, entry, is_anybody ? NULL : reuse, now_ms);

@@ -39,6 +39,7 @@ function(flow_test source)
         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests/flow)
     set(env "NEARSIDE_BIN=$<TARGET_FILE:nearside>"
         "SAMPLE_ORIGIN_BIN=$<TARGET_FILE:sample-origin>"
+        "SET_CLOCK_LIB=$<TARGET_FILE:set-clock>"
         "NEARSIDE_SANITIZE=${NEARSIDE_SANITIZE}")
     if(NEARSIDE_LONG)
         list(APPEND env "NEARSIDE_LONG=1")

@@ -291,6 +291,14 @@ class Passwords(FlowTest):
                 target).cache_status, what="a hit")
             self.assertEqual(a.get(target).body, pattern(size))
 
+    def test_a_user_who_may_not_ask_the_time_is_told_and_served(self):
+        redis = self.server(acl_of_readme().replace(" +time", ""))
+        a = self.daemon(redis, SECRET)
+        self.ask(a)
+        wait_until(lambda: "; hit" in self.ask(a), what="a hit")
+        a.wait_log(r"warn redis_time_refused")
+        self.assertEqual(a.log().count("redis_time_refused"), 1)
+
     def test_a_user_who_may_not_info_is_served_as_well(self):
         redis = self.server("~ns:* +@all -info")
         redis("CONFIG", "SET", "maxmemory", "64mb")

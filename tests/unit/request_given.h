@@ -165,6 +165,7 @@ bench_up(struct loop *loop)
     bench.requests = requests_new(bench.rules.conf, NULL, bench.registry);
     bench.worker = (struct worker){
         .magic = WORKER_MAGIC,
+        .time = &shared_time_own,
         .loop = loop == NULL ? loop_new() : loop,
         .block = metric_block_new(bench.registry),
         .metrics = &bench.metrics,

@@ -178,6 +178,7 @@ up(void **state)
     work_metrics_add(&g->metrics, g->registry);
     g->worker = (struct worker){
         .magic = WORKER_MAGIC,
+        .time = &shared_time_own,
         .loop = g->rig.loop,
         .block = metric_block_new(g->registry),
         .metrics = &g->metrics,

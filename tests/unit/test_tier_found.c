@@ -119,6 +119,41 @@ static const struct row rows[] = {
     {CC("no-cache"), 0, 1000, 0, VARIANT, FOUND_UNWANTED, FOUND_FRESH},
 };
 
+/* Of an instance whose clock is ahead: how long it is fresh cannot be told. */
+static void
+what_was_made_in_the_future_is_not_fresh(void **state)
+{
+    struct asking a;
+    struct question *q;
+    const int64_t made_ms = NOW_MS - 10000;
+    static const struct {
+        uint16_t flags;
+        enum found now;
+        enum found before;
+    } kinds[] = {
+        {0, FOUND_FRESH, FOUND_OUTDATED},
+        {ENTRY_VARY_RECORD, FOUND_RECORD, FOUND_NOTHING},
+        {ENTRY_HIT_FOR_MISS, FOUND_HIT_FOR_MISS, FOUND_NOTHING},
+    };
+
+    (void)state;
+    given_conf(&a);
+    q = given_question(&a, "GET /a", "");
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct entry *entry = given_entry(kinds[i].flags, 1000, 0);
+
+        assert_int_equal(
+            found_judge(q, entry, false, made_ms - 200), kinds[i].now);
+        assert_int_equal(
+            found_judge(q, entry, false, made_ms - 201), kinds[i].before);
+        assert_int_equal(
+            found_judge(q, entry, true, made_ms - 201), kinds[i].before);
+        entry_unref(&entry);
+    }
+    question_unref(&q);
+    conf_over(&a);
+}
+
 static void
 check(struct asking *a, const struct row *row, size_t i)
 {
@@ -171,6 +206,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
             what_was_found_is_judged_for_the_asker_and_for_anybody),
+        cmocka_unit_test(what_was_made_in_the_future_is_not_fresh),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,7 +36,8 @@ every_counter_is_listed_and_has_a_cell_of_its_own(void **state)
 {
     struct metric_registry *registry = metric_registry_new();
     struct work_metrics metrics;
-    struct worker w = {.magic = WORKER_MAGIC, .metrics = &metrics};
+    struct worker w = {
+        .magic = WORKER_MAGIC, .time = &shared_time_own, .metrics = &metrics};
     struct buf buf;
     char line[128];
 
@@ -71,7 +72,8 @@ every_counter_is_listed_and_has_a_cell_of_its_own(void **state)
 static void
 the_date_is_the_turn_s_wall_time_and_written_once_a_second(void **state)
 {
-    struct worker w = {.magic = WORKER_MAGIC, .loop = loop_new()};
+    struct worker w = {
+        .magic = WORKER_MAGIC, .time = &shared_time_own, .loop = loop_new()};
     char want[DATE_LEN];
 
     (void)state;

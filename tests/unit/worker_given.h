@@ -71,6 +71,7 @@ given_worker(struct given *g, int64_t command_timeout_ms)
     g->registry = metric_registry_new();
     work_metrics_add(&g->metrics, g->registry);
     g->worker = (struct worker){.magic = WORKER_MAGIC,
+        .time = &shared_time_own,
         .loop = g->rig.loop,
         .block = metric_block_new(g->registry),
         .metrics = &g->metrics,

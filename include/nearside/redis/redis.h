@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "nearside/base/list.h"
+#include "nearside/base/shared_time.h"
 #include "nearside/base/slice.h"
 #include "nearside/net/loop.h"
 #include "nearside/redis/redirect.h"
@@ -86,6 +87,9 @@ void redis_start(struct redis *redis, struct loop *control,
     struct log_ring *ring, struct metric_block *block);
 void redis_stop(struct redis *redis);
 void redis_free(struct redis **redis);
+
+/* The time by Redis, which all instances share; for redis's life. */
+const struct shared_time *redis_time(const struct redis *redis);
 
 /* A worker's client belongs to its loop's thread. NULL: out of memory. */
 struct redis_client *redis_client_new(struct redis *redis, struct loop *loop,

@@ -11,6 +11,7 @@
 
 #include "nearside/base/hash.h"
 #include "nearside/base/metric.h"
+#include "nearside/base/shared_time.h"
 #include "nearside/http/date.h"
 #include "nearside/net/loop.h"
 #include "nearside/rules/conf.h"
@@ -47,6 +48,7 @@ struct worker {
     uint32_t magic;
     unsigned index; /* from 0 */
     struct loop *loop;
+    const struct shared_time *time;
     struct log_ring *ring;
     struct metric_block *block;
     const struct work_metrics *metrics;
@@ -84,7 +86,8 @@ worker_count_limit(struct worker *w, enum limit limit)
     metric_inc(w->block, w->metrics->limits[limit]);
 }
 
-/* The turn's time: monotonic, and by the wall clock. */
+/* The turn's time: monotonic; the wall time that all instances share; and that
+   of this machine, which may be set at any moment. */
 static inline int64_t
 worker_now_ms(const struct worker *w)
 {
@@ -99,6 +102,12 @@ worker_now_us(const struct worker *w)
 
 static inline int64_t
 worker_wall_ms(const struct worker *w)
+{
+    return shared_time_ms(w->time, loop_clock(w->loop));
+}
+
+static inline int64_t
+worker_own_wall_ms(const struct worker *w)
 {
     return clock_wall_ms(loop_clock(w->loop));
 }

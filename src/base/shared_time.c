@@ -1,0 +1,3 @@
+#include "nearside/base/shared_time.h"
+
+const struct shared_time shared_time_own;
