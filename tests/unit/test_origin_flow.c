@@ -9,6 +9,9 @@
 
 #include <malloc.h>
 
+#define CHUNKED_ANSWER                                                         \
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"                    \
+    "5\r\nhello\r\n0\r\n\r\n"
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 enum {
@@ -606,6 +609,82 @@ no_memory_for_content_while_connecting_ends_the_dial_too(void **state)
     rig_stop(&rig);
 }
 
+/* The whole request is answered, on the one connection that there is. */
+static bool
+is_over_answered(struct got *got, int *fd)
+{
+    char bytes[512];
+    ssize_t n;
+
+    if (*fd < 0) {
+        *fd = accept4(
+            got->rig->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    }
+    n = *fd < 0 ? -1 : recv(*fd, bytes, sizeof(bytes), 0);
+    if (n > 5 && memcmp(bytes + n - 5, "0\r\n\r\n", 5) == 0) {
+        assert_int_equal(
+            send(*fd, CHUNKED_ANSWER, sizeof(CHUNKED_ANSWER) - 1, MSG_NOSIGNAL),
+            sizeof(CHUNKED_ANSWER) - 1);
+    }
+    return got_over(got);
+}
+
+/* Content both ways, then a second exchange, which may find the connection.
+   False: fewer blocks are wanted. */
+static bool
+ends_well_without(unsigned nth)
+{
+    struct exchange_request request = request_post(FRAMING_CHUNKED, 0);
+    unsigned errors = 0;
+    struct rig rig;
+    int fd = -1;
+
+    rig_start(&rig, (struct origin_opts){.reuse_after_body = true});
+    heap_refuse(nth, 0);
+    for (int i = 0; i < 2; i++) {
+        struct got got = {.rig = &rig, .take_left = UINT64_MAX};
+        size_t taken;
+
+        got.x = exchange_start(rig.pool, &request, &got_callbacks, &got);
+        if (got.x == NULL) {
+            errors++;
+            continue;
+        }
+        exchange_send(got.x, SLICE("content"), &taken);
+        if (taken > 0) {
+            exchange_send_end(got.x);
+        }
+        rig_until(&rig, is_over_answered(&got, &fd));
+        assert_true(got.is_ended || got.error == ORIGIN_ERROR_NOMEM);
+        if (!got.is_ended) {
+            errors++;
+            rig_turns(&rig, 2);
+            if (fd >= 0 || peer_is_waiting(&rig)) {
+                close(fd >= 0 ? fd : peer_accept(&rig));
+            }
+            fd = -1;
+        }
+    }
+    assert_int_equal(errors, heap_refused());
+    if (fd >= 0) {
+        close(fd);
+    }
+    rig_stop(&rig);
+    return errors > 0;
+}
+
+static void
+without_any_one_block_of_memory_an_exchange_fails_and_is_gone(void **state)
+{
+    unsigned nth = 1;
+
+    (void)state;
+    for (heap_begins(); ends_well_without(nth); nth++) {
+        heap_ends();
+    }
+    assert_in_range(nth, 5, 50);
+}
+
 static void
 cancelled_exchanges_leave_nothing_in_any_state(void **state)
 {
@@ -656,6 +735,8 @@ main(void)
         cmocka_unit_test(nothing_is_taken_after_the_end),
         cmocka_unit_test(
             no_memory_for_content_while_connecting_ends_the_dial_too),
+        cmocka_unit_test(
+            without_any_one_block_of_memory_an_exchange_fails_and_is_gone),
         cmocka_unit_test(cancelled_exchanges_leave_nothing_in_any_state),
     };
 

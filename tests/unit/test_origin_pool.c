@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <sys/resource.h>
 
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 #define RETRIES  "nearside_origin_retries_total{origin=\"api\"} "
@@ -186,6 +187,27 @@ origin_that_always_speaks_first_is_an_error(void **state)
     rig_until(&rig, got_over(&got));
     assert_int_equal(got.error, ORIGIN_ERROR_CLOSED);
     assert_false(peer_is_waiting(&rig));
+    rig_stop(&rig);
+}
+
+static void
+a_wakeup_for_nothing_ends_nothing(void **state)
+{
+    struct rig rig;
+    struct got got = {0};
+    int fd;
+
+    (void)state;
+    rig_start(&rig, (struct origin_opts){0});
+    got_get(&rig, &got);
+    fd = peer_accept(&rig);
+    peer_read_head(&rig, fd);
+    exchange_on_readable(got.x);
+    assert_false(got_over(&got));
+    peer_say(&rig, fd, OK_EMPTY);
+    rig_until(&rig, got_over(&got));
+    assert_true(got.is_ended);
+    close(fd);
     rig_stop(&rig);
 }
 
@@ -554,6 +576,31 @@ refused_connection_is_an_error(void **state)
     rig_stop(&rig);
 }
 
+/* It is ours to have enough of them, and no fault of the origin's. */
+static void
+without_a_file_for_the_connection_a_limit_is_met(void **state)
+{
+    struct rlimit before, tight;
+    struct rig rig;
+    struct got got = {0};
+    int next;
+
+    (void)state;
+    rig_start(&rig, (struct origin_opts){0});
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    next = dup(rig.listen_fd);
+    close(next);
+    tight = before;
+    tight.rlim_cur = (rlim_t)next;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    got_get(&rig, &got);
+    rig_until(&rig, got_over(&got));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(got.error, ORIGIN_ERROR_LIMIT);
+    assert_int_equal(origin_group_connections(rig.group), 0);
+    rig_stop(&rig);
+}
+
 static void
 unix_socket_is_an_origin_like_any_other(void **state)
 {
@@ -849,6 +896,7 @@ main(void)
         cmocka_unit_test(
             bytes_on_a_fresh_connection_before_the_request_drop_it),
         cmocka_unit_test(origin_that_always_speaks_first_is_an_error),
+        cmocka_unit_test(a_wakeup_for_nothing_ends_nothing),
         cmocka_unit_test(connection_used_last_is_taken_first),
         cmocka_unit_test(idle_connections_above_idle_max_are_closed),
         cmocka_unit_test(idle_connection_is_closed_after_the_idle_timeout),
@@ -863,6 +911,7 @@ main(void)
         cmocka_unit_test(connections_max_holds_over_all_pools),
         cmocka_unit_test(idle_connections_leave_other_pools_their_share),
         cmocka_unit_test(refused_connection_is_an_error),
+        cmocka_unit_test(without_a_file_for_the_connection_a_limit_is_met),
         cmocka_unit_test(unix_socket_is_an_origin_like_any_other),
         cmocka_unit_test(missing_unix_socket_is_an_error),
         cmocka_unit_test(name_is_looked_up_once_for_all_who_wait),

@@ -237,6 +237,42 @@ head_and_first_content_leave_together(void **state)
     finish(&rig, &got, fd);
 }
 
+/* A large piece is written from where it lies, behind all that waits. */
+static void
+large_content_leaves_behind_the_head_and_the_small_that_wait(void **state)
+{
+    static char large[20000];
+    struct exchange_request request =
+        request_post(FRAMING_LENGTH, 5 + sizeof(large));
+    struct got got = {0};
+    const char *sent, *content;
+    struct rig rig;
+    int fd;
+
+    (void)state;
+    memset(large, 'l', sizeof(large));
+    large[sizeof(large) - 1] = 'e';
+    rig_start(&rig, (struct origin_opts){.reuse_after_body = true});
+    got_get(&rig, &got);
+    fd = peer_accept(&rig);
+    peer_read_head(&rig, fd);
+    peer_say(&rig, fd, OK_EMPTY);
+    rig_until(&rig, got_over(&got));
+
+    got = (struct got){0};
+    got_start(&rig, &got, &request);
+    assert_int_equal(send_some(&got, SLICE("small")), 5);
+    assert_int_equal(
+        send_some(&got, slice_of(large, sizeof(large))), sizeof(large));
+    sent = peer_read_until(&rig, fd, "le");
+    content = strstr(sent, "\r\n\r\n");
+    assert_non_null(content);
+    assert_int_equal(strlen(content), 4 + 5 + sizeof(large));
+    assert_memory_equal(content + 4, "small", 5);
+    assert_memory_equal(content + 9, large, sizeof(large));
+    finish(&rig, &got, fd);
+}
+
 static void
 head_leaves_at_the_turns_end_without_content(void **state)
 {
@@ -785,6 +821,8 @@ main(void)
         cmocka_unit_test(empty_content_is_complete_without_being_sent),
         cmocka_unit_test(empty_chunked_content_is_a_last_chunk),
         cmocka_unit_test(head_and_first_content_leave_together),
+        cmocka_unit_test(
+            large_content_leaves_behind_the_head_and_the_small_that_wait),
         cmocka_unit_test(head_leaves_at_the_turns_end_without_content),
         cmocka_unit_test(large_upload_waits_for_its_origin_and_arrives_whole),
         cmocka_unit_test(
