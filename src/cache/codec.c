@@ -7,8 +7,7 @@
  *      6  status, 16 bit
  *      8  flags, 16 bit
  *     10  number of tag generations, 16 bit: 0
- *     12  age when it was received, 32 bit: seconds, with the top bit set; or
- *         what version 0.1 put there, which says nothing
+ *     12  age when it was received, and cost of the fetch (entry.h), 32 bit
  *     16  created, fresh until, stale until: ms since 1970, 64 bit each
  *     40  lengths of key, private fields, fields and body, 32 bit each
  *     56  stale-while-revalidate, stale-if-error in ms, 32 bit each
@@ -26,7 +25,7 @@
  * a value cannot end a response's head early.
  *
  * Decoding copies nothing. The head of a value has the room of a struct
- * entry, whose members from the age on lie where the value has them:
+ * entry, whose members from `fetched` on lie where the value has them:
  * on a little-endian machine only status and flags move, and the magic and
  * the count of references take the first eight bytes.
  */
@@ -46,7 +45,7 @@ enum {
 };
 
 static_assert(HEAD_LEN == sizeof(struct entry), "decoded in place");
-static_assert(offsetof(struct entry, age) == 12, "as in a value");
+static_assert(offsetof(struct entry, fetched) == 12, "as in a value");
 static_assert(offsetof(struct entry, created_ms) == 16, "as in a value");
 static_assert(offsetof(struct entry, key_len) == 40, "as in a value");
 static_assert(offsetof(struct entry, while_ms) == 56, "as in a value");
@@ -62,7 +61,7 @@ static const char codec_magic[4] = {'n', 's', 'e', 'v'};
 static void
 swap_numbers(struct entry *e)
 {
-    e->age = htole32(e->age);
+    e->fetched = htole32(e->fetched);
     e->created_ms = (int64_t)htole64((uint64_t)e->created_ms);
     e->fresh_until_ms = (int64_t)htole64((uint64_t)e->fresh_until_ms);
     e->stale_until_ms = (int64_t)htole64((uint64_t)e->stale_until_ms);
@@ -248,7 +247,7 @@ head_of(const struct codec_parts *parts, struct entry *out)
     *out = (struct entry){
         .status = parts->status,
         .flags = parts->flags,
-        .age = parts->age,
+        .fetched = parts->fetched,
         .created_ms = parts->created_ms,
         .fresh_until_ms = parts->fresh_until_ms,
         .stale_until_ms = parts->stale_until_ms,

@@ -143,6 +143,7 @@ end_validated(struct flight_run *run)
     const struct encoding encoding = {
         .verdict = run->verdict,
         .status = run->stale->status,
+        .cost_ms = fetch_cost_ms(&run->fetch),
         .key = flight_key(run),
     };
     struct value value = {0};

@@ -29,7 +29,7 @@ parts_of(const struct encoding *e)
         .created_ms = v->created_ms,
         .fresh_until_ms = v->fresh_until_ms,
         .stale_until_ms = v->stale_until_ms,
-        .age = entry_age_of(v->received_ms - v->created_ms),
+        .fetched = entry_fetched_of(v->received_ms - v->created_ms, e->cost_ms),
         .key = e->key->full,
     };
 }

@@ -25,6 +25,7 @@ replace(struct worker *w, const struct head_update *u,
     const struct encoding encoding = {
         .verdict = &renewal->verdict,
         .status = u->found->status,
+        .cost_ms = entry_cost_ms(u->found),
         .key = &u->q->key,
     };
     struct store store = {

@@ -46,7 +46,7 @@ must_be_same(
     MUST(e->created_ms == parts->created_ms);
     MUST(e->fresh_until_ms == parts->fresh_until_ms);
     MUST(e->stale_until_ms == parts->stale_until_ms);
-    MUST(e->age == parts->age);
+    MUST(e->fetched == parts->fetched);
     MUST(e->while_ms == parts->while_ms);
     MUST(e->if_error_ms == parts->if_error_ms);
     MUST(slice_eq(entry_key(e), parts->key));
@@ -164,7 +164,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(&parts.created_ms, data + 4, 8);
     memcpy(&parts.fresh_until_ms, data + 12, 8);
     memcpy(&parts.stale_until_ms, data + 20, 8);
-    memcpy(&parts.age, data + 28, 4);
+    memcpy(&parts.fetched, data + 28, 4);
     memcpy(&parts.while_ms, data + 32, 4);
     memcpy(&parts.if_error_ms, data + 36, 4);
     memcpy(lens, data + 40, 4);

@@ -61,7 +61,7 @@ check_entry(struct entry *e, struct slice value)
         .created_ms = e->created_ms,
         .fresh_until_ms = e->fresh_until_ms,
         .stale_until_ms = e->stale_until_ms,
-        .age = e->age,
+        .fetched = e->fetched,
         .while_ms = e->while_ms,
         .if_error_ms = e->if_error_ms,
         .key = entry_key(e),

@@ -25,7 +25,7 @@ parts_full(void)
         .created_ms = 1700000000123,
         .fresh_until_ms = 1700000300123,
         .stale_until_ms = 1700000600123,
-        .age = 97,
+        .fetched = 97,
         .key = KEY,
         .private_fields = SLICE("x-us: 1\r\n"),
         .fields = SLICE("content-type: application/json\r\netag: \"1\"\r\n"),
@@ -103,7 +103,7 @@ assert_same(const struct entry *e, const struct codec_parts *parts)
     assert_true(e->created_ms == parts->created_ms);
     assert_true(e->fresh_until_ms == parts->fresh_until_ms);
     assert_true(e->stale_until_ms == parts->stale_until_ms);
-    assert_int_equal(e->age, parts->age);
+    assert_int_equal(e->fetched, parts->fetched);
     assert_int_equal(e->while_ms, parts->while_ms);
     assert_int_equal(e->if_error_ms, parts->if_error_ms);
     assert_int_equal(atomic_load(&e->refs), 1);
@@ -195,7 +195,7 @@ the_bytes_of_version_1_are_these(void **state)
     struct codec_parts parts = {
         .status = 404,
         .flags = ENTRY_NEVER_STALE | ENTRY_MUST_VALIDATE,
-        .age = 0x01020304,
+        .fetched = 0x01020304,
         .while_ms = 7,
         .if_error_ms = 0x109,
         .created_ms = -1,

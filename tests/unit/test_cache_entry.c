@@ -45,6 +45,38 @@ an_entry_lives_until_its_last_owner_leaves(void **state)
     assert_null(second);
 }
 
+/* Age and cost share a number; what does not fit it stays below, or above. */
+static void
+it_says_how_old_it_came_and_what_it_cost(void **state)
+{
+    static const struct {
+        int64_t age_ms;
+        uint32_t cost_ms;
+        int64_t age_s;
+        uint32_t cost;
+    } rows[] = {
+        {0, 0, 0, 0},
+        {-1000, 1, 0, 16},
+        {1999, 16, 1, 16},
+        {INT64_C(524287999), 17, 524287, 32},
+        {INT64_C(524288000), 65520, 524287, 65520},
+        {INT64_MAX, UINT32_MAX, 524287, 65520},
+    };
+    struct entry *e = entry_new();
+
+    (void)state;
+    e->created_ms = 7;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        e->fetched = entry_fetched_of(rows[i].age_ms, rows[i].cost_ms);
+        assert_int_equal(entry_received_ms(e), 7 + rows[i].age_s * 1000);
+        assert_int_equal(entry_cost_ms(e), rows[i].cost);
+    }
+    e->fetched = 4711; /* by version 0.1 */
+    assert_int_equal(entry_received_ms(e), 7);
+    assert_int_equal(entry_cost_ms(e), 4711);
+    entry_unref(&e);
+}
+
 static void
 leaving_nothing_is_fine(void **state)
 {
@@ -115,6 +147,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_entry_lives_until_its_last_owner_leaves),
         cmocka_unit_test(what_an_entry_lends_are_its_parts),
+        cmocka_unit_test(it_says_how_old_it_came_and_what_it_cost),
         cmocka_unit_test(leaving_nothing_is_fine),
         cmocka_unit_test(two_threads_may_own_one_entry),
     };

@@ -58,6 +58,7 @@ assert_verdict(const struct entry *entry)
     assert_int_equal(entry->fresh_until_ms, NOW_MS + 3000);
     assert_int_equal(entry->stale_until_ms, NOW_MS + 9000);
     assert_int_equal(entry_received_ms(entry), NOW_MS);
+    assert_int_equal(entry_cost_ms(entry), 48);
     assert_slice(entry_key(entry), URI);
 }
 
@@ -86,7 +87,7 @@ a_fill_is_encoded_with_its_lines_and_all_of_its_body(void **state)
 {
     static const size_t lens[] = {0, 1, 999, 100001};
     const struct encoding encoding = {
-        .verdict = &verdict, .status = 404, .key = &key};
+        .verdict = &verdict, .status = 404, .cost_ms = 33, .key = &key};
     struct loop *loop = loop_new();
     char *bytes = malloc(200000);
 
@@ -129,7 +130,7 @@ a_renewed_response_has_new_lines_and_the_stored_body(void **state)
     const struct renewal renewal = {
         .private_fields = SLICE("us: 2\r\n"), .fields = SLICE("new: 2\r\n")};
     const struct encoding encoding = {
-        .verdict = &verdict, .status = 203, .key = &key};
+        .verdict = &verdict, .status = 203, .cost_ms = 33, .key = &key};
     struct value value = {0};
     struct entry *stored;
     struct entry *entry;

@@ -23,7 +23,7 @@ struct codec_parts {
     int64_t created_ms;
     int64_t fresh_until_ms;
     int64_t stale_until_ms;
-    uint32_t age; /* entry_age_of; 0: none */
+    uint32_t fetched; /* entry_fetched_of; 0: not known */
     uint32_t while_ms;
     uint32_t if_error_ms;
     struct slice key;

@@ -32,7 +32,8 @@ struct entry {
     _Atomic uint32_t refs;
     uint16_t status;        /* 0: no response */
     uint16_t flags;         /* ENTRY_* below */
-    uint32_t age;           /* it had that when received; by entry_age_of */
+    uint32_t fetched;       /* how old it was when received, and what the
+                               fetch took: entry_fetched_of */
     int64_t created_ms;     /* wall: when its response head was received,
                                less its age then: Age = now - created */
     int64_t fresh_until_ms; /* wall */
@@ -62,8 +63,16 @@ enum {
                                        does not use it before it is validated */
 };
 
-/* In `age`: it holds seconds. */
-#define ENTRY_AGE_KNOWN (UINT32_C(1) << 31)
+/* `fetched`: 19 bits of seconds, 12 bits of 16 ms each, and this one. Without
+   it, in values of version 0.1, it is the milliseconds that the fetch took. */
+#define ENTRY_FETCHED_AGE (UINT32_C(1) << 31)
+
+enum {
+    ENTRY_AGE_MAX_S = (1 << 19) - 1,
+    ENTRY_COST_BITS = 12,
+    ENTRY_COST_MAX = (1 << ENTRY_COST_BITS) - 1,
+    ENTRY_COST_UNIT_MS = 16,
+};
 
 enum {
     ENTRY_SUM_LEN = 8, /* bytes of the checksum */
@@ -77,17 +86,22 @@ struct entry *entry_ref(struct entry *e);
 /* One owner less; clears the caller's pointer; NULL is fine. */
 void entry_unref(struct entry **e);
 
-/* How an entry says that its response was so old when it was received. */
+/* How an entry says that its response was so old when it was received, and
+   that the fetch took so long. Rather received too early, and too dear. */
 static inline uint32_t
-entry_age_of(int64_t age_ms)
+entry_fetched_of(int64_t age_ms, uint32_t cost_ms)
 {
-    int64_t age_s = age_ms / 1000; /* down: rather received too early */
+    int64_t age_s = age_ms <= 0 ? 0 : age_ms / 1000;
+    uint32_t cost =
+        cost_ms / ENTRY_COST_UNIT_MS + (cost_ms % ENTRY_COST_UNIT_MS != 0);
 
-    if (age_s <= 0) {
-        return 0;
+    if (age_s > ENTRY_AGE_MAX_S) {
+        age_s = ENTRY_AGE_MAX_S;
     }
-    return ENTRY_AGE_KNOWN |
-           (age_s < ENTRY_AGE_KNOWN ? (uint32_t)age_s : ENTRY_AGE_KNOWN - 1);
+    if (cost > ENTRY_COST_MAX) {
+        cost = ENTRY_COST_MAX;
+    }
+    return ENTRY_FETCHED_AGE | (uint32_t)age_s << ENTRY_COST_BITS | cost;
 }
 
 /* Wall: when its response head was received, or a little earlier. Behind a
@@ -95,10 +109,22 @@ entry_age_of(int64_t age_ms)
 static inline int64_t
 entry_received_ms(const struct entry *e)
 {
+    uint32_t age_s = (e->fetched & ~ENTRY_FETCHED_AGE) >> ENTRY_COST_BITS;
+
     MUST_OBJ(e, ENTRY_MAGIC);
-    return (e->age & ENTRY_AGE_KNOWN) == 0
+    return (e->fetched & ENTRY_FETCHED_AGE) == 0
                ? e->created_ms
-               : e->created_ms + (int64_t)(e->age - ENTRY_AGE_KNOWN) * 1000;
+               : e->created_ms + (int64_t)age_s * 1000;
+}
+
+/* How long the fetch took until the response head, or a little more. */
+static inline uint32_t
+entry_cost_ms(const struct entry *e)
+{
+    MUST_OBJ(e, ENTRY_MAGIC);
+    return (e->fetched & ENTRY_FETCHED_AGE) == 0
+               ? e->fetched
+               : (e->fetched & ENTRY_COST_MAX) * ENTRY_COST_UNIT_MS;
 }
 
 /* All memory that the entry takes, malloc's own bytes included. */

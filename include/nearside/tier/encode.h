@@ -12,6 +12,7 @@ struct fill;
 struct encoding {
     const struct policy_verdict *verdict;
     unsigned status;
+    uint32_t cost_ms; /* of the fetch, until its head; 0: not known */
     const struct key *key;
 };
 
