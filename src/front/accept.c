@@ -228,20 +228,6 @@ is_admitted(struct front_worker *f, int fd, unsigned open,
     return false;
 }
 
-/* 503 without a session: there is no room for one. */
-static void
-turn_away(struct front_worker *f, int fd, enum limit limit)
-{
-    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\n"
-                                 "content-length: 0\r\n"
-                                 "retry-after: 1\r\n"
-                                 "connection: close\r\n\r\n";
-
-    worker_count_limit(f->worker, limit);
-    (void)send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-    close(fd);
-}
-
 /* --- accepting --------------------------------------------------------- */
 
 static void
@@ -255,7 +241,7 @@ on_accept(void *ctx, int own_fd, const struct address *peer)
 
     if (!is_admitted(f, own_fd, open, peer, &limit)) {
         atomic_fetch_sub(&f->front->connections, 1);
-        turn_away(f, own_fd, limit);
+        refusal_start(f, own_fd, limit, peer);
         return;
     }
     to = least_loaded(f);
@@ -349,6 +335,7 @@ front_worker_new(struct front *front, struct worker *worker,
     f->on_empty = on_empty;
     f->ctx = ctx;
     list_init(&f->acceptors);
+    list_init(&f->refusals);
     list_init(&f->fresh);
     list_init(&f->idle);
     list_init(&f->lingering);
@@ -369,6 +356,7 @@ front_worker_stop(struct front_worker *f)
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
     stop_listening(f, false);
     on_handoffs(f);
+    refusals_end(f);
     list_splice(&f->sessions, &f->fresh);
     list_splice(&f->sessions, &f->idle);
     list_splice(&f->sessions, &f->lingering);

@@ -69,6 +69,7 @@ front_is_empty(const struct front_worker *f)
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
     return list_is_empty(&f->sessions) && list_is_empty(&f->fresh) &&
            list_is_empty(&f->idle) && list_is_empty(&f->lingering) &&
+           list_is_empty(&f->refusals) &&
            atomic_load(&((struct front_worker *)(uintptr_t)f)->handoffs) ==
                NULL;
 }

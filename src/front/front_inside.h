@@ -23,7 +23,10 @@ struct front {
     struct front_opts opts;
     struct client_counts *client_counts;
     atomic_uint connections;
-    atomic_uint lingering;         /* of these */
+    atomic_uint lingering; /* of these */
+    atomic_uint refusals;  /* connections that are no session */
+    atomic_uint unsaid;    /* of all, since the last warning */
+    _Atomic int64_t warn_next_ms;
     struct front_worker **workers; /* [opts.workers]; NULL until made */
 };
 
@@ -37,6 +40,7 @@ struct front_worker {
     struct list idle;      /* those between two requests, longest idle first */
     struct list lingering; /* those that do, longest first */
     struct list sessions;  /* all others */
+    struct list refusals;  /* of who was turned away, the longest first */
     atomic_uint sessions_len; /* of all, and those handed over to it */
     struct spare turns;       /* given back, to be borrowed again */
     struct head head;         /* room to parse in; its request takes a copy */
@@ -49,10 +53,15 @@ struct front_worker {
     void *ctx;
 };
 
+/* Tells a client 503, since the limit was hit; the fd is taken. */
+void refusal_start(struct front_worker *f, int own_fd, enum limit limit,
+    const struct address *peer);
+void refusals_end(struct front_worker *f);
+
 /* One connection less, of those that are counted for the worker. */
 void front_release(struct front_worker *f, const struct address *peer);
 
-/* Tells whoever waits for it that no session is left. */
+/* Tells whoever waits for it that no connection is left. */
 void front_check_empty(struct front_worker *f);
 
 #endif

@@ -18,6 +18,19 @@ worker_date(struct worker *w)
     return slice_of(w->date_text, DATE_LEN);
 }
 
+const char *
+limit_text(enum limit limit)
+{
+    static const char *const texts[LIMIT_COUNT] = {
+#define LIMIT(name, text) [LIMIT_##name] = text,
+#include "nearside/work/limit.def"
+#undef LIMIT
+    };
+
+    MUST((unsigned)limit < LIMIT_COUNT);
+    return texts[limit];
+}
+
 static void
 add_limits(struct work_metrics *metrics, struct metric_registry *registry)
 {

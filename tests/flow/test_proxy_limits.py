@@ -3,6 +3,7 @@
 happens just below it, and that its counter says so."""
 
 import os
+import select
 import socket
 import time
 import unittest
@@ -416,6 +417,69 @@ class Connections(Limits):
         held.pop().reset()  # half a close would wait for its answer
         wait_until(lambda: self.daemon.get("/x").status == 200,
                    what="there is room again")
+
+    def test_a_burst_beyond_connections_max_is_answered_to_the_last(self):
+        """Each by its answer or by a 503. Those who were let in had said
+        nothing when the others came, and once were closed for that."""
+        self.start("connections_max = 50", workers=1)
+        self.daemon.pause()  # so that all of them come at once
+        clients = [self.use(Connection(self.daemon.port)) for _ in range(120)]
+        self.daemon.resume()
+        for client in clients[50:]:
+            self.assertEqual(client.read_response().status, 503)
+            self.assertTrue(client.is_closed())
+        for client in clients[:50]:
+            client.request("GET", "/x")
+            self.assertEqual(client.read_response().status, 200)
+        self.assert_counted("connections_max", 70)
+        self.assertEqual(self.daemon.metric(HIT, limit="idle_shed"), 0)
+        warning = self.daemon.wait_log("turned_away .*")[0]
+        self.assertRegex(warning, 'limit="connections_max" peer="127.0.0.1"'
+                         ' connections="50" times="1"')
+        self.assertEqual(self.daemon.log().count("turned_away"), 1)
+
+    def test_who_says_nothing_for_a_second_gives_way(self):
+        self.start("connections_max = 10", workers=1)
+        silent = [self.use(Connection(self.daemon.port)) for _ in range(9)]
+
+        def is_let_in():
+            with self.daemon.connect() as client:
+                client.request("GET", "/x")
+                client.read_response()
+            return self.daemon.metric(HIT, limit="idle_shed") > 0
+
+        wait_until(is_let_in, what="one of them has gone")
+        self.assertTrue(silent[0].is_closed())
+        self.assertEqual(
+            self.daemon.metric(HIT, limit="connections_max"), 0)
+
+    def test_forty_refusals_arrive(self):
+        """What a client sends meanwhile is not answered with a reset."""
+        self.start("connections_per_ip = 1")
+        with self.daemon.connect() as held:
+            held.request("GET", "/x")
+            held.read_response()
+            for _ in range(40):
+                with self.daemon.connect() as client:
+                    self.assertTrue(
+                        select.select([client.sock], [], [], 10)[0])
+                    client.send(b"GET /x HTTP/1.1\r\n")
+                    client.send(b"Host: test\r\n\r\n")
+                    self.assertEqual(client.read_response().status, 503)
+                    self.assertEqual(client.read_some(), b"")
+        self.assert_counted("connections_per_ip", 40)
+
+    def test_no_more_than_linger_max_refusals_are_heard_out(self):
+        self.start("connections_per_ip = 1  linger_max = 3", workers=1)
+        with self.daemon.connect() as held:
+            held.request("GET", "/x")
+            held.read_response()
+            before = len(self.daemon.process.fds())
+            clients = [self.use(Connection(self.daemon.port))
+                       for _ in range(20)]
+            for client in clients:
+                self.assertEqual(client.read_response().status, 503)
+            self.assertLessEqual(len(self.daemon.process.fds()), before + 3)
 
     def test_who_is_refused_takes_no_place_of_its_address(self):
         steps = Steps()

@@ -26,6 +26,9 @@ enum limit {
     LIMIT_COUNT
 };
 
+/* As the conf and the metrics name it: "connections_max". */
+const char *limit_text(enum limit limit);
+
 /* What else is counted. */
 enum counter {
 #define COUNTER(name, kind, text, help) COUNTER_##name,
