@@ -11,9 +11,11 @@
  * client_end closes the connection and a task frees the rest at the end of
  * the turn.
  *
- * Bounds: CLIENTS_MAX connections, the others wait in the kernel's queue
- * for one that ends, which every one does within the sum of the times
- * below; HEAD_IN bytes read; ADMIN_BODY_MAX bytes made. An answer is made
+ * Bounds: CLIENTS_MAX connections. Beyond, whoever comes takes the place of
+ * one that has no answer under way, first of the one that has been silent
+ * longest: a probe must not wait for clients that want nothing. While all are
+ * being answered, or have only just come, the others wait in the kernel's
+ * queue. HEAD_IN bytes are read, ADMIN_BODY_MAX bytes made. An answer is made
  * once and written as the socket takes it.
  */
 #include "nearside/app/admin.h"
@@ -35,6 +37,9 @@ enum {
     CLIENTS_MAX = 64, /* probes and a few scrapers; not a public service */
     HEAD_IN = 8192,
     HEAD_MS = 5000,
+    /* A client that has said nothing for so long gives way to others. A probe
+       speaks at once, and waits for a second or more. */
+    SPEAK_MS = 100,
     ANSWER_MS = 10000,
     /* A client that is still sending would take a close for a reset and
        lose the answer, so it is heard out for a while. */
@@ -56,6 +61,7 @@ struct client {
     struct list link;  /* of admin->clients, until freed */
     struct conn *conn; /* owned; NULL when DEAD */
     struct loop_timer timer;
+    int64_t speak_until_ms;
     struct loop_task burial;
     struct parse parse;
     size_t in_len;
@@ -71,8 +77,9 @@ struct admin {
     struct loop *loop;
     struct log_ring *ring;
     struct acceptor *acceptor;
-    struct list clients;  /* the dead included */
-    unsigned clients_len; /* without the dead */
+    struct loop_timer again; /* while it is paused: looks for a place */
+    struct list clients;     /* the dead included */
+    unsigned clients_len;    /* without the dead */
 };
 
 /* --- the end of a client ------------------------------------------------- */
@@ -124,6 +131,7 @@ client_linger(struct client *c)
     conn_want_write(c->conn, false);
     conn_want_read(c->conn, true);
     loop_timer_arm(&c->timer, loop_now_ms(c->admin->loop) + LINGER_MS);
+    acceptor_pause(c->admin->acceptor, false); /* it may give way now */
 }
 
 static struct iovec
@@ -176,11 +184,23 @@ client_wall_ms(const struct client *c)
     return clock_wall_ms(loop_clock(c->admin->loop));
 }
 
+static const char *
+client_from(const struct client *c, char out[ADDRESS_TEXT_MAX])
+{
+    struct address peer;
+
+    conn_peer(c->conn, &peer);
+    return address_host_text(&peer, out);
+}
+
 static void
 client_refuse(struct client *c, unsigned status, const char *why)
 {
+    char from[ADDRESS_TEXT_MAX];
+
     log_event(c->admin->ring, LOG_LEVEL_INFO, "admin_refused",
-        "status=%u cause=\"%s\"", status, why);
+        "status=%u cause=\"%s\" peer=\"%s\"", status, why,
+        client_from(c, from));
     admin_answer_refusal(&c->answer, status, why, client_wall_ms(c));
     client_answer(c);
 }
@@ -300,6 +320,86 @@ on_timer(void *ctx)
 
 /* --- the listener -------------------------------------------------------- */
 
+/* In which order clients give way to a new one; 0: this one does not. */
+static unsigned
+readiness_to_go(const struct client *c)
+{
+    switch (c->state) {
+    case CLIENT_HEAD:
+        if (c->in_len > 0) {
+            return 1; /* half a head */
+        }
+        return loop_now_ms(c->admin->loop) >= c->speak_until_ms &&
+                       conn_is_quiet(c->conn)
+                   ? 3
+                   : 0;
+    case CLIENT_LINGER:
+        return 2; /* it has been answered */
+    case CLIENT_ANSWER:
+    case CLIENT_DEAD:
+        break;
+    }
+    return 0;
+}
+
+/* Who gives way next: of those who are alike, who came first. NULL: nobody. */
+static struct client *
+first_to_go(struct admin *admin)
+{
+    struct client *found = NULL;
+    unsigned best = 0;
+
+    LIST_EACH (link, &admin->clients) {
+        struct client *c = CONTAINER_OF(link, struct client, link);
+        unsigned readiness = readiness_to_go(c);
+        if (readiness > best) {
+            best = readiness;
+            found = c;
+        }
+    }
+    return found;
+}
+
+/* Is there a place for one more, now that one has been made if need be? */
+static bool
+make_place(struct admin *admin)
+{
+    struct client *gone;
+    char from[ADDRESS_TEXT_MAX];
+
+    if (admin->clients_len < CLIENTS_MAX) {
+        return true;
+    }
+    gone = first_to_go(admin);
+    if (gone == NULL) {
+        return false;
+    }
+    log_event(admin->ring, LOG_LEVEL_WARN, "admin_full",
+        "connections=%u gone=\"%s\"", admin->clients_len,
+        client_from(gone, from));
+    client_end(gone);
+    return true;
+}
+
+/* Accepts while there is a place, or one that can be made. */
+static void
+go_on(struct admin *admin)
+{
+    bool is_full =
+        admin->clients_len == CLIENTS_MAX && first_to_go(admin) == NULL;
+
+    acceptor_pause(admin->acceptor, is_full);
+    if (is_full) {
+        loop_timer_arm(&admin->again, loop_now_ms(admin->loop) + SPEAK_MS);
+    }
+}
+
+static void
+on_again(void *ctx)
+{
+    go_on(OBJ_OF(struct admin, ctx, ADMIN_MAGIC));
+}
+
 static void
 client_start(struct client *c)
 {
@@ -311,23 +411,20 @@ client_start(struct client *c)
     parse_start(&c->parse);
     admin_answer_init(&c->answer);
     loop_timer_arm(&c->timer, loop_now_ms(admin->loop) + HEAD_MS);
+    c->speak_until_ms = loop_now_ms(admin->loop) + SPEAK_MS;
     conn_want_read(c->conn, true);
     admin->clients_len++;
-    if (admin->clients_len == CLIENTS_MAX) {
-        log_event(admin->ring, LOG_LEVEL_WARN, "admin_full", "connections=%u",
-            admin->clients_len);
-        acceptor_pause(admin->acceptor, true);
-    }
+    MUST(admin->clients_len <= CLIENTS_MAX);
+    go_on(admin);
 }
 
 static void
 on_accept(void *ctx, int own_fd, const struct address *peer)
 {
     struct admin *admin = OBJ_OF(struct admin, ctx, ADMIN_MAGIC);
-    struct client *c = malloc(sizeof(*c));
+    /* Who could give way may just have spoken: else the acceptor is paused. */
+    struct client *c = make_place(admin) ? malloc(sizeof(*c)) : NULL;
 
-    (void)peer;
-    MUST(admin->clients_len < CLIENTS_MAX); /* else the acceptor is paused */
     if (c == NULL) {
         close(own_fd);
         return;
@@ -340,6 +437,7 @@ on_accept(void *ctx, int own_fd, const struct address *peer)
         free(c);
         return;
     }
+    conn_set_peer(c->conn, peer);
     client_start(c);
 }
 
@@ -380,6 +478,7 @@ admin_new(struct loop *loop, int fd, enum admin_kind kind,
     admin->loop = loop;
     admin->ring = ring;
     list_init(&admin->clients);
+    loop_timer_init(&admin->again, loop, on_again, admin);
     admin->acceptor = acceptor_new(loop, fd, &acceptor_callbacks, admin);
     if (admin->acceptor == NULL) {
         admin->magic = 0;
@@ -403,6 +502,7 @@ admin_free(struct admin **padmin)
         client_free(CONTAINER_OF(link, struct client, link));
     }
     acceptor_free(&admin->acceptor);
+    loop_timer_cancel(&admin->again);
     admin->magic = 0;
     free(admin);
 }
