@@ -42,7 +42,7 @@ enum {
     WORD_SIZE = 128, /* result, tier, detail, fault */
     TEXT_SIZE_MAX = TARGET_SIZE,
 
-    SECONDS_SIZE = 48, /* of the JSON member */
+    SECONDS_SIZE = 96, /* of the JSON members */
 
     /* Address, time, numbers, and what joins the parts. */
     REST_SIZE = 512,
@@ -80,9 +80,9 @@ wall_ms_shown(const struct request_access *access)
 
 /* A clock that stepped back made no negative wait. */
 static uint64_t
-took_us_shown(const struct request_access *access)
+us_shown(int64_t us)
 {
-    return access->took_us < 0 ? 0 : (uint64_t)access->took_us;
+    return us < 0 ? 0 : (uint64_t)us;
 }
 
 /* --- combined: parts ----------------------------------------------------- */
@@ -210,7 +210,11 @@ put_cache(struct writer *w, const struct request_access *access)
     put_text(w, slice_of_str(access->tier), WORD_SIZE);
     put_quoted(w, SLICE(" route=\""), access->route, ROUTE_SIZE);
     write_slice(w, SLICE(" time="));
-    put_seconds(w, took_us_shown(access));
+    put_seconds(w, us_shown(access->took_us));
+    if (access->queued_us > 0) {
+        write_slice(w, SLICE(" queued="));
+        put_seconds(w, us_shown(access->queued_us));
+    }
     if (access->detail != NULL) {
         put_quoted(
             w, SLICE(" detail=\""), slice_of_str(access->detail), WORD_SIZE);
@@ -324,7 +328,7 @@ json_time(int64_t wall_ms)
     return json_string(text);
 }
 
-/* All but the seconds. NULL: no memory, for the line or for one of its
+/* All but the times. NULL: no memory, for the line or for one of its
    values. */
 static json_t *
 json_line(const struct request_access *access)
@@ -379,8 +383,10 @@ with_seconds(char *own_text, const struct request_access *access)
     }
     MUST(text[len - 1] == '}');
     w = writer_of(text + len - 1, SECONDS_SIZE);
+    write_slice(&w, SLICE(",\"queued\":"));
+    put_seconds(&w, us_shown(access->queued_us));
     write_slice(&w, SLICE(",\"seconds\":"));
-    put_seconds(&w, took_us_shown(access));
+    put_seconds(&w, us_shown(access->took_us));
     write_slice(&w, SLICE("}"));
     MUST(!w.is_full);
     text[len - 1 + w.len] = '\0';

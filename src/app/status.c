@@ -94,11 +94,12 @@ origin_json(struct server *s, struct origin_group *group)
         return json_null();
     }
     origin_group_status(group, loop_now_ms(s->control), status);
-    out =
-        json_pack("{s:s, s:i, s:i, s:o, s:o}", "name", origin_group_name(group),
-            "connections", (int)origin_group_connections(group), "in_flight",
-            (int)origin_group_in_flight(group), "addresses",
-            addresses_json(status), "lookups", lookups_json(status));
+    out = json_pack("{s:s, s:i, s:i, s:i, s:o, s:o}", "name",
+        origin_group_name(group), "connections",
+        (int)origin_group_connections(group), "in_flight",
+        (int)origin_group_in_flight(group), "waiting",
+        (int)origin_group_waiting(group), "addresses", addresses_json(status),
+        "lookups", lookups_json(status));
     free(status);
     return out;
 }

@@ -174,6 +174,7 @@ on_head(void *ctx, const struct head *head)
 
     MUST(fetch->fill == NULL);
     fetch->head_us = worker_now_us(fetch->worker);
+    fetch->queued_us = exchange_queued_us(fetch->exchange);
     plan = fetch->callbacks->on_head(fetch->ctx, head);
     MUST_OBJ(fetch, FETCH_MAGIC);
     MUST(fetch->exchange != NULL);
@@ -262,6 +263,7 @@ on_error(void *ctx, enum origin_error error)
         fetch_end(fetch, FILL_FAILED, false);
         return;
     }
+    fetch->queued_us = exchange_queued_us(fetch->exchange);
     fetch->exchange = NULL;
     fetch->callbacks->on_error(fetch->ctx, error);
 }
@@ -296,6 +298,7 @@ fetch_start(
         .framing = q->has_body ? q->head->framing : FRAMING_NONE,
         .content_length = q->head->content_length,
         .expects_100 = q->has_body && q->head->expects_100,
+        .is_background = opts->is_background,
         .is_idempotent = policy_is_idempotent(q->head->method),
     };
 
@@ -333,6 +336,7 @@ fetch_cancel(struct fetch *fetch)
     }
     MUST_OBJ(fetch, FETCH_MAGIC);
     if (fetch->exchange != NULL) {
+        fetch->queued_us = exchange_queued_us(fetch->exchange);
         exchange_cancel(&fetch->exchange);
     }
     if (fetch->fill != NULL && fill_state(fetch->fill) == FILL_OPEN) {
@@ -346,6 +350,13 @@ bool
 fetch_is_active(const struct fetch *fetch)
 {
     return fetch->magic == FETCH_MAGIC && fetch->exchange != NULL;
+}
+
+int64_t
+fetch_queued_us(const struct fetch *fetch)
+{
+    return fetch_is_active(fetch) ? exchange_queued_us(fetch->exchange)
+                                  : fetch->queued_us;
 }
 
 uint32_t

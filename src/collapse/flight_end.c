@@ -23,13 +23,16 @@ void
 flight_tell(struct flight_run *run, const struct flight_result *own_result,
     bool keeps_open)
 {
+    struct flight_result result = *own_result;
+
     MUST_OBJ(run, RUN_MAGIC);
     if (run->is_told) {
         drop_result(own_result);
         return;
     }
     run->is_told = true;
-    flight_resolve(run->flights, run->flight, own_result, keeps_open);
+    result.queued_us = fetch_queued_us(&run->fetch);
+    flight_resolve(run->flights, run->flight, &result, keeps_open);
 }
 
 /* With whatever is still under way. */

@@ -430,6 +430,7 @@ flight_fetch(struct flight_run *run)
     const struct fetch_opts opts = {
         .q = run->q,
         .head = {.is_for_cache = true, .lines = validators_of(run)},
+        .is_background = run->is_background,
         .arena = &run->arena,
         .callbacks = &fetch_callbacks,
         .ctx = run,

@@ -112,10 +112,7 @@ dial_at(struct exchange *x, unsigned address)
 
     MUST(x->conn == NULL);
     MUST(address < x->addresses->count);
-    if (!origin_group_reserve(pool->group)) {
-        exchange_fail_later(x, ORIGIN_ERROR_LIMIT);
-        return;
-    }
+    MUST(x->has_place);
     x->state = EXCHANGE_DIAL;
     x->address = address;
     x->tried |= UINT64_C(1) << address;
@@ -206,18 +203,9 @@ connect_fresh(struct exchange *x)
 
 /* --- connections ------------------------------------------------------- */
 
-void
-exchange_connect(struct exchange *x)
+static void
+connect_kept(struct exchange *x, struct origin_conn *c)
 {
-    struct origin_conn *c;
-
-    MUST_OBJ(x, EXCHANGE_MAGIC);
-    MUST(x->state == EXCHANGE_NEW);
-    c = take_quiet(x);
-    if (c == NULL) {
-        connect_fresh(x);
-        return;
-    }
     metric_inc(x->pool->block, x->pool->group->metrics.reused);
     attach(x, c);
     if (x->request.framing == FRAMING_NONE) {
@@ -227,6 +215,51 @@ exchange_connect(struct exchange *x)
     /* The head goes with the first content, at the turn's end at latest. */
     loop_defer(x->pool->loop, &x->task);
     exchange_touch(x);
+}
+
+static void
+wait_for_place(struct exchange *x)
+{
+    enum origin_error error = exchange_wait(x);
+
+    if (error == ORIGIN_ERROR_NONE) {
+        exchange_touch(x);
+    } else {
+        exchange_fail_later(x, error);
+    }
+}
+
+void
+exchange_connect(struct exchange *x)
+{
+    struct origin_conn *c;
+
+    MUST_OBJ(x, EXCHANGE_MAGIC);
+    MUST(x->state == EXCHANGE_NEW);
+    c = take_quiet(x);
+    if (c != NULL) {
+        connect_kept(x, c);
+    } else if (origin_group_reserve(x->pool->group)) {
+        x->has_place = true;
+        connect_fresh(x);
+    } else {
+        wait_for_place(x);
+    }
+}
+
+void
+exchange_on_place(struct origin_waiter *w, struct origin_conn *own_conn)
+{
+    struct exchange *x = CONTAINER_OF(w, struct exchange, waiter);
+
+    MUST_OBJ(x, EXCHANGE_MAGIC);
+    exchange_waited(x);
+    if (own_conn != NULL) {
+        connect_kept(x, own_conn);
+    } else {
+        x->has_place = true;
+        connect_fresh(x);
+    }
 }
 
 void
@@ -244,7 +277,8 @@ exchange_reconnect(struct exchange *x, enum origin_error error)
     }
     x->is_retried = true;
     metric_inc(x->pool->block, x->pool->group->metrics.retries);
-    origin_pool_close(&x->conn, false);
+    origin_pool_replace(&x->conn);
+    x->has_place = true;
     exchange_rewind(x);
     connect_fresh(x);
 }
@@ -295,7 +329,6 @@ dial_failed(struct exchange *x, enum rc rc)
     struct origin_pool *pool = x->pool;
 
     MUST(x->conn == NULL);
-    origin_group_release(pool->group);
     x->state = EXCHANGE_FAILING;
     x->error = error_of_dial(rc);
     if (!is_of_address(x->error)) {
@@ -334,6 +367,7 @@ exchange_on_dialled(void *ctx, enum rc rc, struct conn *own_conn)
         return;
     }
     x->state = EXCHANGE_FAILING;
+    x->has_place = false; /* the connection's now */
     c = adopt(x, own_conn);
     if (c == NULL) {
         exchange_fail(x, ORIGIN_ERROR_NOMEM);

@@ -66,16 +66,13 @@ origin_pool_adopt(
     return c;
 }
 
-void
-origin_pool_close(struct origin_conn **pc, bool is_abrupt)
+static void
+lay_down(struct origin_conn *c, bool is_abrupt)
 {
-    struct origin_conn *c = *pc;
-    struct origin_pool *pool;
+    struct origin_pool *pool = c->pool;
 
     MUST_OBJ(c, ORIGIN_CONN_MAGIC);
     MUST(c->conn != NULL);
-    *pc = NULL;
-    pool = c->pool;
     if (is_abrupt) {
         conn_abort(&c->conn);
     } else {
@@ -83,9 +80,27 @@ origin_pool_close(struct origin_conn **pc, bool is_abrupt)
     }
     origin_address_unref(&c->address);
     metric_add_to(pool->block, pool->group->metrics.connections, -1);
-    origin_group_release(pool->group);
     list_push_back(&pool->dead_conns, &c->link);
     origin_pool_turn(pool);
+}
+
+void
+origin_pool_close(struct origin_conn **pc, bool is_abrupt)
+{
+    struct origin_conn *c = *pc;
+
+    *pc = NULL;
+    lay_down(c, is_abrupt);
+    origin_group_release(c->pool->group);
+}
+
+void
+origin_pool_replace(struct origin_conn **pc)
+{
+    struct origin_conn *c = *pc;
+
+    *pc = NULL;
+    lay_down(c, false);
 }
 
 /* --- the idle ones ----------------------------------------------------- */
@@ -150,6 +165,29 @@ origin_pool_take(struct origin_pool *pool)
     return c;
 }
 
+/* To the first who waits, if it is of this worker; another one gets the place
+   alone. The reset leaves no port behind, as a close by us would. */
+static void
+hand_on(struct origin_pool *pool, struct origin_conn *c)
+{
+    struct origin_waiter *w =
+        conn_is_quiet(c->conn) ? origin_queue_take(pool) : NULL;
+
+    if (w == NULL) {
+        origin_pool_close(&c, true);
+    } else {
+        pool->on_place(w, c);
+    }
+}
+
+void
+origin_conns_make_room(struct origin_pool *pool)
+{
+    while (pool->idle_len > 0 && origin_group_is_waited_for(pool->group)) {
+        idle_drop(idle_oldest(pool));
+    }
+}
+
 void
 origin_pool_put(struct origin_pool *pool, struct origin_conn *c)
 {
@@ -162,6 +200,10 @@ origin_pool_put(struct origin_pool *pool, struct origin_conn *c)
     }
     conn_set_owner(c->conn, &idle_events, c);
     c->is_reused = true;
+    if (origin_group_is_waited_for(pool->group)) {
+        hand_on(pool, c);
+        return;
+    }
     c->idle_since_ms = loop_now_ms(pool->loop);
     list_push_front(&pool->idle, &c->link);
     pool->idle_len++;

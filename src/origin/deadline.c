@@ -1,11 +1,12 @@
 /*
  * An exchange's deadlines.
  *
- * Laws. Looking up and connecting share connect_timeout. first_byte counts from
- * the request's last byte to the final head's last, interim responses included;
- * and to the 100 for which our client keeps its content back.
- * between_bytes counts while content is awaited, or while the socket takes none
- * of ours. While the other side waits for us, nothing but total counts.
+ * Laws. queue_timeout is for the wait for a place. Looking up and connecting
+ * share connect_timeout. first_byte counts from the request's last byte to the
+ * final head's last, interim responses included; and to the 100 for which our
+ * client keeps its content back. between_bytes counts while content is awaited,
+ * or while the socket takes none of ours. While the other side waits for us,
+ * nothing but total counts.
  */
 #include "origin/exchange_inside.h"
 
@@ -29,6 +30,8 @@ static int64_t
 phase_until_ms(const struct exchange *x)
 {
     switch (x->state) {
+    case EXCHANGE_QUEUE:
+        return x->queue_since_us / 1000 + x->pool->group->opts.queue_timeout_ms;
     case EXCHANGE_NAMES:
         return x->names_until_ms;
     case EXCHANGE_HEAD:
@@ -65,6 +68,9 @@ exchange_timeout(const struct exchange *x)
 {
     if (loop_now_ms(x->pool->loop) >= x->total_until_ms) {
         return ORIGIN_ERROR_TOTAL;
+    }
+    if (x->state == EXCHANGE_QUEUE) {
+        return ORIGIN_ERROR_QUEUE_TIMEOUT;
     }
     if (x->state == EXCHANGE_NAMES) {
         return x->error != ORIGIN_ERROR_NONE ? x->error

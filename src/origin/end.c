@@ -30,12 +30,18 @@ enter_end(struct exchange *x, enum exchange_state state)
     if (x->state == EXCHANGE_NAMES) {
         list_remove(&x->link);
     }
+    if (x->state == EXCHANGE_QUEUE) {
+        exchange_stop_waiting(x);
+    }
     if (x->state == EXCHANGE_DIAL) {
         dial_cancel(&x->dial);
-        origin_group_release(x->pool->group);
     }
     origin_addresses_unref(&x->addresses);
     x->state = state;
+    if (x->has_place) {
+        x->has_place = false;
+        origin_group_release(x->pool->group);
+    }
 }
 
 static void

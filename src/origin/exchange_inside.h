@@ -3,7 +3,7 @@
  *
  *     exchange.c   its life; what wakes it
  *     receive.c    the response's way in
- *     connect.c    how it comes by a connection
+ *     connect.c    how it comes by a connection; wait.c, when there is none
  *     send.c       the request's way out
  *     end.c        its end; deadline.c, buffer.c
  */
@@ -30,10 +30,13 @@ enum {
 #define NEVER_MS INT64_MAX
 
 enum exchange_state {
-    /* Just started: takes a connection, or NAMES, DIAL, FAILING. */
+    /* Just started: takes a connection, or QUEUE, NAMES, DIAL, FAILING. */
     EXCHANGE_NEW,
     /* Told what to fail with at the turn's end; then OVER. */
     EXCHANGE_FAILING,
+    /* In the group's queue for a place; then NAMES or DIAL, or HEAD with a
+       connection that somebody else has done with. */
+    EXCHANGE_QUEUE,
     /* On names->waiting, for what a look-up brings; then DIAL. */
     EXCHANGE_NAMES,
     /* Connecting; then HEAD, or DIAL again at the next address, or NAMES. */
@@ -54,6 +57,7 @@ struct exchange {
     struct loop_timer timer; /* stays armed over reuse; see deadline_ms */
     struct loop_task task;
     struct dial dial;
+    struct origin_waiter waiter;         /* in QUEUE */
     const struct conn_callbacks *events; /* how its connection calls it */
     struct buf in;  /* lent by the pool while something is read or kept */
     struct buf out; /* framed content not yet written */
@@ -66,6 +70,7 @@ struct exchange {
     struct exchange_request request;
     struct origin_conn *conn; /* in HEAD and BODY */
     bool is_retried;
+    bool has_place; /* counted with the group, without a connection so far */
 
     /* In NAMES and DIAL: the addresses, and which of them were dialled. */
     struct origin_addresses *addresses; /* a reference; NULL: none yet */
@@ -75,6 +80,8 @@ struct exchange {
     bool is_second_round;
 
     /* Moments of the loop's clock. */
+    int64_t queue_since_us;
+    int64_t queued_us; /* how long that took, once it is over */
     int64_t connect_until_ms;
     int64_t names_until_ms;
     int64_t total_until_ms;
@@ -146,10 +153,25 @@ void exchange_touch(struct exchange *x);
 /* Which deadline has passed. */
 enum origin_error exchange_timeout(const struct exchange *x);
 
+/* --- wait.c ------------------------------------------------------------ */
+
+/* Enters the queue, unless it may not. No callback from inside. */
+enum origin_error exchange_wait(struct exchange *x);
+
+/* It is not in the queue any more. */
+void exchange_waited(struct exchange *x);
+
+/* Leaves the queue by itself. */
+void exchange_stop_waiting(struct exchange *x);
+
 /* --- connect.c --------------------------------------------------------- */
 
 /* Takes a connection of the pool, or makes one. No callback from inside. */
 void exchange_connect(struct exchange *x);
+
+/* Its time in the queue is over: it has this connection, or the place for one.
+   No callback from inside. */
+void exchange_on_place(struct origin_waiter *w, struct origin_conn *own_conn);
 
 /* The connection was no good before a response came: once more on a fresh
    one if that is allowed, else it fails with `error`. */

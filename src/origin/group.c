@@ -2,9 +2,7 @@
  * A group: what all workers share of an origin. That is its server, its limits
  * and its counters; everything else belongs to a worker's pool.
  *
- * Laws: constant once pools use it, but for the atomics. A connection is
- * counted before it is dialled and given back when it is closed, so
- * connections_max is never exceeded, not even for a moment.
+ * Laws: constant once pools use it, but for the atomics and the queue.
  */
 #include "nearside/origin/group.h"
 
@@ -43,6 +41,7 @@ group_fill(struct origin_group *group, const struct origin_opts *opts)
     MUST(opts->idle_timeout_ms > 0);
     MUST(opts->resolve_interval_ms > 0);
     MUST(opts->idle_max > 0);
+    MUST(opts->queue_max == 0 || opts->queue_timeout_ms > 0);
     MUST(opts->head_max > 0);
     MUST(opts->fields_max > 0);
     group->opts = *opts;
@@ -69,6 +68,7 @@ origin_group_new(
         return RC_NOMEM;
     }
     group->magic = GROUP_MAGIC;
+    origin_queue_init(&group->queue);
     rc = group_fill(group, opts);
     if (rc != RC_OK) {
         origin_group_free(&group);
@@ -90,6 +90,7 @@ origin_group_free(struct origin_group **pgroup)
     MUST(atomic_load(&group->connections) == 0);
     MUST(atomic_load(&group->pools) == 0);
     *pgroup = NULL;
+    origin_queue_fini(&group->queue);
     group->magic = 0;
     origin_server_free(&group->server);
     free(group->own_name);
@@ -130,6 +131,12 @@ static const struct metric_row metric_rows[] = {
     {METRIC_GAUGE, "nearside_origin_lookup_timestamp_seconds",
         "When a look-up of the server's name last found addresses.",
         offsetof(struct origin_metrics, server.looked_up)},
+    {METRIC_GAUGE, "nearside_origin_waiting",
+        "Requests that wait for a connection to an origin.",
+        offsetof(struct origin_metrics, waiting)},
+    {METRIC_HISTOGRAM, "nearside_origin_queue_seconds",
+        "Time that requests waited for a connection to an origin.",
+        offsetof(struct origin_metrics, waited)},
 };
 
 static const struct metric_row error_row = {METRIC_COUNTER,
@@ -260,27 +267,11 @@ origin_group_in_flight(const struct origin_group *group)
     return atomic_load_explicit(&group->in_flight, memory_order_relaxed);
 }
 
-bool
-origin_group_reserve(struct origin_group *group)
+unsigned
+origin_group_waiting(const struct origin_group *group)
 {
-    unsigned before;
-
     MUST_OBJ(group, GROUP_MAGIC);
-    before = atomic_fetch_add(&group->connections, 1);
-    if (group->opts.connections_max != 0 &&
-        before >= group->opts.connections_max) {
-        atomic_fetch_sub(&group->connections, 1);
-        return false;
-    }
-    return true;
-}
-
-void
-origin_group_release(struct origin_group *group)
-{
-    unsigned before = atomic_fetch_sub(&group->connections, 1);
-
-    MUST(before > 0);
+    return atomic_load_explicit(&group->queue.len, memory_order_relaxed);
 }
 
 /* Idle connections count against connections_max: a worker that kept more

@@ -41,6 +41,13 @@ origin_pool_new(struct origin_group *group, struct loop *loop,
     list_init(&pool->dead_exchanges);
     loop_task_init(&pool->turn_end, on_turn_end, pool);
     buf_init(&pool->in, exchange_in_max(group));
+    pool->on_place = exchange_on_place;
+    if (origin_bell_hang(pool) != RC_OK) {
+        origin_names_fini(pool);
+        buf_fini(&pool->in);
+        free(pool);
+        return NULL;
+    }
     atomic_fetch_add(&group->pools, 1);
     return pool;
 }
@@ -59,6 +66,7 @@ origin_pool_free(struct origin_pool **ppool)
     *ppool = NULL;
     origin_conns_fini(pool);
     origin_names_fini(pool);
+    origin_bell_drop(pool);
     loop_task_cancel(&pool->turn_end);
     exchanges_free(pool);
     buf_fini(&pool->in);

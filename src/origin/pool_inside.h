@@ -31,6 +31,19 @@ struct origin_conn {
     int64_t idle_since_ms;
 };
 
+/* Rings for a pool, from any thread; see bell.c. */
+struct origin_bell {
+    struct loop_message message;
+    struct origin_pool *pool; /* NULL: gone */
+};
+
+/* Lives in the exchange that waits for a place. */
+struct origin_waiter {
+    struct list link; /* queue->waiting, then pool->granted; the queue's lock */
+    struct origin_pool *pool;
+    bool is_granted; /* it is counted for; the lock's, too */
+};
+
 /* A worker's view of the server's addresses. */
 struct origin_names {
     struct server_news *news;
@@ -56,6 +69,12 @@ struct origin_pool {
     struct list dead_conns; /* buried at the turn's end */
     struct list dead_exchanges;
     struct loop_task turn_end;
+    struct list sibling; /* queue->pools */
+    struct list granted; /* waiters with a place; guarded by the queue's lock */
+    struct origin_bell *bell;
+    /* A waiter of this pool has its turn: with a kept connection, or with the
+       place for a new one. */
+    void (*on_place)(struct origin_waiter *w, struct origin_conn *own_conn);
     struct buf in;    /* lent to whichever exchange reads just now */
     struct head head; /* the same: a head is a loan of one callback */
 };
@@ -95,6 +114,38 @@ struct origin_conn *origin_pool_adopt(
 
 /* Closes it, with a reset if is_abrupt; clears the caller's pointer. */
 void origin_pool_close(struct origin_conn **c, bool is_abrupt);
+
+/* The same, but its place with the group is the caller's from here on. */
+void origin_pool_replace(struct origin_conn **c);
+
+/* Closes idle connections while somebody waits for their places. */
+void origin_conns_make_room(struct origin_pool *pool);
+
+/* --- queue.c ------------------------------------------------------------- */
+
+/* The pool is rung from here on, until it parts. */
+void origin_queue_join(struct origin_pool *pool);
+void origin_queue_part(struct origin_pool *pool);
+
+/* Behind all who wait; pool->on_place comes, but not from inside. False: the
+   queue is full. */
+bool origin_queue_enter(struct origin_waiter *w, struct origin_pool *pool);
+
+/* on_place will not come. True: it had been given a place, which is now the
+   caller's. */
+bool origin_queue_leave(struct origin_waiter *w);
+
+/* Takes the first off, if it is this pool's; for a connection of this pool's.
+   NULL: it is another's, or nobody waits. */
+struct origin_waiter *origin_queue_take(struct origin_pool *pool);
+
+/* The next of this pool's that has been given a place, or NULL. */
+struct origin_waiter *origin_queue_pop(struct origin_pool *pool);
+
+/* --- bell.c ------------------------------------------------------------ */
+
+enum rc origin_bell_hang(struct origin_pool *pool) RC_MUST_CHECK;
+void origin_bell_drop(struct origin_pool *pool);
 
 /* --- names.c ----------------------------------------------------------- */
 

@@ -331,7 +331,7 @@ static bool
 can_take(const struct exchange *x)
 {
     return !exchange_is_over(x) && x->state != EXCHANGE_FAILING &&
-           !x->is_broken;
+           x->state != EXCHANGE_QUEUE && !x->is_broken;
 }
 
 void

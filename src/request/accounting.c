@@ -83,6 +83,7 @@ account_access(struct request *r, int64_t took_us)
     const struct request_access access = {
         .wall_ms = worker_own_wall_ms(r->worker) - took_us / 1000,
         .took_us = took_us,
+        .queued_us = r->queued_us + fetch_queued_us(&r->fetch),
         .peer = r->q->client.peer,
         .method = r->q->head->method_text,
         .target = r->q->head->target,

@@ -98,8 +98,9 @@ struct request {
     bool is_collapsed;
     unsigned fwd_status; /* what the origin said; 0: nothing */
     enum origin_error error;
-    unsigned status; /* answered; 0: none yet */
-    uint64_t sent;   /* bytes of the body */
+    unsigned status;   /* answered; 0: none yet */
+    uint64_t sent;     /* bytes of the body */
+    int64_t queued_us; /* by a flight's fetch; beside the own one's */
     int64_t start_us;
 };
 

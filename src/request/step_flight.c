@@ -248,6 +248,7 @@ static const struct step *
 use_result(struct request *r, const struct flight_result *result)
 {
     MUST(result->outcome != FLIGHT_PENDING);
+    r->queued_us += result->queued_us;
     switch (result->outcome) {
     case FLIGHT_ENTRY:
         return use_entry(r, result);

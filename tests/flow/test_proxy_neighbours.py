@@ -479,6 +479,87 @@ class BadLeader(Neighbours):
         self.assertEqual(len(self.requests), 2)
 
 
+class Queue(Neighbours):
+    """The origin's one connection is taken by a request for /busy."""
+
+    def begin(self, origin_more="queue_timeout = 20s", fields=()):
+        def script(connection, request, n):
+            if request.target == "/busy":
+                self.steps.wait("busy")
+            return answer(connection, str(n).encode(), fields)
+
+        self.start(script, workers=1,
+                   origin_more="connections_max = 1  " + origin_more)
+        self.addCleanup(lambda: self.steps.go("busy"))
+
+    def busy(self):
+        before = len(self.requests)
+        client = self.ask("/busy")
+        self.wait_asked(before + 1)
+        return client
+
+    def targets(self):
+        return [request.target for request in self.requests]
+
+    def join(self, target, count):
+        clients = [self.ask(target) for _ in range(count)]
+        self.daemon.wait_metric("nearside_origin_waiting", 1)
+        for _ in range(16):  # none of which the origin hears of
+            got = self.daemon.get("/kept/none", fields={
+                "Cache-Control": "only-if-cached"})
+            self.assertEqual(got.status, 504)
+        self.assertEqual(self.daemon.metric("nearside_origin_waiting"), 1)
+        return clients
+
+    def test_who_joined_waits_with_its_leader(self):
+        self.begin()
+        busy = self.busy()
+        clients = self.join("/kept/1", 9)
+        self.steps.go("busy")
+        answers = [client.read_response() for client in [busy, *clients]]
+        self.assertEqual([a.body for a in answers], [b"0"] + [b"1"] * 9)
+        self.assertEqual(self.targets(), ["/busy", "/kept/1"])
+
+    def test_who_joined_is_refused_with_its_leader(self):
+        self.begin("queue_timeout = 1s")
+        self.busy()
+        clients = [self.ask("/kept/1") for _ in range(9)]
+        answers = [client.read_response() for client in clients]
+        self.assertEqual({a.status for a in answers}, {503})
+        self.assertEqual({a.fields["Retry-After"] for a in answers}, {"1"})
+        self.assertLess(self.daemon.metric(
+            "nearside_origin_errors_total", cause="queue_timeout"), 9)
+        self.assertEqual(self.targets(), ["/busy"])
+
+    def test_a_stale_one_stands_in_for_who_gets_no_turn(self):
+        for more, why in (("queue_max = 0", "limit"),
+                          ("queue_timeout = 100ms", "queue_timeout")):
+            with self.subTest(why):
+                self.begin(more, [("Age", "9"), (
+                    "Cache-Control", "max-age=9, stale-if-error=60")])
+                self.fill("/bare/1")
+                self.busy()
+                got = self.daemon.get("/bare/1")
+                self.assertEqual((got.status, got.body), (200, b"0"))
+                self.assertIn("detail=stale-if-error", got.cache_status)
+                self.assertEqual(self.daemon.metric(
+                    "nearside_origin_errors_total", cause=why), 1)
+
+    def test_nobody_waits_behind_a_renewal_in_the_background(self):
+        self.begin(fields=[("Age", "9"), (
+            "Cache-Control", "max-age=9, stale-while-revalidate=60")])
+        self.fill("/bare/1")
+        busy = self.busy()
+        got = self.daemon.get("/bare/1")
+        self.assertEqual((got.status, got.body), (200, b"0"))
+        self.daemon.wait_metric("nearside_origin_errors_total", 1,
+                                cause="limit")
+        self.assertEqual(self.daemon.metric("nearside_origin_waiting"), 0)
+        self.steps.go("busy")
+        busy.read_response()
+        self.assertEqual(self.targets(), ["/bare/1", "/busy"])
+
+
 class SlowReader(Neighbours):
     """flight_wait is longer than any client of these waits."""
 

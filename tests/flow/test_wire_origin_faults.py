@@ -1,5 +1,6 @@
 """An origin that refuses, hangs, stalls, resets or answers too early."""
 
+import signal
 import socket
 import threading
 import time
@@ -7,7 +8,7 @@ import unittest
 
 from lib import (Connection, FlowTest, Nearside, RedisServer, ScriptedOrigin,
                  WireError, free_port, wait_until)
-from lib.scripted import Steps, answer, conf
+from lib.scripted import Steps, answer, conf, together
 
 FRESH = (("Cache-Control", "max-age=60"),)
 
@@ -375,7 +376,7 @@ class OriginLimits(FlowTest):
         self.assertEqual(daemon.get("/large").status, 502)
         self.assertEqual(daemon.get("/many").status, 502)
 
-    def test_connections_max_of_an_origin_answers_503(self):
+    def test_without_a_queue_connections_max_of_an_origin_answers_503(self):
         steps = Steps()
         self.addCleanup(steps.go, "end")
 
@@ -385,7 +386,8 @@ class OriginLimits(FlowTest):
 
         origin = self.use(ScriptedOrigin(script))
         daemon = self.use(Nearside(conf(
-            origin.url, origin_more="connections_max = 2", workers=1)))
+            origin.url, origin_more="connections_max = 2  queue_max = 0",
+            workers=1)))
         clients = [self.use(Connection(daemon.port)) for _ in range(2)]
         for client in clients:
             client.request("GET", "/x")
@@ -396,6 +398,156 @@ class OriginLimits(FlowTest):
         steps.go("end")
         for client in clients:
             self.assertEqual(client.read_response().body, b"done")
+
+
+class OriginQueue(FlowTest):
+    """Requests beyond connections_max of their origin."""
+
+    def start(self, more="queue_timeout = 20s", workers=1):
+        self.steps = Steps()
+        self.addCleanup(lambda: self.steps.go(*self.targets))
+        self.targets = []
+
+        def script(connection, request, n):
+            self.targets.append(request.target)
+            self.steps.wait(request.target)
+            return answer(connection, request.body or b"done")
+
+        origin = self.use(ScriptedOrigin(script))
+        return self.use(Nearside(conf(
+            origin.url, workers=workers,
+            more='access_log { target = "file:@DIR@/access" }',
+            origin_more=f"connections_max = 1  {more}").replace(
+                "admin = off", 'admin = "127.0.0.1:0"')))
+
+    def ask(self, daemon, target):
+        client = self.use(daemon.connect(timeout=20))
+        client.request("GET", target)
+        return client
+
+    def wait_asked(self, count):
+        wait_until(lambda: len(self.targets) == count,
+                   what=f"the origin has been asked {count} times")
+
+    def wait_waiting(self, daemon, count):
+        wait_until(lambda: daemon.metric("nearside_origin_waiting") == count,
+                   what=f"{count} wait")
+
+    def busy(self, daemon, *targets):
+        """Clients of which the first is at the origin; the others wait."""
+        clients = []
+        for i, target in enumerate(targets):
+            clients.append(self.ask(daemon, target))
+            self.wait_asked(1)
+            self.wait_waiting(daemon, i)
+        return clients
+
+    def refused(self, daemon, got, why):
+        self.assertEqual(got.status, 503)
+        self.assertEqual(got.fields["Retry-After"], "1")
+        self.assertEqual(got.fields["Proxy-Status"],
+                         "nearside; error=connection_limit_reached")
+        self.assertIn(why.encode(), got.body)
+        cause = why.replace(" ", "_").replace("timed_out", "timeout")
+        self.assertEqual(daemon.metric(
+            "nearside_origin_errors_total", cause=cause), 1)
+
+    def access(self, daemon, target):
+        """The access line of a request for the target."""
+        def line():
+            with open(daemon.dir + "/access", encoding="utf-8") as f:
+                return [x for x in f if f" {target} " in x]
+        wait_until(line, what="it is in the log")
+        return line()[0]
+
+    def test_who_comes_first_is_served_first(self):
+        daemon = self.start()
+        clients = self.busy(daemon, "/a", "/b", "/c", "/d")
+        said = daemon.status()["origins"][0]
+        self.assertEqual((said["connections"], said["waiting"]), (1, 3))
+        time.sleep(0.05)  # which the log is to show
+        self.steps.go("/d", "/c", "/b", "/a")
+        for client in clients:
+            self.assertEqual(client.read_response().body, b"done")
+        self.assertEqual(self.targets, ["/a", "/b", "/c", "/d"])
+        self.assertEqual(daemon.metric("nearside_origin_connections"), 1)
+        self.assertEqual(daemon.metric("nearside_origin_reused_total"), 3)
+        self.assertEqual(
+            daemon.metric("nearside_origin_queue_seconds_count"), 3)
+        self.assertNotIn("queued=", self.access(daemon, "/a"))
+        queued, took = (float(self.access(daemon, "/d").split(name)[1].split()[0])
+                        for name in ("queued=", "time="))
+        self.assertGreater(queued, 0.049)
+        self.assertLessEqual(queued, took)
+
+    def test_a_full_queue_is_503_at_once(self):
+        daemon = self.start("queue_max = 1  queue_timeout = 20s")
+        clients = self.busy(daemon, "/a", "/b")
+        self.refused(daemon, daemon.get("/c"), "queue full")
+        self.assertIn('detail="queue full"', self.access(daemon, "/c"))
+        self.steps.go("/a", "/b")
+        for client in clients:
+            self.assertEqual(client.read_response().body, b"done")
+        self.assertEqual(self.targets, ["/a", "/b"])
+
+    def test_a_wait_that_takes_too_long_is_503(self):
+        daemon = self.start("queue_timeout = 300ms")
+        self.busy(daemon, "/a")
+        got = daemon.get("/b")
+        self.refused(daemon, got, "queue timed out")
+        self.assertGreaterEqual(got.seconds, 0.29)
+        self.assertIn(" queued=0.", self.access(daemon, "/b"))
+        self.assertEqual(daemon.metric("nearside_origin_waiting"), 0)
+
+    def test_who_leaves_costs_nobody_a_turn(self):
+        daemon = self.start()
+        clients = self.busy(daemon, "/a", "/b", "/c")
+        clients[1].reset()
+        self.wait_waiting(daemon, 1)
+        self.steps.go("/a", "/c")
+        self.assertEqual(clients[2].read_response().body, b"done")
+        self.assertEqual(self.targets, ["/a", "/c"])
+
+    def test_an_upload_waits_with_its_content(self):
+        daemon = self.start()
+        self.busy(daemon, "/a")
+        body = bytes(range(256)) * 4096
+        uploads = [self.use(daemon.connect(timeout=20)) for _ in range(2)]
+        for upload, fields in zip(uploads, ("", "Expect: 100-continue\r\n")):
+            upload.send(b"PUT /b HTTP/1.1\r\nHost: test\r\nContent-Length: %d"
+                        b"\r\n%s\r\n" % (len(body), fields.encode()))
+        self.wait_waiting(daemon, 2)
+        sender = threading.Thread(target=uploads[0].send, args=(body,))
+        sender.start()
+        self.assertFalse(uploads[1].has_bytes())
+        self.steps.go("/a", "/b")
+        self.assertEqual(uploads[0].read_response().body, body)
+        sender.join()
+        self.assertEqual(uploads[1].read_head().status, 100)
+        uploads[1].send(body)
+        self.assertEqual(uploads[1].read_response().body, body)
+
+    def test_who_waits_is_served_before_the_end(self):
+        daemon = self.start()
+        clients = self.busy(daemon, "/a", "/b")
+        daemon.signal(signal.SIGTERM)
+        daemon.wait_log("draining")
+        self.steps.go("/a", "/b")
+        for client in clients:
+            self.assertEqual(client.read_response().body, b"done")
+        self.assertEqual(daemon.process.wait(20), 0)
+
+    def test_all_workers_have_one_queue(self):
+        """And what one of them has done with is another's."""
+        daemon = self.start(workers=3)
+        count = 60
+        self.steps.go(*(f"/{i}" for i in range(count)))
+        for _ in range(3):
+            answers = together(count, lambda i: daemon.get(f"/{i}"))
+            self.assertEqual({a.status for a in answers}, {200})
+        self.assertLessEqual(daemon.metric("nearside_origin_connections"), 1)
+        self.assertGreater(
+            daemon.metric("nearside_origin_queue_seconds_count"), 0)
 
 
 if __name__ == "__main__":

@@ -183,6 +183,12 @@ long_and_big(struct request_access *a)
 }
 
 static void
+was_queued(struct request_access *a)
+{
+    a->queued_us = 200;
+}
+
+static void
 clock_stepped(struct request_access *a)
 {
     a->took_us = -5;
@@ -211,6 +217,8 @@ static const struct combined_case combined_cases[] = {
     {"a detail stands last", has_detail,
         "192.0.2.1 - - " WHEN " " GET TAIL
         " detail=\"LF without CR before it\""},
+    {"who waited for a connection says how long", was_queued,
+        "192.0.2.1 - - " WHEN " " GET TAIL " queued=0.000200"},
     {"IPv6 has no brackets", over_v6, "2001:db8::1 - - " WHEN " " GET TAIL},
     {"a unix peer has no address", over_unix, "unix: - - " WHEN " " GET TAIL},
     {"all widths of IPv4", widest_v4, "255.100.10.0 - - " WHEN " " GET TAIL},
@@ -298,12 +306,14 @@ combined_line_holds_all_parts_at_their_longest(void **state)
         access.detail = access.result = access.tier = access.fault = words;
         access.bytes = UINT64_MAX;
         access.took_us = INT64_MAX;
+        access.queued_us = INT64_MAX;
         access.peer = address_given("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:"
                                     "ffff]:1");
         line = line_of(access_combined, &access);
         assert_true(strlen(line) < 6 * 1024);
         assert_non_null(strstr(line, "... HTTP/1.1\" 200 1844674407370955"));
-        assert_non_null(strstr(line, "...\" time=9223372036854.775807 det"));
+        assert_non_null(strstr(line, "...\" time=9223372036854.775807 "
+                                     "queued=9223372036854.775807 det"));
         assert_string_equal(line + strlen(line) - 5, "...\"\n");
         assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
     }
@@ -371,6 +381,7 @@ json_line_shows_all_that_is_known(void **state)
 
     (void)state;
     access.detail = "negative";
+    access.queued_us = 17;
     assert_string_equal(line_of(access_json, &access),
         "{\"time\":\"2026-11-23T03:12:37.042Z\",\"client\":\"192.0.2.1\","
         "\"method\":\"GET\",\"target\":\"/products/42\","
@@ -378,8 +389,7 @@ json_line_shows_all_that_is_known(void **state)
         "\"bytes\":43,\"referer\":\"https://a.example/?q=1\","
         "\"user_agent\":\"" BROWSER "\",\"route\":\"" ROUTE "\","
         "\"cache\":\"hit\",\"tier\":\"shared\",\"detail\":\"negative\","
-        "\"fault\":null,"
-        "\"seconds\":0.000213}\n");
+        "\"fault\":null,\"queued\":0.000017,\"seconds\":0.000213}\n");
 }
 
 static void
@@ -418,7 +428,7 @@ json_line_shows_null_for_what_is_absent(void **state)
         "\"method\":null,\"target\":null,\"version\":null,\"host\":null,"
         "\"status\":499,\"bytes\":0,\"referer\":null,\"user_agent\":null,"
         "\"route\":null,\"cache\":null,\"tier\":null,\"detail\":null,"
-        "\"fault\":null,\"seconds\":0.000000}\n");
+        "\"fault\":null,\"queued\":0.000000,\"seconds\":0.000000}\n");
 }
 
 static void
@@ -519,7 +529,7 @@ json_line_holds_all_parts_at_their_longest(void **state)
         access.target = access.host = access.referer = access.method;
         access.user_agent = access.route = access.method;
         object = json_of(&access);
-        assert_int_equal(json_object_size(object), 16);
+        assert_int_equal(json_object_size(object), 17);
         json_decref(object);
     }
 }

@@ -210,6 +210,7 @@ opts_filled(struct origin_opts opts)
         .between_bytes_timeout_ms = 15000,
         .idle_timeout_ms = 20000,
         .resolve_interval_ms = 30000,
+        .queue_timeout_ms = 30000,
         .idle_max = 64,
         .head_max = 32 << 10,
         .fields_max = 128,
@@ -221,6 +222,7 @@ opts_filled(struct origin_opts opts)
     FILL(between_bytes_timeout_ms);
     FILL(idle_timeout_ms);
     FILL(resolve_interval_ms);
+    FILL(queue_timeout_ms);
     FILL(idle_max);
     FILL(head_max);
     FILL(fields_max);

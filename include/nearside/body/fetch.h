@@ -51,12 +51,14 @@ struct fetch {
     const struct fetch_callbacks *callbacks;
     void *ctx;
     int64_t start_us;
-    int64_t head_us; /* 0: no head yet */
+    int64_t head_us;   /* 0: no head yet */
+    int64_t queued_us; /* see fetch_queued_us */
 };
 
 struct fetch_opts {
     const struct question *q;     /* borrowed for the call */
     struct origin_head_opts head; /* borrowed for the call */
+    bool is_background;           /* see exchange_request */
     struct arena *arena;          /* takes the head that the origin gets; until
                                      on_fill or on_error */
     const struct fetch_callbacks *callbacks;
@@ -77,6 +79,9 @@ void fetch_stop_keeping(struct fetch *fetch);
 void fetch_cancel(struct fetch *fetch);
 
 bool fetch_is_active(const struct fetch *fetch);
+
+/* How long it has waited for a connection, also when it is over. */
+int64_t fetch_queued_us(const struct fetch *fetch);
 
 /* How long the origin took to the head; 0: there was none. */
 uint32_t fetch_cost_ms(const struct fetch *fetch);

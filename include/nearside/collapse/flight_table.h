@@ -46,6 +46,7 @@ struct flight_result {
     int64_t fresh_until_ms;   /* FILL, wall; that can be joined */
     bool is_stale_fetch;      /* FILL: in place of a stale entry */
     bool is_stored;           /* it will be stored */
+    int64_t queued_us;        /* its fetch waited for a connection */
     const char *detail;       /* why so; static, or NULL */
     struct entry *record;     /* FILL that varies: its record, a reference */
     char variant[DIGEST_LEN]; /* and the variant that the leader has got */

@@ -49,6 +49,8 @@ struct exchange_request {
     int64_t between_bytes_timeout_ms; /* 0: the group's */
     bool expects_100;   /* with content: "Expect: 100-continue" is sent, and a
                            100 is told by on_interim */
+    bool is_background; /* no client waits for it: nor does it, where all
+                           connections of the group are in use */
     bool is_idempotent; /* RFC 9110 9.2.2; with FRAMING_NONE it may be sent
                            once more when a pooled connection was closed */
 };
@@ -91,6 +93,10 @@ void exchange_send(struct exchange *x, struct slice data, size_t *out_taken);
 /* The request's content is complete; needed with FRAMING_CHUNKED, harmless
    otherwise. A content that was cut short is cancelled instead. */
 void exchange_send_end(struct exchange *x);
+
+/* How long it has waited for a connection under connections_max; in its
+   callbacks, too. */
+int64_t exchange_queued_us(const struct exchange *x);
 
 /* Offers content again from where on_body stopped; on_body comes at the
    turn's end. */

@@ -29,6 +29,9 @@ struct origin_opts {
                                     own, or requests race its close */
     int64_t resolve_interval_ms; /* between lookups */
     unsigned connections_max;    /* 0: no limit; of all workers */
+    unsigned queue_max;          /* requests of all workers that wait for one;
+                                    0: none does */
+    int64_t queue_timeout_ms;    /* how long one of them waits */
     unsigned idle_max;           /* a worker; never above the worker's
                                     share of connections_max */
     bool reuse_after_body;       /* keep a connection after a body of
@@ -70,6 +73,9 @@ void origin_group_status(struct origin_group *group, int64_t now_ms,
 /* Connections open now, of all workers; requests under way. */
 unsigned origin_group_connections(const struct origin_group *group);
 unsigned origin_group_in_flight(const struct origin_group *group);
+
+/* Requests that wait for a connection, of all workers. */
+unsigned origin_group_waiting(const struct origin_group *group);
 
 /* One worker's connections. NULL: no memory. */
 struct origin_pool *origin_pool_new(struct origin_group *group,

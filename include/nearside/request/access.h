@@ -9,8 +9,10 @@ struct log_ring;
 
 /* What is known of a request that is over; slices end with the call. */
 struct request_access {
-    int64_t wall_ms; /* when it came */
-    int64_t took_us; /* until the answer had left */
+    int64_t wall_ms;   /* when it came */
+    int64_t took_us;   /* until the answer had left */
+    int64_t queued_us; /* of that, in the queue for a connection to the origin,
+                          by whoever asked it */
     struct address peer;
     struct slice method; /* empty: the head could not be read */
     struct slice target;
