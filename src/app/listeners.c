@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/server_inside.h"
+#include "nearside/base/say.h"
 
 enum {
     /* Anyone on this machine may be a client; only the owner an operator. */
@@ -51,12 +52,11 @@ open_one(const struct conf *conf, const char *text, unsigned mode,
         rc = listen_open(&at, &opts, out);
     }
     if (rc != RC_OK) {
-        fprintf(stderr, "nearside: cannot listen on %s: %s\n", text,
+        say("nearside: cannot listen on %s: %s", text,
             rc == RC_BAD ? rc_text(rc) : strerror(errno));
         return false;
     }
-    fprintf(stderr, "listening on %s (%s)\n", address_text(&out->bound, shown),
-        what);
+    say("listening on %s (%s)", address_text(&out->bound, shown), what);
     return true;
 }
 
@@ -88,7 +88,7 @@ server_open_listeners(struct server *s)
         if (!conf->admin_is_auto) {
             return false;
         }
-        fputs("nearside: serving without an admin socket\n", stderr);
+        say("nearside: serving without an admin socket");
     }
     return true;
 }

@@ -21,6 +21,7 @@
 #include "app/cpus.h"
 #include "app/server_inside.h"
 #include "nearside/app/access.h"
+#include "nearside/base/say.h"
 
 enum {
     /* Fds that are not connections: listeners, logs, Redis, epoll. */
@@ -157,8 +158,8 @@ start_fds(struct server *s)
     s->fds_max =
         limit.rlim_cur > FDS_USED_MAX ? FDS_USED_MAX : (unsigned)limit.rlim_cur;
     if (s->fds_max < FDS_MIN) {
-        fprintf(stderr, "nearside: %u open files are allowed, %d are needed\n",
-            s->fds_max, FDS_MIN);
+        say("nearside: %u open files are allowed, %d are needed", s->fds_max,
+            FDS_MIN);
         return false;
     }
     return true;
@@ -199,7 +200,7 @@ start_log(struct server *s)
 
     MUST(s->log == NULL);
     if (log_open(&s->conf->log, &s->log, why) != RC_OK) {
-        fprintf(stderr, "nearside: %s\n", why);
+        say("nearside: %s", why);
         return false;
     }
     s->ring = log_ring_new(s->log);
@@ -219,8 +220,7 @@ start_origins(struct server *s)
         const struct origin_opts *opts = &s->conf->origins[i];
 
         if (origin_group_new(opts, &s->groups[i]) != RC_OK) {
-            fprintf(stderr, "nearside: origin %s: bad server address\n",
-                opts->name);
+            say("nearside: origin %s: bad server address", opts->name);
             return false;
         }
         s->groups_len++;
@@ -491,10 +491,10 @@ server_run(const struct conf *conf)
     signals_block();
     is_started = server_start(&s);
     if (is_started) {
-        fprintf(stderr, "ready\n");
+        say("ready");
         loop_run(s.control);
     } else {
-        fprintf(stderr, "nearside: cannot start\n");
+        say("nearside: cannot start");
     }
     server_stop(&s);
     return is_started ? 0 : 1;

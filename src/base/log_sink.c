@@ -3,8 +3,8 @@
  *
  * - Nothing here waits without an end. Files of ours are opened
  *   non-blocking; stdout and stderr are shared with other processes, whose
- *   flags are not ours to change, so they are polled first and fed at most
- *   PIPE_BUF bytes at a time, which a pipe that polls writable takes whole.
+ *   flags are not ours to change, so they are polled first and written by
+ *   say_now.
  * - A sink whose reader hangs costs one wait, not one for each line: it is
  *   `stalled` until it takes bytes again, and drops meanwhile.
  * - Lines are written whole as far as the kernel lets us; when a disk ends
@@ -29,6 +29,7 @@
 #include "base/log_ring.h"
 #include "nearside/base/check.h"
 #include "nearside/base/clock.h"
+#include "nearside/base/say.h"
 
 static_assert(LOG_LINE_MAX + 2 <= LOG_SINK_BUF_SIZE, "a line fits a sink");
 
@@ -125,7 +126,6 @@ sink_adopt(struct log_sink *s, int fd)
     s->is_torn = false;
     if (fstat(fd, &st) == 0) {
         s->is_regular = S_ISREG(st.st_mode);
-        s->is_socket = S_ISSOCK(st.st_mode);
     }
 }
 
@@ -220,8 +220,7 @@ sink_write(struct log_sink *s, const char *data, size_t len)
     MUST(s->fd >= 0);
     MUST(len > 0);
     do {
-        n = s->is_socket ? send(s->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL)
-                         : write(s->fd, data, len);
+        n = say_now(s->fd, data, len);
     } while (n < 0 && errno == EINTR);
     s->error = n < 0 && errno != EAGAIN ? errno : 0;
     return n;

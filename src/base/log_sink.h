@@ -14,10 +14,9 @@ enum {
 
 struct log_sink {
     struct log_sink_opts opts;
-    int fd;          /* -1: none */
-    bool is_owned;   /* opened here, closed here */
-    bool is_regular; /* writes to it do not wait for a reader */
-    bool is_socket;
+    int fd;            /* -1: none */
+    bool is_owned;     /* opened here, closed here */
+    bool is_regular;   /* writes to it do not wait for a reader */
     bool is_stalled;   /* its reader hangs: no more waiting until it reads */
     bool is_torn;      /* the last byte written was not a newline */
     int64_t redial_ms; /* syslog: not before; mono */

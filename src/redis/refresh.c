@@ -23,6 +23,7 @@
  */
 #include "nearside/base/hash.h"
 #include "nearside/base/log.h"
+#include "nearside/base/say.h"
 #include "redis/inquiry.h"
 #include "redis/prober.h"
 #include "redis/secret.h"
@@ -520,13 +521,13 @@ redis_start(struct redis *redis, struct loop *control, struct log_ring *ring,
     MUST(redis->refresh == NULL);
     redis->refresh = refresh_new(redis, control, ring, block);
     if (redis->refresh == NULL) {
-        (void)fprintf(stderr, "nearside: out of memory\n");
+        say("nearside: out of memory");
         exit(1); /* at start-up, where that is the way */
     }
     redis->loop = control;
     redis->prober = prober_new(redis, control, ring, block);
     if (redis->prober == NULL) {
-        (void)fprintf(stderr, "nearside: out of memory\n");
+        say("nearside: out of memory");
         exit(1);
     }
     redis_set_control(redis, &redis->refresh->wanted);

@@ -2,9 +2,12 @@
 
 import os
 import re
+import subprocess
 import unittest
 
-from lib import FlowTest, Nearside, wait_until
+from lib import FlowTest, Nearside, fetch, wait_until
+from lib.ports import free_port
+from lib.process import temp_dir
 from lib.scripted import EchoOrigin, conf
 from lib.wire import Connection
 
@@ -112,6 +115,77 @@ class AccessLog(FlowTest):
         client.send(HALF)
         client.close()
         self.assertEqual(self.logged(5), ("127.0.0.9", "-", "499"))
+
+
+class Pipes(FlowTest):
+    """A log whose reader hangs holds up nobody (runit, s6, `| tool`)."""
+
+    ACCESS = 'access_log { target = stdout }'
+
+    def setUp(self):
+        self.origin = self.use(EchoOrigin())
+        self.reader, self.writer = os.pipe()
+        self.addCleanup(os.close, self.reader)
+        self.addCleanup(os.close, self.writer)
+
+    def fill(self):
+        """The pipe takes nothing more, and its flags say that one waits."""
+        os.set_blocking(self.writer, False)
+        try:
+            while True:
+                os.write(self.writer, bytes(4096))
+        except BlockingIOError:
+            os.set_blocking(self.writer, True)
+
+    def start(self, shell="exec", **streams):
+        """What it says is not seen, so it listens where the test says."""
+        self.port = free_port()
+        path = os.path.join(temp_dir("pipes"), "conf")
+        with open(path, "w") as file:
+            # Besides, the conf has something to be warned of.
+            file.write(conf(
+                self.origin.url, 'route "/x" { tags = { "a" } }',
+                more=f'listen = {{ "127.0.0.1:{self.port}" }}\n'
+                + self.ACCESS))
+        self.process = subprocess.Popen(
+            ["sh", "-c", f'{shell} "$@"', "sh", os.environ["NEARSIDE_BIN"],
+             "-c", path], stdin=subprocess.DEVNULL, **streams)
+        self.addCleanup(self.process.wait)
+        self.addCleanup(self.process.kill)
+
+    def is_serving(self):
+        try:
+            return fetch(self.port, "/x", timeout=2).status == 200
+        except OSError:
+            return False
+
+    def assert_ends(self):
+        self.process.terminate()
+        self.assertEqual(self.process.wait(20), 0)
+
+    def test_a_pipe_that_is_full_at_the_start(self):
+        self.fill()
+        self.start(stdout=self.writer, stderr=self.writer)
+        wait_until(self.is_serving, what="it serves")
+        self.assert_ends()
+
+    def test_one_that_fills_later(self):
+        self.start(stdout=self.writer, stderr=self.writer)
+        wait_until(self.is_serving, what="it serves")
+        self.fill()
+        with Connection(self.port) as client:
+            for i in range(1000):
+                client.request("GET", f"/{i}")
+                self.assertEqual(client.read_response().status, 200)
+        self.assert_ends()
+
+    def test_descriptors_that_are_closed_are_never_a_client_s(self):
+        self.start("exec 0<&- 1>&- 2>&-; exec")
+        wait_until(self.is_serving, what="it serves")
+        for fd in range(3):
+            self.assertEqual(
+                os.readlink(f"/proc/{self.process.pid}/fd/{fd}"), "/dev/null")
+        self.assert_ends()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
  */
 #include "nearside/base/check.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <pthread.h>
@@ -214,6 +215,30 @@ a_thread_tells_of_its_own_scopes_alone(void **state)
     assert_null(strstr(said, "this thread's"));
 }
 
+/* Its stderr is a full pipe that nobody reads. */
+static void
+break_with_nobody_reading(void)
+{
+    static const char bytes[4096];
+    int fds[2];
+
+    if (pipe(fds) != 0 || fcntl(fds[1], F_SETFL, O_NONBLOCK) != 0) {
+        _exit(1);
+    }
+    while (write(fds[1], bytes, sizeof(bytes)) > 0) {
+    }
+    (void)fcntl(fds[1], F_SETFL, 0);
+    dup2(fds[1], STDERR_FILENO);
+    MUST(STDERR_FILENO == 3);
+}
+
+static void
+a_reader_that_hangs_does_not_keep_it_alive(void **state)
+{
+    (void)state;
+    assert_string_equal(dying_words(break_with_nobody_reading), "");
+}
+
 int
 main(void)
 {
@@ -224,6 +249,7 @@ main(void)
         cmocka_unit_test(a_scope_that_fails_itself_is_not_asked_again),
         cmocka_unit_test(scopes_are_left_in_the_opposite_order),
         cmocka_unit_test(a_thread_tells_of_its_own_scopes_alone),
+        cmocka_unit_test(a_reader_that_hangs_does_not_keep_it_alive),
     };
 
     return cmocka_run_group_tests_name("base check", tests, NULL, NULL);
