@@ -4,7 +4,6 @@
  */
 #include "worker_given.h"
 
-#include "nearside/tier/encode.h"
 #include "nearside/tier/store.h"
 
 /* Until nothing is under way. */
@@ -65,43 +64,6 @@ an_entry_is_stored_under_its_own_lease_alone(void **state)
 }
 
 /* --- variants ---------------------------------------------------------- */
-
-struct varied {
-    struct question *base;
-    struct value value; /* the record's */
-    struct entry *record;
-};
-
-static struct varied
-given_record(struct given *g, uint64_t random)
-{
-    struct varied v = {.base = given_question(&g->asking, "GET /a", "")};
-
-    assert_int_equal(encode_record(&v.base->key, SLICE("accept"),
-                         worker_wall_ms(&g->worker), random, &v.value),
-        RC_OK);
-    assert_int_equal(codec_entry(&v.value, &v.record), RC_OK);
-    return v;
-}
-
-static void
-record_over(struct varied *v)
-{
-    value_free(&v->value);
-    entry_unref(&v->record);
-    question_unref(&v->base);
-}
-
-static struct question *
-given_variant(struct given *g, struct entry *record, const char *fields)
-{
-    struct question *q = given_question(&g->asking, "GET /a", fields);
-    struct question *variant;
-
-    assert_int_equal(question_vary(q, record, &variant), RC_OK);
-    question_unref(&q);
-    return variant;
-}
 
 static void
 a_record_is_stored_with_its_first_variant_under_the_base_lease(void **state)

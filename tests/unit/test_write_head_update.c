@@ -214,7 +214,7 @@ what_was_deleted_or_replaced_meanwhile_is_not_put_back(void **state)
 
 /* The variant that the HEAD chooses, under a record of Accept. */
 static struct question *
-given_variant(struct asked *a, struct question **out_base)
+asked_variant(struct asked *a, struct question **out_base)
 {
     struct question *variant;
     struct entry *record;
@@ -258,7 +258,7 @@ a_variant_goes_alone_and_with_its_record_where_that_is_wrong(void **state)
 
         given_worker(&a.g, 5000);
         arena_init(&a.arena, 65536);
-        given_found(&a, given_variant(&a, &base));
+        given_found(&a, asked_variant(&a, &base));
         is_renewed = answer(&a, 200, rows[i].answer, 0);
         assert_then(&a, rows[i].then, is_renewed, rows[i].answer);
         record = entry_of(&a.g, base);

@@ -7,11 +7,12 @@
 #define TESTS_UNIT_WORKER_GIVEN_H
 
 #include "heap.h"
-#include "redis_fixture.h"
+#include "redis_between.h"
 
 #include "nearside/body/fill.h"
 #include "nearside/cache/codec.h"
 #include "nearside/tier/deletion.h"
+#include "nearside/tier/encode.h"
 #include "nearside/tier/tier.h"
 #include "question_given.h"
 
@@ -21,6 +22,7 @@ struct given {
     struct asking asking;
     struct rig rig;
     struct server *server;
+    struct between *between; /* or NULL */
     struct metric_registry *registry;
     struct work_metrics metrics;
     struct worker worker;
@@ -55,19 +57,13 @@ on_no_deletion(void *ctx)
     ((struct given *)ctx)->empties++;
 }
 
-/* command_timeout_ms 0: the usual. */
 static inline void
-given_worker(struct given *g, int64_t command_timeout_ms)
+worker_opened(struct given *g, const struct redis_opts *opts)
 {
-    const struct redis_opts opts = {.mode = REDIS_MODE_STANDALONE,
-        .command_timeout_ms = command_timeout_ms,
-        .hang_ms = PATIENCE_MS};
     struct told t;
 
-    *g = (struct given){0};
     given_conf(&g->asking);
-    g->server = server_new(NULL);
-    rig_open(&g->rig, opts);
+    rig_open(&g->rig, *opts);
     g->registry = metric_registry_new();
     work_metrics_add(&g->metrics, g->registry);
     g->worker = (struct worker){.magic = WORKER_MAGIC,
@@ -84,6 +80,36 @@ given_worker(struct given *g, int64_t command_timeout_ms)
     assert_int_equal(run(&g->rig, &t, "PING", PATIENCE_MS), RC_OK);
 }
 
+/* command_timeout_ms 0: the usual. */
+static inline void
+given_worker(struct given *g, int64_t command_timeout_ms)
+{
+    const struct redis_opts opts = {.mode = REDIS_MODE_STANDALONE,
+        .command_timeout_ms = command_timeout_ms,
+        .hang_ms = PATIENCE_MS};
+
+    *g = (struct given){.server = server_new(NULL)};
+    worker_opened(g, &opts);
+}
+
+/* With somebody between it and its server. */
+static inline void
+given_worker_behind(struct given *g)
+{
+    static char seed[32];
+    static const char *const seeds[] = {seed};
+    const struct redis_opts opts = {.mode = REDIS_MODE_STANDALONE,
+        .seeds = seeds,
+        .seeds_len = 1,
+        .command_timeout_ms = PATIENCE_MS,
+        .hang_ms = PATIENCE_MS};
+
+    *g = (struct given){.server = server_new(NULL)};
+    g->between = between_new(g->server->port);
+    snprintf(seed, sizeof(seed), "127.0.0.1:%u", g->between->port);
+    worker_opened(g, &opts);
+}
+
 static inline void
 worker_over(struct given *g)
 {
@@ -92,6 +118,9 @@ worker_over(struct given *g)
     metric_registry_free(&g->registry);
     conf_over(&g->asking);
     servers_end();
+    if (g->between != NULL) {
+        between_free(&g->between);
+    }
 }
 
 static inline int64_t
@@ -210,6 +239,46 @@ given_stored(struct given *g, const struct question *q, struct slice value)
 
     assert_true(ask(g->server, out, sizeof(out), "SET %b %b PX 60000",
         q->entry_key.ptr, q->entry_key.len, value.ptr, value.len));
+}
+
+/* --- what varies ------------------------------------------------------- */
+
+/* A record of Accept for /a. */
+struct varied {
+    struct question *base;
+    struct value value; /* the record's */
+    struct entry *record;
+};
+
+static inline struct varied
+given_record(struct given *g, uint64_t random)
+{
+    struct varied v = {.base = given_question(&g->asking, "GET /a", "")};
+
+    assert_int_equal(encode_record(&v.base->key, SLICE("accept"),
+                         worker_wall_ms(&g->worker), random, &v.value),
+        RC_OK);
+    assert_int_equal(codec_entry(&v.value, &v.record), RC_OK);
+    return v;
+}
+
+static inline void
+record_over(struct varied *v)
+{
+    value_free(&v->value);
+    entry_unref(&v->record);
+    question_unref(&v->base);
+}
+
+static inline struct question *
+given_variant(struct given *g, struct entry *record, const char *fields)
+{
+    struct question *q = given_question(&g->asking, "GET /a", fields);
+    struct question *variant;
+
+    assert_int_equal(question_vary(q, record, &variant), RC_OK);
+    question_unref(&q);
+    return variant;
 }
 
 #endif
