@@ -37,7 +37,6 @@ assess_opts_of(struct flight_run *run)
     opts.arena = &run->arena;
     opts.is_delivered = true;
     opts.times.request_ms = run->request_ms;
-    opts.times.response_ms = run->response_ms;
     return opts;
 }
 
@@ -327,7 +326,6 @@ fetch_anew(struct flight_run *run)
     }
     run->is_plain = true;
     fetch_cancel(&run->fetch);
-    loop_timer_cancel(&run->timer);
     flight_fetch(run);
     return true;
 }
@@ -375,7 +373,6 @@ on_end(void *ctx, enum fill_state state, bool is_doubtful)
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
     MUST(run->is_told || run->renewal != NULL);
-    flight_close(run->flights, run->flight);
     if (is_doubtful && run->lease_state == LEASE_HELD) {
         run->lease_state = LEASE_UNSURE;
     }

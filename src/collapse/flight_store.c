@@ -54,7 +54,6 @@ hand_over(struct flight_run *run, enum store_kind kind, struct value *own_value,
     };
 
     MUST(run->is_told);
-    *own_value = (struct value){0};
     if (kind == STORE_RECORD || kind == STORE_WIDER) {
         MUST(run->record_value.bytes != NULL);
         store.q = run->variant;

@@ -179,6 +179,7 @@ struct waiting {
     struct flight_waiter waiter;
     struct flight_result result; /* its entry and fill are a reference each */
     unsigned times;
+    unsigned interims;
     struct server *stops; /* when it is told; or NULL */
 };
 
@@ -208,13 +209,19 @@ waiting_over(struct waiting *w)
     fill_unref(&w->result.fill);
 }
 
+static inline struct waiting
+waiting_of(struct bench *b, struct waiting *w)
+{
+    return (struct waiting){
+        .waiter = {.loop = b->g.rig.loop, .on_result = on_result, .ctx = w}};
+}
+
 static inline enum flight_entry
 enter(struct bench *b, struct question *q, struct waiting *w)
 {
     struct flight *own;
 
-    *w = (struct waiting){
-        .waiter = {.loop = b->g.rig.loop, .on_result = on_result, .ctx = w}};
+    *w = waiting_of(b, w);
     return flight_enter(
         b->collapse.flights, &q->key, question_form(q), &w->waiter, &own);
 }

@@ -4,6 +4,8 @@
  */
 #include "collapse_given.h"
 
+#include "nearside/tier/store.h"
+
 /* Answers each request that comes until the one who waits is told and the run
    is over. */
 static void
@@ -30,6 +32,17 @@ serve(struct bench *b, const struct waiting *w, const char *fields)
     }
 }
 
+/* That it is not is noted, as with any answer that cannot be. */
+static void
+assert_not_stored(struct bench *b, const struct question *q)
+{
+    struct entry *entry = entry_of(&b->g, q);
+
+    assert_non_null(entry);
+    assert_int_equal(entry->flags, ENTRY_HIT_FOR_MISS);
+    entry_unref(&entry);
+}
+
 struct scene {
     bool is_renewed; /* by what is stored already */
     const char *fields;
@@ -49,6 +62,8 @@ is_told_without(struct bench *b, unsigned nth, const struct scene *scene)
     q = scene->is_renewed
             ? given_renewable(b)
             : given_question(&b->g.asking, "GET /a", "Accept: a\r\n");
+    /* A connection that was refused memory has been lost. */
+    AWAIT(&b->g.rig, store_is_possible(&b->g.worker, q));
     assert_int_equal(enter(b, q, &w), FLIGHT_OPENED);
     heap_refuse(nth, 0);
     flight_run_start(&b->g.worker, q, w.waiter.flight,
@@ -60,6 +75,9 @@ is_told_without(struct bench *b, unsigned nth, const struct scene *scene)
         assert_true(is_refused);
         assert_string_equal(w.result.detail, "memory");
         assert_int_equal(limited(&b->g, LIMIT_MEMORY), before + 1);
+    } else if (w.result.detail != NULL &&
+               strcmp(w.result.detail, "memory") == 0) {
+        assert_not_stored(b, q);
     }
     assert_int_equal(flight_table_len(b->collapse.flights), 0);
     assert_string_equal(lease_of(&b->g, q), "");
@@ -86,15 +104,41 @@ without_any_one_block_of_memory_who_waits_is_told(void **state)
         while (is_told_without(&b, nth, &scenes[i])) {
             nth++;
         }
-        assert_true(nth > 5);
+        assert_true(nth > 6);
     }
     bench_down(&b);
+}
+
+/* Its lease's key has no room in the memory that a run may have. */
+static void
+without_memory_for_the_lease_who_waits_goes_on_alone(void **state)
+{
+    static char large[300000] = "{";
+    struct bench b;
+    struct question *q;
+    struct slice was;
+    struct waiting w;
+
+    (void)state;
+    bench_up(&b);
+    q = given_question(&b.g.asking, "GET /a", "");
+    was = q->entry_key;
+    q->entry_key = slice_of(large, sizeof(large));
+    fly(&b, q, &w);
+    await_told(&b, &w);
+    await_no_run(&b);
+    q->entry_key = was;
+    assert_int_equal(w.result.outcome, FLIGHT_ALONE);
+    assert_string_equal(w.result.detail, "memory");
+    assert_int_equal(limited(&b.g, LIMIT_MEMORY), 1);
+    asked_over(&b, &q, &w);
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(without_memory_for_the_lease_who_waits_goes_on_alone),
         TEST(without_any_one_block_of_memory_who_waits_is_told),
     };
 

@@ -6,6 +6,9 @@
  */
 #include "collapse_given.h"
 
+#include "nearside/redis/slot.h"
+#include "redis/pool.h"
+
 /* --- lookup ------------------------------------------------------------ */
 
 static void
@@ -457,6 +460,436 @@ a_lease_given_back_is_renewed_no_more(void **state)
     asked_over(&b, &q, &w);
 }
 
+/* --- what becomes of a lease ------------------------------------------- */
+
+/* Its timer, without the time that it would take. */
+static void
+fire(struct flight_run *run)
+{
+    assert_true(loop_timer_is_armed(&run->timer));
+    loop_timer_cancel(&run->timer);
+    run->timer.fire(run->timer.ctx);
+}
+
+static struct flight_run *
+first_run(struct bench *b)
+{
+    return CONTAINER_OF(
+        list_first(&b->g.worker.collapse->runs), struct flight_run, link);
+}
+
+/* Each renewal gives it three seconds more, and another one follows, until it
+   is gone. Then nobody joins, and what comes is not stored. */
+static void
+a_lease_is_renewed_again_and_again_until_it_is_lost(void **state)
+{
+    struct bench b;
+    struct question *q;
+    struct waiting w;
+    char key[256];
+    char out[16];
+
+    (void)state;
+    q = given_asked(&b, &w);
+    for (int i = 0; i < 3; i++) {
+        assert_true(ask(b.g.server, out, sizeof(out), "PEXPIRE %b 1500",
+            lease_key(q, key).ptr, q->entry_key.len));
+        fire(first_run(&b));
+        AWAIT(&b.g.rig, loop_timer_is_armed(&first_run(&b)->timer));
+        assert_in_range(pttl_of(&b.g, lease_key(q, key)), 2000, 3000);
+        assert_int_equal(flight_table_len(b.collapse.flights), 1);
+    }
+    assert_true(ask(b.g.server, out, sizeof(out), "DEL %b",
+        lease_key(q, key).ptr, q->entry_key.len));
+    fire(first_run(&b));
+    AWAIT(&b.g.rig, flight_table_len(b.collapse.flights) == 0);
+    assert_false(loop_timer_is_armed(&first_run(&b)->timer));
+    say(&b, "200 OK", FRESH, "old");
+    await_told(&b, &w);
+    assert_false(w.result.is_stored);
+    await_no_run(&b);
+    assert_stored(&b.g, q, NULL);
+    asked_over(&b, &q, &w);
+}
+
+/* As long as one that has lost its lease may be: half a second. */
+static void
+a_fetch_without_a_lease_is_soon_joined_by_nobody(void **state)
+{
+    struct bench b;
+    struct question *q;
+    struct waiting w;
+    struct waiting late;
+
+    (void)state;
+    bench_up(&b);
+    q = given_question(&b.g.asking, "GET /a", "");
+    given_lease(&b.g, q, SLICE("another's"));
+    assert_int_equal(enter(&b, q, &w), FLIGHT_OPENED);
+    flight_run_start(&b.g.worker, q, w.waiter.flight,
+        &(struct flight_run_opts){.wait_until_ms = 1});
+    await_request(&b);
+    assert_int_equal(limited(&b.g, LIMIT_FLIGHT_WAIT), 1);
+    assert_int_equal(enter(&b, q, &late), FLIGHT_JOINED);
+    assert_in_range(first_run(&b)->timer.deadline_ms,
+        worker_now_ms(&b.g.worker) + 1, worker_now_ms(&b.g.worker) + 500);
+    fire(first_run(&b));
+    assert_int_equal(flight_table_len(b.collapse.flights), 0);
+    say(&b, "200 OK", FRESH, "new");
+    await_told(&b, &w);
+    await_told(&b, &late);
+    assert_int_equal(late.result.outcome, FLIGHT_FILL);
+    assert_false(w.result.is_stored);
+    await_no_run(&b);
+    assert_stored(&b.g, q, NULL);
+    assert_string_equal(lease_of(&b.g, q), "another's");
+    waiting_over(&late);
+    asked_over(&b, &q, &w);
+}
+
+/* Unless it was told how long: flight_wait. A large value that is stale is
+   looked for less often, since each look brings it again. */
+static void
+who_waits_for_anothers_fetch_waits_so_long_and_not_longer(void **state)
+{
+    static char large[1 << 20];
+    struct bench b;
+    struct question *q;
+    struct value value;
+    struct waiting w;
+    int64_t begun_ms;
+
+    (void)state;
+    bench_up(&b);
+    begun_ms = worker_now_ms(&b.g.worker);
+    b.g.worker.conf->opts.limits.flight_wait_ms = 150;
+    q = given_question(&b.g.asking, "GET /a", "");
+    memset(large, 'x', sizeof(large) - 1);
+    value = given_value(&b.g, q, large, -1);
+    given_stored(&b.g, q, value_slice(&value));
+    value_free(&value);
+    given_lease(&b.g, q, SLICE("another's"));
+    assert_int_equal(enter(&b, q, &w), FLIGHT_OPENED);
+    flight_run_start(
+        &b.g.worker, q, w.waiter.flight, &(struct flight_run_opts){0});
+    assert_int_equal(
+        first_run(&b)->wait_until_ms, worker_now_ms(&b.g.worker) + 150);
+    AWAIT(&b.g.rig, loop_timer_is_armed(&first_run(&b)->timer));
+    assert_true(first_run(&b)->timer.deadline_ms >= begun_ms + 15 + 64);
+    await_request(&b);
+    assert_int_equal(limited(&b.g, LIMIT_FLIGHT_WAIT), 1);
+    assert_non_null(strcasestr(b.request, "if-none-match"));
+    say(&b, "200 OK", FRESH, "new");
+    await_told(&b, &w);
+    assert_true(w.result.is_stale_fetch);
+    await_no_run(&b);
+    asked_over(&b, &q, &w);
+}
+
+/* A write has deleted what was found, while another's lease kept the fetch. */
+static void
+what_has_gone_meanwhile_is_not_validated(void **state)
+{
+    struct bench b;
+    struct question *q;
+    struct value value;
+    struct waiting w;
+    int64_t px_ms;
+    char key[256];
+    char out[16];
+
+    (void)state;
+    bench_up(&b);
+    q = given_stale(&b);
+    given_lease(&b.g, q, SLICE("another's"));
+    fly(&b, q, &w);
+    AWAIT(&b.g.rig, first_run(&b)->lease_state == LEASE_TAKEN);
+    assert_non_null(first_run(&b)->stale);
+    assert_int_equal(encode_hit_for_miss(&q->key, "why",
+                         worker_wall_ms(&b.g.worker) - 60000, &value, &px_ms),
+        RC_OK);
+    given_stored(&b.g, q, value_slice(&value));
+    value_free(&value);
+    assert_true(ask(b.g.server, out, sizeof(out), "DEL %b",
+        lease_key(q, key).ptr, q->entry_key.len));
+    await_request(&b);
+    assert_null(strcasestr(b.request, "if-none-match"));
+    say(&b, "200 OK", FRESH, "new");
+    await_told(&b, &w);
+    assert_false(w.result.is_stale_fetch);
+    await_no_run(&b);
+    assert_stored(&b.g, q, "new");
+    asked_over(&b, &q, &w);
+}
+
+/* Its node runs none, as was seen just now. */
+static void
+without_scripts(struct bench *b, const struct question *q)
+{
+    const struct contact *contact =
+        pool_owner(b->g.rig.client, slot_of(q->entry_key));
+
+    assert_non_null(contact);
+    node_script_failed(
+        contact->node, worker_now_ms(&b->g.worker) + 60000, false);
+}
+
+/* Nobody waits for a renewal, and one that could not be stored is of no use:
+   the origin is not asked. */
+static void
+in_the_background_nothing_is_fetched_that_cannot_be_stored(void **state)
+{
+    (void)state;
+    for (int is_taken = 0; is_taken < 2; is_taken++) {
+        struct bench b;
+        struct question *q;
+        struct waiting w;
+
+        bench_up(&b);
+        q = given_renewable(&b);
+        if (is_taken) {
+            given_lease(&b.g, q, SLICE("another's"));
+        }
+        if (!is_taken) {
+            without_scripts(&b, q);
+        }
+        fly(&b, q, &w);
+        await_told(&b, &w);
+        assert_int_equal(w.result.outcome, FLIGHT_ENTRY);
+        assert_true(w.result.is_stale);
+        await_no_run(&b);
+        assert_false(was_asked(&b));
+        assert_string_equal(lease_of(&b.g, q), is_taken ? "another's" : "");
+        asked_over(&b, &q, &w);
+    }
+}
+
+/* Where no scripts are run, a lease would only keep others waiting. */
+static void
+what_cannot_be_stored_is_fetched_without_a_lease(void **state)
+{
+    struct bench b;
+    struct question *q;
+    struct waiting w;
+
+    (void)state;
+    bench_up(&b);
+    q = given_question(&b.g.asking, "GET /a", "");
+    without_scripts(&b, q);
+    fly(&b, q, &w);
+    await_request(&b);
+    assert_string_equal(lease_of(&b.g, q), "");
+    say(&b, "200 OK", FRESH, "new");
+    await_told(&b, &w);
+    assert_int_equal(w.result.outcome, FLIGHT_FILL);
+    assert_false(w.result.is_stored);
+    await_no_run(&b);
+    assert_stored(&b.g, q, NULL);
+    asked_over(&b, &q, &w);
+}
+
+/* --- floods, and what grows -------------------------------------------- */
+
+/* What is stored already is no new key, and renewed all the same. */
+static void
+new_keys_beyond_the_limit_cost_redis_nothing(void **state)
+{
+    static const char *const lines[] = {"GET /a", "GET /b", "GET /a"};
+    static const bool is_kept_out[] = {false, true, false};
+    struct bench b;
+
+    (void)state;
+    bench_up(&b);
+    collapse_fini(&b.collapse);
+    assert_int_equal(
+        collapse_init(&b.collapse, 100, 1, b.g.worker.tier->written), RC_OK);
+    collapse_worker_init(&b.collapse_worker, &b.collapse, &b.g.worker);
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        struct question *q = given_question(&b.g.asking, lines[i], "");
+        struct waiting w;
+
+        if (i == 2) {
+            q = (question_unref(&q), given_stale(&b));
+        }
+        fly(&b, q, &w);
+        await_request(&b);
+        if (is_kept_out[i]) {
+            assert_string_equal(lease_of(&b.g, q), "");
+        } else {
+            assert_string_not_equal(lease_of(&b.g, q), "");
+        }
+        say(&b, "200 OK", FRESH, "new");
+        await_told(&b, &w);
+        assert_int_equal(w.result.is_stored, !is_kept_out[i]);
+        await_no_run(&b);
+        assert_stored(&b.g, q, is_kept_out[i] ? NULL : "new");
+        waiting_over(&w);
+        question_unref(&q);
+    }
+    assert_int_equal(limited(&b.g, LIMIT_NEW_KEYS), 1);
+    bench_down(&b);
+}
+
+/* Its length is not known before. What has come is read on by those who have
+   it; nobody else waits for the rest. */
+static void
+one_that_outgrows_the_limit_is_for_nobody_else(void **state)
+{
+    static const char head[] =
+        "HTTP/1.1 200 OK\r\n" FRESH
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+    struct bench b;
+    struct question *q;
+    struct entry *stored;
+    struct waiting w;
+    struct fill_reader reader = {0};
+
+    (void)state;
+    bench_up(&b);
+    b.g.worker.conf->opts.limits.object_max = 10;
+    q = given_question(&b.g.asking, "GET /a", "");
+    fly(&b, q, &w);
+    await_request(&b);
+    assert_int_equal(write(b.fd, head, sizeof(head) - 1), sizeof(head) - 1);
+    await_told(&b, &w);
+    assert_true(w.result.is_stored);
+    assert_int_equal(flight_table_len(b.collapse.flights), 1);
+    assert_int_equal(fill_join(w.result.fill, b.g.rig.loop, &reader), RC_OK);
+    assert_int_equal(write(b.fd, "6\r\nsecond\r\n", 11), 11);
+    AWAIT(&b.g.rig, flight_table_len(b.collapse.flights) == 0);
+    AWAIT(&b.g.rig, list_is_empty(&b.g.worker.tier->stores));
+    assert_int_equal(limited(&b.g, LIMIT_OBJECT_MAX), 1);
+    stored = entry_of(&b.g, q);
+    assert_non_null(stored);
+    assert_int_equal(stored->flags, ENTRY_HIT_FOR_MISS);
+    assert_true(slice_eq(entry_body(stored), SLICE("size")));
+    assert_string_equal(lease_of(&b.g, q), "");
+    assert_false(list_is_empty(&b.g.worker.collapse->runs));
+    assert_int_equal(write(b.fd, "4\r\nmore\r\n0\r\n\r\n", 14), 14);
+    await_no_run(&b);
+    assert_int_equal(fill_state(w.result.fill), FILL_COMPLETE);
+    assert_int_equal(fill_len(w.result.fill), 15);
+    fill_leave(&reader);
+    entry_unref(&stored);
+    asked_over(&b, &q, &w);
+}
+
+/* What was cut short, or may have been, is told as what it is. */
+static void
+a_body_that_ends_early_is_not_stored(void **state)
+{
+    static const char *const heads[] = {"Content-Length: 100\r\n\r\nnew",
+        "Transfer-Encoding: chunked\r\n\r\n3\r\nnew\r\n"};
+    struct bench b;
+
+    (void)state;
+    bench_up(&b);
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+        struct question *q = given_question(&b.g.asking, "GET /a", "");
+        struct waiting w;
+        char text[256];
+        int n = snprintf(
+            text, sizeof(text), "HTTP/1.1 200 OK\r\n" FRESH "%s", heads[i]);
+
+        fly(&b, q, &w);
+        await_request(&b);
+        assert_int_equal(write(b.fd, text, (size_t)n), n);
+        await_told(&b, &w);
+        assert_int_equal(w.result.outcome, FLIGHT_FILL);
+        close(b.fd);
+        b.fd = -1;
+        await_no_run(&b);
+        assert_stored(&b.g, q, NULL);
+        assert_string_equal(lease_of(&b.g, q), "");
+        waiting_over(&w);
+        question_unref(&q);
+    }
+    bench_down(&b);
+}
+
+static void
+on_interim(void *ctx, const struct head *head)
+{
+    struct waiting *w = ctx;
+
+    assert_int_equal(head->status, 103);
+    assert_int_equal(w->times, 0);
+    w->interims++;
+}
+
+static void
+an_interim_response_is_the_leaders(void **state)
+{
+    static const char early[] = "HTTP/1.1 103 Early\r\nLink: x\r\n\r\n";
+    struct bench b;
+    struct question *q;
+    struct waiting w;
+    struct waiting late;
+
+    (void)state;
+    q = given_asked(&b, &w);
+    w.waiter.on_interim = on_interim;
+    assert_int_equal(enter(&b, q, &late), FLIGHT_JOINED);
+    late.waiter.on_interim = on_interim;
+    assert_int_equal(write(b.fd, early, sizeof(early) - 1), sizeof(early) - 1);
+    AWAIT(&b.g.rig, w.interims == 1);
+    say(&b, "200 OK", FRESH, "new");
+    await_told(&b, &w);
+    await_told(&b, &late);
+    assert_int_equal(w.interims, 1);
+    assert_int_equal(late.interims, 0);
+    await_no_run(&b);
+    waiting_over(&late);
+    asked_over(&b, &q, &w);
+}
+
+/* A stale answer that its origin forbids is not used, and that is said. */
+static void
+an_origin_that_fails_is_told_with_what_it_has_forbidden(void **state)
+{
+    (void)state;
+    for (int is_forbidden = 0; is_forbidden < 2; is_forbidden++) {
+        struct bench b;
+        struct question *q;
+        struct waiting w;
+        int64_t now_ms;
+        struct codec_parts parts = {.status = 200,
+            .flags = is_forbidden ? ENTRY_NEVER_STALE : 0,
+            .body = SLICE("body")};
+        struct value value;
+
+        bench_up(&b);
+        now_ms = worker_wall_ms(&b.g.worker);
+        q = given_question(&b.g.asking, "GET /a", "");
+        parts.key = q->key.full;
+        parts.created_ms = now_ms - 2000;
+        parts.fresh_until_ms = now_ms - 1000;
+        parts.stale_until_ms = now_ms + 60000;
+        assert_int_equal(codec_encode(&parts, &value), RC_OK);
+        given_stored(&b.g, q, value_slice(&value));
+        value_free(&value);
+        fly(&b, q, &w);
+        await_request(&b);
+        close(b.fd);
+        b.fd = -1;
+        AWAIT(&b.g.rig,
+            w.times > 0 || b.fd >= 0 ||
+                (b.fd = accept4(b.listen_fd, NULL, NULL, SOCK_NONBLOCK)) >= 0);
+        if (b.fd >= 0) { /* a GET is sent once more */
+            close(b.fd);
+            b.fd = -1;
+        }
+        close(b.listen_fd);
+        b.listen_fd = -1;
+        await_told(&b, &w);
+        assert_int_equal(w.result.outcome, FLIGHT_ERROR);
+        assert_int_equal(w.result.is_stale_forbidden, is_forbidden);
+        await_no_run(&b);
+        assert_string_equal(lease_of(&b.g, q), "");
+        asked_over(&b, &q, &w);
+    }
+}
+
 /* --- ends -------------------------------------------------------------- */
 
 /* All who wait are told when the origin cannot be reached at all; only the
@@ -547,6 +980,17 @@ main(void)
         TEST(what_says_nothing_of_the_target_is_kept_for_no_store),
         TEST(the_lifetime_that_a_route_gives_begins_with_the_answer),
         TEST(a_lease_given_back_is_renewed_no_more),
+        TEST(a_lease_is_renewed_again_and_again_until_it_is_lost),
+        TEST(a_fetch_without_a_lease_is_soon_joined_by_nobody),
+        TEST(who_waits_for_anothers_fetch_waits_so_long_and_not_longer),
+        TEST(what_has_gone_meanwhile_is_not_validated),
+        TEST(in_the_background_nothing_is_fetched_that_cannot_be_stored),
+        TEST(what_cannot_be_stored_is_fetched_without_a_lease),
+        TEST(new_keys_beyond_the_limit_cost_redis_nothing),
+        TEST(one_that_outgrows_the_limit_is_for_nobody_else),
+        TEST(a_body_that_ends_early_is_not_stored),
+        TEST(an_interim_response_is_the_leaders),
+        TEST(an_origin_that_fails_is_told_with_what_it_has_forbidden),
         TEST(a_failure_gives_the_lease_back),
         TEST(a_worker_that_ends_tells_all_who_wait),
     };

@@ -319,6 +319,43 @@ without_memory_no_flight_is_opened(void **state)
     collapse_fini(&collapse); /* once more */
 }
 
+/* A request flies again, with the same memory. */
+static void
+who_waits_again_is_not_what_it_was(void **state)
+{
+    struct rig *rig = *state;
+    const struct key k = key_of("k");
+    struct waiting first;
+    struct waiting w;
+    struct flight *own;
+
+    enter(rig, "k", rig->own, &first);
+    resolve_alone(rig, first.waiter.flight, true);
+    enter(rig, "k", rig->own, &w);
+    turn(rig);
+    assert_int_equal(w.results, 1);
+    assert_true(w.waiter.is_late);
+    flight_unref(&w.waiter.flight);
+    own = first.waiter.flight;
+    flight_unref(&first.waiter.flight);
+    owner_ends(rig, own);
+
+    assert_int_equal(
+        flight_enter(rig->table, &k, slice_of_str(""), &w.waiter, &own),
+        FLIGHT_OPENED);
+    assert_false(w.waiter.is_late);
+    assert_true(w.waiter.is_leader);
+    assert_true(flight_leave(rig->table, &w.waiter));
+    assert_int_equal(
+        flight_enter(rig->table, &k, slice_of_str(""), &w.waiter, NULL),
+        FLIGHT_JOINED);
+    assert_false(w.waiter.is_leader);
+    assert_true(flight_leave(rig->table, &w.waiter));
+    resolve_alone(rig, own, false);
+    assert_int_equal(w.results, 1);
+    owner_ends(rig, own);
+}
+
 static void
 one_that_left_is_not_told(void **state)
 {
@@ -584,6 +621,7 @@ main(void)
         TEST(after_a_resolution_that_closes_the_next_one_opens),
         TEST(a_late_one_joins_an_open_fill),
         TEST(without_memory_no_flight_is_opened),
+        TEST(who_waits_again_is_not_what_it_was),
         TEST(one_that_left_is_not_told),
         TEST(one_that_leaves_after_the_resolution_is_still_told),
         TEST(forms_of_a_key_fly_apart_and_are_outdated_together),

@@ -208,7 +208,6 @@ each_that_waits_is_tried_once_when_a_node_takes_writes_again(void **state)
     worker_over(&g);
 }
 
-#ifdef HAS_HEAP
 /* A deletion that there is no memory for waits, and is done; one that cannot
    even be remembered is lost. A lease that is not given back ends by itself. */
 static void
@@ -246,7 +245,6 @@ without_memory_a_deletion_waits_and_a_lease_ends_by_itself(void **state)
     question_unref(&q);
     worker_over(&g);
 }
-#endif
 
 /* A client outlives the worker's part of the tier. */
 static void
@@ -471,9 +469,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-#ifdef HAS_HEAP
         TEST(without_memory_a_deletion_waits_and_a_lease_ends_by_itself),
-#endif
         TEST(each_that_waits_is_tried_once_when_a_node_takes_writes_again),
         TEST(a_worker_that_has_stopped_hears_of_no_change),
         TEST(deletions_of_slots_that_have_moved_are_all_repeated),
