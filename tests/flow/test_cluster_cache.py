@@ -8,51 +8,15 @@ import threading
 import time
 import unittest
 
-from lib import (FlowTest, Nearside, RedisCluster, RedisError, RedisServer,
-                 SampleOrigin, free_port, free_ports, slot_of, wait_until)
+from lib import (Nearside, RedisError, RedisServer, SampleOrigin, free_port,
+                 free_ports, slot_of, wait_until)
 from lib.load import Load, ask_at_once
+from lib.products import (ClusterTest, conf_of_cluster, judge_product, key_of,
+                          lease_of, product, use_cluster)
 
 # What is shown here is what is answered; how soon, in test_cluster_faults.
 # With the default of 50 ms a busy machine would miss now and then.
-CONF = """
-listen = { "127.0.0.1:0" }
-metrics = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-workers = 2
-drain_delay = 0
-limits { connections_per_ip = 0  requests_per_connection = 0 }
-redis { seeds = { %(seeds)s }  command_timeout = 400ms }
-origin api { servers = { "%(origin)s" } }
-route "/products/:id" { ttl = 10m }
-"""
-
-
-def key_of(target, host="test"):
-    return "ns:e:{http://%s%s}" % (host, target)
-
-
-def lease_of(target, host="test"):
-    return "ns:l:{http://%s%s}" % (host, target)
-
-
-def product(n, name=None, price=None):
-    """The body of a product: as it was in the beginning, or as put."""
-    if price is None:
-        price = 100 if name else 58 + int(n) % 1000
-    return json.dumps({"id": str(n), "name": name or f"Product {n}",
-                       "price": price}, separators=(",", ":")).encode()
-
-
-def judge_product(answer):
-    """What no product has ever been is a wrong byte."""
-    if answer.status != 200:
-        return f"status {answer.status}"
-    if answer.body != product(answer.target.rsplit("/", 1)[1]):
-        return "a wrong byte"
-    return None
-
-
-_clusters = []
+CONF = conf_of_cluster("command_timeout = 400ms")
 
 
 def command_of_readme(first_line):
@@ -66,16 +30,14 @@ def command_of_readme(first_line):
 
 
 def setUpModule():
-    _clusters.append(RedisCluster())
-    unittest.addModuleCleanup(_clusters[0].stop)
+    use_cluster()
 
 
-class OnACluster(FlowTest):
+class OnACluster(ClusterTest):
     """One cluster for all, emptied before each test; a new origin each."""
 
     def setUp(self):
-        self.cluster = _clusters[0]
-        self.cluster.flush()
+        super().setUp()
         self.origin = self.use(SampleOrigin(products=1000))
 
     def tearDown(self):
@@ -356,30 +318,12 @@ class Seeds(OnACluster):
 class Migration(OnACluster):
     """Last by name, and each test puts its slots back."""
 
-    def two_primaries(self, target):
-        owner = self.cluster.owner_of(key_of(target))
-        other = next(node for node in self.cluster.primaries()
-                     if node is not owner)
-        return owner, other
-
-    def migrate_back(self, slot, to):
-        self.cluster.flush()
-        for node in self.cluster.primaries():
-            node("CLUSTER", "SETSLOT", slot, "STABLE")
-        if self.cluster.owner_of_slot(slot) is not to:
-            self.cluster.move_slot(slot, to)
-        self.cluster.wait_ok()
-
     @staticmethod
     def keys_in(slot, node):
         return node("CLUSTER", "GETKEYSINSLOT", slot, 10)
 
     def asks(self, daemon):
         return daemon.metric("nearside_redis_error_replies_total", cause="ask")
-
-    def wait_hit(self, daemon, target, timeout=10):
-        wait_until(lambda: "; hit" in daemon.get(target).cache_status,
-                   timeout, f"{target} is a hit", 0.05)
 
     def test_what_has_moved_ahead_of_its_slot_waits_for_the_slot(self):
         """The importing node may have it from a migration that was given up,

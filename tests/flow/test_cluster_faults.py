@@ -5,26 +5,16 @@ Whatever happens to Redis, a client sees 200 and the right bytes, within a
 bounded time; and what comes back is found again without a restart.
 """
 
-import json
 import os
 import time
 import unittest
 
-from lib import (FlowTest, Nearside, RedisCluster, SampleOrigin, fetch,
-                 wait_until)
+from lib import Nearside, SampleOrigin, fetch, wait_until
 from lib.load import Load, quantile
+from lib.products import (ClusterTest, conf_of_cluster, judge_product, key_of,
+                          product, use_cluster)
 
-CONF = """
-listen = { "127.0.0.1:0" }
-metrics = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-workers = 2
-drain_delay = 0
-limits { connections_per_ip = 0  requests_per_connection = 0 }
-redis { seeds = { %(seeds)s } %(more)s }
-origin api { servers = { "%(origin)s" } }
-route "/products/:id" { ttl = 10m }
-"""
+CONF = conf_of_cluster("%(more)s")
 
 CLIENTS = 200
 TARGETS = [f"/products/{n}" for n in range(1, 61)]
@@ -33,41 +23,15 @@ COLD = [f"/products/{n}" for n in range(5000, 9000)]
 # On a busy machine a thousand ordinary requests have one of 300 ms.
 SLOW = 1.5 if os.environ.get("NEARSIDE_SANITIZE") else 0.5
 
-_clusters = []
-
-
 def setUpModule():
-    _clusters.append(RedisCluster())
-    unittest.addModuleCleanup(_clusters[0].stop)
+    use_cluster()
 
 
-def key_of(target):
-    return "ns:e:{http://test%s}" % target
-
-
-def product(n):
-    return json.dumps({"id": str(n), "name": f"Product {n}",
-                       "price": 58 + n % 1000}, separators=(",", ":")).encode()
-
-
-def judge_product(answer):
-    if answer.status != 200:
-        return f"status {answer.status}"
-    if answer.body != product(int(answer.target.rsplit("/", 1)[1])):
-        return "a wrong byte"
-    return None
-
-
-class OnACluster(FlowTest):
+class OnACluster(ClusterTest):
     redis_more = ""
 
     def setUp(self):
-        self.cluster = _clusters[0]
-        for node in self.cluster.nodes:
-            if not node.is_running():  # a test before this one failed
-                self.cluster.restart(node)
-        self.cluster.wait_ok()
-        self.cluster.flush()
+        super().setUp()
         self.origin = self.use(SampleOrigin(products=10000))
         self.fleet = [self.daemon(f"fleet-{i}") for i in range(2)]
 

@@ -10,35 +10,17 @@ import threading
 import time
 import unittest
 
-from lib import (FlowTest, Nearside, RedisCluster, SampleOrigin, fetch,
-                 slot_of, wait_until)
+from lib import Nearside, SampleOrigin, fetch, slot_of, wait_until
+from lib.products import ClusterTest, conf_of_cluster, key_of, use_cluster
 
-CONF = """
-listen = { "127.0.0.1:0" }
-metrics = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-workers = 2
-drain_delay = 0
-limits { connections_per_ip = 0  requests_per_connection = 0 }
-redis { seeds = { %(seeds)s }  command_timeout = 400ms %(more)s }
-origin api { servers = { "%(origin)s" } }
-route "/products/:id" { ttl = 10m }
-"""
+CONF = conf_of_cluster("command_timeout = 400ms %(more)s")
 
 # For how long a value may be older than a write, and a little for a busy
 # machine.
 BOUND = 2.5
 
-_clusters = []
-
-
 def setUpModule():
-    _clusters.append(RedisCluster())
-    unittest.addModuleCleanup(_clusters[0].stop)
-
-
-def key_of(target):
-    return "ns:e:{http://test%s}" % target
+    use_cluster()
 
 
 class Watch:
@@ -68,13 +50,11 @@ class Watch:
                 if r[0] > written + BOUND and r[1] != price]
 
 
-class OnACluster(FlowTest):
+class OnACluster(ClusterTest):
     more = ""
 
     def setUp(self):
-        self.cluster = _clusters[0]
-        self.cluster.wait_ok()
-        self.cluster.flush()
+        super().setUp()
         self.origin = self.use(SampleOrigin(products=1000))
         self.price = 100
         self.writer = self.daemon("writer")
@@ -101,10 +81,6 @@ class OnACluster(FlowTest):
                        body=json.dumps({"name": f"Product {n}",
                                         "price": self.price}).encode())
         self.assertEqual(answer.status, 200)
-
-    def wait_hit(self, daemon, target, timeout=15):
-        wait_until(lambda: "; hit" in daemon.get(target).cache_status,
-                   timeout, f"{target} is a hit", 0.05)
 
     def wait_stored(self, target):
         self.wait_hit(self.reader, target)
@@ -216,9 +192,7 @@ class Verifying(OnACluster):
         target = "/products/5"
         slot = slot_of(key_of(target))
         self.wait_stored(target)
-        owner = self.cluster.owner_of(key_of(target))
-        other = next(node for node in self.cluster.primaries()
-                     if node is not owner)
+        owner, other = self.two_primaries(target)
         self.addCleanup(self.cluster.wait_ok)
         self.addCleanup(self.cluster.move_slot, slot, owner)
         self.assertIn("; hit", self.reader.get(target).cache_status)
@@ -236,12 +210,6 @@ class Verifying(OnACluster):
 
 
 class Moves(OnACluster):
-    def two_primaries(self, target):
-        owner = self.cluster.owner_of(key_of(target))
-        other = next(node for node in self.cluster.primaries()
-                     if node is not owner)
-        return owner, other
-
     def test_a_value_left_by_a_migration_given_up_is_not_used(self):
         target = "/products/2"
         slot = slot_of(key_of(target))
@@ -264,14 +232,6 @@ class Moves(OnACluster):
         watch.stop()
         self.assertEqual([r for r in watch.reads if r[1] != self.price], [])
         self.assertGreater(time.monotonic() - written, 2)
-
-    def migrate_back(self, slot, to):
-        self.cluster.flush()
-        for node in self.cluster.primaries():
-            node("CLUSTER", "SETSLOT", slot, "STABLE")
-        if self.cluster.owner_of_slot(slot) is not to:
-            self.cluster.move_slot(slot, to)
-        self.cluster.wait_ok()
 
 
 class Refusing(OnACluster):

@@ -7,19 +7,10 @@ import unittest
 from lib import FlowTest, Nearside, RedisCluster, SampleOrigin, wait_until
 from lib.load import Load
 from lib.process import temp_dir
+from lib.products import conf_of_cluster
 from test_redis_server import acl_of_readme
 
-CONF = """
-listen = { "127.0.0.1:0" }
-metrics = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-workers = 2
-drain_delay = 0
-limits { connections_per_ip = 0  requests_per_connection = 0 }
-redis { seeds = { %(seeds)s }  command_timeout = 400ms  %(more)s }
-origin api { servers = { "%(origin)s" } }
-route "/products/:id" { ttl = 10m }
-"""
+CONF = conf_of_cluster("command_timeout = 400ms  %(more)s")
 
 
 class SingleShard(FlowTest):

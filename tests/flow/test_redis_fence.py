@@ -11,19 +11,11 @@ import unittest
 from lib import (FlowTest, Nearside, RedisServer, SampleOrigin, ScriptedOrigin,
                  fetch, wait_until)
 from lib.process import temp_dir
+from lib.products import conf_for
 from lib.scripted import answer
 
-CONF = """
-listen = { "127.0.0.1:0" }
-metrics = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-workers = 2
-drain_delay = 0
-redis { mode = standalone  seeds = { "127.0.0.1:%(port)s" }
-        command_timeout = 200ms %(more)s }
-origin api { servers = { "%(origin)s" } }
-route "/products/:id" { ttl = 10m %(route)s }
-"""
+CONF = conf_for('mode = standalone  seeds = { "127.0.0.1:%(port)s" } '
+                'command_timeout = 200ms %(more)s', route="%(route)s")
 
 # For how long a value may be older than a write; for how long values wait when
 # a node takes writes again, but for the grain of the clocks.

@@ -8,22 +8,14 @@ import unittest
 from lib import (FlowTest, Nearside, SampleOrigin, free_port, slot_of,
                  wait_until)
 from lib.load import Load
+from lib.products import conf_for
 
 sys.path.insert(0, os.path.join(
     os.path.dirname(os.path.abspath(__file__)), os.pardir, "fault"))
 from hostile_redis import (  # noqa: E402  pylint: disable=wrong-import-position
     SILENCE, HostileRedis, Reply, bulk)
 
-CONF = """
-listen = { "127.0.0.1:0" }
-metrics = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-workers = 2
-drain_delay = 0
-redis { mode = standalone  seeds = { "%(redis)s" } }
-origin api { servers = { "%(origin)s" } }
-route "/products/:id" { ttl = 10m }
-"""
+CONF = conf_for('mode = standalone  seeds = { "%(redis)s" }')
 
 # No request takes longer, however bad its luck: twice the deadline (lookup
 # and lease) is 0.1 s, the rest is for a busy machine.

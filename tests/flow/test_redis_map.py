@@ -9,6 +9,7 @@ import unittest
 from lib import (FlowTest, Names, Nearside, RedisServer, SampleOrigin,
                  free_port, slot_of, wait_until)
 from lib.process import temp_dir
+from lib.products import conf_for
 from lib.scripted import together
 
 sys.path.insert(0, os.path.join(
@@ -16,17 +17,7 @@ sys.path.insert(0, os.path.join(
 from hostile_redis import (  # noqa: E402  pylint: disable=wrong-import-position
     HostileRedis, Reply, bulk)
 
-CONF = """
-listen = { "127.0.0.1:0" }
-metrics = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-workers = 2
-drain_delay = 0
-redis { %(redis)s }
-origin api { servers = { "%(origin)s" } }
-route "/products/:id" { ttl = 10m }
-route "/bytes/:count" { ttl = 10m }
-"""
+CONF = conf_for("%(redis)s", 'route "/bytes/:count" { ttl = 10m }')
 
 
 class Node(HostileRedis):

@@ -11,31 +11,14 @@ from lib import (FlowTest, Nearside, RedisServer, SampleOrigin, free_port,
                  pattern, wait_until)
 from lib.load import Load, ask_at_once
 from lib.process import temp_dir
+from lib.products import conf_for, judge_product, key_of, product
 from lib.relay import SlowLink
 
-CONF = """
-listen = { "127.0.0.1:0" }
-metrics = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-workers = 2
-drain_delay = 0
-error_log { level = debug }
-redis { mode = standalone  seeds = { "127.0.0.1:%(port)s" } %(more)s }
-origin api { servers = { "%(origin)s" } }
-route "/products/:id" { ttl = 10m }
-route "/bytes/:count" { ttl = 10m }
-"""
+CONF = conf_for(
+    'mode = standalone  seeds = { "127.0.0.1:%(port)s" } %(more)s',
+    'error_log { level = debug }\nroute "/bytes/:count" { ttl = 10m }')
 
 SECRET = "s3cret-Passw0rd-never-told"
-
-
-def key_of(target):
-    return "ns:e:{http://test%s}" % target
-
-
-def product(n):
-    return json.dumps({"id": str(n), "name": f"Product {n}",
-                       "price": 58 + n}, separators=(",", ":")).encode()
 
 
 def acl_of_readme():
@@ -45,14 +28,6 @@ def acl_of_readme():
         line = re.search(r"ACL SETUSER nearside on >secret((?:.*\n)+?)\n",
                          f.read())
     return " ".join(line[1].split())
-
-
-def judge_product(answer):
-    if answer.status != 200:
-        return f"status {answer.status}"
-    if answer.body != product(int(answer.target.rsplit("/", 1)[1])):
-        return "a wrong byte"
-    return None
 
 
 class OnAServer(FlowTest):

@@ -12,7 +12,6 @@
 #define CHUNKED_ANSWER                                                         \
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"                    \
     "5\r\nhello\r\n0\r\n\r\n"
-#define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 enum {
     /* Short enough to wait for, long enough to be told from zero. */
@@ -81,18 +80,15 @@ pause_stalls_the_origin_and_resume_goes_on(void **state)
         TOTAL = 32 * MIB,
         TAKEN = 1000,
     };
-    struct rig rig;
+    struct rig *rig = *state;
     struct got got = {.take_left = TAKEN};
     size_t used;
     uint64_t sent;
-    int fd;
+    int fd = begin(rig, &got);
 
-    (void)state;
-    rig_start(&rig, (struct origin_opts){0});
-    fd = begin(&rig, &got);
-    peer_say(&rig, fd, "HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n");
+    peer_say(rig, fd, "HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n");
     used = mallinfo2().uordblks + mallinfo2().hblkhd;
-    sent = send_until_stalled(&rig, fd, 0, TOTAL);
+    sent = send_until_stalled(rig, fd, 0, TOTAL);
     assert_true(sent < TOTAL);
     assert_int_equal(got.body_len, TAKEN);
     /* One read's worth is kept here, the rest waits in the sockets. */
@@ -100,37 +96,32 @@ pause_stalls_the_origin_and_resume_goes_on(void **state)
     while (!got_over(&got)) {
         got.take_left = 3 * MIB;
         exchange_resume(got.x);
-        sent = send_until_stalled(&rig, fd, sent, TOTAL);
-        rig_turns(&rig, 1);
+        sent = send_until_stalled(rig, fd, sent, TOTAL);
+        rig_turns(rig, 1);
     }
     assert_true(got.is_ended);
     assert_int_equal(got.body_len, TOTAL);
     assert_true(got.body_sum == sum_of(TOTAL));
-    assert_int_equal(origin_group_connections(rig.group), 1);
+    assert_int_equal(origin_group_connections(rig->group), 1);
     close(fd);
-    rig_stop(&rig);
 }
 
 static void
 connection_that_ended_in_a_pause_is_watched_while_idle(void **state)
 {
-    struct rig rig;
+    struct rig *rig = *state;
     struct got got = {.take_left = 2};
-    int fd;
+    int fd = begin(rig, &got);
 
-    (void)state;
-    rig_start(&rig, (struct origin_opts){0});
-    fd = begin(&rig, &got);
-    peer_say(&rig, fd, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
-    rig_until(&rig, got.body_len == 2);
+    peer_say(rig, fd, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    rig_until(rig, got.body_len == 2);
     got.take_left = 100;
     exchange_resume(got.x);
     assert_int_equal(got.body_len, 2); /* not from inside the call */
-    rig_until(&rig, got_over(&got));
-    assert_int_equal(origin_group_connections(rig.group), 1);
+    rig_until(rig, got_over(&got));
+    assert_int_equal(origin_group_connections(rig->group), 1);
     close(fd);
-    rig_until(&rig, origin_group_connections(rig.group) == 0);
-    rig_stop(&rig);
+    rig_until(rig, origin_group_connections(rig->group) == 0);
 }
 
 static void
@@ -139,27 +130,23 @@ response_of_100_mb_passes_in_flat_memory(void **state)
     enum {
         TOTAL = 100 * MIB,
     };
-    struct rig rig;
+    struct rig *rig = *state;
     struct got got = {0};
     size_t used;
     uint64_t sent = 0;
-    int fd;
+    int fd = begin(rig, &got);
 
-    (void)state;
-    rig_start(&rig, (struct origin_opts){0});
-    fd = begin(&rig, &got);
-    peer_say(&rig, fd, "HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n");
+    peer_say(rig, fd, "HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n");
     used = mallinfo2().uordblks + mallinfo2().hblkhd;
     while (!got_over(&got)) {
-        sent = send_until_stalled(&rig, fd, sent, TOTAL);
-        rig_turns(&rig, 1);
+        sent = send_until_stalled(rig, fd, sent, TOTAL);
+        rig_turns(rig, 1);
         assert_true(mallinfo2().uordblks + mallinfo2().hblkhd < used + 200000);
     }
     assert_true(got.is_ended);
     assert_int_equal(got.body_len, TOTAL);
     assert_true(got.body_sum == sum_of(TOTAL));
     close(fd);
-    rig_stop(&rig);
 }
 
 /* --- deadlines ---------------------------------------------------------- */
@@ -260,8 +247,7 @@ origin_that_takes_no_content_times_out_between_bytes(void **state)
         exchange_send(got.x, slice_of(bytes, sizeof(bytes)), &taken);
         loop_turn(rig.loop, 0);
     }
-    rig_until(&rig, got_over(&got));
-    assert_int_equal(got.error, ORIGIN_ERROR_BETWEEN_BYTES);
+    got_fails(&rig, &got, ORIGIN_ERROR_BETWEEN_BYTES);
     close(fd);
     rig_stop(&rig);
 }
@@ -301,8 +287,7 @@ steady_content_never_times_out_between_bytes(void **state)
     }
     assert_false(got_over(&got));
     close(fd);
-    rig_until(&rig, got_over(&got));
-    assert_true(got.is_ended);
+    got_ends(&rig, &got);
     rig_stop(&rig);
 }
 
@@ -343,8 +328,7 @@ total_deadline_counts_always(void **state)
     rig_start(&rig, (struct origin_opts){.total_timeout_ms = SHORT_MS});
     fd = begin(&rig, &got);
     peer_say(&rig, fd, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel");
-    rig_until(&rig, got_over(&got));
-    assert_int_equal(got.error, ORIGIN_ERROR_TOTAL);
+    got_fails(&rig, &got, ORIGIN_ERROR_TOTAL);
     close(fd);
     rig_stop(&rig);
 }
@@ -391,8 +375,7 @@ deadline_of_one_exchange_does_not_strike_the_next(void **state)
         fd = fd < 0 ? peer_accept(&rig) : fd;
         peer_read_head(&rig, fd);
         loop_turn(rig.loop, PACED_MS / 4);
-        peer_say(&rig, fd, OK_EMPTY);
-        rig_until(&rig, got_over(&got));
+        peer_answer(&rig, fd, &got);
         assert_true(got.is_ended);
     }
     close(fd);
@@ -422,23 +405,20 @@ exchange_may_be_cancelled_inside_any_callback(void **state)
         "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         "HTTP/1.1 103 Hi\r\n\r\nHTTP/1.1 200 OK\r\n\r\nhello",
     };
-    struct rig rig;
+    struct rig *rig = *state;
 
-    (void)state;
-    rig_start(&rig, (struct origin_opts){0});
     for (size_t i = 0; i < ARRAY_LEN(places) * ARRAY_LEN(answers); i++) {
         struct got got = {
             .during = cancel_at, .extra = places[i % ARRAY_LEN(places)]};
-        int fd = begin(&rig, &got);
-        peer_say(&rig, fd, answers[i / ARRAY_LEN(places)]);
-        rig_until(&rig, got.note[0] == 'c');
-        rig_turns(&rig, 2);
+        int fd = begin(rig, &got);
+        peer_say(rig, fd, answers[i / ARRAY_LEN(places)]);
+        rig_until(rig, got.note[0] == 'c');
+        rig_turns(rig, 2);
         assert_false(got_over(&got));
-        assert_int_equal(origin_group_connections(rig.group), 0);
-        assert_int_equal(origin_group_in_flight(rig.group), 0);
+        assert_int_equal(origin_group_connections(rig->group), 0);
+        assert_int_equal(origin_group_in_flight(rig->group), 0);
         close(fd);
     }
-    rig_stop(&rig);
 }
 
 static void
@@ -453,23 +433,20 @@ static void
 exchange_may_be_cancelled_inside_on_drain(void **state)
 {
     static char bytes[100000];
-    struct rig rig;
+    struct rig *rig = *state;
     struct got got = {.during = cancel_at_drain};
     struct exchange_request request = request_post(FRAMING_CHUNKED, 0);
     size_t taken;
     int fd;
 
-    (void)state;
-    rig_start(&rig, (struct origin_opts){0});
-    got_start(&rig, &got, &request);
+    got_start(rig, &got, &request);
     exchange_send(got.x, slice_of(bytes, sizeof(bytes)), &taken);
     assert_true(taken < sizeof(bytes));
-    fd = peer_accept(&rig);
-    rig_until(&rig, got.x == NULL);
+    fd = peer_accept(rig);
+    rig_until(rig, got.x == NULL);
     assert_int_equal(got.drains, 1);
-    rig_turns(&rig, 2);
+    rig_turns(rig, 2);
     close(fd);
-    rig_stop(&rig);
 }
 
 static void
@@ -485,22 +462,16 @@ start_next(struct got *got, const char *callback)
 static void
 next_exchange_may_start_inside_on_end(void **state)
 {
-    struct rig rig;
+    struct rig *rig = *state;
     struct got next = {0};
     struct got got = {.during = start_next, .extra = &next};
-    int fd;
+    int fd = begin(rig, &got);
 
-    (void)state;
-    rig_start(&rig, (struct origin_opts){0});
-    fd = begin(&rig, &got);
-    peer_say(&rig, fd, OK_EMPTY);
-    rig_until(&rig, got_over(&got));
-    peer_read_head(&rig, fd); /* on the very same connection */
-    peer_say(&rig, fd, OK_EMPTY);
-    rig_until(&rig, got_over(&next));
+    peer_answer(rig, fd, &got);
+    peer_read_head(rig, fd); /* on the very same connection */
+    peer_answer(rig, fd, &next);
     assert_true(next.is_ended);
     close(fd);
-    rig_stop(&rig);
 }
 
 /* The response ends exactly where the read does; what is behind it is still
@@ -513,77 +484,64 @@ spare_byte_behind_a_full_read_closes_the_connection(void **state)
     };
     const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 65494\r\n\r\n";
     static char answer[READ + 1];
-    struct rig rig;
+    struct rig *rig = *state;
     struct got next = {0};
     struct got got = {.during = start_next, .extra = &next};
     int fd;
 
-    (void)state;
     memset(answer, 'x', sizeof(answer));
     memcpy(answer, head, sizeof(head) - 1);
     assert_int_equal(sizeof(head) - 1 + 65494, READ);
-    rig_start(&rig, (struct origin_opts){0});
-    fd = begin(&rig, &got);
+    fd = begin(rig, &got);
     assert_int_equal(send(fd, answer, sizeof(answer), 0), sizeof(answer));
-    rig_until(&rig, got_over(&got));
-    assert_true(got.is_ended);
+    got_ends(rig, &got);
     close(fd);
-    fd = peer_accept(&rig);
-    peer_read_head(&rig, fd);
-    peer_say(&rig, fd, OK_EMPTY);
-    rig_until(&rig, got_over(&next));
+    fd = peer_accept(rig);
+    peer_read_head(rig, fd);
+    peer_answer(rig, fd, &next);
     assert_true(next.is_ended);
     assert_int_equal(next.status, 200);
     assert_int_equal(
-        rig_metric(&rig, "nearside_origin_retries_total{origin=\"api\"} "), 0);
+        rig_metric(rig, "nearside_origin_retries_total{origin=\"api\"} "), 0);
     close(fd);
-    rig_stop(&rig);
 }
 
 static void
 next_exchange_may_start_inside_on_error(void **state)
 {
-    struct rig rig;
+    struct rig *rig = *state;
     struct got next = {0};
     struct got got = {.during = start_next, .extra = &next};
-    int fd;
+    int fd = begin(rig, &got);
 
-    (void)state;
-    rig_start(&rig, (struct origin_opts){0});
-    fd = begin(&rig, &got);
-    peer_say(&rig, fd, "garbage\r\n\r\n");
-    rig_until(&rig, got_over(&got));
+    peer_say(rig, fd, "garbage\r\n\r\n");
+    rig_until(rig, got_over(&got));
     close(fd);
-    fd = peer_accept(&rig);
-    peer_read_head(&rig, fd);
-    peer_say(&rig, fd, OK_EMPTY);
-    rig_until(&rig, got_over(&next));
+    fd = peer_accept(rig);
+    peer_read_head(rig, fd);
+    peer_answer(rig, fd, &next);
     assert_true(next.is_ended);
     close(fd);
-    rig_stop(&rig);
 }
 
 static void
 nothing_is_taken_after_the_end(void **state)
 {
-    struct rig rig;
+    struct rig *rig = *state;
     struct got got = {0};
     struct exchange_request request = request_post(FRAMING_CHUNKED, 0);
     struct exchange *x;
     size_t taken = 7;
     int fd;
 
-    (void)state;
-    rig_start(&rig, (struct origin_opts){0});
-    got_start(&rig, &got, &request);
+    got_start(rig, &got, &request);
     x = got.x;
-    fd = peer_accept(&rig);
-    peer_read_head(&rig, fd);
+    fd = peer_accept(rig);
+    peer_read_head(rig, fd);
     exchange_cancel(&got.x);
     exchange_send(x, SLICE("late"), &taken); /* still in the same turn */
     assert_int_equal(taken, 0);
     close(fd);
-    rig_stop(&rig);
 }
 
 /* The dial once went on, and found its exchange failed or gone. */
@@ -591,22 +549,18 @@ static void
 no_memory_for_content_while_connecting_ends_the_dial_too(void **state)
 {
     struct exchange_request request = request_post(FRAMING_CHUNKED, 0);
-    struct rig rig;
+    struct rig *rig = *state;
     struct got got = {0};
     size_t taken;
 
-    (void)state;
-    rig_start(&rig, (struct origin_opts){0});
-    got_start(&rig, &got, &request); /* connecting */
+    got_start(rig, &got, &request); /* connecting */
     heap_refuse(1, 0);
     exchange_send(got.x, SLICE("content"), &taken);
     assert_true(heap_refused());
     assert_int_equal(taken, 0);
-    rig_until(&rig, got_over(&got));
-    assert_int_equal(got.error, ORIGIN_ERROR_NOMEM);
-    assert_int_equal(origin_group_connections(rig.group), 0);
-    rig_turns(&rig, 3);
-    rig_stop(&rig);
+    got_fails(rig, &got, ORIGIN_ERROR_NOMEM);
+    assert_int_equal(origin_group_connections(rig->group), 0);
+    rig_turns(rig, 3);
 }
 
 /* The whole request is answered, on the one connection that there is. */
@@ -688,34 +642,30 @@ without_any_one_block_of_memory_an_exchange_fails_and_is_gone(void **state)
 static void
 cancelled_exchanges_leave_nothing_in_any_state(void **state)
 {
-    struct rig rig;
+    struct rig *rig = *state;
     struct got got = {0};
     int fd;
 
-    (void)state;
-    rig_start(&rig, (struct origin_opts){0});
-    got_get(&rig, &got); /* connecting */
+    got_get(rig, &got); /* connecting */
     exchange_cancel(&got.x);
-    assert_int_equal(origin_group_connections(rig.group), 0);
-    close(peer_accept(&rig)); /* the kernel had let it in */
-    fd = begin(&rig, &got);
+    assert_int_equal(origin_group_connections(rig->group), 0);
+    close(peer_accept(rig)); /* the kernel had let it in */
+    fd = begin(rig, &got);
     exchange_cancel(&got.x); /* waiting for the answer */
     exchange_cancel(&got.x); /* of nothing: harmless */
     close(fd);
-    rig_turns(&rig, 2);
-    assert_int_equal(origin_group_connections(rig.group), 0);
-    assert_int_equal(origin_group_in_flight(rig.group), 0);
-    rig_stop(&rig);
+    rig_turns(rig, 2);
+    assert_int_equal(origin_group_connections(rig->group), 0);
+    assert_int_equal(origin_group_in_flight(rig->group), 0);
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pause_stalls_the_origin_and_resume_goes_on),
-        cmocka_unit_test(
-            connection_that_ended_in_a_pause_is_watched_while_idle),
-        cmocka_unit_test(response_of_100_mb_passes_in_flat_memory),
+        RIGGED(pause_stalls_the_origin_and_resume_goes_on),
+        RIGGED(connection_that_ended_in_a_pause_is_watched_while_idle),
+        RIGGED(response_of_100_mb_passes_in_flat_memory),
         cmocka_unit_test(first_byte_deadline_counts_from_the_sent_request),
         cmocka_unit_test(first_byte_deadline_covers_the_whole_head),
         cmocka_unit_test(
@@ -727,17 +677,16 @@ main(void)
         cmocka_unit_test(total_deadline_counts_always),
         cmocka_unit_test(connecting_has_a_deadline),
         cmocka_unit_test(deadline_of_one_exchange_does_not_strike_the_next),
-        cmocka_unit_test(exchange_may_be_cancelled_inside_any_callback),
-        cmocka_unit_test(exchange_may_be_cancelled_inside_on_drain),
-        cmocka_unit_test(next_exchange_may_start_inside_on_end),
-        cmocka_unit_test(spare_byte_behind_a_full_read_closes_the_connection),
-        cmocka_unit_test(next_exchange_may_start_inside_on_error),
-        cmocka_unit_test(nothing_is_taken_after_the_end),
-        cmocka_unit_test(
-            no_memory_for_content_while_connecting_ends_the_dial_too),
+        RIGGED(exchange_may_be_cancelled_inside_any_callback),
+        RIGGED(exchange_may_be_cancelled_inside_on_drain),
+        RIGGED(next_exchange_may_start_inside_on_end),
+        RIGGED(spare_byte_behind_a_full_read_closes_the_connection),
+        RIGGED(next_exchange_may_start_inside_on_error),
+        RIGGED(nothing_is_taken_after_the_end),
+        RIGGED(no_memory_for_content_while_connecting_ends_the_dial_too),
         cmocka_unit_test(
             without_any_one_block_of_memory_an_exchange_fails_and_is_gone),
-        cmocka_unit_test(cancelled_exchanges_leave_nothing_in_any_state),
+        RIGGED(cancelled_exchanges_leave_nothing_in_any_state),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

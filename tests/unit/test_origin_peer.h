@@ -277,6 +277,26 @@ rig_stop(struct rig *rig)
     metric_registry_free(&rig->registry);
 }
 
+/* The rig of a test with the usual options. */
+static inline int
+rig_up(void **state)
+{
+    static struct rig rig;
+
+    rig_start(&rig, (struct origin_opts){0});
+    *state = &rig;
+    return 0;
+}
+
+static inline int
+rig_down(void **state)
+{
+    rig_stop(*state);
+    return 0;
+}
+
+#define RIGGED(test) cmocka_unit_test_setup_teardown(test, rig_up, rig_down)
+
 /* The value of one line of the metrics, as text; "" when absent. */
 static inline long
 rig_metric(struct rig *rig, const char *series)
@@ -448,6 +468,42 @@ static inline void
 peer_say(struct rig *rig, int fd, const char *text)
 {
     peer_send(rig, fd, slice_of_str(text));
+}
+
+/* A GET on a connection that is new; its head has been read. */
+static inline int
+peer_asked(struct rig *rig, struct got *got)
+{
+    int fd;
+
+    got_get(rig, got);
+    fd = peer_accept(rig);
+    peer_read_head(rig, fd);
+    return fd;
+}
+
+#define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+/* Answers, and waits until the exchange is over. */
+static inline void
+peer_answer(struct rig *rig, int fd, struct got *got)
+{
+    peer_say(rig, fd, OK_EMPTY);
+    rig_until(rig, got_over(got));
+}
+
+static inline void
+got_ends(struct rig *rig, struct got *got)
+{
+    rig_until(rig, got_over(got));
+    assert_true(got->is_ended);
+}
+
+static inline void
+got_fails(struct rig *rig, struct got *got, enum origin_error error)
+{
+    rig_until(rig, got_over(got));
+    assert_int_equal(got->error, error);
 }
 
 /* Closes with a reset. */

@@ -8,8 +8,6 @@
 
 #include "nearside/http/chunk.h"
 
-#define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-
 enum {
     LARGE = 8 * 1024 * 1024,
 };
@@ -35,8 +33,7 @@ send_some(struct got *got, struct slice data)
 static void
 finish(struct rig *rig, struct got *got, int fd)
 {
-    peer_say(rig, fd, OK_EMPTY);
-    rig_until(rig, got_over(got));
+    peer_answer(rig, fd, got);
     assert_true(got->is_ended);
     assert_false(got->is_doubtful);
     assert_int_equal(origin_group_connections(rig->group), 1);
@@ -220,11 +217,8 @@ head_and_first_content_leave_together(void **state)
     (void)state;
     rig_start(&rig, (struct origin_opts){.reuse_after_body = true});
     got = (struct got){0};
-    got_get(&rig, &got);
-    fd = peer_accept(&rig);
-    peer_read_head(&rig, fd);
-    peer_say(&rig, fd, OK_EMPTY);
-    rig_until(&rig, got_over(&got));
+    fd = peer_asked(&rig, &got);
+    peer_answer(&rig, fd, &got);
 
     got = (struct got){0};
     got_start(&rig, &got, &request);
@@ -253,11 +247,8 @@ large_content_leaves_behind_the_head_and_the_small_that_wait(void **state)
     memset(large, 'l', sizeof(large));
     large[sizeof(large) - 1] = 'e';
     rig_start(&rig, (struct origin_opts){.reuse_after_body = true});
-    got_get(&rig, &got);
-    fd = peer_accept(&rig);
-    peer_read_head(&rig, fd);
-    peer_say(&rig, fd, OK_EMPTY);
-    rig_until(&rig, got_over(&got));
+    fd = peer_asked(&rig, &got);
+    peer_answer(&rig, fd, &got);
 
     got = (struct got){0};
     got_start(&rig, &got, &request);
@@ -284,11 +275,8 @@ head_leaves_at_the_turns_end_without_content(void **state)
     (void)state;
     rig_start(&rig, (struct origin_opts){.reuse_after_body = true});
     got = (struct got){0};
-    got_get(&rig, &got);
-    fd = peer_accept(&rig);
-    peer_read_head(&rig, fd);
-    peer_say(&rig, fd, OK_EMPTY);
-    rig_until(&rig, got_over(&got));
+    fd = peer_asked(&rig, &got);
+    peer_answer(&rig, fd, &got);
 
     got = (struct got){0};
     got_start(&rig, &got, &request);
@@ -533,8 +521,7 @@ early_answer_is_passed_on_and_ends_the_connection(void **state)
     peer_read_until(&rig, fd, "part");
     peer_say(&rig, fd,
         "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno!");
-    rig_until(&rig, got_over(&got));
-    assert_true(got.is_ended);
+    got_ends(&rig, &got);
     assert_true(got.is_doubtful);
     assert_int_equal(got.status, 413);
     assert_memory_equal(got.body, "no!", 3);
@@ -677,8 +664,7 @@ answer_is_doubtful_exactly_when_content_is_left(void **state)
             exchange_send(got.x, slice_of(bytes, PIECE), &taken);
         }
         rig_turns(&rig, 2);
-        peer_say(&rig, fd, OK_EMPTY);
-        rig_until(&rig, got_over(&got));
+        peer_answer(&rig, fd, &got);
         assert_true(got.is_ended);
         skip_head(fd);
         while ((n = recv(fd, bytes, sizeof(bytes), 0)) > 0) {
@@ -710,35 +696,32 @@ static void
 nothing_of_a_half_sent_head_is_sent_after_the_answer(void **state)
 {
     static char bytes[65536];
-    struct rig rig;
+    struct rig *rig = *state;
     struct got got = {.during = free_head};
     struct exchange_request request = request_get();
     char *head = malloc(LARGE);
     ssize_t n;
     int fd;
 
-    (void)state;
     assert_non_null(head);
     memset(head, 'h', LARGE);
     request.head = slice_of(head, LARGE);
     got.extra = head;
-    rig_start(&rig, (struct origin_opts){0});
-    got_start(&rig, &got, &request);
-    fd = peer_accept(&rig);
-    rig_turns(&rig, 20);
-    peer_say(&rig, fd, "HTTP/1.1 431 No\r\nContent-Length: 2\r\n\r\nn");
-    rig_until(&rig, got.heads == 1);
+    got_start(rig, &got, &request);
+    fd = peer_accept(rig);
+    rig_turns(rig, 20);
+    peer_say(rig, fd, "HTTP/1.1 431 No\r\nContent-Length: 2\r\n\r\nn");
+    rig_until(rig, got.heads == 1);
     for (int i = 0; i < 200; i++) {
         n = recv(fd, bytes, sizeof(bytes), 0);
         assert_true(n <= 0 || memchr(bytes, '!', (size_t)n) == NULL);
-        loop_turn(rig.loop, 0);
+        loop_turn(rig->loop, 0);
     }
-    peer_say(&rig, fd, "o");
-    rig_until(&rig, got_over(&got));
+    peer_say(rig, fd, "o");
+    rig_until(rig, got_over(&got));
     assert_true(got.is_doubtful);
-    assert_int_equal(origin_group_connections(rig.group), 0);
+    assert_int_equal(origin_group_connections(rig->group), 0);
     close(fd);
-    rig_stop(&rig);
 }
 
 /* What is cut short must not look like an end to the origin. */
@@ -783,8 +766,7 @@ nothing_is_taken_once_a_write_has_failed(void **state)
     send_some(&got, slice_of(bytes, sizeof(bytes)));
     assert_int_equal(send_some(&got, slice_of(bytes, sizeof(bytes))), 0);
     assert_false(got_over(&got));
-    rig_until(&rig, got_over(&got));
-    assert_int_equal(got.error, ORIGIN_ERROR_WRITE);
+    got_fails(&rig, &got, ORIGIN_ERROR_WRITE);
     assert_int_equal(got.drains, 0);
     rig_stop(&rig);
 }
@@ -802,8 +784,7 @@ connection_closed_while_sending_is_an_error(void **state)
     fd = peer_accept(&rig);
     peer_read_until(&rig, fd, "part");
     close(fd);
-    rig_until(&rig, got_over(&got));
-    assert_int_equal(got.error, ORIGIN_ERROR_CLOSED);
+    got_fails(&rig, &got, ORIGIN_ERROR_CLOSED);
     assert_false(peer_is_waiting(&rig));
     rig_stop(&rig);
 }
@@ -834,7 +815,7 @@ main(void)
         cmocka_unit_test(a_100_that_is_expected_is_told),
         cmocka_unit_test(answer_of_an_origin_that_stopped_reading_is_passed_on),
         cmocka_unit_test(answer_is_doubtful_exactly_when_content_is_left),
-        cmocka_unit_test(nothing_of_a_half_sent_head_is_sent_after_the_answer),
+        RIGGED(nothing_of_a_half_sent_head_is_sent_after_the_answer),
         cmocka_unit_test(cancelled_upload_ends_in_a_reset),
         cmocka_unit_test(nothing_is_taken_once_a_write_has_failed),
         cmocka_unit_test(connection_closed_while_sending_is_an_error),

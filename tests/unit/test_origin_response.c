@@ -432,9 +432,7 @@ large_head_run(struct origin_opts opts, size_t fields, size_t value_len,
     }
     assert_int_equal(buf_append(&answer, SLICE("\r\nhi")), RC_OK);
     rig_start(&rig, opts);
-    got_get(&rig, &got);
-    fd = peer_accept(&rig);
-    peer_read_head(&rig, fd);
+    fd = peer_asked(&rig, &got);
     peer_send(&rig, fd, buf_slice(&answer));
     rig_until(&rig, got_over(&got));
     assert_int_equal(got.error, error);
@@ -503,8 +501,7 @@ spare_bytes_make_an_answer_doubtful(void **state)
         fd = peer_accept(&rig);
         peer_read_head(&rig, fd);
         peer_say(&rig, fd, answers[i].answer);
-        rig_until(&rig, got_over(&got));
-        assert_true(got.is_ended);
+        got_ends(&rig, &got);
         assert_int_equal(got.is_doubtful, answers[i].is_doubtful);
         close(fd);
         rig_stop(&rig);

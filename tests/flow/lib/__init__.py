@@ -9,6 +9,7 @@
     nearside    the daemon under test
     wire        an HTTP/1.1 client that sends any bytes and reads strictly
     relay       a slow link
+    products    daemons before the sample API, on a cluster or one server
     payloads    the table of attacks as bytes, from both sides
     identity    origins that say whom they answer, and some that misread
     case        FlowTest, the test case that prints logs when it fails
