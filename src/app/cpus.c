@@ -8,11 +8,16 @@
 
 /* Reads up to two numbers from the file: how many there were. */
 static int
-read_numbers(const char *path, long long *first, long long *second)
+read_numbers(
+    const char *cgroup, const char *name, long long *first, long long *second)
 {
-    FILE *f = fopen(path, "re");
-    int count;
+    char path[256];
+    FILE *f = NULL;
+    int count = snprintf(path, sizeof(path), "%s/%s", cgroup, name);
 
+    if (count > 0 && (size_t)count < sizeof(path)) {
+        f = fopen(path, "re");
+    }
     if (f == NULL) {
         return 0;
     }
@@ -21,19 +26,17 @@ read_numbers(const char *path, long long *first, long long *second)
     return count;
 }
 
-/* Processors' worth of quota, or 0: none is set. */
-static unsigned
-quota(void)
+unsigned
+cpus_quota(const char *cgroup)
 {
     long long us = 0;
     long long period_us = 0;
     long long unused;
 
     /* v2 writes "max" for no quota; under v1 the file is not there. */
-    if (read_numbers("/sys/fs/cgroup/cpu.max", &us, &period_us) != 2) {
-        read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", &us, &unused);
-        read_numbers(
-            "/sys/fs/cgroup/cpu/cpu.cfs_period_us", &period_us, &unused);
+    if (read_numbers(cgroup, "cpu.max", &us, &period_us) != 2) {
+        read_numbers(cgroup, "cpu/cpu.cfs_quota_us", &us, &unused);
+        read_numbers(cgroup, "cpu/cpu.cfs_period_us", &period_us, &unused);
     }
     return us <= 0 || period_us <= 0
                ? 0
@@ -41,9 +44,9 @@ quota(void)
 }
 
 unsigned
-cpus_usable(void)
+cpus_usable(const char *cgroup)
 {
-    unsigned allowed = quota();
+    unsigned allowed = cpus_quota(cgroup);
     unsigned count = 1;
     cpu_set_t set;
 

@@ -364,7 +364,8 @@ start_parts(struct server *s)
     s->registry = metric_registry_new();
     s->resolver = resolver_new();
     s->control = loop_new();
-    s->threads_len = s->conf->workers > 0 ? s->conf->workers : cpus_usable();
+    s->threads_len =
+        s->conf->workers > 0 ? s->conf->workers : cpus_usable("/sys/fs/cgroup");
     s->threads = calloc(s->threads_len, sizeof(*s->threads));
     return s->registry != NULL && s->resolver != NULL && s->control != NULL &&
            s->threads != NULL && start_fds(s) && start_log(s) &&

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "nearside/redis/hold.h"
 #include "redis/map.h"
 #include "redis_opts.h"
 
@@ -141,6 +142,11 @@ owner_that_did_not_last_is_the_maps_again(void **state)
     other = redis_node_take(rig.redis, SLICE("other"), 1);
     redis_see_owner(rig.redis, SLOT, other, rig.loop);
     atomic_store(&rig.redis->is_patched, true);
+    loop_turn(rig.loop, 0);
+    assert_int_equal(rig.told, 2); /* as of a map */
+    redis_see_owner(rig.redis, SLOT, other, rig.loop);
+    loop_turn(rig.loop, 0);
+    assert_int_equal(rig.told, 2);
     assert_int_equal(atomic_load(owner), other->serial);
     assert_false(publish_told(&rig, "id", "h", 1, 9));
     assert_int_equal(atomic_load(owner), map->nodes[0]->serial);
@@ -188,6 +194,33 @@ client_that_is_freed_hears_of_no_map(void **state)
     rig_close(&rig);
 }
 
+static void
+on_change(void *ctx)
+{
+    ++*(unsigned *)ctx;
+}
+
+static void
+client_tells_of_each_map(void **state)
+{
+    struct redis_client *client;
+    unsigned changes = 0;
+    struct rig rig;
+
+    (void)state;
+    rig_open(&rig);
+    client = redis_client_new(rig.redis, rig.loop, NULL, NULL);
+    redis_on_change(client, on_change, &changes);
+    assert_true(publish_told(&rig, "id", "h", 1, 9));
+    assert_int_equal(changes, 1);
+    assert_false(publish_told(&rig, "id", "h", 1, 9));
+    assert_int_equal(changes, 1);
+    assert_true(publish_told(&rig, "id", "h", 1, 8));
+    assert_int_equal(changes, 2);
+    redis_client_free(&client);
+    rig_close(&rig);
+}
+
 int
 main(void)
 {
@@ -196,6 +229,7 @@ main(void)
         cmocka_unit_test(same_map_is_told_once_to_who_has_patched_it),
         cmocka_unit_test(owner_that_did_not_last_is_the_maps_again),
         cmocka_unit_test(map_in_use_outlives_its_successor),
+        cmocka_unit_test(client_tells_of_each_map),
         cmocka_unit_test(client_that_is_freed_hears_of_no_map),
     };
 

@@ -72,6 +72,23 @@ those_that_are_named_are_kept_as_they_came(void **state)
     arena_fini(&arena);
 }
 
+static void
+no_more_names_are_kept_than_the_route_has(void **state)
+{
+    const struct route route = {.cookies = names, .cookies_len = 1};
+    const struct head *kept;
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena, 65536);
+    assert_int_equal(
+        cookies_keep(&arena, &route,
+            given_request("GET /", "Cookie: lang=1; session=2\r\n"), &kept),
+        RC_OK);
+    assert_slice(lines_of(kept), "Cookie: session=2\r\n");
+    arena_fini(&arena);
+}
+
 /* Each gets a blank that it did not have. */
 static void
 many_without_blanks_become_longer(void **state)
@@ -125,6 +142,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(those_that_are_named_are_kept_as_they_came),
+        cmocka_unit_test(no_more_names_are_kept_than_the_route_has),
         cmocka_unit_test(many_without_blanks_become_longer),
         cmocka_unit_test(without_names_or_cookies_nothing_is_copied),
     };

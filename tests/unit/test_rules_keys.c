@@ -267,6 +267,32 @@ view_credentials_and_the_fields_of_a_record_choose_a_variant(void **state)
     assert_false(slice_eq(digests[0], variant_of(rig, "", true, "", "g")));
 }
 
+/* By the one that the route keys, whatever becomes of the other. */
+static void
+credentials_that_are_not_keyed_choose_nothing(void **state)
+{
+    struct rig *rig = *state;
+
+    for (int by = 0; by < 4; by++) {
+        const struct route route = {
+            .cookie = by & 1 ? ROUTE_CREDENTIAL_KEY : ROUTE_CREDENTIAL_IGNORE,
+            .authorization =
+                by & 2 ? ROUTE_CREDENTIAL_KEY : ROUTE_CREDENTIAL_IGNORE};
+        const char *const fields[] = {"", "Cookie: a\r\n",
+            "Authorization: Basic a\r\n", "X-Api-Key: a\r\n"};
+        char none[64] = "";
+        struct slice got = keys_of(rig, &route, "/a", "", false).credentials;
+
+        assert_int_equal(got.len > 0, by != 0);
+        memcpy(none, got.ptr, got.len);
+        for (int i = 1; i < 4; i++) {
+            got = keys_of(rig, &route, "/a", fields[i], false).credentials;
+            assert_int_equal(
+                !slice_eq(got, slice_of_str(none)), i < 3 && (by & i) != 0);
+        }
+    }
+}
+
 /* --- what is sent ------------------------------------------------------ */
 
 static void
@@ -318,6 +344,7 @@ main(void)
         TEST(a_target_that_needs_no_decoding_is_its_own_key),
         TEST(all_forms_have_one_base_key),
         TEST(view_credentials_and_the_fields_of_a_record_choose_a_variant),
+        TEST(credentials_that_are_not_keyed_choose_nothing),
         TEST(a_post_may_say_more_than_a_get_of_its_key),
     };
 

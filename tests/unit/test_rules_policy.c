@@ -156,6 +156,9 @@ named_fields_are_credentials_too(void **state)
     out = read_request(&route, "X-ToKeN: 1\r\n");
     assert_non_null(out.credential);
     assert_word(out.credential, "credential", "x-token");
+    route.credential_fields_len = 1;
+    assert_null(read_request(&route, "X-Token: 1\r\n").credential);
+    assert_non_null(read_request(&route, "X-Api-Key: 1\r\n").credential);
 }
 
 static void
@@ -564,6 +567,53 @@ age_counts_from_before_the_exchange(void **state)
 }
 
 static void
+a_status_that_the_route_names_has_a_lifetime_of_its_own(void **state)
+{
+    static const struct route_status_ttl ttls[] = {
+        {404, 5000}, {200, 7000}, {410, 0}, {503, 9000}};
+    static const struct {
+        unsigned status;
+        int64_t ttl_ms; /* 0: not stored */
+    } rows[] = {
+        {404, 5000}, {200, 7000}, {301, TTL_MS}, {410, 0}, {503, 0}, {500, 0}};
+    struct route route = given_route();
+    const struct policy_request request = {.storable = {.method = METHOD_GET}};
+
+    (void)state;
+    route.status_ttls = ttls;
+    route.status_ttls_len = 3; /* the last one is no more the route's */
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct policy_verdict v =
+            store(&route, &request, rows[i].status, "Content-Length: 1\r\n");
+
+        if (v.is_storable != (rows[i].ttl_ms > 0)) {
+            fail_msg("%u: %s", rows[i].status, v.detail);
+        }
+        if (v.is_storable) {
+            assert_true(v.fresh_until_ms == NOW_MS + rows[i].ttl_ms);
+        }
+    }
+    assert_true(store(&route, &request, 404, CC("max-age=1")).fresh_until_ms ==
+                NOW_MS + 1000);
+}
+
+static void
+windows_are_those_that_the_response_states(void **state)
+{
+    struct route route = given_route();
+    const struct policy_request request = {.storable = {.method = METHOD_GET}};
+    struct policy_verdict v;
+
+    (void)state;
+    v = store(&route, &request, 200,
+        CC("max-age=1, stale-while-revalidate=7, stale-if-error=9"));
+    assert_true(v.while_ms == 7000);
+    assert_true(v.if_error_ms == 9000);
+    assert_true(v.received_ms == NOW_MS);
+    assert_true(v.created_ms == NOW_MS);
+}
+
+static void
 what_forbids_stale_answers_is_noted(void **state)
 {
     const struct {
@@ -661,6 +711,9 @@ main(void)
         cmocka_unit_test(
             an_entry_is_kept_while_it_may_stand_in_or_be_validated),
         cmocka_unit_test(age_counts_from_before_the_exchange),
+        cmocka_unit_test(
+            a_status_that_the_route_names_has_a_lifetime_of_its_own),
+        cmocka_unit_test(windows_are_those_that_the_response_states),
         cmocka_unit_test(what_forbids_stale_answers_is_noted),
         cmocka_unit_test(methods_are_safe_and_idempotent_as_the_rfc_says),
     };

@@ -626,6 +626,116 @@ a_head_beyond_the_arena_s_room_is_no_question(void **state)
     assert_int_equal(rules->pool.free.len, 1);
 }
 
+/* Its key is not needed but to be shown. */
+static void
+what_is_bypassed_has_a_key_where_it_is_shown(void **state)
+{
+    static const char *const fields[] = {"", "If-Match: \"x\"\r\n"};
+    struct rules *rules = *state;
+
+    for (int i = 0; i < 4; i++) {
+        struct question *q;
+        char text[256];
+
+        rules->routes[ROW_ANY].cache_status =
+            i & 2 ? ROUTE_CACHE_STATUS_KEY : ROUTE_CACHE_STATUS_OFF;
+        rules_make_conf(rules);
+        snprintf(text, sizeof(text), "GET /any/x HTTP/1.1\r\n" HOST "%s\r\n",
+            fields[i & 1]);
+        q = given_question(rules, text);
+        assert_int_equal(q->policy.bypass != NULL, i & 1);
+        assert_int_equal(q->key.full.len > 0, i != 1);
+        assert_text(q->target, "/any/x", text);
+        question_unref(&q);
+    }
+}
+
+static void
+a_renewal_carries_an_authorization_that_is_keyed(void **state)
+{
+    struct rules *rules = *state;
+    struct question *q, *renewal;
+
+    rules->routes[ROW_ANY].authorization = ROUTE_CREDENTIAL_KEY;
+    rules->routes[ROW_ANY].cookie = ROUTE_CREDENTIAL_IGNORE;
+    rules_make_conf(rules);
+    q = given_question(rules, "GET /any/x HTTP/1.1\r\n" HOST
+                              "Cookie: a=1\r\nAuthorization: Basic eDp5\r\n"
+                              "\r\n");
+    assert_int_equal(question_renewal(q, &renewal), RC_OK);
+    assert_int_equal(renewal->head->field_count, 1);
+    assert_int_equal(renewal->head->fields[0].id, FIELD_AUTHORIZATION);
+    question_unref(&renewal);
+    question_unref(&q);
+}
+
+/* However far the room reaches. `room`: what the raw bytes leave of it. */
+static const char *
+end_with_room(struct rules *rules, size_t room)
+{
+    static char raw[512 * 1024] =
+        "GET /item/%2fx?b&c=%31 HTTP/1.1\r\nHost: A.Example\r\nCookie: a=1\r\n"
+        "X-Forwarded-Host: x\r\n\r\n";
+    static struct head head;
+    const struct parse_opts parse_opts = {0};
+    struct question_opts opts = {
+        .head = &head, .raw = slice_of(raw, sizeof(raw) - room)};
+    struct question_refusal refusal;
+    struct question *q, *renewal;
+    struct parse p;
+    size_t len;
+    enum rc rc;
+
+    opts.peer = rules->peer;
+    parse_start(&p);
+    assert_int_equal(
+        parse_request(&p, &parse_opts, opts.raw, &head, &len), RC_OK);
+    q = question_new(&rules->pool, rules->conf, &opts);
+    if (q == NULL) {
+        return "none";
+    }
+    refusal = question_read(q);
+    if (refusal.status != 0) {
+        assert_int_equal(refusal.status, 503);
+        assert_string_equal(refusal.detail, "memory");
+        question_unref(&q);
+        return "refused";
+    }
+    rc = question_renewal(q, &renewal);
+    if (rc == RC_OK) {
+        question_unref(&renewal);
+    }
+    question_unref(&q);
+    assert_true(rc == RC_OK || rc == RC_NOMEM);
+    return rc == RC_OK ? "read" : "unrenewed";
+}
+
+static void
+wherever_the_room_ends_a_question_is_refused_for_memory(void **state)
+{
+    struct rules *rules = *state;
+    struct proxy_net trusted = given_net("192.0.2.1", 32);
+    const char *before = "none";
+    unsigned refused = 0;
+
+    rules->opts.trusted = &trusted;
+    rules->opts.trusted_len = 1;
+    rules->routes[ROW_ITEM].cookie = ROUTE_CREDENTIAL_KEY;
+    rules->routes[ROW_ITEM].key_host = ROUTE_KEY_HOST_NAME;
+    rules_make_conf(rules);
+    for (size_t room = 0; strcmp(before, "read") != 0; room += 8) {
+        const char *now = end_with_room(rules, room);
+
+        assert_in_range(room, 0, 16384);
+        refused += strcmp(now, "refused") == 0;
+        /* More room never serves worse. */
+        assert_false(
+            strcmp(before, "refused") == 0 && strcmp(now, "none") == 0);
+        before = now;
+    }
+    assert_in_range(refused, 5, 1000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -650,6 +760,9 @@ main(void)
         TEST(a_variant_keeps_its_base_and_its_record),
         TEST(a_question_that_was_given_back_is_used_again_and_is_clean),
         TEST(the_pool_keeps_a_bounded_number),
+        TEST(what_is_bypassed_has_a_key_where_it_is_shown),
+        TEST(a_renewal_carries_an_authorization_that_is_keyed),
+        TEST(wherever_the_room_ends_a_question_is_refused_for_memory),
         TEST(a_head_beyond_the_arena_s_room_is_no_question),
     };
 
