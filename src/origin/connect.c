@@ -323,11 +323,26 @@ is_of_address(enum origin_error error)
            error == ORIGIN_ERROR_CONNECT_TIMEOUT;
 }
 
+/* The log hears of one among several, since no request may fail of it. */
+static void
+put_to_rest(struct exchange *x)
+{
+    struct origin_pool *pool = x->pool;
+    struct origin_address *a = x->addresses->items[x->address];
+    char text[ADDRESS_TEXT_MAX];
+
+    if (origin_server_failed(
+            server_of(x), a, pool->block, loop_now_ms(pool->loop)) &&
+        x->addresses->count > 1) {
+        log_event(pool->ring, LOG_LEVEL_WARN, "origin_address_rests",
+            "origin=\"%s\" address=\"%s\" cause=\"%s\"", pool->group->own_name,
+            address_text(&a->address, text), origin_failure(x->error)->text);
+    }
+}
+
 static void
 dial_failed(struct exchange *x, enum rc rc)
 {
-    struct origin_pool *pool = x->pool;
-
     MUST(x->conn == NULL);
     x->state = EXCHANGE_FAILING;
     x->error = error_of_dial(rc);
@@ -338,8 +353,7 @@ dial_failed(struct exchange *x, enum rc rc)
     if (x->error == ORIGIN_ERROR_CONNECT_TIMEOUT) {
         x->timed_out |= UINT64_C(1) << x->address;
     }
-    origin_server_failed(server_of(x), x->addresses->items[x->address],
-        pool->block, loop_now_ms(pool->loop));
+    put_to_rest(x);
     dial_on(x);
 }
 

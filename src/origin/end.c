@@ -36,7 +36,9 @@ enter_end(struct exchange *x, enum exchange_state state)
     if (x->state == EXCHANGE_DIAL) {
         dial_cancel(&x->dial);
     }
-    origin_addresses_unref(&x->addresses);
+    if (x->addresses != NULL) { /* not on a connection that was kept */
+        origin_addresses_unref(&x->addresses);
+    }
     x->state = state;
     if (x->has_place) {
         x->has_place = false;

@@ -169,20 +169,24 @@ put_to_rest(struct origin_server *server, struct origin_address *a,
     atomic_store(&a->rest_until_ms, a->failed_ms + rest_ms(a->failures));
 }
 
-void
+bool
 origin_server_failed(struct origin_server *server, struct origin_address *a,
     struct metric_block *block, int64_t now_ms)
 {
+    bool is_first = false;
+
     MUST_OBJ(a, ORIGIN_ADDRESS_MAGIC);
     server_lock(server);
     if (atomic_load(&server->failing_ms) == 0) {
         atomic_store(&server->failing_ms, now_ms);
     }
     if (!atomic_load(&a->is_gone)) {
+        is_first = a->failures == 0;
         put_to_rest(server, a, block, now_ms);
     }
     server_unlock(server);
     origin_server_ask(server);
+    return is_first;
 }
 
 void

@@ -9,7 +9,7 @@ import unittest
 
 from lib import FlowTest, Nearside, ScriptedOrigin, WireError, wait_until
 from lib.nameserver import (HOLE, NXDOMAIN, SERVFAIL, NameServer, enter,
-                            swallowed)
+                            resolver_has, swallowed)
 from lib.scripted import answer, conf, together
 
 PORT = 8000
@@ -92,8 +92,12 @@ class OriginNames(FlowTest):
         self.names.are(api=["127.0.0.3"])
         old.stop()
         asked = self.names.count()
+        # Nothing was sent before, so it may be anything.
+        got = self.daemon.get("/", method="POST", body=b"new")
+        self.assertEqual(got.status, 200)
         self.assertEqual(self.statuses(), ALL_WELL)
-        self.assertEqual(len(new.requests), 30)
+        self.assertEqual(len(new.requests), 31)
+        self.assertEqual(new.requests[0].body, b"new")
         self.assertEqual(self.names.count() - asked, 1)  # for both workers
 
     def test_many_at_once_are_served_by_one_look_up(self):
@@ -115,6 +119,22 @@ class OriginNames(FlowTest):
         self.names.are(api=["127.0.0.3"])
         self.assertEqual(self.statuses(3), [200] * 3)
         self.assertEqual(len(new.requests), 3)
+
+    def test_who_comes_before_the_first_answer_waits_for_it(self):
+        self.apis(2)
+        self.names = self.use(NameServer())
+        self.names.are(api=["127.0.0.2"], delay=1)
+        self.daemon = self.use(Nearside(conf(f"http://api.test:{PORT}")))
+        self.assertEqual(together(30, lambda n: self.ask().status), ALL_WELL)
+        self.assertEqual(self.names.count(), 1)
+
+    def test_one_that_only_takes_long_is_dialled_once_more(self):
+        """The look-up gets its share of the time, and there is some left."""
+        self.begin([HOLE + "7"], "connect_timeout = 1s")
+        self.daemon.wait_log("origin_addresses")
+        before = swallowed()
+        self.assertEqual(self.ask().status, 504)
+        self.assertGreaterEqual(swallowed() - before, 2)
 
     def test_one_that_is_down_is_asked_for_once_a_second(self):
         self.begin(["127.0.0.2"], "resolve_interval = 1h")
@@ -151,12 +171,19 @@ class OriginNames(FlowTest):
         client = self.use(self.daemon.connect())
         clients = [self.use(self.daemon.connect()) for _ in range(10)]
         for one in clients:
-            one.request("GET", "/")
+            one.request("GET", "/wait")
+        wait_until(lambda: old.waiting == 10, what="there are ten")
+        old.let_go()
+        for one in clients:
             self.assertEqual(one.read_response().body, b"127.0.0.2")
+        old.may_go.clear()
         client.request("GET", "/wait")
-        wait_until(lambda: old.waiting == 1, what="one is under way")
+        wait_until(lambda: old.waiting == 11, what="one is under way")
+        self.assertEqual(old.open, 10)
         self.names.are(api=["127.0.0.3"])
-        wait_until(lambda: old.open == 1, what="idle ones are closed")
+        # By us: it closes them itself after ten seconds.
+        wait_until(lambda: old.open == 1, 5, "idle ones are closed")
+        self.names.are(is_silent=True)
         count = len(old.requests)
         for one in clients * 5:
             one.request("GET", "/")
@@ -248,6 +275,8 @@ class OriginNames(FlowTest):
                  for a in self.origin()["addresses"]}
         self.assertEqual(rests, {f"{HOLE}7:{PORT}": True,
                                  f"127.0.0.2:{PORT}": False})
+        self.assertEqual(re.findall(r"origin_address_rests.* address=\"(\S+)\"",
+                                    self.daemon.log()), [f"{HOLE}7:{PORT}"])
 
     def test_one_that_is_back_is_dialled_again(self):
         old, other = self.apis(2, 3)
@@ -295,15 +324,18 @@ class OriginNames(FlowTest):
 
     def test_sigterm_waits_for_no_look_up(self):
         """It took 14 s, or 55."""
+        resolver_has(3, "ns.svc.test svc.test test", "ndots:5")
+        self.addCleanup(resolver_has)
         self.names = self.use(NameServer())
         self.names.are(is_silent=True)
-        text = conf(f"http://api.test:{PORT}").replace(
+        text = conf(f"http://api.test:{PORT}",
+                    origin_more="connect_timeout = 500ms").replace(
             "limits {", 'redis { seeds = { "redis.test:7000" } }\nlimits {')
         self.daemon = self.use(Nearside(text))
         client = self.use(self.daemon.connect())
         client.request("GET", "/")
-        wait_until(lambda: self.names.count() and self.names.count("redis"),
-                   what="both are asked for")
+        wait_until(lambda: {"api.test.ns.svc.test", "redis.test.ns.svc.test"}
+                   <= self.names.asked.keys(), what="both are asked for")
         client.close()
         self.daemon.signal(signal.SIGTERM)
         self.assertEqual(self.daemon.process.wait(4), 0)

@@ -182,16 +182,16 @@ who_fails_again_rests_longer(void **state)
     (void)state;
     bench_up(&b);
     for (size_t i = 0; i < ARRAY_LEN(want_ms); i++) {
-        origin_server_failed(b.server, b.set->items[0], NULL, now_ms);
+        (void)origin_server_failed(b.server, b.set->items[0], NULL, now_ms);
         assert_int_equal(rests_ms(&b, now_ms), want_ms[i]);
         /* Another one who had dialled it at the same time. */
-        origin_server_failed(b.server, b.set->items[0], NULL, now_ms + 5);
+        (void)origin_server_failed(b.server, b.set->items[0], NULL, now_ms + 5);
         assert_int_equal(rests_ms(&b, now_ms), want_ms[i]);
         now_ms += want_ms[i];
     }
     origin_server_worked(b.server, b.set->items[0], NULL);
     assert_int_equal(atomic_load(&b.set->items[0]->rest_until_ms), 0);
-    origin_server_failed(b.server, b.set->items[0], NULL, now_ms);
+    (void)origin_server_failed(b.server, b.set->items[0], NULL, now_ms);
     assert_int_equal(rests_ms(&b, now_ms), want_ms[0]);
     bench_down(&b);
 }
@@ -206,7 +206,7 @@ a_look_up_is_waited_for_while_it_may_bring_something(void **state)
     bench_up(&b);
     l = &b.server->lookup;
     b.server->addresses = origin_addresses_ref(b.set);
-    origin_server_failed(b.server, b.set->items[0], NULL, NOW_MS);
+    (void)origin_server_failed(b.server, b.set->items[0], NULL, NOW_MS);
     /* It is about to begin; it is under way; for too long. */
     assert_int_equal(
         origin_server_hope_ms(b.server, NOW_MS, 300), NOW_MS + 300);
@@ -222,7 +222,7 @@ a_look_up_is_waited_for_while_it_may_bring_something(void **state)
         origin_server_hope_ms(b.server, NOW_MS + 1001, 300), NOW_MS + 1301);
     /* ...unless all was well in between. */
     origin_server_worked(b.server, b.set->items[0], NULL);
-    origin_server_failed(b.server, b.set->items[0], NULL, NOW_MS + 400);
+    (void)origin_server_failed(b.server, b.set->items[0], NULL, NOW_MS + 400);
     assert_int_equal(
         origin_server_hope_ms(b.server, NOW_MS + 400, 300), NOW_MS + 700);
     bench_down(&b);

@@ -95,8 +95,9 @@ void origin_server_part(
 /* What is known of them, with a reference for the caller, or NULL. */
 struct origin_addresses *origin_server_addresses(struct origin_server *server);
 
-/* A dial has failed: the address rests, and the name is asked for. */
-void origin_server_failed(struct origin_server *server,
+/* A dial has failed: the address rests, and the name is asked for. True: it has
+   not rested before. */
+bool origin_server_failed(struct origin_server *server,
     struct origin_address *a, struct metric_block *block, int64_t now_ms);
 
 /* A dial has not failed. */

@@ -35,9 +35,9 @@ def _run(*argv):
 
 def _unshare():
     flags = CLONE_NEWNS | CLONE_NEWNET
-    if os.geteuid() == 0:
-        return _libc.unshare(flags) == 0
-    uid, gid = os.getuid(), os.getgid()
+    uid, gid = os.geteuid(), os.getegid()
+    if _libc.unshare(flags) == 0:
+        return True
     if _libc.unshare(flags | CLONE_NEWUSER) != 0:
         return False
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"),
@@ -56,6 +56,13 @@ def _put(path, text):
     _run("mount", "--bind", own, path)
 
 
+def resolver_has(servers=1, search="", options="edns0"):
+    """What /etc/resolv.conf says, for those who are started after that."""
+    with open("/etc/resolv.conf", "w") as f:
+        f.write(f"nameserver {AT}\n" * servers + f"search {search}\n"
+                f"options timeout:5 attempts:3 {options}\n")
+
+
 def enter():
     """In setUpModule, before there are other threads. Ends the program as one
     that was skipped where this is not allowed."""
@@ -63,8 +70,8 @@ def enter():
         if not _unshare():
             raise OSError("unshare")
         _run("mount", "--make-rprivate", "/")
-        _put("/etc/resolv.conf",
-             f"nameserver {AT}\noptions timeout:5 attempts:3 edns0\n")
+        _put("/etc/resolv.conf", "")
+        resolver_has()
         _put("/etc/nsswitch.conf", "hosts: files dns\n")
         _put("/etc/hosts", "127.0.0.1 localhost\n")
         _run("ip", "link", "set", "lo", "up")
