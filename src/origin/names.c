@@ -43,8 +43,8 @@ origin_names_init(
 
     names->on_names = on_names;
     list_init(&names->waiting);
-    names->news = origin_server_join(server, pool->loop, on_news, pool);
-    if (names->news == NULL) {
+    if (origin_server_join(server, &names->news, pool->loop, on_news, pool) !=
+        RC_OK) {
         return RC_NOMEM;
     }
     /* Workers do not all begin at the same address. */

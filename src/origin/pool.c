@@ -17,6 +17,36 @@ on_turn_end(void *ctx)
     exchanges_bury(pool);
 }
 
+/* Another worker has a place for one of this pool's waiters; or somebody waits,
+   and this pool may have idle connections. */
+static void
+on_bell(void *ctx)
+{
+    struct origin_pool *pool = OBJ_OF(struct origin_pool, ctx, POOL_MAGIC);
+    struct origin_waiter *w;
+
+    while ((w = origin_queue_pop(pool)) != NULL) {
+        pool->on_place(w, NULL);
+    }
+    origin_conns_make_room(pool);
+}
+
+/* What others reach it by. */
+static enum rc
+pool_join(struct origin_pool *pool)
+{
+    pool->bell = bell_new(pool->loop, on_bell, pool);
+    if (pool->bell == NULL) {
+        return RC_NOMEM;
+    }
+    if (origin_names_init(pool, exchange_on_names) != RC_OK) {
+        bell_free(&pool->bell);
+        return RC_NOMEM;
+    }
+    origin_queue_join(pool);
+    return RC_OK;
+}
+
 struct origin_pool *
 origin_pool_new(struct origin_group *group, struct loop *loop,
     struct log_ring *ring, struct metric_block *block)
@@ -32,7 +62,7 @@ origin_pool_new(struct origin_group *group, struct loop *loop,
     pool->loop = loop;
     pool->ring = ring;
     pool->block = group->is_measured ? block : NULL;
-    if (origin_names_init(pool, exchange_on_names) != RC_OK) {
+    if (pool_join(pool) != RC_OK) {
         free(pool);
         return NULL;
     }
@@ -42,12 +72,6 @@ origin_pool_new(struct origin_group *group, struct loop *loop,
     loop_task_init(&pool->turn_end, on_turn_end, pool);
     buf_init(&pool->in, exchange_in_max(group));
     pool->on_place = exchange_on_place;
-    if (origin_bell_hang(pool) != RC_OK) {
-        origin_names_fini(pool);
-        buf_fini(&pool->in);
-        free(pool);
-        return NULL;
-    }
     atomic_fetch_add(&group->pools, 1);
     return pool;
 }
@@ -66,7 +90,8 @@ origin_pool_free(struct origin_pool **ppool)
     *ppool = NULL;
     origin_conns_fini(pool);
     origin_names_fini(pool);
-    origin_bell_drop(pool);
+    origin_queue_part(pool);
+    bell_free(&pool->bell);
     loop_task_cancel(&pool->turn_end);
     exchanges_free(pool);
     buf_fini(&pool->in);

@@ -31,12 +31,6 @@ struct origin_conn {
     int64_t idle_since_ms;
 };
 
-/* Rings for a pool, from any thread; see bell.c. */
-struct origin_bell {
-    struct loop_message message;
-    struct origin_pool *pool; /* NULL: gone */
-};
-
 /* Lives in the exchange that waits for a place. */
 struct origin_waiter {
     struct list link; /* queue->waiting, then pool->granted; the queue's lock */
@@ -46,7 +40,7 @@ struct origin_waiter {
 
 /* A worker's view of the server's addresses. */
 struct origin_names {
-    struct server_news *news;
+    struct server_news news;
     struct origin_addresses *addresses; /* NULL: not known yet */
     unsigned turn;       /* the item that is dialled next, if it can be */
     struct list waiting; /* for a look-up's end; then on_names */
@@ -71,7 +65,7 @@ struct origin_pool {
     struct loop_task turn_end;
     struct list sibling; /* queue->pools */
     struct list granted; /* waiters with a place; guarded by the queue's lock */
-    struct origin_bell *bell;
+    struct bell *bell;   /* rung for what queue.c has for it */
     /* A waiter of this pool has its turn: with a kept connection, or with the
        place for a new one. */
     void (*on_place)(struct origin_waiter *w, struct origin_conn *own_conn);
@@ -141,11 +135,6 @@ struct origin_waiter *origin_queue_take(struct origin_pool *pool);
 
 /* The next of this pool's that has been given a place, or NULL. */
 struct origin_waiter *origin_queue_pop(struct origin_pool *pool);
-
-/* --- bell.c ------------------------------------------------------------ */
-
-enum rc origin_bell_hang(struct origin_pool *pool) RC_MUST_CHECK;
-void origin_bell_drop(struct origin_pool *pool);
 
 /* --- names.c ----------------------------------------------------------- */
 

@@ -129,7 +129,7 @@ grant(struct origin_group *group)
         take_off(queue, w);
         w->is_granted = true;
         list_push_back(&w->pool->granted, &w->link);
-        loop_post(w->pool->loop, &w->pool->bell->message);
+        bell_ring(w->pool->bell);
     }
 }
 
@@ -154,7 +154,7 @@ ring_all(struct origin_queue *queue)
         struct origin_pool *pool =
             CONTAINER_OF(link, struct origin_pool, sibling);
         MUST_OBJ(pool, POOL_MAGIC);
-        loop_post(pool->loop, &pool->bell->message);
+        bell_ring(pool->bell);
     }
 }
 

@@ -1,4 +1,4 @@
-/* Who waits for a connection (queue.c, bell.c, wait.c): order, bounds, and
+/* Who waits for a connection (queue.c, wait.c): order, bounds, and
    that each place which becomes free is somebody's. */
 #include "test_origin_peer.h"
 

@@ -9,13 +9,12 @@
 #define NEARSIDE_SERVER_SERVER_H
 
 #include "nearside/base/metric.h"
-#include "nearside/net/loop.h"
+#include "nearside/net/bell.h"
 #include "nearside/server/addresses.h"
 
 struct log_ring;
 struct origin_server;
 struct resolver;
-struct server_news;
 
 /* How a look-up has ended. */
 enum origin_lookup {
@@ -81,14 +80,20 @@ void origin_server_ask(struct origin_server *server);
 int64_t origin_server_hope_ms(
     struct origin_server *server, int64_t now_ms, int64_t patience_ms);
 
-/* A pool is told by on_news, on its loop, when a look-up has ended, however it
-   did. NULL: no memory. */
-struct server_news *origin_server_join(struct origin_server *server,
-    struct loop *loop, void (*on_news)(void *ctx), void *ctx);
+/* What a pool is told by; zeroed before. */
+struct server_news {
+    struct list link; /* the server's, under its lock */
+    struct bell *bell;
+};
 
-/* on_news will not come. Same loop; clears the caller's pointer. */
-void origin_server_part(
-    struct origin_server *server, struct server_news **news);
+/* on_news comes on the loop when a look-up has ended, however it did.
+   RC_NOMEM. */
+enum rc origin_server_join(struct origin_server *server,
+    struct server_news *news, struct loop *loop, void (*on_news)(void *ctx),
+    void *ctx) RC_MUST_CHECK;
+
+/* on_news will not come. On that loop, or when it runs no more. */
+void origin_server_part(struct origin_server *server, struct server_news *news);
 
 /* --- addresses --------------------------------------------------------- */
 
