@@ -399,7 +399,7 @@ static inline void
 assert_counted(const char *metric, unsigned n)
 {
     struct buf buf;
-    char line[128];
+    char line[256];
 
     snprintf(line, sizeof(line), "\n%s %u\n", metric, n);
     buf_init(&buf, 1 << 20);
