@@ -372,12 +372,166 @@ a_request_that_is_moved_wrongly_ends_the_process(void **state)
     }
 }
 
+/* --- hints ------------------------------------------------------------- */
+
+/* Its length is none of a 1xx response (RFC 9110 8.6), nor is a field of one
+   hop the client's. After the answer, or the client, it is for nobody. */
+static void
+a_hint_is_passed_on_until_there_is_an_answer(void **state)
+{
+    struct request *r = given_new(GET);
+    struct head hint;
+
+    (void)state;
+    hint = *given_head("GET / HTTP/1.1\r\nHost: a\r\nLink: x\r\n"
+                       "Content-Length: 5\r\nConnection: y\r\nY: 1\r\n"
+                       "Set-Cookie: z\r\n\r\n");
+    hint.status = 103;
+    request_interim(r, &hint);
+    assert_string_equal(
+        bench.interim, "103 host: a\r\nlink: x\r\nset-cookie: z\r\n");
+    bench.interim[0] = '\0';
+    r->status = 200;
+    request_interim(r, &hint);
+    r->status = 0;
+    r->stream = NULL;
+    request_interim(r, &hint);
+    assert_string_equal(bench.interim, "");
+    r->stream = &bench.stream;
+
+    /* Without memory the client misses it; but it waits for a 100. */
+    arena_fini(&r->arena);
+    arena_init(&r->arena, 16);
+    request_interim(r, &hint);
+    assert_string_equal(bench.interim, "");
+    hint.status = 100;
+    request_interim(r, &hint);
+    assert_string_equal(bench.interim, "100 ");
+    request_on_gone(r, 0);
+}
+
+/* --- a body that fails ------------------------------------------------- */
+
+/* The origin is to blame, and the answer has not begun to leave: it is 502. */
+static void
+an_answer_that_fails_before_it_leaves_is_an_error_of_the_origin(void **state)
+{
+    (void)state;
+    for (int is_gone = 0; is_gone < 2; is_gone++) {
+        struct request *r = given_new(REQUEST("GET /pass/x"));
+
+        request_start(r);
+        await_asked();
+        say("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart");
+        UNTIL(r->status != 0);
+        assert_false(request_on_source_failed(r)); /* it has not */
+        assert_int_equal(r->status, 200);
+        close(bench.fd);
+        bench.fd = -1;
+        UNTIL(source_error(&r->source) != ORIGIN_ERROR_NONE);
+        bench.responses = 0;
+        if (is_gone) { /* what has left cannot be taken back */
+            request_on_gone(r, 4);
+        } else {
+            assert_true(request_on_source_failed(r));
+            assert_int_equal(bench.responses, 1);
+            assert_int_equal(bench.response->status, 502);
+            assert_int_equal(r->status, 502);
+            assert_int_equal(r->tier, TIER_ORIGIN);
+            assert_null(r->detail);
+            assert_int_not_equal(r->error, ORIGIN_ERROR_NONE);
+            request_on_sent(r, 0);
+        }
+    }
+    assert_counted("nearside_requests_total{route=\"pass\",result=\"error\","
+                   "status=\"5xx\"}",
+        1);
+    assert_counted("nearside_requests_total{route=\"pass\",result=\"error\","
+                   "status=\"2xx\"}",
+        1);
+}
+
+/* --- many -------------------------------------------------------------- */
+
+/* What is more than is kept for the next ones is freed. */
+static void
+many_requests_at_once_leave_nothing_behind(void **state)
+{
+    struct request *r[SPARE_MAX + 2];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(r); i++) {
+        r[i] = given_new(GET);
+        assert_non_null(arena_alloc(&r[i]->arena, 1000));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(r); i++) {
+        request_on_gone(r[i], 0);
+    }
+    assert_int_equal(bench.worker.request->free.len, SPARE_MAX);
+}
+
+static void
+without_memory_there_is_no_request(void **state)
+{
+    const struct head *head = given_head(GET);
+    const struct request_opts opts = {.question = {.head = head,
+                                          .raw = slice_of(head->method_text.ptr,
+                                              strlen(head->method_text.ptr)),
+                                          .peer = bench.rules.peer}};
+    struct request *r;
+    unsigned nth = 0;
+
+    (void)state;
+    do {
+        heap_refuse(++nth, 0);
+        r = request_new(&bench.worker, &bench.stream, &opts);
+        assert_true((r == NULL) == heap_refused());
+    } while (r == NULL);
+    assert_true(nth > 2);
+    request_on_gone(r, 0);
+}
+
+/* --- why it is not stored ---------------------------------------------- */
+
+static void
+the_reason_that_another_instance_wrote_down_is_told(void **state)
+{
+    static const char *const rows[][2] = {
+        {"no-store", "no-store"},
+        {"vary", "vary"},
+        {"unheard-of", "not-storable"},
+        {"", "not-storable"},
+    };
+    struct request *r = given_new(GET);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct codec_parts parts = {.flags = ENTRY_HIT_FOR_MISS,
+            .key = SLICE(KEY),
+            .created_ms = 1,
+            .fresh_until_ms = 2,
+            .stale_until_ms = 2,
+            .body = slice_of_str(rows[i][0])};
+        struct entry *entry = given_entry(&parts);
+
+        request_note_refusal(r, entry);
+        assert_string_equal(r->detail, rows[i][1]);
+        entry_unref(&entry);
+    }
+    request_on_gone(r, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_hint_is_passed_on_until_there_is_an_answer),
+        TEST(an_answer_that_fails_before_it_leaves_is_an_error_of_the_origin),
+        TEST(many_requests_at_once_leave_nothing_behind),
+        TEST(without_memory_there_is_no_request),
+        TEST(the_reason_that_another_instance_wrote_down_is_told),
         TEST(what_is_refused_is_answered_at_once),
         TEST(who_joins_a_flight_is_answered_with_what_it_has_found),
         TEST(a_long_key_has_room_in_cache_status),

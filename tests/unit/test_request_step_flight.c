@@ -488,6 +488,27 @@ the_leader_asks_the_origin_and_its_answer_is_a_miss(void **state)
     request_on_sent(late, 3);
 }
 
+/* It is not stored for whom it is, and would not be the next time. */
+static void
+an_answer_to_credentials_is_a_bypass(void **state)
+{
+    struct request *r = given_new("GET /any/x HTTP/1.1\r\nHost: a.example\r\n"
+                                  "Cookie: a=b\r\n\r\n");
+
+    (void)state;
+    request_start(r);
+    await_asked();
+    say("HTTP/1.1 201 OK\r\nCache-Control: max-age=9\r\n"
+        "Content-Length: 3\r\n\r\nabc");
+    UNTIL(r->status != 0);
+    assert_int_equal(r->result, RESULT_BYPASS);
+    assert_int_equal(r->fwd, CACHE_FWD_BYPASS);
+    assert_int_equal(r->fwd_status, 201);
+    assert_string_equal(r->detail, "cookie");
+    assert_false(r->is_stored);
+    request_on_sent(r, 3);
+}
+
 /* The request that has validated it uses it; see also validate above. */
 static void
 who_validates_an_entry_uses_what_became_of_it(void **state)
@@ -571,6 +592,7 @@ main(void)
         TEST(patience_begins_with_the_first_flight),
         TEST(where_too_many_fly_a_request_goes_alone),
         TEST(the_leader_asks_the_origin_and_its_answer_is_a_miss),
+        TEST(an_answer_to_credentials_is_a_bypass),
         TEST(who_validates_an_entry_uses_what_became_of_it),
         TEST(a_renewal_goes_on_without_its_request),
     };

@@ -190,6 +190,8 @@ what_was_found_stands_in_where_it_may(void **state)
         assert_moves(r, moves);
         assert_int_equal(bench.response->status, rows[i].status);
         assert_int_equal(r->result == RESULT_STALE, rows[i].status == 200);
+        /* The origin's own answer is not waited for. */
+        assert_false(rows[i].status == 200 && r->fetch.magic != 0);
         over(r);
     }
 }
