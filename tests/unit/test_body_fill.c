@@ -318,6 +318,43 @@ assert_read_all(const struct follower *f, uint64_t total)
     assert_int_equal(f->wrong, 0);
 }
 
+/* Until it has read all of it. */
+static void
+read_all(struct rig *rig, const struct follower *f, uint64_t total)
+{
+    turn_until(rig, &f->is_over);
+    assert_read_all(f, total);
+}
+
+/* A fill whose owner appends whenever there is room. */
+static void
+given_feeding(struct rig *rig, struct fill_opts opts, uint64_t total)
+{
+    feeder_init(&rig->feeder, rig->own, opts, total);
+    rig->feeder.is_feeding_on_room = true;
+}
+
+/* Two readers of a long fill, of whom one has taken a window and the other
+   nothing. */
+static void
+given_one_ahead(struct rig *rig, struct follower *fast, struct follower *slow,
+    struct loop *of_slow)
+{
+    feeder_init(&rig->feeder, rig->own, (struct fill_opts){0}, 1000000);
+    follow(fast, rig->feeder.fill, rig->own, 0);
+    follow(slow, rig->feeder.fill, of_slow, 0);
+    feed(&rig->feeder);
+    follower_take(fast, WINDOW);
+    turns(rig, 3);
+}
+
+static void
+leave_both(struct follower *fast, struct follower *slow)
+{
+    fill_leave(&fast->reader);
+    fill_leave(&slow->reader);
+}
+
 /* --- bytes ------------------------------------------------------------- */
 
 static void
@@ -335,8 +372,7 @@ what_is_appended_is_what_is_read(void **state)
         rig->feeder.is_feeding_on_room = true;
         follow(&f, rig->feeder.fill, rig->own, APPEND_MAX);
         feed_all(&rig->feeder);
-        turn_until(rig, &f.is_over);
-        assert_read_all(&f, total);
+        read_all(rig, &f, total);
         feeder_end(&rig->feeder);
     }
 }
@@ -364,8 +400,7 @@ a_stated_length_changes_no_byte(void **state)
         assert_int_equal(fill_head(f->fill)->fields.len, 0);
         follow(&reader, f->fill, rig->other, 1000);
         feed_all(f);
-        turn_until(rig, &reader.is_over);
-        assert_read_all(&reader, totals[i]);
+        read_all(rig, &reader, totals[i]);
         feeder_end(f);
     }
 }
@@ -378,17 +413,14 @@ readers_on_two_loops_at_their_own_pace_read_the_same(void **state)
     const uint64_t paces[] = {APPEND_MAX, 9000, 3000, APPEND_MAX, 9000, 3000};
     struct follower f[6];
 
-    feeder_init(&rig->feeder, rig->own,
-        (struct fill_opts){.held_max = 10 * total}, total);
-    rig->feeder.is_feeding_on_room = true;
+    given_feeding(rig, (struct fill_opts){.held_max = 10 * total}, total);
     for (size_t i = 0; i < 6; i++) {
         follow(
             &f[i], rig->feeder.fill, i < 3 ? rig->own : rig->other, paces[i]);
     }
     feed_all(&rig->feeder);
     for (size_t i = 0; i < 6; i++) {
-        turn_until(rig, &f[i].is_over);
-        assert_read_all(&f[i], total);
+        read_all(rig, &f[i], total);
     }
 }
 
@@ -488,17 +520,11 @@ the_window_goes_by_the_fastest_reader(void **state)
     struct follower fast;
     struct follower slow;
 
-    feeder_init(&rig->feeder, rig->own, (struct fill_opts){0}, 1000000);
-    follow(&fast, rig->feeder.fill, rig->own, 0);
-    follow(&slow, rig->feeder.fill, rig->other, 0);
-    feed(&rig->feeder);
-    follower_take(&fast, WINDOW);
-    turns(rig, 3);
+    given_one_ahead(rig, &fast, &slow, rig->other);
     assert_int_equal(rig->feeder.rooms, 1);
     feed(&rig->feeder);
     assert_int_equal(rig->feeder.sent, 2 * WINDOW);
-    fill_leave(&fast.reader);
-    fill_leave(&slow.reader);
+    leave_both(&fast, &slow);
 }
 
 static void
@@ -510,16 +536,13 @@ a_long_body_wakes_the_owner_less_than_thrice_a_window(void **state)
 
     for (size_t i = 0; i < 2; i++) {
         struct loop *loop = i == 0 ? rig->own : rig->other;
-        feeder_init(&rig->feeder, rig->own,
-            (struct fill_opts){.held_max = 100 * WINDOW}, windows * WINDOW);
-        rig->feeder.is_feeding_on_room = true;
+        given_feeding(rig, (struct fill_opts){.held_max = 100 * WINDOW},
+            windows * WINDOW);
         follow(&f[0], rig->feeder.fill, loop, 5000);
         follow(&f[1], rig->feeder.fill, loop, 5000);
         feed_all(&rig->feeder);
-        turn_until(rig, &f[0].is_over);
-        turn_until(rig, &f[1].is_over);
-        assert_read_all(&f[0], windows * WINDOW);
-        assert_read_all(&f[1], windows * WINDOW);
+        read_all(rig, &f[0], windows * WINDOW);
+        read_all(rig, &f[1], windows * WINDOW);
         assert_in_range(rig->feeder.rooms, windows - 2, 3 * windows);
         feeder_end(&rig->feeder);
     }
@@ -559,8 +582,7 @@ nobody_asks_for_room_when_the_fill_has_ended(void **state)
     fill_finish(rig->feeder.fill, FILL_FAILED);
     follower_take(&fast, WINDOW);
     turns(rig, 3);
-    fill_leave(&fast.reader);
-    fill_leave(&slow.reader);
+    leave_both(&fast, &slow);
     turns(rig, 3);
     assert_int_equal(rig->feeder.rooms, 0);
 }
@@ -573,12 +595,7 @@ a_slow_reader_that_overtakes_gives_the_owner_room(void **state)
     struct follower fast;
     struct follower slow;
 
-    feeder_init(&rig->feeder, rig->own, (struct fill_opts){0}, 1000000);
-    follow(&fast, rig->feeder.fill, rig->own, 0);
-    follow(&slow, rig->feeder.fill, rig->own, 0);
-    feed(&rig->feeder);
-    follower_take(&fast, WINDOW);
-    turns(rig, 3);
+    given_one_ahead(rig, &fast, &slow, rig->own);
     feed(&rig->feeder);
     assert_int_equal(rig->feeder.sent, HELD_MAX);
     turns(rig, 3);
@@ -586,8 +603,7 @@ a_slow_reader_that_overtakes_gives_the_owner_room(void **state)
     follower_take(&slow, WINDOW + WINDOW * 3 / 4);
     turns(rig, 3);
     assert_int_equal(rig->feeder.rooms, 1);
-    fill_leave(&fast.reader);
-    fill_leave(&slow.reader);
+    leave_both(&fast, &slow);
 }
 
 static void
@@ -597,12 +613,7 @@ the_slowest_reader_gives_the_owner_room_when_it_leaves(void **state)
     struct follower fast;
     struct follower slow;
 
-    feeder_init(&rig->feeder, rig->own, (struct fill_opts){0}, 1000000);
-    follow(&fast, rig->feeder.fill, rig->own, 0);
-    follow(&slow, rig->feeder.fill, rig->own, 0);
-    feed(&rig->feeder);
-    follower_take(&fast, WINDOW);
-    turns(rig, 3);
+    given_one_ahead(rig, &fast, &slow, rig->own);
     feed(&rig->feeder);
     follower_take(&fast, WINDOW);
     turns(rig, 3);
@@ -716,8 +727,7 @@ what_came_before_the_reader_awaits_wakes_it(void **state)
         turns(rig, 3);
         assert_int_equal(f.wakes, 0);
         fill_await(&f.reader);
-        turn_until(rig, &f.is_over);
-        assert_read_all(&f, 1000);
+        read_all(rig, &f, 1000);
         feeder_end(&rig->feeder);
     }
 }
@@ -752,8 +762,7 @@ an_empty_fill_ends_empty(void **state)
     feeder_init(&rig->feeder, rig->own, (struct fill_opts){.is_kept = true}, 0);
     follow(&f, rig->feeder.fill, rig->other, ALL);
     feed_all(&rig->feeder);
-    turn_until(rig, &f.is_over);
-    assert_read_all(&f, 0);
+    read_all(rig, &f, 0);
     assert_int_equal(fill_run(rig->feeder.fill, &cursor).len, 0);
 }
 
@@ -795,8 +804,7 @@ readers_outlive_the_owner_s_reference(void **state)
     feed_all(&rig->feeder);
     feeder_end(&rig->feeder);
     for (size_t i = 0; i < 2; i++) {
-        turn_until(rig, &f[i].is_over);
-        assert_read_all(&f[i], 50000);
+        read_all(rig, &f[i], 50000);
     }
 }
 
@@ -807,9 +815,8 @@ a_late_reader_of_a_kept_fill_reads_all_of_it(void **state)
     struct follower early;
     struct follower late[2];
 
-    feeder_init(&rig->feeder, rig->own,
-        (struct fill_opts){.is_kept = true, .held_max = 2000000}, 1000000);
-    rig->feeder.is_feeding_on_room = true;
+    given_feeding(
+        rig, (struct fill_opts){.is_kept = true, .held_max = 2000000}, 1000000);
     follow(&early, rig->feeder.fill, rig->own, 10000);
     feed_all(&rig->feeder);
     turns(rig, 5);
@@ -884,8 +891,7 @@ who_leaves_while_all_are_woken_takes_no_bytes_from_the_others(void **state)
     ahead.take_max = 20000;
     fill_await(&ahead.reader);
     for (size_t i = 1; i < 3; i++) {
-        turn_until(rig, &f[i].is_over);
-        assert_read_all(&f[i], 5 * WINDOW);
+        read_all(rig, &f[i], 5 * WINDOW);
     }
     turn_until(rig, &ahead.is_over);
 }
@@ -904,8 +910,7 @@ the_slowest_reader_sets_the_pace(void **state)
         struct follower fast;
         struct follower slow;
 
-        feeder_init(&rig->feeder, rig->own, (struct fill_opts){0}, total);
-        rig->feeder.is_feeding_on_room = true;
+        given_feeding(rig, (struct fill_opts){0}, total);
         follow(&slow, rig->feeder.fill, i % 2 == 0 ? rig->own : rig->other, 0);
         follow(
             &fast, rig->feeder.fill, i / 2 == 0 ? rig->own : rig->other, 30000);
@@ -917,8 +922,7 @@ the_slowest_reader_sets_the_pace(void **state)
         slow.take_max = 1000;
         fill_await(&slow.reader);
         turn_until(rig, &slow.is_over);
-        turn_until(rig, &fast.is_over);
-        assert_read_all(&fast, total);
+        read_all(rig, &fast, total);
         assert_read_all(&slow, total);
         feeder_end(&rig->feeder);
     }
@@ -941,8 +945,7 @@ the_owner_waits_for_the_fastest_reader_too(void **state)
     assert_false(feed(&rig->feeder));
     assert_int_equal(rig->feeder.sent, HELD_MAX);
     assert_true(fill_waits_for_slowest(rig->feeder.fill));
-    fill_leave(&fast.reader);
-    fill_leave(&slow.reader);
+    leave_both(&fast, &slow);
 }
 
 /* What the slow one still needs is held, and goes as it reads: while the body
@@ -961,14 +964,12 @@ a_slow_reader_holds_what_it_needs_on_credit(void **state)
         struct follower fast;
         struct follower slow[2];
 
-        feeder_init(&rig->feeder, rig->own, opts, total);
-        rig->feeder.is_feeding_on_room = true;
+        given_feeding(rig, opts, total);
         follow(&fast, rig->feeder.fill, rig->own, 30000);
         follow(&slow[0], rig->feeder.fill, loop, 0);
         follow(&slow[1], rig->feeder.fill, loop, 0);
         feed_all(&rig->feeder);
-        turn_until(rig, &fast.is_over);
-        assert_read_all(&fast, total);
+        read_all(rig, &fast, total);
         assert_in_range(credit.held, total, total + WINDOW);
         if (i / 2 == 0) {
             fill_leave(&slow[1].reader);
@@ -1002,8 +1003,7 @@ when_the_credit_is_used_up_the_slowest_reader_sets_the_pace(void **state)
         struct follower fast;
         struct follower slow;
 
-        feeder_init(&rig->feeder, rig->own, opts, total);
-        rig->feeder.is_feeding_on_room = true;
+        given_feeding(rig, opts, total);
         follow(&fast, rig->feeder.fill, rig->own, 30000);
         follow(&slow, rig->feeder.fill, rig->other, 0);
         feed_all(&rig->feeder);
@@ -1017,8 +1017,7 @@ when_the_credit_is_used_up_the_slowest_reader_sets_the_pace(void **state)
         slow.take_max = 1000;
         fill_await(&slow.reader);
         turn_until(rig, &slow.is_over);
-        turn_until(rig, &fast.is_over);
-        assert_read_all(&fast, total);
+        read_all(rig, &fast, total);
         assert_read_all(&slow, total);
         feeder_end(&rig->feeder);
         assert_int_equal(credit.held, i == 0 ? 0 : 8 * WINDOW);
@@ -1036,16 +1035,14 @@ who_sets_the_pace_and_leaves_holds_nobody(void **state)
     struct follower fast;
     struct follower slow;
 
-    feeder_init(&rig->feeder, rig->own, opts, total);
-    rig->feeder.is_feeding_on_room = true;
+    given_feeding(rig, opts, total);
     follow(&fast, rig->feeder.fill, rig->own, 30000);
     follow(&slow, rig->feeder.fill, rig->other, 0);
     feed_all(&rig->feeder);
     turns(rig, 200);
     assert_false(fast.is_over);
     fill_leave(&slow.reader);
-    turn_until(rig, &fast.is_over);
-    assert_read_all(&fast, total);
+    read_all(rig, &fast, total);
     feeder_end(&rig->feeder);
     turns(rig, 3); /* a message may hold it */
     assert_int_equal(credit.held, 0);
@@ -1078,8 +1075,7 @@ a_slow_reader_goes_on_when_the_fast_one_has_left(void **state)
         rig->feeder.is_feeding_on_room = true;
         fill_await(&slow.reader);
         feed_all(&rig->feeder);
-        turn_until(rig, &slow.is_over);
-        assert_read_all(&slow, 20 * WINDOW);
+        read_all(rig, &slow, 20 * WINDOW);
         feeder_end(&rig->feeder);
     }
 }
@@ -1114,8 +1110,7 @@ a_kept_fill_runs_ahead_on_credit(void **state)
         f.take_max = 30000;
         fill_await(&f.reader);
         rig->feeder.is_feeding_on_room = true;
-        turn_until(rig, &f.is_over);
-        assert_read_all(&f, 20 * WINDOW);
+        read_all(rig, &f, 20 * WINDOW);
         feeder_end(&rig->feeder);
         assert_int_equal(credit.held, 0);
     }
@@ -1139,8 +1134,7 @@ a_slow_reader_of_a_kept_fill_reads_all_of_it(void **state)
     assert_false(slow.is_over);
     slow.take_max = 1000;
     fill_await(&slow.reader);
-    turn_until(rig, &slow.is_over);
-    assert_read_all(&slow, total);
+    read_all(rig, &slow, total);
 }
 
 /* --- memory and keeping ------------------------------------------------ */
@@ -1205,8 +1199,7 @@ chunks_are_freed_behind_the_slower_of_two_readers_on_a_loop(void **state)
     rig->feeder.total += 1;
     assert_true(feed(&rig->feeder));
     assert_int_equal(join_late(rig), RC_MISS);
-    fill_leave(&fast.reader);
-    fill_leave(&slow.reader);
+    leave_both(&fast, &slow);
 }
 
 /* Up to a chunk's usual size, whatever length the origin states. */
@@ -1278,9 +1271,8 @@ a_kept_body_can_be_run_through_when_its_readers_are_gone(void **state)
     struct follower copy;
     struct slice run;
 
-    feeder_init(&rig->feeder, rig->own,
-        (struct fill_opts){.is_kept = true, .held_max = 2 * total}, total);
-    rig->feeder.is_feeding_on_room = true;
+    given_feeding(
+        rig, (struct fill_opts){.is_kept = true, .held_max = 2 * total}, total);
     follow(&f, rig->feeder.fill, rig->other, 10000);
     feed_all(&rig->feeder);
     turns(rig, 1);
@@ -1304,8 +1296,7 @@ what_all_have_read_is_given_back(void **state)
     struct follower f[2];
     size_t before;
 
-    feeder_init(&rig->feeder, rig->own, (struct fill_opts){0}, total);
-    rig->feeder.is_feeding_on_room = true;
+    given_feeding(rig, (struct fill_opts){0}, total);
     follow(&f[0], rig->feeder.fill, rig->own, 30000);
     follow(&f[1], rig->feeder.fill, rig->own, 30000);
     before = mallinfo2().uordblks;
@@ -1325,9 +1316,8 @@ a_kept_body_is_held_whole(void **state)
     struct follower f;
     size_t before;
 
-    feeder_init(&rig->feeder, rig->own,
-        (struct fill_opts){.is_kept = true, .held_max = 2 * total}, total);
-    rig->feeder.is_feeding_on_room = true;
+    given_feeding(
+        rig, (struct fill_opts){.is_kept = true, .held_max = 2 * total}, total);
     follow(&f, rig->feeder.fill, rig->own, 30000);
     before = mallinfo2().uordblks;
     feed_all(&rig->feeder);
@@ -1384,8 +1374,7 @@ stop_keeping_midway_gives_back_and_changes_no_byte(void **state)
     rig->feeder.is_feeding_on_room = true;
     feed_all(&rig->feeder);
     for (size_t i = 0; i < 3; i++) {
-        turn_until(rig, &f[i].is_over);
-        assert_read_all(&f[i], total);
+        read_all(rig, &f[i], total);
     }
     follower_init(&late, rig->own, ALL);
     assert_int_equal(
