@@ -28,6 +28,7 @@
 #include "app/admin_answer.h"
 #include "nearside/base/log.h"
 #include "nearside/http/parse.h"
+#include "nearside/http/refused.h"
 #include "nearside/net/listen.h"
 
 #define ADMIN_MAGIC  UINT32_C(0x6e61646d)
@@ -225,8 +226,9 @@ client_parse(struct client *c)
             &c->answer, &c->admin->asked, &head, client_wall_ms(c));
         client_answer(c);
     } else if (rc != RC_AGAIN) {
-        client_refuse(
-            c, fault_status(c->parse.fault), fault_text(c->parse.fault));
+        enum parse_fault fault =
+            refused_as(slice_of(c->in, c->in_len), c->parse.fault);
+        client_refuse(c, fault_status(fault), fault_text(fault));
     }
 }
 

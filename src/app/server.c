@@ -262,6 +262,10 @@ start_proxy(struct server *s)
                              ? access_json
                              : access_combined;
     }
+    log_event(s->ring, LOG_LEVEL_INFO, "started",
+        "version=\"" NEARSIDE_VERSION
+        "\" workers=\"%u\" connections_max=\"%u\" open_files=\"%u\"",
+        s->threads_len, opts.conf.limits.connections_max, s->fds_max);
     s->proxy = proxy_new(&opts, s->registry);
     return s->proxy != NULL;
 }

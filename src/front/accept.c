@@ -309,6 +309,7 @@ front_drain(struct front_worker *f)
 {
     MUST_OBJ(f, FRONT_WORKER_MAGIC);
     MUST(atomic_load(&f->says_close));
+    MUST(!f->is_draining);
     stop_listening(f, true);
     f->is_draining = true;
     drain_sessions(f);

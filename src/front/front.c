@@ -6,6 +6,10 @@
 
 #include <stdlib.h>
 
+enum {
+    WARN_EVERY_MS = 60000,
+};
+
 struct front *
 front_new(const struct front_opts *opts)
 {
@@ -48,6 +52,17 @@ front_connections(const struct front *front)
 {
     MUST_OBJ(front, FRONT_MAGIC);
     return atomic_load(&((struct front *)(uintptr_t)front)->connections);
+}
+
+bool
+front_may_warn(const struct front_worker *f, _Atomic int64_t *next_ms)
+{
+    int64_t now_ms = worker_now_ms(f->worker);
+    int64_t next = atomic_load(next_ms);
+
+    MUST_OBJ(f, FRONT_WORKER_MAGIC);
+    return now_ms >= next && atomic_compare_exchange_strong(
+                                 next_ms, &next, now_ms + WARN_EVERY_MS);
 }
 
 void

@@ -23,10 +23,11 @@ struct front {
     struct front_opts opts;
     struct client_counts *client_counts;
     atomic_uint connections;
-    atomic_uint lingering; /* of these */
-    atomic_uint refusals;  /* connections that are no session */
-    atomic_uint unsaid;    /* of all, since the last warning */
-    _Atomic int64_t warn_next_ms;
+    atomic_uint lingering;           /* of these */
+    atomic_uint refusals;            /* connections that are no session */
+    atomic_uint unsaid;              /* of all, since the last warning */
+    _Atomic int64_t refusal_warn_ms; /* when one may be warned of again */
+    _Atomic int64_t protocol_warn_ms;
     struct front_worker **workers; /* [opts.workers]; NULL until made */
 };
 
@@ -57,6 +58,9 @@ struct front_worker {
 void refusal_start(struct front_worker *f, int own_fd, enum limit limit,
     const struct address *peer);
 void refusals_end(struct front_worker *f);
+
+/* At most once a minute, of all workers: *next_ms says when again. */
+bool front_may_warn(const struct front_worker *f, _Atomic int64_t *next_ms);
 
 /* One connection less, of those that are counted for the worker. */
 void front_release(struct front_worker *f, const struct address *peer);

@@ -24,7 +24,6 @@ enum {
     READ_MAX = 16384,
     /* Of the fds that are kept back for others. */
     FDS_SHORT_MAX = 8,
-    WARN_EVERY_MS = 60000,
 };
 
 struct refusal {
@@ -74,6 +73,7 @@ static const struct conn_callbacks callbacks = {.on_readable = on_readable};
 static void
 end_first(struct front_worker *f)
 {
+    MUST(!list_is_empty(&f->refusals));
     refusal_end(CONTAINER_OF(list_first(&f->refusals), struct refusal, link));
 }
 
@@ -103,19 +103,14 @@ hear_out(struct front_worker *f, int own_fd, unsigned max)
     }
 }
 
-/* At most once a minute, whoever is turned away and by whichever worker. */
 static void
 warn(struct front_worker *f, enum limit limit, const struct address *peer)
 {
     struct front *front = f->front;
-    int64_t now_ms = worker_now_ms(f->worker);
-    int64_t next_ms = atomic_load(&front->warn_next_ms);
     char shown[ADDRESS_TEXT_MAX];
 
     atomic_fetch_add(&front->unsaid, 1);
-    if (now_ms < next_ms ||
-        !atomic_compare_exchange_strong(
-            &front->warn_next_ms, &next_ms, now_ms + WARN_EVERY_MS)) {
+    if (!front_may_warn(f, &front->refusal_warn_ms)) {
         return;
     }
     log_event(f->worker->ring, LOG_LEVEL_WARN, "turned_away",

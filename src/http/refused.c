@@ -6,6 +6,8 @@
  */
 #include "nearside/http/refused.h"
 
+#include "nearside/base/check.h"
+
 static bool
 starts(struct slice s, struct slice prefix)
 {
@@ -48,6 +50,30 @@ read_request_line(struct slice line, struct head *out)
         out->method_text.len = (size_t)space;
         read_target(slice_skip(line, (size_t)space + 1), out);
     }
+}
+
+enum parse_fault
+refused_as(struct slice raw, enum parse_fault fault)
+{
+    /* Where each begins. A ClientHello is a record of type 22, version 3.x. */
+    static const struct {
+        struct slice start;
+        enum parse_fault fault;
+    } rows[] = {
+        {{"\x16\x03", 2}, FAULT_TLS},
+        {{"PROXY TCP4 ", 11}, FAULT_PROXY_PROTOCOL},
+        {{"PROXY TCP6 ", 11}, FAULT_PROXY_PROTOCOL},
+        {{"PROXY UNKNOWN", 13}, FAULT_PROXY_PROTOCOL},
+        {{"\r\n\r\n\0\r\nQUIT\n", 12}, FAULT_PROXY_PROTOCOL},
+        {{"PRI * HTTP/2.0\r\n", 16}, FAULT_HTTP2},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (slice_starts(raw, rows[i].start)) {
+            return rows[i].fault;
+        }
+    }
+    return fault;
 }
 
 void

@@ -77,7 +77,7 @@ class AccessLog(FlowTest):
                 (b"GET /" + long + b" HTTP/1.1\r\n\r\n", None, "TARGET_LONG",
                  "-"),
                 (b"\x16\x03\x01\x02\x00\x01\r\n",
-                 r"\x16\x03\x01\x02\x00\x01 - -", "CONTROL", "-"),
+                 r"\x16\x03\x01\x02\x00\x01 - -", "TLS", "-"),
                 (b"GET ?a=1 HTTP/1.0\r\n\r\n", "GET ?a=1 HTTP/1.0",
                  "TARGET_FORM", "-"),
                 (b"GET / HTTP/3.\x01\r\n\r\n", r"GET / HTTP/3.\x01",
@@ -96,6 +96,41 @@ class AccessLog(FlowTest):
                     self.assertEqual(said, request)
                 self.assertRegex(self.lines()[-1],
                                  f' fault={fault} host="{host}"')
+
+    def test_another_protocol_is_named(self):
+        """In the answer, in the access log, and once a minute in the error
+        log; the metrics listener says it as well."""
+        self.start()
+        for n, (data, fault, text) in enumerate((
+                (b"\x16\x03\x01\x00\xf1\x01\x00", "TLS", "TLS"),
+                (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", "PROXY_PROTOCOL",
+                 "PROXY protocol"),
+                (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", "PROXY_PROTOCOL",
+                 "PROXY protocol"),
+                (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP2", "HTTP/2"),
+        ), 1):
+            with self.subTest(fault=fault):
+                for port in self.daemon.port, self.daemon.metrics_port:
+                    with Connection(port) as client:
+                        client.send(data)
+                        got = client.read_response()
+                    self.assertEqual(got.status, 400)
+                    self.assertIn(f"{text}, which is not spoken here",
+                                  got.body.decode())
+                self.logged(n)
+                self.assertRegex(self.lines()[-1], f" fault={fault} ")
+        said = self.daemon.log()
+        self.assertEqual(said.count("other_protocol"), 1)
+        self.assertRegex(said, 'other_protocol cause="TLS, which is not spoken'
+                         ' here" peer="127.0.0.1" cure="')
+        self.assertRegex(said, 'admin_refused status=400 cause="TLS, which is'
+                         ' not spoken here" peer="127.0.0.1"')
+
+    def test_what_auto_comes_to_is_told(self):
+        self.start()
+        self.assertRegex(self.daemon.log(), r'started version="[\d.]+"'
+                         r' workers="1" connections_max="\d+"'
+                         r' open_files="\d+"')
 
     def test_each_line_has_its_own_address(self):
         self.start("body_max = 10B")

@@ -59,6 +59,8 @@ an_option_that_is_not_set_has_its_default(void **state)
     assert_int_equal(c->proxy.conf.limits.head_max, 32768);
     assert_int_equal(c->proxy.conf.limits.field_max, 8000);
     assert_int_equal(c->proxy.conf.limits.body_max, 10 << 20);
+    /* Balancers keep theirs for 60 s, and are to close first. */
+    assert_int_equal(c->proxy.conf.limits.idle_timeout_ms, 75000);
     assert_int_equal(c->proxy.conf.limits.send_total_ms, 600000);
     assert_int_equal(c->proxy.conf.limits.connections_max, 0);
     assert_int_equal(c->origins[0].connect_timeout_ms, 3000);

@@ -49,11 +49,43 @@ what_can_be_told_apart_is_told(void **state)
     }
 }
 
+/* Whatever the parser has called it. What only looks like one keeps its own. */
+static void
+another_protocol_is_named(void **state)
+{
+    static const struct {
+        struct slice raw;
+        enum parse_fault fault;
+    } cases[] = {
+        {{"\x16\x03\x01\x02\x00\x01", 6}, FAULT_TLS},
+        {{"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET / HT", 45},
+            FAULT_PROXY_PROTOCOL},
+        {{"PROXY TCP6 ::1 ::1 1 2\r\n", 24}, FAULT_PROXY_PROTOCOL},
+        {{"PROXY UNKNOWN\r\n", 15}, FAULT_PROXY_PROTOCOL},
+        {{"\r\n\r\n\0\r\nQUIT\n\x21\x11", 14}, FAULT_PROXY_PROTOCOL},
+        {{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24}, FAULT_HTTP2},
+        {{"\x16\x04", 2}, FAULT_CONTROL},
+        {{"\x16", 1}, FAULT_CONTROL},
+        {{"PROXY /a HTTP/9\r\n", 17}, FAULT_CONTROL},
+        {{"PRI * HTTP/1.1\r\n", 16}, FAULT_CONTROL},
+        {{"\r\n\r\nGET / HTTP/1.1\r\n", 20}, FAULT_CONTROL},
+        {{"", 0}, FAULT_CONTROL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(
+            refused_as(cases[i].raw, FAULT_CONTROL), cases[i].fault);
+        assert_int_equal(fault_status(cases[i].fault), 400);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_can_be_told_apart_is_told),
+        cmocka_unit_test(another_protocol_is_named),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

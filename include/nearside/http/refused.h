@@ -3,7 +3,7 @@
 #ifndef NEARSIDE_HTTP_REFUSED_H
 #define NEARSIDE_HTTP_REFUSED_H
 
-#include "nearside/http/head.h"
+#include "nearside/http/parse.h"
 
 /*
  * Fills in method_text, target, version and host of an otherwise empty head, as
@@ -11,5 +11,9 @@
  * each is a loan into raw.
  */
 void refused_read(struct slice raw, struct head *out);
+
+/* The fault of a head that was refused for `fault`: when the bytes are those of
+   another protocol (TLS, the PROXY protocol, HTTP/2), that is named instead. */
+enum parse_fault refused_as(struct slice raw, enum parse_fault fault);
 
 #endif

@@ -9,6 +9,7 @@
  */
 #include "front/h1/session.h"
 
+#include "nearside/base/log.h"
 #include "nearside/http/refused.h"
 
 enum {
@@ -92,6 +93,23 @@ session_refuse(struct session *s, unsigned status, const char *detail)
     refuse(s, session_unread(s), status, detail, NULL);
 }
 
+/* Somebody takes this port for one that speaks something else: whoever set that
+   up looks into the log. */
+static void
+warn_of_protocol(struct session *s, enum parse_fault fault)
+{
+    struct front_worker *f = s->front;
+    char shown[ADDRESS_TEXT_MAX];
+    struct address peer;
+
+    if (front_may_warn(f, &f->front->protocol_warn_ms)) {
+        conn_peer(s->conn, &peer);
+        log_event(f->worker->ring, LOG_LEVEL_WARN, "other_protocol",
+            "cause=\"%s\" peer=\"%s\" cure=\"speak HTTP/1.1 to this port\"",
+            fault_text(fault), address_host_text(&peer, shown));
+    }
+}
+
 /* The head is malformed, or larger than a limit allows. */
 static void
 refuse_fault(struct session *s)
@@ -106,14 +124,17 @@ refuse_fault(struct session *s)
         {FAULT_FIELDS_MANY, LIMIT_FIELDS},
         {FAULT_TARGET_LONG, LIMIT_TARGET_SIZE},
     };
-    enum parse_fault fault = s->turn->parse.fault;
     struct slice raw = buf_slice(&s->turn->buf);
+    enum parse_fault fault = refused_as(raw, s->turn->parse.fault);
     struct head *head = &s->front->head;
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         if (rows[i].fault == fault) {
             worker_count_limit(session_worker(s), rows[i].limit);
         }
+    }
+    if (fault != s->turn->parse.fault) {
+        warn_of_protocol(s, fault);
     }
     if (raw.len > REFUSED_MAX) {
         raw.len = REFUSED_MAX;
