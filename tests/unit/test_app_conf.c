@@ -1,5 +1,8 @@
 /* The conf file: what it becomes, and every mistake with its line. */
 #include "conf_given.h"
+#include "heap.h"
+
+#include <errno.h>
 
 /* The conf of a text without mistakes. */
 static struct conf *
@@ -1068,6 +1071,53 @@ mistakes_of_flags_are_told(void **state)
         "\"http://127.0.0.1:3000\" } }, or use --origin\n");
 }
 
+/* False: so many blocks are not wanted. */
+static bool
+is_loaded_without(unsigned nth)
+{
+    const struct conf_flags flags = {.path = "t"};
+    struct conf_errors errors;
+    struct conf *conf = NULL;
+    bool is_refused;
+    enum rc rc;
+
+    conf_errors_init(&errors);
+    heap_refuse(nth, 0);
+    rc = conf_load(&flags, &errors, &conf);
+    is_refused = heap_refused();
+    assert_true(rc == RC_OK || is_refused);
+    if (rc != RC_OK && rc != RC_NOMEM) { /* of a file, which is told */
+        assert_int_equal(errors.mistakes, 1);
+        assert_non_null(strstr(errors.items[0].text, strerror(ENOMEM)));
+    }
+    assert_int_equal(conf != NULL, rc == RC_OK);
+    conf_free(&conf);
+    conf_errors_fini(&errors);
+    return is_refused;
+}
+
+static void
+without_any_one_block_of_memory_there_is_no_conf(void **state)
+{
+    unsigned nth = 1;
+
+    (void)state;
+    file_write("a.conf", 0644, "hosts = { a.example, b.example }\n");
+    file_write("t", 0644,
+        "include(\"*.conf\")\ninclude\t(\"*.none\")\n" API
+        "trusted_proxies = { 10.0.0.0/8, 192.0.2.1 }\n"
+        "redis { seeds = { \"127.0.0.1:7000\" } password = \"x\" }\n"
+        "defaults { ttl = 5m }\n"
+        "route \"/a/:id\" { vary_on = { X-A } query = { a, b }\n"
+        " ttl_by_status = { \"404 10s\" } cookies = { c } }\n"
+        "route \"GET a.example/b/*\" { ttl = 1s }\n");
+    chmod("t", 0600);
+    for (heap_begins(); is_loaded_without(nth); nth++) {
+        heap_ends();
+    }
+    assert_in_range(nth, 10, 500);
+}
+
 int
 main(void)
 {
@@ -1115,6 +1165,7 @@ main(void)
         cmocka_unit_test(without_redis_the_shared_tier_is_off),
         cmocka_unit_test(flags_override_and_add_to_a_file),
         cmocka_unit_test(mistakes_of_flags_are_told),
+        cmocka_unit_test(without_any_one_block_of_memory_there_is_no_conf),
     };
 
     given_environment();

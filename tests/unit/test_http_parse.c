@@ -848,6 +848,73 @@ a_head_has_32_kib(void **state)
     free(text);
 }
 
+/* What comes next may move the bytes that it would point into. */
+static void
+half_a_head_tells_nothing(void **state)
+{
+    const struct slice whole =
+        SLICE("GET http://h/a HTTP/1.1\r\nHost: h\r\nA: b\r\nC: d\r\n\r\n");
+    const struct parse_opts opts = {0};
+
+    (void)state;
+    for (size_t cut = 0; cut < whole.len; cut++) {
+        struct head head = {.method = METHOD_GET};
+        struct parse p;
+        size_t len = 0;
+
+        parse_start(&p);
+        assert_int_equal(
+            parse_request(&p, &opts, slice_of(whole.ptr, cut), &head, &len),
+            RC_AGAIN);
+        assert_int_equal(head.field_count, 0);
+        assert_int_equal(head.target.len, 0);
+        assert_int_equal(head.host.len, 0);
+        assert_int_equal(len, 0);
+    }
+}
+
+static void
+an_absolute_target_says_the_scheme(void **state)
+{
+    static const struct {
+        const char *target;
+        bool is_https;
+    } rows[] = {{"/a", false}, {"http://a.example/a", false},
+        {"https://a.example/a", true}, {"HTTPS://a.example", true}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct parse_opts opts = {0};
+        struct head head;
+        struct parse p;
+        char text[128];
+        size_t len;
+
+        snprintf(text, sizeof(text),
+            "GET %s HTTP/1.1\r\nHost: a.example\r\n\r\n", rows[i].target);
+        parse_start(&p);
+        assert_int_equal(
+            parse_request(&p, &opts, slice_of_str(text), &head, &len), RC_OK);
+        assert_int_equal(head.is_https, rows[i].is_https);
+    }
+}
+
+/* A status line is as long as a field line at most. */
+static void
+a_reason_has_a_limit(void **state)
+{
+    static char text[128];
+    struct subject of = {
+        .is_response = true, .method = METHOD_GET, .opts = {.field_max = 64}};
+
+    (void)state;
+    for (int over = 0; over < 2; over++) {
+        snprintf(text, sizeof(text), "HTTP/1.1 200 %0*d\r\n\r\n", 51 + over, 0);
+        of.in = slice_of_str(text);
+        expect_limit(&of, over == 0 ? FAULT_NONE : FAULT_FIELD_LONG);
+    }
+}
+
 int
 main(void)
 {
@@ -874,6 +941,9 @@ main(void)
         cmocka_unit_test(limits_of_the_caller_take_the_place_of_ours),
         cmocka_unit_test(a_head_has_a_hundred_fields_and_a_response_128),
         cmocka_unit_test(a_head_has_32_kib),
+        cmocka_unit_test(half_a_head_tells_nothing),
+        cmocka_unit_test(an_absolute_target_says_the_scheme),
+        cmocka_unit_test(a_reason_has_a_limit),
     };
 
     return cmocka_run_group_tests_name("http parse", tests, NULL, NULL);

@@ -20,6 +20,8 @@ static const struct {
         "h"},
     {"GET /a b HTTP/1.1\r\nHOST:h \r\nHost: i\r\n\r\n", "GET", "/a b",
         "HTTP/1.1", "h"},
+    {"GET /a HTTP/1.1\r\nHost:\r\nHost: i\r\n\r\n", "GET", "/a", "HTTP/1.1",
+        ""},
     {"GET /a%\nhost: h\n\n", "GET", "/a%", "", "h"},
     {"\r\nGET  /a  http/9\r\n", "GET", " /a ", "http/9", ""},
     {"GET /a HTTP/1.1\r\n\r\nHost: h\r\n", "GET", "/a", "HTTP/1.1", ""},

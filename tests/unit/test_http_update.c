@@ -142,6 +142,8 @@ an_update_replaces_all_fields_but_those_the_content_depends_on(void **state)
         {"Vary: X,, z ,y\r\nVary: *\r\n", "vary: x\r\na: 1\r\nvary: Q\r\n",
             "vary: x\r\na: 1\r\nvary: Q\r\nvary: z,y\r\nvary: *\r\n"},
         {"a: 1\r\n", "vary: x\r\n", "vary: x\r\na: 1\r\n"},
+        {"Vary: y\r\n", "vary: x\r\nz: y\r\n",
+            "vary: x\r\nz: y\r\nvary: y\r\n"},
         {"Content-Type: b\r\nDate: x\r\n", "content-type: a\r\ndate: y\r\n",
             "content-type: b\r\ndate: x\r\n"},
         {"Content-Length: 9\r\nContent-Encoding: br\r\n"

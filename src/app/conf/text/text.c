@@ -48,7 +48,7 @@ read_all(int fd, struct buf *out)
     do {
         char *room = buf_reserve(out, 4096);
 
-        errno = EFBIG;
+        errno = buf_len(out) + 4096 > out->max ? EFBIG : ENOMEM;
         n = room == NULL ? -1 : read(fd, room, 4096);
         buf_commit(out, n > 0 ? (size_t)n : 0);
     } while (n > 0);
