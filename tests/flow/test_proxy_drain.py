@@ -1,3 +1,4 @@
+# ctest: cost=19
 """The end of the daemon, and its signals."""
 
 import os

@@ -1,3 +1,4 @@
+# ctest: jobs=2 cost=6
 """The sample API, and a cluster: what all other flow tests stand on."""
 
 import json

@@ -1,3 +1,4 @@
+# ctest: jobs=2 cost=8
 """No victim is ever given another's answer, whatever an attacker sends.
 
 Each payload of the tables goes in between the requests of victims: before

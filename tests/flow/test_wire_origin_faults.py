@@ -1,3 +1,4 @@
+# ctest: jobs=3 cost=4
 """An origin that refuses, hangs, stalls, resets or answers too early."""
 
 import signal

@@ -1,3 +1,4 @@
+# ctest: jobs=2 cost=5
 """Each request of the daemon's table of attacks, on real sockets.
 
 A payload is sent whole, byte by byte, and cut at a sample of offsets: always

@@ -155,8 +155,8 @@ port_is_free(uint16_t port)
     return is_free;
 }
 
-/* Free, and so is the cluster bus's, 10,000 above; below the range that
-   the kernel gives away by itself. */
+/* Free, and so is the cluster bus's, 10,000 above, which is nobody's port;
+   below the range that the kernel gives away by itself. */
 static inline uint16_t
 port_pick(void)
 {
@@ -166,7 +166,7 @@ port_pick(void)
         seed = (unsigned)getpid() * 2654435761u ^ (unsigned)real_ms();
     }
     for (;;) {
-        uint16_t port = (uint16_t)(12000 + rand_r(&seed) % 9000);
+        uint16_t port = (uint16_t)(12000 + rand_r(&seed) % 8000);
 
         if (port_is_free(port) && port_is_free((uint16_t)(port + 10000))) {
             return port;
@@ -309,7 +309,9 @@ server_new(const char *const extra[])
 
 static const char *const cluster_args[] = {"--cluster-enabled", "yes",
     "--cluster-node-timeout", "1000", "--cluster-config-file", "nodes.conf",
-    "--cluster-allow-replica-migration", "no", NULL};
+    "--cluster-allow-replica-migration", "no",
+    /* Else the first replica waits 5 s, in case that others come. */
+    "--repl-diskless-sync-delay", "0", NULL};
 
 static inline bool
 cluster_is_ok(void)
