@@ -80,6 +80,16 @@ script_is_given_its_keys_and_arguments_apart(void **state)
     rig_close(&rig);
 }
 
+/* Nothing is under way, not even a probe: what is sent next is the oldest. */
+static void
+await_no_reply(struct rig *rig)
+{
+    struct redis_status status;
+
+    AWAIT(rig,
+        (redis_status(rig->redis, &status), status.nodes[0].in_flight == 0));
+}
+
 static void
 hung_server_costs_the_deadline_and_its_connection_goes_after_hang(void **state)
 {
@@ -91,10 +101,11 @@ hung_server_costs_the_deadline_and_its_connection_goes_after_hang(void **state)
     int64_t began;
 
     (void)state;
-    opts.hang_ms = 300;
+    opts.hang_ms = 1000; /* long after the deadline */
     rig_open(&rig, opts);
     assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
     spin(&rig, 150); /* so that the oldest is not as old as the connection */
+    await_no_reply(&rig);
     server_stop(s);
     began = real_ms();
     memset(&t, 0, sizeof(t));
@@ -105,19 +116,19 @@ hung_server_costs_the_deadline_and_its_connection_goes_after_hang(void **state)
     assert_true(t.call.was_sent);
     assert_int_equal(rig_metric(&rig, "failures_total{cause=\"timeout\"}"), 1);
     assert_int_equal(rig_metric(&rig, "connections"), 1);
-    assert_in_range(t.at_ms - began, 45, 250);
+    assert_true(t.at_ms - began >= 45);
     redis_status(rig.redis, &status);
     assert_int_equal(status.nodes[0].in_flight, 1); /* its place stays */
     AWAIT(&rig,
         (redis_status(rig.redis, &status), status.nodes[0].in_flight == 0));
-    assert_in_range(real_ms() - began, 290, 1000);
+    assert_true(real_ms() - began >= 990);
     assert_int_equal(rig_metric(&rig, "connections"), 0);
     assert_int_equal(rig_metric(&rig, "disconnects_total"), 1);
     /* Now it fails at once: no call waits for a node known to be down. */
     began = real_ms();
-    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_TIMEOUT);
+    assert_int_equal(run(&rig, &t, "GET k", 10000), RC_TIMEOUT);
     assert_false(t.call.was_sent);
-    assert_in_range(real_ms() - began, 0, 100);
+    assert_true(real_ms() - began < 5000);
     kill(s->pid, SIGCONT);
     AWAIT(&rig, run(&rig, &t, "GET k", 500) == RC_OK);
     assert_string_equal(t.text, "v");
@@ -162,6 +173,7 @@ hung_server_is_given_up_however_often_it_is_asked(void **state)
     opts.hang_ms = 300;
     rig_open(&rig, opts);
     assert_int_equal(run(&rig, &t[0], "SET k v", 5000), RC_OK);
+    await_no_reply(&rig);
     server_stop(s);
     began = real_ms();
     loop_turn(rig.loop, 0); /* whose clock stood still meanwhile */
@@ -199,15 +211,6 @@ late_reply_is_dropped_and_the_next_call_gets_its_own(void **state)
     assert_string_equal(t.text, "2");
     assert_int_equal(late.times, 1);
     rig_close(&rig);
-}
-
-static void
-await_no_reply(struct rig *rig)
-{
-    struct redis_status status;
-
-    AWAIT(rig,
-        (redis_status(rig->redis, &status), status.nodes[0].in_flight == 0));
 }
 
 /* So many calls whose replies come after their deadline. */
@@ -428,7 +431,7 @@ killed_server_fails_fast_and_is_found_again_after_its_restart(void **state)
     for (int i = 0; i < 20; i++) {
         assert_int_not_equal(run(&rig, &t, "GET k", 2000), RC_OK);
     }
-    assert_in_range(real_ms() - began, 0, 500);
+    assert_true(real_ms() - began < 20 * 1000); /* no deadline is waited for */
     server_up(s, NULL);
     AWAIT(&rig, run(&rig, &t, "GET k", 2000) == RC_OK);
     assert_int_equal(t.type, REDIS_NIL);
@@ -447,8 +450,8 @@ server_that_is_down_at_start_is_found_when_it_comes(void **state)
     server_kill(s);
     rig_open(&rig, standalone);
     began = real_ms();
-    assert_int_not_equal(run(&rig, &t, "GET k", 2000), RC_OK);
-    assert_in_range(real_ms() - began, 0, 500);
+    assert_int_not_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+    assert_true(real_ms() - began < 4000);
     server_up(s, NULL);
     AWAIT(&rig, run(&rig, &t, "GET k", 2000) == RC_OK);
     rig_close(&rig);
