@@ -103,7 +103,6 @@ stored_post_on_head(struct stored_post *p, const struct head *response)
     opts = tier_assess_opts(p->opts.worker);
     opts.route = p->opts.q->reads;
     opts.request = &policy;
-    opts.arena = p->opts.arena;
     opts.times.request_ms = p->request_ms;
     assess_response(&opts, response, &p->verdict);
     /* A variant would need a record; a POST's fields choose none for GETs. */

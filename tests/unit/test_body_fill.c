@@ -1472,6 +1472,23 @@ crews_run(struct rig *rig, struct crew crews[2])
     pthread_join(other, NULL);
 }
 
+/* The owner's loop has its place in the fill; each other one needs memory. */
+static void
+without_memory_none_but_the_owners_loop_reads(void **state)
+{
+    struct rig *rig = *state;
+    struct fill_reader readers[2] = {{0}};
+
+    feeder_init(&rig->feeder, rig->own, (struct fill_opts){0}, 0);
+    heap_refuse(1, 0);
+    assert_int_equal(fill_join(rig->feeder.fill, rig->own, &readers[0]), RC_OK);
+    assert_int_equal(
+        fill_join(rig->feeder.fill, rig->other, &readers[1]), RC_NOMEM);
+    assert_true(heap_refused());
+    fill_leave(&readers[0]);
+    assert_false(fill_has_readers(rig->feeder.fill));
+}
+
 static void
 crews_in_two_threads_read_the_same(void **state)
 {
@@ -1613,6 +1630,7 @@ main(void)
 #endif
         TEST(stop_keeping_midway_gives_back_and_changes_no_byte),
         TEST(a_fill_that_nobody_reads_and_keeps_holds_nothing),
+        TEST(without_memory_none_but_the_owners_loop_reads),
         TEST(crews_in_two_threads_read_the_same),
         TEST(crews_in_two_threads_read_all_where_memory_is_short),
         TEST(crews_in_two_threads_stand_readers_that_leave),

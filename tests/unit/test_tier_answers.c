@@ -436,6 +436,40 @@ a_lease_that_redis_does_not_take_back_ends_by_itself(void **state)
     worker_over(&g);
 }
 
+/* A node that ran no scripts may have changed its mind: one caller tries, with
+   a lease that nobody has. */
+static void
+one_caller_tries_whether_scripts_are_run_again(void **state)
+{
+    struct given g;
+    struct question *q;
+    struct node *node;
+
+    (void)state;
+    given_worker_behind(&g);
+    assert_int_equal(g.tier_worker.journal.max, JOURNAL_MAX);
+    q = given_kept(&g);
+    node = pool_owner(g.rig.client, slot_of(q->entry_key))->node;
+    assert_true(store_is_possible(&g.worker, q));
+    node_script_failed(node, worker_now_ms(&g.worker), true);
+    assert_false(store_is_possible(&g.worker, q));
+    assert_true(list_is_empty(&g.worker.tier->stores));
+    node_script_failed(node, worker_now_ms(&g.worker) - 60000, true);
+    assert_false(store_is_possible(&g.worker, q));
+    assert_false(list_is_empty(&g.worker.tier->stores));
+    assert_false(store_is_possible(&g.worker, q));
+    AWAIT(&g.rig, list_is_empty(&g.worker.tier->stores));
+    assert_int_equal(g.worker.tier->stores_len, 0);
+    assert_string_equal(between_heard(g.between), "1 " L " nobody's");
+    assert_string_equal(lease_of(&g, q), "token-1");
+    assert_true(store_is_possible(&g.worker, q));
+    g.worker.redis = NULL;
+    assert_false(store_is_possible(&g.worker, q));
+    g.worker.redis = g.rig.client;
+    question_unref(&q);
+    worker_over(&g);
+}
+
 static void
 what_a_reply_makes_of_a_lease(void **state)
 {
@@ -477,6 +511,7 @@ main(void)
         TEST(how_long_a_value_may_be_is_learnt_for_a_while),
         TEST(a_lease_is_given_back_as_soon_as_redis_lets_it),
         TEST(a_lease_that_redis_does_not_take_back_ends_by_itself),
+        TEST(one_caller_tries_whether_scripts_are_run_again),
         TEST(what_a_reply_makes_of_a_lease),
         TEST(a_deletion_is_done_when_both_are_gone_and_the_lease_was_first),
     };

@@ -1,5 +1,10 @@
 /* The token of a write, before a real Redis. */
 #include "worker_given.h"
+#include "../support/clock_advance.h"
+
+#include <event2/event.h>
+
+#include "net/loop_inside.h"
 
 #include "nearside/write/fence.h"
 
@@ -45,7 +50,7 @@ fenced_up(void **state)
 
     test_begins(state);
     w = (struct fenced){0};
-    given_worker(&w.g, 5000);
+    given_worker_behind(&w.g);
     arena_init(&w.arena, 65536);
     w.q = given_written(&w.g);
     *state = &w;
@@ -65,7 +70,7 @@ fenced_down(void **state)
 }
 
 static void
-begin(struct fenced *w)
+begin_unheard(struct fenced *w)
 {
     struct route *route = (struct route *)(uintptr_t)w->q->route;
     const struct fence_opts opts = {.worker = &w->g.worker,
@@ -79,6 +84,13 @@ begin(struct fenced *w)
     assert_true(fence_is_due(&w->g.worker, w->q));
     w->fence = fence_begin(&opts);
     assert_int_equal(w->heard.times, 0);
+}
+
+static void
+begin(struct fenced *w)
+{
+    begin_unheard(w);
+    assert_non_null(w->fence);
     AWAIT(&w->g.rig, w->heard.times > 0);
 }
 
@@ -130,10 +142,94 @@ without_an_acknowledgement_it_is_not_held(void **state)
 #define FENCED(name)                                                           \
     cmocka_unit_test_setup_teardown(name, fenced_up, fenced_down)
 
+/* Nothing of it goes on, for as long as another try would take. */
+static void
+assert_given_back(struct fenced *w)
+{
+    struct loop *loop = w->g.rig.loop;
+
+    assert_null(w->fence);
+    arena_fini(&w->arena);
+    arena_init(&w->arena, 65536);
+    loop->clock.is_manual = true;
+    clock_advance(&loop->clock, 60);
+    event_active(&loop->wheel.event, EV_TIMEOUT, 1);
+    loop_turn(loop, 0);
+    loop->clock.is_manual = false;
+    AWAIT(&w->g.rig, list_is_empty(&w->g.worker.tier->stores));
+    assert_string_equal(lease_of(&w->g, w->q), "");
+    assert_int_equal(w->heard.times, 0);
+}
+
+/* Whoever drops it hears nothing of it any more, and a token that may have been
+   sent is given back. */
+static void
+one_that_is_dropped_before_it_is_held_leaves_no_token(void **state)
+{
+    struct fenced *w = *state;
+
+    between_heard(w->g.between);
+    begin_unheard(w);
+    while (atomic_load(&w->g.between->seen_len) == 0) {
+        loop_turn(w->g.rig.loop, 1);
+    }
+    fence_drop(&w->fence);
+    assert_given_back(w);
+}
+
+static void
+one_that_is_dropped_while_another_try_is_due_leaves_no_token(void **state)
+{
+    struct fenced *w = *state;
+    struct told t;
+
+    between_says(w->g.between, 0, "DEL ns:e", "+OK\r\n", 1);
+    begin_unheard(w);
+    AWAIT(&w->g.rig, atomic_load(&w->g.between->rules[0].times) == 0);
+    assert_int_equal(run(&w->g.rig, &t, "PING", PATIENCE_MS), RC_OK);
+    fence_leave(&w->fence); /* one that is not held is dropped */
+    assert_given_back(w);
+}
+
+/* What Redis does not take the first time it is asked for again. */
+static void
+it_is_tried_again_until_it_is_held(void **state)
+{
+    struct fenced *w = *state;
+
+    between_says(w->g.between, 1, "SET ns:l", ":1\r\n", 1);
+    between_says(w->g.between, 2, "DEL ns:e", "+OK\r\n", 1);
+    between_heard(w->g.between);
+    begin(w);
+    assert_true(w->heard.is_held);
+    assert_int_equal(w->heard.times, 1);
+    assert_int_equal(atomic_load(&w->g.between->seen_len), 5);
+    assert_stored(&w->g, w->q, NULL);
+    assert_in_range(
+        pttl_of(&w->g, lease_key(w->q, (char[256]){0})), 30000, 60000);
+    fence_leave(&w->fence);
+}
+
+static void
+without_memory_there_is_no_fence(void **state)
+{
+    struct fenced *w = *state;
+
+    arena_fini(&w->arena);
+    arena_init(&w->arena, 64);
+    begin_unheard(w);
+    assert_null(w->fence);
+    assert_string_equal(lease_of(&w->g, w->q), "token-1");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        FENCED(one_that_is_dropped_before_it_is_held_leaves_no_token),
+        FENCED(one_that_is_dropped_while_another_try_is_due_leaves_no_token),
+        FENCED(it_is_tried_again_until_it_is_held),
+        FENCED(without_memory_there_is_no_fence),
         FENCED(a_token_takes_the_place_of_entry_and_lease),
         FENCED(the_token_of_a_write_that_was_not_done_is_given_back),
         FENCED(without_an_acknowledgement_it_is_not_held),

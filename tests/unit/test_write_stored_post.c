@@ -293,10 +293,44 @@ a_lease_whose_reply_does_not_come_is_given_back(void **state)
     worker_over(&g);
 }
 
+/* The lease is on its way, and nobody is to wait for it. */
+static void
+one_that_is_dropped_before_it_has_its_lease_leaves_none(void **state)
+{
+    struct given g;
+    struct question *q;
+    struct arena arena;
+    unsigned ready = 0;
+    struct stored_post_opts opts = {
+        .arena = &arena, .on_ready = on_ready, .ctx = &ready};
+    struct stored_post *p;
+
+    (void)state;
+    given_route_of_posts(&g);
+    opts.worker = &g.worker;
+    opts.q = q = given_question(&g.asking, "POST /a", "");
+    arena_init(&arena, 64); /* without memory there is none */
+    assert_null(stored_post_begin(&opts));
+    arena_fini(&arena);
+    arena_init(&arena, 65536);
+    p = stored_post_begin(&opts);
+    assert_non_null(p);
+    stored_post_drop(&p);
+    assert_null(p);
+    stored_post_drop(&p);
+    arena_fini(&arena);
+    AWAIT(&g.rig, list_is_empty(&g.worker.tier->stores));
+    assert_string_equal(lease_of(&g, q), "");
+    assert_int_equal(ready, 0);
+    question_unref(&q);
+    worker_over(&g);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(one_that_is_dropped_before_it_has_its_lease_leaves_none),
         TEST(only_a_post_that_is_sent_as_a_get_would_be_is_stored),
         TEST(the_answer_is_stored_under_the_lease_and_kept_past_its_freshness),
         TEST(an_answer_that_ends_after_its_deletion_is_stored),
