@@ -687,6 +687,7 @@ a_file_in_a_missing_folder_is_warned_of(void **state)
     warns(API "access_log { target = \"file:/nowhere/a.log\" }\n"
               "error_log {\n target = \"file:/nowhere/deep/e.log\" }\n"
               "metrics = \"unix:/nowhere/m.sock\"\n"
+              "admin = \"unix:/nowhere/a.sock\"\n"
               "listen = { \"unix:/tmp/l.sock\",\n"
               " \"unix:/etc/passwd/l.sock\" }\n",
         "t:2: warning: 'target' = 'file:/nowhere/a.log': there is no folder "
@@ -695,7 +696,9 @@ a_file_in_a_missing_folder_is_warned_of(void **state)
         "folder '/nowhere/deep' (No such file or directory)\n"
         "t:5: warning: 'metrics' = 'unix:/nowhere/m.sock': there is no folder "
         "'/nowhere' (No such file or directory)\n"
-        "t:6: warning: 'listen' = 'unix:/etc/passwd/l.sock': there is no "
+        "t:6: warning: 'admin' = 'unix:/nowhere/a.sock': there is no folder "
+        "'/nowhere' (No such file or directory)\n"
+        "t:7: warning: 'listen' = 'unix:/etc/passwd/l.sock': there is no "
         "folder '/etc/passwd' (Not a directory)\n");
     warns(API "access_log { target = \"file:/a.log\" }\n", "");
 }

@@ -598,6 +598,37 @@ a_status_that_the_route_names_has_a_lifetime_of_its_own(void **state)
 }
 
 static void
+what_a_route_keys_may_be_varied_by(void **state)
+{
+    static const enum route_credential hows[] = {
+        ROUTE_CREDENTIAL_KEY, ROUTE_CREDENTIAL_AUTO, ROUTE_CREDENTIAL_IGNORE};
+    const struct policy_request request = {.storable = {.method = METHOD_GET}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(hows); i++) {
+        struct route route = given_route();
+
+        route.cookie = hows[i];
+        assert_int_equal(
+            store(&route, &request, 200, CC("max-age=1") "Vary: Cookie\r\n")
+                .is_storable,
+            hows[i] == ROUTE_CREDENTIAL_KEY);
+        assert_false(store(
+            &route, &request, 200, CC("max-age=1") "Vary: Authorization\r\n")
+                         .is_storable);
+        route = given_route();
+        route.authorization = hows[i];
+        assert_int_equal(store(&route, &request, 200,
+                             CC("max-age=1") "Vary: Authorization\r\n")
+                             .is_storable,
+            hows[i] == ROUTE_CREDENTIAL_KEY);
+        assert_false(
+            store(&route, &request, 200, CC("max-age=1") "Vary: Cookie\r\n")
+                .is_storable);
+    }
+}
+
+static void
 windows_are_those_that_the_response_states(void **state)
 {
     struct route route = given_route();
@@ -713,6 +744,7 @@ main(void)
         cmocka_unit_test(age_counts_from_before_the_exchange),
         cmocka_unit_test(
             a_status_that_the_route_names_has_a_lifetime_of_its_own),
+        cmocka_unit_test(what_a_route_keys_may_be_varied_by),
         cmocka_unit_test(windows_are_those_that_the_response_states),
         cmocka_unit_test(what_forbids_stale_answers_is_noted),
         cmocka_unit_test(methods_are_safe_and_idempotent_as_the_rfc_says),

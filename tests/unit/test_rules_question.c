@@ -70,6 +70,8 @@ a_question_is_refused_for_its_size_its_host_and_its_method(void **state)
         {REQUEST("OPTIONS /item/1"), 405, "method"},
         {REQUEST("DELETE /item"), 0, NULL}, /* no route's */
         {REQUEST("DELETE /any/x"), 0, NULL},
+        {"GET http://a.example/any/x HTTP/1.1\r\n" HOST "\r\n", 0, NULL},
+        {"GET https://a.example/any/x HTTP/1.1\r\n" HOST "\r\n", 421, "scheme"},
     };
     struct rules *rules = *state;
 
@@ -660,7 +662,7 @@ a_renewal_carries_an_authorization_that_is_keyed(void **state)
     rules->routes[ROW_ANY].cookie = ROUTE_CREDENTIAL_IGNORE;
     rules_make_conf(rules);
     q = given_question(rules, "GET /any/x HTTP/1.1\r\n" HOST
-                              "Cookie: a=1\r\nAuthorization: Basic eDp5\r\n"
+                              "X-Foo: 1\r\nAuthorization: Basic eDp5\r\n"
                               "\r\n");
     assert_int_equal(question_renewal(q, &renewal), RC_OK);
     assert_int_equal(renewal->head->field_count, 1);
