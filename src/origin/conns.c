@@ -194,10 +194,6 @@ origin_pool_put(struct origin_pool *pool, struct origin_conn *c)
     MUST_OBJ(c, ORIGIN_CONN_MAGIC);
     MUST(c->conn != NULL);
     MUST(c->pool == pool);
-    if (atomic_load_explicit(&c->address->is_gone, memory_order_relaxed)) {
-        origin_pool_close(&c, false);
-        return;
-    }
     conn_set_owner(c->conn, &idle_events, c);
     c->is_reused = true;
     if (origin_group_is_waited_for(pool->group)) {

@@ -36,12 +36,10 @@ enter_end(struct exchange *x, enum exchange_state state)
     if (x->state == EXCHANGE_DIAL) {
         dial_cancel(&x->dial);
     }
-    if (x->addresses != NULL) { /* not on a connection that was kept */
-        origin_addresses_unref(&x->addresses);
-    }
     x->state = state;
     if (x->has_place) {
         x->has_place = false;
+        origin_addresses_unref(&x->addresses);
         origin_group_release(x->pool->group);
     }
 }
@@ -76,13 +74,16 @@ conn_drop(struct exchange *x)
 
 /* Are both directions provably finished, with nothing behind? An origin that
    answers without the 100 that it was asked for may not have read the content
-   that we sent all the same. */
+   that we sent all the same. And what leads to an address that the server has
+   no more is to end. */
 static bool
 is_reusable(struct exchange *x)
 {
     if (!exchange_is_sent(x) || x->is_last || x->is_early ||
         (x->request.expects_100 && !x->is_continued) || !x->is_keep_alive ||
-        x->framing == FRAMING_CLOSE || buf_len(&x->in) > 0) {
+        x->framing == FRAMING_CLOSE || buf_len(&x->in) > 0 ||
+        atomic_load_explicit(
+            &x->conn->address->is_gone, memory_order_relaxed)) {
         return false;
     }
     return !x->is_read_full || conn_is_quiet(x->conn->conn);

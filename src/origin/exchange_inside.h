@@ -72,7 +72,7 @@ struct exchange {
     bool is_retried;
     bool has_place; /* counted with the group, without a connection so far */
 
-    /* In NAMES and DIAL: the addresses, and which of them were dialled. */
+    /* With has_place: the addresses, and which of them were dialled. */
     struct origin_addresses *addresses; /* a reference; NULL: none yet */
     unsigned address;                   /* the item that is being dialled */
     uint64_t tried;                     /* by their bits */

@@ -114,7 +114,7 @@ class OriginNames(FlowTest):
 
     def test_a_move_from_where_nobody_answers_any_more(self):
         (new,) = self.apis(3)
-        self.begin([HOLE + "7"], "resolve_interval = 1h  connect_timeout = 2s")
+        self.begin([HOLE + "7"], "resolve_interval = 1h  connect_timeout = 4s")
         self.daemon.wait_log("origin_addresses")
         self.names.are(api=["127.0.0.3"])
         self.assertEqual(self.statuses(3), [200] * 3)
@@ -190,7 +190,7 @@ class OriginNames(FlowTest):
             self.assertEqual(one.read_response().body, b"127.0.0.3")
         old.let_go()
         self.assertEqual(client.read_response().body, b"127.0.0.2")
-        wait_until(lambda: old.open == 0, what="the last one is closed")
+        wait_until(lambda: old.open == 0, 5, "the last one is closed")
         self.assertEqual(len(old.requests), count)
         self.assertEqual(self.lookups("changed"), 2)
 
@@ -266,10 +266,12 @@ class OriginNames(FlowTest):
         self.begin([HOLE + "7", "127.0.0.2"], "connect_timeout = 2s")
         wait_until(lambda: [self.who("/once")] and self.daemon.metric(
             "nearside_origin_addresses_resting") == 1, what="it rests")
-        before = swallowed()
+        before, began = swallowed(), time.monotonic()
         for _ in range(30):
             self.who("/once")
-        self.assertEqual(swallowed(), before)
+        # It rests ten seconds; a machine may be slow.
+        rests = (time.monotonic() - began) // 10
+        self.assertLessEqual(swallowed() - before, 3 * rests)
         self.assertGreater(api.connections, 30)
         rests = {a["address"]: a["rests_seconds"] > 0
                  for a in self.origin()["addresses"]}
@@ -338,7 +340,7 @@ class OriginNames(FlowTest):
                    <= self.names.asked.keys(), what="both are asked for")
         client.close()
         self.daemon.signal(signal.SIGTERM)
-        self.assertEqual(self.daemon.process.wait(4), 0)
+        self.assertEqual(self.daemon.process.wait(8), 0)
 
     def test_sigterm_waits_for_no_look_up_of_a_name_that_was_known(self):
         self.apis(2)
@@ -347,7 +349,7 @@ class OriginNames(FlowTest):
         self.names.are(is_silent=True)
         self.names.wait_asked(1)
         self.daemon.signal(signal.SIGTERM)
-        self.assertEqual(self.daemon.process.wait(4), 0)
+        self.assertEqual(self.daemon.process.wait(8), 0)
 
 
 if __name__ == "__main__":
