@@ -176,6 +176,22 @@ class Metrics(FlowTest):
                 "admin = off", 'admin = "127.0.0.1:0"')))
         self.assertIsNone(fresh.status()["requests"]["hit_ratio"])
 
+    def test_the_status_says_what_runs(self):
+        said = self.daemon.status()
+        with open(f"/proc/{self.daemon.pid}/stat", encoding="ascii") as f:
+            ticks = int(f.read().rpartition(")")[2].split()[19])
+        with open("/proc/uptime", encoding="ascii") as f:
+            up = float(f.read().split()[0])
+        age = up - ticks / os.sysconf("SC_CLK_TCK")
+        # It counts from when it serves, which is a while after its start.
+        self.assertGreaterEqual(said["uptime_seconds"], 0)
+        self.assertLess(said["uptime_seconds"], age + 1)
+        later = wait_until(lambda: (
+            self.daemon.status()["uptime_seconds"] > said["uptime_seconds"]
+            and self.daemon.status()))
+        self.assertLess(later["uptime_seconds"] - said["uptime_seconds"], 60)
+        self.assertEqual(said["state"], "serving")
+
     def test_the_text_is_what_prometheus_reads(self):
         families = read(self.text())
         for name, (kind, series) in families.items():
