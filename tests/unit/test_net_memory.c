@@ -6,6 +6,7 @@
 #include "heap.h"
 
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -134,12 +135,47 @@ without_any_one_block_there_is_none_and_nothing_is_left(void **state)
     loop_free(&loop);
 }
 
+/* The same when no more files than that may be opened. */
+static void
+takes_so_many_files(bool (*makes)(void), unsigned from, unsigned want)
+{
+    struct rlimit before, tight;
+    int next = dup(STDIN_FILENO);
+
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    tight = before;
+    for (unsigned room = from; room <= want; room++) {
+        bool is_made;
+
+        heap_begins();
+        tight.rlim_cur = (rlim_t)next + room;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+        is_made = makes();
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(is_made, room == want);
+        heap_ends();
+    }
+}
+
+static void
+without_a_file_there_is_none_and_nothing_is_left(void **state)
+{
+    (void)state;
+    /* libevent's three, without which it ends the process, and one to wake. */
+    takes_so_many_files(makes_loop, 3, 4);
+    loop = loop_new();
+    takes_so_many_files(makes_signals, 0, 1);
+    loop_free(&loop);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
             without_any_one_block_there_is_none_and_nothing_is_left),
+        cmocka_unit_test(without_a_file_there_is_none_and_nothing_is_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
