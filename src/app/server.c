@@ -13,12 +13,13 @@
  */
 #include "app/server.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#include "app/cpus.h"
+#include "app/machine.h"
 #include "app/server_inside.h"
 #include "nearside/app/access.h"
 #include "nearside/base/say.h"
@@ -30,6 +31,10 @@ enum {
     FDS_MIN = 128,
     /* No machine has memory for more connections than that. */
     FDS_USED_MAX = 1000000,
+    /* held_max = auto: that part of the memory, within these. */
+    HELD_SHARE = 8,
+    HELD_MIN = 1 << 20,
+    HELD_MAX = 256 << 20,
     /* The end of drain_delay: how long a handshake may take that has begun.
        With a shorter delay nobody is waited for. */
     HOLD_MS = 200,
@@ -193,6 +198,23 @@ connections_max(const struct server *s)
     return wanted == 0 ? allowed : wanted;
 }
 
+/* An eighth of the memory there is. As much again may be held of bodies under
+   way, and the rest is for all else. */
+static uint64_t
+held_max(const struct server *s)
+{
+    uint64_t wanted = s->conf->proxy.conf.limits.held_max;
+    uint64_t share = machine_memory(&s->limits) / HELD_SHARE;
+
+    if (wanted > 0) {
+        return wanted;
+    }
+    if (share == 0 || share > HELD_MAX) {
+        return HELD_MAX;
+    }
+    return share < HELD_MIN ? HELD_MIN : share;
+}
+
 static bool
 start_log(struct server *s)
 {
@@ -257,6 +279,7 @@ start_proxy(struct server *s)
     opts.workers = s->threads_len;
     opts.fds_max = s->fds_max;
     opts.conf.limits.connections_max = connections_max(s);
+    opts.conf.limits.held_max = held_max(s);
     if (s->conf->log.access.target != LOG_TARGET_NONE) {
         opts.on_access = s->conf->access_format == CONF_ACCESS_JSON
                              ? access_json
@@ -264,8 +287,10 @@ start_proxy(struct server *s)
     }
     log_event(s->ring, LOG_LEVEL_INFO, "started",
         "version=\"" NEARSIDE_VERSION
-        "\" workers=\"%u\" connections_max=\"%u\" open_files=\"%u\"",
-        s->threads_len, opts.conf.limits.connections_max, s->fds_max);
+        "\" workers=\"%u\" connections_max=\"%u\" open_files=\"%u\""
+        " held_max=\"%" PRIu64 "\" memory=\"%" PRIu64 "\"",
+        s->threads_len, opts.conf.limits.connections_max, s->fds_max,
+        opts.conf.limits.held_max, machine_memory(&s->limits));
     s->proxy = proxy_new(&opts, s->registry);
     return s->proxy != NULL;
 }
@@ -365,11 +390,12 @@ static bool
 start_parts(struct server *s)
 {
     MUST(s->registry == NULL);
+    s->limits = cgroup_limits_read("");
     s->registry = metric_registry_new();
     s->resolver = resolver_new();
     s->control = loop_new();
     s->threads_len =
-        s->conf->workers > 0 ? s->conf->workers : cpus_usable("/sys/fs/cgroup");
+        s->conf->workers > 0 ? s->conf->workers : machine_cpus(&s->limits);
     s->threads = calloc(s->threads_len, sizeof(*s->threads));
     return s->registry != NULL && s->resolver != NULL && s->control != NULL &&
            s->threads != NULL && start_fds(s) && start_log(s) &&

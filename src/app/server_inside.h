@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "app/cgroup.h"
 #include "nearside/app/admin.h"
 #include "nearside/app/conf/conf.h"
 #include "nearside/base/metric.h"
@@ -37,6 +38,7 @@ struct server {
     struct signals *signals;
     struct redis *redis;
     unsigned fds_max; /* open files allowed */
+    struct cgroup_limits limits;
     struct origin_group **groups;
     size_t groups_len;
     struct proxy *proxy;

@@ -130,7 +130,7 @@ class AccessLog(FlowTest):
         self.start()
         self.assertRegex(self.daemon.log(), r'started version="[\d.]+"'
                          r' workers="1" connections_max="\d+"'
-                         r' open_files="\d+"')
+                         r' open_files="\d+" held_max="\d+" memory="\d+"')
 
     def test_each_line_has_its_own_address(self):
         self.start("body_max = 10B")

@@ -1,20 +1,16 @@
-/* The process_* metrics and the processors, beside what the kernel says by
-   another way. */
+/* The process_* metrics, beside what the kernel says by another way. */
 #include "heap.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "app/cpus.h"
 #include "app/process.h"
 #include "nearside/base/check.h"
 
@@ -146,109 +142,6 @@ without_room_it_says_so(void **state)
     }
 }
 
-/* --- processors -------------------------------------------------------- */
-
-static char cgroup[] = "/tmp/nearside-cgroup-XXXXXX";
-
-/* words NULL: there is no such file. */
-static void
-cgroup_says(const char *name, const char *words)
-{
-    char path[128];
-    FILE *file;
-
-    snprintf(path, sizeof(path), "%s/%s", cgroup, name);
-    unlink(path);
-    if (words != NULL) {
-        file = fopen(path, "we");
-        assert_non_null(file);
-        fputs(words, file);
-        fclose(file);
-    }
-}
-
-static void
-a_quota_is_rounded_up_to_processors(void **state)
-{
-    static const struct {
-        const char *max;                  /* v2; NULL: not there */
-        const char *quota_us, *period_us; /* v1 */
-        unsigned processors;
-    } rows[] = {
-        {"max 100000\n", NULL, NULL, 0},
-        {"100000 100000\n", NULL, NULL, 1},
-        {"100001 100000\n", NULL, NULL, 2},
-        {"250000 100000\n", NULL, NULL, 3},
-        {"1000 100000\n", NULL, NULL, 1},
-        {"50000\n", NULL, NULL, 0},
-        {"0 100000\n", NULL, NULL, 0},
-        {"100000 0\n", NULL, NULL, 0},
-        {"400000 100000\n", "100000\n", "100000\n", 4},
-        {NULL, "-1\n", "100000\n", 0},
-        {NULL, "150000\n", "50000\n", 3},
-        {NULL, "150000\n", NULL, 0},
-        {NULL, NULL, NULL, 0},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        cgroup_says("cpu.max", rows[i].max);
-        cgroup_says("cpu/cpu.cfs_quota_us", rows[i].quota_us);
-        cgroup_says("cpu/cpu.cfs_period_us", rows[i].period_us);
-        assert_int_equal(cpus_quota(cgroup), rows[i].processors);
-    }
-}
-
-static void
-processors_are_those_of_the_affinity_or_of_the_quota_below(void **state)
-{
-    cpu_set_t before, one;
-    unsigned all;
-
-    (void)state;
-    cgroup_says("cpu.max", "max 100000\n");
-    assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
-    all = (unsigned)CPU_COUNT(&before);
-    assert_int_equal(cpus_usable(cgroup), all);
-    cgroup_says("cpu.max", "100000 1\n"); /* more than there are */
-    assert_int_equal(cpus_usable(cgroup), all);
-    cgroup_says("cpu.max", "1 100000\n");
-    assert_int_equal(cpus_usable(cgroup), 1);
-    cgroup_says("cpu.max", NULL);
-    CPU_ZERO(&one);
-    for (size_t i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++) {
-        if (CPU_ISSET(i, &before)) {
-            CPU_SET(i, &one);
-        }
-    }
-    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
-    assert_int_equal(cpus_usable(cgroup), 1);
-    assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
-}
-
-static int
-setup(void **state)
-{
-    char path[128];
-
-    (void)state;
-    snprintf(path, sizeof(path), "%s/cpu", mkdtemp(cgroup));
-    return mkdir(path, 0700);
-}
-
-static int
-teardown(void **state)
-{
-    char path[128];
-
-    (void)state;
-    snprintf(path, sizeof(path), "%s/cpu", cgroup);
-    cgroup_says("cpu.max", NULL);
-    cgroup_says("cpu/cpu.cfs_quota_us", NULL);
-    cgroup_says("cpu/cpu.cfs_period_us", NULL);
-    return rmdir(path) != 0 || rmdir(cgroup) != 0;
-}
-
 int
 main(void)
 {
@@ -257,10 +150,7 @@ main(void)
         cmocka_unit_test(each_open_file_is_counted),
         cmocka_unit_test(cpu_time_is_in_seconds_and_grows),
         cmocka_unit_test(without_room_it_says_so),
-        cmocka_unit_test(a_quota_is_rounded_up_to_processors),
-        cmocka_unit_test(
-            processors_are_those_of_the_affinity_or_of_the_quota_below),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
