@@ -12,6 +12,7 @@ from lib import (FlowTest, Nearside, RedisServer, SampleOrigin, ScriptedOrigin,
                  fetch, wait_until)
 from lib.process import temp_dir
 from lib.products import conf_for
+from lib.relay import Link
 from lib.scripted import answer
 
 CONF = conf_for('mode = standalone  seeds = { "127.0.0.1:%(port)s" } '
@@ -346,6 +347,44 @@ class WithAof(Restarting):
 
     def test_a_server_that_saves_without_an_aof_is_warned_of_once(self):
         self.assertNotIn("redis_saves_snapshots", self.reader.log())
+
+
+class CutOff(OnAServer):
+    """Instances whose links to Redis are cut, beside one that has its own."""
+
+    WORKERS = 8
+
+    def behind(self, link, name):
+        conf = CONF.replace("workers = 2", f"workers = {self.WORKERS}")
+        return self.use(Nearside(conf % {
+            "port": link.port, "origin": self.origin.url, "more": "",
+            "route": self.route}, name=name))
+
+    def test_with_deletions_pending_it_dials_often_and_they_get_through(self):
+        """The waits of a worker that cannot reach Redis grow to 5 s, but stay
+        below half a second while it has deletions to make. What the idle one
+        dials, for the probe and the map, is the clock of this test."""
+        links = [self.use(Link(self.redis.port)) for _ in range(2)]
+        writer, idle = (self.behind(link, name) for link, name in zip(
+            links, ("writer", "idle")))
+        reader = self.daemon("reader")
+        self.wait_hit(reader, writer, idle)
+        for link in links:
+            link.cut()
+        for _ in range(8 * self.WORKERS):  # some to each worker
+            self.put(writer)
+        pending = writer.metric("nearside_invalidations_pending")
+        self.assertGreater(pending, 0)
+        wait_until(lambda: links[0].tried >= 12 * self.WORKERS, 60,
+                   "waits would have grown")
+        before = [link.tried for link in links]
+        wait_until(lambda: links[1].tried >= before[1] + 24, 60,
+                   "some seven seconds are over")
+        self.assertGreater(links[0].tried - before[0], 75)
+        links[0].mend()
+        wait_until(lambda: writer.metric(
+            "nearside_invalidations_pending") == 0, what="all get through")
+        self.wait_fresh(reader)
 
 
 class Unfenced(OnAServer):

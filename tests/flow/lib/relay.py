@@ -1,5 +1,5 @@
-"""A slow link: what all connections through it carry, in each direction, is
-no more than so many bytes a second."""
+"""Links between a daemon and a server: one that is slow, and one that can be
+cut."""
 
 import socket
 import threading
@@ -28,51 +28,92 @@ class _Pace:
             time.sleep(at - now)
 
 
-class SlowLink:
-    """Listens on a port of its own and passes on to `port`. rate: bytes a
-    second."""
+class Link:
+    """Listens on a port of its own and passes on to `port`. While it is cut,
+    each connection is ended; `tried` counts the new ones."""
 
-    def __init__(self, port, rate):
+    def __init__(self, port):
         self.to_port = port
-        self.paces = [_Pace(rate), _Pace(rate)]
+        self.is_cut = False
+        self.tried = 0
+        self.open = set()
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self):
+        self.is_cut = True
+        for sock in list(self.open):
+            self._end(sock)
+
+    def mend(self):
+        self.is_cut = False
 
     def _accept(self):
         while True:
             try:
                 near, _ = self.listener.accept()
-                far = socket.create_connection(("127.0.0.1", self.to_port))
             except OSError:
                 return
-            for source, sink, pace in ((near, far, self.paces[0]),
-                                       (far, near, self.paces[1])):
-                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=self._pass_on, daemon=True,
-                                 args=(source, sink, pace)).start()
+            if self.is_cut:
+                self.tried += 1
+                near.close()
+            else:
+                self._connect(near)
 
-    @staticmethod
-    def _pass_on(source, sink, pace):
+    def _connect(self, near):
+        try:
+            far = socket.create_connection(("127.0.0.1", self.to_port))
+        except OSError:
+            near.close()
+            return
+        self.open |= {near, far}
+        if self.is_cut:
+            self.cut()
+        for source, sink, is_back in ((near, far, False), (far, near, True)):
+            source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._pass_on, daemon=True,
+                             args=(source, sink, is_back)).start()
+
+    def _pass_on(self, source, sink, is_back):
         try:
             while True:
                 data = source.recv(PART)
                 if not data:
                     break
-                pace.wait(len(data))
+                self.carry(len(data), is_back)
                 sink.sendall(data)
         except OSError:
             pass  # the other end has gone
         finally:
             for sock in (source, sink):
-                try:
-                    sock.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
+                self._end(sock)
+
+    def carry(self, size, is_back):
+        """Waits until so many bytes may go on."""
+
+    def _end(self, sock):
+        self.open.discard(sock)
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exc):
         self.listener.close()
+
+
+class SlowLink(Link):
+    """All its connections together carry no more than `rate` bytes a second,
+    in each direction."""
+
+    def __init__(self, port, rate):
+        self.paces = [_Pace(rate), _Pace(rate)]
+        super().__init__(port)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+
+    def carry(self, size, is_back):
+        self.paces[is_back].wait(size)
