@@ -375,6 +375,11 @@ class CutOff(OnAServer):
             self.put(writer)
         pending = writer.metric("nearside_invalidations_pending")
         self.assertGreater(pending, 0)
+        # Nothing tells the reader, whose own link holds: README says so.
+        price, status = self.read(reader)
+        self.assertIn("; hit", status)
+        self.assertNotEqual(price, self.price)
+        self.assertNotIn("; hit", self.read(writer)[1])
         wait_until(lambda: links[0].tried >= 12 * self.WORKERS, 60,
                    "waits would have grown")
         before = [link.tried for link in links]

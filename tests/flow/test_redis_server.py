@@ -280,6 +280,7 @@ class Passwords(FlowTest):
         a = self.daemon(redis, SECRET)
         self.ask(a)
         wait_until(lambda: "; hit" in self.ask(a), what="a hit")
+        a.wait_log("warn redis_info_refused")
         self.assertNotIn("redis_never_evicts", a.log())
         # Without INFO a restart cannot be noticed, which is said once.
         self.assertEqual(len(re.findall(r"Z (?:error|warn) ", a.log())), 1)
