@@ -165,7 +165,7 @@ origin_pool_take(struct origin_pool *pool)
     return c;
 }
 
-/* To the first who waits, if it is of this worker; another one gets the place
+/* To who waits in this worker, if its turn is near; another one gets the place
    alone. The reset leaves no port behind, as a close by us would. */
 static void
 hand_on(struct origin_pool *pool, struct origin_conn *c)

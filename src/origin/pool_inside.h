@@ -35,6 +35,7 @@ struct origin_conn {
 struct origin_waiter {
     struct list link; /* queue->waiting, then pool->granted; the queue's lock */
     struct origin_pool *pool;
+    int64_t since_ms;
     bool is_granted; /* it is counted for; the lock's, too */
 };
 
@@ -129,8 +130,8 @@ bool origin_queue_enter(struct origin_waiter *w, struct origin_pool *pool);
    caller's. */
 bool origin_queue_leave(struct origin_waiter *w);
 
-/* Takes the first off, if it is this pool's; for a connection of this pool's.
-   NULL: it is another's, or nobody waits. */
+/* Takes one off that waits in this pool, for a connection of this pool's. NULL:
+   the first is another's, and none of ours came nearly as early. */
 struct origin_waiter *origin_queue_take(struct origin_pool *pool);
 
 /* The next of this pool's that has been given a place, or NULL. */

@@ -2,6 +2,8 @@
    that each place which becomes free is somebody's. */
 #include "test_origin_peer.h"
 
+#include "origin/exchange_inside.h"
+
 #include <pthread.h>
 
 #define OK_KEPT   "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -363,6 +365,30 @@ wait_elsewhere(struct queued *q, struct origin_pool *other, struct got *got)
 }
 
 static void
+a_kept_connection_is_for_its_own_worker_first(void **state)
+{
+    struct queued q;
+    struct origin_pool *other;
+    struct got b = {0};
+    struct got c = {0};
+    int fd;
+
+    (void)state;
+    queued_start(&q, (struct origin_opts){0});
+    other = origin_pool_new(q.rig.group, q.rig.loop, NULL, q.rig.block);
+    wait_elsewhere(&q, other, &b);
+    wait_as(&q, &c, "GET /c HTTP/1.1\r\n");
+    c.x->waiter.since_ms = b.x->waiter.since_ms; /* however slow this is */
+    end_first(&q, OK_KEPT);
+    answer(&q, q.fd, &c, "GET /c ", OK_KEPT);
+    fd = peer_accept(&q.rig);
+    answer(&q, fd, &b, "GET /a ", OK_CLOSED);
+    origin_pool_free(&other);
+    close(q.fd);
+    rig_stop(&q.rig);
+}
+
+static void
 the_place_goes_to_another_worker(void **state)
 {
     struct queued q;
@@ -375,6 +401,7 @@ the_place_goes_to_another_worker(void **state)
     queued_start(&q, (struct origin_opts){0});
     other = origin_pool_new(q.rig.group, q.rig.loop, NULL, q.rig.block);
     wait_elsewhere(&q, other, &b);
+    b.x->waiter.since_ms -= 51; /* it has waited for longer than that */
     wait_as(&q, &c, "GET /c HTTP/1.1\r\n");
     end_first(&q, OK_KEPT);
     fd = peer_accept(&q.rig);
@@ -553,6 +580,7 @@ main(void)
         cmocka_unit_test(a_dial_that_fails_gives_its_place_to_the_next),
         cmocka_unit_test(a_connection_that_is_cut_gives_its_place_to_the_next),
         cmocka_unit_test(who_has_had_its_turn_does_not_stand_in_line_again),
+        cmocka_unit_test(a_kept_connection_is_for_its_own_worker_first),
         cmocka_unit_test(the_place_goes_to_another_worker),
         cmocka_unit_test(what_is_idle_elsewhere_is_closed_for_who_waits),
         cmocka_unit_test(nothing_of_the_content_is_taken_before_the_turn),
