@@ -86,6 +86,7 @@ add(struct origin_addresses *set, const struct address *at, uint16_t port,
     struct origin_address *known = find(before, at);
     struct origin_address *a;
 
+    MUST(set->count < ADDRESSES_MAX);
     if (find(set, at) != NULL) {
         return true;
     }
@@ -105,6 +106,7 @@ origin_addresses_new(const struct addresses *found, uint16_t port,
         1, sizeof(*set) + found->count * sizeof(struct origin_address *));
 
     MUST(found->count > 0);
+    MUST(found->count <= ADDRESSES_MAX);
     if (set == NULL) {
         return NULL;
     }
@@ -162,6 +164,7 @@ origin_addresses_have(
     const struct origin_addresses *set, const struct origin_address *a)
 {
     MUST_OBJ(set, ORIGIN_ADDRESSES_MAGIC);
+    MUST_OBJ(a, ORIGIN_ADDRESS_MAGIC);
     return index_of(set, a) >= 0;
 }
 
@@ -170,6 +173,7 @@ origin_addresses_are_same(
     const struct origin_addresses *one, const struct origin_addresses *other)
 {
     MUST_OBJ(one, ORIGIN_ADDRESSES_MAGIC);
+    MUST_OBJ(other, ORIGIN_ADDRESSES_MAGIC);
     if (one->count != other->count) {
         return false;
     }
@@ -187,6 +191,8 @@ origin_addresses_mask(uint64_t bits, const struct origin_addresses *from,
 {
     uint64_t out = 0;
 
+    MUST_OBJ(from, ORIGIN_ADDRESSES_MAGIC);
+    MUST_OBJ(to, ORIGIN_ADDRESSES_MAGIC);
     for (unsigned i = 0; i < from->count; i++) {
         int at = index_of(to, from->items[i]);
 
@@ -205,6 +211,7 @@ may_try(struct origin_address *a, int64_t now_ms, int64_t try_ms)
 {
     int64_t until_ms = atomic_load(&a->rest_until_ms);
 
+    MUST(try_ms > 0);
     if (until_ms == 0) {
         return true;
     }

@@ -49,6 +49,7 @@ tell_addresses(
     char text[ADDRESS_TEXT_MAX];
     size_t len = 0;
 
+    MUST_OBJ(set, ORIGIN_ADDRESSES_MAGIC);
     for (unsigned i = 0; i < set->count && i < ADDRESSES_TOLD; i++) {
         int n = snprintf(told + len, sizeof(told) - len, "%s%s",
             i > 0 ? " " : "", address_text(&set->items[i]->address, text));
@@ -68,6 +69,7 @@ tell_result(struct origin_server *server, enum origin_lookup result)
     bool is_failure =
         result == ORIGIN_LOOKUP_MISSING || result == ORIGIN_LOOKUP_FAILED;
 
+    MUST(result < ORIGIN_LOOKUP_COUNT);
     if (is_failure && !l->is_failing) {
         log_event(l->ring, LOG_LEVEL_WARN, "origin_lookup_failed",
             "server=\"%s\" cause=\"%s\" kept=\"%u\"", server->text,
@@ -87,6 +89,8 @@ tell_result(struct origin_server *server, enum origin_lookup result)
 static void
 leave(struct origin_server *server, struct origin_address *a)
 {
+    MUST_OBJ(a, ORIGIN_ADDRESS_MAGIC);
+    MUST(!atomic_load(&a->is_gone));
     atomic_store(&a->is_gone, true);
     if (a->failures != 0) {
         a->failures = 0;
@@ -101,6 +105,7 @@ replace(struct origin_server *server, struct origin_addresses *own_set)
     struct origin_addresses *before = server->addresses;
     unsigned count = before != NULL ? before->count : 0;
 
+    MUST(own_set != before);
     for (unsigned i = 0; i < count; i++) {
         if (!origin_addresses_have(own_set, before->items[i])) {
             leave(server, before->items[i]);
@@ -118,6 +123,7 @@ take_answer(struct origin_server *server, const struct resolve_answer *answer)
 {
     struct origin_addresses *set;
 
+    MUST((answer->rc == RC_OK) == (answer->addresses != NULL));
     if (answer->rc != RC_OK) {
         return answer->rc == RC_MISS ? ORIGIN_LOOKUP_MISSING
                                      : ORIGIN_LOOKUP_FAILED;
@@ -164,6 +170,7 @@ schedule(struct origin_server *server)
     int64_t now_ms = loop_now_ms(l->loop);
     int64_t due_ms = l->began_ms + l->interval_ms;
 
+    MUST(l->resolve == NULL);
     if (l->is_asked && due_ms > l->asked_ms + LOOKUP_PAUSE_MS) {
         due_ms = l->asked_ms + LOOKUP_PAUSE_MS;
     }
@@ -200,6 +207,7 @@ look_up(struct origin_server *server)
     int64_t now_ms = loop_now_ms(l->loop);
 
     MUST(l->resolve == NULL);
+    MUST(!l->is_under_way);
     loop_timer_cancel(&l->timer);
     l->resolve =
         resolve_anew(l->resolver, l->loop, server->uri.host, on_answer, server);
@@ -244,6 +252,7 @@ origin_server_ask(struct origin_server *server)
 {
     struct loop *loop = server->lookup.loop;
 
+    MUST_OBJ(server, SERVER_MAGIC);
     if (loop != NULL) {
         loop_post(loop, &server->lookup.ask);
     }
@@ -254,6 +263,7 @@ origin_server_ask(struct origin_server *server)
 void
 server_lookup_init(struct origin_server *server)
 {
+    MUST_OBJ(server, SERVER_MAGIC);
     server->lookup.asked_ms = -LOOKUP_PAUSE_MS;
     loop_message_init(&server->lookup.ask, on_ask, server);
 }

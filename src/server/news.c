@@ -4,6 +4,7 @@
 void
 server_tell(struct origin_server *server)
 {
+    MUST_OBJ(server, SERVER_MAGIC);
     LIST_EACH (it, &server->news) {
         bell_ring(CONTAINER_OF(it, struct server_news, link)->bell);
     }

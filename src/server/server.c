@@ -24,6 +24,7 @@ fix(struct origin_server *server, const struct address *at)
 {
     struct addresses *found = addresses_new(at, 1);
 
+    MUST(server->addresses == NULL);
     server->is_fixed = true;
     if (found == NULL) {
         return RC_NOMEM;
@@ -64,6 +65,7 @@ origin_server_new(
     enum rc rc = RC_NOMEM;
 
     MUST(interval_ms > 0);
+    MUST(text != NULL);
     if (server == NULL) {
         return RC_NOMEM;
     }
@@ -147,6 +149,7 @@ rest_ms(unsigned failures)
 {
     int64_t ms = REST_MIN_MS;
 
+    MUST(failures > 0);
     for (unsigned i = 1; i < failures && ms < REST_MAX_MS; i++) {
         ms *= 2;
     }
@@ -193,6 +196,7 @@ void
 origin_server_worked(struct origin_server *server, struct origin_address *a,
     struct metric_block *block)
 {
+    MUST_OBJ(a, ORIGIN_ADDRESS_MAGIC);
     if (atomic_load(&a->rest_until_ms) == 0 &&
         atomic_load(&server->failing_ms) == 0) {
         return;
@@ -214,6 +218,8 @@ origin_server_hope_ms(
     const struct server_lookup *l = &server->lookup;
     int64_t until_ms = 0;
 
+    MUST_OBJ(server, SERVER_MAGIC);
+    MUST(patience_ms > 0);
     if (server->is_fixed) {
         return 0;
     }

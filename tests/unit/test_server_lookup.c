@@ -1,0 +1,279 @@
+/* Look-ups of a server's name: who is told, what leaves, what is counted. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../support/clock_advance.h"
+#include "names_given.h"
+#include "server/server_inside.h"
+
+enum {
+    SOON_MS = 20, /* between look-ups, where some are to follow */
+    NEVER_MS = 3600 * 1000,
+    TURNS_MAX = 500,
+};
+
+struct rig {
+    struct loop *loop;
+    struct resolver *resolver;
+    struct metric_registry *registry;
+    struct metric_block *block;
+    struct origin_server *server;
+    struct server_news news[2];
+    unsigned heard;
+};
+
+static void
+on_news(void *ctx)
+{
+    struct rig *rig = ctx;
+
+    rig->heard++;
+}
+
+static metric_id
+gauge(struct rig *rig, const char *name)
+{
+    return metric_add(rig->registry, METRIC_GAUGE, name, "x", NULL);
+}
+
+/* False: names of one's own are not to be had here. */
+static bool
+rig_up(struct rig *rig, const char *hosts, int64_t interval_ms)
+{
+    struct origin_server_metrics metrics = {0};
+
+    *rig = (struct rig){.loop = NULL};
+    if (!names_are(hosts)) {
+        return false;
+    }
+    rig->loop = loop_new();
+    rig->resolver = resolver_new();
+    rig->registry = metric_registry_new();
+    metrics.addresses = gauge(rig, "addresses");
+    metrics.resting = gauge(rig, "resting");
+    metrics.looked_up = gauge(rig, "looked_up");
+    for (unsigned i = 0; i < ORIGIN_LOOKUP_COUNT; i++) {
+        metrics.lookups[i] = gauge(rig, origin_lookup_text(i));
+    }
+    rig->block = metric_block_new(rig->registry);
+    assert_int_equal(
+        origin_server_new("http://api.test:8080", interval_ms, &rig->server),
+        RC_OK);
+    origin_server_measure(rig->server, &metrics);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(origin_server_join(rig->server, &rig->news[i],
+                             rig->loop, on_news, rig),
+            RC_OK);
+    }
+    origin_server_start(
+        rig->server, rig->loop, rig->resolver, NULL, rig->block);
+    return true;
+}
+
+static void
+rig_down(struct rig *rig)
+{
+    for (size_t i = 0; i < 2; i++) {
+        origin_server_part(rig->server, &rig->news[i]);
+    }
+    origin_server_stop(rig->server);
+    resolver_free(&rig->resolver);
+    loop_free(&rig->loop);
+    origin_server_free(&rig->server);
+    metric_registry_free(&rig->registry);
+}
+
+static uint64_t
+lookups(const struct rig *rig, enum origin_lookup result)
+{
+    return rig->server->lookup.last.counts[result];
+}
+
+#define UNTIL(rig, claim)                                                      \
+    do {                                                                       \
+        for (int turn_ = 0; turn_ < TURNS_MAX && !(claim); turn_++) {          \
+            loop_turn((rig)->loop, 10);                                        \
+        }                                                                      \
+        assert_true(claim);                                                    \
+    } while (0)
+
+static void
+what_is_found_is_told_to_all(void **state)
+{
+    struct origin_server_status status;
+    struct rig rig;
+
+    (void)state;
+    if (!rig_up(&rig, "127.0.0.2 api.test\n127.0.0.3 api.test\n", NEVER_MS)) {
+        skip();
+    }
+    UNTIL(&rig, rig.heard == 2);
+    origin_server_status(rig.server, 0, &status);
+    assert_true(status.has_name);
+    assert_int_equal(status.addresses_len, 2);
+    assert_int_equal(strncmp(status.addresses[0].text, "127.0.0.", 8), 0);
+    assert_non_null(strstr(status.addresses[0].text, ":8080"));
+    assert_int_equal(status.lookup.result, ORIGIN_LOOKUP_CHANGED);
+    assert_true(status.lookup.at_ms > 0);
+    assert_int_equal(
+        metric_sum(rig.registry, rig.server->metrics.addresses), 2);
+    assert_true(metric_sum(rig.registry, rig.server->metrics.looked_up) > 0);
+    rig_down(&rig);
+}
+
+static void
+who_leaves_is_gone_and_who_stays_keeps_its_rest(void **state)
+{
+    struct origin_addresses *before;
+    struct origin_addresses *after;
+    struct rig rig;
+    metric_id resting;
+
+    (void)state;
+    if (!rig_up(&rig, "127.0.0.2 api.test\n127.0.0.3 api.test\n", SOON_MS)) {
+        skip();
+    }
+    resting = rig.server->metrics.resting;
+    UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_CHANGED) == 1);
+    before = origin_server_addresses(rig.server);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(origin_server_failed(
+            rig.server, before->items[i], rig.block, 1000));
+        assert_false(origin_server_failed(
+            rig.server, before->items[i], rig.block, 1001));
+    }
+    assert_int_equal(metric_sum(rig.registry, resting), 2);
+    assert_true(names_are("127.0.0.3 api.test\n127.0.0.4 api.test\n"));
+    UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_CHANGED) == 2);
+    after = origin_server_addresses(rig.server);
+    assert_int_equal(after->count, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        struct origin_address *a = before->items[i];
+        bool stays = origin_addresses_have(after, a);
+
+        assert_int_equal(atomic_load(&a->is_gone), !stays);
+        assert_int_equal(atomic_load(&a->rest_until_ms), 11000);
+    }
+    assert_int_equal(metric_sum(rig.registry, resting), 1);
+    /* Who is gone rests for nobody. */
+    for (unsigned i = 0; i < 2; i++) {
+        assert_false(origin_server_failed(
+            rig.server, before->items[i], rig.block, 1002));
+        origin_server_worked(rig.server, before->items[i], rig.block);
+    }
+    assert_int_equal(metric_sum(rig.registry, resting), 0);
+    origin_addresses_unref(&before);
+    origin_addresses_unref(&after);
+    rig_down(&rig);
+}
+
+static void
+the_same_addresses_are_the_same_set(void **state)
+{
+    struct origin_addresses *before;
+    struct origin_addresses *after;
+    struct rig rig;
+
+    (void)state;
+    if (!rig_up(&rig, "127.0.0.2 api.test\n", SOON_MS)) {
+        skip();
+    }
+    UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_CHANGED) == 1);
+    before = origin_server_addresses(rig.server);
+    UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_SAME) >= 3);
+    after = origin_server_addresses(rig.server);
+    assert_ptr_equal(after, before);
+    UNTIL(&rig, rig.heard >= 8); /* each look-up is told, whatever it brings */
+    origin_addresses_unref(&before);
+    origin_addresses_unref(&after);
+    rig_down(&rig);
+}
+
+static void
+a_look_up_that_fails_changes_nothing(void **state)
+{
+    struct origin_addresses *set;
+    struct rig rig;
+
+    (void)state;
+    if (!rig_up(&rig, "127.0.0.2 api.test\n", SOON_MS)) {
+        skip();
+    }
+    UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_CHANGED) == 1);
+    names_unmute(); /* no name server is there, which is known at once */
+    assert_true(names_are(""));
+    UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_FAILED) >= 2);
+    set = origin_server_addresses(rig.server);
+    assert_int_equal(set->count, 1);
+    assert_false(atomic_load(&set->items[0]->is_gone));
+    origin_addresses_unref(&set);
+    assert_true(names_mute());
+    rig_down(&rig);
+}
+
+static void
+those_who_ask_together_are_served_by_one_a_second(void **state)
+{
+    struct clock *clock;
+    struct rig rig;
+
+    (void)state;
+    if (!rig_up(&rig, "127.0.0.2 api.test\n", NEVER_MS)) {
+        skip();
+    }
+    UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_CHANGED) == 1);
+    clock = (struct clock *)(uintptr_t)loop_clock(rig.loop);
+    clock->is_manual = true;
+    origin_server_ask(rig.server);
+    origin_server_ask(rig.server);
+    UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_SAME) == 1);
+    origin_server_ask(rig.server);
+    for (int i = 0; i < 10; i++) {
+        loop_turn(rig.loop, 5);
+    }
+    clock_advance(clock, LOOKUP_PAUSE_MS - 1);
+    for (int i = 0; i < 10; i++) {
+        loop_turn(rig.loop, 5);
+    }
+    assert_int_equal(lookups(&rig, ORIGIN_LOOKUP_SAME), 1);
+    clock_advance(clock, 1 + 4); /* the wheel is that fine */
+    UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_SAME) == 2);
+    rig_down(&rig);
+}
+
+/* Nobody waits for one that hangs, and whoever asks after the end gets none. */
+static void
+it_ends_while_a_look_up_hangs(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    if (!rig_up(&rig, "", NEVER_MS)) {
+        skip();
+    }
+    origin_server_ask(rig.server);
+    loop_turn(rig.loop, 20);
+    origin_server_ask(rig.server);
+    assert_int_equal(rig.heard, 0);
+    rig_down(&rig);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_found_is_told_to_all),
+        cmocka_unit_test(who_leaves_is_gone_and_who_stays_keeps_its_rest),
+        cmocka_unit_test(the_same_addresses_are_the_same_set),
+        cmocka_unit_test(a_look_up_that_fails_changes_nothing),
+        cmocka_unit_test(those_who_ask_together_are_served_by_one_a_second),
+        cmocka_unit_test(it_ends_while_a_look_up_hangs),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
