@@ -424,15 +424,17 @@ class Connections(Limits):
         self.start("connections_max = 50", workers=1)
         self.daemon.pause()  # so that all of them come at once
         clients = [self.use(Connection(self.daemon.port)) for _ in range(120)]
+        start = time.monotonic()
         self.daemon.resume()
         for client in clients[50:]:
             self.assertEqual(client.read_response().status, 503)
             self.assertTrue(client.is_closed())
-        for client in clients[:50]:
-            client.request("GET", "/x")
-            self.assertEqual(client.read_response().status, 200)
         self.assert_counted("connections_max", 70)
-        self.assertEqual(self.daemon.metric(HIT, limit="idle_shed"), 0)
+        if time.monotonic() - start < 1:  # they may still be about to speak
+            self.assertEqual(self.daemon.metric(HIT, limit="idle_shed"), 0)
+            for client in clients[:50]:
+                client.request("GET", "/x")
+                self.assertEqual(client.read_response().status, 200)
         warning = self.daemon.wait_log("turned_away .*")[0]
         self.assertRegex(warning, 'limit="connections_max" peer="127.0.0.1"'
                          ' connections="50" times="1"')
@@ -450,8 +452,6 @@ class Connections(Limits):
 
         wait_until(is_let_in, what="one of them has gone")
         self.assertTrue(silent[0].is_closed())
-        self.assertEqual(
-            self.daemon.metric(HIT, limit="connections_max"), 0)
 
     def test_forty_refusals_arrive(self):
         """What a client sends meanwhile is not answered with a reset."""
@@ -460,13 +460,17 @@ class Connections(Limits):
             held.request("GET", "/x")
             held.read_response()
             for _ in range(40):
+                start = time.monotonic()
                 with self.daemon.connect() as client:
                     self.assertTrue(
                         select.select([client.sock], [], [], 10)[0])
-                    client.send(b"GET /x HTTP/1.1\r\n")
-                    client.send(b"Host: test\r\n\r\n")
-                    self.assertEqual(client.read_response().status, 503)
-                    self.assertEqual(client.read_some(), b"")
+                    try:
+                        client.send(b"GET /x HTTP/1.1\r\n")
+                        client.send(b"Host: test\r\n\r\n")
+                        self.assertEqual(client.read_response().status, 503)
+                        self.assertEqual(client.read_some(), b"")
+                    except OSError:  # within the second that it is heard out
+                        self.assertGreaterEqual(time.monotonic() - start, 1)
         self.assert_counted("connections_per_ip", 40)
 
     def test_no_more_than_linger_max_refusals_are_heard_out(self):
@@ -479,7 +483,8 @@ class Connections(Limits):
                        for _ in range(20)]
             for client in clients:
                 self.assertEqual(client.read_response().status, 503)
-            self.assertLessEqual(len(self.daemon.process.fds()), before + 3)
+            wait_until(lambda: len(self.daemon.process.fds()) <= before + 3,
+                       0.9, "the others are closed, within their second")
 
     def test_who_is_refused_takes_no_place_of_its_address(self):
         steps = Steps()

@@ -64,7 +64,7 @@ class Quota(FlowTest):
             client.read_head()
             slow.append(client)
         self.assertTrue(daemon.process.is_running())
-        daemon.wait_metric(HIT, 30, limit="held_max")
+        daemon.wait_metric(HIT, 30, 30, limit="held_max")
         self.assertEqual(slow[-1].read_exactly(4000000), pattern(4000000))
 
 
