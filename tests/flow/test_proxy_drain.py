@@ -371,6 +371,65 @@ class Lossless(FlowTest):
                 self.assertEqual(late.read_response().fields["Connection"],
                                  "close")
 
+    def begun(self, delay):
+        """A daemon, and a client that has the beginning of an answer."""
+        self.steps = Steps()
+        self.addCleanup(self.steps.go, "end")
+
+        def script(connection, request, n):
+            if request.target == "/slow":
+                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
+                                b"be")
+                self.steps.wait("end")
+                connection.send(b"en")
+                return True
+            return answer(connection, b"x")
+
+        self.origin = self.use(ScriptedOrigin(script))
+        daemon = self.start(delay)
+        client = self.use(daemon.connect())
+        client.request("GET", "/slow")
+        head = client.read_head()
+        self.assertNotIn("Connection", head.fields)
+        daemon.signal(signal.SIGTERM)
+        return daemon, client, head
+
+    def end(self, client, head):
+        self.steps.go("end")
+        self.assertEqual(b"".join(client.body_pieces(head)), b"been")
+
+    def test_an_answer_that_has_not_said_close_does_not_close(self):
+        """Its head was made before the drain began, and its client may send
+        the next request."""
+        daemon, client, head = self.begun("20s")
+        wait_until(lambda: fetch(daemon.metrics_port, "/readyz").status
+                   == 503, what="/readyz says it")
+        self.end(client, head)
+        self.assertFalse(client.has_bytes(0.1))
+        client.request("GET", "/x")
+        got = client.read_response()
+        self.assertEqual((got.status, got.fields["Connection"]),
+                         (200, "close"))
+        self.assertTrue(client.is_closed())
+
+    def test_a_request_behind_such_an_answer_is_answered(self):
+        """Even when the time is over; without one the connection ends."""
+        for is_ahead in (True, False):
+            with self.subTest(is_ahead=is_ahead):
+                daemon, client, head = self.begun("0ms")
+                wait_until(lambda d=daemon: not os.path.exists(
+                    d.unix_paths[0]), what="it drains")
+                if is_ahead:
+                    client.request("GET", "/x")
+                self.end(client, head)
+                if is_ahead:
+                    got = client.read_response()
+                    self.assertEqual((got.status, got.fields["Connection"]),
+                                     (200, "close"))
+                self.assertTrue(client.is_closed())
+                client.close()
+                self.assertEqual(daemon.process.wait(10), 0)
+
     def test_who_is_queued_is_answered(self):
         """They have connected, and nobody has accepted them, when the drain
         begins: each of the two signals and all clients wait for one turn."""

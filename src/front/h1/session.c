@@ -145,13 +145,14 @@ rest(struct session *s, bool is_last)
     }
 }
 
+/* An answer ends its connection if it has said so. One whose head was made
+   before the end began has not: its client may have sent the next request. */
 static void
 after_answer(struct session *s)
 {
     struct turn *turn = s->turn;
     struct request *done = turn->request;
-    bool must_close = s->must_close || turn->in.state != BODY_NONE ||
-                      atomic_load(&s->front->says_close);
+    bool must_close = s->must_close || turn->in.state != BODY_NONE;
 
     MUST(s->state == SESSION_BUSY);
     MUST(done != NULL);
@@ -167,6 +168,9 @@ after_answer(struct session *s)
     }
     session_wants(s);
     session_arm(s);
+    if (s->state == SESSION_IDLE && s->front->is_draining) {
+        session_drain(s);
+    }
 }
 
 static void session_answer(struct session *s);
