@@ -1,4 +1,4 @@
-# ctest: timeout=120 serial
+# ctest: timeout=120 cost=11
 """Crowds of slow clients. While one is there, whoever is not slow is served,
 and the daemon has nothing to do for it; and by the default's kind of limits
 each of the crowd is ended and counted. How much longer good requests take is
