@@ -259,13 +259,25 @@ key_redis(struct arena *arena, struct slice prefix, const struct key *key,
     return RC_OK;
 }
 
-void
-key_lease_of(struct slice entry, struct slice prefix, char *out)
+static void
+beside(struct slice entry, struct slice prefix, char kind, char *out)
 {
     MUST(slice_starts(entry, prefix));
     MUST(entry.len > prefix.len && entry.ptr[prefix.len] == 'e');
     memcpy(out, entry.ptr, entry.len);
-    out[prefix.len] = 'l';
+    out[prefix.len] = kind;
+}
+
+void
+key_lease_of(struct slice entry, struct slice prefix, char *out)
+{
+    beside(entry, prefix, 'l', out);
+}
+
+void
+key_fence_of(struct slice entry, struct slice prefix, char *out)
+{
+    beside(entry, prefix, 'w', out);
 }
 
 enum rc

@@ -261,9 +261,12 @@ run_forward(struct request *r)
 /* --- invalidate -------------------------------------------------------- */
 
 static const struct step *
-after_deletion(const struct request *r)
+after_deletion(struct request *r)
 {
     MUST(r->result == RESULT_WRITE);
+    if (r->error == ORIGIN_ERROR_NONE) {
+        fence_drop(&r->fence); /* it has succeeded, and is over */
+    }
     return r->error == ORIGIN_ERROR_NONE ? &step_deliver_fill
                                          : &step_deliver_error;
 }

@@ -36,6 +36,7 @@ enum {
 enum pending_kind {
     PENDING_STORE,
     PENDING_RELEASE, /* a lease that is given back */
+    PENDING_UNFENCE, /* a write's token */
     PENDING_TRIAL,   /* the same, of a lease that nobody has: does the server
                         run scripts? */
 };
@@ -51,7 +52,7 @@ struct pending {
     struct question *q;        /* a reference */
     struct question *lease_of; /* whose lease it is; a reference */
     struct redis_call call;
-    struct loop_timer again; /* RELEASE, as are the next two */
+    struct loop_timer again; /* RELEASE and UNFENCE, as are the next two */
     int64_t pause_ms;
     int64_t until_ms;
     struct value value;
@@ -180,13 +181,13 @@ on_released(struct pending *p, enum rc rc, const struct redis_reply *reply)
 {
     int64_t now_ms = worker_now_ms(p->worker);
 
-    MUST(p->kind == PENDING_RELEASE);
+    MUST(p->kind == PENDING_RELEASE || p->kind == PENDING_UNFENCE);
     if ((rc == RC_OK && reply->type == REDIS_INTEGER) ||
         now_ms >= p->until_ms || p->worker->tier->stores_len > AGAIN_MAX) {
         pending_free(p);
         return;
     }
-    if (rc == RC_OK &&
+    if (rc == RC_OK && p->kind == PENDING_RELEASE &&
         redis_error_is_of_scripts(slice_of(reply->str, reply->len))) {
         /* A plain DEL may take somebody else's lease. Then nothing is stored
            under that, which is not wrong. */
@@ -209,6 +210,7 @@ on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
         on_stored(p, rc, reply);
         break;
     case PENDING_RELEASE:
+    case PENDING_UNFENCE:
         on_released(p, rc, reply);
         break;
     case PENDING_TRIAL:
@@ -247,9 +249,11 @@ on_again(void *ctx)
     struct pending *p = OBJ_OF(struct pending, ctx, PENDING_MAGIC);
     const struct slice argv[] = {SLICE("DEL"), p->lease_key};
 
-    MUST(p->kind == PENDING_RELEASE);
+    MUST(p->kind != PENDING_STORE);
     if (!p->is_plain) {
-        send_script(p, &p->worker->tier->scripts->release);
+        send_script(p, p->kind == PENDING_UNFENCE
+                           ? &p->worker->tier->scripts->fence
+                           : &p->worker->tier->scripts->release);
         return;
     }
     begin_call(p);
@@ -292,6 +296,21 @@ variants_max(const struct pending *p)
                : p->worker->conf->opts.limits.variants_max;
 }
 
+/* The fence of the target that the question asks for. RC_NOMEM. */
+static enum rc
+put_fence(struct pending *p)
+{
+    struct slice entry_key = question_base(p->q)->entry_key;
+    char *text = arena_alloc(&p->arena, entry_key.len);
+
+    if (text == NULL) {
+        return RC_NOMEM;
+    }
+    key_fence_of(entry_key, p->worker->conf->prefix, text);
+    add(p, slice_of(text, entry_key.len));
+    return RC_OK;
+}
+
 /* The keys that a script needs, and the guard. RC_NOMEM. */
 static enum rc
 put_keys(struct pending *p, enum store_kind kind)
@@ -301,6 +320,10 @@ put_keys(struct pending *p, enum store_kind kind)
     add(p, p->q->entry_key);
     if (kind != STORE_RENEWED) {
         add(p, p->lease_key);
+    }
+    if ((kind == STORE_ENTRY || kind == STORE_RECORD) &&
+        put_fence(p) != RC_OK) {
+        return RC_NOMEM;
     }
     if (kind != STORE_ENTRY && kind != STORE_RENEWED) {
         MUST(p->q->base != NULL);
@@ -415,6 +438,27 @@ void
 store_release(struct worker *w, struct question *q, struct slice token)
 {
     release(w, q, token, PENDING_RELEASE);
+}
+
+void
+store_unfence(struct worker *w, struct question *q, struct slice token)
+{
+    struct pending *p = pending_new(w, q, token, q);
+
+    /* One that is not given back ends by itself. */
+    if (p == NULL) {
+        return;
+    }
+    p->kind = PENDING_UNFENCE;
+    p->pause_ms = AGAIN_FIRST_MS;
+    p->until_ms = worker_now_ms(w) + FENCE_MS;
+    if (put_fence(p) != RC_OK) {
+        pending_free(p);
+        return;
+    }
+    end_keys(p);
+    add(p, SLICE("0"));
+    on_again(p);
 }
 
 bool

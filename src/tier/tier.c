@@ -16,12 +16,16 @@
     "return redis.call('GET',KEYS[1])==ARGV[2] and 1 or 0 end "
 
 /*
- * KEYS: entry, lease, and the base entry of a first variant. ARGV: token,
- * value, milliseconds, and the record for the base entry. Stores only while
- * the token holds: a write that came meanwhile has deleted the lease.
+ * KEYS: entry, lease, the fence of their target, and the base entry of a first
+ * variant. ARGV: token, value, milliseconds, and the record for the base entry.
+ * Stores only while the token holds: a write that came meanwhile has deleted
+ * the lease. One that is under way has its fence there. (What the other scripts
+ * store needs a value or a record, which a write with a fence has deleted.)
  */
 static const char fill_script[] = UNLESS_HELD
-    "if KEYS[3] then redis.call('SET',KEYS[3],ARGV[4],'PX',ARGV[3]) end "
+    "if redis.call('EXISTS',KEYS[3])==1 then "
+    "redis.call('DEL',KEYS[2]) return 0 end "
+    "if KEYS[4] then redis.call('SET',KEYS[4],ARGV[4],'PX',ARGV[3]) end "
     "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) "
     "redis.call('DEL',KEYS[2]) "
     "return 1";
@@ -90,6 +94,30 @@ static const char release_script[] =
     "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end "
     "return redis.call('DEL',KEYS[1])";
 
+/*
+ * KEYS: fence, entry, lease. ARGV: token, milliseconds. Puts the token into the
+ * fence, or gives it its time anew, and deletes entry and lease; with no
+ * milliseconds it takes the token out. The fence is "<ms> <token>=<ms> ...":
+ * how long it lasted, and each of its tokens, when it was last written. How
+ * long ago that was its time to live tells; so a token of an instance that died
+ * ends, however many others come. A script that has begun with DEL may write to
+ * a full server too.
+ */
+static const char fence_script[] =
+    "local v=redis.call('GET',KEYS[1]) or '' "
+    "local gone=(tonumber(string.match(v,'^%d+')) or 0)"
+    "-redis.call('PTTL',KEYS[1]) "
+    "local px,max,out=tonumber(ARGV[2]),0,'' "
+    "local function add(token,ms) "
+    "if ms>0 then out=out..' '..token..'='..ms max=math.max(max,ms) end end "
+    "for token,ms in string.gmatch(v,'(%S+)=(%d+)') do "
+    "if token~=ARGV[1] then add(token,ms-gone) end end "
+    "add(ARGV[1],px) "
+    "redis.call('DEL',KEYS[1]) "
+    "if px>0 then redis.call('DEL',KEYS[2],KEYS[3]) end "
+    "if max>0 then redis.call('SET',KEYS[1],max..out,'PX',max) end "
+    "return 1";
+
 void
 tier_init(struct tier *tier)
 {
@@ -104,6 +132,7 @@ tier_init(struct tier *tier)
     redis_script_init(&tier->scripts.drop, drop_script);
     redis_script_init(&tier->scripts.renew, renew_script);
     redis_script_init(&tier->scripts.release, release_script);
+    redis_script_init(&tier->scripts.fence, fence_script);
 }
 
 static void

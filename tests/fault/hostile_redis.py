@@ -164,14 +164,14 @@ class HostileRedis:
         self.values[key] = (value, time.monotonic() + int(px) / 1000)
 
     def _script(self, keys, args):
-        """fill(entry, lease; token, value, px), release(lease; token) and
-        renew(lease; token, px)."""
-        lease, token = args[keys - 1], args[keys]
+        """fill(entry, lease, fence; token, value, px), release(lease; token)
+        and renew(lease; token, px)."""
+        lease, token = args[1 if keys > 1 else 0], args[keys]
         if self._value(lease) != token:
             return b":0\r\n"
-        if keys == 2:
-            self._keep(args[0], args[3], args[4])
-        if keys == 2 or len(args) == 2:
+        if keys == 3:
+            self._keep(args[0], args[4], args[5])
+        if keys == 3 or len(args) == 2:
             del self.values[lease]
         else:
             self._keep(lease, token, args[2])

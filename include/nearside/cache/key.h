@@ -3,8 +3,8 @@
  * "<scheme>://<host><target>", byte exact, with " <variant>" behind it where
  * one URI has several responses. Entries and flights compare the full form.
  *
- * In Redis an entry lies under <prefix>e:{...} and its lease under
- * <prefix>l:{...}, both in one slot, with ":<variant>" behind the brace. The
+ * In Redis an entry lies under <prefix>e:{...}, its lease under <prefix>l:{...},
+ * tokens of writes under <prefix>w:{...}, all in one slot, with ":<variant>" behind the brace. The
  * part in braces is the URI in printable form, of a length that is bounded.
  *
  * A key is made once and handed down with its hash. Nobody but this file
@@ -53,6 +53,9 @@ enum rc key_redis(struct arena *arena, struct slice prefix,
 
 /* The lease's key of an entry's key with that prefix: entry.len bytes. */
 void key_lease_of(struct slice entry, struct slice prefix, char *out);
+
+/* Likewise that of the tokens of writes under way. */
+void key_fence_of(struct slice entry, struct slice prefix, char *out);
 
 /* The key of the set in which the variants of a Vary record are named: the
    record's own key in Redis with ":names:" and the record's generation behind

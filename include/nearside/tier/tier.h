@@ -28,6 +28,7 @@ struct tier_scripts {
     struct redis_script drop;
     struct redis_script renew;
     struct redis_script release;
+    struct redis_script fence;
 };
 
 struct tier {

@@ -1,12 +1,13 @@
 /*
  * A write that waits for its token. Before it is sent to the origin, what is
- * stored for its target is deleted, and a token takes the place of the target's
- * fetch lease, so that nobody stores anything until the write has deleted both.
- * Then an instance that is cut off during the write leaves nothing stale.
+ * stored for its target is deleted, and a token of the write is put beside it.
+ * While there is one, nothing is stored for that target, whoever fetches it.
+ * The token is renewed until the write is over. So an instance that is cut off
+ * during the write leaves nothing stale, unless for longer than the token lasts
+ * by itself. Several writes of one target have a token each.
  *
- * Only where the route says so (write_unfenced = refuse): such a write costs
- * two round trips more, and whoever reads its target meanwhile waits as for a
- * fetch.
+ * Only where the route says so (write_unfenced = refuse): such a write costs a
+ * round trip more.
  */
 #ifndef NEARSIDE_WRITE_FENCE_H
 #define NEARSIDE_WRITE_FENCE_H
@@ -38,11 +39,12 @@ struct fence *fence_begin(const struct fence_opts *opts);
 
 /* --- clear the pointer; harmless when it is NULL --- */
 
-/* The write was not done: the token is given back. */
+/* The write is over, or was not done: the token is given back. What the write
+   made stale is being deleted already. */
 void fence_drop(struct fence **fence);
 
-/* The write was sent: what it made stale is deleted with the token, or the
-   token ends by itself. */
+/* Nobody knows what becomes of the write, which was sent: the token ends by
+   itself. */
 void fence_leave(struct fence **fence);
 
 #endif
