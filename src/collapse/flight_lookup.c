@@ -132,8 +132,11 @@ static void
 look(struct flight_run *run, bool is_in_order,
     void (*on_end)(void *ctx, enum lookup_end end, struct entry *own_entry))
 {
-    const struct lookup_opts opts = {
-        .q = run->q, .is_in_order = is_in_order, .on_end = on_end, .ctx = run};
+    const struct lookup_opts opts = {.q = run->q,
+        .until_ms = run->wait_until_ms,
+        .is_in_order = is_in_order,
+        .on_end = on_end,
+        .ctx = run};
 
     MUST_OBJ(run, RUN_MAGIC);
     lookup_start(&run->look, run->worker, &opts);

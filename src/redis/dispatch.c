@@ -3,7 +3,7 @@
  * - A call is in exactly one place (enum call_state), and its timer is armed
  *   for as long as it is under way: it ends at its deadline at the latest. The
  *   deadline of one that is bulk moves on for as long as enough bytes move on
- *   its connection.
+ *   its connection, up to its last_ms.
  * - A call ends once, never from inside redis_send: ends known at once wait
  *   for the end of the turn.
  * - A pause that would outlast the deadline is not begun: the caller has
@@ -160,10 +160,16 @@ call_is_moving(struct redis_client *c, struct redis_call *call)
         return false;
     }
     MUST(call->is_bulk);
+    if (call->last_ms != 0 && client_now_ms(c) >= call->last_ms) {
+        return false;
+    }
     if (span_ms < WIRE_BULK_LOOK_MS) {
         span_ms = WIRE_BULK_LOOK_MS;
     }
     call->impl.deadline_ms = client_now_ms(c) + span_ms;
+    if (call->last_ms != 0 && call->impl.deadline_ms > call->last_ms) {
+        call->impl.deadline_ms = call->last_ms;
+    }
     loop_timer_arm(&call->impl.timer, call->impl.deadline_ms);
     return true;
 }

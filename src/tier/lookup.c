@@ -197,7 +197,8 @@ ask_whole(struct lookup *l, bool is_bulk, size_t len)
         .retries = true,
         .is_guarded = true,
         .is_bulk = is_bulk,
-        .reply_len = len};
+        .reply_len = len,
+        .last_ms = l->until_ms};
     redis_send(
         l->worker->redis, &l->call, l->q->entry_key, ARRAY_LEN(argv), argv);
 }
@@ -283,6 +284,11 @@ lookup_start(
     l->on_end = opts->on_end;
     l->ctx = opts->ctx;
     l->doubt = NULL;
+    l->until_ms = opts->until_ms;
+    if (l->until_ms == 0) {
+        l->until_ms =
+            worker_now_ms(worker) + worker->conf->opts.limits.flight_wait_ms;
+    }
     len = remembered_len(l);
     if (atomic_load_explicit(
             &worker->tier->tier->gets_whole, memory_order_relaxed)) {

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import threading
+import time
 import unittest
 
 from lib import (FlowTest, Nearside, RedisServer, SampleOrigin, free_port,
@@ -399,6 +400,20 @@ class LargeValues(OnAServer):
         self.assertEqual(self.redis("DEL", key), 1)
         reader.join(30)
         self.assertNotIn("; hit", answers[0].cache_status)
+
+    def test_one_that_comes_too_slowly_is_a_miss_in_the_end(self):
+        """Bytes come all the time, and nobody waits for all of them."""
+        size = 4000000
+        self.daemon_on_link = self.daemon()
+        self.store_large(size)
+        link = self.use(SlowLink(self.redis.port, 1000000))
+        self.daemon_on_link = self.daemon(
+            "command_timeout = 200ms } limits { flight_wait = 1s", link.port)
+        for _ in range(2):
+            began = time.monotonic()
+            self.assertNotIn("; hit", self.get_large(size).cache_status)
+            self.assertGreater(time.monotonic() - began, 0.9)
+            self.assertLess(time.monotonic() - began, 3.5)
 
     def test_what_took_the_place_of_one_is_found(self):
         key = self.store_large(500000)

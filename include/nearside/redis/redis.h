@@ -151,13 +151,15 @@ struct redis_call {
     bool is_bulk;        /* large: by the connection for such, on which it is
                             late only when no more bytes come or go */
     size_t reply_len;    /* bulk: how long the reply may be; 0: short */
-    bool was_asked;      /* an ASK led it: its slot is on its way to another
-                            node, and commands of several keys fail */
-    bool is_guarded;     /* it counts only while values there may be used;
-                            otherwise it ends with RC_DOUBT, and doubt says
-                            why, in a word for Cache-Status */
-    bool is_urgent;      /* a node that could not be reached, or rests, is
-                            tried for it twice a second */
+    int64_t last_ms; /* bulk: loop time at which it is late whatever comes or
+                        goes; 0: never */
+    bool was_asked;  /* an ASK led it: its slot is on its way to another
+                        node, and commands of several keys fail */
+    bool is_guarded; /* it counts only while values there may be used;
+                        otherwise it ends with RC_DOUBT, and doubt says
+                        why, in a word for Cache-Status */
+    bool is_urgent;  /* a node that could not be reached, or rests, is
+                        tried for it twice a second */
     const char *doubt;
     uint32_t by;              /* the node that owns the slot and has answered */
     int64_t not_before_ms;    /* GUARDED, with RC_OK; wall: a value that was

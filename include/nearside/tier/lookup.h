@@ -29,6 +29,7 @@ struct lookup {
     struct worker *worker;
     const struct question *q;
     int64_t asked_ms;
+    int64_t until_ms;
     struct entry *own_entry; /* found, and looked for once more */
     const char *doubt;       /* FAILED: why what is there may not be used, as in
                                 redis_call; NULL: that is not why */
@@ -38,8 +39,11 @@ struct lookup {
 
 struct lookup_opts {
     const struct question *q; /* outlives it */
-    bool is_in_order;         /* behind what was sent just before, to see what
-                                 that has done */
+    int64_t until_ms; /* loop time by which it has failed, however much of
+                         a large value has come; 0: flight_wait from
+                         now on */
+    bool is_in_order; /* behind what was sent just before, to see what
+                         that has done */
     /* Comes once, not from inside lookup_start. own_entry: FOUND. */
     void (*on_end)(void *ctx, enum lookup_end end, struct entry *own_entry);
     void *ctx;
