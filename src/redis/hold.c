@@ -48,6 +48,13 @@ redis_has_moved(const struct redis_client *c, uint16_t slot, uint32_t version)
     return atomic_load(&slot_at(c, slot)->version) != version;
 }
 
+uint64_t
+redis_changes(const struct redis_client *c)
+{
+    MUST_OBJ(c, CLIENT_MAGIC);
+    return atomic_load(&c->redis->trust->changes);
+}
+
 void
 redis_on_change(struct redis_client *c, void (*fn)(void *ctx), void *ctx)
 {

@@ -52,7 +52,8 @@ struct trust {
     atomic_bool is_begun;         /* a majority has acknowledged, once */
     _Atomic int64_t confirmed_ms; /* a clock that stands still while no
                                      majority acknowledges */
-    _Atomic uint64_t changes;     /* of all slots' versions */
+    _Atomic uint64_t changes;     /* of all slots' versions so far; counted
+                                     behind them */
     _Atomic int64_t young;        /* deletions that may have to be repeated */
 };
 

@@ -454,11 +454,27 @@ pump(struct worker *w, unsigned count)
     }
 }
 
+/* Repeats those whose slots have other owners now. A walk over all that are
+   remembered, so not at each change. */
+static void
+renew(struct worker *w)
+{
+    unsigned count = journal_renew(&w->tier->journal);
+
+    MUST_OBJ(w->tier, TIER_WORKER_MAGIC);
+    if (count > 0) {
+        worker_count_by(w, COUNTER_INVALIDATIONS_REPEATED, count);
+        worker_count_by(w, COUNTER_INVALIDATIONS_PENDING, count);
+        deletions_hurry(w);
+    }
+}
+
 void
 deletions_tick(struct worker *w)
 {
     MUST_OBJ(w->tier, TIER_WORKER_MAGIC);
     journal_expire(&w->tier->journal);
+    renew(w);
     pump(w, PUMPED_MAX / 2);
     if (w->tier->journal.len > 0) {
         arm_tick(w);
@@ -466,15 +482,11 @@ deletions_tick(struct worker *w)
 }
 
 void
-deletions_renew(struct worker *w)
+deletions_hurry(struct worker *w)
 {
     struct tier_worker *t = w->tier;
-    unsigned count;
 
     MUST_OBJ(t, TIER_WORKER_MAGIC);
-    count = journal_renew(&t->journal);
-    worker_count_by(w, COUNTER_INVALIDATIONS_REPEATED, count);
-    worker_count_by(w, COUNTER_INVALIDATIONS_PENDING, count);
     t->pass_left = t->journal.pending;
     pump(w, PUMPED_MAX);
 }

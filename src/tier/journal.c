@@ -142,9 +142,14 @@ journal_lose(struct journal *j, struct record **r)
 unsigned
 journal_renew(struct journal *j)
 {
+    uint64_t changes = redis_changes(j->redis);
     unsigned count = 0;
 
     MUST_OBJ(j, JOURNAL_MAGIC);
+    if (changes == j->changes) {
+        return 0;
+    }
+    j->changes = changes;
     LIST_EACH (it, &j->kept) {
         struct record *r = record_of(it);
 

@@ -144,7 +144,7 @@ on_tick(void *ctx)
 static void
 on_change(void *ctx)
 {
-    deletions_renew(OBJ_OF(struct worker, ctx, WORKER_MAGIC));
+    deletions_hurry(OBJ_OF(struct worker, ctx, WORKER_MAGIC));
 }
 
 void

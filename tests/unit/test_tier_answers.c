@@ -148,7 +148,7 @@ deletions_of_slots_that_have_moved_are_all_repeated(void **state)
     given_stored(&g, q, SLICE("again"));
     trust_see_owner(trust, slot_of(q->entry_key),
         atomic_load(&trust->slots[0].owner) + 1, 1, 1);
-    g.rig.client->on_change(g.rig.client->change_ctx);
+    deletions_tick(&g.worker);
     loop_timer_cancel(&g.tier_worker.tick);
     assert_int_equal(counted(&g, COUNTER_INVALIDATIONS_REPEATED), COUNT);
     assert_int_equal(counted(&g, COUNTER_INVALIDATIONS_PENDING), COUNT);
@@ -186,7 +186,7 @@ each_that_waits_is_tried_once_when_a_node_takes_writes_again(void **state)
     }
     between_says(g.between, 0, "DEL " E, "+OK\r\n", ALWAYS);
     redis_on_change(g.rig.client, NULL, NULL);
-    deletions_renew(&g.worker);
+    deletions_hurry(&g.worker);
     AWAIT(&g.rig, g.tier_worker.deletions_len == 0);
     assert_int_equal(atomic_load(&g.between->rules[0].times), ALWAYS - COUNT);
     assert_int_equal(g.tier_worker.journal.pending, COUNT);

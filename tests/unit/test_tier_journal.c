@@ -142,6 +142,24 @@ it_is_repeated_when_its_slot_has_another_owner_and_only_then(void **state)
     notes_over(&n);
 }
 
+/* A walk over all records, of which there may be many. */
+static void
+they_are_looked_at_when_something_has_changed_and_only_then(void **state)
+{
+    struct notes n;
+    struct record *record;
+
+    (void)state;
+    given_notes(&n);
+    record = given_kept_record(&n, SLICE("ns:e:{k}"));
+    assert_int_equal(journal_renew(n.journal), 0);
+    record->version++; /* as if it had been overlooked */
+    assert_int_equal(journal_renew(n.journal), 0);
+    move(&n, SLICE("ns:e:{another}"));
+    assert_int_equal(journal_renew(n.journal), 1);
+    notes_over(&n);
+}
+
 static void
 it_is_remembered_for_a_minute_of_the_clock_that_a_majority_drives(void **state)
 {
@@ -210,6 +228,7 @@ main(void)
         TEST(who_comes_amid_a_deletion_waits_for_its_end),
         TEST(only_the_owner_of_its_slot_acknowledges_it),
         TEST(it_is_repeated_when_its_slot_has_another_owner_and_only_then),
+        TEST(they_are_looked_at_when_something_has_changed_and_only_then),
         TEST(it_is_remembered_for_a_minute_of_the_clock_that_a_majority_drives),
         TEST(of_a_full_journal_the_oldest_that_is_kept_is_forgotten),
         TEST(of_a_journal_full_of_pending_ones_the_new_one_is_lost),

@@ -3,9 +3,10 @@
  * "<scheme>://<host><target>", byte exact, with " <variant>" behind it where
  * one URI has several responses. Entries and flights compare the full form.
  *
- * In Redis an entry lies under <prefix>e:{...}, its lease under <prefix>l:{...},
- * tokens of writes under <prefix>w:{...}, all in one slot, with ":<variant>" behind the brace. The
- * part in braces is the URI in printable form, of a length that is bounded.
+ * In Redis an entry lies under <prefix>e:{...}, its lease under
+ * <prefix>l:{...}, tokens of writes under <prefix>w:{...}, all in one slot,
+ * with ":<variant>" behind the brace. The part in braces is the URI in
+ * printable form, of a length that is bounded.
  *
  * A key is made once and handed down with its hash. Nobody but this file
  * knows at which byte of a key something stands.

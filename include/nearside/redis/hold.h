@@ -26,6 +26,10 @@ bool redis_is_owner(const struct redis_client *client, uint16_t slot,
 bool redis_has_moved(
     const struct redis_client *client, uint16_t slot, uint32_t version);
 
+/* How often slots have changed their owners so far, or these have restarted: as
+   long as it is the same, none has since. */
+uint64_t redis_changes(const struct redis_client *client);
+
 /* fn is called, from the loop, when slots may have changed their owners, or a
    node takes writes again. */
 void redis_on_change(

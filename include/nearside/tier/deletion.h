@@ -46,8 +46,8 @@ void deletion_forget(struct deletion **deletion);
 /* To be called a moment after deletion_start has armed the tier's tick. */
 void deletions_tick(struct worker *worker);
 
-/* Slots may have changed their owners, or a node takes writes again. */
-void deletions_renew(struct worker *worker);
+/* A node may take writes again: those that wait are tried without delay. */
+void deletions_hurry(struct worker *worker);
 
 /* The worker ends: gives up what is left. */
 void deletions_free(struct worker *worker);

@@ -43,6 +43,7 @@ struct journal {
     struct redis_client *redis;
     unsigned max;        /* records */
     unsigned len;        /* all records: under way, waiting and kept */
+    uint64_t changes;    /* redis_changes when the kept were last looked at */
     unsigned pending;    /* of these, those that are not kept */
     struct list waiting; /* for an attempt */
     struct list kept;    /* the oldest first */
@@ -68,7 +69,7 @@ bool journal_keep(struct journal *journal, struct record *record, uint32_t by);
 void journal_lose(struct journal *journal, struct record **record);
 
 /* Those kept whose slots have changed their owner wait again, and hold their
-   slots. How many they are. */
+   slots. How many they are. Cheap when none has since the last time. */
 unsigned journal_renew(struct journal *journal);
 
 /* Forgets those that have been kept for long enough. */
