@@ -13,6 +13,7 @@
  */
 #include "nearside/tier/lookup.h"
 
+#include "nearside/base/log.h"
 #include "nearside/cache/codec.h"
 #include "nearside/cache/entry.h"
 #include "nearside/redis/redirect.h"
@@ -172,14 +173,18 @@ ask_sum(struct lookup *l, struct entry *own_entry)
 {
     const struct slice argv[] = {
         SLICE("GETRANGE"), l->q->entry_key, SLICE("-8"), SLICE("-1")};
+    struct worker *w = l->worker;
 
     MUST(!lookup_is_active(l));
     MUST(l->own_entry == NULL);
     l->own_entry = own_entry;
     l->call = (struct redis_call){
         .on_reply = on_sum, .ctx = l, .retries = true, .is_guarded = true};
-    redis_send(
-        l->worker->redis, &l->call, l->q->entry_key, ARRAY_LEN(argv), argv);
+    if (atomic_load(&w->tier->tier->gets_whole)) {
+        redis_eval(w->redis, &l->call, &w->tier->scripts->sum, &argv[1], 1, 1);
+    } else {
+        redis_send(w->redis, &l->call, l->q->entry_key, ARRAY_LEN(argv), argv);
+    }
 }
 
 /* --- the whole --------------------------------------------------------- */
@@ -228,6 +233,18 @@ is_unknown(const struct redis_reply *reply)
 }
 
 static void
+get_whole_from_now_on(struct worker *w)
+{
+    MUST_OBJ(w, WORKER_MAGIC);
+    if (!atomic_exchange(&w->tier->tier->gets_whole, true)) {
+        log_event(w->ring, LOG_LEVEL_WARN, "redis_no_getrange",
+            "detail=\"Redis refuses GETRANGE: large values are asked for "
+            "whole, "
+            "and hold up small ones\"");
+    }
+}
+
+static void
 on_part(void *ctx, enum rc rc, struct redis_reply *reply)
 {
     struct lookup *l = ctx;
@@ -235,7 +252,7 @@ on_part(void *ctx, enum rc rc, struct redis_reply *reply)
 
     MUST_OBJ(l->worker, WORKER_MAGIC);
     if (rc == RC_OK && is_unknown(reply)) {
-        atomic_store(&l->worker->tier->tier->gets_whole, true);
+        get_whole_from_now_on(l->worker);
         ask_whole(l, false, 0);
         return;
     }

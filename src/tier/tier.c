@@ -118,6 +118,10 @@ static const char fence_script[] =
     "if max>0 then redis.call('SET',KEYS[1],max..out,'PX',max) end "
     "return 1";
 
+/* KEYS: entry. Its checksum, for a user who may not GETRANGE. */
+static const char sum_script[] =
+    CODEC_LUA_SUM "return sum(redis.call('GET',KEYS[1]))";
+
 void
 tier_init(struct tier *tier)
 {
@@ -133,6 +137,7 @@ tier_init(struct tier *tier)
     redis_script_init(&tier->scripts.renew, renew_script);
     redis_script_init(&tier->scripts.release, release_script);
     redis_script_init(&tier->scripts.fence, fence_script);
+    redis_script_init(&tier->scripts.sum, sum_script);
 }
 
 static void

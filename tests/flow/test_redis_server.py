@@ -154,14 +154,14 @@ class Passwords(FlowTest):
             f.write(f"user shop on >{SECRET} {rule}\n")
         return self.use(RedisServer({"aclfile": self.acl}))
 
-    def daemon(self, redis, password):
+    def daemon(self, redis, password, port=None, more=""):
         path = os.path.join(self.dir, "password")
         with open(path, "w") as f:
             f.write(password + "\n")
         os.chmod(path, 0o600)
         return self.use(Nearside(CONF % {
-            "port": redis.port, "origin": self.origin.url,
-            "more": f'user = "shop" password_file = "{path}"'}))
+            "port": port or redis.port, "origin": self.origin.url,
+            "more": f'user = "shop" password_file = "{path}" {more}'}))
 
     def ask(self, daemon):
         answer = daemon.get("/products/42")
@@ -274,6 +274,19 @@ class Passwords(FlowTest):
         wait_until(lambda: "; hit" in self.ask(a), what="a hit")
         a.wait_log(r"warn redis_time_refused")
         self.assertEqual(a.log().count("redis_time_refused"), 1)
+
+    def test_what_comes_slowly_to_one_who_may_only_get_is_a_hit_too(self):
+        redis = self.server(acl_of_readme().replace(" +getrange", ""))
+        a = self.daemon(redis, SECRET)
+        wait_until(lambda: "; hit" in a.get("/bytes/60000").cache_status,
+                   what="a hit")
+        link = self.use(SlowLink(redis.port, 40000))
+        b = self.daemon(redis, SECRET, link.port,
+                        "command_timeout = 10s  hang = 20s")
+        answer = b.get("/bytes/60000")
+        self.assertIn("; hit", answer.cache_status)
+        self.assertGreater(answer.seconds, 1)
+        self.assertEqual(b.log().count("redis_no_getrange"), 1)
 
     def test_a_user_who_may_not_info_is_served_as_well(self):
         redis = self.server("~ns:* +@all -info")

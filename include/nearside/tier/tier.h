@@ -29,6 +29,7 @@ struct tier_scripts {
     struct redis_script renew;
     struct redis_script release;
     struct redis_script fence;
+    struct redis_script sum;
 };
 
 struct tier {
