@@ -50,33 +50,52 @@ is_of_no_cluster(const struct redis_reply *reply)
 }
 
 static void
-on_map_reply(struct inquiry *i, const struct redis_reply *reply)
+tell_refused(const struct inquiry *i, struct slice words)
+{
+    char escaped[128];
+
+    MUST_OBJ(i, INQUIRY_MAGIC);
+    log_event(i->set->ring, LOG_LEVEL_WARN, "redis_refresh_refused",
+        "node=\"%s\" reply=\"%s\"", i->node->text,
+        log_escape(words, escaped, sizeof(escaped)));
+}
+
+static void
+on_slots_reply(struct inquiry *i, const struct redis_reply *reply)
 {
     struct inquiries *q = i->set;
     bool is_error = reply->type == REDIS_ERROR;
-    bool is_single = is_of_no_cluster(reply) ||
-                     (q->opts.mode == REDIS_MODE_STANDALONE && !is_error);
-    char escaped[128];
 
-    if (!q->is_about_nodes) {
-        MUST(i->topology == NULL);
-    }
-    if (is_single && !q->is_about_nodes) {
+    MUST(i->topology == NULL);
+    if (is_of_no_cluster(reply) ||
+        (q->opts.mode == REDIS_MODE_STANDALONE && !is_error)) {
         i->topology =
             topology_of_one(slice_of_str(i->node->host), i->node->port);
-    } else if (!is_error && !q->is_about_nodes) {
+    } else if (!is_error) {
         i->topology = slots_topology(i, reply);
-    } else if (reply->type == REDIS_STRING) {
+    } else {
+        redis_tell_refusal(q->redis, i->node, slice_of(reply->str, reply->len));
+        if (!q->is_quiet) {
+            tell_refused(i, slice_of(reply->str, reply->len));
+        }
+    }
+}
+
+/* One that knows its slots may keep its nodes to itself. Then two views can be
+   told apart by no epoch, which whoever set its ACL should hear of. */
+static void
+on_nodes_reply(struct inquiry *i, const struct redis_reply *reply)
+{
+    struct inquiries *q = i->set;
+
+    MUST_OBJ(i->topology, TOPOLOGY_MAGIC);
+    if (reply->type == REDIS_STRING) {
+        q->has_told_nodes = false;
         topology_read_nodes(i->topology, slice_of(reply->str, reply->len),
             slice_of_str(i->node->host), i->node->port);
-    } else if (is_error) {
-        redis_tell_refusal(q->redis, i->node, slice_of(reply->str, reply->len));
-    }
-    if (is_error && !is_single && !q->is_quiet) {
-        log_event(q->ring, LOG_LEVEL_WARN, "redis_refresh_refused",
-            "node=\"%s\" reply=\"%s\"", i->node->text,
-            log_escape(
-                slice_of(reply->str, reply->len), escaped, sizeof(escaped)));
+    } else if (reply->type == REDIS_ERROR && !q->has_told_nodes) {
+        q->has_told_nodes = true;
+        tell_refused(i, slice_of(reply->str, reply->len));
     }
 }
 
@@ -127,7 +146,8 @@ on_end(
         if (call == &i->info) {
             on_info_reply(i, reply);
         } else {
-            on_map_reply(i, reply);
+            (i->set->is_about_nodes ? on_nodes_reply : on_slots_reply)(
+                i, reply);
             tell_first(i);
         }
     }

@@ -40,6 +40,7 @@ struct inquiries {
     bool is_quiet; /* what may be wrong was said already */
     bool is_eviction_known;
     bool is_about_nodes;
+    bool has_told_nodes; /* that CLUSTER NODES is refused */
     struct inquiry all[INQUIRIES_MAX];
     unsigned len;
     unsigned pending; /* answers awaited */

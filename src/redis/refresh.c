@@ -288,6 +288,7 @@ keep_kin(struct refresh *r, const struct map *map, struct topology *all[],
     }
     for (unsigned i = 0; i < len; i++) {
         if (chosen != NULL && topology_is_kin(chosen, all[i])) {
+            words_kin(&r->words, inquiries_node_of(&r->inquiries, all[i]));
             all[kept++] = all[i];
         } else {
             words_foreign(&r->words, inquiries_node_of(&r->inquiries, all[i]));

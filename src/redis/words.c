@@ -29,19 +29,40 @@ tell_missing(struct words *w, const struct topology *t)
     w->missing = missing;
 }
 
-static bool
-is_news(struct words *w, struct slice text)
+static uint64_t
+hash_of(struct slice text)
 {
     static const struct hash_key key = {0};
-    uint64_t hash = hash_keyed(&key, text);
 
-    for (unsigned i = 0; i < w->disputes_len && i < WORDS_DISPUTES_MAX; i++) {
-        if (w->disputes[i] == hash) {
+    return hash_keyed(&key, text);
+}
+
+static bool
+is_news(struct words *w, struct slice who, struct slice what)
+{
+    struct told now = {.who = hash_of(who), .what = hash_of(what)};
+
+    for (unsigned i = 0; i < WORDS_TOLD_MAX; i++) {
+        if (w->told[i].who == now.who && w->told[i].what == now.what) {
             return false;
         }
     }
-    w->disputes[w->disputes_len++ % WORDS_DISPUTES_MAX] = hash;
+    w->told[w->told_next++ % WORDS_TOLD_MAX] = now;
     return true;
+}
+
+/* It is as it should be: what was told is told again when it comes again. */
+static void
+forget(struct words *w, struct slice who)
+{
+    uint64_t hash = hash_of(who);
+
+    MUST(who.len > 0);
+    for (unsigned i = 0; i < WORDS_TOLD_MAX; i++) {
+        if (w->told[i].who == hash) {
+            w->told[i] = (struct told){0};
+        }
+    }
 }
 
 static void
@@ -55,7 +76,7 @@ tell_dispute(struct words *w, const struct topology_node *node)
         node->port, node->other_host, node->other_port);
 
     MUST(len > 0 && (size_t)len < sizeof(text));
-    if (is_news(w, slice_of(text, (size_t)len))) {
+    if (is_news(w, slice_of_str(node->id), slice_of(text, (size_t)len))) {
         log_event(w->ring, LOG_LEVEL_WARN, "redis_two_addresses",
             "%s detail=\"nodes of the cluster have this one at two addresses, "
             "as after it was started elsewhere; send it CLUSTER MEET of any "
@@ -72,6 +93,8 @@ words_settled(struct words *w, const struct topology *t)
     for (unsigned i = 0; i < t->nodes_len; i++) {
         if (t->nodes[i].other_port != 0) {
             tell_dispute(w, &t->nodes[i]);
+        } else if (t->nodes[i].id[0] != '\0') {
+            forget(w, slice_of_str(t->nodes[i].id));
         }
     }
 }
@@ -80,14 +103,20 @@ void
 words_foreign(struct words *w, const struct node *node)
 {
     MUST_OBJ(node, NODE_MAGIC);
-    if (!w->has_told_foreign) {
-        w->has_told_foreign = true;
+    if (is_news(w, slice_of_str(node->text), SLICE("foreign"))) {
         log_event(w->ring, LOG_LEVEL_WARN, "redis_two_clusters",
             "node=\"%s\" detail=\"it knows no node of the cluster that is "
             "used: the seeds belong to two clusters, and this one is left "
             "out\"",
             node->text);
     }
+}
+
+void
+words_kin(struct words *w, const struct node *node)
+{
+    MUST_OBJ(node, NODE_MAGIC);
+    forget(w, slice_of_str(node->text));
 }
 
 /* "10.0.0.1:6379, 10.0.0.2:6379, and 4 more" */

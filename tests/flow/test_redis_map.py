@@ -37,7 +37,10 @@ class Node(HostileRedis):
         word = args[0].upper()
         if word in self.answers:
             answer = self.answers[word]
-            return answer(args) if callable(answer) else answer
+            if callable(answer):
+                answer = answer(args)
+            if answer is not None or word != b"CLUSTER":
+                return answer
         if word != b"CLUSTER":
             return None
         if args[1].upper() == b"SLOTS":
@@ -154,6 +157,12 @@ class Clusters(OnAMap):
         self.assert_told_once(a, "redis_two_clusters")
         self.assertRegex(
             a.log(), f'redis_two_clusters node="{other.address}"')
+        # Only once it has been one of ours may that be news again.
+        theirs, other.slots = other.slots, ours.slots
+        self.wait_refreshes(a, 3)
+        other.slots = theirs
+        wait_until(lambda: a.log().count("redis_two_clusters") == 2,
+                   what="it is told again")
         # Not even when that one alone answers.
         ours.stop()
         self.wait_refreshes(a)
@@ -304,6 +313,25 @@ class Clusters(OnAMap):
         # Once by each worker.
         self.assertLessEqual(a.log().count("redis_denied"), 2)
         self.assertIn(words.decode(), a.status()["redis"]["refusal"])
+
+    def test_nodes_that_are_not_told_are_a_warning(self):
+        """Whatever words refuse them: this is a cluster's node."""
+        for words in (b"NOPERM this user has no permissions to run the "
+                      b"'cluster|nodes' command",
+                      b"ERR unknown command 'CLUSTER', with args"):
+            with self.subTest(words):
+                node = self.node("a")
+                # Another one's address is not known: they would tell it.
+                node.slots = [(0, 16000, "127.0.0.1", node.port, node.id),
+                              (16001, 16383, "?", 6379, "c" * 40)]
+                node.answers[b"CLUSTER"] = lambda args, words=words: (
+                    b"-%s\r\n" % words if args[1].upper() == b"NODES"
+                    else None)
+                a = self.on(node, more="refresh_interval = 1s")
+                a.wait_log(" warn redis_refresh_refused .*"
+                           + words[:16].decode())
+                self.wait_refreshes(a, 3)
+                self.assertEqual(a.log().count("redis_refresh_refused"), 1)
 
     def test_nodes_that_send_us_to_each_other_cost_their_time_once(self):
         one, two = self.node("a").is_all(), self.node("b")

@@ -96,7 +96,7 @@ dispute(struct rig *rig, uint16_t port)
 }
 
 static void
-a_dispute_is_told_once(void **state)
+a_dispute_is_told_once_until_it_is_settled(void **state)
 {
     struct rig rig;
 
@@ -104,39 +104,48 @@ a_dispute_is_told_once(void **state)
     rig_open(&rig);
     dispute(&rig, 0);
     for (int round = 0; round < 2; round++) {
-        for (uint16_t port = 1; port <= WORDS_DISPUTES_MAX; port++) {
+        for (uint16_t port = 1; port <= WORDS_TOLD_MAX; port++) {
             dispute(&rig, port);
         }
     }
     /* One more than are remembered: the first is forgotten, the second not. */
-    dispute(&rig, WORDS_DISPUTES_MAX + 1);
+    dispute(&rig, WORDS_TOLD_MAX + 1);
     dispute(&rig, 2);
-    dispute(&rig, WORDS_DISPUTES_MAX + 1);
+    dispute(&rig, WORDS_TOLD_MAX + 1);
     dispute(&rig, 1);
+    /* All agree, and then do not again. */
+    dispute(&rig, 0);
+    dispute(&rig, 2);
     log_given_text(&rig.log);
-    assert_int_equal(log_given_count(&rig.log, "redis_two_addresses"),
-        WORDS_DISPUTES_MAX + 2);
+    assert_int_equal(
+        log_given_count(&rig.log, "redis_two_addresses"), WORDS_TOLD_MAX + 3);
     assert_int_equal(
         log_given_count(&rig.log, "id=\"id1\" used=\"node2.redis.example:6379\""
                                   " other=\"10.0.0.9:1\""),
         2);
-    assert_int_equal(log_given_count(&rig.log, "other=\"10.0.0.9:2\""), 1);
+    assert_int_equal(log_given_count(&rig.log, "other=\"10.0.0.9:2\""), 2);
     rig_close(&rig);
 }
 
 static void
-a_node_of_another_cluster_is_told_once(void **state)
+a_node_of_another_cluster_is_told_once_until_it_is_of_ours(void **state)
 {
     struct node *node = node_new(SLICE("stranger"), 7);
+    struct node *other = node_new(SLICE("stranger"), 8);
     struct rig rig;
 
     (void)state;
     rig_open(&rig);
     words_foreign(&rig.words, node);
     words_foreign(&rig.words, node);
+    words_foreign(&rig.words, other);
+    words_kin(&rig.words, node);
+    words_foreign(&rig.words, other);
+    words_foreign(&rig.words, node);
     log_given_text(&rig.log);
-    assert_int_equal(log_given_count(&rig.log, "redis_two_clusters"), 1);
-    assert_int_equal(log_given_count(&rig.log, "node=\"stranger:7\""), 1);
+    assert_int_equal(log_given_count(&rig.log, "redis_two_clusters"), 3);
+    assert_int_equal(log_given_count(&rig.log, "node=\"stranger:7\""), 2);
+    node_free(&other);
     node_free(&node);
     rig_close(&rig);
 }
@@ -214,8 +223,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
             slots_of_nobody_are_told_whenever_their_number_changes),
-        cmocka_unit_test(a_dispute_is_told_once),
-        cmocka_unit_test(a_node_of_another_cluster_is_told_once),
+        cmocka_unit_test(a_dispute_is_told_once_until_it_is_settled),
+        cmocka_unit_test(
+            a_node_of_another_cluster_is_told_once_until_it_is_of_ours),
         cmocka_unit_test(
             addresses_of_which_none_answers_are_told_once_until_one_does),
         cmocka_unit_test(three_addresses_are_named_and_the_others_counted),
