@@ -1,9 +1,6 @@
 /* Taking and renewing fetch leases; store.h gives them back. */
 #include "nearside/tier/lease.h"
 
-#define LEASE_PX SLICE("3000")
-static_assert(LEASE_MS == 3000, "as in LEASE_PX");
-
 struct lease *
 lease_new(struct worker *w, const struct question *q, struct arena *arena)
 {

@@ -4,7 +4,9 @@
  *
  * All of them are guarded by a token, and so may be sent again when their
  * connection is lost. A lease that is given back is tried again like a
- * deletion, for as long as the lease may last: others wait for its end.
+ * deletion, for as long as the lease may last: others wait for its end. While
+ * a value is on its way, which may take longer than a lease lasts, its lease is
+ * renewed.
  */
 #include "nearside/tier/store.h"
 
@@ -22,6 +24,10 @@
 
 enum {
     STORE_TIMEOUT_MS = 1000, /* a value is larger than a question */
+    /* In all. A link on which the largest value takes longer is too slow to
+       have others wait for it. */
+    STORE_LAST_MS = 30000,
+    STORE_RENEW_MS = LEASE_MS / 3,
     ARGS_MAX = 10,
     /* What is larger holds up what is small, on a connection that they share.
      */
@@ -52,8 +58,10 @@ struct pending {
     struct question *q;        /* a reference */
     struct question *lease_of; /* whose lease it is; a reference */
     struct redis_call call;
-    struct loop_timer again; /* RELEASE and UNFENCE, as are the next two */
-    int64_t pause_ms;
+    struct redis_call renewal; /* STORE, of the lease that backs it */
+    struct loop_timer again;   /* RELEASE, UNFENCE: the next attempt; STORE: the
+                                  next renewal */
+    int64_t pause_ms;          /* RELEASE, UNFENCE; as is the next */
     int64_t until_ms;
     struct value value;
     struct value record;
@@ -69,12 +77,14 @@ struct pending {
 };
 
 static void on_again(void *ctx);
+static void on_renewed(void *ctx, enum rc rc, struct redis_reply *reply);
 
 static void
 pending_free(struct pending *p)
 {
     MUST_OBJ(p, PENDING_MAGIC);
     redis_call_cancel(&p->call);
+    redis_call_cancel(&p->renewal);
     loop_timer_cancel(&p->again);
     list_remove(&p->link);
     MUST(p->worker->tier->stores_len > 0);
@@ -232,6 +242,7 @@ begin_call(struct pending *p)
         .is_guarded = p->kind == PENDING_STORE,
         .is_bulk = p->value.len > BULK_MIN,
         .deadline_ms = worker_now_ms(p->worker) + STORE_TIMEOUT_MS,
+        .last_ms = worker_now_ms(p->worker) + STORE_LAST_MS,
     };
 }
 
@@ -243,13 +254,48 @@ send_script(struct pending *p, const struct redis_script *script)
     redis_eval(p->worker->redis, &p->call, script, p->argv, p->keys, p->argc);
 }
 
+/* By the connection for what is small: it overtakes the value. */
+static void
+renew(struct pending *p)
+{
+    const struct slice argv[] = {p->lease_key, p->guard, LEASE_PX};
+
+    MUST(p->is_lease_backed);
+    MUST(!redis_call_is_active(&p->renewal));
+    p->renewal = (struct redis_call){.on_reply = on_renewed, .ctx = p};
+    redis_eval(p->worker->redis, &p->renewal, &p->worker->tier->scripts->renew,
+        argv, 1, ARRAY_LEN(argv));
+}
+
+static void
+renew_later(struct pending *p)
+{
+    MUST(p->kind == PENDING_STORE);
+    loop_timer_arm(&p->again, worker_now_ms(p->worker) + STORE_RENEW_MS);
+}
+
+/* A lease that is gone stays so: the value will find that out. */
+static void
+on_renewed(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct pending *p = OBJ_OF(struct pending, ctx, PENDING_MAGIC);
+
+    MUST(redis_call_is_active(&p->call)); /* or p would be gone */
+    if (rc != RC_OK || reply->type != REDIS_INTEGER || reply->integer != 0) {
+        renew_later(p);
+    }
+}
+
 static void
 on_again(void *ctx)
 {
     struct pending *p = OBJ_OF(struct pending, ctx, PENDING_MAGIC);
     const struct slice argv[] = {SLICE("DEL"), p->lease_key};
 
-    MUST(p->kind != PENDING_STORE);
+    if (p->kind == PENDING_STORE) {
+        renew(p);
+        return;
+    }
     if (!p->is_plain) {
         send_script(p, p->kind == PENDING_UNFENCE
                            ? &p->worker->tier->scripts->fence
@@ -303,6 +349,7 @@ put_fence(struct pending *p)
     struct slice entry_key = question_base(p->q)->entry_key;
     char *text = arena_alloc(&p->arena, entry_key.len);
 
+    MUST(entry_key.len > 0);
     if (text == NULL) {
         return RC_NOMEM;
     }
@@ -414,6 +461,9 @@ store_write(struct worker *w, const struct store *own_store)
         return;
     }
     send_script(p, put_values(p, own_store->kind, own_store->px_ms));
+    if (p->is_lease_backed) {
+        renew_later(p);
+    }
 }
 
 static void

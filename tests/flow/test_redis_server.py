@@ -414,6 +414,17 @@ class LargeValues(OnAServer):
         reader.join(30)
         self.assertNotIn("; hit", answers[0].cache_status)
 
+    def test_one_that_takes_longer_to_store_than_a_lease_lasts_is_stored(self):
+        size = 3000000
+        self.daemon_on_link = self.daemon()
+        self.store_large(1000)  # the server knows the script from now on
+        link = self.use(SlowLink(self.redis.port, 700000))
+        self.daemon_on_link = self.daemon("command_timeout = 200ms", link.port)
+        began = time.monotonic()
+        self.store_large(size)
+        self.assertGreater(time.monotonic() - began, 3.5)
+        self.assertEqual(self.redis("KEYS", "ns:l:*"), [])
+
     def test_one_that_comes_too_slowly_is_a_miss_in_the_end(self):
         """Bytes come all the time, and nobody waits for all of them."""
         size = 4000000

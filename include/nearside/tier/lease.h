@@ -10,8 +10,10 @@
 #include "nearside/rules/question.h"
 #include "nearside/tier/tier.h"
 
+/* How long it holds when nobody renews it. */
+#define LEASE_PX SLICE("3000")
 enum {
-    LEASE_MS = 3000, /* how long it holds when nobody renews it */
+    LEASE_MS = 3000,
 };
 
 /* How its holder-to-be stands to it. */
