@@ -8,9 +8,13 @@ static struct slice
 id_of(struct slice info, struct slice name)
 {
     struct slice id = info_value(info, name);
+    bool is_one = false;
 
     MUST(name.len > 0);
-    return id.len == PAST_ID_LEN ? id : slice_of("", 0);
+    for (size_t i = 0; i < id.len; i++) {
+        is_one |= id.ptr[i] != '0'; /* as that of nobody is */
+    }
+    return is_one && id.len == PAST_ID_LEN ? id : slice_of("", 0);
 }
 
 void
@@ -33,7 +37,9 @@ past_read(struct slice info, int64_t wall_ms, struct past_word *out)
         .origin = id_of(info, SLICE("master_replid2")),
         .is_replica = slice_eq(info_value(info, SLICE("role")), SLICE("slave")),
         .has_aof = slice_eq(info_value(info, SLICE("aof_enabled")), SLICE("1")),
-        .has_loaded = loaded > 0,
+        /* While it loads, it has not counted all. */
+        .has_loaded = loaded > 0 ||
+                      !slice_eq(info_value(info, SLICE("loading")), SLICE("0")),
         .started_ms = wall_ms - (int64_t)up_s * 1000,
     };
 }
@@ -90,16 +96,47 @@ is_heir(struct past *past, const struct past_server *s,
     return false;
 }
 
-/* What it had at that time may be from a snapshot; 0: nothing of it is. */
-static int64_t
-doubtful_until(struct past *past, const struct past_server *s,
-    const struct past_word *word, bool is_unknown, int64_t wall_ms)
+/* Has it begun anew from what was its own? Redis names the data of a snapshot
+   as those that it has taken over. */
+static bool
+is_of_its_own(const struct past_server *s, const struct past_word *word)
 {
-    MUST(word->run_id.len > 0);
-    if (is_heir(past, s, word) || word->has_aof || !word->has_loaded) {
-        return 0;
+    return word->origin.len == 0 ||
+           slice_eq(slice_of_str(s->data), word->origin);
+}
+
+static bool
+is_another(const char *before, struct slice now)
+{
+    return now.len > 0 && !slice_eq(slice_of_str(before), now);
+}
+
+static void
+keep(char *to, struct slice id)
+{
+    MUST(id.len <= PAST_ID_LEN);
+    memset(to, 0, PAST_ID_LEN + 1);
+    (void)slice_put(to, id);
+}
+
+/* It has begun anew, or has taken over from somebody, or was never heard. */
+static void
+judge(struct past *past, struct past_server *s, const struct past_word *word,
+    int64_t wall_ms, struct past_finding *out)
+{
+    bool is_known = out->is_first ? !out->is_unknown
+                                  : out->is_restart && is_of_its_own(s, word);
+    int64_t until_ms;
+
+    out->is_unknown = !is_known;
+    if (is_heir(past, s, word) || !word->has_loaded ||
+        (is_known && word->has_aof)) {
+        return;
     }
-    return (is_unknown ? wall_ms : word->started_ms) + PAST_MARGIN_MS;
+    until_ms = (is_known ? word->started_ms : wall_ms) + PAST_MARGIN_MS;
+    if (until_ms > s->not_before_ms) {
+        s->not_before_ms = until_ms;
+    }
 }
 
 struct past_finding
@@ -107,26 +144,26 @@ past_hear(struct past *past, struct slice id, const struct past_word *word,
     bool is_late, int64_t wall_ms)
 {
     struct past_server *s = find(past, id);
-    bool is_first = s == NULL;
-    struct past_finding finding = {0};
-    int64_t until_ms;
+    struct past_finding finding = {
+        .is_first = s == NULL, .is_unknown = s == NULL && is_late};
 
     MUST(id.len > 0);
     MUST(!word->is_replica);
     if (word->run_id.len == 0) {
-        return finding;
+        return (struct past_finding){0};
     }
-    s = is_first ? add(past, id) : s;
-    if (!slice_eq(slice_of_str(s->run_id), word->run_id)) {
-        until_ms = doubtful_until(past, s, word, is_first && is_late, wall_ms);
-        if (until_ms > s->not_before_ms) {
-            s->not_before_ms = until_ms;
-        }
-        finding.is_restart = !is_first;
-        (void)slice_put(s->run_id, word->run_id);
+    s = s == NULL ? add(past, id) : s;
+    finding.is_restart =
+        !finding.is_first && is_another(s->run_id, word->run_id);
+    if (finding.is_first || finding.is_restart ||
+        is_another(s->origin, word->origin)) {
+        judge(past, s, word, wall_ms, &finding);
     }
-    memset(s->data, 0, sizeof(s->data));
-    (void)slice_put(s->data, word->data);
+    keep(s->run_id, word->run_id);
+    keep(s->data, word->data);
+    if (word->origin.len > 0) {
+        keep(s->origin, word->origin);
+    }
     finding.not_before_ms = s->not_before_ms;
     return finding;
 }

@@ -8,8 +8,9 @@
  * - A replica that was promoted has what its primary had. It names the data of
  *   that primary (master_replid2), and we know them when that primary was
  *   heard, and has not begun anew since.
- * - Whatever else a server had when it was started, or when it came to our
- *   notice, may be from a snapshot.
+ * - Whatever else a server had when it was started may be from a snapshot; and
+ *   whatever it had when it came to our notice, if it has taken over from
+ *   somebody whose data we do not know.
  *
  * Servers are known by the ids of their nodes, so that one is recognised
  * wherever, and as whatever, it comes back.
@@ -43,7 +44,8 @@ struct past_word {
 struct past_server {
     char id[NODE_TEXT_MAX]; /* or its address, when it has none */
     char run_id[PAST_ID_LEN + 1];
-    char data[PAST_ID_LEN + 1]; /* "": not a primary's any more */
+    char data[PAST_ID_LEN + 1];   /* "": not a primary's any more */
+    char origin[PAST_ID_LEN + 1]; /* of whom it has taken over; "": nobody */
     int64_t not_before_ms;
 };
 
@@ -56,7 +58,9 @@ struct past {
 };
 
 struct past_finding {
+    bool is_first;         /* it was never heard before */
     bool is_restart;       /* it is another process than the last time */
+    bool is_unknown;       /* nobody knows where its data are from */
     int64_t not_before_ms; /* wall: what was received before is not to be used;
                               0: all is */
 };

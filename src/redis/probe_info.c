@@ -100,7 +100,7 @@ judge_past(struct probe *p, const struct past_word *word, int64_t wall_ms)
     }
     if (finding.is_restart) {
         on_restarted(p, wall_ms, has_doubtful);
-    } else if (has_doubtful && p->is_late) {
+    } else if (has_doubtful && finding.is_unknown) {
         log_event(pr->ring, LOG_LEVEL_WARN, "redis_unknown_past",
             "node=\"%s\" detail=\"a primary of which is not known where it has "
             "its values from: those from before are not used\"",

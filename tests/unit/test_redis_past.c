@@ -79,7 +79,7 @@ info_says_where_the_data_are_from(void **state)
         SLICE("# Server\r\nrun_id:"
               "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
               "\r\nuptime_in_seconds:90\r\nrole:master\r\n"
-              "aof_enabled:1\r\nrdb_last_load_keys_loaded:0\r\n"
+              "aof_enabled:1\r\nrdb_last_load_keys_loaded:0\r\nloading:0\r\n"
               "master_replid:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n"
               "master_replid2:cccccccccccccccccccccccccccccccccccccccc\r\n"),
         NOW_MS, &word);
@@ -90,6 +90,12 @@ info_says_where_the_data_are_from(void **state)
     assert_true(word.has_aof);
     assert_false(word.has_loaded);
     assert_int_equal(word.started_ms, NOW_MS - 90000);
+    past_read(
+        SLICE("loading:1\r\nrdb_last_load_keys_loaded:0\r\n"
+              "master_replid2:0000000000000000000000000000000000000000\r\n"),
+        NOW_MS, &word);
+    assert_true(word.has_loaded);
+    assert_int_equal(word.origin.len, 0);
     /* Redis 6 does not say what it has loaded. */
     past_read(SLICE("role:slave\r\naof_enabled:0\r\n"), NOW_MS, &word);
     assert_int_equal(word.run_id.len, 0);
@@ -103,17 +109,20 @@ what_is_older_than_a_server_without_an_aof_may_be_of_a_snapshot(void **state)
 {
     const struct row rows[] = {
         /* Heard for the first time: it was started before us. */
-        {ID("1"), ID("a"), ID("A"), ID("0"), false, true, false, 90, false,
+        {ID("1"), ID("a"), ID("A"), SLICE(""), false, true, false, 90, false,
             88000},
-        {ID("1"), ID("a"), ID("A"), ID("0"), false, true, false, 95, false,
+        {ID("1"), ID("a"), ID("A"), SLICE(""), false, true, false, 95, false,
             88000},
         {ID("1"), ID("b"), ID("B"), ID("A"), false, true, false, 3, true, 1000},
         /* A later AOF holds what the snapshot had brought. */
-        {ID("1"), ID("c"), ID("C"), ID("0"), true, true, false, 1, true, 1000},
-        {ID("2"), ID("d"), ID("D"), ID("0"), true, true, false, 90, false, ALL},
-        {ID("3"), ID("e"), ID("E"), ID("0"), false, false, false, 90, false,
+        {ID("1"), ID("c"), ID("C"), SLICE(""), true, true, false, 1, true,
+            1000},
+        {ID("2"), ID("d"), ID("D"), SLICE(""), true, true, false, 90, false,
             ALL},
-        {ID("3"), ID("f"), ID("F"), ID("0"), false, false, false, 1, true, ALL},
+        {ID("3"), ID("e"), ID("E"), SLICE(""), false, false, false, 90, false,
+            ALL},
+        {ID("3"), ID("f"), ID("F"), SLICE(""), false, false, false, 1, true,
+            ALL},
     };
 
     CHECK(*state, rows);
@@ -123,7 +132,7 @@ static void
 a_promoted_replica_has_what_its_primary_had(void **state)
 {
     const struct row rows[] = {
-        {ID("1"), ID("a"), ID("A"), ID("0"), false, false, false, 90, false,
+        {ID("1"), ID("a"), ID("A"), SLICE(""), false, false, false, 90, false,
             ALL},
         {ID("2"), ID("b"), ID("B"), ID("A"), false, true, true, 5, false, ALL},
         /* And back: it was started again as a replica meanwhile. */
@@ -138,11 +147,11 @@ static void
 a_snapshot_of_what_another_had_is_one_all_the_same(void **state)
 {
     const struct row rows[] = {
-        {ID("1"), ID("a"), ID("A"), ID("0"), false, false, false, 90, false,
+        {ID("1"), ID("a"), ID("A"), SLICE(""), false, false, false, 90, false,
             ALL},
         {ID("2"), ID("b"), ID("B"), ID("A"), false, true, true, 50, false, ALL},
         /* Made when it was a replica of the first. */
-        {ID("2"), ID("c"), ID("C"), ID("A"), false, true, true, 5, true, 3000},
+        {ID("2"), ID("c"), ID("C"), ID("A"), false, true, true, 5, true, -2000},
     };
 
     CHECK(*state, rows);
@@ -153,13 +162,31 @@ static void
 an_heir_of_nobody_we_know_is_not_believed(void **state)
 {
     const struct row rows[] = {
-        {ID("1"), ID("a"), ID("A"), ID("0"), false, false, false, 90, false,
+        {ID("1"), ID("a"), ID("A"), SLICE(""), false, false, false, 90, false,
             ALL},
         {ID("2"), ID("b"), ID("B"), ID("X"), false, true, true, 500, false,
             -2000},
         /* New, and filled by commands alone. */
-        {ID("3"), ID("c"), ID("C"), ID("0"), false, false, true, 500, false,
+        {ID("3"), ID("c"), ID("C"), SLICE(""), false, false, true, 500, false,
             ALL},
+    };
+
+    CHECK(*state, rows);
+}
+
+/* The same process was a replica of somebody for a while. */
+static void
+who_has_taken_over_anew_is_judged_anew(void **state)
+{
+    const struct row rows[] = {
+        {ID("1"), ID("a"), ID("A"), SLICE(""), false, false, false, 90, false,
+            ALL},
+        {ID("2"), ID("b"), ID("B"), ID("A"), false, true, true, 50, false, ALL},
+        {ID("1"), ID("a"), ID("C"), ID("B"), false, true, true, 99, false, ALL},
+        {ID("1"), ID("a"), ID("D"), ID("X"), true, true, true, 99, false,
+            -2000},
+        /* Those that the first had from the second were known once. */
+        {ID("1"), ID("c"), ID("E"), ID("B"), false, true, true, 9, true, -2000},
     };
 
     CHECK(*state, rows);
@@ -169,9 +196,9 @@ static void
 data_that_were_renamed_meanwhile_are_known(void **state)
 {
     const struct row rows[] = {
-        {ID("1"), ID("a"), ID("A"), ID("0"), false, false, false, 90, false,
+        {ID("1"), ID("a"), ID("A"), SLICE(""), false, false, false, 90, false,
             ALL},
-        {ID("1"), ID("a"), ID("B"), ID("0"), false, false, false, 3690, false,
+        {ID("1"), ID("a"), ID("B"), SLICE(""), false, false, false, 3690, false,
             ALL},
         {ID("2"), ID("b"), ID("C"), ID("B"), false, true, true, 5, false, ALL},
     };
@@ -200,7 +227,7 @@ of_too_many_servers_the_oldest_is_forgotten(void **state)
     struct past *past = *state;
     struct row row = {.run = ID("a"),
         .data = ID("A"),
-        .origin = ID("0"),
+        .origin = SLICE(""),
         .not_before_ms = ALL};
     char id[16];
 
@@ -228,6 +255,7 @@ main(void)
         TEST(a_promoted_replica_has_what_its_primary_had),
         TEST(a_snapshot_of_what_another_had_is_one_all_the_same),
         TEST(an_heir_of_nobody_we_know_is_not_believed),
+        TEST(who_has_taken_over_anew_is_judged_anew),
         TEST(data_that_were_renamed_meanwhile_are_known),
         TEST(a_server_that_does_not_say_who_it_is_is_not_remembered),
         TEST(of_too_many_servers_the_oldest_is_forgotten),
