@@ -281,6 +281,8 @@ contact_send(
 
     MUST_OBJ(contact, CONTACT_MAGIC);
     MUST(contact->client == c);
+    call->version =
+        atomic_load(&c->redis->trust->slots[call->impl.hash_slot].version);
     if (!node_admits(contact->node, client_now_ms(c)) && !call->is_urgent) {
         return RC_REFUSED;
     }

@@ -31,15 +31,9 @@ redis_release(struct redis_client *c, uint16_t slot)
 }
 
 bool
-redis_is_owner(const struct redis_client *c, uint16_t slot, uint32_t by,
-    uint32_t *out_version)
+redis_is_owner(const struct redis_client *c, uint16_t slot, uint32_t by)
 {
-    struct trust_slot *s = slot_at(c, slot);
-
-    MUST(out_version != NULL);
-    /* Before the owner: as trust_see_owner stores them. */
-    *out_version = atomic_load(&s->version);
-    return atomic_load(&s->owner) == by;
+    return atomic_load(&slot_at(c, slot)->owner) == by;
 }
 
 bool

@@ -204,8 +204,9 @@ attempt_done(struct deletion *d)
 {
     struct worker *w = d->worker;
 
-    if (!journal_keep(&w->tier->journal, d->record, d->call.by)) {
-        /* To a node that the slot has left meanwhile. */
+    if (!journal_keep(
+            &w->tier->journal, d->record, d->call.by, d->call.version)) {
+        /* By a node that the slot has left meanwhile, or before a restart. */
         attempt_failed(d, RC_MISS, NULL);
         return;
     }

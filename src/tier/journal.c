@@ -118,14 +118,16 @@ journal_next(struct journal *j)
 }
 
 bool
-journal_keep(struct journal *j, struct record *r, uint32_t by)
+journal_keep(struct journal *j, struct record *r, uint32_t by, uint32_t version)
 {
     MUST_OBJ(j, JOURNAL_MAGIC);
     MUST(!list_is_linked(&r->link));
-    if (!redis_is_owner(j->redis, r->slot, by, &r->version)) {
+    if (!redis_is_owner(j->redis, r->slot, by) ||
+        redis_has_moved(j->redis, r->slot, version)) {
         return false;
     }
     end_pending(j, r);
+    r->version = version;
     r->until_ms = redis_confirmed_ms(j->redis) + JOURNAL_KEPT_MS;
     list_push_back(&j->kept, &r->link);
     return true;

@@ -49,7 +49,7 @@ given_kept_record(struct notes *n, struct slice key)
     struct record *record = journal_add(n->journal, key);
 
     assert_non_null(record);
-    assert_true(journal_keep(n->journal, record, n->owner));
+    assert_true(journal_keep(n->journal, record, n->owner, 0));
     return record;
 }
 
@@ -73,7 +73,7 @@ while_it_is_pending_nothing_in_its_slot_is_used(void **state)
     assert_int_equal(guarded(&n, SLICE("ns:e:{k}"), &why), RC_DOUBT);
     assert_string_equal(why, "deletion-pending");
     assert_int_equal(guarded(&n, SLICE("ns:e:{other}"), &why), RC_OK);
-    assert_true(journal_keep(n.journal, record, n.owner));
+    assert_true(journal_keep(n.journal, record, n.owner, 0));
     assert_int_equal(guarded(&n, SLICE("ns:e:{k}"), &why), RC_OK);
     assert_int_equal(n.journal->pending, 0);
     assert_int_equal(atomic_load(&n.trust->young), 1);
@@ -99,7 +99,7 @@ who_comes_amid_a_deletion_waits_for_its_end(void **state)
         (const struct slice[]){SLICE("GET"), key});
     spin(&n.g.rig, 5);
     assert_int_equal(t.times, 0);
-    assert_true(journal_keep(n.journal, record, n.owner));
+    assert_true(journal_keep(n.journal, record, n.owner, 0));
     AWAIT(&n.g.rig, t.times > 0);
     assert_int_equal(t.rc, RC_OK);
     notes_over(&n);
@@ -115,9 +115,25 @@ only_the_owner_of_its_slot_acknowledges_it(void **state)
     (void)state;
     given_notes(&n);
     record = journal_add(n.journal, SLICE("ns:e:{k}"));
-    assert_false(journal_keep(n.journal, record, n.owner + 7));
+    assert_false(journal_keep(n.journal, record, n.owner + 7, 0));
     assert_int_equal(n.journal->pending, 1);
-    assert_true(journal_keep(n.journal, record, n.owner));
+    assert_true(journal_keep(n.journal, record, n.owner, 0));
+    notes_over(&n);
+}
+
+/* Its reply had come, and was looked at only when the node had restarted. */
+static void
+what_a_node_acknowledged_before_a_restart_is_pending(void **state)
+{
+    struct notes n;
+    struct record *record;
+
+    (void)state;
+    given_notes(&n);
+    record = journal_add(n.journal, SLICE("ns:e:{k}"));
+    trust_renew_slot(n.trust, slot_of(SLICE("ns:e:{k}")), 1);
+    assert_false(journal_keep(n.journal, record, n.owner, 0));
+    assert_true(journal_keep(n.journal, record, n.owner, 1));
     notes_over(&n);
 }
 
@@ -227,6 +243,7 @@ main(void)
         TEST(while_it_is_pending_nothing_in_its_slot_is_used),
         TEST(who_comes_amid_a_deletion_waits_for_its_end),
         TEST(only_the_owner_of_its_slot_acknowledges_it),
+        TEST(what_a_node_acknowledged_before_a_restart_is_pending),
         TEST(it_is_repeated_when_its_slot_has_another_owner_and_only_then),
         TEST(they_are_looked_at_when_something_has_changed_and_only_then),
         TEST(it_is_remembered_for_a_minute_of_the_clock_that_a_majority_drives),

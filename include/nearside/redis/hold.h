@@ -17,12 +17,12 @@
 void redis_hold(struct redis_client *client, uint16_t slot);
 void redis_release(struct redis_client *client, uint16_t slot);
 
-/* Is it the slot's owner that has answered a call (redis_call.by)? Then
- *out_version is of use for redis_has_moved. */
-bool redis_is_owner(const struct redis_client *client, uint16_t slot,
-    uint32_t by, uint32_t *out_version);
+/* Is it the slot's owner that has answered a call (redis_call.by)? */
+bool redis_is_owner(
+    const struct redis_client *client, uint16_t slot, uint32_t by);
 
-/* Has the slot changed its owner since? */
+/* Has the slot changed its owner since it had that version (redis_call), or has
+   that one restarted? */
 bool redis_has_moved(
     const struct redis_client *client, uint16_t slot, uint32_t version);
 

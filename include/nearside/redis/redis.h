@@ -162,6 +162,7 @@ struct redis_call {
                         tried for it twice a second */
     const char *doubt;
     uint32_t by;              /* the node that owns the slot and has answered */
+    uint32_t version;         /* of the slot when it was sent (hold.h) */
     int64_t not_before_ms;    /* GUARDED, with RC_OK; wall: a value that was
                                  received before is from a snapshot; 0: none is */
     int64_t verify_before_ms; /* likewise; one that is older is to be validated

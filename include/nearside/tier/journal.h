@@ -30,7 +30,7 @@ enum {
 /* A deletion, wherever it is. */
 struct record {
     struct list link;
-    uint32_t version; /* KEPT: of its slot (redis_is_owner) */
+    uint32_t version; /* KEPT: of its slot, when it was sent */
     uint16_t slot;
     bool is_pending;  /* it holds its slot */
     int64_t until_ms; /* KEPT: by redis_confirmed_ms */
@@ -61,9 +61,11 @@ void journal_wait(struct journal *journal, struct record *record);
 /* Takes the next record that waits off its list; NULL: none waits. */
 struct record *journal_next(struct journal *journal);
 
-/* The node `by` (redis_call.by) has acknowledged it. False: that is not the
-   slot's owner any more, and so it is still pending. */
-bool journal_keep(struct journal *journal, struct record *record, uint32_t by);
+/* The node `by` has acknowledged it, when the slot had that version
+   (redis_call). False: that is not the slot's owner any more, or has restarted
+   since, and so it is still pending. */
+bool journal_keep(struct journal *journal, struct record *record, uint32_t by,
+    uint32_t version);
 
 /* Nobody tries the deletion any more. Clears the pointer. */
 void journal_lose(struct journal *journal, struct record **record);
