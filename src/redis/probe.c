@@ -6,13 +6,14 @@
  *                                        \--no reply for the bound--> SILENT
  *
  * Laws.
- * - What counts is when the acknowledged probe was sent. The next one is sent
- *   when the last has ended, PROBE_MS after that was sent or later.
- * - An error ends the trust at once, but for one that says where the tag's slot
- *   is now: then another slot is chosen, and a new map asked for.
- * - While a node was not trusted, other instances may have written and failed
- *   to delete there. So when it is trusted again, values of all its slots wait
- *   for a window. When a majority acknowledges again, those of all nodes do.
+ * - A probe counts from when it was sent, not from when it was acknowledged.
+ *   The next one is sent PROBE_MS later, or when this one has ended, whichever
+ *   is later.
+ * - An error reply ends the trust at once. MOVED, ASK and TRYAGAIN do not: they
+ *   concern the key's slot alone, and another key is chosen.
+ * - While a node is not trusted, other instances may write and fail to delete
+ *   there. So when it is trusted again, the values of its slots are not used
+ *   for a window; when there is a majority again, those of all slots.
  */
 #include "redis/probe.h"
 
@@ -85,7 +86,7 @@ probe_begin_round(struct probe *p)
     }
 }
 
-/* Has the node been away, so that others may not have been able to delete? */
+/* May others have failed to delete there since it was last acknowledged? */
 static bool
 was_away(const struct probe *p)
 {

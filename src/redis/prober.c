@@ -1,6 +1,6 @@
 /*
- * All probes, and what they amount to: whether a majority of the primaries
- * acknowledges. The nodes of the newest map are probed, and no other.
+ * All probes: one for each node of the newest map. What they say together is
+ * whether more than half of the primaries acknowledge.
  */
 #include "redis/prober.h"
 
@@ -37,7 +37,7 @@ now_ms(const struct prober *pr)
     return probing_now_ms(&pr->common);
 }
 
-/* ---- what they amount to ------------------------------------------------ */
+/* ---- what they say together ---------------------------------------------- */
 
 static int64_t
 majority_until(struct prober *pr)
@@ -55,7 +55,8 @@ majority_until(struct prober *pr)
     return trust_majority_until(acknowledged_ms, len);
 }
 
-/* Did others have time to write what could not be deleted here? */
+/* Was there no majority for so long that others have written meanwhile, and
+   could not delete here? */
 static bool
 was_without(const struct prober *pr)
 {
@@ -63,7 +64,7 @@ was_without(const struct prober *pr)
     return pr->common.is_late || now_ms(pr) - pr->begun_ms > TRUST_BOUND_MS;
 }
 
-/* The clock of what may have to be repeated runs while there is a majority. */
+/* The clock by which deletions get old runs only while there is a majority. */
 static void
 judge_majority(struct prober *pr, int64_t until_ms)
 {

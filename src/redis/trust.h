@@ -1,19 +1,19 @@
 /*
- * Whose values may be used, as the whole process sees it.
+ * Which stored values may be used. One table for the whole process.
  *
- * A value that lies in Redis may have been meant to be deleted: by a command
- * that a node refused, that a failover lost, or that went to a primary which
- * is one no more. So the reply to a guarded call (redis.h) counts only
+ * A value that is still in Redis may have been deleted by somebody: its node
+ * refused the command, a failover lost it, or the node that took it was no
+ * primary any more. So a reply to a guarded call (redis.h) is used only
  *
- * - while its node has acknowledged a probe that was sent less than
- *   TRUST_BOUND_MS ago, and so have more than half of all primaries (probe.c):
- *   one that is cut off from the others acknowledges whatever it is told;
- * - when its slot has not changed its owner for TRUST_WINDOW_MS, in which
- *   whoever holds young deletions repeats them to the new owner;
+ * - while its node, and more than half of all primaries, have acknowledged a
+ *   probe that was sent less than TRUST_BOUND_MS ago (probe.c). A primary that
+ *   is cut off goes on acknowledging, but more than half are not cut off;
+ * - when its slot has had the same owner for TRUST_WINDOW_MS. In that time
+ *   those who remember young deletions repeat them to the new owner;
  * - while no deletion of this process is pending in its slot.
  *
- * All of these are atomics: the control thread and workers that see a change
- * write them, and a worker reads three on its way.
+ * Everything here is atomic. The control thread writes, and so does a worker
+ * that is sent to another owner; a worker reads three words for each reply.
  */
 #ifndef REDIS_TRUST_H
 #define REDIS_TRUST_H
@@ -35,32 +35,33 @@ enum {
 };
 
 struct trust_slot {
-    _Atomic int64_t until_ms;   /* values are refused before that time */
-    _Atomic uint32_t held;      /* deletions pending */
-    _Atomic int64_t held_ms;    /* since then, or later */
-    _Atomic uint32_t owner;     /* the node's serial; 0: none seen yet */
-    _Atomic uint32_t version;   /* changes and restarts of its owner so far */
-    _Atomic int64_t changed_ms; /* wall: the last of them; 0: none */
-    _Atomic int64_t not_before_ms; /* wall: values that were received earlier
-                                      may be of a snapshot; 0: none is */
+    _Atomic int64_t until_ms;      /* no value is used before that time */
+    _Atomic uint32_t held;         /* deletions pending */
+    _Atomic int64_t held_ms;       /* when the first of them began, or later */
+    _Atomic uint32_t owner;        /* the node's serial; 0: none seen yet */
+    _Atomic uint32_t version;      /* how often the owner has changed, or
+                                      restarted */
+    _Atomic int64_t changed_ms;    /* wall: when it did last; 0: never */
+    _Atomic int64_t not_before_ms; /* wall: what was received earlier may be of
+                                      a snapshot; 0: nothing is */
     _Atomic int64_t forgot_ms;     /* when a young deletion was last forgotten;
                                       0: never */
 };
 
 struct trust {
     struct trust_slot slots[SLOT_COUNT];
-    atomic_bool is_begun;         /* a majority has acknowledged, once */
-    _Atomic int64_t confirmed_ms; /* a clock that stands still while no
-                                     majority acknowledges */
-    _Atomic uint64_t changes;     /* of all slots' versions so far; counted
-                                     behind them */
+    atomic_bool is_begun;         /* a majority has acknowledged once */
+    _Atomic int64_t confirmed_ms; /* how long a majority has acknowledged, in
+                                     all: a clock */
+    _Atomic uint64_t changes;     /* of the versions of all slots; one is
+                                     counted after it is made */
     _Atomic int64_t young;        /* deletions that may have to be repeated */
 };
 
 /*
- * Until when more than half of len primaries are known to acknowledge, which
- * have each last acknowledged a probe sent at that time (0: none), and which it
- * sorts. 0: no majority has. Pure.
+ * Until when more than half of the primaries count as acknowledging. Given is
+ * for each of the len primaries when the last probe was sent that it has
+ * acknowledged (0: it has none); the array is sorted. 0: no majority. Pure.
  */
 int64_t trust_majority_until(int64_t acknowledged_ms[], unsigned len);
 

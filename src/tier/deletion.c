@@ -474,8 +474,8 @@ void
 deletions_tick(struct worker *w)
 {
     MUST_OBJ(w->tier, TIER_WORKER_MAGIC);
+    renew(w); /* first: one that expires now may be of a slot that has moved */
     journal_expire(&w->tier->journal);
-    renew(w);
     pump(w, PUMPED_MAX / 2);
     if (w->tier->journal.len > 0) {
         arm_tick(w);

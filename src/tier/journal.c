@@ -1,4 +1,4 @@
-/* Records of deletions, from the first attempt to when they are old. */
+/* The records of a worker's deletions. Each is under way, waits, or is kept. */
 #include "nearside/tier/journal.h"
 
 #include <stdlib.h>
