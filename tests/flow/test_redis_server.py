@@ -297,6 +297,7 @@ class Passwords(FlowTest):
         a.wait_log("warn redis_info_refused")
         self.assertNotIn("redis_never_evicts", a.log())
         # Without INFO a restart cannot be noticed, which is said once.
+        a.wait_log("warn redis_info_refused")
         self.assertEqual(len(re.findall(r"Z (?:error|warn) ", a.log())), 1)
         self.assertEqual(a.log().count("warn redis_info_refused"), 1)
 
