@@ -436,12 +436,14 @@ static void
 resolve_join(struct resolve *r, struct name *name)
 {
     int64_t now_ms = loop_now_ms(r->loop);
+    int64_t asked_ms = name->state == NAME_IDLE ? now_ms : name->asked_ms;
+    bool is_patient = r->is_anew || name->addresses == NULL;
 
     r->name = name;
     list_push_back(&name->lookups, &r->link);
-    name_ask(r->resolver, name, now_ms);
-    if (!r->is_answered && !r->is_anew && name->addresses != NULL) {
-        int64_t due_ms = name->asked_ms + PATIENCE_MS;
+    name_ask(r->resolver, name, now_ms); /* which may have been its end */
+    if (!r->is_answered && !is_patient) {
+        int64_t due_ms = asked_ms + PATIENCE_MS;
 
         loop_timer_arm(&r->patience, due_ms > now_ms ? due_ms : now_ms + 1);
     }

@@ -46,7 +46,7 @@ LIBRARIES = {
 PURE = ("http", "cache", "rules")
 
 # Rooms in which clang-tidy finds nothing (lint.tidy).
-TIDY = ("base", "net", "http", "origin")
+TIDY = ("base", "net", "http", "server", "origin")
 
 # Rooms with one MUST a function or more, on average (lint.checks).
 CHECKED = ("cache", "server", "redis", "body", "request", "tier", "collapse", "write", "front")
