@@ -1,3 +1,4 @@
+# ctest: jobs=3 cost=20
 """What docker/ promises, as far as a machine without an engine can show it."""
 
 import os

@@ -1,3 +1,4 @@
+# ctest: jobs=4 cost=6
 """An API behind a name: it moves, has several addresses, or its name server
 is in trouble. All of it in a network of the test's own, see lib/nameserver."""
 

@@ -1,4 +1,4 @@
-# ctest: cost=19
+# ctest: jobs=2 cost=14
 """The end of the daemon, and its signals."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# ctest: cost=18
 """Clocks that differ, and clocks that are set: instances agree all the same on
 how old an entry is."""
 

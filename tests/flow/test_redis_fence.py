@@ -290,6 +290,8 @@ class Restarting(OnAServer):
     def test_a_young_deletion_is_repeated_there(self):
         self.redis("SAVE")
         self.put(self.writer)
+        wait_until(lambda: self.writer.metric(
+            "nearside_invalidations_pending") == 0, what="it is deleted")
         self.come_back()
         self.writer.wait_metric("nearside_invalidations_repeated_total", 1)
         wait_until(lambda: self.redis("EXISTS", KEY) == 0

@@ -18,9 +18,11 @@ from hostile_redis import (  # noqa: E402  pylint: disable=wrong-import-position
 CONF = conf_for('mode = standalone  seeds = { "%(redis)s" }')
 
 # No request takes longer, however bad its luck: twice the deadline (lookup
-# and lease) is 0.1 s, the rest is for a busy machine.
+# and lease) is 0.1 s. A busy machine may hold up one or two of a test, but not
+# for as long as a lease that nobody gives back, 3 s.
 IS_SANITIZED = bool(os.environ.get("NEARSIDE_SANITIZE"))
 BOUND = 2.0 if IS_SANITIZED else 1.0
+LEASE = 2.5
 GROWTH_KB = 24 * 1024
 
 READS = (b"GET", b"GETRANGE")
@@ -117,6 +119,7 @@ class Hostile(FlowTest):
         cls.next_product = 0
 
     def setUp(self):
+        self.slow = 0
         self.redis = self.use(HostileRedis())
         self.daemon = self.use(Nearside(CONF % {
             "redis": self.redis.address, "origin": self.origin.url}))
@@ -134,7 +137,9 @@ class Hostile(FlowTest):
         self.assertEqual(answer.status, 200, answer)
         if method == "GET":
             self.assertEqual(answer.body, body)
-        self.assertLess(answer.seconds, BOUND)
+        self.assertLess(answer.seconds, LEASE)
+        self.slow += answer.seconds >= BOUND
+        self.assertLessEqual(self.slow, 2)
         return answer
 
     def fault_for(self, words, reply):
@@ -310,7 +315,7 @@ class Hostile(FlowTest):
                            "the lease is given back")
                 self.redis.fault = None
                 for _ in range(3):
-                    self.assertLess(self.ask(target, body).seconds, 0.5)
+                    self.ask(target, body)
 
     def test_a_hostile_greeting_is_survived(self):
         for name, reply in GREETINGS:
@@ -325,7 +330,7 @@ class Hostile(FlowTest):
                         answer = daemon.get(target)
                         self.assertEqual(answer.status, 200)
                         self.assertEqual(answer.body, body)
-                        self.assertLess(answer.seconds, BOUND)
+                        self.assertLess(answer.seconds, LEASE)
                     wait_until(lambda: redis.faults_done > 0,
                                what="the daemon meets it")
                     self.assertEqual(daemon.process.popen.poll(), None)
