@@ -77,15 +77,14 @@ dial_timeout_ms(const struct exchange *x)
     return share_ms > 0 ? share_ms : 1;
 }
 
-/* Goes over to what all workers know by now. */
+/* Goes over to what this worker knows by now. */
 static void
-renew_addresses(struct exchange *x)
+take_addresses(struct exchange *x)
 {
     struct origin_addresses *before = x->addresses;
-    struct origin_addresses *now;
+    struct origin_addresses *now = x->pool->names.addresses;
 
-    origin_names_refresh(x->pool);
-    now = x->pool->names.addresses;
+    MUST(now != NULL);
     if (now == before) {
         return;
     }
@@ -102,6 +101,15 @@ next_address(struct exchange *x)
 {
     return origin_names_next(
         x->pool, x->addresses, x->tried, dial_timeout_ms(x));
+}
+
+/* Among what all workers know by now. */
+static int
+next_newer_address(struct exchange *x)
+{
+    origin_names_refresh(x->pool);
+    take_addresses(x);
+    return next_address(x);
 }
 
 static void
@@ -121,15 +129,17 @@ dial_at(struct exchange *x, unsigned address)
     exchange_touch(x);
 }
 
-/* Nothing is left to dial: perhaps a look-up brings something. False: none is
-   to be waited for. */
+/* Nothing is left to dial: perhaps a look-up brings something. One that was
+   under way when a dial failed may bring what is out of date, and does not
+   stand for the one that was asked for then: so it is asked for again. False:
+   none is to be waited for. */
 static bool
 wait_for_names(struct exchange *x)
 {
     struct origin_pool *pool = x->pool;
     int64_t now_ms = loop_now_ms(pool->loop);
-    int64_t until_ms = origin_server_hope_ms(
-        server_of(x), now_ms, pool->group->opts.connect_timeout_ms);
+    int64_t until_ms = origin_server_hope_ms(server_of(x), x->missed_ms, now_ms,
+        pool->group->opts.connect_timeout_ms);
 
     if (until_ms > x->connect_until_ms) {
         until_ms = x->connect_until_ms;
@@ -137,6 +147,7 @@ wait_for_names(struct exchange *x)
     if (until_ms <= now_ms) {
         return false;
     }
+    origin_server_ask(server_of(x));
     x->names_until_ms = until_ms;
     x->state = EXCHANGE_NAMES;
     list_push_back(&pool->names.waiting, &x->link);
@@ -165,11 +176,13 @@ dial_on(struct exchange *x)
     int next = next_address(x);
 
     if (next < 0) {
-        renew_addresses(x);
-        next = next_address(x);
+        next = next_newer_address(x);
     }
     if (next < 0 && wait_for_names(x)) {
         return;
+    }
+    if (next < 0) { /* what is not waited for may have ended just now */
+        next = next_newer_address(x);
     }
     if (next < 0 && begin_second_round(x)) {
         next = next_address(x);
@@ -181,22 +194,38 @@ dial_on(struct exchange *x)
     dial_at(x, (unsigned)next);
 }
 
+/* False: no address is known, and none is to be waited for. */
+static bool
+begin_to_dial(struct exchange *x)
+{
+    struct origin_names *names = &x->pool->names;
+
+    if (names->addresses == NULL) {
+        if (wait_for_names(x)) {
+            return true;
+        }
+        /* What is not waited for may have ended just now. */
+        origin_names_refresh(x->pool);
+    }
+    if (names->addresses == NULL) {
+        return false;
+    }
+    take_addresses(x);
+    dial_on(x);
+    return true;
+}
+
 static void
 connect_fresh(struct exchange *x)
 {
+    x->missed_ms = loop_now_ms(x->pool->loop);
     x->connect_until_ms =
-        loop_now_ms(x->pool->loop) + x->pool->group->opts.connect_timeout_ms;
+        x->missed_ms + x->pool->group->opts.connect_timeout_ms;
     x->tried = 0;
     x->timed_out = 0;
     x->is_second_round = false;
     x->error = ORIGIN_ERROR_NONE;
-    if (x->pool->names.addresses != NULL) {
-        x->addresses = origin_addresses_ref(x->pool->names.addresses);
-        dial_on(x);
-        return;
-    }
-    origin_server_ask(server_of(x));
-    if (!wait_for_names(x)) {
+    if (!begin_to_dial(x)) {
         exchange_fail_later(x, ORIGIN_ERROR_DNS);
     }
 }
@@ -291,10 +320,7 @@ exchange_on_names(struct list *link)
     MUST_OBJ(x, EXCHANGE_MAGIC);
     MUST(x->state == EXCHANGE_NAMES);
     x->state = EXCHANGE_FAILING;
-    if (x->pool->names.addresses != NULL) {
-        renew_addresses(x);
-        dial_on(x);
-    } else if (!wait_for_names(x)) {
+    if (!begin_to_dial(x)) {
         exchange_fail(x, ORIGIN_ERROR_DNS);
     }
 }
@@ -353,6 +379,7 @@ dial_failed(struct exchange *x, enum rc rc)
     if (x->error == ORIGIN_ERROR_CONNECT_TIMEOUT) {
         x->timed_out |= UINT64_C(1) << x->address;
     }
+    x->missed_ms = loop_now_ms(x->pool->loop);
     put_to_rest(x);
     dial_on(x);
 }

@@ -83,6 +83,7 @@ struct exchange {
     int64_t queue_since_us;
     int64_t queued_us; /* how long that took, once it is over */
     int64_t connect_until_ms;
+    int64_t missed_ms; /* since then it lacks something to dial */
     int64_t names_until_ms;
     int64_t total_until_ms;
     int64_t deadline_ms; /* the nearest that counts now */

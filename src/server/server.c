@@ -212,14 +212,15 @@ origin_server_worked(struct origin_server *server, struct origin_address *a,
 }
 
 int64_t
-origin_server_hope_ms(
-    struct origin_server *server, int64_t now_ms, int64_t patience_ms)
+origin_server_hope_ms(struct origin_server *server, int64_t since_ms,
+    int64_t now_ms, int64_t patience_ms)
 {
     const struct server_lookup *l = &server->lookup;
     int64_t until_ms = 0;
 
     MUST_OBJ(server, SERVER_MAGIC);
     MUST(patience_ms > 0);
+    MUST(since_ms <= now_ms);
     if (server->is_fixed) {
         return 0;
     }
@@ -229,8 +230,9 @@ origin_server_hope_ms(
            for who knows no address at all. */
         until_ms = server->addresses != NULL ? l->began_ms + patience_ms
                                              : now_ms + patience_ms;
-    } else if (now_ms >= l->asked_ms + LOOKUP_PAUSE_MS ||
-               l->began_ms < atomic_load(&server->failing_ms)) {
+    } else if (l->began_ms < since_ms &&
+               (now_ms >= l->asked_ms + LOOKUP_PAUSE_MS ||
+                   l->began_ms < atomic_load(&server->failing_ms))) {
         until_ms = now_ms + patience_ms; /* one is about to begin */
     }
     server_unlock(server);

@@ -163,6 +163,17 @@ class OriginNames(FlowTest):
         self.assertEqual(self.statuses(20), [502] * 20)
         self.assertLess(time.monotonic() - began, 8)
 
+    def test_one_slow_look_up_is_waited_for_and_not_two(self):
+        """502 after 20 s, with the place in connections_max held."""
+        self.begin(["127.0.0.2"], "resolve_interval = 1h"
+                   "  connect_timeout = 20s")
+        self.daemon.wait_log("origin_addresses")
+        self.names.are(api=["127.0.0.2"], delay=1.2)  # over a second
+        for _ in range(2):
+            began = time.monotonic()
+            self.assertEqual(self.ask().status, 502)
+            self.assertLess(time.monotonic() - began, 10)
+
     # --- one that moves while the old address lives ---
 
     def test_a_move_is_followed_though_the_old_address_lives(self):

@@ -196,6 +196,12 @@ who_fails_again_rests_longer(void **state)
     bench_down(&b);
 }
 
+static int64_t
+hope_ms(struct bench *b, int64_t since_ms, int64_t now_ms)
+{
+    return origin_server_hope_ms(b->server, since_ms, now_ms, 300);
+}
+
 static void
 a_look_up_is_waited_for_while_it_may_bring_something(void **state)
 {
@@ -208,23 +214,21 @@ a_look_up_is_waited_for_while_it_may_bring_something(void **state)
     b.server->addresses = origin_addresses_ref(b.set);
     (void)origin_server_failed(b.server, b.set->items[0], NULL, NOW_MS);
     /* It is about to begin; it is under way; for too long. */
-    assert_int_equal(
-        origin_server_hope_ms(b.server, NOW_MS, 300), NOW_MS + 300);
+    assert_int_equal(hope_ms(&b, NOW_MS, NOW_MS), NOW_MS + 300);
     l->is_under_way = true;
     l->began_ms = l->asked_ms = NOW_MS + 1;
-    assert_int_equal(
-        origin_server_hope_ms(b.server, NOW_MS + 100, 300), NOW_MS + 301);
-    assert_int_equal(origin_server_hope_ms(b.server, NOW_MS + 301, 300), 0);
+    assert_int_equal(hope_ms(&b, NOW_MS, NOW_MS + 100), NOW_MS + 301);
+    assert_int_equal(hope_ms(&b, NOW_MS, NOW_MS + 301), 0);
     /* It has ended, and is not made again within a second... */
     l->is_under_way = false;
-    assert_int_equal(origin_server_hope_ms(b.server, NOW_MS + 400, 300), 0);
-    assert_int_equal(
-        origin_server_hope_ms(b.server, NOW_MS + 1001, 300), NOW_MS + 1301);
-    /* ...unless all was well in between. */
+    assert_int_equal(hope_ms(&b, NOW_MS + 400, NOW_MS + 400), 0);
+    assert_int_equal(hope_ms(&b, NOW_MS + 1001, NOW_MS + 1001), NOW_MS + 1301);
+    /* ...nor for who lacked something before it began, however long it took. */
+    assert_int_equal(hope_ms(&b, NOW_MS, NOW_MS + 1001), 0);
+    /* It is made again if all was well in between. */
     origin_server_worked(b.server, b.set->items[0], NULL);
     (void)origin_server_failed(b.server, b.set->items[0], NULL, NOW_MS + 400);
-    assert_int_equal(
-        origin_server_hope_ms(b.server, NOW_MS + 400, 300), NOW_MS + 700);
+    assert_int_equal(hope_ms(&b, NOW_MS + 400, NOW_MS + 400), NOW_MS + 700);
     bench_down(&b);
 }
 
@@ -237,7 +241,7 @@ a_fixed_address_hopes_for_nothing(void **state)
     assert_int_equal(
         origin_server_new("http://[::1]:80", 1000, &server), RC_OK);
     assert_true(origin_server_is_fixed(server));
-    assert_int_equal(origin_server_hope_ms(server, NOW_MS, 300), 0);
+    assert_int_equal(origin_server_hope_ms(server, NOW_MS, NOW_MS, 300), 0);
     origin_server_free(&server);
 }
 

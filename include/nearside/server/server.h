@@ -74,11 +74,12 @@ void origin_server_ask(struct origin_server *server);
 
 /*
  * Until when to wait for a look-up, if one takes patience_ms at most, before it
- * is said that there is nothing to dial. 0: none is to be waited for, since one
- * has just been made, or has been under way for too long.
+ * is said that there is nothing to dial. since_ms: when that became known. 0:
+ * none is to be waited for, since one has begun and ended after that, or has
+ * just been made, or has been under way for too long.
  */
-int64_t origin_server_hope_ms(
-    struct origin_server *server, int64_t now_ms, int64_t patience_ms);
+int64_t origin_server_hope_ms(struct origin_server *server, int64_t since_ms,
+    int64_t now_ms, int64_t patience_ms);
 
 /* What a pool is told by; zeroed before. */
 struct server_news {
