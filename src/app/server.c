@@ -389,14 +389,17 @@ start_control(struct server *s)
 static bool
 start_parts(struct server *s)
 {
+    unsigned workers;
+
     MUST(s->registry == NULL);
     s->limits = cgroup_limits_read("");
     s->registry = metric_registry_new();
     s->resolver = resolver_new();
     s->control = loop_new();
-    s->threads_len =
+    workers =
         s->conf->workers > 0 ? s->conf->workers : machine_cpus(&s->limits);
-    s->threads = calloc(s->threads_len, sizeof(*s->threads));
+    s->threads = calloc(workers, sizeof(*s->threads));
+    s->threads_len = s->threads == NULL ? 0 : workers;
     return s->registry != NULL && s->resolver != NULL && s->control != NULL &&
            s->threads != NULL && start_fds(s) && start_log(s) &&
            server_open_listeners(s) && start_origins(s) && start_redis(s) &&
@@ -473,9 +476,7 @@ static void
 server_stop(struct server *s)
 {
     MUST_OBJ(s, SERVER_MAGIC);
-    if (s->threads != NULL) {
-        stop_workers(s);
-    }
+    stop_workers(s);
     if (s->control != NULL) {
         loop_timer_cancel(&s->drain_timer);
     }
@@ -489,9 +490,7 @@ server_stop(struct server *s)
         origin_group_stop(s->groups[i]);
     }
     resolver_free(&s->resolver);
-    if (s->threads != NULL) {
-        free_loops(s);
-    }
+    free_loops(s);
     proxy_free(&s->proxy);
     redis_free(&s->redis);
     for (size_t i = 0; i < s->groups_len; i++) {

@@ -100,7 +100,7 @@ log_open(const struct log_opts *opts, struct log **out_log, char why[256])
 
     MUST(opts->rate_max > 0);
     if (log == NULL) {
-        return RC_NOMEM;
+        goto fail;
     }
     log->magic = LOG_MAGIC;
     log->level = opts->level;
@@ -128,7 +128,9 @@ fail:
     if (rc == RC_NOMEM && why != NULL) {
         snprintf(why, WHY_SIZE, "no memory for the log writer");
     }
-    log_free(log);
+    if (log != NULL) {
+        log_free(log);
+    }
     return rc;
 }
 
