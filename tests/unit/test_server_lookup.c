@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "../support/clock_advance.h"
+#include "log_given.h"
 #include "names_given.h"
 #include "server/server_inside.h"
 
@@ -24,6 +25,7 @@ struct rig {
     struct metric_block *block;
     struct origin_server *server;
     struct server_news news[2];
+    struct log_given log;
     unsigned heard;
 };
 
@@ -51,6 +53,8 @@ rig_up(struct rig *rig, const char *hosts, int64_t interval_ms)
     if (!names_are(hosts)) {
         return false;
     }
+    heap_begins();
+    log_given_open(&rig->log);
     rig->loop = loop_new();
     rig->resolver = resolver_new();
     rig->registry = metric_registry_new();
@@ -71,12 +75,20 @@ rig_up(struct rig *rig, const char *hosts, int64_t interval_ms)
             RC_OK);
     }
     origin_server_start(
-        rig->server, rig->loop, rig->resolver, NULL, rig->block);
+        rig->server, rig->loop, rig->resolver, rig->log.ring, rig->block);
     return true;
 }
 
+/* How often its log, which is closed, says so. */
+static unsigned
+told(const struct rig *rig, const char *words)
+{
+    return log_given_count(&rig->log, words);
+}
+
+/* A look-up may be under way, whose end has no need of the loop. */
 static void
-rig_down(struct rig *rig)
+rig_drop(struct rig *rig)
 {
     for (size_t i = 0; i < 2; i++) {
         origin_server_part(rig->server, &rig->news[i]);
@@ -86,6 +98,31 @@ rig_down(struct rig *rig)
     loop_free(&rig->loop);
     origin_server_free(&rig->server);
     metric_registry_free(&rig->registry);
+    (void)log_given_text(&rig->log);
+}
+
+static void
+rig_down(struct rig *rig)
+{
+    rig_drop(rig);
+    heap_ends();
+}
+
+static struct clock *
+stop_clock(struct rig *rig)
+{
+    struct clock *clock = (struct clock *)(uintptr_t)loop_clock(rig->loop);
+
+    clock->is_manual = true;
+    return clock;
+}
+
+static void
+turns(struct rig *rig)
+{
+    for (int i = 0; i < 10; i++) {
+        loop_turn(rig->loop, 5);
+    }
 }
 
 static uint64_t
@@ -112,6 +149,7 @@ what_is_found_is_told_to_all(void **state)
     if (!rig_up(&rig, "127.0.0.2 api.test\n127.0.0.3 api.test\n", NEVER_MS)) {
         skip();
     }
+    (void)stop_clock(&rig);
     UNTIL(&rig, rig.heard == 2);
     origin_server_status(rig.server, 0, &status);
     assert_true(status.has_name);
@@ -122,8 +160,12 @@ what_is_found_is_told_to_all(void **state)
     assert_true(status.lookup.at_ms > 0);
     assert_int_equal(
         metric_sum(rig.registry, rig.server->metrics.addresses), 2);
-    assert_true(metric_sum(rig.registry, rig.server->metrics.looked_up) > 0);
+    assert_int_equal(metric_sum(rig.registry, rig.server->metrics.looked_up),
+        status.lookup.at_ms / 1000);
     rig_down(&rig);
+    assert_int_equal(told(&rig, "origin_addresses"), 1);
+    assert_int_equal(told(&rig, "count=\"2\" addresses=\"127.0.0."), 1);
+    assert_int_equal(told(&rig, ":8080 127.0.0."), 1);
 }
 
 static void
@@ -131,6 +173,7 @@ who_leaves_is_gone_and_who_stays_keeps_its_rest(void **state)
 {
     struct origin_addresses *before;
     struct origin_addresses *after;
+    struct origin_server_status status;
     struct rig rig;
     metric_id resting;
 
@@ -160,6 +203,17 @@ who_leaves_is_gone_and_who_stays_keeps_its_rest(void **state)
         assert_int_equal(atomic_load(&a->rest_until_ms), 11000);
     }
     assert_int_equal(metric_sum(rig.registry, resting), 1);
+    assert_int_equal(
+        metric_sum(rig.registry, rig.server->metrics.addresses), 2);
+    origin_server_status(rig.server, 4000, &status);
+    for (unsigned i = 0; i < 2; i++) {
+        bool stays = origin_addresses_have(before, after->items[i]);
+
+        assert_int_equal(status.addresses[i].rests_ms, stays ? 7000 : 0);
+    }
+    origin_server_status(rig.server, 11001, &status);
+    assert_int_equal(status.addresses[0].rests_ms, 0);
+    assert_int_equal(status.addresses[1].rests_ms, 0);
     /* Who is gone rests for nobody. */
     for (unsigned i = 0; i < 2; i++) {
         assert_false(origin_server_failed(
@@ -214,6 +268,10 @@ a_look_up_that_fails_changes_nothing(void **state)
     origin_addresses_unref(&set);
     assert_true(names_mute());
     rig_down(&rig);
+    /* Told once, however often it fails. */
+    assert_int_equal(told(&rig, "origin_addresses"), 1);
+    assert_int_equal(told(&rig, "origin_lookup_failed"), 1);
+    assert_int_equal(told(&rig, "kept=\"1\""), 1);
 }
 
 static void
@@ -227,22 +285,47 @@ those_who_ask_together_are_served_by_one_a_second(void **state)
         skip();
     }
     UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_CHANGED) == 1);
-    clock = (struct clock *)(uintptr_t)loop_clock(rig.loop);
-    clock->is_manual = true;
+    clock = stop_clock(&rig);
     origin_server_ask(rig.server);
     origin_server_ask(rig.server);
     UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_SAME) == 1);
     origin_server_ask(rig.server);
-    for (int i = 0; i < 10; i++) {
-        loop_turn(rig.loop, 5);
-    }
+    turns(&rig);
     clock_advance(clock, LOOKUP_PAUSE_MS - 1);
-    for (int i = 0; i < 10; i++) {
-        loop_turn(rig.loop, 5);
-    }
+    turns(&rig);
     assert_int_equal(lookups(&rig, ORIGIN_LOOKUP_SAME), 1);
     clock_advance(clock, 1 + 4); /* the wheel is that fine */
     UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_SAME) == 2);
+    /* Nobody asks any more: the interval counts. */
+    clock_advance(clock, 2 * LOOKUP_PAUSE_MS);
+    turns(&rig);
+    assert_int_equal(lookups(&rig, ORIGIN_LOOKUP_SAME), 2);
+    assert_false(rig.server->lookup.is_under_way);
+    rig_down(&rig);
+}
+
+/* The next one is due when it is stopped. */
+static void
+who_is_stopped_looks_nothing_up(void **state)
+{
+    struct clock *clock;
+    struct rig rig;
+    unsigned heard;
+
+    (void)state;
+    if (!rig_up(&rig, "127.0.0.2 api.test\n", NEVER_MS)) {
+        skip();
+    }
+    UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_CHANGED) == 1);
+    turns(&rig);
+    heard = rig.heard;
+    clock = stop_clock(&rig);
+    origin_server_stop(rig.server);
+    clock_advance(clock, 2 * NEVER_MS);
+    origin_server_ask(rig.server);
+    turns(&rig);
+    assert_int_equal(rig.heard, heard);
+    assert_false(rig.server->lookup.is_under_way);
     rig_down(&rig);
 }
 
@@ -260,7 +343,7 @@ it_ends_while_a_look_up_hangs(void **state)
     loop_turn(rig.loop, 20);
     origin_server_ask(rig.server);
     assert_int_equal(rig.heard, 0);
-    rig_down(&rig);
+    rig_drop(&rig); /* the thread that hangs keeps its blocks */
 }
 
 int
@@ -272,6 +355,7 @@ main(void)
         cmocka_unit_test(the_same_addresses_are_the_same_set),
         cmocka_unit_test(a_look_up_that_fails_changes_nothing),
         cmocka_unit_test(those_who_ask_together_are_served_by_one_a_second),
+        cmocka_unit_test(who_is_stopped_looks_nothing_up),
         cmocka_unit_test(it_ends_while_a_look_up_hangs),
     };
 
