@@ -6,8 +6,7 @@
  * container's own group, under a path that is the host's.
  *
  *     4:cpu,cpuacct:/docker/b1
- *     33 31 0:30 /docker/b1 /sys/fs/cgroup/cpu rw - cgroup cgroup
- * rw,cpu,cpuacct
+ *     33 31 0:30 /docker/b1 /sys/fs/cgroup/cpu rw - cgroup c rw,cpu,cpuacct
  *
  * A limit holds for all groups below the one that has it (a systemd slice, a
  * pod), so the ancestors are looked at too.
@@ -72,11 +71,12 @@ find_group(const char *root, const char *controller, struct hierarchy *h)
     while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
         char *list = strchr(line, ':');
         char *group = list == NULL ? NULL : strchr(list + 1, ':');
-        bool is_v2 = group == list + 1;
+        bool is_v2;
 
         if (group == NULL) {
             continue;
         }
+        is_v2 = group == list + 1; /* the list is empty */
         *group++ = '\0';
         group[strcspn(group, "\n")] = '\0';
         if ((is_v2 && !is_found) || has_word(list + 1, controller)) {

@@ -1,3 +1,5 @@
+/* What the kernel says there is, and of that what the cgroups leave. The
+   affinity counts as well: it is how `taskset` and cpusets say it. */
 #include "app/machine.h"
 
 #include <sched.h>

@@ -25,7 +25,7 @@ struct front {
     atomic_uint connections;
     atomic_uint lingering;           /* of these */
     atomic_uint refusals;            /* connections that are no session */
-    atomic_uint unsaid;              /* of all, since the last warning */
+    atomic_uint unsaid;              /* refused since the last warning */
     _Atomic int64_t refusal_warn_ms; /* when one may be warned of again */
     _Atomic int64_t protocol_warn_ms;
     struct front_worker **workers; /* [opts.workers]; NULL until made */
@@ -41,7 +41,8 @@ struct front_worker {
     struct list idle;      /* those between two requests, longest idle first */
     struct list lingering; /* those that do, longest first */
     struct list sessions;  /* all others */
-    struct list refusals;  /* of who was turned away, the longest first */
+    struct list refusals;  /* clients that were turned away and are heard out,
+                              the longest first */
     atomic_uint sessions_len; /* of all, and those handed over to it */
     struct spare turns;       /* given back, to be borrowed again */
     struct head head;         /* room to parse in; its request takes a copy */
@@ -54,10 +55,16 @@ struct front_worker {
     void *ctx;
 };
 
+/* --- refusal.c --- */
+
 /* Tells a client 503, since the limit was hit; the fd is taken. */
 void refusal_start(struct front_worker *f, int own_fd, enum limit limit,
     const struct address *peer);
+
+/* Closes those that are still heard out: the worker ends. */
 void refusals_end(struct front_worker *f);
+
+/* --- front.c --- */
 
 /* At most once a minute, of all workers: *next_ms says when again. */
 bool front_may_warn(const struct front_worker *f, _Atomic int64_t *next_ms);

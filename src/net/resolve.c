@@ -2,20 +2,20 @@
  * Looking names up in threads, since getaddrinfo blocks and cannot be
  * cancelled.
  *
- *     resolve_start --> lookup --> name --(queue)--> a thread
- *            on_done <-- message <---/
+ *     resolve_start --> look-up --> name --(queue)--> a thread
+ *            on_done <-- message <----/
  *
  * Laws.
  * - A name is looked up once at a time, whoever and however many ask for it,
  *   and each name in a thread of its own: one that is never answered keeps
  *   nobody else waiting. A thread that has nothing to do ends.
- * - A lookup that is cancelled is gone at once, and so is a name in the queue
+ * - A look-up that is cancelled is gone at once, and so is a name in the queue
  *   that nobody asks for any more. What a thread finds for nobody is kept as
  *   the name's last good answer, and told to nobody.
  * - A name that had addresses before has them again after PATIENCE_MS at the
- *   latest, or when its lookup fails for want of a name server: those it had.
+ *   latest, or when its look-up fails for want of a name server: those it had.
  *   That the name does not exist is an answer, and is told. Who asks anew waits
- *   for the lookup and hears how it ended.
+ *   for the look-up and hears how it ended.
  * - A thread may outlive the resolver: the last one to end frees it.
  */
 #include "nearside/net/resolve.h"
@@ -47,10 +47,10 @@ enum name_state {
 struct name {
     uint32_t magic;
     enum name_state state;
-    struct list link;   /* resolver's names; the one asked for last is last */
-    struct list queued; /* resolver's queue */
-    struct list lookups;
-    int64_t asked_ms;            /* when it was queued */
+    struct list link;    /* resolver's names; the one asked for last is last */
+    struct list queued;  /* resolver's queue */
+    struct list lookups; /* those who wait for it */
+    int64_t asked_ms;    /* when it was queued */
     struct addresses *addresses; /* the last that were found; NULL: none */
     char host[];                 /* NUL-terminated */
 };
@@ -361,7 +361,7 @@ name_ask(struct resolver *resolver, struct name *name, int64_t now_ms)
     }
 }
 
-/* ---- lookups ------------------------------------------------------------ */
+/* ---- look-ups ----------------------------------------------------------- */
 
 static void
 resolve_free(struct resolve *r)

@@ -2,8 +2,9 @@
  * Looking a server's name up, on the control thread, for all workers: by a
  * timer, and at once when a dial has failed or nothing is known yet.
  *
- *     worker: origin_server_ask --message--> look up --> addresses, under the
- * lock each pool: on_news <--message---------------'
+ *     worker              control thread              each worker's pool
+ *     origin_server_ask --> look up --> addresses --> on_news, which then
+ *                 message              (the lock)  bell   takes the new set
  *
  * Laws. At most one look-up is under way, and those that are asked for begin a
  * second apart. Only an answer that has addresses changes any: who has none to
@@ -98,7 +99,7 @@ leave(struct origin_server *server, struct origin_address *a)
     }
 }
 
-/* Under the lock. */
+/* The set that is known from now on. Under the lock. */
 static void
 replace(struct origin_server *server, struct origin_addresses *own_set)
 {

@@ -145,7 +145,7 @@ has_ended(struct lookup *l, enum rc rc, const struct redis_reply *reply)
 
 /* --- whether it is still there ----------------------------------------- */
 
-/* What is there, or is not, is another value, or none. */
+/* Another checksum: the value has been deleted, or replaced. */
 static void
 on_sum(void *ctx, enum rc rc, struct redis_reply *reply)
 {
@@ -239,8 +239,7 @@ get_whole_from_now_on(struct worker *w)
     if (!atomic_exchange(&w->tier->tier->gets_whole, true)) {
         log_event(w->ring, LOG_LEVEL_WARN, "redis_no_getrange",
             "detail=\"Redis refuses GETRANGE: large values are asked for "
-            "whole, "
-            "and hold up small ones\"");
+            "whole, and hold up small ones\"");
     }
 }
 

@@ -43,7 +43,7 @@ enum pending_kind {
     PENDING_STORE,
     PENDING_RELEASE, /* a lease that is given back */
     PENDING_UNFENCE, /* a write's token */
-    PENDING_TRIAL,   /* the same, of a lease that nobody has: does the server
+    PENDING_TRIAL,   /* a lease that nobody has is given back: does the server
                         run scripts? */
 };
 

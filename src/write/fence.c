@@ -12,7 +12,7 @@
 #define FENCE_MAGIC UINT32_C(0x6e66656e)
 
 enum {
-    AGAIN_MS = 50,
+    AGAIN_MS = 50, /* as long as the token is not held */
     /* So an instance may be cut off for 50 s before anybody can store. */
     RENEW_MS = 10000,
     RENEW_AGAIN_MS = 1000,
@@ -25,8 +25,8 @@ struct fence {
     struct slice lease_key;
     struct slice token;
     struct redis_call call;
-    struct loop_timer timer; /* to the next attempt */
-    int64_t until_ms;        /* to be held */
+    struct loop_timer timer; /* to the next attempt, or renewal */
+    int64_t until_ms;        /* by then the token is held, or refused */
     bool was_sent;           /* the token may stand in Redis */
     bool is_plain;           /* no script is run there, so nothing is stored */
     bool is_held;
@@ -144,7 +144,7 @@ fence_try(struct fence *f)
     }
 }
 
-/* Those of Redis and the token. RC_NOMEM. */
+/* The keys in Redis, and the token. RC_NOMEM. */
 static enum rc
 make_keys(struct fence *f)
 {

@@ -86,8 +86,9 @@ struct entry *entry_ref(struct entry *e);
 /* One owner less; clears the caller's pointer; NULL is fine. */
 void entry_unref(struct entry **e);
 
-/* How an entry says that its response was so old when it was received, and
-   that the fetch took so long. Rather received too early, and too dear. */
+/* `fetched` of a response that was so old when it was received, and whose fetch
+   took so long. It is rounded: the response may count as received a little too
+   early, never too late, and its fetch as a little dearer than it was. */
 static inline uint32_t
 entry_fetched_of(int64_t age_ms, uint32_t cost_ms)
 {

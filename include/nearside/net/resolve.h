@@ -12,7 +12,7 @@ struct resolver; /* the names and their threads; shared by all loops */
 
 struct resolver *resolver_new(void); /* NULL: no memory */
 
-/* Nobody asks any more, and all lookups were cancelled. Waits for none. */
+/* Nobody asks any more, and all look-ups were cancelled. Waits for none. */
 void resolver_free(struct resolver **resolver);
 
 struct resolve_answer {
@@ -22,7 +22,7 @@ struct resolve_answer {
     struct addresses *addresses;
 };
 
-/* A lookup under way; freed by itself after on_done or resolve_cancel. */
+/* A look-up under way; freed by itself after on_done or resolve_cancel. */
 struct resolve;
 
 /*

@@ -27,7 +27,7 @@ struct origin_opts {
     int64_t total_timeout_ms;    /* 0: none */
     int64_t idle_timeout_ms;     /* in the pool; shorter than the origin's
                                     own, or requests race its close */
-    int64_t resolve_interval_ms; /* between lookups */
+    int64_t resolve_interval_ms; /* between look-ups */
     unsigned connections_max;    /* 0: no limit; of all workers */
     unsigned queue_max;          /* requests of all workers that wait for one;
                                     0: none does */

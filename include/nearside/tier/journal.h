@@ -24,7 +24,8 @@ struct redis_client;
 enum {
     JOURNAL_MAGIC = 0x6e6a6f75,
     JOURNAL_MAX = 100000,    /* records of a worker; some 200 bytes each */
-    JOURNAL_KEPT_MS = 60000, /* by redis_confirmed_ms */
+    JOURNAL_KEPT_MS = 60000, /* counted while a majority of the primaries
+                                acknowledges: by redis_confirmed_ms */
 };
 
 /* A deletion, wherever it is. */
@@ -43,8 +44,8 @@ struct journal {
     struct redis_client *redis;
     unsigned max;        /* records */
     unsigned len;        /* all records: under way, waiting and kept */
-    uint64_t changes;    /* redis_changes when the kept were last looked at */
     unsigned pending;    /* of these, those that are not kept */
+    uint64_t changes;    /* redis_changes when the kept were last looked at */
     struct list waiting; /* for an attempt */
     struct list kept;    /* the oldest first */
 };

@@ -17,7 +17,7 @@
 #define TIER_WORKER_MAGIC UINT32_C(0x6e746977)
 
 enum {
-    TIER_LARGE_MAX = 1024,
+    TIER_LARGE_MAX = 1024, /* large values that a worker remembers */
 };
 
 struct tier_scripts {
@@ -54,12 +54,12 @@ struct tier_worker {
     unsigned stores_len;
     struct list deletions; /* with attempts of their own */
     unsigned deletions_len;
-    uint32_t large[TIER_LARGE_MAX]; /* lookup.c: keys of large values */
-    unsigned pumped;                /* of these, those that had been waiting */
+    unsigned pumped;    /* of these, those that had been waiting */
     unsigned pass_left; /* of those that wait, to be tried without delay */
     struct loop_timer tick;
-    struct journal journal;      /* all deletions */
-    void (*on_empty)(void *ctx); /* no deletion is pending */
+    uint32_t large[TIER_LARGE_MAX]; /* lookup.c: keys of large values */
+    struct journal journal;         /* all deletions */
+    void (*on_empty)(void *ctx);    /* no deletion is pending */
     void *ctx;
 };
 
