@@ -1,3 +1,4 @@
+/* Asking one node for its time, and for how long its answer is of use. */
 #include "redis/node_time.h"
 
 #include "nearside/base/check.h"
@@ -12,6 +13,7 @@ node_time_ask(struct node_time *t, struct wire *wire, const struct clock *now)
 {
     static const struct slice time[] = {{"TIME", 4}};
 
+    MUST(wire != NULL);
     if (redis_call_is_active(&t->call)) {
         return;
     }
@@ -39,5 +41,6 @@ node_time_take(struct node_time *t, const struct redis_reply *reply,
 bool
 node_time_is_known(const struct node_time *t, const struct clock *now)
 {
+    MUST(clock_now_ms(now) >= t->heard_ms);
     return t->heard_ms != 0 && clock_now_ms(now) - t->heard_ms < OLD_MS;
 }

@@ -5,9 +5,10 @@
 #include "redis/time.h"
 #include "redis/wire.h"
 
+/* Zeroed at first. */
 struct node_time {
     struct redis_call call;
-    int64_t sent_us;
+    int64_t sent_us;  /* monotonic: of the call */
     int64_t heard_ms; /* monotonic: of the sample */
     struct time_sample sample;
 };

@@ -3,7 +3,7 @@
 
 #include "redis/info.h"
 
-/* An id of 40 characters; empty: it is none. */
+/* The id of that name; empty: there is none, or it is nobody's (40 zeros). */
 static struct slice
 id_of(struct slice info, struct slice name)
 {
@@ -12,7 +12,7 @@ id_of(struct slice info, struct slice name)
 
     MUST(name.len > 0);
     for (size_t i = 0; i < id.len; i++) {
-        is_one |= id.ptr[i] != '0'; /* as that of nobody is */
+        is_one |= id.ptr[i] != '0';
     }
     return is_one && id.len == PAST_ID_LEN ? id : slice_of("", 0);
 }
@@ -33,8 +33,8 @@ past_read(struct slice info, int64_t wall_ms, struct past_word *out)
     }
     *out = (struct past_word){
         .run_id = id_of(info, SLICE("run_id")),
-        .data = id_of(info, SLICE("master_replid")),
-        .origin = id_of(info, SLICE("master_replid2")),
+        .replid = id_of(info, SLICE("master_replid")),
+        .replid2 = id_of(info, SLICE("master_replid2")),
         .is_replica = slice_eq(info_value(info, SLICE("role")), SLICE("slave")),
         .has_aof = slice_eq(info_value(info, SLICE("aof_enabled")), SLICE("1")),
         /* While it loads, it has not counted all. */
@@ -82,14 +82,15 @@ static bool
 is_heir(struct past *past, const struct past_server *s,
     const struct past_word *word)
 {
-    if (word->origin.len == 0) {
+    if (word->replid2.len == 0) {
         return false;
     }
     for (unsigned i = 0; i < past->len; i++) {
         struct past_server *other = &past->servers[i];
 
-        if (other != s && slice_eq(slice_of_str(other->data), word->origin)) {
-            other->data[0] = '\0';
+        if (other != s &&
+            slice_eq(slice_of_str(other->replid), word->replid2)) {
+            other->replid[0] = '\0';
             return true;
         }
     }
@@ -101,8 +102,8 @@ is_heir(struct past *past, const struct past_server *s,
 static bool
 is_of_its_own(const struct past_server *s, const struct past_word *word)
 {
-    return word->origin.len == 0 ||
-           slice_eq(slice_of_str(s->data), word->origin);
+    return word->replid2.len == 0 ||
+           slice_eq(slice_of_str(s->replid), word->replid2);
 }
 
 static bool
@@ -156,13 +157,13 @@ past_hear(struct past *past, struct slice id, const struct past_word *word,
     finding.is_restart =
         !finding.is_first && is_another(s->run_id, word->run_id);
     if (finding.is_first || finding.is_restart ||
-        is_another(s->origin, word->origin)) {
+        is_another(s->replid2, word->replid2)) {
         judge(past, s, word, wall_ms, &finding);
     }
     keep(s->run_id, word->run_id);
-    keep(s->data, word->data);
-    if (word->origin.len > 0) {
-        keep(s->origin, word->origin);
+    keep(s->replid, word->replid);
+    if (word->replid2.len > 0) {
+        keep(s->replid2, word->replid2);
     }
     finding.not_before_ms = s->not_before_ms;
     return finding;

@@ -31,9 +31,10 @@ enum {
 
 /* What one INFO says. */
 struct past_word {
-    struct slice run_id; /* empty: it does not say */
-    struct slice data;   /* master_replid */
-    struct slice origin; /* master_replid2: of whom it has taken over */
+    struct slice run_id;  /* empty: it does not say */
+    struct slice replid;  /* master_replid: names its data */
+    struct slice replid2; /* master_replid2: those of the primary from which it
+                             has taken over; empty: none */
     bool is_replica;
     bool has_aof;
     bool has_loaded;    /* values, when it was started or as a replica; or it
@@ -44,16 +45,16 @@ struct past_word {
 struct past_server {
     char id[NODE_TEXT_MAX]; /* or its address, when it has none */
     char run_id[PAST_ID_LEN + 1];
-    char data[PAST_ID_LEN + 1];   /* "": not a primary's any more */
-    char origin[PAST_ID_LEN + 1]; /* of whom it has taken over; "": nobody */
-    int64_t not_before_ms;
+    char replid[PAST_ID_LEN + 1]; /* "": not a primary's any more */
+    char replid2[PAST_ID_LEN + 1];
+    int64_t not_before_ms; /* as in past_finding */
 };
 
-/* Zeroed at first. Large, but pages of servers that there are not are never
-   touched. */
+/* Zeroed at first. It is large, but memory for servers that were never heard
+   is never touched. */
 struct past {
     unsigned len;
-    unsigned next; /* to be forgotten, when all places are taken */
+    unsigned next; /* when all places are taken: the one to be forgotten */
     struct past_server servers[PAST_SERVERS_MAX];
 };
 
@@ -65,11 +66,12 @@ struct past_finding {
                               0: all is */
 };
 
-/* Reads INFO's sections server, persistence and replication. */
+/* Reads INFO's sections server, persistence and replication, of that time. Its
+   slices are loans into info. */
 void past_read(struct slice info, int64_t wall_ms, struct past_word *out);
 
-/* A primary with that id has said so. is_late: others were heard long before,
-   so that its data should be known. */
+/* A primary with that id has said so, at the shared wall time wall_ms. is_late:
+   others were heard long before, so that its data should be known. */
 struct past_finding past_hear(struct past *past, struct slice id,
     const struct past_word *word, bool is_late, int64_t wall_ms);
 

@@ -232,8 +232,8 @@ on_time(struct probe *p, const struct redis_reply *reply)
     if (node_time_take(&p->time, reply, clock) == RC_OK) {
         time_begin(&pr->redis->time, &p->time.sample, clock);
         loop_defer(pr->loop, &pr->judge);
-    } else if (!pr->is_timeless) {
-        pr->is_timeless = true;
+    } else if (!pr->has_told_time) {
+        pr->has_told_time = true;
         log_event(pr->ring, LOG_LEVEL_WARN, "redis_time_refused",
             "node=\"%s\" detail=\"the clocks of all instances have to agree\"",
             p->node->text);
@@ -378,7 +378,7 @@ probe_new(struct probing *common, const struct node *node)
     p->magic = PROBE_MAGIC;
     p->common = common;
     p->needs_key = true;
-    p->is_late = common->is_late;
+    p->is_late = common->had_majority;
     p->born_ms = probing_now_ms(common);
     list_init(&p->link);
     loop_task_init(&p->again, on_again, p);

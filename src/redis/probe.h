@@ -1,5 +1,7 @@
 /*
- * What one primary says to our probes, as the control thread sees it.
+ * What one primary says to our probes. A probe belongs to the control thread;
+ * what follows from it for the workers is in the node's atomics (node.h), in
+ * the table of trust (trust.h) and in the shared time.
  */
 #ifndef REDIS_PROBE_H
 #define REDIS_PROBE_H
@@ -11,7 +13,7 @@
 
 enum {
     PROBE_MAGIC = 0x50524245,
-    PROBE_MS = 500,
+    PROBE_MS = 500, /* from one round to the next */
     PROBE_KEY_MAX = 64,
 };
 
@@ -24,10 +26,10 @@ struct probing {
     struct metric_block *block;
     struct loop_task judge; /* once a turn, however many have answered */
     bool has_news;          /* for the workers, when it is judged */
-    bool is_late;           /* a majority has acknowledged, once */
-    bool is_blind;          /* that INFO is refused was said */
-    bool is_save_asked;
-    bool is_timeless; /* that TIME is refused was said */
+    bool had_majority;      /* at some time */
+    bool has_told_info;     /* that INFO is refused */
+    bool has_told_time;     /* that TIME is refused */
+    bool has_asked_save;    /* CONFIG GET save was sent, to whichever */
     struct past past;
 };
 
@@ -41,7 +43,7 @@ struct probe {
     struct redis_call set;
     struct redis_call del;
     struct redis_call info;
-    struct redis_call save;   /* CONFIG GET save, once in all */
+    struct redis_call save;   /* CONFIG GET save, of one probe alone */
     struct node_time time;    /* with each round */
     struct loop_task again;   /* after a loss */
     char id[NODE_ID_LEN + 1]; /* in the newest map; "": not known */
@@ -88,8 +90,10 @@ probe_send(struct probe *p, struct redis_call *call, unsigned argc,
     (void)!wire_send(p->wire, call); /* one that is down says so in on_down */
 }
 
-/* Of a node of the map, on no list. NULL: no memory. */
+/* Of a node of the map, on no list. common outlives it. NULL: no memory. */
 struct probe *probe_new(struct probing *common, const struct node *node);
+
+/* Takes it off its list; its node is not trusted any more. */
 void probe_free(struct probe *probe);
 
 /* When the last acknowledged probe was sent; 0: nothing counts. */
@@ -109,7 +113,8 @@ void probe_choose_key(struct probe *probe);
 /* Does the node own the slot of the probe's key? */
 bool probe_has_key(const struct probe *probe, const struct map *map);
 
-/* Calls fn for all slots that the map gives to the node, or to any (NULL). */
+/* Calls fn, with ms, for all slots that the map gives to the node, or to any
+   (NULL). */
 void probing_each_slot(struct probing *common, const struct node *node,
     void (*fn)(struct trust *trust, uint16_t slot, int64_t ms), int64_t ms);
 

@@ -59,8 +59,8 @@ ask_for_save(struct probe *p)
     static const struct slice get[] = {{"CONFIG", 6}, {"GET", 3}, {"save", 4}};
 
     MUST(!redis_call_is_active(&p->save));
-    if (!p->common->is_save_asked) {
-        p->common->is_save_asked = true;
+    if (!p->common->has_asked_save) {
+        p->common->has_asked_save = true;
         probe_send(p, &p->save, ARRAY_LEN(get), get);
     }
 }
@@ -110,13 +110,13 @@ judge_past(struct probe *p, const struct past_word *word, int64_t wall_ms)
 
 /* Whoever may not ask knows nothing of it, and trusts. */
 static void
-tell_blind(const struct probe *p)
+tell_info_refused(const struct probe *p)
 {
     struct probing *pr = p->common;
 
     MUST_OBJ(p, PROBE_MAGIC);
-    if (!pr->is_blind) {
-        pr->is_blind = true;
+    if (!pr->has_told_info) {
+        pr->has_told_info = true;
         log_event(pr->ring, LOG_LEVEL_WARN, "redis_info_refused",
             "node=\"%s\" detail=\"a restart from a snapshot will not be "
             "noticed\"",
@@ -134,7 +134,7 @@ on_info(struct probe *p, const struct redis_reply *reply)
     MUST_OBJ(p, PROBE_MAGIC);
     p->is_known = reply->type != REDIS_STRING;
     if (p->is_known) {
-        tell_blind(p);
+        tell_info_refused(p);
         return;
     }
     clock_init(&now);

@@ -16,8 +16,8 @@ enum {
 
 struct prober {
     uint32_t magic;
-    struct probing common; /* its redis is NULL: it has ended, but for its
-                              message */
+    struct probing common; /* redis is NULL: the prober has ended, but its
+                              message is still on the way */
     struct member member;
     struct list probes;
     unsigned probes_len;
@@ -26,8 +26,8 @@ struct prober {
     struct loop_timer timer;
     int64_t begun_ms; /* with the first map; 0: not yet */
     int64_t judged_ms;
-    bool has_majority; /* at that time */
-    bool has_told_time;
+    bool has_majority;   /* at that time */
+    bool has_told_clock; /* that our own clock differs */
 };
 
 static int64_t
@@ -61,7 +61,8 @@ static bool
 was_without(const struct prober *pr)
 {
     MUST(!pr->has_majority);
-    return pr->common.is_late || now_ms(pr) - pr->begun_ms > TRUST_BOUND_MS;
+    return pr->common.had_majority ||
+           now_ms(pr) - pr->begun_ms > TRUST_BOUND_MS;
 }
 
 /* The clock by which deletions get old runs only while there is a majority. */
@@ -79,14 +80,14 @@ judge_majority(struct prober *pr, int64_t until_ms)
         probing_each_slot(&pr->common, NULL, trust_doubt_slot, now_ms(pr));
         redis_want_refresh(pr->common.redis, REFRESH_UNREACHABLE);
     }
-    if (has_majority != pr->has_majority && pr->common.is_late) {
+    if (has_majority != pr->has_majority && pr->common.had_majority) {
         log_event(pr->common.ring,
             has_majority ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
             has_majority ? "redis_majority_back" : "redis_no_majority",
             "primaries=\"%u\"", pr->probes_len);
     }
-    pr->common.has_news |= has_majority && !pr->common.is_late;
-    pr->common.is_late |= has_majority;
+    pr->common.has_news |= has_majority && !pr->common.had_majority;
+    pr->common.had_majority |= has_majority;
     pr->has_majority = has_majority;
     pr->judged_ms = now_ms(pr);
     if (has_majority) {
@@ -113,13 +114,13 @@ judge_time(struct prober *pr)
     (void)time_judge(time, samples, len, clock);
     ahead_ms = clock_wall_ms(clock) - shared_time_ms(time, clock);
     differs = ahead_ms > TIME_TOLD_MS || ahead_ms < -TIME_TOLD_MS;
-    if (differs != pr->has_told_time) {
+    if (differs != pr->has_told_clock) {
         log_event(pr->common.ring, differs ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
             differs ? "clock_differs" : "clock_agrees",
             "ahead_ms=\"%lld\" detail=\"of Redis, whose time counts\"",
             (long long)ahead_ms);
     }
-    pr->has_told_time = differs;
+    pr->has_told_clock = differs;
 }
 
 static void

@@ -34,22 +34,21 @@ dial_next(struct reach *r)
         .user_timeout_ms = USER_TIMEOUT_MS,
         .buffer = r->is_bulk ? BULK_BUFFER : 0,
     };
-
     struct address to;
 
     MUST(r->found_next < r->found->count);
-    r->state = REACH_DIALING;
+    r->state = REACH_DIALLING;
     to = r->found->items[r->found_next++];
     address_set_port(&to, r->node->port);
     dial_start(&r->dial, r->loop, &to, &opts);
 }
 
 static void
-on_dialed(void *ctx, enum rc rc, struct conn *own_conn)
+on_dialled(void *ctx, enum rc rc, struct conn *own_conn)
 {
     struct reach *r = OBJ_OF(struct reach, ctx, REACH_MAGIC);
 
-    MUST(r->state == REACH_DIALING);
+    MUST(r->state == REACH_DIALLING);
     if (rc != RC_OK && r->found_next < r->found->count) {
         dial_next(r);
         return;
@@ -154,7 +153,7 @@ reach_init(struct reach *r)
     MUST(r->on_end != NULL);
     r->magic = REACH_MAGIC;
     r->state = REACH_IDLE;
-    r->dial.on_done = on_dialed;
+    r->dial.on_done = on_dialled;
     r->dial.ctx = r;
     loop_timer_init(&r->wait, r->loop, on_waited, r);
     random_seed(&r->random);

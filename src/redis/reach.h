@@ -21,7 +21,7 @@ enum {
 enum reach_state {
     REACH_IDLE,      /* until reach_begin */
     REACH_RESOLVING, /* the node's name */
-    REACH_DIALING,   /* one of its addresses */
+    REACH_DIALLING,  /* one of its addresses */
     REACH_WAITING,   /* after a failure; then it begins by itself */
 };
 

@@ -1,3 +1,4 @@
+/* Reads replies to TIME, and takes the median of what primaries have said. */
 #include "redis/time.h"
 
 #include <stdlib.h>
@@ -63,7 +64,7 @@ bool
 time_judge(struct shared_time *time, struct time_sample samples[], unsigned len,
     const struct clock *own)
 {
-    int64_t now_ms = shared_time_ms(time, own) - clock_now_ms(own);
+    int64_t start_ms = shared_time_ms(time, own) - clock_now_ms(own);
     const struct time_sample *median;
     int64_t off_ms;
 
@@ -73,14 +74,15 @@ time_judge(struct shared_time *time, struct time_sample samples[], unsigned len,
     qsort(samples, len, sizeof(samples[0]), earlier_first);
     median = &samples[(len - 1) / 2];
     MUST(median->start_ms > 0);
-    off_ms = now_ms > median->start_ms ? now_ms - median->start_ms
-                                       : median->start_ms - now_ms;
+    off_ms = start_ms > median->start_ms ? start_ms - median->start_ms
+                                         : median->start_ms - start_ms;
     if (off_ms > TIME_SAME_MS + median->error_ms) {
-        now_ms = median->start_ms;
+        start_ms = median->start_ms;
     } else if (atomic_load(&time->start_ms) != 0) {
         return false;
     }
-    /* Else it is as the own clock says; from now on that may be set. */
-    atomic_store(&time->start_ms, now_ms);
+    /* Else the own clock is right so far: its time is kept, so that it does not
+       matter any more how that clock is set. */
+    atomic_store(&time->start_ms, start_ms);
     return true;
 }

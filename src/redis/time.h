@@ -23,11 +23,13 @@ struct time_sample {
     int64_t error_ms; /* off by that much at most */
 };
 
-/* sent_us and heard_us are monotonic. RC_BAD: no answer of TIME. */
+/* Of a reply to a TIME that was sent and answered at these monotonic moments.
+   RC_BAD: it is none. */
 enum rc time_sample_of(const struct redis_reply *reply, int64_t sent_us,
     int64_t heard_us, struct time_sample *out) RC_MUST_CHECK;
 
-/* The first answer of any node counts until others have been heard. */
+/* Before any other was heard, the first sample of any node counts. `own` is
+   this machine's clock, here and below. */
 void time_begin(struct shared_time *time, struct time_sample *sample,
     const struct clock *own);
 

@@ -1,4 +1,4 @@
-/* The arithmetic of trust, and what is noted of each slot. */
+/* Until when a majority counts, and what is noted of each slot. */
 #include "redis/trust.h"
 
 #include <stdlib.h>
@@ -109,6 +109,7 @@ trust_see_owner(struct trust *trust, uint16_t slot, uint32_t owner,
         atomic_store(&s->owner, owner);
         return false;
     }
+    /* Before the owner: who finds the new one finds the doubt. */
     trust_doubt_slot(trust, slot, now_ms);
     trust_note_change(trust, slot, wall_ms);
     atomic_store(&s->owner, owner);

@@ -26,9 +26,14 @@
 
 enum {
     TRUST_BOUND_MS = 2000,
+    /* Long enough to hear of a new owner, and to repeat deletions to it. */
     TRUST_WINDOW_MS = TRUST_BOUND_MS + 1000,
+    /* For so long nothing is used of a slot in which a deletion is lost. */
     TRUST_LOST_MS = 3600 * 1000,
+    /* As long as deletions are kept (tier/journal.h): older ones are not lost
+       when a slot changes its owner. */
     TRUST_YOUNG_MS = 60 * 1000,
+    /* A deletion that is under way for longer is not waited for. */
     TRUST_SHORTLY_MS = 50,
     /* No node: the slot was seen without an owner. */
     TRUST_NOBODY = UINT32_MAX,

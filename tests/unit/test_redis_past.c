@@ -19,7 +19,7 @@
 
 /* Letters: the node, its run, its data, those it has taken over. */
 struct row {
-    struct slice node, run, data, origin;
+    struct slice node, run, replid, replid2;
     bool has_aof, has_loaded, is_late;
     int64_t up_s;
     bool is_restart;
@@ -46,8 +46,8 @@ static void
 check(struct past *past, const struct row *row)
 {
     const struct past_word word = {.run_id = row->run,
-        .data = row->data,
-        .origin = row->origin,
+        .replid = row->replid,
+        .replid2 = row->replid2,
         .has_aof = row->has_aof,
         .has_loaded = row->has_loaded,
         .started_ms = NOW_MS - row->up_s * 1000};
@@ -84,8 +84,8 @@ info_says_where_the_data_are_from(void **state)
               "master_replid2:cccccccccccccccccccccccccccccccccccccccc\r\n"),
         NOW_MS, &word);
     assert_true(slice_eq(word.run_id, ID("a")));
-    assert_true(slice_eq(word.data, ID("b")));
-    assert_true(slice_eq(word.origin, ID("c")));
+    assert_true(slice_eq(word.replid, ID("b")));
+    assert_true(slice_eq(word.replid2, ID("c")));
     assert_false(word.is_replica);
     assert_true(word.has_aof);
     assert_false(word.has_loaded);
@@ -95,7 +95,7 @@ info_says_where_the_data_are_from(void **state)
               "master_replid2:0000000000000000000000000000000000000000\r\n"),
         NOW_MS, &word);
     assert_true(word.has_loaded);
-    assert_int_equal(word.origin.len, 0);
+    assert_int_equal(word.replid2.len, 0);
     /* Redis 6 does not say what it has loaded. */
     past_read(SLICE("role:slave\r\naof_enabled:0\r\n"), NOW_MS, &word);
     assert_int_equal(word.run_id.len, 0);
@@ -211,8 +211,8 @@ a_server_that_does_not_say_who_it_is_is_not_remembered(void **state)
 {
     const struct row row = {.node = ID("1"),
         .run = SLICE(""),
-        .data = ID("A"),
-        .origin = SLICE(""),
+        .replid = ID("A"),
+        .replid2 = SLICE(""),
         .has_loaded = true,
         .not_before_ms = ALL};
     struct past *past = *state;
@@ -226,8 +226,8 @@ of_too_many_servers_the_oldest_is_forgotten(void **state)
 {
     struct past *past = *state;
     struct row row = {.run = ID("a"),
-        .data = ID("A"),
-        .origin = SLICE(""),
+        .replid = ID("A"),
+        .replid2 = SLICE(""),
         .not_before_ms = ALL};
     char id[16];
 

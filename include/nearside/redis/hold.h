@@ -22,12 +22,12 @@ bool redis_is_owner(
     const struct redis_client *client, uint16_t slot, uint32_t by);
 
 /* Has the slot changed its owner since it had that version (redis_call), or has
-   that one restarted? */
+   the owner restarted? */
 bool redis_has_moved(
     const struct redis_client *client, uint16_t slot, uint32_t version);
 
-/* How often slots have changed their owners so far, or these have restarted: as
-   long as it is the same, none has since. */
+/* How often any slot has changed its owner so far, or its owner has restarted.
+   While it stays the same, redis_has_moved need not be asked again. */
 uint64_t redis_changes(const struct redis_client *client);
 
 /* fn is called, from the loop, when slots may have changed their owners, or a
