@@ -66,13 +66,14 @@ origin_pool_adopt(
     return c;
 }
 
+/* Closes what it has of the world; its memory stays until the turn's end. */
 static void
 lay_down(struct origin_conn *c, bool is_abrupt)
 {
     struct origin_pool *pool = c->pool;
 
-    MUST_OBJ(c, ORIGIN_CONN_MAGIC);
     MUST(c->conn != NULL);
+    MUST(!list_is_linked(&c->link));
     if (is_abrupt) {
         conn_abort(&c->conn);
     } else {
@@ -89,6 +90,7 @@ origin_pool_close(struct origin_conn **pc, bool is_abrupt)
 {
     struct origin_conn *c = *pc;
 
+    MUST_OBJ(c, ORIGIN_CONN_MAGIC);
     *pc = NULL;
     lay_down(c, is_abrupt);
     origin_group_release(c->pool->group);
@@ -99,6 +101,7 @@ origin_pool_replace(struct origin_conn **pc)
 {
     struct origin_conn *c = *pc;
 
+    MUST_OBJ(c, ORIGIN_CONN_MAGIC);
     *pc = NULL;
     lay_down(c, false);
 }
@@ -138,6 +141,7 @@ on_idle_timer(void *ctx)
 void
 origin_conns_leave(struct origin_pool *pool)
 {
+    MUST_OBJ(pool, POOL_MAGIC);
     LIST_EACH (it, &pool->idle) {
         struct origin_conn *c = CONTAINER_OF(it, struct origin_conn, link);
 
@@ -165,8 +169,9 @@ origin_pool_take(struct origin_pool *pool)
     return c;
 }
 
-/* To who waits in this worker, if its turn is near; another one gets the place
-   alone. The reset leaves no port behind, as a close by us would. */
+/* A waiter of this worker gets the connection, if its turn is near. Else it is
+   closed, and whoever is first gets its place. The close is a reset, which
+   leaves no port behind. */
 static void
 hand_on(struct origin_pool *pool, struct origin_conn *c)
 {
@@ -183,6 +188,7 @@ hand_on(struct origin_pool *pool, struct origin_conn *c)
 void
 origin_conns_make_room(struct origin_pool *pool)
 {
+    MUST_OBJ(pool, POOL_MAGIC);
     while (pool->idle_len > 0 && origin_group_is_waited_for(pool->group)) {
         idle_drop(idle_oldest(pool));
     }

@@ -75,9 +75,9 @@ struct exchange {
     /* With has_place: the addresses, and which of them were dialled. */
     struct origin_addresses *addresses; /* a reference; NULL: none yet */
     unsigned address;                   /* the item that is being dialled */
-    uint64_t tried;                     /* by their bits */
-    uint64_t timed_out;                 /* those of them that may be again */
-    bool is_second_round;
+    uint64_t tried;                     /* bit i: item i was dialled */
+    uint64_t timed_out;                 /* those of them that took too long */
+    bool is_second_round;               /* in which these are dialled again */
 
     /* Moments of the loop's clock. */
     int64_t queue_since_us;

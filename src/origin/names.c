@@ -13,6 +13,7 @@ origin_names_refresh(struct origin_pool *pool)
 {
     struct origin_names *names = &pool->names;
 
+    MUST_OBJ(pool, POOL_MAGIC);
     origin_addresses_unref(&names->addresses);
     names->addresses = origin_server_addresses(pool->group->server);
 }

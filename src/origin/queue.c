@@ -2,16 +2,18 @@
  * The places of a group, and who waits for one. A place is the right to have
  * one connection; there are connections_max of them.
  *
- * Laws. A connection is counted before it is dialled and given back when it is
- * closed, so connections_max is never exceeded, not even for a moment. The
- * queue is one for all workers, as connections_max is, and who came first is
- * served first; but a kept connection, which no other worker can use, is for
- * one of its own who came hardly later. While somebody waits no newcomer gets a
- * place, and no worker keeps an idle connection: it is handed on, or closed for
- * its place. Whoever gives a place back counts it down and then looks for who
- * waits; whoever begins to wait stands in the queue and then looks for a place.
- * So one of the two sees the other. The lock guards the lists; `len` can be
- * read without it.
+ * Laws.
+ * - A connection is counted before it is dialled and given back when it is
+ *   closed, so connections_max is never exceeded, not even for a moment.
+ * - The queue is one for all workers, as connections_max is, and who came first
+ *   is served first. But a kept connection, which no other worker can use, is
+ *   for one of its own who came hardly later.
+ * - While somebody waits no newcomer gets a place, and no worker keeps an idle
+ *   connection: it is handed on, or closed for its place.
+ * - Whoever gives a place back counts it down and then looks for who waits;
+ *   whoever begins to wait stands in the queue and then looks for a place. So
+ *   one of the two sees the other.
+ * - The lock guards the lists; `len` can be read without it.
  *
  *     waiting -> | came first | ... | came last |
  *                   | a place is free

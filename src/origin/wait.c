@@ -17,6 +17,7 @@ exchange_wait(struct exchange *x)
         pool->group->opts.queue_max > 0 && !x->request.is_background;
 
     MUST(x->state == EXCHANGE_NEW);
+    MUST(!x->has_place);
     if (!may_wait) {
         return ORIGIN_ERROR_LIMIT;
     }
@@ -45,6 +46,8 @@ exchange_waited(struct exchange *x)
 void
 exchange_stop_waiting(struct exchange *x)
 {
+    MUST_OBJ(x, EXCHANGE_MAGIC);
+    MUST(x->state == EXCHANGE_QUEUE);
     x->has_place = origin_queue_leave(&x->waiter);
     exchange_waited(x);
 }

@@ -1,4 +1,9 @@
-/* Addresses of a server: sets of them, and who is dialled next. */
+/*
+ * Addresses of a server: sets of them, and who is dialled next.
+ *
+ * Law: an address is made once and then handed from set to set for as long as
+ * the name has it, so that pointers are compared and its rest survives.
+ */
 #include "nearside/server/addresses.h"
 
 #include <assert.h>
@@ -205,7 +210,7 @@ origin_addresses_mask(uint64_t bits, const struct origin_addresses *from,
 
 /* --- who is next ------------------------------------------------------- */
 
-/* Of all who find its rest over, one tries whether it is well again. */
+/* May it be dialled? Of all who find its rest over, one may. */
 static bool
 may_try(struct origin_address *a, int64_t now_ms, int64_t try_ms)
 {

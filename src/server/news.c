@@ -14,6 +14,7 @@ enum rc
 origin_server_join(struct origin_server *server, struct server_news *news,
     struct loop *loop, void (*on_news)(void *ctx), void *ctx)
 {
+    MUST_OBJ(server, SERVER_MAGIC);
     MUST(news->bell == NULL);
     news->bell = bell_new(loop, on_news, ctx);
     if (news->bell == NULL) {

@@ -3,22 +3,25 @@
  * who is told when a look-up has ended.
  *
  * Laws. A pool keeps the set that it was told of, and needs the lock neither
- * to dial from it nor to use what is connected: it takes it when a look-up has
- * ended and when a dial has failed, or worked again. An address that is not in
- * the set any more is marked as gone, which its connections see by themselves.
+ * to dial from it nor to use what is connected. It takes the lock when a
+ * look-up has ended, and when a dial has failed, or worked again. An address
+ * that is not in the set any more is marked as gone, which its connections see
+ * by themselves.
  */
 #include "server/server_inside.h"
 
 #include <stdlib.h>
 
 enum {
-    /* Who is dead is asked again after ten seconds, and later and later. */
+    /* One that is dead is tried again after ten seconds, then after twice as
+       long each time. */
     REST_MIN_MS = 10000,
     REST_MAX_MS = 60000,
 };
 
 /* --- life -------------------------------------------------------------- */
 
+/* It is at that address, and has no name to look up. RC_NOMEM. */
 static enum rc
 fix(struct origin_server *server, const struct address *at)
 {
@@ -34,6 +37,7 @@ fix(struct origin_server *server, const struct address *at)
     return server->addresses != NULL ? RC_OK : RC_NOMEM;
 }
 
+/* RC_BAD, RC_UNSUPPORTED, RC_NOMEM, as of origin_server_new. */
 static enum rc
 parse(struct origin_server *server)
 {

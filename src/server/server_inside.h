@@ -28,7 +28,7 @@ struct server_lookup {
     struct resolve *resolve; /* NULL: none under way */
     struct loop_timer timer;
     struct loop_message ask; /* any thread posts it */
-    bool is_asked;           /* the next one is not only the timer's */
+    bool is_asked;           /* a dial has asked for the next one */
     bool is_failing;         /* the log has been told */
     int64_t looked_up_s;     /* as the metrics show it */
 
@@ -41,8 +41,8 @@ struct server_lookup {
 
 struct origin_server {
     uint32_t magic;
-    bool is_fixed;
-    bool is_measured;
+    bool is_fixed;    /* at one address; nothing is looked up */
+    bool is_measured; /* metrics are in a registry */
     char *own_text;
     struct uri_server uri; /* loans into own_text */
     char text[SERVER_TEXT_MAX];
@@ -58,6 +58,7 @@ struct origin_server {
 
 /* --- lookup.c ---------------------------------------------------------- */
 
+/* With the server; it can be asked for from then on. */
 void server_lookup_init(struct origin_server *server);
 
 /* --- news.c ------------------------------------------------------------ */

@@ -3,9 +3,9 @@
  * holds its question and its values until then.
  *
  * All of them are guarded by a token, and so may be sent again when their
- * connection is lost. A lease that is given back is tried again like a
- * deletion, for as long as the lease may last: others wait for its end. While
- * a value is on its way, which may take longer than a lease lasts, its lease is
+ * connection is lost. A lease or a write's token is given back until Redis has
+ * acknowledged it, for as long as it may last: others wait for its end. While a
+ * value is on its way, which may take longer than a lease lasts, its lease is
  * renewed.
  */
 #include "nearside/tier/store.h"
@@ -466,22 +466,36 @@ store_write(struct worker *w, const struct store *own_store)
     }
 }
 
+/* --- what is given back ------------------------------------------------ */
+
+/* A token that lasts so long by itself. NULL: no memory, so it is left to
+   that. */
+static struct pending *
+pending_back(struct worker *w, struct question *q, struct slice token,
+    enum pending_kind kind, int64_t lasts_ms)
+{
+    struct pending *p = pending_new(w, q, token, q);
+
+    MUST(kind != PENDING_STORE);
+    if (p != NULL) {
+        p->kind = kind;
+        p->pause_ms = AGAIN_FIRST_MS;
+        p->until_ms = worker_now_ms(w) + lasts_ms;
+    }
+    return p;
+}
+
 static void
 release(struct worker *w, struct question *q, struct slice token,
     enum pending_kind kind)
 {
-    struct pending *p = pending_new(w, q, token, q);
+    struct pending *p = pending_back(w, q, token, kind, LEASE_MS);
 
-    /* A lease that is not given back ends by itself. */
-    if (p == NULL) {
-        return;
+    if (p != NULL) {
+        add(p, p->lease_key);
+        end_keys(p);
+        send_script(p, &w->tier->scripts->release);
     }
-    p->kind = kind;
-    p->pause_ms = AGAIN_FIRST_MS;
-    p->until_ms = worker_now_ms(w) + LEASE_MS;
-    add(p, p->lease_key);
-    end_keys(p);
-    send_script(p, &w->tier->scripts->release);
 }
 
 void
@@ -493,23 +507,21 @@ store_release(struct worker *w, struct question *q, struct slice token)
 void
 store_unfence(struct worker *w, struct question *q, struct slice token)
 {
-    struct pending *p = pending_new(w, q, token, q);
+    struct pending *p = pending_back(w, q, token, PENDING_UNFENCE, FENCE_MS);
 
-    /* One that is not given back ends by itself. */
     if (p == NULL) {
         return;
     }
-    p->kind = PENDING_UNFENCE;
-    p->pause_ms = AGAIN_FIRST_MS;
-    p->until_ms = worker_now_ms(w) + FENCE_MS;
     if (put_fence(p) != RC_OK) {
         pending_free(p);
         return;
     }
     end_keys(p);
-    add(p, SLICE("0"));
-    on_again(p);
+    add(p, SLICE("0")); /* no milliseconds: the token is taken out */
+    send_script(p, &w->tier->scripts->fence);
 }
+
+/* --- the door ---------------------------------------------------------- */
 
 bool
 store_is_possible(struct worker *w, struct question *q)

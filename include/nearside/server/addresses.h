@@ -35,22 +35,28 @@ struct origin_addresses {
 };
 
 struct origin_address *origin_address_ref(struct origin_address *a);
+
+/* Clears the caller's pointer. */
 void origin_address_unref(struct origin_address **a);
 
-/* Takes those that `before`, which may be NULL, has as well from there. NULL:
-   no memory. */
+/*
+ * A set of what was found, each address once, at `port` (0: the addresses have
+ * one). Those that `before` (or NULL) has too are taken from there, with all
+ * that is known of them. Its first reference is the caller's. NULL: no memory.
+ */
 struct origin_addresses *origin_addresses_new(const struct addresses *found,
     uint16_t port, const struct origin_addresses *before);
 
 struct origin_addresses *origin_addresses_ref(struct origin_addresses *set);
 
-/* Harmless on NULL. */
+/* Clears the caller's pointer; harmless when that is NULL. */
 void origin_addresses_unref(struct origin_addresses **set);
 
+/* Is it that very object? */
 bool origin_addresses_have(
     const struct origin_addresses *set, const struct origin_address *a);
 
-/* Same addresses, in whatever order. */
+/* Have both the same objects, in whatever order? */
 bool origin_addresses_are_same(
     const struct origin_addresses *one, const struct origin_addresses *other);
 
@@ -63,7 +69,8 @@ bool origin_addresses_are_same(
 int origin_addresses_next(struct origin_addresses *set, unsigned from,
     uint64_t but, int64_t now_ms, int64_t try_ms);
 
-/* The bits that stand in `to` for those of `from`. */
+/* A mask of items of `from`, as a mask of `to`; those that `to` lacks are
+   gone from it. */
 uint64_t origin_addresses_mask(uint64_t bits,
     const struct origin_addresses *from, const struct origin_addresses *to);
 

@@ -16,7 +16,7 @@ struct log_ring;
 struct origin_server;
 struct resolver;
 
-/* How a look-up has ended. */
+/* How a look-up of the name has ended. */
 enum origin_lookup {
     ORIGIN_LOOKUP_SAME,
     ORIGIN_LOOKUP_CHANGED, /* other addresses than before */
@@ -34,7 +34,8 @@ const char *origin_lookup_text(enum origin_lookup lookup); /* "same" */
 enum rc origin_server_new(const char *text, int64_t interval_ms,
     struct origin_server **out) RC_MUST_CHECK;
 
-/* Nobody is joined, and it has been stopped; clears the caller's pointer. */
+/* All who joined have parted, and it was stopped. Clears the caller's pointer;
+   harmless when that is NULL. */
 void origin_server_free(struct origin_server **server);
 
 /* As it was given, escaped for the log. */
@@ -101,12 +102,12 @@ void origin_server_part(struct origin_server *server, struct server_news *news);
 /* What is known of them, with a reference for the caller, or NULL. */
 struct origin_addresses *origin_server_addresses(struct origin_server *server);
 
-/* A dial has failed: the address rests, and the name is asked for. True: it has
-   not rested before. */
+/* A dial has failed: the address rests, and the name is looked up. True: it was
+   well before. */
 bool origin_server_failed(struct origin_server *server,
     struct origin_address *a, struct metric_block *block, int64_t now_ms);
 
-/* A dial has not failed. */
+/* A dial has succeeded: the address rests no more. */
 void origin_server_worked(struct origin_server *server,
     struct origin_address *a, struct metric_block *block);
 
