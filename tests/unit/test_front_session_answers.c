@@ -1,6 +1,6 @@
 /* Answers: their framing, how they leave in any pieces, and what becomes of
    one that fails. */
-#include "front_given.h"
+#include "caller_given.h"
 
 #define BEGIN    "HTTP/1.1 200 OK\r\nx: 1\r\ny: 2\r\n"
 #define OK       BEGIN "content-length: 2\r\n\r\nok"

@@ -1,6 +1,6 @@
 /* When a connection ends: after which answer, how long it lingers, when it was
    idle too long, in a drain, and when its client goes. */
-#include "front_given.h"
+#include "caller_given.h"
 
 #define BEGIN   "HTTP/1.1 200 OK\r\nx: 1\r\ny: 2\r\ncontent-length: 2\r\n"
 #define OK      BEGIN "\r\nok"

@@ -1,5 +1,5 @@
 /* Heads: read in any pieces, one after the other, in time, and refused. */
-#include "front_given.h"
+#include "caller_given.h"
 
 #include "log_given.h"
 
@@ -338,30 +338,6 @@ without_memory_for_a_request_the_answer_is_503(void **state)
     leaves(&c);
 }
 
-/* Of the session, its connection, its turn, its turn's buffer: each once. */
-static void
-what_memory_is_refused_costs_a_connection_at_most(void **state)
-{
-    unsigned refusals = 0;
-
-    (void)state;
-    for (unsigned nth = 1; nth <= 4; nth++) {
-        struct caller c;
-
-        turns_free(bench.side->front);
-        heap_refuse(nth, 1);
-        c = caller_new();
-        calls(&c, GET("/a"));
-        refusals += heap_refused();
-        assert_int_equal(limited(LIMIT_MEMORY), refusals);
-        assert_over(&c);
-        leaves(&c);
-        assert_int_equal(front_connections(bench.front), 0);
-    }
-    assert_int_equal(refusals, 4);
-    assert_int_equal(bench.requests_len, 0);
-}
-
 static void
 half_a_head_and_an_end_are_a_request_that_has_gone(void **state)
 {
@@ -428,7 +404,6 @@ main(void)
             an_http_1_0_client_may_leave_out_the_host_if_there_is_a_default),
         FRONT_TEST(another_protocol_is_warned_of),
         FRONT_TEST(without_memory_for_a_request_the_answer_is_503),
-        FRONT_TEST(what_memory_is_refused_costs_a_connection_at_most),
         FRONT_TEST(half_a_head_and_an_end_are_a_request_that_has_gone),
         FRONT_TEST(
             half_a_head_behind_an_answer_and_an_end_are_nothing_to_answer),

@@ -1,6 +1,6 @@
 /* Clients that take their answer slowly: how long they may, and what is not
    counted against them. */
-#include "front_given.h"
+#include "caller_given.h"
 
 enum {
     LARGE = 400000, /* more than a narrow socket takes */
