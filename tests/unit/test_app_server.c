@@ -20,6 +20,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "nearside/base/clock.h"
 #include "nearside/net/signals.h"
 
 enum {
@@ -36,6 +37,7 @@ enum {
     "admin = \"unix:%1$s/a\"\n"                                                \
     "workers = 2\n"                                                            \
     "drain_delay = 0s\n"                                                       \
+    "drain_timeout = 5s\n"                                                     \
     "origin api { servers = { \"http://127.0.0.1:1\" } }\n"                    \
     "route \"/a\" { ttl = 1s }\n"
 
@@ -133,6 +135,15 @@ end_is_pending(void)
     kill(getpid(), SIGTERM);
 }
 
+static int64_t
+monotonic_ms(void)
+{
+    struct clock clock;
+
+    clock_init(&clock);
+    return clock_now_ms(&clock);
+}
+
 /* ---- one that serves ---------------------------------------------------- */
 
 /* The whole answer at a unix socket of the folder. */
@@ -189,18 +200,26 @@ a_server_serves_until_it_is_told_to_end(void **state)
 {
     struct conf *conf = given_conf(*state);
     struct heard *h = calloc(1, sizeof(*h));
+    int64_t began_ms, ran_ms;
+    const char *uptime;
     pthread_t thread;
 
     assert_non_null(h);
     signals_block();
     assert_int_equal(pthread_create(&thread, NULL, asker, h), 0);
+    began_ms = monotonic_ms();
     assert_int_equal(run(conf), 0);
+    ran_ms = monotonic_ms() - began_ms;
     pthread_join(thread, NULL);
+    assert_false(was_told("drain_timeout")); /* nobody was left to wait for */
     assert_true(was_told("\nready\n"));
     assert_memory_equal(h->ready, "HTTP/1.1 200 ", 13);
     assert_memory_equal(h->client, "HTTP/1.1 502 ", 13);
     assert_non_null(strstr(h->status, "\"state\": \"serving\""));
     assert_non_null(strstr(h->status, "\"workers\": 2"));
+    uptime = strstr(h->status, "\"uptime_seconds\": ");
+    assert_non_null(uptime);
+    assert_true(atof(strchr(uptime, ':') + 1) <= (double)(ran_ms + 1) / 1000);
     assert_non_null(strstr(h->status, "\"redis\": null"));
     assert_non_null(strstr(h->status, "\"name\": \"api\""));
     assert_non_null(strstr(h->metrics,

@@ -11,7 +11,8 @@
 #include <netdb.h>
 #include <sys/resource.h>
 
-#define RETRIES "nearside_origin_retries_total{origin=\"api\"} "
+#define RETRIES     "nearside_origin_retries_total{origin=\"api\"} "
+#define CONNECTIONS "nearside_origin_connections{origin=\"api\"} "
 
 /* One request answered; returns the connection, which is idle now. */
 static int
@@ -241,7 +242,39 @@ idle_connection_is_closed_after_the_idle_timeout(void **state)
     assert_int_equal(origin_group_connections(rig.group), 1);
     rig_until(&rig, origin_group_connections(rig.group) == 0);
     assert_true(peer_is_closed(fd));
+    assert_int_equal(rig_metric(&rig, CONNECTIONS), 0);
     close(fd);
+    rig_stop(&rig);
+}
+
+/* Each for itself: the timer of the oldest ends no other. */
+static void
+idle_connections_have_a_timeout_each(void **state)
+{
+    struct got got[2] = {0};
+    struct rig rig;
+    struct clock *clock;
+    int fds[2];
+
+    (void)state;
+    rig_start(&rig, (struct origin_opts){.idle_timeout_ms = 100});
+    for (size_t i = 0; i < 2; i++) {
+        fds[i] = peer_asked(&rig, &got[i]);
+    }
+    clock = (struct clock *)(uintptr_t)loop_clock(rig.loop);
+    clock->is_manual = true;
+    for (size_t i = 0; i < 2; i++) {
+        peer_answer(&rig, fds[i], &got[i]);
+        clock_advance(clock, 60);
+    }
+    rig_until(&rig, peer_is_closed(fds[0]));
+    assert_false(peer_is_closed(fds[1]));
+    assert_int_equal(rig_metric(&rig, CONNECTIONS), 1);
+    clock_advance(clock, 60);
+    rig_until(&rig, peer_is_closed(fds[1]));
+    assert_int_equal(rig_metric(&rig, CONNECTIONS), 0);
+    close(fds[0]);
+    close(fds[1]);
     rig_stop(&rig);
 }
 
@@ -804,6 +837,7 @@ main(void)
         RIGGED(connection_used_last_is_taken_first),
         cmocka_unit_test(idle_connections_above_idle_max_are_closed),
         cmocka_unit_test(idle_connection_is_closed_after_the_idle_timeout),
+        cmocka_unit_test(idle_connections_have_a_timeout_each),
         RIGGED(get_is_retried_when_pooled_connection_was_closed),
         RIGGED(get_is_retried_when_pooled_connection_ends_unanswered),
         RIGGED(get_is_retried_only_once_and_on_a_fresh_connection),

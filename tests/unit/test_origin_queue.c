@@ -292,6 +292,7 @@ a_pool_may_go_while_its_bell_rings(void **state)
 static void
 a_dial_that_fails_gives_its_place_to_the_next(void **state)
 {
+    struct origin_server_status status;
     struct rig rig;
     struct got a = {0};
     struct got b = {0};
@@ -307,6 +308,9 @@ a_dial_that_fails_gives_its_place_to_the_next(void **state)
     assert_int_equal(a.error, ORIGIN_ERROR_REFUSED);
     assert_int_equal(b.error, ORIGIN_ERROR_REFUSED);
     assert_int_equal(origin_group_connections(rig.group), 0);
+    /* Others dial it last. */
+    origin_group_status(rig.group, loop_now_ms(rig.loop), &status);
+    assert_true(status.addresses[0].rests_ms > 0);
     rig_stop(&rig);
 }
 

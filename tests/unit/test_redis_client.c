@@ -1,6 +1,7 @@
 /* The client against real servers: one on its own, and what goes wrong. */
 #include "redis_fixture.h"
 #include "../support/clock_advance.h"
+#include "log_given.h"
 
 #include "nearside/base/log.h"
 #include "redis/dispatch.h"
@@ -47,6 +48,74 @@ get_set_and_eval_work_on_one_server(void **state)
         assert_int_equal(t.rc, RC_OK);
         assert_string_equal(t.text, "valueab");
     }
+    rig_close(&rig);
+}
+
+static bool
+has_told(struct log_given *log, const char *words)
+{
+    ssize_t len = pread(log->fd, log->text, sizeof(log->text) - 1, 0);
+
+    log->text[len > 0 ? len : 0] = '\0';
+    return strstr(log->text, words) != NULL;
+}
+
+/* All instances reckon by Redis's. */
+static void
+a_clock_that_is_set_is_told_and_one_that_is_right_again(void **state)
+{
+    const struct shared_time *time;
+    struct log_given log = {.fd = -1};
+    struct rig rig = {0};
+    struct clock *clock;
+
+    (void)state;
+    server_new(NULL);
+    log_given_open(&log);
+    rig.ring = log.ring;
+    rig_open(&rig, standalone);
+    time = redis_time(rig.redis);
+    clock = (struct clock *)(uintptr_t)loop_clock(rig.loop);
+    AWAIT(&rig, atomic_load(&time->start_ms) != 0);
+    clock->is_manual = true;
+    clock->wall_ms += 3600 * 1000;
+    AWAIT(&rig, (clock_advance(clock, 5), has_told(&log, "clock_differs")));
+    clock->is_manual = false;
+    AWAIT(&rig, has_told(&log, "clock_agrees"));
+    rig_close(&rig);
+    (void)log_given_text(&log);
+    assert_int_equal(log_given_count(&log, "clock_differs"), 1);
+    assert_int_equal(log_given_count(&log, "clock_agrees"), 1);
+}
+
+/* A refresh is wanted since a node is not in reach, or has begun. */
+static bool
+is_map_doubted(struct rig *rig)
+{
+    return (atomic_load(&rig->redis->is_wanted) &&
+               atomic_load(&rig->redis->wanted_cause) == REFRESH_UNREACHABLE) ||
+           rig_metric(rig, "refreshes_total{cause=\"unreachable\"}") > 0;
+}
+
+/* Of a worker's connection alone: nobody else has noticed anything. */
+static void
+a_lost_connection_has_the_map_asked_for(void **state)
+{
+    struct server *s = server_new(NULL);
+    struct rig rig = {0};
+    char text[64];
+    struct told t;
+
+    (void)state;
+    rig_open(&rig, standalone);
+    assert_int_equal(run(&rig, &t, "CLIENT ID", 5000), RC_OK);
+    /* Who calls before there is a map asks for it too. */
+    AWAIT(&rig, !atomic_load(&rig.redis->is_wanted));
+    assert_false(is_map_doubted(&rig));
+    assert_true(ask(
+        s, text, sizeof(text), "CLIENT KILL ID %lld", (long long)t.integer));
+    AWAIT(&rig, rig_metric(&rig, "disconnects_total") == 1);
+    assert_true(is_map_doubted(&rig));
     rig_close(&rig);
 }
 
@@ -293,6 +362,7 @@ timeouts_in_a_row_open_the_breaker(void **state)
     opts.hang_ms = PATIENCE_MS; /* the connection stays */
     rig_open(&rig, opts);
     assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    AWAIT(&rig, !atomic_load(&rig.redis->is_wanted));
     server_stop(s);
     for (int i = 0; i < 5; i++) {
         assert_int_equal(rig_metric(&rig, "breaker_opens_total"), 0);
@@ -301,6 +371,7 @@ timeouts_in_a_row_open_the_breaker(void **state)
     assert_int_equal(run(&rig, &t, "GET k", 5000), RC_REFUSED);
     assert_int_equal(rig_metric(&rig, "breaker_opens_total"), 1);
     assert_int_equal(rig_metric(&rig, "disconnects_total"), 0);
+    assert_true(is_map_doubted(&rig));
     kill(s->pid, SIGCONT);
     AWAIT(&rig, run(&rig, &t, "GET k", 500) == RC_OK);
     rig_close(&rig);
@@ -1144,6 +1215,10 @@ main(void)
             get_set_and_eval_work_on_one_server, teardown),
         cmocka_unit_test_teardown(
             script_is_given_its_keys_and_arguments_apart, teardown),
+        cmocka_unit_test_teardown(
+            a_clock_that_is_set_is_told_and_one_that_is_right_again, teardown),
+        cmocka_unit_test_teardown(
+            a_lost_connection_has_the_map_asked_for, teardown),
         cmocka_unit_test_teardown(
             hung_server_costs_the_deadline_and_its_connection_goes_after_hang,
             teardown),

@@ -217,6 +217,31 @@ node_that_runs_no_scripts_is_tried_again_after_a_second(void **state)
     node_free(&node);
 }
 
+/* As Cache-Status names it. */
+static void
+why_its_values_are_not_used_is_told_by_its_state(void **state)
+{
+    static const struct {
+        enum node_state state;
+        const char *why;
+    } rows[] = {
+        {NODE_UNPROBED, "redis-silent"},
+        {NODE_SILENT, "redis-silent"},
+        {NODE_REFUSING, "redis-refuses"},
+        {NODE_TRUSTED, "redis-minority"},
+    };
+    struct node *node = node_new(SLICE("10.0.0.1"), 6379);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        atomic_store(&node->state, (int)rows[i].state);
+        atomic_store(&node->usable_until_ms, 1000);
+        assert_null(node_why_not(node, 999));
+        assert_string_equal(node_why_not(node, 1000), rows[i].why);
+    }
+    node_free(&node);
+}
+
 int
 main(void)
 {
@@ -234,6 +259,7 @@ main(void)
         cmocka_unit_test(
             node_that_runs_no_scripts_is_tried_again_after_a_second),
         cmocka_unit_test(address_of_ipv6_is_shown_in_brackets),
+        cmocka_unit_test(why_its_values_are_not_used_is_told_by_its_state),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

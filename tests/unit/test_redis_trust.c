@@ -18,7 +18,7 @@ a_majority_lasts_until_one_of_it_is_older_than_the_bound(void **state)
         int64_t at_ms[5]; /* acknowledged probes were sent; 0: none was */
         int64_t until_ms;
     } rows[] = {
-        {0, {0}, 0},
+        {0, {700}, 0}, /* what lies behind is nobody's */
         {1, {0}, 0},
         {1, {700}, 2700},
         {2, {700, 0}, 0},
@@ -101,6 +101,21 @@ a_window_is_never_shortened(void **state)
 }
 
 static void
+what_is_refused_of_a_slot_is_never_taken_back(void **state)
+{
+    struct trust *trust = *state;
+
+    trust_refuse_before(trust, 7, 5000);
+    assert_int_equal(atomic_load(&trust->slots[7].not_before_ms), 5000);
+    trust_refuse_before(trust, 7, 4000);
+    assert_int_equal(atomic_load(&trust->slots[7].not_before_ms), 5000);
+    trust_note_change(trust, 7, 6000);
+    trust_note_change(trust, 7, 5500);
+    assert_int_equal(atomic_load(&trust->slots[7].changed_ms), 6000);
+    assert_int_equal(atomic_load(&trust->slots[8].not_before_ms), 0);
+}
+
+static void
 a_slot_in_which_a_deletion_is_pending_is_not_read(void **state)
 {
     struct trust *trust = *state;
@@ -122,6 +137,7 @@ main(void)
         TEST(a_slot_waits_for_a_window_when_its_owner_changes_and_only_then),
         TEST(each_way_of_coming_to_a_slot_is_a_change),
         TEST(a_window_is_never_shortened),
+        TEST(what_is_refused_of_a_slot_is_never_taken_back),
         TEST(a_slot_in_which_a_deletion_is_pending_is_not_read),
     };
 
