@@ -1,4 +1,4 @@
-# ctest: jobs=4 cost=15
+# ctest: jobs=6 cost=15
 """Deletions that a cluster forgets, and slots that come and go: no value is
 older than the bound, whoever reads it.
 

@@ -1,4 +1,4 @@
-# ctest: jobs=4 cost=14
+# ctest: jobs=6 cost=14
 """A Redis that reads and refuses to write or to delete: what it has is not
 used, by those who only read either, and the origin answers."""
 

@@ -1,4 +1,4 @@
-# ctest: jobs=4 cost=10
+# ctest: jobs=6 cost=10
 """How Redis is found: seeds, names, and what servers say of each other."""
 
 import os
