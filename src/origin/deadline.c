@@ -66,6 +66,8 @@ exchange_touch(struct exchange *x)
 enum origin_error
 exchange_timeout(const struct exchange *x)
 {
+    MUST_OBJ(x, EXCHANGE_MAGIC);
+    MUST(!exchange_is_over(x));
     if (loop_now_ms(x->pool->loop) >= x->total_until_ms) {
         return ORIGIN_ERROR_TOTAL;
     }

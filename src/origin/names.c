@@ -42,6 +42,7 @@ origin_names_init(
     struct origin_names *names = &pool->names;
     struct origin_server *server = pool->group->server;
 
+    MUST(on_names != NULL);
     names->on_names = on_names;
     list_init(&names->waiting);
     if (origin_server_join(server, &names->news, pool->loop, on_news, pool) !=
@@ -57,6 +58,7 @@ origin_names_init(
 void
 origin_names_fini(struct origin_pool *pool)
 {
+    MUST_OBJ(pool, POOL_MAGIC);
     MUST(list_is_empty(&pool->names.waiting));
     origin_server_part(pool->group->server, &pool->names.news);
     origin_addresses_unref(&pool->names.addresses);

@@ -202,6 +202,7 @@ origin_queue_leave(struct origin_waiter *w)
     struct origin_queue *queue = &w->pool->group->queue;
     bool is_granted;
 
+    MUST_OBJ(w->pool, POOL_MAGIC);
     queue_lock(queue);
     MUST(list_is_linked(&w->link));
     is_granted = w->is_granted;

@@ -21,6 +21,7 @@ enum {
 static void
 interim(struct exchange *x, const struct head *head, size_t head_len)
 {
+    MUST(x->state == EXCHANGE_HEAD);
     if (head->status == 101) {
         exchange_fail(x, ORIGIN_ERROR_UPGRADE);
         return;
@@ -191,6 +192,7 @@ static void
 receive_body(struct exchange *x)
 {
     while (x->state == EXCHANGE_BODY && !x->is_paused) {
+        MUST(x->conn != NULL);
         if (is_body_over(x)) {
             exchange_finish(x);
             return;

@@ -166,6 +166,7 @@ count_written(struct exchange *x, size_t n)
 {
     size_t part = lead_len(x) - x->lead_done;
 
+    MUST(x->lead_done <= lead_len(x));
     part = n < part ? n : part;
     x->lead_done += part;
     n -= part;

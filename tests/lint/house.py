@@ -49,7 +49,7 @@ PURE = ("http", "cache", "rules")
 TIDY = ("base", "net", "http", "server", "origin")
 
 # Rooms with one MUST a function or more, on average (lint.checks).
-CHECKED = ("cache", "server", "redis", "body", "request", "tier", "collapse", "write", "front")
+CHECKED = ("cache", "server", "origin", "redis", "body", "request", "tier", "collapse", "write", "front")
 
 # Larger than a room may be: protocols whose rules are many.
 LARGE_ROOMS = ("http", "redis")
