@@ -248,6 +248,34 @@ an_answer_before_the_content_is_wanted_ends_the_connection(void **state)
     leaves(&c);
 }
 
+/* However much still comes while the answer is under way: none is kept. */
+static void
+content_that_nobody_takes_takes_no_room(void **state)
+{
+    static char much[1 << 16];
+    struct caller c = caller_new();
+    struct request *r = asks(&c, POST("Content-Length: 1000000\r\n"));
+    struct fill *fill = given_fill();
+
+    (void)state;
+    answer_fill(r, fill, 2);
+    for (int i = 0; i < 4; i++) {
+        says_bytes(&c, much, sizeof(much));
+        want(r, 100);
+        turns();
+    }
+    assert_int_equal(r->content_len, 0);
+    assert_int_equal(
+        buf_len(&CONTAINER_OF(r->stream, struct session, stream)->turn->buf),
+        0);
+    append(fill, "ok");
+    fill_finish(fill, FILL_COMPLETE);
+    assert_non_null(strstr(got(&c), "\r\n\r\nok"));
+    assert_lingers(&c);
+    leaves(&c);
+    fill_unref(&fill);
+}
+
 /* It is taken on until the answer has left. */
 static void
 an_answer_amid_the_content_ends_the_connection(void **state)
@@ -369,6 +397,7 @@ main(void)
         FRONT_TEST(malformed_content_is_400),
         FRONT_TEST(chunks_that_are_mostly_framing_are_400_and_counted),
         FRONT_TEST(an_answer_before_the_content_is_wanted_ends_the_connection),
+        FRONT_TEST(content_that_nobody_takes_takes_no_room),
         FRONT_TEST(an_answer_amid_the_content_ends_the_connection),
         FRONT_TEST(content_that_fails_behind_an_answer_does_not_cut_it),
         FRONT_TEST(content_that_ends_early_is_a_client_that_has_gone),
