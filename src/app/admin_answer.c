@@ -171,6 +171,16 @@ admin_answer_refusal(struct admin_answer *answer, unsigned status,
     write_head(answer, wall_ms);
 }
 
+/* What a 404 says: who asks for /status at the wrong port learns where it is.
+ */
+static const char *
+pages_of(enum admin_kind kind)
+{
+    return kind == ADMIN_METRICS
+               ? "here are /livez, /readyz and /metrics; /status is at admin"
+               : "here are /livez, /readyz, /metrics and /status";
+}
+
 static void
 answer_page(struct admin_answer *answer, const struct page *page,
     const struct admin_sources *sources, int64_t wall_ms)
@@ -203,7 +213,7 @@ admin_answer_request(struct admin_answer *answer,
         answer->allow = "GET, HEAD";
         admin_answer_refusal(answer, 405, "GET and HEAD only", wall_ms);
     } else if (page == NULL) {
-        admin_answer_refusal(answer, 404, "no such page", wall_ms);
+        admin_answer_refusal(answer, 404, pages_of(asked->kind), wall_ms);
     } else {
         answer_page(answer, page, asked->sources, wall_ms);
     }

@@ -404,7 +404,8 @@ unknown_path_is_a_404_with_a_short_text(void **state)
     rig_start(&rig, ADMIN_METRICS, "127.0.0.1:0");
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         assert_int_equal(status_of(get(&rig, paths[i])), 404);
-        assert_string_equal(body_of(rig.text), "no such page\n");
+        assert_string_equal(body_of(rig.text),
+            "here are /livez, /readyz and /metrics; /status is at admin\n");
     }
     rig_stop(&rig);
 }

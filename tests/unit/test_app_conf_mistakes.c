@@ -117,7 +117,8 @@ an_unknown_name_is_told_with_what_was_meant(void **state)
     static const struct refusal cases[] = {
         {"route \"/a\" {\n tll = 5s\n}",
             "t:3: unknown option 'tll'; did you mean 'ttl'?\n"},
-        {"tll = 5s", "t:2: unknown option 'tll'; did you mean 'ttl'?\n"},
+        {"tll = 5s", "t:2: unknown option 'tll'; did you mean 'ttl' in a "
+                     "section 'route'?\n"},
         {"route \"/a\" {\n TTL = 5s\n}",
             "t:3: unknown option 'TTL'; did you mean 'ttl'?\n"},
         {"ttl = 5s", "t:2: option 'ttl' belongs in a section 'route'\n"},
@@ -129,6 +130,13 @@ an_unknown_name_is_told_with_what_was_meant(void **state)
         {"metircs = off", "t:2: unknown option 'metircs'; did you mean "
                           "'metrics'?\n"},
         {"xyzzy = 5", "t:2: unknown option 'xyzzy'\n"},
+        {"server = x", "t:2: unknown option 'server'; did you mean 'servers' "
+                       "in a section 'origin'?\n"},
+        {"redis { seeds = { \"r:1\" } port = 1 }",
+            "t:2: unknown option 'port'\n"},
+        {"route \"/a\" {\n ttl: 5s\n}",
+            "t:3: a ':' behind a name is not wanted; an option is written "
+            "'ttl = ...'\n"},
         {"target = off", "t:2: option 'target' belongs in a section "
                          "'access_log' or 'error_log'\n"},
         {"redis { seeds = { \"r:1\" } connections_max = 5 }",

@@ -40,25 +40,41 @@ struct walk {
 #define TELL(w, line, ...)                                                     \
     conf_errors_add((w)->build->errors, (w)->text, (line), __VA_ARGS__)
 
-/* Tells of an option that belongs in other sections, of which `home` is the
-   first. */
+/* The sections that have an option of this name, of which `home` is the first:
+   "'origin' or 'route'". */
 static void
-tell_home(struct walk *w, const struct conf_token *name,
-    const struct conf_option *home)
+name_homes(char homes[static CONF_WHY_MAX], const struct conf_option *home)
 {
     const struct conf_option *end = conf_options + conf_options_count;
-    char homes[CONF_WHY_MAX];
     int len = 0;
 
+    MUST(home->section != CONF_TOP);
     for (const struct conf_option *o = home; o < end; o++) {
         if (strcmp(o->name, home->name) == 0) {
-            len += snprintf(homes + len, sizeof(homes) - (size_t)len, "%s'%s'",
+            len += snprintf(homes + len, CONF_WHY_MAX - (size_t)len, "%s'%s'",
                 o == home ? "" : " or ", conf_sections[o->section].name);
-            MUST((size_t)len < sizeof(homes));
+            MUST(len < CONF_WHY_MAX);
         }
     }
-    TELL(w, name->line, "option '%s' belongs in a section %s", home->name,
-        homes);
+}
+
+/* `near` is meant, perhaps. If the section does not have it, others do. */
+static void
+tell_near(struct walk *w, const struct conf_token *name, struct slice near)
+{
+    const struct conf_option *home = conf_option_find(CONF_SECTION_COUNT, near);
+    char homes[CONF_WHY_MAX];
+
+    if (home == NULL || home->section == CONF_TOP ||
+        conf_option_find(w->where->section, near) != NULL) {
+        TELL(w, name->line, "unknown option '%.*s'; did you mean '%.*s'?",
+            SLICE_FMT(name->text), SLICE_FMT(near));
+    } else {
+        name_homes(homes, home);
+        TELL(w, name->line,
+            "unknown option '%.*s'; did you mean '%.*s' in a section %s?",
+            SLICE_FMT(name->text), SLICE_FMT(near), homes);
+    }
 }
 
 static void
@@ -67,6 +83,7 @@ tell_unknown(struct walk *w, const struct conf_token *name)
     struct slice near = conf_suggest(w->where->section, name->text);
     const struct conf_option *home =
         conf_option_find(CONF_SECTION_COUNT, name->text);
+    char homes[CONF_WHY_MAX];
 
     if (home != NULL && home->section == CONF_TOP) {
         TELL(w, name->line,
@@ -74,10 +91,16 @@ tell_unknown(struct walk *w, const struct conf_token *name)
             "sections",
             SLICE_FMT(name->text), conf_sections[w->where->section].name);
     } else if (home != NULL) {
-        tell_home(w, name, home);
+        name_homes(homes, home);
+        TELL(w, name->line, "option '%s' belongs in a section %s", home->name,
+            homes);
+    } else if (name->text.ptr[name->text.len - 1] == ':') {
+        TELL(w, name->line,
+            "a ':' behind a name is not wanted; an option is written "
+            "'%.*s = ...'",
+            (int)name->text.len - 1, name->text.ptr);
     } else if (near.len > 0) {
-        TELL(w, name->line, "unknown option '%.*s'; did you mean '%.*s'?",
-            SLICE_FMT(name->text), SLICE_FMT(near));
+        tell_near(w, name, near);
     } else {
         TELL(w, name->line, "unknown option '%.*s'", SLICE_FMT(name->text));
     }

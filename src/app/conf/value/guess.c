@@ -51,8 +51,9 @@ conf_guess_at(struct conf_guess *guess, struct slice candidate)
 {
     struct slice name = guess->name;
     unsigned far = distance(name, candidate);
-    /* A third of the letters may be wrong: beyond, a guess misleads. */
-    unsigned enough = name.len < 3 ? 1 : (unsigned)(name.len + 2) / 3;
+    /* A third of the letters may be wrong, and one of a short word: beyond, a
+       guess misleads, as from 'port' to 'host'. */
+    unsigned enough = name.len < 5 ? 1 : (unsigned)(name.len + 2) / 3;
 
     if (far <= enough && (guess->found.len == 0 || far < guess->distance)) {
         guess->found = candidate;
