@@ -12,7 +12,6 @@
 #include "app/admin_answer.h"
 
 #include "app/process.h"
-
 #include "nearside/base/check.h"
 #include "nearside/base/metric.h"
 #include "nearside/http/date.h"

@@ -5,15 +5,16 @@
  * The floors inside this room. A file includes and calls lower floors only;
  * a lower floor tells a higher one by a callback that was handed down.
  *
- *     8  client     hold                     a worker's doors
- *     7  error_reply  refresh   prober       what it leads to; discovery
- *     6  dispatch   probe                    calls on their way; trust
- *     5  pool       inquiry   probe_*  node_time  connections; questions
- *     4  wire_*     redis     words          a connection; how it all begins
- *     3  channel    reach     map   settle   what these are made of
- *     2  resp       topology  node  metrics  past
- *     1  reader     redirect  trust  info  time
- *     0  call       slot      secret
+ *     8  client       hold                       a worker's doors
+ *     7  error_reply  refresh   prober           what it leads to; discovery
+ *     6  dispatch     probe                      calls on their way; trust
+ *     5  pool         inquiry   probe_*          connections; questions
+ *                               node_time
+ *     4  wire*        redis     words            a connection; how it begins
+ *     3  channel      reach     map      settle  what these are made of
+ *     2  resp         topology  node     metrics   past
+ *     1  reader       redirect  trust    info      time
+ *     0  call         slot      secret
  */
 #ifndef REDIS_MAP_H
 #define REDIS_MAP_H

@@ -4,11 +4,13 @@
 #include "nearside/base/check.h"
 
 enum {
-    /* Whose clock may be ahead of ours by this without being told of it. */
+    /* Instances differ by less in the time that they share: so much is no
+       sign of a wrong clock. */
     AHEAD_MS = 200,
 };
 
-/* Its lifetime would seem longer than it is by as much as it is ahead. */
+/* Was it received later than now? Then the clock of whoever stored it was
+   wrong, and its lifetime would seem longer than it is. */
 static bool
 is_from_the_future(const struct entry *entry, int64_t now_ms)
 {
