@@ -650,9 +650,10 @@ class Writes(Cache):
     def test_a_write_to_one_target_leaves_the_others(self):
         one, two = self.target(), self.target()
         self.fill(one)
-        other = self.fill(two)
+        other, query = self.fill(two), self.fill(one + "?lang=de")
         self.get(one, method="DELETE")
         self.assert_hit(self.get(two), other)
+        self.assert_hit(self.get(one + "?lang=de"), query)
 
     def test_a_write_whose_client_left_still_deletes(self):
         """The origin may have done it: nobody will be told, but readers
