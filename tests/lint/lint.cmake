@@ -9,7 +9,7 @@ if(NOT NEARSIDE_SANITIZE)
 
     function(lint_test name)
         add_test(NAME lint.${name} COMMAND ${PYTHON3} -B ${lint}/${name}.py ${ARGN})
-        set_tests_properties(lint.${name} PROPERTIES TIMEOUT 120 LABELS lint)
+        set_tests_properties(lint.${name} PROPERTIES TIMEOUT 600 LABELS lint)
     endfunction()
 
     lint_test(floors)
@@ -33,7 +33,7 @@ if(NOT NEARSIDE_SANITIZE)
     if(TARGET nearside)
         lint_test(hardening $<TARGET_FILE:nearside>)
         lint_test(docker $<TARGET_FILE:nearside>)
-        set_tests_properties(lint.docker PROPERTIES TIMEOUT 400 COST 20)
+        set_tests_properties(lint.docker PROPERTIES TIMEOUT 1200 COST 20)
     endif()
 
     if(NEARSIDE_LONG)
@@ -44,7 +44,7 @@ if(NOT NEARSIDE_SANITIZE)
     if(NOT NEARSIDE_LINT_ROOMS)
         add_test(NAME lint.rooms
             COMMAND ${lint}/rooms.sh ${CMAKE_BINARY_DIR}/lint-rooms)
-        set_tests_properties(lint.rooms PROPERTIES TIMEOUT 400 COST 30
+        set_tests_properties(lint.rooms PROPERTIES TIMEOUT 1200 COST 30
             LABELS lint)
     endif()
 endif()

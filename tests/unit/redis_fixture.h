@@ -24,10 +24,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../support/clock_advance.h"
 #include "redis_opts.h"
 
 #include "nearside/base/buf.h"
@@ -40,8 +42,9 @@
 enum {
     SERVERS_MAX = 8,
     SERVER_ARGS_MAX = 32,
+    CLAIMS_MAX = 64,
     /* How long anything may take on a machine shared with others. */
-    PATIENCE_MS = 20000,
+    PATIENCE_MS = 60000,
 };
 
 struct server {
@@ -54,6 +57,8 @@ struct server {
 struct fixture {
     struct server servers[SERVERS_MAX];
     unsigned servers_len;
+    int claims[CLAIMS_MAX]; /* of ports; see port_claim */
+    unsigned claims_len;
 };
 
 static struct fixture fixture;
@@ -115,6 +120,9 @@ servers_end(void)
             nftw(fixture.servers[i].dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
         }
     }
+    for (unsigned i = 0; i < fixture.claims_len; i++) {
+        close(fixture.claims[i]);
+    }
     memset(&fixture, 0, sizeof(fixture));
 }
 
@@ -155,8 +163,30 @@ port_is_free(uint16_t port)
     return is_free;
 }
 
+/* No other test has taken the port, whether it listens there already or not:
+   the flow tests use the same names (tests/flow/lib/ports.py). */
+static inline bool
+port_claim(uint16_t port)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    int len = snprintf(un.sun_path + 1, sizeof(un.sun_path) - 1,
+        "nearside-test-port-%u", port);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fixture.claims_len < CLAIMS_MAX);
+    if (bind(fd, (struct sockaddr *)&un,
+            (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+                        (size_t)len)) != 0) {
+        close(fd);
+        return false;
+    }
+    fixture.claims[fixture.claims_len++] = fd;
+    return true;
+}
+
 /* Free, and so is the cluster bus's, 10,000 above, which is nobody's port;
-   below the range that the kernel gives away by itself. */
+   below the range that the kernel gives away by itself. It is ours until
+   servers_end. */
 static inline uint16_t
 port_pick(void)
 {
@@ -168,7 +198,8 @@ port_pick(void)
     for (;;) {
         uint16_t port = (uint16_t)(12000 + rand_r(&seed) % 8000);
 
-        if (port_is_free(port) && port_is_free((uint16_t)(port + 10000))) {
+        if (port_is_free(port) && port_is_free((uint16_t)(port + 10000)) &&
+            port_claim(port)) {
             return port;
         }
     }
@@ -558,9 +589,9 @@ send_words(struct rig *rig, struct told *t, const char *words)
     redis_send(rig->client, &t->call, argv[argc > 1 ? 1 : 0], argc, argv);
 }
 
-/* Sends, waits for the end, gives it. */
-static inline enum rc
-run(struct rig *rig, struct told *t, const char *words, int64_t timeout_ms)
+static inline void
+run_begin(
+    struct rig *rig, struct told *t, const char *words, int64_t timeout_ms)
 {
     memset(t, 0, sizeof(*t));
     loop_turn(rig->loop, 0); /* the clock may be old */
@@ -568,10 +599,80 @@ run(struct rig *rig, struct told *t, const char *words, int64_t timeout_ms)
     t->call.retries = true;
     send_words(rig, t, words);
     assert_int_equal(t->times, 0);
-    AWAIT(rig, t->times > 0);
+}
+
+static inline enum rc
+run_end(struct told *t)
+{
     assert_int_equal(t->times, 1);
     assert_false(redis_call_is_active(&t->call));
     return t->rc;
+}
+
+/* Sends, waits for the end, gives it. */
+static inline enum rc
+run(struct rig *rig, struct told *t, const char *words, int64_t timeout_ms)
+{
+    run_begin(rig, t, words, timeout_ms);
+    AWAIT(rig, t->times > 0);
+    return run_end(t);
+}
+
+/* ---- a clock of the test's own ------------------------------------------ */
+
+static inline struct clock *
+rig_clock(struct rig *rig)
+{
+    return (struct clock *)(uintptr_t)loop_clock(rig->loop);
+}
+
+/* From now on time passes when the test says so, or goes on by itself again. */
+static inline void
+rig_stop_clock(struct rig *rig)
+{
+    rig_clock(rig)->is_manual = true;
+}
+
+static inline void
+rig_start_clock(struct rig *rig)
+{
+    rig_clock(rig)->is_manual = false;
+    loop_turn(rig->loop, 0);
+}
+
+static inline void
+on_passed(void *ctx)
+{
+    *(bool *)ctx = true;
+}
+
+/* So much time passes, in milliseconds, 8 at least. What is due then has been
+   done when this returns, but for what the last 4 ms would have brought. */
+static inline void
+rig_pass(struct rig *rig, int64_t ms)
+{
+    struct loop_timer timer;
+    bool is_over = false;
+
+    assert_true(ms >= 8);
+    clock_advance(rig_clock(rig), ms);
+    loop_timer_init(&timer, rig->loop, on_passed, &is_over);
+    /* The wheel goes by ticks, of which the last is not over yet. */
+    loop_timer_arm(&timer, loop_now_ms(rig->loop) / 4 * 4);
+    AWAIT(rig, is_over);
+}
+
+/* As run, but a millisecond passes with each turn and no other time. */
+static inline enum rc
+run_slowly(
+    struct rig *rig, struct told *t, const char *words, int64_t timeout_ms)
+{
+    run_begin(rig, t, words, timeout_ms);
+    while (t->times == 0) {
+        loop_turn(rig->loop, 5);
+        clock_advance(rig_clock(rig), 1);
+    }
+    return run_end(t);
 }
 
 #endif
