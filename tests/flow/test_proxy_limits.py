@@ -10,6 +10,7 @@ import unittest
 
 from lib import (Connection, FlowTest, Nearside, RedisServer, SampleOrigin,
                  ScriptedOrigin, WireError, pattern, wait_until)
+from lib.clock import Clock, turns
 from lib.scripted import EchoOrigin, Steps, answer, conf, digest
 
 LONG = os.environ.get("NEARSIDE_LONG") == "1"
@@ -692,7 +693,10 @@ class SlowReaders(FlowTest):
         self.assertEqual(self.daemon.metric(HIT, limit="send_min_rate"), 0)
 
     def start_in_parts(self, parts, limits):
-        """The origin sends each part when steps.go(number) says so."""
+        """The origin sends each part when steps.go(number) says so. Of the
+        time only the test disposes; the other client is idle, and tells when
+        the worker has seen what there is."""
+        self.clock = self.use(Clock())
         self.steps = Steps()
         self.addCleanup(self.steps.go, *range(parts))
 
@@ -705,7 +709,10 @@ class SlowReaders(FlowTest):
             return True
 
         origin = self.use(ScriptedOrigin(script))
-        self.daemon = self.use(Nearside(conf(origin.url, limits=limits)))
+        self.daemon = self.use(Nearside(conf(
+            origin.url, limits=limits, workers=1), env=self.clock.env))
+        self.other = self.use(self.daemon.connect())
+        turns(self.other)
         client = self.use(Connection(self.daemon.port, receive_buffer=4096))
         client.request("GET", "/stream")
         client.read_head()
@@ -721,25 +728,29 @@ class SlowReaders(FlowTest):
 
     def test_send_total_does_not_count_how_long_the_origin_takes(self):
         """Nor is a client cut that reads each part a little late."""
-        client = self.start_in_parts(2, "send_total = 2s  send_timeout = 2s")
+        client = self.start_in_parts(
+            2, "send_total = 30s  send_timeout = 30s")
         for number in range(2):
             self.steps.go(number)
             self.wait_until_waited_for(client)
+            self.clock.move_on(5)
             self.assertEqual(len(client.read_exactly(PART)), PART)
-            # The origin takes longer than send_total. The time that passes
-            # is what is tested, and nothing is there that tells its end.
-            time.sleep(2.2 * (1 - number))
+            turns(self.other)  # nothing is left to send
+            self.clock.move_on_and_see(40, self.other)
         self.assertEqual(self.daemon.metric(HIT, limit="send_total"), 0)
 
     def test_send_total_adds_up(self):
         """Each wait is shorter, and the origin's time is between them."""
-        client = self.start_in_parts(3, "send_total = 1s  send_timeout = 1s")
+        client = self.start_in_parts(
+            3, "send_total = 30s  send_timeout = 30s")
         with self.assertRaises((WireError, OSError)):
             for number in range(3):
                 self.steps.go(number)
                 self.wait_until_waited_for(client)
-                time.sleep(0.6)  # the client takes that long
+                self.clock.move_on(20)  # the client takes that long
                 client.read_exactly(PART)
+                turns(self.other)
+                self.clock.move_on_and_see(20, self.other)
         self.assertEqual(self.daemon.metric(HIT, limit="send_total"), 1)
         self.assertEqual(self.daemon.metric(HIT, limit="send_timeout"), 0)
 

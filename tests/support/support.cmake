@@ -10,5 +10,5 @@ target_include_directories(sample-origin PRIVATE ${CMAKE_CURRENT_LIST_DIR})
 set_target_properties(sample-origin PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 
-# The wall clock of a daemon that a test sets.
+# The clocks of a daemon that a test sets.
 add_library(set-clock MODULE ${CMAKE_CURRENT_LIST_DIR}/set_clock.c)
