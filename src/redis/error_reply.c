@@ -270,6 +270,7 @@ error_reply_is_dealt_with(struct redis_client *c, struct redis_call *call,
     case REDIS_ERROR_OOM:
     case REDIS_ERROR_MISCONF:
     case REDIS_ERROR_NOREPLICAS:
+    case REDIS_ERROR_BUSY:
     case REDIS_ERROR_OTHER:
     case REDIS_ERROR_COUNT:
         return false;

@@ -193,6 +193,7 @@ on_error_reply(struct probe *p, struct slice words)
         redis_want_refresh(pr->redis, REFRESH_READONLY);
         break;
     case REDIS_ERROR_LOADING:
+    case REDIS_ERROR_BUSY:
     case REDIS_ERROR_OOM:
     case REDIS_ERROR_MISCONF:
     case REDIS_ERROR_NOREPLICAS:
@@ -232,7 +233,7 @@ on_time(struct probe *p, const struct redis_reply *reply)
     if (node_time_take(&p->time, reply, clock) == RC_OK) {
         time_begin(&pr->redis->time, &p->time.sample, clock);
         loop_defer(pr->loop, &pr->judge);
-    } else if (!pr->has_told_time) {
+    } else if (!probe_is_put_off(reply) && !pr->has_told_time) {
         pr->has_told_time = true;
         log_event(pr->ring, LOG_LEVEL_WARN, "redis_time_refused",
             "node=\"%s\" detail=\"the clocks of all instances have to agree\"",

@@ -130,4 +130,7 @@ bool probe_is_info_due(const struct probe *probe);
 void probe_informed(struct probe *probe, const struct redis_call *call,
     const struct redis_reply *reply);
 
+/* Has the server refused to tell for a moment only? */
+bool probe_is_put_off(const struct redis_reply *reply);
+
 #endif

@@ -108,6 +108,13 @@ judge_past(struct probe *p, const struct past_word *word, int64_t wall_ms)
     }
 }
 
+bool
+probe_is_put_off(const struct redis_reply *reply)
+{
+    return reply->type == REDIS_ERROR &&
+           redis_error_is_for_now(slice_of(reply->str, reply->len));
+}
+
 /* Whoever may not ask knows nothing of it, and trusts. */
 static void
 tell_info_refused(const struct probe *p)
@@ -132,6 +139,9 @@ on_info(struct probe *p, const struct redis_reply *reply)
     int64_t wall_ms;
 
     MUST_OBJ(p, PROBE_MAGIC);
+    if (probe_is_put_off(reply)) {
+        return; /* until it tells, it is no more trusted than before */
+    }
     p->is_known = reply->type != REDIS_STRING;
     if (p->is_known) {
         tell_info_refused(p);

@@ -39,6 +39,15 @@ redis_error_is_of_scripts(struct slice text)
     return error == REDIS_ERROR_NOPERM || error == REDIS_ERROR_OTHER;
 }
 
+bool
+redis_error_is_for_now(struct slice text)
+{
+    enum redis_error error = redis_error_of(text);
+
+    return error == REDIS_ERROR_BUSY || error == REDIS_ERROR_LOADING ||
+           error == REDIS_ERROR_MASTERDOWN;
+}
+
 const char *
 redis_error_name(enum redis_error error)
 {

@@ -5,6 +5,7 @@ used, by those who only read either, and the origin answers."""
 import json
 import os
 import shutil
+import threading
 import time
 import unittest
 
@@ -12,6 +13,7 @@ from lib import (FlowTest, Nearside, RedisServer, SampleOrigin, ScriptedOrigin,
                  fetch, wait_until)
 from lib.process import temp_dir
 from lib.products import conf_for
+from lib.redis import RedisError
 from lib.relay import Link
 from lib.scripted import answer
 
@@ -252,6 +254,18 @@ class Restarting(OnAServer):
         self.writer = self.daemon("writer")
         self.wait_hit(self.reader, self.writer)
 
+    def spin(self):
+        with self.redis.connect() as redis:
+            with self.assertRaisesRegex(RedisError, "killed"):
+                redis("EVAL", "while true do end", "0")
+
+    def is_busy(self):
+        try:
+            self.redis("PING")
+        except RedisError as error:
+            return str(error).startswith("BUSY")
+        return False
+
     def come_back(self):
         self.redis.kill()
         self.redis.start()
@@ -281,6 +295,31 @@ class Restarting(OnAServer):
         self.assertIn("fwd=uri-miss", answer.cache_status)
         self.reader.wait_metric("nearside_values_outdated_total", 1)
         self.wait_stored_again("/products/7")
+
+    def test_nor_is_it_while_a_script_keeps_it_from_telling(self):
+        """BUSY was taken for a refusal for good, and it was believed."""
+        self.redis("SAVE")
+        self.put(self.writer)
+        daemons = (self.reader, self.writer)
+        self.redis.kill()
+        for daemon in daemons:
+            daemon.pause()
+        self.redis.start()
+        self.redis("CONFIG", "SET", "lua-time-limit", "1")
+        script = threading.Thread(target=self.spin)
+        script.start()
+        wait_until(self.is_busy, what="it is busy")
+        for daemon in daemons:
+            daemon.resume()
+        for daemon in daemons:
+            daemon.wait_log("redis_writes_refused .*BUSY")
+        self.redis("SCRIPT", "KILL")
+        script.join(20)
+        for daemon in daemons:
+            daemon.wait_log("redis_restarted")
+        self.check()
+        for daemon in daemons:
+            self.assertNotRegex(daemon.log(), "redis_(info|time)_refused")
 
     def wait_stored_again(self, target):
         wait_until(

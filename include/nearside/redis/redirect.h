@@ -18,6 +18,10 @@ enum redis_error redis_error_of(struct slice text);
    us. Plain commands may work all the same. */
 bool redis_error_is_of_scripts(struct slice text);
 
+/* The server refuses nearly all just now, whatever it is: what it refuses so is
+   not forbidden. */
+bool redis_error_is_for_now(struct slice text);
+
 /* Lower-case, for metrics and logs: "moved", "other". */
 const char *redis_error_name(enum redis_error error);
 
