@@ -1188,10 +1188,25 @@ ten_thousand_commands_keep_their_order(void **state)
     rig_close(&rig);
 }
 
+/* Of the fixture: a server takes its time until it listens. */
+static void
+a_port_that_a_test_has_picked_is_no_other_tests(void **state)
+{
+    uint16_t port = port_pick();
+
+    (void)state;
+    assert_true(port_is_free(port));
+    assert_false(port_claim(port));
+    servers_end();
+    assert_true(port_claim(port));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(
+            a_port_that_a_test_has_picked_is_no_other_tests, teardown),
         cmocka_unit_test_teardown(
             get_set_and_eval_work_on_one_server, teardown),
         cmocka_unit_test_teardown(

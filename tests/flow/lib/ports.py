@@ -5,7 +5,8 @@ those that cannot. A Redis Cluster node needs port + 10000 too. All ports
 taken here, and those 10000 above, lie below the range from which the kernel
 takes the ports of outgoing connections (32768 and up), so that no client of
 another test sits on them. What one test has taken no other one takes, whether
-it listens there already or not.
+it listens there already or not. tests/unit/redis_fixture.h takes the same
+names.
 """
 
 import random
