@@ -14,6 +14,7 @@ from unittest import mock
 
 from lib import (Connection, FlowTest, Nearside, RedisServer, SampleOrigin,
                  ScriptedOrigin, WireError, fetch, wait_until)
+from lib.clock import Clock
 from lib.process import temp_dir
 from lib.scripted import Steps, answer, conf, together
 
@@ -30,7 +31,7 @@ def ready(daemon):
 
 
 class Drain(FlowTest):
-    def start(self, drain="drain_delay = 0ms", more="", limits=""):
+    def start(self, drain="drain_delay = 0ms", more="", limits="", env=None):
         self.steps = Steps()
         self.addCleanup(self.steps.go, "end")
 
@@ -42,7 +43,7 @@ class Drain(FlowTest):
         self.origin = self.use(ScriptedOrigin(script))
         text = conf(self.origin.url, limits=limits).replace(
             "drain_delay = 0ms", drain) + more
-        return self.use(Nearside(text))
+        return self.use(Nearside(text, env=env))
 
     def readyz(self, daemon):
         return fetch(daemon.metrics_port, "/readyz").status
@@ -64,19 +65,22 @@ class Drain(FlowTest):
         return clients
 
     def test_readyz_says_503_first_and_clients_are_still_served(self):
-        daemon = self.start("drain_delay = 1s")
+        clock = self.use(Clock())
+        daemon = self.start("drain_delay = 10m", env=clock.env)
         self.assertEqual(self.readyz(daemon), 200)
         self.assertEqual(ready(daemon), (0, ""))
-        start = time.monotonic()
         daemon.signal(signal.SIGTERM)
         wait_until(lambda: self.readyz(daemon) == 503, what="/readyz says it")
         self.assertEqual(
             ready(daemon), (1, "nearside: not ready: /readyz says 503\n"))
         for i in range(2):
             self.assertEqual(daemon.get(f"/{i}").body, f"/{i}".encode())
-        self.assertEqual(fetch(daemon.metrics_port, "/livez").status, 200)
-        self.assertEqual(daemon.process.wait(10), 0)
-        self.assertGreaterEqual(time.monotonic() - start, 0.95)
+            self.assertEqual(fetch(daemon.metrics_port, "/livez").status, 200)
+            clock.move_on(250)
+        self.assertEqual(self.readyz(daemon), 503)
+        self.assertEqual(daemon.get("/x").body, b"/x")
+        clock.move_on(250)
+        self.assertEqual(daemon.process.wait(30), 0)
 
     def test_answers_under_way_are_finished_and_nobody_else_is_let_in(self):
         daemon = self.start()
@@ -131,14 +135,12 @@ class Drain(FlowTest):
         self.assertRegex(daemon.log(), "drain_timeout")
 
     def test_a_second_sigterm_stops(self):
-        daemon = self.start("drain_delay = 20s")
+        daemon = self.start("drain_delay = 10m\ndrain_timeout = 10m")
         self.busy(daemon)
         daemon.signal(signal.SIGTERM)
         wait_until(lambda: self.readyz(daemon) == 503, what="it drains")
-        start = time.monotonic()
         daemon.signal(signal.SIGTERM)
-        self.assertEqual(daemon.process.wait(10), 0)
-        self.assertLess(time.monotonic() - start, 5)
+        self.assertEqual(daemon.process.wait(60), 0)
 
     def test_a_drain_that_is_over_as_the_second_sigterm_comes(self):
         """Its last message once found the control loop gone."""
@@ -205,9 +207,9 @@ class Drain(FlowTest):
         daemon.wait_log("invalidation_lost")
 
     def test_sigint_does_not_wait_for_a_balancer(self):
-        daemon = self.start("drain_delay = 20s")
+        daemon = self.start("drain_delay = 10m")
         daemon.signal(signal.SIGINT)
-        self.assertEqual(daemon.process.wait(10), 0)
+        self.assertEqual(daemon.process.wait(60), 0)
 
     def test_sighup_and_sigpipe_do_not_end_it(self):
         daemon = self.start()

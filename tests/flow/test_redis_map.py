@@ -2,6 +2,7 @@
 """How Redis is found: seeds, names, and what servers say of each other."""
 
 import os
+import re
 import sys
 import time
 import unittest
@@ -408,16 +409,23 @@ class Words(OnAMap):
 
     def test_a_value_above_the_output_buffer_limit_is_named_as_such(self):
         redis = self.use(RedisServer())
-        a = self.daemon(f'seeds = {{ "{redis.address}" }}')
+        a = self.daemon(f'seeds = {{ "{redis.address}" }}'
+                        "  command_timeout = 5s  hang = 10s")
         self.wait_hit(a)
         stores = a.metric("nearside_stores_total")
         self.assertEqual(a.get("/bytes/4000000").status, 200)
         a.wait_metric("nearside_stores_total", stores + 1)
         redis("CONFIG", "SET", "client-output-buffer-limit",
               "normal 1mb 1mb 1")
-        time.sleep(1.1)  # a connection younger than that is dialled anew late
-        self.assertEqual(a.get("/bytes/4000000").status, 200)
-        a.wait_log(" warn redis_reply_cut .*client-output-buffer-limit")
+
+        def is_named():
+            self.assertEqual(a.get("/bytes/4000000").status, 200)
+            return re.search(" warn redis_reply_cut .*client-output-buffer"
+                             "-limit", a.log())
+
+        # A connection younger than a second is dialled anew late: nothing
+        # tells then why it was cut.
+        wait_until(is_named, 30, "it is named", every=1.1)
         self.wait_hit(a)
 
 

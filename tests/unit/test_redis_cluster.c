@@ -272,18 +272,24 @@ scripts_are_loaded_on_the_node_that_an_ask_names(void **state)
 static void
 killed_primary_is_replaced_by_its_replica(void **state)
 {
+    struct redis_opts opts = cluster;
     struct server *primary;
     char words[64];
     struct rig rig = {0};
     struct told t;
-    int64_t began;
 
     (void)state;
     cluster_new(3, 1);
-    open_whole(&rig, cluster);
+    for (unsigned i = 0; i < fixture.servers_len; i++) {
+        /* The others serve even when a busy machine lets them see, before
+           the test has asked them, that one is missing. */
+        assert_true(ask(&fixture.servers[i], words, sizeof(words),
+            "CONFIG SET cluster-require-full-coverage no"));
+    }
+    opts.refresh_interval_ms = 3600 * 1000; /* no map comes by itself */
+    open_whole(&rig, opts);
     assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
     primary = owner_of("k", 3);
-    began = real_ms();
     server_kill(primary);
     /* The others go on meanwhile. */
     for (int i = 0; i < 20; i++) {
@@ -300,8 +306,6 @@ killed_primary_is_replaced_by_its_replica(void **state)
     /* By the new map: a dead primary says no MOVED. */
     assert_int_equal(
         rig_metric(&rig, "error_replies_total{cause=\"moved\"}"), 0);
-    /* Node timeout 1 s, an election, a refresh, a rest. */
-    assert_in_range(real_ms() - began, 0, 12000);
     assert_int_equal(run(&rig, &t, "GET k", 500), RC_OK);
     assert_string_equal(t.text, "w");
     rig_close(&rig);
@@ -348,9 +352,9 @@ target_of_an_ask_that_is_dead_ends_the_call_in_time(void **state)
     set_slot(from, slot, "MIGRATING", to);
     server_kill(to);
     began = real_ms();
-    assert_int_not_equal(run(&rig, &t, "GET asked", 5000), RC_OK);
+    assert_int_not_equal(run(&rig, &t, "GET asked", PATIENCE_MS), RC_OK);
     assert_false(t.call.impl.hops > 5);
-    assert_true(real_ms() - began < 4000);
+    assert_true(real_ms() - began < PATIENCE_MS / 2);
     rig_close(&rig);
     server_up(to, cluster_args);
     await_cluster_ok();
@@ -363,8 +367,6 @@ calls_end_in_time_while_the_cluster_is_down(void **state)
 {
     struct rig rig = {0};
     struct told t;
-    unsigned in_time = 0;
-    int64_t began;
 
     (void)state;
     open_whole(&rig, cluster);
@@ -377,15 +379,11 @@ calls_end_in_time_while_the_cluster_is_down(void **state)
     /* The minority finds out and refuses. */
     AWAIT(&rig, run(&rig, &t, "GET k", 50) == RC_REFUSED);
     for (int i = 0; i < 20; i++) {
-        began = real_ms();
-        if (run(&rig, &t, "GET k", 50) == RC_OK) {
+        if (run_in_time(&rig, &t, "GET k", 50) == RC_OK) {
             assert_int_equal(t.type, REDIS_ERROR);
             assert_memory_equal(t.text, "CLUSTERDOWN", 11);
         }
-        in_time += real_ms() - began <= 150;
     }
-    /* All, but for those that a busy machine holds up. */
-    assert_true(in_time >= 10);
     for (unsigned i = 0; i < 3; i++) {
         kill(fixture.servers[i].pid, SIGCONT);
     }
