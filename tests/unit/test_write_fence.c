@@ -278,6 +278,8 @@ without_an_acknowledgement_it_is_not_held(void **state)
     char out[64];
 
     w->g.worker.conf->opts.limits.flight_wait_ms = 200;
+    /* Before that, who asks waits for the first answers to the probes. */
+    AWAIT(&w->g.rig, is_probed(w));
     assert_true(ask(
         w->g.server, out, sizeof(out), "CONFIG SET min-replicas-to-write 1"));
     fence = begin(w);
