@@ -143,7 +143,7 @@ a_request_knows_its_client_and_when_it_came(void **state)
     came_us = clock_now_us(&bench.loop->clock);
     says(&c, "G");
     pass(500);
-    r = asks(&c, GET("/a") + 1);
+    r = asks(&c, &(GET("/a"))[1]);
     assert_int_equal(r->start_us, came_us);
     assert_int_equal(
         r->peer.u.v4.sin_addr.s_addr, bench.peer.u.v4.sin_addr.s_addr);
