@@ -131,7 +131,7 @@ class OriginNames(FlowTest):
 
     def test_one_that_only_takes_long_is_dialled_once_more(self):
         """The look-up gets its share of the time, and there is some left."""
-        self.begin([HOLE + "7"], "connect_timeout = 1s")
+        self.begin([HOLE + "7"], "connect_timeout = 4s")
         self.daemon.wait_log("origin_addresses")
         before = swallowed()
         self.assertEqual(self.ask().status, 504)
@@ -152,7 +152,7 @@ class OriginNames(FlowTest):
     def test_a_silent_name_server_costs_no_more_than_the_time_to_connect(self):
         (old,) = self.apis(2)
         self.begin(["127.0.0.2"], "resolve_interval = 1h"
-                   "  connect_timeout = 500ms")
+                   "  connect_timeout = 2s")
         self.who()
         self.names.are(is_silent=True)
         old.stop()
@@ -161,7 +161,7 @@ class OriginNames(FlowTest):
         # Its look-up is under way for 15 s, which nobody waits for any more.
         began = time.monotonic()
         self.assertEqual(self.statuses(20), [502] * 20)
-        self.assertLess(time.monotonic() - began, 8)
+        self.assertLess(time.monotonic() - began, 20)  # 40, if each waited
 
     def test_one_slow_look_up_is_waited_for_and_not_two(self):
         """502 after 20 s, with the place in connections_max held."""

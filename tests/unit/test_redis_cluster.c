@@ -115,6 +115,10 @@ moved_slot_is_followed_and_learnt(void **state)
         from == &fixture.servers[0] ? &fixture.servers[1] : &fixture.servers[0];
     open_whole(&rig, cluster);
     assert_int_equal(run(&rig, &t, "DEL moving", 5000), RC_OK);
+    /* Whoever imports a slot owns it from a new epoch on. Without one the old
+       owner's word of a moment ago would give it back to him. */
+    set_slot(to, slot, "IMPORTING", from);
+    set_slot(from, slot, "MIGRATING", to);
     set_slot(to, slot, "NODE", to);
     set_slot(from, slot, "NODE", to);
     assert_int_equal(run(&rig, &t, "SET moving there", 5000), RC_OK);
