@@ -23,6 +23,7 @@ enum rc
 time_sample_of(const struct redis_reply *reply, int64_t sent_us,
     int64_t heard_us, struct time_sample *out)
 {
+    int64_t start_ms;
     int64_t s;
     int64_t us;
 
@@ -34,12 +35,15 @@ time_sample_of(const struct redis_reply *reply, int64_t sent_us,
         return RC_BAD;
     }
     /* It was that time somewhere between the two; most likely amid. */
+    start_ms = (s * 1000000 + us - sent_us - (heard_us - sent_us) / 2) / 1000;
+    if (start_ms <= 0) {
+        return RC_BAD;
+    }
     *out = (struct time_sample){
-        .start_ms =
-            (s * 1000000 + us - sent_us - (heard_us - sent_us) / 2) / 1000,
+        .start_ms = start_ms,
         .error_ms = (heard_us - sent_us) / 2000 + 1,
     };
-    return out->start_ms > 0 ? RC_OK : RC_BAD;
+    return RC_OK;
 }
 
 static int
@@ -49,6 +53,31 @@ earlier_first(const void *pa, const void *pb)
     const struct time_sample *b = pb;
 
     return (a->start_ms > b->start_ms) - (a->start_ms < b->start_ms);
+}
+
+static int64_t
+distance(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms > b_ms ? a_ms - b_ms : b_ms - a_ms;
+}
+
+/* Of an even number, which leaves two amid, the one that is nearer to the time
+   which counts so far: one clock of two cannot move that. At first, when none
+   counts yet, the earlier, for every instance. */
+static const struct time_sample *
+median_of(
+    struct time_sample samples[], unsigned len, const struct shared_time *time)
+{
+    int64_t start_ms = atomic_load(&time->start_ms);
+    const struct time_sample *low = &samples[(len - 1) / 2];
+    const struct time_sample *high = &samples[len / 2];
+
+    MUST(len > 0);
+    qsort(samples, len, sizeof(samples[0]), earlier_first);
+    return start_ms != 0 && distance(start_ms, high->start_ms) <
+                                distance(start_ms, low->start_ms)
+               ? high
+               : low;
 }
 
 void
@@ -66,17 +95,14 @@ time_judge(struct shared_time *time, struct time_sample samples[], unsigned len,
 {
     int64_t start_ms = shared_time_ms(time, own) - clock_now_ms(own);
     const struct time_sample *median;
-    int64_t off_ms;
 
     if (len == 0) {
         return false;
     }
-    qsort(samples, len, sizeof(samples[0]), earlier_first);
-    median = &samples[(len - 1) / 2];
+    median = median_of(samples, len, time);
     MUST(median->start_ms > 0);
-    off_ms = start_ms > median->start_ms ? start_ms - median->start_ms
-                                         : median->start_ms - start_ms;
-    if (off_ms > TIME_SAME_MS + median->error_ms) {
+    if (distance(start_ms, median->start_ms) >
+        TIME_SAME_MS + median->error_ms) {
         start_ms = median->start_ms;
     } else if (atomic_load(&time->start_ms) != 0) {
         return false;

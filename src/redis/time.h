@@ -1,7 +1,8 @@
 /*
  * What TIME says, and the time that all instances share by it (shared_time.h).
  * Nodes' clocks may differ too: the median of the primaries counts, which is
- * the same for every instance, and which no single node can move. Pure.
+ * the same for every instance, and which no single one of several nodes can
+ * move. Pure.
  */
 #ifndef REDIS_TIME_H
 #define REDIS_TIME_H
@@ -24,7 +25,7 @@ struct time_sample {
 };
 
 /* Of a reply to a TIME that was sent and answered at these monotonic moments.
-   RC_BAD: it is none. */
+   RC_BAD: it is none, and *out stays as it is. */
 enum rc time_sample_of(const struct redis_reply *reply, int64_t sent_us,
     int64_t heard_us, struct time_sample *out) RC_MUST_CHECK;
 

@@ -51,7 +51,10 @@ what_is_no_answer_is_refused(void **state)
     assert_int_equal(sample("1700000000", "1000000", 0, 0, &t), RC_BAD);
     assert_int_equal(sample("4294967296", "0", 0, 0, &t), RC_BAD);
     assert_int_equal(sample("-5", "0", 0, 0, &t), RC_BAD);
+    /* A node that says so after it has told its time: that stands. */
+    assert_int_equal(sample("1700000000", "0", 0, 0, &t), RC_OK);
     assert_int_equal(sample("5", "0", 6000000, 6000000, &t), RC_BAD);
+    assert_int_equal(t.start_ms, 1700000000000);
 }
 
 static bool
@@ -77,10 +80,30 @@ the_median_of_the_nodes_counts(void **state)
     /* One node that is an hour ahead and one that is behind move nobody. */
     assert_true(judge(&time, &own, here + 3600000, here - 40000, here - 30000));
     assert_int_equal(shared_time_ms(&time, &own), 1700000000000 - 30000);
-    /* Of two the earlier, by every instance. */
-    assert_true(time_judge(&time,
-        (struct time_sample[]){{here + 9000, 1}, {here + 8000, 1}}, 2, &own));
-    assert_int_equal(shared_time_ms(&time, &own), 1700000008000);
+}
+
+/* With two that are heard, whichever is off moves nobody; at first the earlier
+   counts, for every instance. */
+static void
+one_of_two_moves_nobody(void **state)
+{
+    struct clock own = {
+        .mono_us = 5000000, .wall_ms = 1700000000000, .is_manual = true};
+    const int64_t here = 1700000000000 - 5000;
+
+    (void)state;
+    for (int off = -9000; off <= 9000; off += 18000) {
+        struct shared_time time = {0};
+        struct time_sample both[] = {{here + off, 1}, {here, 1}};
+
+        time_begin(&time, &(struct time_sample){here, 1}, &own);
+        assert_false(time_judge(&time, both, 2, &own));
+        assert_int_equal(shared_time_ms(&time, &own), 1700000000000);
+        time = (struct shared_time){0};
+        assert_true(time_judge(&time, both, 2, &own));
+        assert_int_equal(
+            shared_time_ms(&time, &own), 1700000000000 + (off < 0 ? off : 0));
+    }
 }
 
 static void
@@ -113,6 +136,7 @@ main(void)
         cmocka_unit_test(the_answer_counts_from_amid_its_way),
         cmocka_unit_test(what_is_no_answer_is_refused),
         cmocka_unit_test(the_median_of_the_nodes_counts),
+        cmocka_unit_test(one_of_two_moves_nobody),
         cmocka_unit_test(what_the_way_may_explain_changes_nothing),
     };
 
