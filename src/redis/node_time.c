@@ -33,6 +33,7 @@ node_time_take(struct node_time *t, const struct redis_reply *reply,
 
     MUST(!redis_call_is_active(&t->call));
     if (rc == RC_OK) {
+        MUST(t->sample.start_ms > 0);
         t->heard_ms = clock_now_ms(now);
     }
     return rc;

@@ -84,6 +84,7 @@ void
 time_begin(struct shared_time *time, struct time_sample *sample,
     const struct clock *own)
 {
+    MUST(sample->start_ms > 0);
     if (atomic_load(&time->start_ms) == 0) {
         (void)time_judge(time, sample, 1, own);
     }
