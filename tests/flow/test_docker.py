@@ -175,9 +175,9 @@ class AnyUser(FlowTest):
                  "nearside: serving without an admin socket")):
             with self.subTest(folder):
                 daemon = self.in_container(folder)
-                if said is None:
-                    self.assertNotIn("admin", daemon.log())
-                else:
+                if said is not None:
                     daemon.wait_log(said)
                 self.assertEqual(daemon.stop(), 0)
+                if said is None:
+                    self.assertNotIn("admin", daemon.log())
                 self.assertNotRegex(daemon.log(), TROUBLE)

@@ -198,7 +198,7 @@ class AtStart(FlowTest):
                     wrap=["prlimit", f"--nofile={soft}:{most}"]))
                 self.assertEqual(resource.prlimit(
                     daemon.pid, resource.RLIMIT_NOFILE), (most, most))
-                self.assertNotIn("open_files_few", daemon.log())
+                self.assertNotIn("open_files_few", daemon.whole_log())
 
     def test_more_connections_than_files_are_warned_of(self):
         origin = self.use(ScriptedOrigin(lambda c, r, n: answer(c)))

@@ -53,8 +53,8 @@ class Quota(FlowTest):
         origin = self.use(SampleOrigin())
         daemon = self.start(conf(
             origin.url, 'route "/bytes/*" { }', "", redis))
-        self.assertRegex(daemon.log(), 'started .* workers="1" .*'
-                         ' held_max="16777216" memory="134217728"')
+        daemon.wait_log('started .* workers="1" .*'
+                        ' held_max="16777216" memory="134217728"')
         wait_until(lambda: "; hit" in daemon.get("/bytes/4000000").cache_status,
                    what="a hit")
         slow = []

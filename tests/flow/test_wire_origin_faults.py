@@ -160,7 +160,8 @@ class Faults(FlowTest):
 
         def said(target):
             with open(f"{daemon.dir}/access.log") as log:
-                return [line for line in log if f"GET {target} " in line]
+                return [line for line in log
+                        if f"GET {target} " in line and line.endswith("\n")]
 
         for target, what in (("/length", "body cut short"),
                              ("/chunks", "body cut short"),
@@ -457,7 +458,8 @@ class OriginQueue(FlowTest):
         """The access line of a request for the target."""
         def line():
             with open(daemon.dir + "/access", encoding="utf-8") as f:
-                return [x for x in f if f" {target} " in x]
+                return [x for x in f
+                        if f" {target} " in x and x.endswith("\n")]
         wait_until(line, what="it is in the log")
         return line()[0]
 

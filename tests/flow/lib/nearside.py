@@ -117,10 +117,24 @@ class Nearside:
                    f"{name}{labels} >= {at_least}")
 
     def log(self):
+        """What is written so far. A thread of the daemon's own writes it: what
+        was answered may be there a moment later, even `started` after the
+        start. To see that a line is there, wait for it."""
         return self.process.log()
 
     def wait_log(self, pattern, timeout=10.0):
         return self.process.wait_log(pattern, timeout)
+
+    def lines(self, pattern):
+        return self.process.lines(pattern)
+
+    def wait_logged(self, pattern, count=1, timeout=10.0):
+        return self.process.wait_logged(pattern, count, timeout)
+
+    def whole_log(self):
+        """Stops it, so that nothing is still on its way into the log."""
+        self.stop()
+        return self.log()
 
     def signal(self, sig):
         self.process.signal(sig)

@@ -126,6 +126,24 @@ class Process:
 
         return wait_until(is_there, timeout, f"{self.name} says {pattern!r}")
 
+    def lines(self, pattern):
+        """The matches of pattern in the log, one a line that has been written
+        to its end."""
+        seen = re.compile(pattern)
+        found = map(seen.search, self.log().split("\n")[:-1])
+        return [match for match in found if match is not None]
+
+    def wait_logged(self, pattern, count=1, timeout=10.0):
+        """The matches, one a line; fails if there are more than `count`."""
+        found = wait_until(
+            lambda: len(found := self.lines(pattern)) >= count and found,
+            timeout, f"{self.name} says {pattern!r} {count} times")
+        if len(found) != count:
+            raise AssertionError(
+                f"{self.name} says {pattern!r} {len(found)} times,"
+                f" not {count}:\n{self.log()}")
+        return found
+
     def signal(self, sig):
         self.popen.send_signal(sig)
 
