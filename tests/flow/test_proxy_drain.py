@@ -158,6 +158,7 @@ class Drain(FlowTest):
             for client in clients:
                 client.reset()
             self.assertEqual(daemon.process.wait(10), 0, daemon.log())
+            self.steps.go("end")  # the origin has waited long enough
 
     def test_a_deletion_under_way_is_waited_for(self):
         redis = self.use(RedisServer())

@@ -217,7 +217,7 @@ class Passwords(FlowTest):
         self.assertEqual(a.metric("nearside_redis_error_replies_total"),
                          a.metric("nearside_redis_error_replies_total",
                                   cause="noscript"))
-        self.assertNotRegex(a.whole_log(), r"Z (error|warn) ")
+        self.assertEqual(a.warnings(), [])
 
     def assert_nobody_waits(self, daemon):
         for _ in range(3):
@@ -295,10 +295,7 @@ class Passwords(FlowTest):
         wait_until(lambda: "; hit" in self.ask(a), what="a hit")
         # Without INFO a restart cannot be noticed, which is said once.
         a.wait_log("warn redis_info_refused")
-        said = a.whole_log()
-        self.assertEqual(said.count("warn redis_info_refused"), 1)
-        self.assertEqual(len(re.findall(r"Z (?:error|warn) ", said)), 1)
-        self.assertNotIn("redis_never_evicts", said)
+        self.assertEqual(a.warnings(), ["redis_info_refused"])
 
 
 class Memory(OnAServer):
@@ -430,14 +427,18 @@ class LargeValues(OnAServer):
         size = 4000000
         self.daemon_on_link = self.daemon()
         self.store_large(size)
-        link = self.use(SlowLink(self.redis.port, 1000000))
+        link = self.use(SlowLink(self.redis.port, 400000))
         self.daemon_on_link = self.daemon(
-            "command_timeout = 200ms } limits { flight_wait = 1s", link.port)
-        for _ in range(2):
+            "command_timeout = 500ms } limits { flight_wait = 1s", link.port)
+
+        def is_waited_for():
             began = time.monotonic()
             self.assertNotIn("; hit", self.get_large(size).cache_status)
-            self.assertGreater(time.monotonic() - began, 0.9)
-            self.assertLess(time.monotonic() - began, 3.5)
+            return time.monotonic() - began > 0.9
+
+        for _ in range(2):
+            # A machine may be too busy for the first bytes to be in time.
+            wait_until(is_waited_for, 30, "it is waited for")
 
     def test_what_took_the_place_of_one_is_found(self):
         key = self.store_large(500000)

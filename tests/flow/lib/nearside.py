@@ -15,6 +15,8 @@ TROUBLE = re.compile(
     r"AddressSanitizer|ThreadSanitizer|LeakSanitizer|MemorySanitizer"
     r"|runtime error:|MUST\(|check failed|definitely lost: [1-9]")
 
+BUSY = ("redis_node_rests", "redis_writes_unanswered", "redis_no_map")
+
 METRIC = re.compile(r"(\w+)(\{.*\})? (\S+)\Z")
 
 
@@ -135,6 +137,13 @@ class Nearside:
         """Stops it, so that nothing is still on its way into the log."""
         self.stop()
         return self.log()
+
+    def warnings(self):
+        """The names of what it has warned of until its end, but for what it
+        says of a Redis that has no time to answer: on a busy machine that may
+        be so."""
+        names = re.findall(r"Z (?:error|warn) (\w+)", self.whole_log())
+        return [name for name in names if name not in BUSY]
 
     def signal(self, sig):
         self.process.signal(sig)

@@ -177,12 +177,16 @@ class Process:
 
     def assert_does_not_spin(self):
         """With nothing to do it does next to nothing. Others on the machine
-        can only lessen its share of the time."""
-        start, cpu = time.monotonic(), self.cpu_seconds()
-        time.sleep(0.5)  # the CPU time of a while is what is asserted
-        share = (self.cpu_seconds() - cpu) / (time.monotonic() - start)
-        if share >= 0.2:
-            raise AssertionError(f"{self.name} is busy: {share:.0%}")
+        can only lessen its share of the time, and put off what it still has
+        to do: it may take some looks until it has come to rest."""
+        shares = []
+        while not shares or shares[-1] >= 0.2:
+            if len(shares) == 6:
+                raise AssertionError(f"{self.name} is busy: {shares}")
+            start, cpu = time.monotonic(), self.cpu_seconds()
+            time.sleep(0.5)  # the CPU time of a while is what is asserted
+            shares.append(
+                (self.cpu_seconds() - cpu) / (time.monotonic() - start))
 
     def fds(self):
         """The numbers of its open files."""
