@@ -3,25 +3,13 @@
  * ends it is pending before it starts, or is sent by a thread that has asked
  * it.
  */
-#include "conf_given.h"
+#include "server_given.h"
 #include "heap.h"
 
-#include "app/server.h"
-
 #include <dlfcn.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-
-#include "nearside/base/clock.h"
-#include "nearside/net/signals.h"
 
 enum {
     BLOCKS_MAX = 2000,
@@ -32,14 +20,9 @@ enum {
 };
 
 #define CONF                                                                   \
-    "listen = { \"unix:%1$s/l\" }\n"                                           \
-    "metrics = \"unix:%1$s/m\"\n"                                              \
-    "admin = \"unix:%1$s/a\"\n"                                                \
     "workers = 2\n"                                                            \
     "drain_delay = 0s\n"                                                       \
-    "drain_timeout = 5s\n"                                                     \
-    "origin api { servers = { \"http://127.0.0.1:1\" } }\n"                    \
-    "route \"/a\" { ttl = 1s }\n"
+    "drain_timeout = 5s\n" TO_NOWHERE
 
 /* ---- threads: each that has begun is waited for ------------------------- */
 
@@ -73,103 +56,24 @@ pthread_join(pthread_t thread, void **out)
 static struct conf *
 given_conf(const struct folder *f)
 {
-    const struct conf_flags flags = {.path = "c"};
-    struct conf_errors errors;
-    struct conf *conf = NULL;
-    char text[1024];
-
-    snprintf(text, sizeof(text), CONF, f->path);
-    file_write("c", 0644, text);
-    conf_errors_init(&errors);
-    if (conf_load(&flags, &errors, &conf) != RC_OK) {
-        conf_errors_print(&errors, stderr);
-        fail();
-    }
-    conf_errors_fini(&errors);
-    return conf;
+    return conf_made(f, CONF);
 }
 
-/* Runs it; all that it says goes to the file "told". THREAD_LEFT: one was not
-   waited for. */
+/* THREAD_LEFT: one was not waited for. */
 static int
 run(const struct conf *conf)
 {
-    int was = dup(STDERR_FILENO);
-    int to = open("told", O_WRONLY | O_CREAT | O_TRUNC, 0600);
     int begun = atomic_load(&threads_begun);
     int ended = atomic_load(&threads_ended);
-    int status;
+    int status = run_told(conf);
 
-    fflush(stderr);
-    dup2(to, STDERR_FILENO);
-    close(to);
-    status = server_run(conf);
-    fflush(stderr);
-    dup2(was, STDERR_FILENO);
-    close(was);
     return atomic_load(&threads_begun) - begun ==
                    atomic_load(&threads_ended) - ended
                ? status
                : THREAD_LEFT;
 }
 
-static bool
-was_told(const char *line)
-{
-    char text[8192];
-    FILE *f = fopen("told", "r");
-    size_t len;
-
-    assert_non_null(f);
-    len = fread(text, 1, sizeof(text) - 1, f);
-    text[len] = '\0';
-    fclose(f);
-    return strstr(text, line) != NULL;
-}
-
-/* It comes as soon as the server looks. */
-static void
-end_is_pending(void)
-{
-    signals_block();
-    kill(getpid(), SIGTERM);
-}
-
-static int64_t
-monotonic_ms(void)
-{
-    struct clock clock;
-
-    clock_init(&clock);
-    return clock_now_ms(&clock);
-}
-
 /* ---- one that serves ---------------------------------------------------- */
-
-/* The whole answer at a unix socket of the folder. */
-static void
-ask(const char *name, const char *path, char *out, size_t cap)
-{
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    char request[256];
-    size_t len = 0;
-    ssize_t n;
-
-    snprintf(at.sun_path, sizeof(at.sun_path), "%s", name);
-    snprintf(request, sizeof(request),
-        "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-        path);
-    out[0] = '\0';
-    if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
-        send(fd, request, strlen(request), MSG_NOSIGNAL) > 0) {
-        while (len + 1 < cap && (n = read(fd, out + len, cap - 1 - len)) > 0) {
-            len += (size_t)n;
-        }
-        out[len] = '\0';
-    }
-    close(fd);
-}
 
 struct heard {
     char ready[512];
@@ -184,9 +88,7 @@ asker(void *ctx)
 {
     struct heard *h = ctx;
 
-    for (int i = 0; i < 2000 && access("a", F_OK) != 0; i++) {
-        usleep(5000);
-    }
+    LOOK_UNTIL(access("a", F_OK) == 0);
     ask("m", "/readyz", h->ready, sizeof(h->ready));
     ask("l", "/a", h->client, sizeof(h->client));
     ask("a", "/status", h->status, sizeof(h->status));
