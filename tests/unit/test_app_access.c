@@ -1,13 +1,12 @@
 /* Access lines: what they show, what they escape, where they are cut. */
+#include "heap.h"
+
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <jansson.h>
 
 #include "nearside/app/access.h"
@@ -319,25 +318,88 @@ combined_line_holds_all_parts_at_their_longest(void **state)
     }
 }
 
+/* How many in a row of the first character that stands there thrice. */
+static size_t
+run_of(const char *line, char c)
+{
+    const char thrice[] = {c, c, c, '\0'};
+    const char *at = strstr(line, thrice);
+
+    return at == NULL ? 0 : strspn(at, thrice);
+}
+
+static const struct {
+    const char *name;
+    size_t offset; /* of a slice; of a word when `is_word` */
+    size_t size;   /* of which the text may have all but one */
+    bool is_word;
+} parts[] = {
+#define PART(name, size)                                                       \
+    {                                                                          \
+#name, offsetof(struct request_access, name), size, 0                  \
+    }
+#define WORD(name)                                                             \
+    {                                                                          \
+#name, offsetof(struct request_access, name), 128, 1                   \
+    }
+    PART(method, 64),
+    PART(target, 2048),
+    PART(version, 32),
+    PART(host, 256),
+    PART(referer, 1024),
+    PART(user_agent, 512),
+    PART(route, 256),
+    WORD(result),
+    WORD(tier),
+    WORD(detail),
+    WORD(fault),
+#undef WORD
+#undef PART
+};
+
+/* The line with that part so long. */
+static const char *
+line_with(request_access_fn make, size_t part, size_t len)
+{
+    struct request_access access = usual();
+    char *at = (char *)&access + parts[part].offset;
+    static char word[FAR_TOO_LONG];
+
+    access.fault = "timeout"; /* else no host is shown */
+    memset(word, 'Q', len);
+    word[len] = '\0';
+    if (parts[part].is_word) {
+        const char *text = word;
+
+        memcpy(at, &text, sizeof(text));
+    } else {
+        const struct slice text = slice_of(word, len);
+
+        memcpy(at, &text, sizeof(text));
+    }
+    return line_of(make, &access);
+}
+
 /* Around the maximum: whole up to it, cut with dots from there on. */
 static void
-long_target_is_cut_at_its_maximum_and_not_before(void **state)
+each_part_is_cut_at_its_maximum_and_not_before(void **state)
 {
-    (void)state;
-    for (size_t len = 2040; len < 2056; len++) {
-        struct request_access access = usual();
-        const char *line;
-        size_t shown;
+    static const request_access_fn makes[] = {access_combined, access_json};
 
-        access.target = slice_of(filled('t'), len);
-        line = line_of(access_combined, &access);
-        shown = strspn(strchr(line, 't'), "t");
-        if (len < 2048) {
-            assert_int_equal(shown, len);
-            assert_null(strstr(line, "t..."));
-        } else {
-            assert_int_equal(shown, 2044);
-            assert_non_null(strstr(line, "t... HTTP/1.1\""));
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(parts) * ARRAY_LEN(makes); i++) {
+        request_access_fn make = makes[i % ARRAY_LEN(makes)];
+        size_t part = i / ARRAY_LEN(makes);
+        size_t size = parts[part].size;
+        const char *line = line_with(make, part, size - 1);
+
+        print_message("  %s\n", parts[part].name);
+        assert_int_equal(run_of(line, 'Q'), size - 1);
+        assert_null(strstr(line, "Q..."));
+        for (size_t more = 0; more < 3; more++) {
+            line = line_with(make, part, size + more);
+            assert_int_equal(run_of(line, 'Q'), size - 4);
+            assert_non_null(strstr(line, "Q..."));
         }
     }
 }
@@ -429,6 +491,50 @@ json_line_shows_null_for_what_is_absent(void **state)
         "\"status\":499,\"bytes\":0,\"referer\":null,\"user_agent\":null,"
         "\"route\":null,\"cache\":null,\"tier\":null,\"detail\":null,"
         "\"fault\":null,\"queued\":0.000000,\"seconds\":0.000000}\n");
+}
+
+/* As far as a date of four digits goes. */
+static void
+json_time_is_one_that_can_be(void **state)
+{
+    static const struct {
+        int64_t wall_ms;
+        const char *text;
+    } cases[] = {
+        {-1, "{\"time\":\"1970-01-01T00:00:00.000Z\","},
+        {999, "{\"time\":\"1970-01-01T00:00:00.999Z\","},
+        {253402300799999, "{\"time\":\"9999-12-31T23:59:59.999Z\","},
+        {253402300800000, "{\"time\":\"9999-12-31T23:59:59.000Z\","},
+        {INT64_MAX, "{\"time\":\"9999-12-31T23:59:59.000Z\","},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct request_access access = usual();
+        const char *line;
+
+        access.wall_ms = cases[i].wall_ms;
+        line = line_of(access_json, &access);
+        assert_memory_equal(line, cases[i].text, strlen(cases[i].text));
+    }
+}
+
+static void
+json_words_that_say_nothing_are_null(void **state)
+{
+    struct request_access access = usual();
+    const char *line;
+
+    (void)state;
+    access.tier = "-";
+    access.fault = "timeout";
+    access.took_us = -5;
+    access.queued_us = -5;
+    line = line_of(access_json, &access);
+    assert_non_null(
+        strstr(line, "\"cache\":\"hit\",\"tier\":null,\"detail\":null,"
+                     "\"fault\":\"timeout\",\"queued\":0.000000,"
+                     "\"seconds\":0.000000}\n"));
 }
 
 static void
@@ -534,6 +640,7 @@ json_line_holds_all_parts_at_their_longest(void **state)
     }
 }
 
+/* Not even the block is wanted that holds it. */
 static void
 line_is_not_made_when_nobody_wants_it(void **state)
 {
@@ -541,7 +648,43 @@ line_is_not_made_when_nobody_wants_it(void **state)
 
     (void)state;
     access_combined(NULL, &access);
+    heap_refuse(1, 0);
     access_json(NULL, &access);
+    assert_false(heap_refused());
+}
+
+static void
+json_line_that_there_is_no_memory_for_is_told(void **state)
+{
+    char path[] = "/tmp/nearside-access-XXXXXX";
+    int fd = mkstemp(path);
+    const struct log_opts opts = {
+        .events = {.target = LOG_TARGET_FILE, .path = path},
+        .access = {.target = LOG_TARGET_FILE, .path = path},
+        .level = LOG_LEVEL_INFO,
+        .rate_max = 20,
+    };
+    const struct request_access access = usual();
+    char text[1024];
+    struct log_ring *ring;
+    struct log *log;
+    ssize_t n;
+
+    (void)state;
+    assert_int_equal(log_open(&opts, &log, NULL), RC_OK);
+    ring = log_ring_new(log);
+    heap_refuse(1, 0);
+    access_json(ring, &access);
+    assert_true(heap_refused());
+    log_close(&log);
+    n = read(fd, text, sizeof(text) - 1);
+    assert_true(n > 0);
+    text[n] = '\0';
+    assert_non_null(
+        strstr(text, " warn access_line_lost cause=\"out of memory\"\n"));
+    assert_null(strstr(text, "\"time\""));
+    close(fd);
+    unlink(path);
 }
 
 int
@@ -551,16 +694,19 @@ main(void)
         cmocka_unit_test(combined_line_is_as_its_case_says),
         cmocka_unit_test(combined_line_escapes_every_byte_that_is_not_plain),
         cmocka_unit_test(combined_line_holds_all_parts_at_their_longest),
-        cmocka_unit_test(long_target_is_cut_at_its_maximum_and_not_before),
+        cmocka_unit_test(each_part_is_cut_at_its_maximum_and_not_before),
         cmocka_unit_test(json_line_shows_all_that_is_known),
         cmocka_unit_test(json_seconds_are_shown_as_microseconds_count_them),
         cmocka_unit_test(json_line_shows_null_for_what_is_absent),
+        cmocka_unit_test(json_time_is_one_that_can_be),
+        cmocka_unit_test(json_words_that_say_nothing_are_null),
         cmocka_unit_test(json_text_that_is_utf8_stays_what_it_is),
         cmocka_unit_test(
             json_line_with_bytes_that_are_not_utf8_does_not_vanish),
         cmocka_unit_test(json_text_is_cut_between_characters),
         cmocka_unit_test(json_line_holds_all_parts_at_their_longest),
         cmocka_unit_test(line_is_not_made_when_nobody_wants_it),
+        cmocka_unit_test(json_line_that_there_is_no_memory_for_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
