@@ -164,9 +164,8 @@ admin_answer_refusal(struct admin_answer *answer, unsigned status,
     answer->type = TYPE_TEXT;
     buf_clear(&answer->body);
     /* Without memory for the reason the status alone must do. */
-    if (buf_printf(&answer->body, "%s\n", why) != RC_OK) {
-        buf_clear(&answer->body);
-    }
+    MUST(buf_printf(&answer->body, "%s\n", why) == RC_OK ||
+         buf_len(&answer->body) == 0);
     write_head(answer, wall_ms);
 }
 

@@ -3,19 +3,20 @@
  * thread: who waits for an answer turns the loop meanwhile. Timeouts are met
  * by moving the loop's clock.
  */
+#include "heap.h"
+
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "../support/clock_advance.h"
+#include "app/admin_answer.h"
 #include "nearside/app/admin.h"
 #include "nearside/base/check.h"
+#include "nearside/base/log.h"
 #include "nearside/base/metric.h"
 #include "../support/listening.h"
 #include "nearside/net/loop.h"
@@ -35,6 +36,8 @@ struct rig {
     struct address bound;
     int listen_fd;
     char dir[32]; /* of the unix socket; "" without */
+    struct log *log;
+    char log_path[32];
     bool is_ready;
     size_t status_len; /* bytes of 's' in the status */
     enum rc status_rc;
@@ -91,6 +94,22 @@ turns(struct rig *rig)
     }
 }
 
+static struct log *
+log_of(struct rig *rig)
+{
+    const struct log_opts opts = {
+        .events = {.target = LOG_TARGET_FILE, .path = rig->log_path},
+        .access = {.target = LOG_TARGET_NONE},
+        .level = LOG_LEVEL_INFO,
+        .rate_max = 1000,
+    };
+
+    strcpy(rig->log_path, "/tmp/nearside-admin-log-XXXXXX");
+    close(mkstemp(rig->log_path));
+    assert_int_equal(log_open(&opts, &rig->log, NULL), RC_OK);
+    return rig->log;
+}
+
 static void
 rig_start(struct rig *rig, enum admin_kind kind, const char *at)
 {
@@ -112,8 +131,8 @@ rig_start(struct rig *rig, enum admin_kind kind, const char *at)
     rig->text = malloc(TEXT_MAX);
     assert_int_equal(address_parse(slice_of_str(at), &want), RC_OK);
     assert_int_equal(listen_at(&want, &rig->listen_fd, &rig->bound), RC_OK);
-    rig->admin =
-        admin_new(rig->loop, rig->listen_fd, kind, &rig->sources, NULL);
+    rig->admin = admin_new(rig->loop, rig->listen_fd, kind, &rig->sources,
+        log_ring_new(log_of(rig)));
     assert_non_null(rig->admin);
 }
 
@@ -139,10 +158,36 @@ rig_stop(struct rig *rig)
     loop_free(&rig->loop);
     metric_registry_free(&rig->registry);
     free(rig->text);
+    if (rig->log != NULL) {
+        log_close(&rig->log);
+    }
+    unlink(rig->log_path);
     if (rig->dir[0] != '\0') {
         unlink(rig->bound.u.unix_.sun_path);
         rmdir(rig->dir);
     }
+}
+
+/* How often that stands in the log. Nothing comes in any more. */
+static unsigned
+told(struct rig *rig, const char *part)
+{
+    char text[16384];
+    int fd = open(rig->log_path, O_RDONLY | O_CLOEXEC);
+    unsigned count = 0;
+    ssize_t len;
+
+    admin_free(&rig->admin);
+    turns(rig);
+    log_close(&rig->log);
+    len = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    assert_true(len >= 0);
+    text[len] = '\0';
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at++) {
+        count++;
+    }
+    return count;
 }
 
 static void
@@ -456,6 +501,53 @@ request_that_is_not_in_order_is_refused(void **state)
     rig_stop(&rig);
 }
 
+/* The log is told of what was no request, and by whom. */
+static void
+what_cannot_be_read_is_told(void **state)
+{
+    struct rig rig;
+    char want[256];
+
+    (void)state;
+    rig_start(&rig, ADMIN_METRICS, "127.0.0.1:0");
+    ask(&rig, "GET /nowhere HTTP/1.1\r\n" HOST "\r\n");
+    ask(&rig, "GET /livez HTTP/2.0\r\n" HOST "\r\n");
+    assert_int_equal(status_of(rig.text), 505);
+    rig.text[rig.text_len - 1] = '\0'; /* the body's newline */
+    snprintf(want, sizeof(want),
+        " info admin_refused status=505 cause=\"%s\" peer=\"127.0.0.1\"\n",
+        body_of(rig.text));
+    assert_int_equal(told(&rig, want), 1);
+    rig_stop(&rig);
+}
+
+/* Then the status alone must do. */
+static void
+a_refusal_without_memory_has_no_text(void **state)
+{
+    struct admin_answer answer;
+
+    (void)state;
+    for (unsigned nth = 1; nth <= 2; nth++) {
+        admin_answer_init(&answer);
+        assert_int_equal(buf_append(&answer.body, SLICE("half a page")), RC_OK);
+        heap_refuse(nth, 0);
+        admin_answer_refusal(&answer, 500, "no memory", 0);
+        if (heap_refused()) {
+            assert_int_equal(buf_len(&answer.body), 0);
+        } else {
+            assert_true(
+                slice_eq(buf_slice(&answer.body), SLICE("no memory\n")));
+        }
+        answer.head[answer.head_len] = '\0';
+        assert_memory_equal(answer.head, "HTTP/1.1 500 ", 13);
+        assert_int_equal(
+            strstr(answer.head, "\r\nContent-Length: 0\r\n") != NULL,
+            buf_len(&answer.body) == 0);
+        admin_answer_fini(&answer);
+    }
+}
+
 /* A head of `size` bytes in all. */
 static struct slice
 head_sized(char *room, size_t size)
@@ -660,6 +752,9 @@ head_has_five_seconds_in_all(void **state)
     assert_string_equal(rig.text, "");
     close(slow);
     close(mute);
+    assert_int_equal(told(&rig, " info admin_refused status=408 cause=\"head "
+                                "timeout\" peer=\"127.0.0.1\"\n"),
+        1);
     rig_stop(&rig);
 }
 
@@ -759,6 +854,28 @@ big_answer_reaches_a_slow_reader_whole(void **state)
     rig_stop(&rig);
 }
 
+/* What it says meanwhile is left where it is until the answer is out. */
+static void
+who_goes_on_sending_gets_the_whole_answer(void **state)
+{
+    struct rig rig;
+    int fd;
+
+    (void)state;
+    rig_start(&rig, ADMIN_ADMIN, "127.0.0.1:0");
+    rig.status_len = BIG;
+    fd = dial_narrow(&rig);
+    say(&rig, fd, big_request);
+    turns(&rig);
+    say(&rig, fd, big_request);
+    turns(&rig);
+    hear(&rig, fd, 65536);
+    assert_int_equal(status_of(rig.text), 200);
+    assert_int_equal(strspn(body_of(rig.text), "s"), BIG);
+    close(fd);
+    rig_stop(&rig);
+}
+
 static void
 answer_that_is_not_read_in_ten_seconds_is_broken_off(void **state)
 {
@@ -769,6 +886,8 @@ answer_that_is_not_read_in_ten_seconds_is_broken_off(void **state)
     (void)state;
     rig_start(&rig, ADMIN_ADMIN, "127.0.0.1:0");
     rig.status_len = BIG;
+    (void)get(&rig, "/livez"); /* the loop has what it needs for one */
+    heap_begins();
     fd = dial_narrow(&rig);
     say(&rig, fd, big_request);
     turns(&rig);
@@ -781,6 +900,7 @@ answer_that_is_not_read_in_ten_seconds_is_broken_off(void **state)
     /* With a reset: it must not look like a whole answer. */
     assert_int_equal(n, -1);
     assert_int_equal(errno, ECONNRESET);
+    heap_ends();
     close(fd);
     rig_stop(&rig);
 }
@@ -849,6 +969,10 @@ a_probe_does_not_wait_for_clients_that_want_nothing(void **state)
         for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
             close(fds[i]);
         }
+        /* Six for the last six, and one for all probes together. */
+        assert_int_equal(told(&rig, " warn admin_full connections=64 "
+                                    "gone=\"127.0.0.1\"\n"),
+            7);
         rig_stop(&rig);
     }
 }
@@ -919,6 +1043,48 @@ clients_that_vanish_leave_nothing_behind(void **state)
     rig_stop(&rig);
 }
 
+/* And nothing of it is kept until the end. */
+static void
+a_client_that_is_gone_leaves_no_block(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, ADMIN_METRICS, "127.0.0.1:0");
+    (void)get(&rig, "/livez"); /* the loop has what it needs for one */
+    heap_begins();
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(status_of(get(&rig, "/livez")), 200);
+        assert_int_equal(status_of(get(&rig, "/nowhere")), 404);
+    }
+    heap_ends();
+    rig_stop(&rig);
+}
+
+static void
+a_client_that_there_is_no_memory_for_is_left(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, ADMIN_METRICS, "127.0.0.1:0");
+    (void)get(&rig, "/livez");
+    heap_begins();
+    for (unsigned nth = 1; nth <= 2; nth++) {
+        int fd = dial(&rig);
+
+        heap_refuse(nth, 0);
+        turns(&rig);
+        assert_true(heap_refused());
+        hear(&rig, fd, TEXT_MAX);
+        assert_string_equal(rig.text, "");
+        close(fd);
+    }
+    heap_ends();
+    assert_int_equal(status_of(get(&rig, "/livez")), 200);
+    rig_stop(&rig);
+}
+
 static void
 admin_may_be_freed_with_clients_in_every_state(void **state)
 {
@@ -936,6 +1102,8 @@ admin_may_be_freed_with_clients_in_every_state(void **state)
     say(&rig, fds[3], SLICE("GET /livez HTTP/1.0\r\n\r\n"));
     close(fds[4]);
     turns(&rig);
+    admin_free(&rig.admin);
+    advance(&rig, 20000); /* none of their times comes any more */
     rig_stop(&rig);
     for (size_t i = 0; i < 4; i++) {
         close(fds[i]);
@@ -982,6 +1150,8 @@ main(void)
         cmocka_unit_test(head_tells_the_length_and_sends_no_body),
         cmocka_unit_test(unknown_path_is_a_404_with_a_short_text),
         cmocka_unit_test(request_that_is_not_in_order_is_refused),
+        cmocka_unit_test(what_cannot_be_read_is_told),
+        cmocka_unit_test(a_refusal_without_memory_has_no_text),
         cmocka_unit_test(head_may_have_8_kib_and_no_byte_more),
         cmocka_unit_test(admin_over_tcp_is_asked_by_number_or_as_localhost),
         cmocka_unit_test(probe_without_host_is_answered_in_http_1_0),
@@ -993,11 +1163,14 @@ main(void)
         cmocka_unit_test(client_that_never_hangs_up_is_left_after_a_second),
         cmocka_unit_test(client_that_goes_on_sending_is_left_after_64_kib),
         cmocka_unit_test(big_answer_reaches_a_slow_reader_whole),
+        cmocka_unit_test(who_goes_on_sending_gets_the_whole_answer),
         cmocka_unit_test(answer_that_is_not_read_in_ten_seconds_is_broken_off),
         cmocka_unit_test(hundred_clients_at_once_are_all_answered),
         cmocka_unit_test(a_probe_does_not_wait_for_clients_that_want_nothing),
         cmocka_unit_test(nobody_who_is_being_answered_gives_way),
         cmocka_unit_test(clients_that_vanish_leave_nothing_behind),
+        cmocka_unit_test(a_client_that_is_gone_leaves_no_block),
+        cmocka_unit_test(a_client_that_there_is_no_memory_for_is_left),
         cmocka_unit_test(admin_may_be_freed_with_clients_in_every_state),
     };
 
