@@ -95,6 +95,8 @@ as_many_connections_as_the_open_files_leave_room_for(void **state)
         {516, 516, " connections_max=\"130\" open_files=\"516\" "},
         {200, 1000, " connections_max=\"372\" open_files=\"1000\" "},
         {999999, 999999, " connections_max=\"499871\" open_files=\"999999\" "},
+        {1000001, 1000001,
+            " connections_max=\"499872\" open_files=\"1000000\" "},
         {2000000, 2000000,
             " connections_max=\"499872\" open_files=\"1000000\" "},
     };
