@@ -1,6 +1,8 @@
 /* What /status says, of a server that is made of its parts by hand. */
 #include "conf_given.h"
 
+#include "server/server_inside.h"
+#undef SERVER_MAGIC /* a server of that room's; ours comes next */
 #include "app/server_inside.h"
 
 #include <jansson.h>
@@ -8,7 +10,10 @@
 #include <string.h>
 
 #include "../support/clock_advance.h"
+#include "origin/group_inside.h"
 #include "proxy/proxy.h"
+#include "redis/map.h"
+#include "redis_opts.h"
 
 struct rig {
     struct server server;
@@ -242,6 +247,186 @@ an_origin_tells_its_addresses_or_its_lookups(void **state)
     rig_stop(&rig);
 }
 
+/* In numbers of its own each, so that none is taken for another; times in
+   seconds. */
+static void
+an_origin_tells_its_connections_and_times(void **state)
+{
+    struct rig rig;
+    struct origin_group *api;
+    struct server_lookup *l;
+    struct origin_addresses *set;
+    const json_t *origins, *said;
+
+    (void)state;
+    rig_start(&rig);
+    api = rig.groups[0];
+    atomic_store(&api->connections, 5);
+    atomic_store(&api->in_flight, 3);
+    atomic_store(&api->queue.len, 2);
+    set = origin_server_addresses(api->server);
+    atomic_store(
+        &set->items[0]->rest_until_ms, loop_now_ms(rig.server.control) + 2500);
+    origin_addresses_unref(&set);
+    l = &rig.groups[1]->server->lookup;
+    l->last.at_ms = 1795403557250;
+    l->last.result = ORIGIN_LOOKUP_MISSING;
+    for (unsigned i = 0; i < ORIGIN_LOOKUP_COUNT; i++) {
+        l->last.counts[i] = i + 7;
+    }
+    origins = json_object_get(status(&rig), "origins");
+    said = json_array_get(origins, 0);
+    assert_int_equal(
+        json_integer_value(json_object_get(said, "connections")), 5);
+    assert_int_equal(json_integer_value(json_object_get(said, "in_flight")), 3);
+    assert_int_equal(json_integer_value(json_object_get(said, "waiting")), 2);
+    said = json_array_get(json_object_get(said, "addresses"), 0);
+    assert_float_equal(
+        json_number_value(json_object_get(said, "rests_seconds")), 2.5, 1e-9);
+    said = json_object_get(json_array_get(origins, 1), "lookups");
+    assert_string_equal(
+        json_string_value(json_object_get(said, "result")), "missing");
+    assert_float_equal(
+        json_number_value(json_object_get(said, "last")), 1795403557.25, 1e-3);
+    for (unsigned i = 0; i < ORIGIN_LOOKUP_COUNT; i++) {
+        const char *text = origin_lookup_text((enum origin_lookup)i);
+
+        assert_int_equal(
+            json_integer_value(json_object_get(said, text)), i + 7);
+    }
+    atomic_store(&api->connections, 0);
+    atomic_store(&api->in_flight, 0);
+    atomic_store(&api->queue.len, 0);
+    rig_stop(&rig);
+}
+
+static void
+its_state_is_that_it_serves_or_drains(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig);
+    assert_string_equal(
+        json_string_value(json_object_get(status(&rig), "state")), "serving");
+    assert_string_equal(json_string_value(json_object_get(rig.said, "version")),
+        NEARSIDE_VERSION);
+    assert_true(json_is_null(json_object_get(rig.said, "redis")));
+    assert_int_equal(
+        json_integer_value(json_object_get(rig.said, "connections")), 0);
+    rig.server.is_draining = true;
+    assert_string_equal(
+        json_string_value(json_object_get(status(&rig), "state")), "draining");
+    rig_stop(&rig);
+}
+
+/* ---- Redis --------------------------------------------------------------- */
+
+/* Two nodes; the second one cannot be reached any more, and has refused. */
+static void
+redis_publishes(struct redis *redis)
+{
+    struct topology *topology = topology_new();
+    struct node *node;
+    uint16_t a, b;
+
+    assert_int_equal(topology_add_node(
+                         topology, SLICE("id-a"), SLICE("127.0.0.1"), 7001, &a),
+        RC_OK);
+    assert_int_equal(topology_add_node(
+                         topology, SLICE("id-b"), SLICE("127.0.0.1"), 7002, &b),
+        RC_OK);
+    topology_give(topology, 0, 99, a);
+    topology_give(topology, 100, 400, b);
+    assert_int_equal(redis_publish(redis, &topology), RC_OK);
+    node = redis_node_take(redis, SLICE("127.0.0.1"), 7001);
+    atomic_store(&node->state, NODE_TRUSTED);
+    atomic_store(&node->in_flight, 4);
+    redis_node_unref(redis, &node);
+    node = redis_node_take(redis, SLICE("127.0.0.1"), 7002);
+    atomic_store(&node->state, NODE_REFUSING);
+    atomic_store(&node->is_down, true);
+    snprintf(node->refusal, sizeof(node->refusal), "NO \"x\"");
+    redis_tell_refusal(redis, node, SLICE("WRONGPASS"));
+    redis_node_unref(redis, &node);
+}
+
+static void
+node_is(const json_t *said, const char *want)
+{
+    char *text = json_dumps(said, JSON_COMPACT);
+
+    assert_string_equal(text, want);
+    free(text);
+}
+
+static void
+redis_tells_of_each_of_its_nodes(void **state)
+{
+    static const char *const seeds[] = {"127.0.0.1:7001"};
+    const struct redis_opts opts =
+        redis_opts_filled((struct redis_opts){.seeds = seeds, .seeds_len = 1});
+    struct rig rig;
+    const json_t *said, *nodes;
+
+    (void)state;
+    rig_start(&rig);
+    rig.server.redis = redis_new(&opts, NULL, NULL);
+    said = json_object_get(status(&rig), "redis");
+    assert_true(json_is_false(json_object_get(said, "up")));
+    assert_int_equal(json_array_size(json_object_get(said, "nodes")), 0);
+    assert_string_equal(
+        json_string_value(json_object_get(said, "refusal")), "");
+    redis_publishes(rig.server.redis);
+    said = json_object_get(status(&rig), "redis");
+    assert_true(json_is_true(json_object_get(said, "up")));
+    assert_int_equal(
+        json_integer_value(json_object_get(said, "slots_known")), 401);
+    assert_int_equal(
+        json_integer_value(json_object_get(said, "map_version")), 1);
+    assert_string_equal(json_string_value(json_object_get(said, "refusal")),
+        "127.0.0.1:7002: WRONGPASS");
+    nodes = json_object_get(said, "nodes");
+    assert_int_equal(json_array_size(nodes), 2);
+    node_is(json_array_get(nodes, 0),
+        "{\"id\":\"id-a\",\"address\":\"127.0.0.1:7001\",\"state\":\"up\","
+        "\"refusal\":\"\",\"reachable\":true,\"slots\":100,\"in_flight\":4}");
+    node_is(json_array_get(nodes, 1),
+        "{\"id\":\"id-b\",\"address\":\"127.0.0.1:7002\","
+        "\"state\":\"refusing\",\"refusal\":\"NO \\\\x22x\\\\x22\","
+        "\"reachable\":false,\"slots\":301,\"in_flight\":0}");
+    redis_free(&rig.server.redis);
+    rig_stop(&rig);
+}
+
+/* The machine's clock may be ahead of the time by Redis, once that is known. */
+static void
+redis_tells_how_the_clock_stands(void **state)
+{
+    static const char *const seeds[] = {"127.0.0.1:7001"};
+    const struct redis_opts opts =
+        redis_opts_filled((struct redis_opts){.seeds = seeds, .seeds_len = 1});
+    const struct clock *clock;
+    struct rig rig;
+    const json_t *said;
+
+    (void)state;
+    rig_start(&rig);
+    clock = clock_of(&rig);
+    rig.server.redis = redis_new(&opts, NULL, NULL);
+    said = json_object_get(json_object_get(status(&rig), "redis"), "clock");
+    assert_true(json_is_false(json_object_get(said, "shared")));
+    assert_int_equal(json_integer_value(json_object_get(said, "ahead_ms")), 0);
+    atomic_store(&rig.server.redis->time.start_ms,
+        clock_wall_ms(clock) - clock_now_ms(clock) - 250);
+    said = json_object_get(json_object_get(status(&rig), "redis"), "clock");
+    assert_true(json_is_true(json_object_get(said, "shared")));
+    assert_int_equal(
+        json_integer_value(json_object_get(said, "ahead_ms")), 250);
+    redis_free(&rig.server.redis);
+    rig_stop(&rig);
+}
+
 #define TEST(name)                                                             \
     cmocka_unit_test_setup_teardown(name, folder_make, folder_remove)
 
@@ -253,6 +438,10 @@ main(void)
         TEST(each_result_is_told_of_all_routes),
         TEST(the_hit_ratio_is_hits_and_stale_ones_of_what_may_be_cached),
         TEST(an_origin_tells_its_addresses_or_its_lookups),
+        TEST(an_origin_tells_its_connections_and_times),
+        TEST(its_state_is_that_it_serves_or_drains),
+        TEST(redis_tells_of_each_of_its_nodes),
+        TEST(redis_tells_how_the_clock_stands),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
