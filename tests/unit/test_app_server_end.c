@@ -4,6 +4,8 @@
  */
 #include "server_given.h"
 
+#include <sys/wait.h>
+
 #include "nearside/net/address.h"
 
 enum {
@@ -110,6 +112,36 @@ the_delay_is_waited_for_and_no_longer(void **state)
             ran_ms(*state, delays[i], &story) >= (int64_t)(i + 1) * 100);
         assert_false(was_told("drain_timeout"));
     }
+}
+
+/* In a process that has not blocked them: else the signal is its death. */
+static void
+the_server_blocks_its_signals_itself(void **state)
+{
+    struct story story = {.tell = interrupt};
+    struct conf *conf = conf_made(*state, "drain_delay = 0s\n" TO_NOWHERE);
+    pid_t pid = fork();
+    int status;
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        pthread_t thread;
+        sigset_t none;
+
+        signals_block(); /* for the story's thread */
+        sigemptyset(&none);
+        if (pthread_create(&thread, NULL, story_main, &story) == 0) {
+            sigprocmask(SIG_SETMASK, &none, NULL);
+            status = run_told(conf);
+            pthread_join(thread, NULL);
+            _exit(status);
+        }
+        _exit(1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    conf_free(&conf);
 }
 
 /* ---- the delay ---------------------------------------------------------- */
@@ -262,6 +294,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_interrupt_waits_for_no_balancer),
+        TEST(the_server_blocks_its_signals_itself),
         TEST(the_delay_is_waited_for_and_no_longer),
         TEST(in_the_delay_it_is_not_ready_and_serves_until_told_again),
         TEST(who_gets_no_answer_is_waited_for_so_long),

@@ -181,6 +181,24 @@ an_eighth_of_the_memory_is_held_for_slow_clients(void **state)
     assert_true(was_told(" held_max=\"314572800\" memory=\"838860800\"\n"));
 }
 
+/* Its clients' listener alone is there. */
+static void
+the_small_listeners_may_be_off(void **state)
+{
+    const struct folder *f = *state;
+    struct conf *conf;
+
+    given_machine();
+    conf = conf_made(f, AT_ONCE TO_NOWHERE);
+    conf->metrics = conf->admin = NULL;
+    end_is_pending();
+    assert_int_equal(run_told(conf), 0);
+    assert_true(was_told("/l (http)\n"));
+    assert_false(was_told(" (metrics)"));
+    assert_false(was_told(" (admin)"));
+    conf_free(&conf);
+}
+
 static void
 a_log_that_cannot_be_opened_is_told(void **state)
 {
@@ -197,6 +215,7 @@ a_log_that_cannot_be_opened_is_told(void **state)
 struct heard {
     char client[2048];
     char status[16384];
+    char wrong[2048]; /* the status, asked for where it is not shown */
 };
 
 static void *
@@ -206,7 +225,10 @@ ask_once(void *ctx)
 
     LOOK_UNTIL(access("a", F_OK) == 0);
     ask("l", "/a", h->client, sizeof(h->client));
-    ask("a", "/status", h->status, sizeof(h->status));
+    ask("m", "/status", h->wrong, sizeof(h->wrong));
+    /* A name is looked up meanwhile. */
+    LOOK_UNTIL((ask("a", "/status", h->status, sizeof(h->status)),
+        strstr(h->status, "\"result\": \"none\"") == NULL));
     kill(getpid(), SIGTERM);
     return NULL;
 }
@@ -233,6 +255,30 @@ one_without_redis_says_that_nothing_is_cached(void **state)
     is_asked_once(*state, AT_ONCE TO_NOWHERE, &h);
     assert_true(was_told(" warn nothing_cached cause=\"no redis is named, "));
     assert_non_null(strstr(h.status, "\"redis\": null"));
+}
+
+static void
+each_small_listener_shows_its_own_pages(void **state)
+{
+    struct heard h;
+
+    is_asked_once(*state, AT_ONCE TO_NOWHERE, &h);
+    assert_memory_equal(h.status, "HTTP/1.1 200 ", 13);
+    assert_memory_equal(h.wrong, "HTTP/1.1 404 ", 13);
+}
+
+static void
+the_name_of_an_origin_is_looked_up(void **state)
+{
+    struct heard h;
+
+    is_asked_once(*state,
+        AT_ONCE "origin api { servers = { \"http://localhost:1\" } }\n"
+                "route \"/a\" { ttl = 1s }\n",
+        &h);
+    assert_true(was_told(
+        " info origin_addresses server=\"http://localhost:1\" count="));
+    assert_non_null(strstr(h.status, "\"changed\": 1"));
 }
 
 /* Nobody answers there, and the origin is asked nevertheless. */
@@ -286,7 +332,10 @@ main(void)
         TEST(more_connections_than_open_files_are_told),
         TEST(as_many_workers_as_processors_or_as_the_conf_says),
         TEST(an_eighth_of_the_memory_is_held_for_slow_clients),
+        TEST(the_small_listeners_may_be_off),
         TEST(a_log_that_cannot_be_opened_is_told),
+        TEST(each_small_listener_shows_its_own_pages),
+        TEST(the_name_of_an_origin_is_looked_up),
         TEST(one_without_redis_says_that_nothing_is_cached),
         TEST(one_with_redis_looks_for_it),
         TEST(each_request_has_its_line_in_the_access_log),
