@@ -648,9 +648,17 @@ rig_stop_clock(struct rig *rig)
     rig_clock(rig)->is_manual = true;
 }
 
+/* It never goes back: if it has been moved ahead, the kernel's catches up. */
 static inline void
 rig_start_clock(struct rig *rig)
 {
+    struct clock kernels;
+
+    clock_init(&kernels);
+    while (clock_now_us(&kernels) < clock_now_us(rig_clock(rig))) {
+        pause_ms(5);
+        clock_update(&kernels);
+    }
     rig_clock(rig)->is_manual = false;
     loop_turn(rig->loop, 0);
 }
