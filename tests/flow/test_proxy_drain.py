@@ -435,12 +435,12 @@ class Lossless(FlowTest):
 
     def test_who_is_queued_is_answered(self):
         """They have connected, and nobody has accepted them, when the drain
-        begins: each of the two signals and all clients wait for one turn."""
-        daemon = self.start("0ms")
+        begins: the one worker accepts sixteen a turn."""
+        daemon = self.start("0ms", workers=1)
         for where in (daemon.port, daemon.unix_paths[0]):
             self.assertEqual(fetch(where, "/x").status, 200)
         daemon.pause()
-        clients = [self.use(Connection(where)) for _ in range(25)
+        clients = [self.use(Connection(where)) for _ in range(100)
                    for where in (daemon.port, daemon.unix_paths[0])]
         silent, spoken = clients[:2], clients[2:]
         for client in spoken:

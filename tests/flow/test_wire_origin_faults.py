@@ -544,8 +544,13 @@ class OriginQueue(FlowTest):
         """And what one of them has done with is another's."""
         daemon = self.start(workers=3)
         count = 60
+        clients = [self.ask(daemon, f"/{i}") for i in range(count)]
+        self.wait_asked(1)
+        self.wait_waiting(daemon, count - 1)
         self.steps.go(*(f"/{i}" for i in range(count)))
-        for _ in range(3):
+        for client in clients:
+            self.assertEqual(client.read_response().body, b"done")
+        for _ in range(2):
             answers = together(count, lambda i: daemon.get(f"/{i}"))
             self.assertEqual({a.status for a in answers}, {200})
         self.assertLessEqual(daemon.metric("nearside_origin_connections"), 1)

@@ -132,9 +132,11 @@ the_ipv6_wildcard_is_what_was_meant(void **state)
     server_close_listeners(&s);
 
     conf = (struct conf){.listen = both, .listen_len = 2};
-    s.listeners = NULL;
-    s.listeners_len = 0;
     assert_true(server_open_listeners(&s));
+    server_close_listeners(&s);
+    snprintf(v4, sizeof(v4), "127.0.0.1:0"); /* of another port */
+    assert_true(server_open_listeners(&s));
+    assert_true(takes_ipv4(&s.listeners[0]));
     server_close_listeners(&s);
 }
 

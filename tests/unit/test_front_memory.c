@@ -46,6 +46,29 @@ without_memory_nobody_is_handed_over(void **state)
     UNTIL(front_connections(bench.front) == 0);
 }
 
+/* Its worker drains already, and waits for what was handed over to it. */
+static void
+without_memory_for_who_is_handed_over_a_drain_ends(void **state)
+{
+    struct caller c[3];
+
+    (void)state;
+    given_front((struct front_opts){.workers = 2});
+    c[0] = connects();
+    c[1] = connects();
+    front_say_close(bench.sides[1].front);
+    front_drain(bench.sides[1].front);
+    c[2] = queued_from("127.0.0.1");
+    heap_refuse(2, 1); /* the first is for the hand-over */
+    UNTIL(bench.sides[1].empties == 1);
+    assert_true(heap_refused());
+    assert_int_equal(front_connections(bench.front), 2);
+    for (size_t i = 0; i < ARRAY_LEN(c); i++) {
+        close(c[i].fd);
+    }
+    UNTIL(front_connections(bench.front) == 0);
+}
+
 /* It is told so, and not heard out. */
 static void
 without_memory_who_is_turned_away_is_told_so(void **state)
@@ -93,6 +116,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         FRONT_TEST(what_memory_is_refused_costs_a_connection_at_most),
         ACCEPT_TEST(without_memory_nobody_is_handed_over),
+        ACCEPT_TEST(without_memory_for_who_is_handed_over_a_drain_ends),
         ACCEPT_TEST(without_memory_who_is_turned_away_is_told_so),
         ACCEPT_TEST(what_has_no_memory_is_not_made),
     };

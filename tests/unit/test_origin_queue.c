@@ -150,6 +150,37 @@ a_newcomer_passes_nobody_by(void **state)
     rig_stop(&q.rig);
 }
 
+/* Another worker has counted it down, and has not looked yet who waits. */
+static void
+a_place_that_is_given_back_meanwhile_is_the_first_ones(void **state)
+{
+    struct rig rig;
+    struct got b = {0};
+    struct got c = {0};
+    int fd;
+
+    (void)state;
+    rig_start(
+        &rig, (struct origin_opts){.connections_max = 1, .queue_max = 10});
+    atomic_store(&rig.group->connections, 1);
+    got_get(&rig, &b);
+    assert_int_equal(origin_group_waiting(rig.group), 1);
+    atomic_store(&rig.group->connections, 0);
+    got_get(&rig, &c);
+    assert_int_equal(origin_group_waiting(rig.group), 1);
+    assert_int_equal(origin_group_connections(rig.group), 1);
+    fd = peer_accept(&rig);
+    peer_read_head(&rig, fd);
+    peer_say(&rig, fd, OK_KEPT);
+    rig_until(&rig, got_over(&b));
+    assert_false(got_over(&c));
+    peer_read_head(&rig, fd);
+    peer_say(&rig, fd, OK_KEPT);
+    rig_until(&rig, got_over(&c));
+    close(fd);
+    rig_stop(&rig);
+}
+
 /* --- bounds ------------------------------------------------------------ */
 
 static void
@@ -575,6 +606,8 @@ main(void)
         cmocka_unit_test(who_waits_gets_the_kept_connection),
         cmocka_unit_test(who_came_first_is_served_first),
         cmocka_unit_test(a_newcomer_passes_nobody_by),
+        cmocka_unit_test(
+            a_place_that_is_given_back_meanwhile_is_the_first_ones),
         cmocka_unit_test(a_full_queue_takes_nobody),
         cmocka_unit_test(a_wait_ends_after_queue_timeout),
         cmocka_unit_test(nobody_waits_in_the_background),
