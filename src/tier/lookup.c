@@ -78,8 +78,10 @@ remembered_len(const struct lookup *l)
 static void
 end(struct lookup *l, enum lookup_end how, struct entry *own_entry)
 {
+    MUST_OBJ(l, LOOKUP_MAGIC);
     MUST(!lookup_is_active(l));
     MUST((how == LOOKUP_FOUND) == (own_entry != NULL));
+    l->magic = 0; /* on_end may start it again, or free it */
     l->on_end(l->ctx, how, own_entry);
 }
 
@@ -149,7 +151,7 @@ has_ended(struct lookup *l, enum rc rc, const struct redis_reply *reply)
 static void
 on_sum(void *ctx, enum rc rc, struct redis_reply *reply)
 {
-    struct lookup *l = ctx;
+    struct lookup *l = OBJ_OF(struct lookup, ctx, LOOKUP_MAGIC);
     struct entry *entry = l->own_entry;
 
     MUST(entry != NULL);
@@ -211,7 +213,7 @@ ask_whole(struct lookup *l, bool is_bulk, size_t len)
 static void
 on_whole(void *ctx, enum rc rc, struct redis_reply *reply)
 {
-    struct lookup *l = ctx;
+    struct lookup *l = OBJ_OF(struct lookup, ctx, LOOKUP_MAGIC);
 
     MUST_OBJ(l->worker, WORKER_MAGIC);
     if (!has_ended(l, rc, reply)) {
@@ -246,7 +248,7 @@ get_whole_from_now_on(struct worker *w)
 static void
 on_part(void *ctx, enum rc rc, struct redis_reply *reply)
 {
-    struct lookup *l = ctx;
+    struct lookup *l = OBJ_OF(struct lookup, ctx, LOOKUP_MAGIC);
     size_t len = 0;
 
     MUST_OBJ(l->worker, WORKER_MAGIC);
@@ -294,7 +296,9 @@ lookup_start(
     MUST_OBJ(worker, WORKER_MAGIC);
     MUST_OBJ(opts->q, QUESTION_MAGIC);
     MUST(worker->redis != NULL);
+    MUST(l->magic == 0);
     MUST(!lookup_is_active(l));
+    l->magic = LOOKUP_MAGIC;
     l->worker = worker;
     l->q = opts->q;
     l->on_end = opts->on_end;
@@ -319,6 +323,11 @@ lookup_start(
 void
 lookup_cancel(struct lookup *l)
 {
+    if (l->magic == 0) {
+        return;
+    }
+    MUST_OBJ(l, LOOKUP_MAGIC);
+    l->magic = 0;
     redis_call_cancel(&l->call);
     entry_unref(&l->own_entry);
 }

@@ -26,6 +26,7 @@ on_end(void *ctx, enum lookup_end end, struct entry *own_entry)
     struct looked *l = ctx;
 
     assert_false(lookup_is_active(&l->lookup));
+    assert_int_equal(l->lookup.magic, 0); /* it may be started anew */
     l->times++;
     l->end = end;
     l->entry = own_entry;
@@ -42,6 +43,7 @@ begin(struct given *g, const struct question *q, bool is_in_order,
     between_heard(g->between);
     lookup_start(&l->lookup, &g->worker, &opts);
     assert_true(lookup_is_active(&l->lookup));
+    assert_int_equal(l->lookup.magic, LOOKUP_MAGIC);
     assert_int_equal(l->times, 0);
 }
 
@@ -315,6 +317,7 @@ one_that_is_cancelled_tells_nobody(void **state)
     begin(&g, q, false, &l);
     lookup_cancel(&l.lookup);
     assert_false(lookup_is_active(&l.lookup));
+    assert_int_equal(l.lookup.magic, 0);
     begin(&g, q, false, &l);
     l.lookup.asked_ms -= 1000;
     AWAIT(&g.rig, l.lookup.own_entry != NULL);

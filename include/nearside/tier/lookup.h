@@ -23,8 +23,11 @@ enum lookup_end {
     LOOKUP_FAILED,  /* no reply, or one that may not be used (doubt) */
 };
 
-/* One under way, or one that never began (zeroed). */
+#define LOOKUP_MAGIC UINT32_C(0x6e6c6f6b)
+
+/* One under way, or one that has not begun (zeroed) or has ended. */
 struct lookup {
+    uint32_t magic; /* 0: it is not under way */
     struct redis_call call;
     struct worker *worker;
     const struct question *q;
