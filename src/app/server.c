@@ -9,7 +9,8 @@
  *           -> draining: what is queued is accepted, idle connections are
  *              closed, answers are finished
  *           -> the last connection has gone, drain_timeout, or TERM again
- *           -> ended, in the reverse order of the start
+ *           -> ended, in the reverse order of the start; the log's last line
+ *              says so
  */
 #include "app/server.h"
 
@@ -108,6 +109,7 @@ server_drain(struct server *s, int64_t delay_ms)
     log_event(s->ring, LOG_LEVEL_INFO, "draining", "connections=\"%u\"",
         proxy_connections(s->proxy));
     s->is_draining = true;
+    s->drain_begun_ms = loop_now_ms(s->control);
     s->drain_hold_ms = delay_ms < HOLD_MS ? 0 : HOLD_MS;
     for (unsigned i = 0; i < s->threads_len; i++) {
         proxy_worker_say_close(s->threads[i].worker);
@@ -433,6 +435,36 @@ server_start(struct server *s)
 
 /* --- stopping, in reverse ---------------------------------------------- */
 
+/* What the end of the workers will cut. Their loops run no more. */
+static void
+count_cut(struct server *s)
+{
+    MUST(s->is_draining);
+    s->connections_cut = proxy_connections(s->proxy);
+    for (unsigned i = 0; i < s->threads_len; i++) {
+        s->requests_cut += proxy_worker_requests(s->threads[i].worker);
+    }
+    MUST(s->requests_cut <= s->connections_cut);
+}
+
+/* The last line: whoever has stopped the daemon sees that it came to its end,
+   and at whose expense. */
+static void
+tell_end(const struct server *s)
+{
+    struct clock clock;
+    int64_t took_ms;
+
+    clock_init(&clock);
+    took_ms = clock_now_ms(&clock) - s->drain_begun_ms;
+    MUST(took_ms >= 0);
+    log_event_last(s->log, LOG_LEVEL_INFO, "ended",
+        "seconds=\"%" PRId64 ".%03d\" connections_cut=\"%u\""
+        " requests_cut=\"%u\"",
+        took_ms / 1000, (int)(took_ms % 1000), s->connections_cut,
+        s->requests_cut);
+}
+
 static void
 stop_workers(struct server *s)
 {
@@ -446,6 +478,9 @@ stop_workers(struct server *s)
             pthread_join(s->threads[i].thread, NULL);
             s->threads[i].is_running = false;
         }
+    }
+    if (s->is_draining) {
+        count_cut(s);
     }
     for (unsigned i = 0; i < s->threads_len; i++) {
         proxy_worker_free(&s->threads[i].worker);
@@ -499,6 +534,9 @@ server_stop(struct server *s)
     free(s->groups);
     free(s->threads);
     server_close_listeners(s);
+    if (s->is_draining) {
+        tell_end(s);
+    }
     if (s->log != NULL) {
         log_close(&s->log);
     }

@@ -56,9 +56,12 @@ struct server {
     /* Ending. */
     bool is_draining;
     struct loop_timer drain_timer;
+    int64_t drain_begun_ms;
     int64_t drain_hold_ms; /* of drain_delay */
     atomic_uint undrained; /* workers with connections */
     struct loop_message drained;
+    unsigned connections_cut; /* open when the drain was over */
+    unsigned requests_cut;    /* of these connections */
 };
 
 /* Opens all listening sockets and says where they are. */

@@ -235,6 +235,25 @@ log_event(struct log_ring *ring, enum log_level level, const char *event,
 }
 
 void
+log_event_last(struct log *log, enum log_level level, const char *event,
+    const char *fmt, ...)
+{
+    struct clock clock;
+    va_list ap;
+
+    MUST_OBJ(log, LOG_MAGIC);
+    MUST(log->last_len == 0);
+    if (level > log->level) {
+        return;
+    }
+    clock_init(&clock);
+    log->last_level = level;
+    va_start(ap, fmt);
+    log->last_len = log_line_write(log->last, level, &clock, event, fmt, ap);
+    va_end(ap);
+}
+
+void
 log_access(struct log_ring *ring, struct slice line)
 {
     struct log_record record = {

@@ -35,6 +35,9 @@ struct log {
     _Atomic bool is_reopening;
     _Atomic uint64_t lost; /* lines the sinks dropped */
     struct log_rate rate;
+    enum log_level last_level;
+    size_t last_len;          /* 0: there is no such line */
+    char last[LOG_EVENT_MAX]; /* written once no other line is left */
 
     /* The writer's own. */
     uint64_t lost_noted;

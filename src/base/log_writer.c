@@ -142,6 +142,16 @@ note_lost(struct log *log)
     log->note_ms = clock_now_ms(&clock) + DROP_NOTE_MS;
 }
 
+/* Lines of several rings come in no order; this one comes after all. */
+static void
+write_last(struct log *log)
+{
+    if (log->last_len > 0) {
+        write_line(log, LOG_STREAM_EVENTS, log->last_level,
+            slice_of(log->last, log->last_len));
+    }
+}
+
 static void
 flush_sinks(struct log *log)
 {
@@ -221,6 +231,9 @@ writer_run(void *ctx)
         }
         note_suppressed(log, is_closing);
         note_lost(log);
+        if (is_closing) {
+            write_last(log);
+        }
         flush_sinks(log);
         if (atomic_exchange(&log->is_reopening, false)) {
             reopen_sinks(log);

@@ -315,6 +315,21 @@ front_drain(struct front_worker *f)
     drain_sessions(f);
 }
 
+unsigned
+front_requests(const struct front_worker *f)
+{
+    unsigned requests = 0;
+
+    MUST_OBJ(f, FRONT_WORKER_MAGIC);
+    LIST_EACH (link, &f->sessions) {
+        const struct session *s = CONTAINER_OF(link, struct session, link);
+
+        MUST_OBJ(s, SESSION_MAGIC);
+        requests += s->state == SESSION_HEAD || s->state == SESSION_BUSY;
+    }
+    return requests;
+}
+
 /* --- life -------------------------------------------------------------- */
 
 struct front_worker *

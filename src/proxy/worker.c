@@ -59,6 +59,13 @@ proxy_worker_drain(
     loop_post(pw->worker.loop, &pw->drain_message);
 }
 
+unsigned
+proxy_worker_requests(const struct proxy_worker *pw)
+{
+    MUST_OBJ(pw, PROXY_WORKER_MAGIC);
+    return front_requests(pw->worker.front);
+}
+
 /* --- life -------------------------------------------------------------- */
 
 static bool

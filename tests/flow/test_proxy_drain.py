@@ -45,6 +45,16 @@ class Drain(FlowTest):
             "drain_delay = 0ms", drain) + more
         return self.use(Nearside(text, env=env))
 
+    def assert_ended(self, daemon, connections_cut, requests_cut):
+        """Its last line says so, with the seconds that the end has taken,
+        which are returned."""
+        last = daemon.log().splitlines()[-1]
+        self.assertRegex(
+            last, r' info ended seconds="\d+\.\d{3}"'
+            rf' connections_cut="{connections_cut}"'
+            rf' requests_cut="{requests_cut}"$')
+        return float(last.split('"')[1])
+
     def readyz(self, daemon):
         return fetch(daemon.metrics_port, "/readyz").status
 
@@ -81,6 +91,7 @@ class Drain(FlowTest):
         self.assertEqual(daemon.get("/x").body, b"/x")
         clock.move_on(250)
         self.assertEqual(daemon.process.wait(30), 0)
+        self.assertGreaterEqual(self.assert_ended(daemon, 0, 0), 600)
 
     def test_answers_under_way_are_finished_and_nobody_else_is_let_in(self):
         daemon = self.start()
@@ -133,14 +144,19 @@ class Drain(FlowTest):
         with self.assertRaises((WireError, OSError)):
             clients[0].read_response()
         self.assertRegex(daemon.log(), "drain_timeout")
+        self.assertGreaterEqual(self.assert_ended(daemon, 1, 1), 0.5)
 
     def test_a_second_sigterm_stops(self):
         daemon = self.start("drain_delay = 10m\ndrain_timeout = 10m")
-        self.busy(daemon)
+        self.busy(daemon, 2)
+        idle = self.use(daemon.connect())
+        idle.request("GET", "/x")
+        idle.read_response()
         daemon.signal(signal.SIGTERM)
         wait_until(lambda: self.readyz(daemon) == 503, what="it drains")
         daemon.signal(signal.SIGTERM)
         self.assertEqual(daemon.process.wait(60), 0)
+        self.assert_ended(daemon, 3, 2)
 
     def test_a_drain_that_is_over_as_the_second_sigterm_comes(self):
         """Its last message once found the control loop gone."""
@@ -192,6 +208,7 @@ class Drain(FlowTest):
         daemon.signal(signal.SIGTERM)
         daemon.process.wait(10)
         self.assertIn("invalidation_lost", daemon.log())
+        self.assert_ended(daemon, r"\d+", r"\d+")
 
     @unittest.skipUnless(os.environ.get("NEARSIDE_LONG") == "1",
                          "it takes more than a minute")

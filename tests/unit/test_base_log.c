@@ -206,6 +206,39 @@ without_a_ring_lines_are_dropped(void **state)
 }
 
 static void
+the_last_line_comes_behind_all_others(void **state)
+{
+    struct fixture *f = *state;
+    struct log_ring *newer;
+
+    f->opts.rate_max = 1;
+    open_log(f);
+    newer = log_ring_new(f->log);
+    log_event_last(f->log, LOG_LEVEL_INFO, "end", "cut=\"%u\"", 3U);
+    log_event(f->ring, LOG_LEVEL_INFO, "one", "n=%d", 1);
+    for (int i = 0; i < 50; i++) { /* what is left out is told at the end */
+        log_event(newer, LOG_LEVEL_INFO, "two", "n=%d", 2);
+    }
+    log_close(&f->log);
+    read_file(f, f->events);
+    assert_non_null(strstr(f->text, "Z info one n=1\n"));
+    assert_non_null(strstr(f->text, "Z info two suppressed="));
+    assert_string_equal(strrchr(f->text, 'Z'), "Z info end cut=\"3\"\n");
+}
+
+static void
+above_the_level_there_is_no_last_line(void **state)
+{
+    struct fixture *f = *state;
+
+    f->opts.level = LOG_LEVEL_WARN;
+    open_log(f);
+    log_event_last(f->log, LOG_LEVEL_INFO, "end", "n=%d", 3);
+    log_close(&f->log);
+    assert_string_equal(read_file(f, f->events), "");
+}
+
+static void
 access_lines_arrive_as_they_are(void **state)
 {
     struct fixture *f = *state;
@@ -749,6 +782,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         LOG_TEST(an_event_is_one_line_of_the_stated_form),
         LOG_TEST(events_above_the_level_are_not_made),
+        LOG_TEST(the_last_line_comes_behind_all_others),
+        LOG_TEST(above_the_level_there_is_no_last_line),
         LOG_TEST(access_lines_arrive_as_they_are),
         LOG_TEST(access_lines_are_not_wanted_without_a_target),
         LOG_TEST(no_byte_can_break_a_line),

@@ -72,6 +72,11 @@ void log_reopen(struct log *log);
 void log_event(struct log_ring *ring, enum log_level level, const char *event,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
+/* The same behind all other lines: log_close writes it last. There is one, and
+   no rate limit. Any thread that does not run beside log_close. */
+void log_event_last(struct log *log, enum log_level level, const char *event,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
 /* One access line, already complete but for its newline; no rate limit. */
 void log_access(struct log_ring *ring, struct slice line);
 bool log_wants_access(const struct log_ring *ring);

@@ -47,6 +47,10 @@ void front_say_close(struct front_worker *f);
 void front_drain(struct front_worker *f);
 bool front_is_empty(const struct front_worker *f);
 
+/* Requests under way, from the first byte of a head to the last of its answer.
+   The loop's thread, or any once the loop runs no more. */
+unsigned front_requests(const struct front_worker *f);
+
 /* Ends what is left; the loop runs no more. front_worker_free comes after
    the last message to the loop has been delivered. */
 void front_worker_stop(struct front_worker *f);

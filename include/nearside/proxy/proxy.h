@@ -73,6 +73,10 @@ void proxy_worker_say_close(struct proxy_worker *worker);
 void proxy_worker_drain(
     struct proxy_worker *worker, void (*on_drained)(void *ctx), void *ctx);
 
+/* Clients' requests under way. The loop's thread, or any once the loop runs no
+   more. */
+unsigned proxy_worker_requests(const struct proxy_worker *worker);
+
 /* Ends what is left and frees everything; the loop runs no more. */
 void proxy_worker_free(struct proxy_worker **worker);
 
