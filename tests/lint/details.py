@@ -7,9 +7,8 @@ place of its own is noticed too."""
 
 import re
 
-from tree import files, finish, read
+from tree import MAN, files, finish, read, rows_of_manual
 
-MAN = "src/app/nearside.8"
 TEXT = re.compile(r'(?<!SLICE\()"([^"\n]*)"')
 WORD = re.compile(r"[a-z][a-z_-]*\Z")
 # In an assignment or initialiser, behind a return of whoever answers such a
@@ -51,10 +50,8 @@ def words_of_source():
 
 
 def words_of_manual():
-    section = re.search(r"^\.Sh CACHE-STATUS$(.*?)^\.Sh ", read(MAN),
-                        re.M | re.S)
-    rows = re.findall(r"^\.It (.*)$", section[1], re.M) if section else []
-    return [word.rstrip(",") for row in rows for word in row.split()
+    return [word.rstrip(",") for row in rows_of_manual("CACHE-STATUS")
+            for word in row.split()
             if word not in ("Cm", ",")]
 
 

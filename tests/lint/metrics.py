@@ -2,9 +2,8 @@
 
 import re
 
-from tree import files, finish, read
+from tree import MAN, files, finish, read, rows_of_manual
 
-MAN = "src/app/nearside.8"
 NAME = re.compile(r'"(?:# HELP )?((?:nearside|process)_[a-z0-9_]+)')
 
 
@@ -16,10 +15,7 @@ def names_of_source():
 
 
 def names_of_manual():
-    section = re.search(r"^\.Sh METRICS$(.*?)^\.Sh ", read(MAN), re.M | re.S)
-    rows = re.findall(r"^\.It ((?:.*\\\n)*.*)$", section[1], re.M) \
-        if section else []
-    return [name for row in rows
+    return [name for row in rows_of_manual("METRICS")
             for name in re.findall(r"(?:nearside|process)_[a-z0-9_]+", row)]
 
 

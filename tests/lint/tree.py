@@ -1,11 +1,13 @@
 """The files of the tree, and how a lint says what it found."""
 
 import os
+import re
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 NOT_OURS = (".git", "__pycache__")
+MAN = "src/app/nearside.8"
 
 
 def files(*folders, ends=()):
@@ -26,6 +28,13 @@ def files(*folders, ends=()):
 def read(path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as f:
         return f.read()
+
+
+def rows_of_manual(section):
+    """What each row of a section's lists explains, in one line."""
+    text = re.search(rf"^\.Sh {section}$(.*?)^\.Sh ", read(MAN), re.M | re.S)
+    rows = re.findall(r"^\.It ((?:.*\\\n)*.*)$", text[1], re.M) if text else []
+    return [row.replace("\\\n", "") for row in rows]
 
 
 def finish(mistakes, looked_at):
