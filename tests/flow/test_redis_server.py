@@ -22,13 +22,16 @@ CONF = conf_for(
 SECRET = "s3cret-Passw0rd-never-told"
 
 
-def acl_of_readme():
-    """The rules behind the password in README's ACL line."""
+def acl_line_of_readme():
+    """README's ACL line, as it is pasted into redis-cli."""
     root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
     with open(os.path.join(root, "README.md"), encoding="utf-8") as f:
-        line = re.search(r"ACL SETUSER nearside on >secret((?:.*\n)+?)\n",
-                         f.read())
-    return " ".join(line[1].split())
+        return re.search(r"^    (ACL SETUSER .*)\n\n", f.read(), re.M)[1]
+
+
+def acl_of_readme():
+    """The rules behind the password in that line."""
+    return acl_line_of_readme().partition(" >secret ")[2]
 
 
 class OnAServer(FlowTest):
