@@ -108,6 +108,30 @@ files_are_kept_back(void **state)
     goes(&b, 0);
 }
 
+/* From the first byte of its head to the last of its answer. */
+static void
+who_asks_is_told_from_who_is_idle(void **state)
+{
+    struct caller c, idle;
+
+    (void)state;
+    given_front((struct front_opts){0});
+    c = connects();
+    idle = connects();
+    assert_int_equal(front_requests(bench.side->front), 0);
+    calls(&c, "GET /a HTTP/1.1\r\n");
+    UNTIL(front_requests(bench.side->front) == 1);
+    calls(&c, "Host: a.example\r\n\r\n");
+    UNTIL(bench.requests_len == 1);
+    assert_int_equal(front_requests(bench.side->front), 1);
+    answer(last_request(), "ok");
+    assert_told(&c, OK);
+    UNTIL(front_requests(bench.side->front) == 0);
+    assert_int_equal(connections(), 2);
+    goes(&c, 1);
+    goes(&idle, 0);
+}
+
 /* --- room -------------------------------------------------------------- */
 
 /* Who has never spoken, and has had its time to; then who has been idle
@@ -395,6 +419,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         ACCEPT_TEST(who_connects_is_served_and_counted),
+        ACCEPT_TEST(who_asks_is_told_from_who_is_idle),
         ACCEPT_TEST(beyond_connections_max_one_is_turned_away),
         ACCEPT_TEST(an_address_has_so_many),
         ACCEPT_TEST(files_are_kept_back),
