@@ -26,12 +26,12 @@ get_set_and_eval_work_on_one_server(void **state)
     (void)state;
     server_new(NULL);
     rig_open(&rig, standalone);
-    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "GET k", PATIENCE_MS), RC_OK);
     assert_int_equal(t.type, REDIS_NIL);
-    assert_int_equal(run(&rig, &t, "SET k value PX 60000", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k value PX 60000", PATIENCE_MS), RC_OK);
     assert_int_equal(t.type, REDIS_STATUS);
     assert_string_equal(t.text, "OK");
-    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "GET k", PATIENCE_MS), RC_OK);
     assert_int_equal(t.type, REDIS_STRING);
     assert_string_equal(t.text, "value");
 
@@ -107,7 +107,7 @@ a_lost_connection_has_the_map_asked_for(void **state)
 
     (void)state;
     rig_open(&rig, standalone);
-    assert_int_equal(run(&rig, &t, "CLIENT ID", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "CLIENT ID", PATIENCE_MS), RC_OK);
     /* Who calls before there is a map asks for it too. */
     AWAIT(&rig, !atomic_load(&rig.redis->is_wanted));
     assert_false(is_map_doubted(&rig));
@@ -176,7 +176,7 @@ hung_server_costs_the_deadline_and_its_connection_goes_after_hang(void **state)
     (void)state;
     opts.hang_ms = 1000; /* long after the deadline */
     rig_open(&rig, opts);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     rig_stop_clock(&rig);
     rig_pass(&rig, 152); /* so that the oldest is not as old as its wire */
     await_no_reply(&rig);
@@ -223,7 +223,7 @@ hung_server_is_given_up_however_often_it_is_asked(void **state)
     (void)state;
     opts.hang_ms = 300;
     rig_open(&rig, opts);
-    assert_int_equal(run(&rig, &t[0], "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t[0], "SET k v", PATIENCE_MS), RC_OK);
     await_no_reply(&rig);
     rig_stop_clock(&rig);
     server_stop(s);
@@ -252,12 +252,12 @@ late_reply_is_dropped_and_the_next_call_gets_its_own(void **state)
 
     (void)state;
     rig_open(&rig, standalone);
-    assert_int_equal(run(&rig, &t, "SET a 1", 5000), RC_OK);
-    assert_int_equal(run(&rig, &t, "SET b 2", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET a 1", PATIENCE_MS), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET b 2", PATIENCE_MS), RC_OK);
     server_stop(s);
     assert_int_equal(run(&rig, &late, "GET a", 30), RC_TIMEOUT);
     kill(s->pid, SIGCONT);
-    assert_int_equal(run(&rig, &t, "GET b", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "GET b", PATIENCE_MS), RC_OK);
     assert_string_equal(t.text, "2");
     assert_int_equal(late.times, 1);
     rig_close(&rig);
@@ -297,12 +297,12 @@ late_replies_end_the_connection_only_in_a_row(void **state)
     (void)state;
     opts.hang_ms = PATIENCE_MS;
     rig_open(&rig, opts);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     for (int i = 0; i < 3; i++) {
         /* Not 15: probes that a busy machine has wait are late as well. */
         run_late(&rig, s, many, 10);
         /* Told of a late reply, the breaker lets the next one try. */
-        assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+        assert_int_equal(run(&rig, &t, "GET k", PATIENCE_MS), RC_OK);
         assert_string_equal(t.text, "v");
     }
     assert_int_equal(rig_metric(&rig, "disconnects_total"), 0);
@@ -323,7 +323,7 @@ replies_to_calls_that_were_given_up_in_time_are_not_late(void **state)
 
     (void)state;
     rig_open(&rig, standalone);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     await_no_reply(&rig);
     rig_stop_clock(&rig); /* however long the server takes for them */
     server_stop(s);
@@ -338,7 +338,7 @@ replies_to_calls_that_were_given_up_in_time_are_not_late(void **state)
     assert_true(in_flight(&rig) >= 40);
     kill(s->pid, SIGCONT);
     await_no_reply(&rig);
-    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "GET k", PATIENCE_MS), RC_OK);
     assert_int_equal(rig_metric(&rig, "disconnects_total"), 0);
     rig_close(&rig);
 }
@@ -354,7 +354,7 @@ timeouts_in_a_row_open_the_breaker(void **state)
     (void)state;
     opts.hang_ms = PATIENCE_MS; /* the connection stays */
     rig_open(&rig, opts);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     AWAIT(&rig, !atomic_load(&rig.redis->is_wanted));
     await_no_reply(&rig); /* one that came would close it again */
     rig_stop_clock(&rig); /* nor is its rest over before it is looked at */
@@ -382,7 +382,7 @@ connections_that_are_refused_in_a_row_open_the_breaker(void **state)
 
     (void)state;
     rig_open(&rig, standalone);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     server_kill(s);
     /* An idle connection that was up for long is not made again before it is
        needed. */
@@ -422,7 +422,7 @@ command_that_never_left_is_known_as_unsent(void **state)
     opts.in_flight_bytes_max = 64 * 1024 * 1024;
     opts.hang_ms = PATIENCE_MS;
     rig_open(&rig, opts);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     server_stop(s);
     for (int i = 0; i < 3; i++) {
         big[i].call.on_reply = on_told;
@@ -451,13 +451,13 @@ cancelled_call_is_not_told_and_others_are(void **state)
     (void)state;
     server_new(NULL);
     rig_open(&rig, standalone);
-    assert_int_equal(run(&rig, &t, "SET a 1", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET a 1", PATIENCE_MS), RC_OK);
     send_words(&rig, &cancelled, "GET a");
     assert_true(redis_call_is_active(&cancelled.call));
     redis_call_cancel(&cancelled.call);
     assert_false(redis_call_is_active(&cancelled.call));
     redis_call_cancel(&cancelled.call);
-    assert_int_equal(run(&rig, &t, "PING a", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "PING a", PATIENCE_MS), RC_OK);
     assert_string_equal(t.text, "a");
     assert_int_equal(cancelled.times, 0);
     rig_close(&rig);
@@ -473,7 +473,7 @@ calls_end_cancelled_when_the_client_goes(void **state)
 
     (void)state;
     rig_open(&rig, standalone);
-    assert_int_equal(run(&rig, &t, "SET a 1", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET a 1", PATIENCE_MS), RC_OK);
     server_stop(s);
     send_words(&rig, &sent, "GET a");
     rig_close(&rig);
@@ -490,7 +490,7 @@ killed_server_fails_fast_and_is_found_again_after_its_restart(void **state)
 
     (void)state;
     rig_open(&rig, standalone);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     server_kill(s);
     AWAIT(&rig, run(&rig, &t, "GET k", 2000) == RC_REFUSED);
     rig_stop_clock(&rig); /* no deadline is waited for */
@@ -535,7 +535,7 @@ next_seed_serves_while_the_first_is_down(void **state)
     assert_true(ask(second, text, sizeof(text), "SET who second"));
     rig_open(&rig, standalone);
     for (int i = 0; i < 10; i++) {
-        assert_int_equal(run(&rig, &t, "GET who", 5000), RC_OK);
+        assert_int_equal(run(&rig, &t, "GET who", PATIENCE_MS), RC_OK);
         assert_string_equal(t.text, "first");
     }
     server_kill(first);
@@ -583,7 +583,7 @@ password_opens_the_door_and_a_wrong_one_does_not(void **state)
     server_new(args);
     opts.password = "right";
     rig_open(&rig, opts);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     assert_string_equal(t.text, "OK");
     rig_close(&rig);
 
@@ -613,12 +613,12 @@ acl_user_logs_in_by_name_and_may_be_forbidden_client(void **state)
     opts.user = "cache";
     opts.password = "secret";
     rig_open(&rig, opts);
-    assert_int_equal(run(&rig, &t, "SET ns:k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET ns:k v", PATIENCE_MS), RC_OK);
     assert_int_equal(t.type, REDIS_STATUS);
-    assert_int_equal(run(&rig, &t, "GET other", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "GET other", PATIENCE_MS), RC_OK);
     assert_int_equal(t.type, REDIS_ERROR);
     assert_memory_equal(t.text, "NOPERM", 6);
-    assert_int_equal(run(&rig, &t, "GET ns:k", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "GET ns:k", PATIENCE_MS), RC_OK);
     assert_string_equal(t.text, "v");
     rig_close(&rig);
 }
@@ -636,7 +636,7 @@ password_changed_under_us_ends_in_refusal_and_heals(void **state)
     (void)state;
     opts.password = "right";
     rig_open(&rig, opts);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     admin = direct(s);
     assert_non_null(admin);
     freeReplyObject(redisCommand(admin, "AUTH right"));
@@ -684,7 +684,7 @@ demoted_server_is_left_and_used_again_when_it_may_write(void **state)
 
     (void)state;
     rig_open(&rig, standalone);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     assert_true(ask(s, text, sizeof(text), "REPLICAOF 127.0.0.1 1"));
     if (run(&rig, &t, "SET k w", 200) == RC_OK) {
         assert_int_equal(t.type, REDIS_ERROR);
@@ -749,7 +749,7 @@ server_that_can_never_evict_is_warned_of_and_no_secret_is_logged(void **state)
     opts.password = "s3cret";
     opts.refresh_interval_ms = 100;
     rig_open(&rig, opts);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     AWAIT(&rig, file_has(path, "redis_never_evicts"));
     AWAIT(&rig, rig_metric(&rig, "refreshes_total{cause=\"periodic\"}") > 3);
     assert_int_equal(file_count(path, "redis_never_evicts"), 1);
@@ -793,7 +793,7 @@ server_that_evicts_or_has_no_limit_is_not_warned_of(void **state)
         rig.ring = log_ring_new(log);
         opts.refresh_interval_ms = 100;
         rig_open(&rig, opts);
-        assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+        assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
         /* The first refresh is over, and what it asked was answered. */
         AWAIT(
             &rig, rig_metric(&rig, "refreshes_total{cause=\"periodic\"}") > 0);
@@ -818,7 +818,7 @@ too_many_commands_in_flight_are_refused_at_once(void **state)
     (void)state;
     opts.in_flight_max = 4;
     rig_open(&rig, opts);
-    assert_int_equal(run(&rig, &t[0], "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t[0], "SET k v", PATIENCE_MS), RC_OK);
     server_stop(s);
     memset(t, 0, sizeof(t));
     for (int i = 0; i < 5; i++) {
@@ -962,7 +962,7 @@ patch_of_a_worker_ends_with_the_next_refresh(void **state)
     opts.refresh_interval_ms = 100;
     rig_open(&rig, opts);
     pool = rig.client;
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     first = pool_owner(pool, 7);
     second = pool_at(pool, SLICE("127.0.0.1"), fixture.servers[1].port);
     pool_patch(pool, 7, second);
@@ -983,7 +983,7 @@ connection_we_give_up_ourselves_says_nothing_about_its_node(void **state)
     (void)state;
     server_new(NULL);
     rig_open(&rig, standalone);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     contact = pool_owner(rig.client, 0);
     wire_drop(contact->wire, RC_CLOSED);
     loop_turn(rig.loop, 0);
@@ -991,7 +991,7 @@ connection_we_give_up_ourselves_says_nothing_about_its_node(void **state)
     assert_int_equal(contact->node->failures, 0);
     assert_false(contact->node->is_down);
     assert_int_equal(contact->node->wires, 0);
-    assert_int_equal(run(&rig, &t, "GET k", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "GET k", PATIENCE_MS), RC_OK);
     assert_int_equal(contact->node->wires, 1);
     rig_close(&rig);
 }
@@ -1010,7 +1010,7 @@ connection_to_a_node_of_no_map_is_buried_when_idle(void **state)
     rig_open(&rig, standalone);
     pool = rig.client;
     assert_non_null(pool_at(pool, SLICE("127.0.0.1"), fixture.servers[1].port));
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     assert_int_equal(pool->contacts_len, 2);
     clock = (struct clock *)(uintptr_t)loop_clock(rig.loop);
     clock->is_manual = true;
@@ -1041,7 +1041,7 @@ too_many_bytes_in_flight_are_refused_at_once(void **state)
     memset(value, 'x', sizeof(value));
     opts.in_flight_bytes_max = 15000;
     rig_open(&rig, opts);
-    assert_int_equal(run(&rig, &t[0], "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t[0], "SET k v", PATIENCE_MS), RC_OK);
     server_stop(s);
     memset(t, 0, sizeof(t));
     for (int i = 0; i < 3; i++) {

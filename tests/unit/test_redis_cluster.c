@@ -2,6 +2,7 @@
 #include "redis_fixture.h"
 
 #include "nearside/redis/redirect.h"
+#include "redis/map.h"
 
 static int
 teardown(void **state)
@@ -77,10 +78,10 @@ every_slot_is_served_by_its_owner_from_one_seed(void **state)
     opts.seeds_len = 3;
     rig_open(&rig, opts);
     /* Without waiting for the map: the first calls wait for it. */
-    assert_int_equal(run(&rig, &t, "SET first 1", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET first 1", PATIENCE_MS), RC_OK);
     for (int i = 0; i < 100; i++) {
         snprintf(words, sizeof(words), "SET key:%d v%d", i, i);
-        assert_int_equal(run(&rig, &t, words, 5000), RC_OK);
+        assert_int_equal(run(&rig, &t, words, PATIENCE_MS), RC_OK);
         assert_int_equal(t.type, REDIS_STATUS);
     }
     for (int i = 0; i < 100; i++) {
@@ -114,17 +115,17 @@ moved_slot_is_followed_and_learnt(void **state)
     to =
         from == &fixture.servers[0] ? &fixture.servers[1] : &fixture.servers[0];
     open_whole(&rig, cluster);
-    assert_int_equal(run(&rig, &t, "DEL moving", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "DEL moving", PATIENCE_MS), RC_OK);
     /* Whoever imports a slot owns it from a new epoch on. Without one the old
        owner's word of a moment ago would give it back to him. */
     set_slot(to, slot, "IMPORTING", from);
     set_slot(from, slot, "MIGRATING", to);
     set_slot(to, slot, "NODE", to);
     set_slot(from, slot, "NODE", to);
-    assert_int_equal(run(&rig, &t, "SET moving there", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET moving there", PATIENCE_MS), RC_OK);
     assert_string_equal(t.text, "OK");
     assert_int_equal(t.call.impl.hops, 1);
-    assert_int_equal(run(&rig, &t, "GET moving", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "GET moving", PATIENCE_MS), RC_OK);
     assert_string_equal(t.text, "there");
     assert_int_equal(t.call.impl.hops, 0); /* by its own patch */
     assert_true(ask(to, text, sizeof(text), "GET moving"));
@@ -135,6 +136,7 @@ moved_slot_is_followed_and_learnt(void **state)
 static void
 nodes_that_send_us_to_each_other_do_so_once_a_refresh(void **state)
 {
+    static const char refreshes[] = "refreshes_total{cause=\"moved\"}";
     const unsigned slot = slot_of(SLICE("loop"));
     struct server *a;
     struct server *b;
@@ -146,25 +148,28 @@ nodes_that_send_us_to_each_other_do_so_once_a_refresh(void **state)
     a = owner_of("loop", 3);
     b = a == &fixture.servers[0] ? &fixture.servers[1] : &fixture.servers[0];
     open_whole(&rig, cluster);
+    AWAIT(&rig, !atomic_load(&rig.redis->is_wanted));
+    rig_stop_clock(&rig);
     set_slot(a, slot, "NODE", b);
     set_slot(b, slot, "NODE", b);
     set_slot(b, slot, "NODE", a);
     for (int i = 0; i < 20; i++) {
-        if (run(&rig, &t, "GET loop", 5000) == RC_OK) {
+        if (run_slowly(&rig, &t, "GET loop", 5000) == RC_OK) {
             assert_int_equal(t.type, REDIS_ERROR);
             assert_int_equal(t.call.impl.hops, 5);
             loops++;
         } else {
             /* Nobody owns the slot until there is another map. */
             assert_int_equal(t.rc, RC_MISS);
-            pause_ms(10);
         }
     }
-    assert_in_range(loops, 1, 4);
+    /* A tenth of a second has passed for the client. Maps have come of a
+       refresh that was under way, or drew no delay: of none, as a rule. */
+    assert_in_range(loops, 1, 3);
     assert_int_equal(
         rig_metric(&rig, "error_replies_total{cause=\"moved\"}"), loops * 6);
-    /* A storm of them asks for a map once a second at most. */
-    assert_in_range(rig_metric(&rig, "refreshes_total{cause=\"moved\"}"), 0, 3);
+    rig_pass(&rig, 2000 + 8); /* the most that two refreshes are apart */
+    assert_in_range(rig_metric(&rig, refreshes), 1, loops);
     rig_close(&rig);
 }
 
@@ -232,7 +237,7 @@ thousand_interleaved_commands_survive_a_slot_migration(void **state)
     /* ASK teaches nothing: the next one asks the old node first. */
     key_of(1, key);
     snprintf(words[0], sizeof(words[0]), "GET %s", key);
-    assert_int_equal(run(&rig, &t[0], words[0], 5000), RC_OK);
+    assert_int_equal(run(&rig, &t[0], words[0], PATIENCE_MS), RC_OK);
     assert_int_equal(t[0].call.impl.hops, 1);
     rig_close(&rig);
 }
@@ -292,7 +297,7 @@ killed_primary_is_replaced_by_its_replica(void **state)
     }
     opts.refresh_interval_ms = 3600 * 1000; /* no map comes by itself */
     open_whole(&rig, opts);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     primary = owner_of("k", 3);
     server_kill(primary);
     /* The others go on meanwhile. */
@@ -302,7 +307,7 @@ killed_primary_is_replaced_by_its_replica(void **state)
         snprintf(key, sizeof(key), "o%d", i);
         snprintf(words, sizeof(words), "SET %s v", key);
         if (owner_of(key, 3) != primary) {
-            assert_int_equal(run(&rig, &t, words, 2000), RC_OK);
+            assert_int_equal(run(&rig, &t, words, PATIENCE_MS), RC_OK);
         }
     }
     AWAIT(
@@ -310,7 +315,7 @@ killed_primary_is_replaced_by_its_replica(void **state)
     /* By the new map: a dead primary says no MOVED. */
     assert_int_equal(
         rig_metric(&rig, "error_replies_total{cause=\"moved\"}"), 0);
-    assert_int_equal(run(&rig, &t, "GET k", 500), RC_OK);
+    assert_int_equal(run(&rig, &t, "GET k", PATIENCE_MS), RC_OK);
     assert_string_equal(t.text, "w");
     rig_close(&rig);
 }
@@ -374,7 +379,7 @@ calls_end_in_time_while_the_cluster_is_down(void **state)
 
     (void)state;
     open_whole(&rig, cluster);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     for (unsigned i = 0; i < 3; i++) {
         if (&fixture.servers[i] != owner_of("k", 3)) {
             server_stop(&fixture.servers[i]);
@@ -403,7 +408,7 @@ all_of_a_cluster_down_and_back_is_found_again(void **state)
 
     (void)state;
     open_whole(&rig, cluster);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     for (unsigned i = 0; i < 3; i++) {
         server_kill(&fixture.servers[i]);
     }
@@ -427,7 +432,7 @@ map_is_asked_for_often_while_a_node_is_down(void **state)
 
     (void)state;
     open_whole(&rig, cluster);
-    assert_int_equal(run(&rig, &t, "SET k v", 5000), RC_OK);
+    assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
     down = owner_of("k", 3);
     server_kill(down);
     AWAIT(&rig, run(&rig, &t, "GET k", 500) != RC_OK);
