@@ -210,13 +210,12 @@ request_on_body_end(struct request *r)
     r->content_ends++;
 }
 
-/* An answer without a body. */
+/* An answer without a body, which does not ask for an end. */
 static inline void
 answer_bare(struct request *r, unsigned status)
 {
-    r->response = (struct response){.status = status,
-        .fields = SLICE("x: 1\r\n"),
-        .is_last = r->refused > 0 || r->failed > 0};
+    r->response =
+        (struct response){.status = status, .fields = SLICE("x: 1\r\n")};
     r->stream->ops->respond(r->stream, &r->response);
 }
 

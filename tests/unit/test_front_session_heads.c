@@ -374,12 +374,25 @@ static void
 all_that_were_sent_before_an_end_are_answered(void **state)
 {
     struct caller c = caller_new();
+    struct request *r;
 
     (void)state;
     bench.on_start = answer_ok;
     assert_true(
         write(c.fd, GET("/a") GET("/b"), sizeof(GET("/a") GET("/b")) - 1) > 0);
     assert_int_equal(shutdown(c.fd, SHUT_WR), 0);
+    assert_got(&c, OK("2", "ok") OK("2", "ok"));
+    assert_over(&c);
+    leaves(&c);
+    /* Also those whose turn comes when the end has been seen. */
+    bench.on_start = NULL;
+    c = caller_new();
+    r = asks(&c, GET("/a") GET("/b"));
+    assert_int_equal(shutdown(c.fd, SHUT_WR), 0);
+    turns();
+    assert_false(is_awaited(c.other, EV_READ));
+    bench.on_start = answer_ok;
+    answer_ok(r);
     assert_got(&c, OK("2", "ok") OK("2", "ok"));
     assert_over(&c);
     leaves(&c);

@@ -55,15 +55,29 @@ an_answer_that_is_aborted_is_a_reset(void **state)
 static void
 an_answer_that_is_taken_too_slowly_is_a_reset(void **state)
 {
-    struct caller c = asking(GET("/a"));
+    static const enum limit by[] = {
+        LIMIT_SEND_TIMEOUT, LIMIT_SEND_TOTAL, LIMIT_SEND_RATE};
 
     (void)state;
-    bench.room = 10;
-    answer(last_request(), "ok");
-    turns();
-    limits()->send_timeout_ms = 0;
-    pass(1000);
-    assert_reset(&c);
+    given_front((struct front_opts){0});
+    for (size_t i = 0; i < ARRAY_LEN(by); i++) {
+        struct caller c = connects();
+
+        bench.requests_len = 0;
+        calls(&c, GET("/a"));
+        UNTIL(bench.requests_len == 1);
+        limits()->send_total_ms = by[i] == LIMIT_SEND_TOTAL ? 500 : 0;
+        limits()->send_min_rate = by[i] == LIMIT_SEND_RATE ? 1000 : 0;
+        limits()->send_min_rate_after_ms = 500;
+        bench.room = 10;
+        answer(last_request(), "ok");
+        turns();
+        limits()->send_timeout_ms = by[i] == LIMIT_SEND_TIMEOUT ? 0 : 60000;
+        pass(1000);
+        bench.room = -1;
+        assert_int_equal(limited(by[i]), 1);
+        assert_reset(&c);
+    }
 }
 
 static void
