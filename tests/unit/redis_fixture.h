@@ -439,6 +439,7 @@ cluster_new(unsigned primaries, unsigned replicas)
 struct rig {
     struct loop *loop;
     struct log_ring *ring; /* set before rig_open, or NULL */
+    bool has_no_time;      /* set before rig_open: its clock stands still */
     struct metric_registry *registry;
     struct resolver *resolver;
     struct redis *redis;
@@ -447,11 +448,24 @@ struct rig {
     const char *seed_ptrs[SERVERS_MAX];
 };
 
+static inline struct clock *
+rig_clock(struct rig *rig)
+{
+    return (struct clock *)(uintptr_t)loop_clock(rig->loop);
+}
+
+/* From now on time passes when the test says so. */
+static inline void
+rig_stop_clock(struct rig *rig)
+{
+    rig_clock(rig)->is_manual = true;
+}
+
 /* Control and worker share a loop here; test_redis_threads.c parts them. */
 static inline void
 rig_open(struct rig *rig, struct redis_opts opts)
 {
-    *rig = (struct rig){.ring = rig->ring};
+    *rig = (struct rig){.ring = rig->ring, .has_no_time = rig->has_no_time};
     for (unsigned i = 0; i < fixture.servers_len; i++) {
         snprintf(rig->seeds[i], sizeof(rig->seeds[i]), "127.0.0.1:%u",
             fixture.servers[i].port);
@@ -462,6 +476,7 @@ rig_open(struct rig *rig, struct redis_opts opts)
         opts.seeds_len = fixture.servers_len;
     }
     rig->loop = loop_new();
+    rig_clock(rig)->is_manual = rig->has_no_time;
     rig->resolver = resolver_new();
     rig->registry = metric_registry_new();
     opts = redis_opts_filled(opts);
@@ -635,20 +650,8 @@ run_in_time(
 
 /* ---- a clock of the test's own ------------------------------------------ */
 
-static inline struct clock *
-rig_clock(struct rig *rig)
-{
-    return (struct clock *)(uintptr_t)loop_clock(rig->loop);
-}
-
-/* From now on time passes when the test says so, or goes on by itself again. */
-static inline void
-rig_stop_clock(struct rig *rig)
-{
-    rig_clock(rig)->is_manual = true;
-}
-
-/* It never goes back: if it has been moved ahead, the kernel's catches up. */
+/* Time goes on by itself again. It never goes back: if it has been moved ahead,
+   the kernel's catches up. */
 static inline void
 rig_start_clock(struct rig *rig)
 {
@@ -674,11 +677,16 @@ on_passed(void *ctx)
 static inline void
 rig_pass(struct rig *rig, int64_t ms)
 {
+    struct loop_timer first;
     struct loop_timer timer;
+    bool has_begun = false;
     bool is_over = false;
 
     assert_true(ms >= 8);
     clock_advance(rig_clock(rig), ms);
+    /* The kernel knows of the time before: it is not to wait for that. */
+    loop_timer_init(&first, rig->loop, on_passed, &has_begun);
+    loop_timer_arm(&first, 1);
     loop_timer_init(&timer, rig->loop, on_passed, &is_over);
     /* The wheel goes by ticks, of which the last is not over yet. */
     loop_timer_arm(&timer, loop_now_ms(rig->loop) / 4 * 4);
