@@ -1,0 +1,98 @@
+/*
+ * A shard of the store: a table, the two queues and the ghost of S3-FIFO, and
+ * the watches. It has no lock; whoever calls it holds the store's one.
+ */
+#ifndef CACHE_SHARD_H
+#define CACHE_SHARD_H
+
+#include "nearside/cache/store.h"
+
+#include "ghost.h"
+
+#define SHARD_MAGIC UINT32_C(0x6e736861)
+
+enum {
+    SHARD_WATCH_LISTS = 16,
+    SHARD_PARTING_MAX = 32,
+};
+
+/* Where one entry stands. 28 bytes: the store has millions of them. */
+struct seat {
+    struct entry *entry; /* own; NULL: the seat is free */
+    uint32_t hash;
+    uint32_t next; /* in its queue, to the older one; or the next free seat */
+    uint32_t prev;
+    uint32_t stamp;
+    uint16_t slot;
+    uint8_t asked; /* how often, at most ASKED_MAX, since it was looked at */
+    uint8_t queue;
+} __attribute__((packed, aligned(4)));
+
+static_assert(sizeof(struct seat) == 28, "what targets of memory count on");
+
+enum {
+    QUEUE_SMALL,
+    QUEUE_MAIN,
+    QUEUES,
+};
+
+/* First in, first out; linked by the numbers of seats, from 1; 0: none. */
+struct queue {
+    uint32_t newest;
+    uint32_t oldest;
+    size_t len;
+    size_t bytes;
+};
+
+/* Entries that have left and are let go when no lock is held any more: to free
+   a large one can take the kernel a while. */
+struct parting {
+    unsigned len;
+    struct entry *entries[SHARD_PARTING_MAX]; /* own */
+};
+
+struct shard {
+    uint32_t magic;
+    size_t budget;
+    struct queue queues[QUEUES];
+    uint32_t *buckets; /* own; seats; open addressing, linear probing */
+    unsigned bucket_bits;
+    struct seat **chunks; /* own */
+    uint32_t chunks_len;
+    uint32_t seats_made;
+    uint32_t free_seat;
+    size_t tables; /* bytes of what stands above, and of the ghost */
+    struct ghost ghost;
+    struct list watches[SHARD_WATCH_LISTS];
+    struct store_counts counts; /* but for entries and bytes */
+};
+
+/* RC_NOMEM: nothing is left of it. */
+enum rc shard_init(struct shard *s, size_t budget) RC_MUST_CHECK;
+void shard_fini(struct shard *s);
+
+/* The seat of that key, or NULL. It lasts until the next call. */
+struct seat *shard_find(struct shard *s, uint32_t hash, struct slice full);
+
+/* One more has asked for it. */
+void shard_ask(struct seat *seat);
+
+/* What store_put promises. What it displaces goes to `parting`. */
+enum rc shard_put(struct shard *s, uint32_t hash, struct entry *entry,
+    const struct store_note *note, struct parting *parting) RC_MUST_CHECK;
+
+/* All that have this hash; how many. */
+unsigned shard_drop(struct shard *s, uint32_t hash, struct parting *parting);
+
+void shard_drop_all(struct shard *s);
+
+size_t shard_bytes(const struct shard *s);
+size_t shard_len(const struct shard *s);
+
+/* Lets them go; without any lock. */
+void parting_end(struct parting *parting);
+
+/* Is all of it as it must be? For tests: it looks at every seat. */
+void shard_check(const struct shard *s);
+
+#endif
