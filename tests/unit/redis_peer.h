@@ -44,6 +44,7 @@ struct peer {
     unsigned epoch;
     bool is_held; /* reads nothing and takes no connection */
     unsigned conns_taken;
+    int fd; /* over which the last command came */
     struct peer_conn conns[PEER_CONNS_MAX];
     struct saying says[PEER_SAYINGS_MAX];
     size_t heard_len;
@@ -280,6 +281,7 @@ peer_hear(struct peer *p, struct peer_conn *c)
         p->heard_len += len;
         p->heard[p->heard_len - 1] = '\n';
         p->heard[p->heard_len] = '\0';
+        p->fd = c->fd;
         peer_answer(p, c->fd, words);
     }
 }
