@@ -1,21 +1,17 @@
 /* The listening sockets (listeners.c): what is told of one that cannot be. */
+#include "conf_given.h"
+
 #include "app/server_inside.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "../support/listening.h"
 
 /* What is said on stderr while a server fails to listen there. */
 static const char *
-told_of(const char *address)
+said_of(const char *address)
 {
     static char text[512];
     struct conf conf = {.listen = &address, .listen_len = 1};
@@ -64,11 +60,11 @@ why_an_address_cannot_be_listened_on_is_told(void **state)
     assert_int_equal(listen(fd, 1), 0);
     snprintf(want, sizeof(want),
         "nearside: cannot listen on %s: Address already in use\n", busy);
-    assert_string_equal(told_of(busy), want);
+    assert_string_equal(said_of(busy), want);
     close(fd);
     snprintf(want, sizeof(want), "nearside: cannot listen on nowhere: %s\n",
         rc_text(RC_BAD));
-    assert_string_equal(told_of("nowhere"), want);
+    assert_string_equal(said_of("nowhere"), want);
 }
 
 /* A path in a folder that is not there cannot be bound. */
@@ -134,9 +130,99 @@ the_ipv6_wildcard_is_what_was_meant(void **state)
     conf = (struct conf){.listen = both, .listen_len = 2};
     assert_true(server_open_listeners(&s));
     server_close_listeners(&s);
+    /* Whichever listener it is that has the IPv4 address. */
+    conf = (struct conf){.listen = both, .listen_len = 1, .metrics = v4};
+    assert_true(server_open_listeners(&s));
+    server_close_listeners(&s);
+    conf = (struct conf){.listen = both, .listen_len = 1, .admin = v4};
+    assert_true(server_open_listeners(&s));
+    server_close_listeners(&s);
+
+    conf = (struct conf){.listen = both, .listen_len = 2};
     snprintf(v4, sizeof(v4), "127.0.0.1:0"); /* of another port */
     assert_true(server_open_listeners(&s));
     assert_true(takes_ipv4(&s.listeners[0]));
+    server_close_listeners(&s);
+}
+
+/* ---- sockets in the file system ----------------------------------------- */
+
+static unsigned
+mode_of(const char *path)
+{
+    struct stat found;
+
+    return stat(path, &found) == 0 ? found.st_mode & 0777 : 0;
+}
+
+static bool
+has_any(const char *const paths[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (mode_of(paths[i]) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Anybody may ask for what clients get and for metrics, the owner alone for
+   the status. Held, the paths are for whoever comes next. */
+static void
+sockets_have_their_modes_and_go_when_held(void **state)
+{
+    static const char *const listen[] = {"unix:l", "unix:k"};
+    static const char *const paths[] = {"l", "k", "m", "a"};
+    const struct conf conf = {
+        .listen = listen,
+        .listen_len = 2,
+        .metrics = "unix:m",
+        .admin = "unix:a",
+    };
+    struct server s = {.magic = SERVER_MAGIC,
+        .conf = &conf,
+        .metrics_at = {.fd = -1},
+        .admin_at = {.fd = -1}};
+
+    (void)state;
+    assert_true(server_open_listeners(&s));
+    assert_int_equal(s.listeners_len, 2);
+    assert_int_equal(mode_of("l"), 0666);
+    assert_int_equal(mode_of("k"), 0666);
+    assert_int_equal(mode_of("m"), 0666);
+    assert_int_equal(mode_of("a"), 0600);
+    s.is_draining = true;
+    server_hold_listeners(&s);
+    assert_false(has_any(paths, ARRAY_LEN(paths)));
+    server_close_listeners(&s);
+    assert_true(server_open_listeners(&s));
+    server_close_listeners(&s);
+    assert_false(has_any(paths, ARRAY_LEN(paths)));
+    assert_int_equal(s.listeners_len, 0);
+    assert_int_equal(s.metrics_at.fd, -1);
+    assert_int_equal(s.admin_at.fd, -1);
+}
+
+/* So much may wait in the kernel for a client that reads slowly. */
+static void
+what_is_unsent_in_the_kernel_has_a_limit(void **state)
+{
+    static const char *const listen[] = {"127.0.0.1:0"};
+    struct conf conf = {.listen = listen, .listen_len = 1};
+    struct server s = {.magic = SERVER_MAGIC,
+        .conf = &conf,
+        .metrics_at = {.fd = -1},
+        .admin_at = {.fd = -1}};
+    unsigned max = 0;
+    socklen_t size = sizeof(max);
+
+    (void)state;
+    conf.proxy.conf.limits.buffer_max = 12345;
+    assert_true(server_open_listeners(&s));
+    assert_int_equal(getsockopt(s.listeners[0].fd, IPPROTO_TCP,
+                         TCP_NOTSENT_LOWAT, &max, &size),
+        0);
+    assert_int_equal(max, 12345);
     server_close_listeners(&s);
 }
 
@@ -147,6 +233,10 @@ main(void)
         cmocka_unit_test(why_an_address_cannot_be_listened_on_is_told),
         cmocka_unit_test(only_an_admin_socket_that_is_named_has_to_be_bound),
         cmocka_unit_test(the_ipv6_wildcard_is_what_was_meant),
+        cmocka_unit_test_setup_teardown(
+            sockets_have_their_modes_and_go_when_held, folder_make,
+            folder_remove),
+        cmocka_unit_test(what_is_unsent_in_the_kernel_has_a_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -328,6 +328,118 @@ those_who_ask_together_are_served_by_one_a_second(void **state)
     rig_down(&rig);
 }
 
+/* Whatever a look-up brings, when it was is shown, and by the metrics when one
+   last found something. */
+static void
+when_a_name_was_looked_up_is_told(void **state)
+{
+    struct origin_server_status status;
+    struct clock *clock;
+    int64_t wall_ms;
+    struct rig rig;
+    metric_id looked_up;
+
+    (void)state;
+    if (!rig_up(&rig, "127.0.0.2 api.test\n", NEVER_MS)) {
+        skip();
+    }
+    looked_up = rig.server->metrics.looked_up;
+    UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_CHANGED) == 1);
+    clock = stop_clock(&rig);
+    clock_advance(clock, 5000);
+    origin_server_ask(rig.server);
+    UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_SAME) == 1);
+    wall_ms = clock_wall_ms(clock);
+    origin_server_status(rig.server, 0, &status);
+    assert_true(status.lookup.at_ms == wall_ms);
+    assert_int_equal(status.lookup.result, ORIGIN_LOOKUP_SAME);
+    assert_int_equal(metric_sum(rig.registry, looked_up), wall_ms / 1000);
+    names_unmute(); /* no name server is there, which is known at once */
+    assert_true(names_are(""));
+    clock_advance(clock, 5000);
+    origin_server_ask(rig.server);
+    UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_FAILED) == 1);
+    origin_server_status(rig.server, 0, &status);
+    assert_true(status.lookup.at_ms == wall_ms + 5000);
+    assert_int_equal(status.lookup.result, ORIGIN_LOOKUP_FAILED);
+    assert_int_equal(metric_sum(rig.registry, looked_up), wall_ms / 1000);
+    for (unsigned i = 0; i < ORIGIN_LOOKUP_COUNT; i++) {
+        assert_int_equal(
+            metric_sum(rig.registry, rig.server->metrics.lookups[i]),
+            lookups(&rig, (enum origin_lookup)i));
+    }
+    /* The next one that finds something is told of. */
+    assert_true(names_are("127.0.0.2 api.test\n"));
+    clock_advance(clock, 5000);
+    origin_server_ask(rig.server);
+    UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_SAME) == 2);
+    assert_int_equal(metric_sum(rig.registry, looked_up), wall_ms / 1000 + 10);
+    assert_true(names_mute());
+    rig_down(&rig);
+    assert_int_equal(told(&rig, " warn origin_lookup_failed "
+                                "server=\"http://api.test:8080\" cause=\"no "
+                                "name server has answered\" kept=\"1\"\n"),
+        1);
+    assert_int_equal(told(&rig, " info origin_lookup_works "
+                                "server=\"http://api.test:8080\"\n"),
+        1);
+}
+
+/* Of many addresses some are told, and that there are more. */
+static void
+of_many_addresses_eight_are_told(void **state)
+{
+    char hosts[512] = "";
+    size_t len = 0;
+
+    (void)state;
+    for (unsigned count = 8; count <= 9; count++) {
+        struct rig rig;
+
+        len = 0;
+        for (unsigned i = 0; i < count; i++) {
+            len += (size_t)snprintf(hosts + len, sizeof(hosts) - len,
+                "127.0.0.%u api.test\n", 11 + i);
+        }
+        if (!rig_up(&rig, hosts, NEVER_MS)) {
+            skip();
+        }
+        UNTIL(&rig, lookups(&rig, ORIGIN_LOOKUP_CHANGED) == 1);
+        rig_down(&rig);
+        assert_int_equal(
+            told(&rig, count == 8 ? "count=\"8\"" : "count=\"9\""), 1);
+        assert_int_equal(told(&rig, "127.0.0."), 8);
+        assert_int_equal(told(&rig, ":8080 ...\"\n"), count > 8);
+        assert_int_equal(told(&rig, ":8080\"\n"), count == 8);
+    }
+}
+
+/* It is one address for good, and nothing is to be stopped. */
+static void
+a_fixed_address_is_counted_and_not_looked_up(void **state)
+{
+    struct origin_server_metrics metrics = {0};
+    struct rig rig = {.loop = loop_new()};
+
+    (void)state;
+    rig.registry = metric_registry_new();
+    metrics.addresses = gauge(&rig, "addresses");
+    rig.block = metric_block_new(rig.registry);
+    assert_int_equal(
+        origin_server_new("http://127.0.0.1:80", NEVER_MS, &rig.server), RC_OK);
+    origin_server_measure(rig.server, &metrics);
+    origin_server_start(rig.server, rig.loop, NULL, NULL, rig.block);
+    assert_int_equal(metric_sum(rig.registry, metrics.addresses), 1);
+    assert_null(rig.server->lookup.loop);
+    origin_server_ask(rig.server);
+    turns(&rig);
+    assert_int_equal(rig.server->lookup.last.at_ms, 0);
+    origin_server_stop(rig.server);
+    origin_server_free(&rig.server);
+    loop_free(&rig.loop);
+    metric_registry_free(&rig.registry);
+}
+
 /* The next one is due when it is stopped. */
 static void
 who_is_stopped_looks_nothing_up(void **state)
@@ -378,6 +490,9 @@ main(void)
         cmocka_unit_test(the_same_addresses_are_the_same_set),
         cmocka_unit_test(a_look_up_that_fails_changes_nothing),
         cmocka_unit_test(those_who_ask_together_are_served_by_one_a_second),
+        cmocka_unit_test(when_a_name_was_looked_up_is_told),
+        cmocka_unit_test(of_many_addresses_eight_are_told),
+        cmocka_unit_test(a_fixed_address_is_counted_and_not_looked_up),
         cmocka_unit_test(who_is_stopped_looks_nothing_up),
         cmocka_unit_test(it_ends_while_a_look_up_hangs),
     };
