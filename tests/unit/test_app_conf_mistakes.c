@@ -649,9 +649,11 @@ static void
 a_tag_names_parameters_of_its_route(void **state)
 {
     (void)state;
-    refuses(API "route \"/p/:id\" {\n tags = { \"a:{x}\", \"b{\" } }\n",
+    refuses(API "route \"/p/:id\" {\n tags = { \"a:{x}\", \"b{\", "
+                "\"{id}:{y}\" } }\n",
         "t:3: tag \"a:{x}\": the route has no parameter ':x'\n"
         "t:3: tag \"b{\": a '}' is missing\n"
+        "t:3: tag \"{id}:{y}\": the route has no parameter ':y'\n"
         "t:3: warning: 'tags' are kept but have no effect in this version\n");
 }
 

@@ -106,6 +106,7 @@ status(struct rig *rig)
 
     buf_init(&text, 1000000);
     assert_int_equal(server_status(&rig->server, &text), RC_OK);
+    assert_true(buf_slice(&text).ptr[buf_len(&text) - 1] == '\n');
     json_decref(rig->said);
     rig->said = json_loadb(buf_slice(&text).ptr, buf_slice(&text).len, 0, NULL);
     assert_non_null(rig->said);
@@ -427,6 +428,31 @@ redis_tells_how_the_clock_stands(void **state)
     rig_stop(&rig);
 }
 
+/* One byte too few is known, wherever it is. */
+static void
+what_does_not_fit_is_no_status(void **state)
+{
+    struct rig rig;
+    struct buf text;
+    size_t len;
+
+    (void)state;
+    rig_start(&rig);
+    buf_init(&text, 1000000);
+    assert_int_equal(server_status(&rig.server, &text), RC_OK);
+    len = buf_len(&text);
+    buf_fini(&text);
+    buf_init(&text, len);
+    assert_int_equal(server_status(&rig.server, &text), RC_OK);
+    buf_fini(&text);
+    for (size_t room = len - 2; room < len; room++) {
+        buf_init(&text, room);
+        assert_int_equal(server_status(&rig.server, &text), RC_LIMIT);
+        buf_fini(&text);
+    }
+    rig_stop(&rig);
+}
+
 #define TEST(name)                                                             \
     cmocka_unit_test_setup_teardown(name, folder_make, folder_remove)
 
@@ -440,6 +466,7 @@ main(void)
         TEST(an_origin_tells_its_addresses_or_its_lookups),
         TEST(an_origin_tells_its_connections_and_times),
         TEST(its_state_is_that_it_serves_or_drains),
+        TEST(what_does_not_fit_is_no_status),
         TEST(redis_tells_of_each_of_its_nodes),
         TEST(redis_tells_how_the_clock_stands),
     };

@@ -1,7 +1,7 @@
 /*
  * The request's way out (send.c) through a socket that takes only so many
- * bytes at once, whatever there is: wherever that cuts, all goes out once and
- * in order.
+ * bytes at once at first, whatever there is: wherever that cuts, all goes out
+ * once and in order.
  */
 #include "test_origin_peer.h"
 
@@ -11,16 +11,20 @@
 enum {
     DIRECT = 17000, /* bytes of content that do not wait for the turn's end */
     SMALL = 10,
+    CALLS_CUT = 200,
     END = 20, /* which is like nothing before it */
 };
 
-static size_t takes; /* by one call; 0: as much as the kernel does */
+static size_t takes;   /* by one call; 0: as much as the kernel does */
+static unsigned calls; /* of so many; the rest is not cut */
 
 ssize_t
 send(int fd, const void *bytes, size_t len, int flags)
 {
-    return syscall(SYS_sendto, fd, bytes,
-        takes != 0 && takes < len ? takes : len, flags, NULL, 0);
+    bool is_cut = takes != 0 && takes < len && calls > 0;
+
+    calls -= is_cut;
+    return syscall(SYS_sendto, fd, bytes, is_cut ? takes : len, flags, NULL, 0);
 }
 
 ssize_t
@@ -59,6 +63,7 @@ goes_out_as(enum framing framing, const char *content, const char *want)
     struct rig rig;
     int fd;
 
+    calls = CALLS_CUT;
     rig_start(&rig, (struct origin_opts){0});
     got_start(&rig, &got, &request);
     fd = peer_accept(&rig);
