@@ -358,6 +358,7 @@ a_password_that_is_refused_is_read_again_once_a_second(void **state)
     struct log_given log;
     struct rig rig = {0};
     struct node *node;
+    char words[80];
 
     (void)state;
     close(mkstemp(path));
@@ -379,6 +380,7 @@ a_password_that_is_refused_is_read_again_once_a_second(void **state)
     put(path, "new\n");
     PEERS_AWAIT(&rig, (peers_pass(&rig, 248), rig_map_is_whole(&rig)));
     assert_true(peer_heard(&peers[0], "AUTH new") > 0);
+    assert_true(starts(&rig, "unreachable") > 0); /* at once, with that one */
     /* It is the same, and no news. */
     redis_tell_refusal(rig.redis, node, SLICE("WRONGPASS no"));
     peers_pass_rounds(&rig, 3);
@@ -386,6 +388,9 @@ a_password_that_is_refused_is_read_again_once_a_second(void **state)
     rig_close(&rig);
     unlink(path);
     (void)log_given_text(&log);
+    snprintf(words, sizeof(words), "redis_password_unreadable cause=\"%s\"",
+        rc_text(RC_BAD));
+    assert_int_equal(log_given_count(&log, words), 1);
     assert_int_equal(log_given_count(&log, "redis_password_unreadable"), 1);
     assert_int_equal(log_given_count(&log, "redis_password_read "), 1);
 }
