@@ -83,7 +83,6 @@ on_greeted(void *ctx)
     MUST(w->state == WIRE_GREETING);
     w->state = WIRE_UP;
     w->up_ms = wire_now_ms(w);
-    w->reach.failures = 0;
     w->late = 0;
     if (wire_is_workers(w)) {
         atomic_fetch_add(&w->setup.node->wires, 1);

@@ -135,6 +135,9 @@ wire_go_on(struct wire *w, enum rc rc, bool was_idle, bool was_steady)
     bool is_plain_loss = rc == RC_CLOSED || rc == RC_IO;
 
     MUST(w->state == WIRE_DOWN);
+    if (was_steady) {
+        w->reach.failures = 0;
+    }
     if (w->setup.is_once) {
         w->reach.failures = 1;
     } else if ((was_steady && is_plain_loss) || is_drop) {

@@ -3,10 +3,10 @@
  * own, says it. Each of its connections greets well and answers the commands
  * after that by its line of the script.
  */
-#include "redis_fixture.h"
+#include "redis_peer.h"
 #include "redis/call.h"
-
-#include <netinet/tcp.h>
+#include "redis/pool.h"
+#include "redis/wire_inside.h"
 
 enum {
     LINES_MAX = 4,
@@ -139,14 +139,12 @@ scripted_server(uint16_t port, const struct line script[LINES_MAX])
 static int
 teardown(void **state)
 {
-    (void)state;
-    servers_end();
-    return 0;
+    return peers_end(state);
 }
 
-/* A client of the scripted server, without discovery. */
+/* A client of that server, without discovery. */
 static void
-open_client(struct rig *rig)
+open_client_of(struct rig *rig, uint16_t port)
 {
     struct redis_opts opts = {
         .mode = REDIS_MODE_STANDALONE,
@@ -155,8 +153,7 @@ open_client(struct rig *rig)
         .hang_ms = 2000,
     };
 
-    snprintf(rig->seeds[0], sizeof(rig->seeds[0]), "127.0.0.1:%u",
-        fixture.servers[0].port);
+    snprintf(rig->seeds[0], sizeof(rig->seeds[0]), "127.0.0.1:%u", port);
     rig->seed_ptrs[0] = rig->seeds[0];
     rig->loop = loop_new();
     rig->resolver = resolver_new();
@@ -164,6 +161,13 @@ open_client(struct rig *rig)
     rig->redis = redis_new(&opts, rig->resolver, NULL);
     rig->client = redis_client_new(rig->redis, rig->loop, NULL, NULL);
     assert_non_null(rig->client);
+}
+
+/* One of the scripted server. */
+static void
+open_client(struct rig *rig)
+{
+    open_client_of(rig, fixture.servers[0].port);
 }
 
 static void
@@ -175,49 +179,126 @@ close_client(struct rig *rig)
     resolver_free(&rig->resolver);
 }
 
-/* What becomes of a GET whose server moves it to where it is; `then` is what it
-   says to the next one, NULL: the same. */
-static enum rc
-get_moved_here(const char *then, struct told *t)
+static void
+moved_to_where_we_are_makes_a_new_connection(void **state)
 {
     char moved[64];
-    const struct line script[LINES_MAX] = {{.answer = moved}, {.answer = then}};
+    const struct line script[LINES_MAX] = {
+        {.answer = moved}, {.answer = "$3\r\nnew\r\n"}};
     uint16_t port = port_pick();
     struct rig rig = {0};
-    enum rc rc;
+    struct told t;
 
+    (void)state;
     snprintf(
         moved, sizeof(moved), "-MOVED %u :%u\r\n", slot_of(SLICE("k")), port);
     scripted_server(port, script);
     open_client(&rig);
-    rc = run(&rig, t, "GET k", 5000);
-    close_client(&rig);
-    return rc;
-}
-
-static void
-moved_to_where_we_are_makes_a_new_connection(void **state)
-{
-    struct told t;
-
-    (void)state;
-    assert_int_equal(get_moved_here("$3\r\nnew\r\n", &t), RC_OK);
+    assert_int_equal(run(&rig, &t, "GET k", PATIENCE_MS), RC_OK);
     assert_int_equal(t.type, REDIS_STRING);
     assert_string_equal(t.text, "new");
     assert_int_equal(t.call.impl.hops, 1);
+    close_client(&rig);
 }
 
-/* One new connection at once; the next ones only after waits that grow, in
-   which the call is refused. */
+/* A call is moved to where it is, and that connection is dropped. */
+static void
+moved_here(struct rig *rig, struct told *t)
+{
+    run_begin(rig, t, "GET k", 5000);
+    peers_rest(rig);
+    assert_int_equal(t->call.impl.hops, 1);
+    assert_int_equal(call_state(&t->call), CALL_PAUSED);
+}
+
+/* One new connection as soon as it is needed; the next ones only after waits
+   that grow, in which calls are refused. All within a second. */
 static void
 server_that_always_moves_us_to_itself_is_not_dialled_again_and_again(
     void **state)
 {
+    struct peer *p = &peers[0];
+    const struct wire *w;
+    struct rig rig = {0};
+    char moved[64];
     struct told t;
 
     (void)state;
-    assert_int_equal(get_moved_here(NULL, &t), RC_CLOSED);
-    assert_in_range(t.call.impl.hops, 2, 4);
+    peers_new(1);
+    snprintf(moved, sizeof(moved), "-MOVED %u :%u\r\n", slot_of(SLICE("k")),
+        p->port);
+    peer_says(p, "GET k", moved);
+    open_client_of(&rig, p->port);
+    rig_stop_clock(&rig);
+    moved_here(&rig, &t);
+    w = pool_owner(rig.client, slot_of(SLICE("k")))->wire;
+    assert_int_equal(p->conns_taken, 1);
+    assert_false(wire_is_failing(w));
+    peers_pass(&rig, 24); /* a pause of 10 to 20 ms */
+    assert_int_equal(t.call.impl.hops, 2);
+    redis_call_cancel(&t.call);
+    for (unsigned n = 1; n <= 4; n++) {
+        int64_t wait_ms = w->reach.wait.deadline_ms - loop_now_ms(rig.loop);
+
+        assert_int_equal(p->conns_taken, n + 1);
+        assert_int_equal(w->reach.failures, n);
+        assert_in_range(wait_ms, 1, 50 << n);
+        assert_int_equal(peers_run(&rig, &t, "GET k"), RC_CLOSED);
+        assert_int_equal(t.call.impl.hops, 0);
+        assert_int_equal(p->conns_taken, n + 1);
+        peers_pass(&rig, wait_ms + 8);
+        moved_here(&rig, &t);
+        redis_call_cancel(&t.call);
+    }
+    close_client(&rig);
+}
+
+static void
+cut_all(struct rig *rig, struct peer *p)
+{
+    for (unsigned i = 0; i < PEER_CONNS_MAX; i++) {
+        if (p->conns[i].fd != 0) {
+            peer_cut(&p->conns[i]);
+        }
+    }
+    peers_rest(rig);
+}
+
+/* To greet well is not enough. One that has lasted for a second has its first
+   try anew. */
+static void
+connection_that_is_soon_cut_is_made_again_after_waits_that_grow(void **state)
+{
+    struct peer *p = &peers[0];
+    const struct wire *w;
+    struct rig rig = {0};
+    struct told t;
+
+    (void)state;
+    peers_new(1);
+    open_client_of(&rig, p->port);
+    rig_stop_clock(&rig);
+    assert_int_equal(peers_run(&rig, &t, "GET k"), RC_OK);
+    w = pool_owner(rig.client, slot_of(SLICE("k")))->wire;
+    for (unsigned n = 1; n <= 9; n++) {
+        int64_t most_ms = n < 7 ? 50 << n : 5000;
+        int64_t wait_ms;
+
+        cut_all(&rig, p);
+        wait_ms = w->reach.wait.deadline_ms - loop_now_ms(rig.loop);
+        assert_int_equal(w->reach.failures, n);
+        assert_in_range(wait_ms, 1, most_ms);
+        peers_pass(&rig, wait_ms + 8);
+        assert_true(wire_is_up(w));
+        assert_int_equal(p->conns_taken, n + 1);
+    }
+    peers_pass(&rig, 1000);
+    peer_says(p, "GET k", "");
+    run_begin(&rig, &t, "GET k", 5000);
+    peers_pass(&rig, 2008); /* hang_ms */
+    assert_int_equal(run_end(&t), RC_TIMEOUT);
+    assert_int_equal(w->reach.failures, 1);
+    close_client(&rig);
 }
 
 /* Two hops are free. Each further one waits, since a failover may be under
@@ -613,6 +694,9 @@ main(void)
             moved_to_where_we_are_makes_a_new_connection, teardown),
         cmocka_unit_test_teardown(
             server_that_always_moves_us_to_itself_is_not_dialled_again_and_again,
+            teardown),
+        cmocka_unit_test_teardown(
+            connection_that_is_soon_cut_is_made_again_after_waits_that_grow,
             teardown),
         cmocka_unit_test_teardown(
             servers_that_move_us_to_each_other_are_given_time_to_agree,
