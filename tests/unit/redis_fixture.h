@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../support/clock_advance.h"
+#include "passing.h"
 #include "redis_opts.h"
 
 #include "nearside/base/buf.h"
@@ -43,8 +43,6 @@ enum {
     SERVERS_MAX = 8,
     SERVER_ARGS_MAX = 32,
     CLAIMS_MAX = 64,
-    /* How long anything may take on a machine shared with others. */
-    PATIENCE_MS = 60000,
 };
 
 struct server {
@@ -62,15 +60,6 @@ struct fixture {
 };
 
 static struct fixture fixture;
-
-static inline int64_t
-real_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static inline void
 pause_ms(int ms)
@@ -451,14 +440,14 @@ struct rig {
 static inline struct clock *
 rig_clock(struct rig *rig)
 {
-    return (struct clock *)(uintptr_t)loop_clock(rig->loop);
+    return loop_own_clock(rig->loop);
 }
 
 /* From now on time passes when the test says so. */
 static inline void
 rig_stop_clock(struct rig *rig)
 {
-    rig_clock(rig)->is_manual = true;
+    time_stop(rig->loop);
 }
 
 /* Control and worker share a loop here; test_redis_threads.c parts them. */
@@ -530,14 +519,7 @@ rig_map_is_whole(struct rig *rig)
 }
 
 /* Turns the loop until the condition holds. */
-#define AWAIT(rig, condition)                                                  \
-    do {                                                                       \
-        int64_t until_ms_ = real_ms() + PATIENCE_MS;                           \
-        while (!(condition)) {                                                 \
-            assert_true(real_ms() < until_ms_);                                \
-            loop_turn((rig)->loop, 20);                                        \
-        }                                                                      \
-    } while (0)
+#define AWAIT(rig, condition) TURN_UNTIL((rig)->loop, 20, condition)
 
 /* Turns the loop for so long. */
 static inline void
@@ -666,31 +648,11 @@ rig_start_clock(struct rig *rig)
     loop_turn(rig->loop, 0);
 }
 
-static inline void
-on_passed(void *ctx)
-{
-    *(bool *)ctx = true;
-}
-
-/* So much time passes, in milliseconds, 8 at least. What is due then has been
-   done when this returns, but for what the last 4 ms would have brought. */
+/* As time_pass. */
 static inline void
 rig_pass(struct rig *rig, int64_t ms)
 {
-    struct loop_timer first;
-    struct loop_timer timer;
-    bool has_begun = false;
-    bool is_over = false;
-
-    assert_true(ms >= 8);
-    clock_advance(rig_clock(rig), ms);
-    /* The kernel knows of the time before: it is not to wait for that. */
-    loop_timer_init(&first, rig->loop, on_passed, &has_begun);
-    loop_timer_arm(&first, 1);
-    loop_timer_init(&timer, rig->loop, on_passed, &is_over);
-    /* The wheel goes by ticks, of which the last is not over yet. */
-    loop_timer_arm(&timer, loop_now_ms(rig->loop) / 4 * 4);
-    AWAIT(rig, is_over);
+    time_pass(rig->loop, ms);
 }
 
 /* As run, but a millisecond passes with each turn and no other time. */

@@ -23,6 +23,7 @@
 #include "nearside/base/check.h"
 #include "nearside/base/metric.h"
 #include "../support/listening.h"
+#include "passing.h"
 #include "nearside/net/loop.h"
 #include "nearside/net/resolve.h"
 #include "nearside/origin/exchange.h"
@@ -31,8 +32,6 @@
 enum {
     GOT_BODY_MAX = 4096,
     PEER_HEAD_MAX = 65536,
-    /* What has not come by then never comes. */
-    PATIENCE_MS = 5000,
 };
 
 #define TAKE_ALL SIZE_MAX
@@ -174,16 +173,6 @@ static const struct exchange_callbacks got_callbacks = {
     .on_drain = got_on_drain,
 };
 
-/* The kernel's time, whatever the loop thinks. */
-static inline int64_t
-rig_now_ms(void)
-{
-    struct clock clock;
-
-    clock_init(&clock);
-    return clock_now_ms(&clock);
-}
-
 /* --- the rig ----------------------------------------------------------- */
 
 static inline void
@@ -324,18 +313,7 @@ rig_turns(struct rig *rig, int count)
     }
 }
 
-#define rig_until(rig, claim)                                                  \
-    do {                                                                       \
-        int64_t until_ = rig_now_ms() + PATIENCE_MS;                           \
-        bool is_so_ = (claim);                                                 \
-        while (!is_so_ && rig_now_ms() < until_) {                             \
-            loop_turn((rig)->loop, 1);                                         \
-            is_so_ = (claim);                                                  \
-        }                                                                      \
-        if (!is_so_) {                                                         \
-            fail_msg("never came true: %s", #claim);                           \
-        }                                                                      \
-    } while (0)
+#define rig_until(rig, claim) TURN_UNTIL((rig)->loop, 1, claim)
 
 /* --- requests ---------------------------------------------------------- */
 
@@ -410,9 +388,9 @@ peer_read_until(struct rig *rig, int fd, const char *end)
     static char text[PEER_HEAD_MAX];
     size_t len = 0;
     size_t end_len = strlen(end);
-    int64_t until_ms = rig_now_ms() + PATIENCE_MS;
+    int64_t until_ms = real_ms() + PATIENCE_MS;
 
-    while (rig_now_ms() < until_ms) {
+    while (real_ms() < until_ms) {
         ssize_t n = recv(fd, text + len, sizeof(text) - 1 - len, 0);
         if (n > 0) {
             len += (size_t)n;
@@ -451,9 +429,9 @@ peer_is_closed(int fd)
 static inline void
 peer_send(struct rig *rig, int fd, struct slice bytes)
 {
-    int64_t until_ms = rig_now_ms() + PATIENCE_MS;
+    int64_t until_ms = real_ms() + PATIENCE_MS;
 
-    while (bytes.len > 0 && rig_now_ms() < until_ms) {
+    while (bytes.len > 0 && real_ms() < until_ms) {
         ssize_t n = send(fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
         if (n < 0 && errno != EAGAIN) {
             return;

@@ -333,9 +333,9 @@ static void
 upload_read(struct rig *rig, int fd, struct upload *up)
 {
     static char bytes[65536];
-    int64_t until_ms = rig_now_ms() + PATIENCE_MS;
+    int64_t until_ms = real_ms() + PATIENCE_MS;
 
-    while (up->received < up->total && rig_now_ms() < until_ms) {
+    while (up->received < up->total && real_ms() < until_ms) {
         ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
         for (ssize_t i = 0; i < n; i++) {
             up->mistakes += bytes[i] != (char)((up->received++) % 251);
@@ -469,7 +469,7 @@ large_chunked_upload_arrives_whole(void **state)
     struct upload up = {.total = LARGE};
     struct chunk chunk;
     static char bytes[65536];
-    int64_t until_ms = rig_now_ms() + PATIENCE_MS;
+    int64_t until_ms = real_ms() + PATIENCE_MS;
     enum rc rc = RC_AGAIN;
     int fd;
 
@@ -482,7 +482,7 @@ large_chunked_upload_arrives_whole(void **state)
     rig_turns(&rig, 5);
     skip_head(fd);
     chunk_start(&chunk);
-    while (rc == RC_AGAIN && rig_now_ms() < until_ms) {
+    while (rc == RC_AGAIN && real_ms() < until_ms) {
         ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
         struct slice in = slice_of(bytes, n > 0 ? (size_t)n : 0);
         while (in.len > 0 && rc == RC_AGAIN) {
