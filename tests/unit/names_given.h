@@ -19,38 +19,34 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What is put there this process alone sees, and it goes with it. */
+#define NAMES_DIR "/mnt"
+
 struct names_given {
     bool is_mounted;
-    int hosts;
     int server; /* its socket; -1: nobody is there, which the kernel tells */
     struct sockaddr_in at;
 };
 
-static struct names_given names_given = {.hosts = -1, .server = -1};
+static struct names_given names_given = {.server = -1};
 
+/* This process sees a file with this text at `path`, from one moment to the
+   next: a look-up that is under way reads the whole of it, or what was there
+   before. The file keeps its name, or nothing could be put over it later.
+   False: not allowed. */
 static inline bool
-names_write(int fd, const char *text)
-{
-    return ftruncate(fd, 0) == 0 &&
-           pwrite(fd, text, strlen(text), 0) == (ssize_t)strlen(text);
-}
-
-/* A file that this process sees at `path`. -1: not allowed. */
-static inline int
 names_put(const char *path, const char *text)
 {
-    char own[] = "/tmp/nearside-names-XXXXXX";
+    char own[] = NAMES_DIR "/XXXXXX";
     int fd = mkstemp(own);
+    bool is_put = fd >= 0 && fchmod(fd, 0644) == 0 &&
+                  write(fd, text, strlen(text)) == (ssize_t)strlen(text) &&
+                  mount(own, path, NULL, MS_BIND, NULL) == 0;
 
-    if (fd < 0 || fchmod(fd, 0644) != 0 || !names_write(fd, text) ||
-        mount(own, path, NULL, MS_BIND, NULL) != 0) {
-        if (fd >= 0) {
-            close(fd);
-        }
-        fd = -1;
+    if (fd >= 0) {
+        close(fd);
     }
-    unlink(own);
-    return fd;
+    return is_put;
 }
 
 /* From here on the name server hears and says nothing. */
@@ -87,9 +83,9 @@ names_mount(void)
         inet_ntoa(names_given.at.sin_addr));
     return names_mute() && unshare(CLONE_NEWNS) == 0 &&
            mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-           names_put("/etc/nsswitch.conf", "hosts: files dns\n") >= 0 &&
-           names_put("/etc/resolv.conf", text) >= 0 &&
-           (names_given.hosts = names_put("/etc/hosts", "")) >= 0;
+           mount("none", NAMES_DIR, "tmpfs", 0, NULL) == 0 &&
+           names_put("/etc/nsswitch.conf", "hosts: files dns\n") &&
+           names_put("/etc/resolv.conf", text);
 }
 
 /* The hosts file says this; every other name hangs. False: not allowed here,
@@ -101,7 +97,11 @@ names_are(const char *hosts)
     if (!names_given.is_mounted) {
         names_given.is_mounted = names_mount();
     }
-    return names_given.is_mounted && names_write(names_given.hosts, hosts);
+    if (!names_given.is_mounted) {
+        return false;
+    }
+    assert_true(names_put("/etc/hosts", hosts));
+    return true;
 }
 
 #endif
