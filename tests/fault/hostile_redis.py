@@ -7,6 +7,7 @@ It answers None for "as usual", bytes to send instead, a Reply that does
 more than that, or SILENCE.
 """
 
+import math
 import socket
 import struct
 import threading
@@ -34,6 +35,7 @@ def bulk(data):
 class HostileRedis:
     def __init__(self):
         self.values = {}
+        self.lapses = True  # what is kept, when its time is over
         self.fault = None
         self.faults_done = 0
         self.commands = []  # as lists of bytes, of all connections
@@ -161,7 +163,8 @@ class HostileRedis:
         return b"+OK\r\n"
 
     def _keep(self, key, value, px):
-        self.values[key] = (value, time.monotonic() + int(px) / 1000)
+        self.values[key] = (value, time.monotonic() + int(px) / 1000
+                            if self.lapses else math.inf)
 
     def _script(self, keys, args):
         """fill(entry, lease, fence; token, value, px), release(lease; token)
