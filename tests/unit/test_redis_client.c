@@ -1185,11 +1185,12 @@ ten_thousand_commands_keep_their_order(void **state)
     (void)state;
     server_new(NULL);
     opts.in_flight_max = COUNT;
+    opts.hang_ms = PATIENCE_MS;
     rig_open(&rig, opts);
     memset(t, 0, sizeof(t));
     for (int i = 0; i < COUNT; i++) {
         snprintf(words[i], sizeof(words[i]), "ECHO m%d", i);
-        t[i].call.deadline_ms = loop_now_ms(rig.loop) + 10000;
+        t[i].call.deadline_ms = loop_now_ms(rig.loop) + PATIENCE_MS;
         send_words(&rig, &t[i], words[i]);
     }
     AWAIT(&rig, t[COUNT - 1].times > 0);
