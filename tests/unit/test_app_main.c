@@ -145,6 +145,34 @@ it_says_its_warnings_and_serves(void **state)
     assert_true(is_empty("out"));
 }
 
+/* A pipe that is full: who writes to it waits for good. */
+static void
+it_waits_for_nobody_to_read_its_warnings(void **state)
+{
+    char *argv[] = {"nearside", "-c", "c", NULL};
+    static const char block[4096];
+    int was = dup(STDERR_FILENO);
+    int fds[2];
+    int status;
+
+    conf_write(*state,
+        "drain_delay = 0s\n"
+        "error_log { target = off }\n" API "route \"products/:id\" { }\n");
+    assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+    while (write(fds[1], block, sizeof(block)) > 0) {
+    }
+    assert_int_equal(fcntl(fds[1], F_SETFL, 0), 0);
+    end_is_pending();
+    fflush(stderr);
+    dup2(fds[1], STDERR_FILENO);
+    status = nearside_main(3, argv);
+    dup2(was, STDERR_FILENO);
+    close(was);
+    close(fds[0]);
+    close(fds[1]);
+    assert_int_equal(status, 0);
+}
+
 static void
 what_cannot_start_is_status_1(void **state)
 {
@@ -250,6 +278,7 @@ main(void)
         TEST(a_mistake_in_the_conf_is_status_2),
         TEST(without_memory_for_the_conf_it_is_status_1),
         TEST(it_says_its_warnings_and_serves),
+        TEST(it_waits_for_nobody_to_read_its_warnings),
         TEST(what_cannot_start_is_status_1),
         TEST(ready_is_0_and_else_1),
         TEST(standard_files_that_are_lacking_lead_nowhere),
