@@ -285,9 +285,13 @@ class Passwords(FlowTest):
         link = self.use(SlowLink(redis.port, 40000))
         b = self.daemon(redis, SECRET, link.port,
                         "command_timeout = 10s  hang = 20s")
-        answer = b.get("/bytes/60000")
-        self.assertIn("; hit", answer.cache_status)
-        self.assertGreater(answer.seconds, 1)
+
+        def is_a_slow_hit():
+            answer = b.get("/bytes/60000")
+            return "; hit" in answer.cache_status and answer.seconds > 1
+
+        # A busy machine's probes may be late, or their answers on that link.
+        wait_until(is_a_slow_hit, 40, "a slow hit")
         b.wait_logged("redis_no_getrange")
 
     def test_a_user_who_may_not_info_is_served_as_well(self):
