@@ -22,6 +22,10 @@
 /* What is put there this process alone sees, and it goes with it. */
 #define NAMES_DIR "/mnt"
 
+enum {
+    NAMES_HANG_S = 20, /* so long a name server is waited for */
+};
+
 struct names_given {
     bool is_mounted;
     int server; /* its socket; -1: nobody is there, which the kernel tells */
@@ -79,8 +83,8 @@ names_mount(void)
     names_given.at.sin_addr.s_addr =
         htonl(0x7f4d0001 | (mine & 0xff) << 8 | (mine >> 8 & 0x7f) << 1);
     snprintf(text, sizeof(text),
-        "nameserver %s\noptions timeout:20 attempts:1\n",
-        inet_ntoa(names_given.at.sin_addr));
+        "nameserver %s\noptions timeout:%d attempts:1\n",
+        inet_ntoa(names_given.at.sin_addr), NAMES_HANG_S);
     return names_mute() && unshare(CLONE_NEWNS) == 0 &&
            mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
            mount("none", NAMES_DIR, "tmpfs", 0, NULL) == 0 &&

@@ -20,10 +20,10 @@
 #include "nearside/base/metric.h"
 #include "../support/listening.h"
 #include "nearside/net/loop.h"
+#include "patience.h"
 
 enum {
-    PATIENCE_MS = 10000, /* what has not come by then never comes */
-    CLIENTS_MAX = 64,    /* as admin.c has it */
+    CLIENTS_MAX = 64, /* as admin.c has it */
     BIG = 8 * 1024 * 1024,
     TEXT_MAX = BIG + 4096,
 };
@@ -66,25 +66,7 @@ on_status(void *ctx, struct buf *out)
     return rig->status_rc;
 }
 
-static int64_t
-now_ms(void)
-{
-    struct clock clock;
-
-    clock_init(&clock);
-    return clock_now_ms(&clock);
-}
-
-#define until(rig, claim)                                                      \
-    do {                                                                       \
-        int64_t until_ = now_ms() + PATIENCE_MS;                               \
-        while (!(claim)) {                                                     \
-            if (now_ms() > until_) {                                           \
-                fail_msg("never came true: %s", #claim);                       \
-            }                                                                  \
-            loop_turn((rig)->loop, 1);                                         \
-        }                                                                      \
-    } while (0)
+#define until(rig, claim) TURN_UNTIL((rig)->loop, 1, claim)
 
 static void
 turns(struct rig *rig)
@@ -241,9 +223,9 @@ dial(struct rig *rig)
 static void
 say(struct rig *rig, int fd, struct slice bytes)
 {
-    int64_t until_ms = now_ms() + PATIENCE_MS;
+    int64_t until_ms = real_ms() + PATIENCE_MS;
 
-    while (bytes.len > 0 && now_ms() < until_ms) {
+    while (bytes.len > 0 && real_ms() < until_ms) {
         ssize_t n = send(fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno != EAGAIN) {
             return;
@@ -258,13 +240,13 @@ say(struct rig *rig, int fd, struct slice bytes)
 static void
 hear(struct rig *rig, int fd, size_t gulp)
 {
-    int64_t until_ms = now_ms() + PATIENCE_MS;
+    int64_t until_ms = real_ms() + PATIENCE_MS;
     size_t room;
     ssize_t n = -1;
 
     rig->text_len = 0;
     while (n != 0) {
-        assert_true(now_ms() < until_ms);
+        assert_true(real_ms() < until_ms);
         room = TEXT_MAX - 1 - rig->text_len;
         n = recv(fd, rig->text + rig->text_len, room < gulp ? room : gulp,
             MSG_DONTWAIT);

@@ -15,6 +15,7 @@
 
 #include "../support/address.h"
 #include "nearside/base/check.h"
+#include "patience.h"
 
 struct rig {
     struct loop *loop;
@@ -138,10 +139,7 @@ turns(struct rig *rig, int n)
 static void
 turn_until_read(struct rig *rig)
 {
-    for (int i = 0; i < 100 && rig->reads == 0; i++) {
-        loop_turn(rig->loop, 50);
-    }
-    assert_true(rig->reads > 0);
+    TURN_UNTIL(rig->loop, 50, rig->reads > 0);
 }
 
 static void
@@ -316,10 +314,7 @@ a_connection_may_close_in_its_own_callback(void **state)
         conn_want_read(rig->conn, true);
         conn_want_write(rig->conn, true);
         rig->reads = rig->writes = 0;
-        for (int j = 0; j < 10 && rig->conn != NULL; j++) {
-            loop_turn(rig->loop, 10);
-        }
-        assert_null(rig->conn);
+        TURN_UNTIL(rig->loop, 10, rig->conn == NULL);
         assert_int_equal(rig->reads + rig->writes, 1);
         turns(rig, 3);
         assert_int_equal(rig->reads + rig->writes, 1);

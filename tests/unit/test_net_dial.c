@@ -15,6 +15,7 @@
 
 #include "net/loop_inside.h"
 #include "../support/listening.h"
+#include "patience.h"
 
 /* What they are to fail with next; 0: nothing, ask the kernel. */
 static int socket_error;
@@ -106,9 +107,7 @@ start(struct rig *rig, int64_t timeout_ms)
 static void
 wait_done(struct rig *rig)
 {
-    for (int i = 0; i < 1000 && rig->dones == 0; i++) {
-        loop_turn(rig->loop, 10);
-    }
+    TURN_UNTIL(rig->loop, 10, rig->dones > 0);
     assert_int_equal(rig->dones, 1);
 }
 
@@ -127,7 +126,7 @@ who_answers_is_connected_and_nothing_is_wanted(void **state)
     unsigned events = 0;
     int accepted;
 
-    start(rig, 5000);
+    start(rig, PATIENCE_MS);
     wait_done(rig);
     assert_int_equal(rig->rc, RC_OK);
     accepted = accept(rig->listener, NULL, NULL);
@@ -149,7 +148,7 @@ who_refuses_is_told_as_such(void **state)
 
     close(rig->listener);
     rig->listener = -1;
-    start(rig, 5000);
+    start(rig, PATIENCE_MS);
     wait_done(rig);
     assert_int_equal(rig->rc, RC_REFUSED);
     assert_null(rig->conn);
@@ -160,7 +159,7 @@ start_failing(struct rig *rig, int *error, int with, enum rc want)
 {
     rig->dones = 0;
     *error = with;
-    start(rig, 5000);
+    start(rig, PATIENCE_MS);
     wait_done(rig);
     *error = 0;
     assert_int_equal(rig->rc, want);
@@ -183,7 +182,7 @@ what_is_wanting_on_our_side_is_a_limit_and_nobodys_refusal(void **state)
         start_failing(rig, &connect_error, theirs[i], RC_IO);
     }
     rig->dones = 0;
-    start(rig, 5000);
+    start(rig, PATIENCE_MS);
     wait_done(rig);
     assert_int_equal(rig->rc, RC_OK);
 }
@@ -195,7 +194,7 @@ a_unix_socket_that_is_not_there_is_refused_later(void **state)
 
     assert_int_equal(
         address_parse(SLICE("unix:/nowhere/at/all"), &rig->at), RC_OK);
-    start(rig, 5000);
+    start(rig, PATIENCE_MS);
     loop_turn(rig->loop, 0);
     assert_int_equal(rig->dones, 1);
     assert_int_equal(rig->rc, RC_REFUSED);
@@ -243,12 +242,12 @@ a_cancelled_dial_tells_nothing(void **state)
     struct rig *rig = *state;
 
     dial_cancel(&rig->dial); /* never started */
-    start(rig, 5000);
+    start(rig, PATIENCE_MS);
     dial_cancel(&rig->dial);
     dial_cancel(&rig->dial);
     assert_int_equal(
         address_parse(SLICE("unix:/nowhere/at/all"), &rig->at), RC_OK);
-    start(rig, 5000);
+    start(rig, PATIENCE_MS);
     dial_cancel(&rig->dial);
     for (int i = 0; i < 3; i++) {
         loop_turn(rig->loop, 5);

@@ -18,9 +18,11 @@
 
 #include "../support/address.h"
 #include "nearside/base/check.h"
+#include "passing.h"
 
 enum {
     CLIENTS = 40,
+    REST_MS = 100, /* of an acceptor that lacks something; listen.c */
 };
 
 /* What accept is to fail with next; 0: nothing, ask the kernel. */
@@ -256,27 +258,22 @@ out_of_fds_it_rests_and_goes_on_later(void **state)
     struct rig *rig = *state;
     struct rlimit before;
     struct rlimit none;
-    struct clock clock;
-    int64_t end_ms;
     int fd = client(&rig->listener.bound);
 
     rig->acceptor = acceptor_new(rig->loop, rig->listener.fd, &callbacks, rig);
-    clock_init(&clock);
+    time_stop(rig->loop);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     none = before;
     none.rlim_cur = (rlim_t)fd; /* no number below it is free */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    end_ms = clock_now_ms(&clock) + 50;
-    while (clock_now_ms(&clock) < end_ms) {
-        loop_turn(rig->loop, 5);
-        clock_update(&clock);
-    }
+    TURN_UNTIL(rig->loop, 5, rig->exhausted > 0);
+    time_pass(rig->loop, REST_MS - 8);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    turns(rig, 20);
     assert_int_equal(rig->accepted, 0);
     assert_int_equal(rig->exhausted, 1);
-    for (int i = 0; i < 1000 && rig->accepted == 0; i++) {
-        loop_turn(rig->loop, 5);
-    }
+    time_pass(rig->loop, 16);
+    TURN_UNTIL(rig->loop, 5, rig->accepted > 0);
     assert_int_equal(rig->accepted, 1);
     close(fd);
 }
@@ -287,6 +284,7 @@ whatever_accept_wants_for_it_rests_once_and_goes_on(void **state)
     static const int errors[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
     struct rig *rig = *state;
 
+    time_stop(rig->loop);
     for (unsigned i = 0; i < ARRAY_LEN(errors); i++) {
         int fd = client(&rig->listener.bound);
         rig->accepted = rig->exhausted = 0;
@@ -294,14 +292,14 @@ whatever_accept_wants_for_it_rests_once_and_goes_on(void **state)
             acceptor_new(rig->loop, rig->listener.fd, &callbacks, rig);
         accept_error = errors[i];
         accept_calls = 0;
-        turns(rig, 200);
-        /* Once; or twice and more, where 200 turns took so long. */
-        assert_int_equal(accept_calls, rig->exhausted);
-        assert_in_range(accept_calls, 1, 20);
+        turns(rig, 20);
+        time_pass(rig->loop, REST_MS - 8);
+        turns(rig, 20);
+        assert_int_equal(accept_calls, 1);
+        assert_int_equal(rig->exhausted, 1);
         accept_error = 0;
-        for (int j = 0; j < 1000 && rig->accepted == 0; j++) {
-            loop_turn(rig->loop, 5);
-        }
+        time_pass(rig->loop, 16);
+        TURN_UNTIL(rig->loop, 5, rig->accepted > 0);
         assert_int_equal(rig->accepted, 1);
         acceptor_free(&rig->acceptor);
         close(fd);

@@ -7,15 +7,14 @@
 
 #include <cmocka.h>
 
-#include "../support/clock_advance.h"
 #include "log_given.h"
 #include "names_given.h"
+#include "passing.h"
 #include "server/server_inside.h"
 
 enum {
     SOON_MS = 20, /* between look-ups, where some are to follow */
     NEVER_MS = 3600 * 1000,
-    TURNS_MAX = 500,
 };
 
 struct rig {
@@ -111,34 +110,15 @@ rig_down(struct rig *rig)
 static struct clock *
 stop_clock(struct rig *rig)
 {
-    struct clock *clock = (struct clock *)(uintptr_t)loop_clock(rig->loop);
-
-    clock->is_manual = true;
-    return clock;
+    time_stop(rig->loop);
+    return loop_own_clock(rig->loop);
 }
 
-static void
-on_rung(void *ctx)
-{
-    *(bool *)ctx = true;
-}
-
-/* All timers that are due by then have been looked at: the kernel wakes the
-   wheel for the one that is armed here. */
 static void
 advance(struct rig *rig, int64_t ms)
 {
-    struct clock *clock = stop_clock(rig);
-    struct loop_timer bell;
-    bool is_rung = false;
-
-    loop_timer_init(&bell, rig->loop, on_rung, &is_rung);
-    loop_timer_arm(&bell, loop_now_ms(rig->loop) + 1);
-    clock_advance(clock, ms);
-    for (int i = 0; i < TURNS_MAX && !is_rung; i++) {
-        loop_turn(rig->loop, 10);
-    }
-    assert_true(is_rung);
+    time_stop(rig->loop);
+    time_pass(rig->loop, ms);
 }
 
 static void
@@ -155,13 +135,7 @@ lookups(const struct rig *rig, enum origin_lookup result)
     return rig->server->lookup.last.counts[result];
 }
 
-#define UNTIL(rig, claim)                                                      \
-    do {                                                                       \
-        for (int turn_ = 0; turn_ < TURNS_MAX && !(claim); turn_++) {          \
-            loop_turn((rig)->loop, 10);                                        \
-        }                                                                      \
-        assert_true(claim);                                                    \
-    } while (0)
+#define UNTIL(rig, claim) TURN_UNTIL((rig)->loop, 10, claim)
 
 static void
 what_is_found_is_told_to_all(void **state)
