@@ -34,8 +34,13 @@ def acl_of_readme():
     return acl_line_of_readme().partition(" >secret ")[2]
 
 
+# For tests that are about something else than deadlines.
+PATIENT = "command_timeout = 2s  hang = 5s"
+
+
 class OnAServer(FlowTest):
     options = None
+    patience = PATIENT
 
     def setUp(self):
         self.redis = self.use(RedisServer(self.options))
@@ -48,6 +53,8 @@ class OnAServer(FlowTest):
                     self.assertNotEqual(redis("PTTL", key), -1, key)
 
     def daemon(self, more="", port=None):
+        if "command_timeout" not in more:
+            more = f"{self.patience} {more}"
         return self.use(Nearside(CONF % {
             "port": port or self.redis.port, "origin": self.origin.url,
             "more": more}))
@@ -162,6 +169,8 @@ class Passwords(FlowTest):
         with open(path, "w") as f:
             f.write(password + "\n")
         os.chmod(path, 0o600)
+        if "command_timeout" not in more:
+            more = f"{PATIENT} {more}"
         return self.use(Nearside(CONF % {
             "port": port or redis.port, "origin": self.origin.url,
             "more": f'user = "shop" password_file = "{path}" {more}'}))
@@ -494,6 +503,8 @@ class ShortValues(OnAServer):
 
 
 class Away(OnAServer):
+    patience = ""
+
     def test_redis_that_starts_later_is_found(self):
         port = free_port()
         a = self.daemon(port=port)
