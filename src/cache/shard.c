@@ -367,9 +367,6 @@ shard_init(struct shard *s, size_t budget)
     }
     s->tables = ((size_t)bucket_mask(s) + 1) * sizeof(*s->buckets);
     ghost_init(&s->ghost);
-    for (unsigned i = 0; i < SHARD_WATCH_LISTS; i++) {
-        list_init(&s->watches[i]);
-    }
     return RC_OK;
 }
 
@@ -377,9 +374,6 @@ void
 shard_fini(struct shard *s)
 {
     MUST_OBJ(s, SHARD_MAGIC);
-    for (unsigned i = 0; i < SHARD_WATCH_LISTS; i++) {
-        MUST(list_is_empty(&s->watches[i]));
-    }
     shard_drop_all(s);
     for (uint32_t i = 0; i < s->chunks_len; i++) {
         free(s->chunks[i]);
@@ -468,7 +462,7 @@ find_place(struct shard *s, size_t need, struct parting *parting, uint32_t *out)
 
 enum rc
 shard_put(struct shard *s, uint32_t hash, struct entry *entry,
-    const struct store_note *note, struct parting *parting)
+    const struct memory_note *note, struct parting *parting)
 {
     struct seat *seat = shard_find(s, hash, entry_key(entry));
     uint32_t number;
@@ -503,13 +497,20 @@ first_with(const struct shard *s, uint32_t hash)
     return s->buckets[i];
 }
 
+uint32_t *
+shard_drops(struct shard *s, uint32_t hash)
+{
+    MUST_OBJ(s, SHARD_MAGIC);
+    return &s->drops[hash % SHARD_DROPS_LEN];
+}
+
 unsigned
 shard_drop(struct shard *s, uint32_t hash, struct parting *parting)
 {
     unsigned dropped = 0;
     uint32_t number;
 
-    MUST_OBJ(s, SHARD_MAGIC);
+    ++*shard_drops(s, hash);
     while ((number = first_with(s, hash)) != 0) {
         leave(s, number, parting);
         dropped++;
@@ -530,6 +531,9 @@ shard_drop_all(struct shard *s)
             s->counts.drops++;
             parting_end(&parting);
         }
+    }
+    for (unsigned i = 0; i < SHARD_DROPS_LEN; i++) {
+        s->drops[i]++;
     }
     MUST(seats_used(s) == 0);
 }

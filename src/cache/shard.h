@@ -1,22 +1,22 @@
 /*
- * A shard of the store: a table, the two queues and the ghost of S3-FIFO, and
- * the watches. It has no lock; whoever calls it holds the store's one.
+ * A shard of memory: a table, the two queues and the ghost of S3-FIFO, and what
+ * was dropped. It has no lock; whoever calls it holds its one.
  */
 #ifndef CACHE_SHARD_H
 #define CACHE_SHARD_H
 
-#include "nearside/cache/store.h"
+#include "nearside/cache/memory.h"
 
 #include "ghost.h"
 
 #define SHARD_MAGIC UINT32_C(0x6e736861)
 
 enum {
-    SHARD_WATCH_LISTS = 16,
+    SHARD_DROPS_LEN = 1024, /* by a hash's lowest bits: 4 KiB */
     SHARD_PARTING_MAX = 32,
 };
 
-/* Where one entry stands. 28 bytes: the store has millions of them. */
+/* Where one entry stands. 28 bytes: there are millions of them. */
 struct seat {
     struct entry *entry; /* own; NULL: the seat is free */
     uint32_t hash;
@@ -63,8 +63,8 @@ struct shard {
     uint32_t free_seat;
     size_t tables; /* bytes of what stands above, and of the ghost */
     struct ghost ghost;
-    struct list watches[SHARD_WATCH_LISTS];
-    struct store_counts counts; /* but for entries and bytes */
+    uint32_t drops[SHARD_DROPS_LEN]; /* how often, by the hash */
+    struct memory_counts counts;     /* but for entries and bytes */
 };
 
 /* RC_NOMEM: nothing is left of it. */
@@ -77,11 +77,16 @@ struct seat *shard_find(struct shard *s, uint32_t hash, struct slice full);
 /* One more has asked for it. */
 void shard_ask(struct seat *seat);
 
-/* What store_put promises. What it displaces goes to `parting`. */
+/* What memory_put promises. What it displaces goes to `parting`. */
 enum rc shard_put(struct shard *s, uint32_t hash, struct entry *entry,
-    const struct store_note *note, struct parting *parting) RC_MUST_CHECK;
+    const struct memory_note *note, struct parting *parting) RC_MUST_CHECK;
 
-/* All that have this hash; how many. */
+/* How often keys that are counted with that one were dropped; it comes round
+   to 0. */
+uint32_t *shard_drops(struct shard *s, uint32_t hash);
+
+/* All that have this hash; how many. They count as dropped also when there were
+   none. */
 unsigned shard_drop(struct shard *s, uint32_t hash, struct parting *parting);
 
 void shard_drop_all(struct shard *s);

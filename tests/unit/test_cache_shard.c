@@ -1,4 +1,4 @@
-/* A shard of the store: S3-FIFO, told by what stays and what leaves. */
+/* A shard of memory: S3-FIFO, told by what stays and what leaves. */
 #include "cache/shard.h"
 
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 
 #include "heap.h"
 #include "nearside/base/hash.h"
-#include "store_given.h"
+#include "memory_given.h"
 
 enum {
     BUDGET = 256 * 1024,
@@ -61,7 +61,7 @@ static enum rc
 put_as(uint32_t hash, const char *full, unsigned generation, size_t body_len)
 {
     struct entry *entry = given_entry(full, generation, body_len);
-    const struct store_note note = {.stamp = generation, .slot = 7};
+    const struct memory_note note = {.stamp = generation, .slot = 7};
     enum rc rc = shard_put(&shard, hash, entry, &note, &parting);
 
     parting_end(&parting);
@@ -386,7 +386,7 @@ what_can_never_fit_is_refused(void **state)
 {
     struct shard tiny;
     struct entry *entry = given_entry("http://test/a", 1, GIVEN_BODY_MAX);
-    const struct store_note note = {0};
+    const struct memory_note note = {0};
 
     (void)state;
     assert_int_equal(shard_init(&tiny, GIVEN_BODY_MAX), RC_OK);
@@ -410,7 +410,7 @@ static void
 who_holds_an_entry_keeps_it_when_it_leaves(void **state)
 {
     struct entry *held = given_entry("http://test/a", 5, BODY);
-    const struct store_note note = {0};
+    const struct memory_note note = {0};
 
     (void)state;
     assert_int_equal(shard_put(&shard, 1, held, &note, &parting), RC_OK);
@@ -468,7 +468,7 @@ a_refused_malloc_costs_that_put(void **state)
     for (unsigned n = 0; n < SCAN; n++) {
         const char *full = key_of("key", n);
         struct entry *entry = given_entry(full, n, 8);
-        const struct store_note note = {0};
+        const struct memory_note note = {0};
         size_t before = shard_len(&shard);
         enum rc rc;
 

@@ -1,6 +1,6 @@
 /* Entries for what keeps them: a key, and a body of some length. */
-#ifndef TESTS_UNIT_STORE_GIVEN_H
-#define TESTS_UNIT_STORE_GIVEN_H
+#ifndef TESTS_UNIT_MEMORY_GIVEN_H
+#define TESTS_UNIT_MEMORY_GIVEN_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "nearside/cache/codec.h"
-#include "nearside/cache/store.h"
+#include "nearside/cache/memory.h"
 
 enum {
     GIVEN_BODY_MAX = 65536,

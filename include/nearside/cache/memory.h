@@ -1,0 +1,108 @@
+/*
+ * Memory: the entries that this process holds itself. What it keeps and what it
+ * lets go is decided by S3-FIFO (Yang, Zhang, Qiu, Yue and Rashmi, SOSP 2023):
+ * a new entry comes to a small queue; if it is asked for again there it goes on
+ * to the main queue, and else it leaves, and a ghost remembers its key for a
+ * while. A hit writes one byte, or none, and moves nothing.
+ *
+ * It is found by a key's hash and compared by the full key. Whoever learns that
+ * a key was changed somewhere drops it by the hash alone, since the messages of
+ * Redis name no full key. A hash that two keys share costs a miss.
+ *
+ * Memory has no clock and knows no Redis. With each entry it keeps a note of
+ * its caller's, who alone knows what that means for the use of the entry.
+ *
+ * It falls into shards by the hash, each with a lock and a budget of its own.
+ * All functions but memory_new and memory_free may be called by any thread.
+ */
+#ifndef NEARSIDE_CACHE_MEMORY_H
+#define NEARSIDE_CACHE_MEMORY_H
+
+#include "nearside/cache/entry.h"
+#include "nearside/cache/key.h"
+
+struct memory;
+
+struct memory_opts {
+    size_t size;      /* bytes, its own tables included */
+    size_t entry_max; /* bytes of an entry; 0: a quarter of a shard */
+    unsigned shards;  /* a power of two, at most MEMORY_SHARDS_MAX; 0: by size
+                       */
+};
+
+enum {
+    MEMORY_SHARDS_MAX = 256,
+};
+
+/* NULL: no memory. */
+struct memory *memory_new(const struct memory_opts *opts);
+
+/* Nobody uses it any more. NULL is fine. */
+void memory_free(struct memory **memory);
+
+/* What a caller keeps beside an entry. */
+struct memory_note {
+    uint32_t stamp;
+    uint16_t slot;
+};
+
+/* The entry of that key, and its note; out_entry: a reference of the caller's.
+   RC_MISS. */
+enum rc memory_get(struct memory *memory, const struct key *key,
+    struct entry **out_entry, struct memory_note *out_note) RC_MUST_CHECK;
+
+/*
+ * A key is watched from before its value is asked for until it is put, so that
+ * no value is put that was read before a change and comes after it; as WATCH in
+ * Redis. A watch is a number: how often something was dropped until then, among
+ * the keys that are counted with this one. It needs no end. A change of another
+ * of them, one key in thousands, lets the watched one count as changed too.
+ */
+struct memory_watch {
+    uint64_t hash;
+    uint32_t drops;
+};
+
+struct memory_watch memory_watch(struct memory *memory, const struct key *key);
+
+bool memory_has_changed(
+    struct memory *memory, const struct memory_watch *watch);
+
+/*
+ * Keeps the entry under its own key, which is the one that is watched. Memory
+ * takes a reference of its own.
+ * RC_MISS: the key was changed meanwhile; what is there now stays.
+ * RC_LIMIT: the entry is too large. RC_NOMEM. After these two there is nothing
+ * under the key.
+ */
+enum rc memory_put(struct memory *memory, const struct memory_watch *watch,
+    struct entry *entry, const struct memory_note *note) RC_MUST_CHECK;
+
+/* As memory_put, in place of the entry whose checksum that is, and only while
+   it is there: RC_MISS. */
+enum rc memory_replace(struct memory *memory, const struct key *key,
+    struct slice sum, struct entry *entry,
+    const struct memory_note *note) RC_MUST_CHECK;
+
+/* Whatever has this hash is dropped, and has changed for all who watch it, but
+   for the owner of `own_watch` (or NULL). How many there were. */
+unsigned memory_drop(
+    struct memory *memory, uint64_t hash, struct memory_watch *own_watch);
+
+/* Drops all there is. It has changed for all who watch. */
+void memory_drop_all(struct memory *memory);
+
+/* Sums over all shards. */
+struct memory_counts {
+    size_t entries;
+    size_t bytes;           /* of entries and of its own tables */
+    uint64_t puts;          /* since it was made, as are the next */
+    uint64_t drops;         /* entries that were dropped */
+    uint64_t evicted_small; /* asked for at most once */
+    uint64_t evicted_main;  /* long enough not asked for */
+    uint64_t ghost_returns; /* put while the ghost knew them */
+};
+
+void memory_count(struct memory *memory, struct memory_counts *out);
+
+#endif
