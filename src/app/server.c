@@ -36,6 +36,10 @@ enum {
     HELD_SHARE = 8,
     HELD_MIN = 1 << 20,
     HELD_MAX = 256 << 20,
+    /* size = auto of memory: that part, at most this. */
+    MEMORY_SHARE = 4,
+    MEMORY_MIN = 1 << 20,
+    MEMORY_MAX = 256 << 20,
     /* The end of drain_delay: how long a handshake may take that has begun.
        With a shorter delay nobody is waited for. */
     HOLD_MS = 200,
@@ -217,6 +221,23 @@ held_max(const struct server *s)
     return share < HELD_MIN ? HELD_MIN : share;
 }
 
+/* A quarter of the memory there is, within a limit that is seldom too little;
+   no more than an eighth of it is held for slow clients beside that. */
+static size_t
+memory_size(const struct server *s)
+{
+    size_t wanted = s->conf->memory.size;
+    uint64_t share = machine_memory(&s->limits) / MEMORY_SHARE;
+
+    if (wanted != SIZE_MAX) {
+        return wanted;
+    }
+    if (share == 0 || share > MEMORY_MAX) {
+        return MEMORY_MAX;
+    }
+    return share < MEMORY_MIN ? MEMORY_MIN : (size_t)share;
+}
+
 static bool
 start_log(struct server *s)
 {
@@ -282,6 +303,7 @@ start_proxy(struct server *s)
     opts.fds_max = s->fds_max;
     opts.conf.limits.connections_max = connections_max(s);
     opts.conf.limits.held_max = held_max(s);
+    opts.memory_size = memory_size(s);
     if (s->conf->log.access.target != LOG_TARGET_NONE) {
         opts.on_access = s->conf->access_format == CONF_ACCESS_JSON
                              ? access_json
@@ -290,9 +312,10 @@ start_proxy(struct server *s)
     log_event(s->ring, LOG_LEVEL_INFO, "started",
         "version=\"" NEARSIDE_VERSION
         "\" workers=\"%u\" connections_max=\"%u\" open_files=\"%u\""
-        " held_max=\"%" PRIu64 "\" memory=\"%" PRIu64 "\"",
+        " held_max=\"%" PRIu64 "\" memory=\"%" PRIu64 "\" memory_size=\"%zu\"",
         s->threads_len, opts.conf.limits.connections_max, s->fds_max,
-        opts.conf.limits.held_max, machine_memory(&s->limits));
+        opts.conf.limits.held_max, machine_memory(&s->limits),
+        opts.memory_size);
     s->proxy = proxy_new(&opts, s->registry);
     return s->proxy != NULL;
 }
@@ -425,10 +448,10 @@ server_start(struct server *s)
     start_lookups(s);
     if (s->redis != NULL) {
         redis_start(s->redis, s->control, s->ring, s->block);
-    } else {
+    } else if (memory_size(s) == 0) {
         log_event(s->ring, LOG_LEVEL_WARN, "nothing_cached",
-            "cause=\"no redis is named, and this version keeps nothing in "
-            "memory\" cure=\"a section redis, or --redis HOST:PORT\"");
+            "cause=\"no redis is named, and memory has no size\" "
+            "cure=\"a section redis, or memory { size = auto }\"");
     }
     return start_workers(s);
 }

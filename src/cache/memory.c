@@ -21,9 +21,10 @@ enum {
     ENTRY_SHARE = 4,
 };
 
-/* A shard should hold many times its largest entry, or the one would push out
-   all others; and few enough seats that its table grows in a millisecond. */
-#define SHARD_SIZE ((size_t)8 << 20)
+/* Its largest entry is a quarter of a shard, and as large as the largest
+   response that is stored as a rule (object_max); and a table of so many seats
+   grows in a millisecond or two. */
+#define SHARD_SIZE ((size_t)32 << 20)
 
 struct place {
     _Alignas(LINE) pthread_mutex_t lock;
@@ -116,6 +117,13 @@ memory_free(struct memory **pmemory)
     free(memory);
 }
 
+size_t
+memory_entry_max(const struct memory *memory)
+{
+    MUST_OBJ(memory, MEMORY_MAGIC);
+    return memory->entry_max;
+}
+
 static struct place *
 place_lock(struct memory *memory, uint64_t hash)
 {
@@ -157,11 +165,11 @@ memory_get(struct memory *memory, const struct key *key,
  */
 
 struct memory_watch
-memory_watch(struct memory *memory, const struct key *key)
+memory_watch(struct memory *memory, uint64_t hash)
 {
-    struct place *place = place_lock(memory, key->hash);
-    struct memory_watch watch = {.hash = key->hash,
-        .drops = *shard_drops(&place->shard, (uint32_t)key->hash)};
+    struct place *place = place_lock(memory, hash);
+    struct memory_watch watch = {
+        .hash = hash, .drops = *shard_drops(&place->shard, (uint32_t)hash)};
 
     place_unlock(place);
     return watch;
@@ -246,13 +254,12 @@ memory_drop(
 {
     struct parting parting = {.len = 0};
     struct place *place = place_lock(memory, hash);
-    bool is_own = own_watch != NULL && is_unchanged(place, own_watch);
     unsigned dropped;
 
     MUST(own_watch == NULL || own_watch->hash == hash);
     dropped = shard_drop(&place->shard, (uint32_t)hash, &parting);
-    if (is_own) {
-        own_watch->drops++;
+    if (own_watch != NULL) {
+        own_watch->drops++; /* one that was changed before stays so */
     }
     place_unlock(place);
     parting_end(&parting);

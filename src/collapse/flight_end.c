@@ -44,7 +44,7 @@ run_free(struct flight_run *run)
     loop_task_cancel(&run->failed);
     lookup_cancel(&run->look);
     if (run->lease != NULL) {
-        redis_call_cancel(&run->lease->call);
+        lease_cancel(run->lease);
     }
     fetch_cancel(&run->fetch);
     value_free(&run->record_value);
@@ -88,7 +88,7 @@ on_failed(void *ctx)
 
     worker_count_limit(run->worker, LIMIT_MEMORY);
     flight_tell(run,
-        &(struct flight_result){.outcome = FLIGHT_ALONE, .detail = "memory"},
+        &(struct flight_result){.outcome = FLIGHT_ALONE, .detail = "no-memory"},
         false);
     flight_run_end_released(run);
 }

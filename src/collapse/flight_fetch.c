@@ -66,7 +66,7 @@ find_variant(struct flight_run *run)
     rc = flight_make_record(run);
     if (rc != RC_OK && rc != RC_LIMIT) {
         run->verdict->is_storable = false;
-        run->verdict->detail = "memory";
+        run->verdict->detail = "no-memory";
     }
 }
 
@@ -444,7 +444,7 @@ flight_fetch(struct flight_run *run)
         flight_run_fail(run);
         return;
     }
-    if (run->worker->redis != NULL) {
+    if (tier_stores(run->worker)) {
         flight_lease_keep(run);
     }
 }

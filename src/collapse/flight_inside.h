@@ -125,6 +125,6 @@ void flight_lease_keep(struct flight_run *run);
 void flight_lease_release(struct flight_run *run);
 
 /* It is the writer's from now on; answers its token, in the arena. */
-struct slice flight_lease_pass_on(struct flight_run *run);
+struct lease *flight_lease_pass_on(struct flight_run *run);
 
 #endif

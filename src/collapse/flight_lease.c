@@ -2,7 +2,7 @@
  * Keeping the lease. It is renewed while the fetch lasts, and given back when
  * nothing is stored under it.
  *
- * When Redis says that the lease is gone, a write has deleted it. Then the
+ * When it turns out that the lease is gone, a write has deleted it. Then the
  * flight is closed: those who have joined get what they joined, whoever comes
  * later does not, and nothing is stored.
  */
@@ -25,12 +25,12 @@ flight_set_timer(struct flight_run *run, void (*fire)(void *ctx), int64_t in_ms)
 }
 
 static void
-on_renewed(void *ctx, enum rc rc, struct redis_reply *reply)
+on_renewed(void *ctx, bool is_gone)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
     MUST(run->lease_state == LEASE_HELD);
-    if (rc == RC_OK && reply->type == REDIS_INTEGER && reply->integer == 0) {
+    if (is_gone) {
         run->lease_state = LEASE_NONE;
         flight_close(run->flights, run->flight);
         return;
@@ -46,8 +46,8 @@ on_renew_timer(void *ctx)
     if (run->lease_state != LEASE_HELD) {
         /* Nothing would tell of a write that comes. */
         flight_close(run->flights, run->flight);
-    } else if (!redis_call_is_active(&run->lease->call)) {
-        lease_renew(run->lease, run->worker, on_renewed, run);
+    } else if (!lease_is_asked(run->lease)) {
+        lease_renew(run->lease, on_renewed, run);
     }
 }
 
@@ -61,7 +61,7 @@ static void
 let_go(struct flight_run *run)
 {
     MUST(run->lease != NULL);
-    redis_call_cancel(&run->lease->call);
+    lease_cancel(run->lease);
     run->lease_state = LEASE_NONE;
 }
 
@@ -71,14 +71,14 @@ flight_lease_release(struct flight_run *run)
     MUST_OBJ(run, RUN_MAGIC);
     if (run->lease_state == LEASE_UNSURE || run->lease_state == LEASE_HELD) {
         let_go(run);
-        store_release(run->worker, run->q, run->lease->token);
+        store_release(run->worker, run->q, run->lease);
     }
 }
 
-struct slice
+struct lease *
 flight_lease_pass_on(struct flight_run *run)
 {
     MUST(run->lease_state == LEASE_HELD);
     let_go(run);
-    return run->lease->token;
+    return run->lease;
 }

@@ -184,7 +184,7 @@ static void
 after_both(struct flight_run *run)
 {
     MUST(!lookup_is_active(&run->look));
-    MUST(!redis_call_is_active(&run->lease->call));
+    MUST(!lease_is_asked(run->lease));
     if (run->lease_state == LEASE_UNSURE) {
         /* Nothing will be stored under it: nobody is to wait for it. */
         flight_lease_release(run);
@@ -199,12 +199,12 @@ after_both(struct flight_run *run)
 /* As a rule this comes before on_get, since one connection answers in order.
    But Redis may send one of the two commands elsewhere (ASK), or refuse it. */
 static void
-on_set(void *ctx, enum rc rc, struct redis_reply *reply)
+on_taken(void *ctx, enum lease_state state)
 {
     struct flight_run *run = OBJ_OF(struct flight_run, ctx, RUN_MAGIC);
 
     MUST(run->lease_state == LEASE_UNSURE);
-    run->lease_state = lease_taken_as(run->lease, rc, reply);
+    run->lease_state = state;
     if (!lookup_is_active(&run->look)) {
         after_both(run);
     }
@@ -224,7 +224,7 @@ on_get(void *ctx, enum lookup_end end, struct entry *own_entry)
     entry = take_found(run, own_entry);
     if (entry != NULL) {
         tell_entry(run, entry);
-    } else if (!redis_call_is_active(&run->lease->call)) {
+    } else if (!lease_is_asked(run->lease)) {
         after_both(run);
     }
 }
@@ -261,7 +261,7 @@ flight_take_lease(struct flight_run *run)
         return;
     }
     run->lease_state = LEASE_UNSURE;
-    lease_take(run->lease, run->worker, on_set, run);
+    lease_take(run->lease, on_taken, run);
     look(run, true, on_get);
 }
 

@@ -61,7 +61,7 @@ run_new(struct worker *worker, struct question *q, struct flight *own_flight)
         worker_count_limit(worker, LIMIT_MEMORY);
         flight_resolve(worker->collapse->flights, own_flight,
             &(struct flight_result){
-                .outcome = FLIGHT_ALONE, .detail = "memory"},
+                .outcome = FLIGHT_ALONE, .detail = "no-memory"},
             false);
         flight_unref(&own_flight);
         return NULL;
@@ -83,7 +83,7 @@ static void
 run_begin(struct flight_run *run, bool takes_lease)
 {
     MUST(run->is_alone == (run->stale != NULL));
-    if (run->worker->redis == NULL || (run->is_alone && !takes_lease)) {
+    if (!tier_stores(run->worker) || (run->is_alone && !takes_lease)) {
         flight_fetch(run);
     } else if (run->is_alone) {
         flight_take_lease(run);

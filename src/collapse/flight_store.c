@@ -48,7 +48,7 @@ hand_over(struct flight_run *run, enum store_kind kind, struct value *own_value,
     struct store store = {
         .kind = kind,
         .q = run->q,
-        .guard = flight_lease_pass_on(run),
+        .lease = flight_lease_pass_on(run),
         .value = *own_value,
         .px_ms = px_ms,
     };

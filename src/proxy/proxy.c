@@ -3,6 +3,17 @@
 
 #include <stdlib.h>
 
+/* The tier, with its memory. False: there is no memory for it. */
+static bool
+tier_make(struct proxy *proxy)
+{
+    const struct memory_opts opts = {.size = proxy->opts.memory_size};
+    struct memory *memory = opts.size == 0 ? NULL : memory_new(&opts);
+
+    tier_init(&proxy->tier, memory);
+    return opts.size == 0 || memory != NULL;
+}
+
 static bool
 rooms_make(struct proxy *proxy, struct metric_registry *registry)
 {
@@ -16,9 +27,9 @@ rooms_make(struct proxy *proxy, struct metric_registry *registry)
 
     proxy->requests =
         requests_new(proxy->conf, proxy->opts.on_access, registry);
-    tier_init(&proxy->tier);
     proxy->front = front_new(&front_opts);
-    return proxy->requests != NULL && proxy->front != NULL &&
+    return tier_make(proxy) && proxy->requests != NULL &&
+           proxy->front != NULL &&
            collapse_init(&proxy->collapse, limits->flights_max,
                limits->new_keys_max, &proxy->tier.written) == RC_OK;
 }
@@ -56,6 +67,7 @@ proxy_free(struct proxy **pproxy)
     front_free(&proxy->front);
     collapse_fini(&proxy->collapse);
     requests_free(&proxy->requests);
+    tier_fini(&proxy->tier);
     proxy_conf_unref(&proxy->conf);
     proxy->magic = 0;
     free(proxy);

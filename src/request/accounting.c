@@ -24,6 +24,7 @@ tier_text(enum tier_id tier)
 {
     static const char *const texts[TIER_COUNT] = {
         [TIER_NONE] = "-",
+        [TIER_MEMORY] = "memory",
         [TIER_SHARED] = "shared",
         [TIER_ORIGIN] = "origin",
     };

@@ -11,6 +11,7 @@
 #include "nearside/http/proxy_status.h"
 #include "nearside/http/range.h"
 #include "nearside/http/write.h"
+#include "nearside/tier/tier.h"
 #include "request/request_inside.h"
 
 enum {
@@ -253,7 +254,7 @@ run_deliver_entry(struct request *r)
     MUST(policy_may_use(r->q->route, &r->q->policy.reuse, entry->flags));
     if (!open_extra(r, &w)) {
         entry_unref(&r->hit);
-        return request_fail(r, 503, "memory");
+        return request_fail(r, 503, "no-memory");
     }
     r->response = (struct response){
         .status = entry->status,
@@ -284,13 +285,13 @@ run_deliver_fill(struct request *r)
 
     MUST(r->hit == NULL);
     MUST(r->tier == TIER_ORIGIN);
-    if (r->worker->redis == NULL && r->detail == NULL && !r->is_stored &&
+    if (!tier_stores(r->worker) && r->detail == NULL && !r->is_stored &&
         r->q->kind == QUESTION_READ) {
         r->detail = "no-redis";
     }
     if (!open_extra(r, &w)) {
         request_drop(r);
-        return request_fail(r, 503, "memory");
+        return request_fail(r, 503, "no-memory");
     }
     r->response = (struct response){
         .status = head->status,

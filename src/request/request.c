@@ -445,7 +445,8 @@ request_on_sent(struct request *r, uint64_t body_bytes)
 static void
 invalidate_unheard(struct request *r)
 {
-    const struct made_stale_opts opts = {.token = stored_post_token(r->post)};
+    const struct made_stale_opts opts = {
+        .own_lease = stored_post_lease(r->post)};
 
     if (r->result == RESULT_WRITE && r->q->key.full.len > 0 &&
         r->fwd_status == 0 && (!r->q->has_body || r->is_body_done) &&

@@ -96,6 +96,7 @@ add_latencies(struct requests *requests, const struct proxy_conf *conf,
 {
     static const char *const tiers[TIER_COUNT] = {
         [TIER_NONE] = "none",
+        [TIER_MEMORY] = "memory",
         [TIER_SHARED] = "shared",
         [TIER_ORIGIN] = "origin",
     };

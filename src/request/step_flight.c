@@ -98,9 +98,10 @@ use_none(struct request *r)
 static const struct step *
 validate(struct request *r, struct entry *entry)
 {
-    MUST(r->stale != entry);
+    struct entry *stale = entry_ref(entry); /* from memory it may be the same */
+
     entry_unref(&r->stale);
-    r->stale = entry_ref(entry);
+    r->stale = stale;
     return &step_validate;
 }
 

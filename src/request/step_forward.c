@@ -59,7 +59,7 @@ run_fence(struct request *r)
 
     MUST(r->fence == NULL);
     r->fence = fence_begin(&opts);
-    return r->fence == NULL ? request_fail(r, 503, "memory")
+    return r->fence == NULL ? request_fail(r, 503, "no-memory")
                             : request_park(r, WAKE_LEASE);
 }
 
@@ -144,7 +144,7 @@ on_forward_fill(void *ctx, struct fill *fill)
         worker_count_limit(r->worker, LIMIT_MEMORY);
         invalidate_unwaited(r);
         fetch_cancel(&r->fetch);
-        request_wake(r, WAKE_FETCH, request_fail(r, 503, "memory"));
+        request_wake(r, WAKE_FETCH, request_fail(r, 503, "no-memory"));
         return;
     }
     if (r->made_stale.is_due) {
@@ -249,7 +249,7 @@ run_forward(struct request *r)
     MUST(r->hit == NULL);
     if (fetch_start(&r->fetch, r->worker, &opts) != RC_OK) {
         worker_count_limit(r->worker, LIMIT_MEMORY);
-        return request_fail(r, 503, "memory");
+        return request_fail(r, 503, "no-memory");
     }
     request_park(r, WAKE_FETCH);
     if (r->q->has_body) { /* which may turn out malformed at once */
@@ -296,7 +296,9 @@ static const struct step *
 run_invalidate(struct request *r)
 {
     const struct made_stale_opts opts = {
-        .token = stored_post_token(r->post), .on_done = on_deleted, .ctx = r};
+        .own_lease = stored_post_lease(r->post),
+        .on_done = on_deleted,
+        .ctx = r};
 
     MUST(r->result == RESULT_WRITE);
     if (!made_stale_delete(&r->made_stale, r->worker, r->q, &opts)) {

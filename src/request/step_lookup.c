@@ -6,6 +6,7 @@
 #include "request/use_stored.h"
 
 #include "nearside/tier/found.h"
+#include "nearside/tier/tier.h"
 
 /* Nothing is stored that this request may have. It asks the origin: by a
    flight, if others may have the answer too. */
@@ -107,7 +108,7 @@ run_lookup(struct request *r)
 {
     const struct lookup_opts opts = {.q = r->q, .on_end = on_lookup, .ctx = r};
 
-    if (r->worker->redis == NULL) {
+    if (!tier_stores(r->worker)) {
         return go_on(r);
     }
     if (r->look == NULL) {

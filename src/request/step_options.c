@@ -23,7 +23,7 @@ run_options(struct request *r)
 
     MUST(r->q->head->method == METHOD_OPTIONS);
     if (text == NULL) {
-        return request_fail(r, 503, "memory");
+        return request_fail(r, 503, "no-memory");
     }
     request_write_allow(&w, r->q->route);
     if (w.is_full) {

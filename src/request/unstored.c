@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "nearside/base/log.h"
+#include "nearside/tier/tier.h"
 #include "request/request_inside.h"
 
 enum {
@@ -58,7 +59,7 @@ static const struct cause causes[] = {
     {"target", "a path with ';', '//' or an encoded slash is never stored"},
     {"spelling", "let clients write the path without needless %XX"},
     {"partial", "the API answers with a part"},
-    {"no-redis", "write a section redis"},
+    {"no-redis", "write a section redis, or give memory a size"},
     {"redis-refuses", NULL},
     {"redis-silent", NULL},
     {"redis-minority", NULL},
@@ -66,7 +67,7 @@ static const struct cause causes[] = {
     {"slot-changed", NULL},
     {"deletion-pending", NULL},
     {"flight_wait", NULL},
-    {"memory", NULL},
+    {"no-memory", NULL},
 };
 
 enum {
@@ -199,7 +200,7 @@ watch(struct request *r, size_t cause)
 
     MUST(!all->is_settled[r->q->row]);
     /* Without Redis nothing is stored at all, which is told at the start. */
-    if (r->worker->redis == NULL || r->q->route->read == ROUTE_READ_PASS ||
+    if (!tier_stores(r->worker) || r->q->route->read == ROUTE_READ_PASS ||
         is_cached(r)) {
         atomic_store(&route->is_settled, true);
     } else if (cause < CAUSES_COUNT && causes[cause].cure != NULL) {

@@ -57,6 +57,13 @@ request_use_record(
     return next;
 }
 
+/* Where a stored response was found. */
+static enum tier_id
+tier_of_stored(const struct request *r)
+{
+    return r->worker->redis == NULL ? TIER_MEMORY : TIER_SHARED;
+}
+
 const struct step *
 request_deliver_hit(struct request *r, struct entry *own_entry)
 {
@@ -65,9 +72,9 @@ request_deliver_hit(struct request *r, struct entry *own_entry)
     MUST(slice_eq(entry_key(own_entry), r->q->key.full));
     r->hit = own_entry;
     r->result = RESULT_HIT;
-    r->tier = TIER_SHARED;
+    r->tier = tier_of_stored(r);
     r->fwd = CACHE_FWD_NONE;
-    r->detail = "shared";
+    r->detail = r->tier == TIER_MEMORY ? "memory" : "shared";
     return &step_deliver_entry;
 }
 
@@ -107,7 +114,7 @@ request_deliver_stale(
     MUST(r->hit == NULL);
     r->hit = own_entry;
     r->result = RESULT_STALE;
-    r->tier = TIER_SHARED;
+    r->tier = tier_of_stored(r);
     r->detail = detail;
     return &step_deliver_entry;
 }

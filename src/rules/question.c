@@ -353,7 +353,7 @@ find_host(struct question *q)
         return refuse(421, "scheme"); /* it came in plain text */
     }
     if (read_target(q) != RC_OK) {
-        return refuse(503, "memory");
+        return refuse(503, "no-memory");
     }
     return is_host_allowed(q) ? refuse(0, NULL) : refuse(421, "host");
 }
@@ -382,13 +382,13 @@ question_read(struct question *q)
         q->sent_host = sending_host(q->route, q->host, q->sent_host,
             q->conf->opts.group_hosts[q->route->group]);
         if (cookies_keep(&q->arena, q->route, q->head, &q->head) != RC_OK) {
-            return refuse(503, "memory");
+            return refuse(503, "no-memory");
         }
     }
     read_policy(q);
     if (q->reads != NULL &&
         (needs_keys(q) ? make_keys(q) : keep_target(q)) != RC_OK) {
-        return refuse(503, "memory");
+        return refuse(503, "no-memory");
     }
     return refuse(0, NULL);
 }

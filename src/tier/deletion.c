@@ -23,7 +23,10 @@
 
 #include "nearside/base/log.h"
 #include "nearside/redis/redirect.h"
+#include "nearside/tier/lease.h"
 #include "nearside/tier/tier.h"
+
+#include "tier/alone.h"
 
 #define DELETION_MAGIC UINT32_C(0x6e696e76)
 
@@ -384,6 +387,16 @@ deletion_new(struct worker *worker, struct record *record, struct slice token)
     return d;
 }
 
+static struct slice
+token_of(const struct deletion_opts *opts)
+{
+    if (opts->own_lease == NULL) {
+        return slice_of(NULL, 0);
+    }
+    MUST_OBJ(opts->own_lease, LEASE_MAGIC);
+    return opts->own_lease->token;
+}
+
 struct deletion *
 deletion_start(struct worker *worker, const struct key *key,
     struct slice entry_key, const struct deletion_opts *opts)
@@ -397,6 +410,7 @@ deletion_start(struct worker *worker, const struct key *key,
     worker_count(worker, COUNTER_INVALIDATIONS);
     written_mark(t->written, key->hash);
     if (worker->redis == NULL) {
+        alone_delete(worker, key, opts->own_lease);
         return NULL;
     }
     record = journal_add(&t->journal, entry_key);
@@ -407,7 +421,7 @@ deletion_start(struct worker *worker, const struct key *key,
     }
     worker_count_by(worker, COUNTER_INVALIDATIONS_PENDING, 1);
     arm_tick(worker);
-    d = deletion_new(worker, record, opts->token);
+    d = deletion_new(worker, record, token_of(opts));
     if (d == NULL) {
         worker_count_limit(worker, LIMIT_MEMORY);
         journal_wait(&t->journal, record);

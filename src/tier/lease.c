@@ -1,5 +1,9 @@
 /* Taking and renewing fetch leases; store.h gives them back. */
-#include "nearside/tier/lease.h"
+#include "tier/lease_inside.h"
+
+#include "tier/held.h"
+
+static void on_turn_end(void *ctx);
 
 struct lease *
 lease_new(struct worker *w, const struct question *q, struct arena *arena)
@@ -13,25 +17,67 @@ lease_new(struct worker *w, const struct question *q, struct arena *arena)
         return NULL;
     }
     key_lease_of(q->entry_key, w->conf->prefix, key);
+    lease->magic = LEASE_MAGIC;
+    lease->worker = w;
     lease->entry_key = q->entry_key;
     lease->key = slice_of(key, q->entry_key.len);
     lease->token = slice_of(
         lease->token_text, tier_make_token(w->tier, lease->token_text));
+    lease->number = 1 + atomic_fetch_add_explicit(
+                            &w->tier->tier->leases, 1, memory_order_relaxed);
+    lease->watch.hash = q->key.hash;
+    loop_task_init(&lease->task, on_turn_end, lease);
     return lease;
 }
 
-void
-lease_take(
-    struct lease *lease, struct worker *w, redis_reply_fn on_reply, void *ctx)
-{
-    const struct slice argv[] = {SLICE("SET"), lease->key, lease->token,
-        SLICE("NX"), SLICE("PX"), LEASE_PX};
+/* --- with memory alone ------------------------------------------------- */
 
-    MUST(!redis_call_is_active(&lease->call));
-    lease->call = (struct redis_call){
-        .on_reply = on_reply, .ctx = ctx, .is_guarded = true};
-    redis_send(w->redis, &lease->call, lease->entry_key, ARRAY_LEN(argv), argv);
+static void
+answer_later(struct lease *lease)
+{
+    MUST(!lease->is_asked);
+    lease->is_asked = true;
+    loop_defer(lease->worker->loop, &lease->task);
 }
+
+static void
+take_alone(struct lease *lease)
+{
+    struct worker *w = lease->worker;
+    bool is_held = held_take(&w->tier->tier->held, lease->watch.hash,
+        lease->number, worker_now_ms(w));
+
+    lease->watch = memory_watch(tier_memory(w), lease->watch.hash);
+    lease->state = is_held ? LEASE_HELD : LEASE_TAKEN;
+    answer_later(lease);
+}
+
+static void
+renew_alone(struct lease *lease)
+{
+    struct worker *w = lease->worker;
+
+    held_renew(&w->tier->tier->held, lease->watch.hash, lease->number,
+        worker_now_ms(w));
+    answer_later(lease);
+}
+
+static void
+on_turn_end(void *ctx)
+{
+    struct lease *lease = OBJ_OF(struct lease, ctx, LEASE_MAGIC);
+
+    MUST(lease->is_asked);
+    lease->is_asked = false;
+    if (lease->on_taken != NULL) {
+        lease->on_taken(lease->ctx, lease->state);
+    } else {
+        lease->on_renewed(lease->ctx,
+            memory_has_changed(tier_memory(lease->worker), &lease->watch));
+    }
+}
+
+/* --- by Redis ---------------------------------------------------------- */
 
 enum lease_state
 lease_taken_as(
@@ -51,14 +97,80 @@ lease_taken_as(
     return lease->call.was_asked ? LEASE_UNSURE : LEASE_HELD;
 }
 
+static void
+on_set(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct lease *lease = OBJ_OF(struct lease, ctx, LEASE_MAGIC);
+
+    lease->on_taken(lease->ctx, lease_taken_as(lease, rc, reply));
+}
+
+static void
+on_renewed(void *ctx, enum rc rc, struct redis_reply *reply)
+{
+    struct lease *lease = OBJ_OF(struct lease, ctx, LEASE_MAGIC);
+
+    lease->on_renewed(lease->ctx,
+        rc == RC_OK && reply->type == REDIS_INTEGER && reply->integer == 0);
+}
+
+/* --- the door ---------------------------------------------------------- */
+
+void
+lease_take(struct lease *lease,
+    void (*on_taken)(void *ctx, enum lease_state state), void *ctx)
+{
+    const struct slice argv[] = {SLICE("SET"), lease->key, lease->token,
+        SLICE("NX"), SLICE("PX"), LEASE_PX};
+    struct worker *w = lease->worker;
+
+    MUST_OBJ(lease, LEASE_MAGIC);
+    MUST(!lease_is_asked(lease));
+    lease->on_taken = on_taken;
+    lease->on_renewed = NULL;
+    lease->ctx = ctx;
+    if (w->redis == NULL) {
+        take_alone(lease);
+        return;
+    }
+    lease->call = (struct redis_call){
+        .on_reply = on_set, .ctx = lease, .is_guarded = true};
+    redis_send(w->redis, &lease->call, lease->entry_key, ARRAY_LEN(argv), argv);
+}
+
 void
 lease_renew(
-    struct lease *lease, struct worker *w, redis_reply_fn on_reply, void *ctx)
+    struct lease *lease, void (*on_renewal)(void *ctx, bool is_gone), void *ctx)
 {
     const struct slice argv[] = {lease->key, lease->token, LEASE_PX};
+    struct worker *w = lease->worker;
 
-    MUST(!redis_call_is_active(&lease->call));
-    lease->call = (struct redis_call){.on_reply = on_reply, .ctx = ctx};
+    MUST_OBJ(lease, LEASE_MAGIC);
+    MUST(!lease_is_asked(lease));
+    lease->on_taken = NULL;
+    lease->on_renewed = on_renewal;
+    lease->ctx = ctx;
+    if (w->redis == NULL) {
+        renew_alone(lease);
+        return;
+    }
+    lease->call = (struct redis_call){.on_reply = on_renewed, .ctx = lease};
     redis_eval(w->redis, &lease->call, &w->tier->scripts->renew, argv, 1,
         ARRAY_LEN(argv));
+}
+
+bool
+lease_is_asked(const struct lease *lease)
+{
+    MUST_OBJ(lease, LEASE_MAGIC);
+    return lease->is_asked || redis_call_is_active(&lease->call);
+}
+
+void
+lease_cancel(struct lease *lease)
+{
+    MUST_OBJ(lease, LEASE_MAGIC);
+    redis_call_cancel(&lease->call);
+    loop_task_cancel(&lease->task);
+    lease->is_asked = false;
 }

@@ -19,6 +19,8 @@
 #include "nearside/redis/redirect.h"
 #include "nearside/tier/tier.h"
 
+#include "tier/alone.h"
+
 enum {
     PART_LEN = 64 * 1024,
     PAGE_LEN = 4096, /* in which a remembered length is counted */
@@ -285,6 +287,28 @@ ask_part(struct lookup *l)
         l->worker->redis, &l->call, l->q->entry_key, ARRAY_LEN(argv), argv);
 }
 
+/* --- without Redis ----------------------------------------------------- */
+
+static void
+on_turn_end(void *ctx)
+{
+    struct lookup *l = OBJ_OF(struct lookup, ctx, LOOKUP_MAGIC);
+    struct entry *entry = alone_find(l->worker, l->q);
+
+    MUST(l->is_alone);
+    l->is_alone = false;
+    end(l, entry == NULL ? LOOKUP_NOTHING : LOOKUP_FOUND, entry);
+}
+
+static void
+look_alone(struct lookup *l)
+{
+    MUST(!lookup_is_active(l));
+    l->is_alone = true;
+    loop_task_init(&l->alone, on_turn_end, l);
+    loop_defer(l->worker->loop, &l->alone);
+}
+
 /* --- the door ---------------------------------------------------------- */
 
 void
@@ -295,7 +319,6 @@ lookup_start(
 
     MUST_OBJ(worker, WORKER_MAGIC);
     MUST_OBJ(opts->q, QUESTION_MAGIC);
-    MUST(worker->redis != NULL);
     MUST(l->magic == 0);
     MUST(!lookup_is_active(l));
     l->magic = LOOKUP_MAGIC;
@@ -308,6 +331,10 @@ lookup_start(
     if (l->until_ms == 0) {
         l->until_ms =
             worker_now_ms(worker) + worker->conf->opts.limits.flight_wait_ms;
+    }
+    if (worker->redis == NULL) {
+        look_alone(l);
+        return;
     }
     len = remembered_len(l);
     if (atomic_load_explicit(
@@ -329,5 +356,9 @@ lookup_cancel(struct lookup *l)
     MUST_OBJ(l, LOOKUP_MAGIC);
     l->magic = 0;
     redis_call_cancel(&l->call);
+    if (l->is_alone) {
+        loop_task_cancel(&l->alone);
+        l->is_alone = false;
+    }
     entry_unref(&l->own_entry);
 }

@@ -20,6 +20,8 @@
 #include "nearside/tier/takes.h"
 #include "nearside/tier/tier.h"
 
+#include "tier/alone.h"
+
 #define PENDING_MAGIC UINT32_C(0x6e73746f)
 
 enum {
@@ -77,6 +79,8 @@ struct pending {
 };
 
 static void on_again(void *ctx);
+static void release(struct worker *w, struct question *q, struct slice token,
+    enum pending_kind kind);
 static void on_renewed(void *ctx, enum rc rc, struct redis_reply *reply);
 
 static void
@@ -144,7 +148,7 @@ static void
 give_up(struct pending *p)
 {
     if (p->is_lease_backed) {
-        store_release(p->worker, p->lease_of, p->guard);
+        release(p->worker, p->lease_of, p->guard, PENDING_RELEASE);
     }
     pending_free(p);
 }
@@ -420,6 +424,18 @@ put_values(struct pending *p, enum store_kind kind, int64_t px_ms)
 
 /* --- the writer -------------------------------------------------------- */
 
+/* A lease's token, or the checksum of what is replaced. */
+static struct slice
+guard_of(const struct store *store)
+{
+    if (store->kind == STORE_RENEWED) {
+        MUST(store->sum.len == ENTRY_SUM_LEN);
+        return store->sum;
+    }
+    MUST_OBJ(store->lease, LEASE_MAGIC);
+    return store->lease->token;
+}
+
 void
 store_write(struct worker *w, const struct store *own_store)
 {
@@ -427,22 +443,26 @@ store_write(struct worker *w, const struct store *own_store)
     bool has_record =
         own_store->kind == STORE_RECORD || own_store->kind == STORE_WIDER;
     struct question *lease_of = has_record ? own_store->leased : q;
+    struct slice guard = guard_of(own_store);
     struct value value = own_store->value;
     struct value record = own_store->record;
     struct pending *p;
 
     MUST_OBJ(q, QUESTION_MAGIC);
     MUST(own_store->px_ms > 0);
-    MUST(own_store->guard.len > 0);
     MUST(value.bytes != NULL);
     MUST((record.bytes != NULL) == has_record);
     MUST_OBJ(lease_of, QUESTION_MAGIC);
-    p = pending_new(w, q, own_store->guard, lease_of);
+    if (w->redis == NULL) {
+        alone_store(w, own_store);
+        return;
+    }
+    p = pending_new(w, q, guard, lease_of);
     if (p == NULL) {
         value_free(&value);
         value_free(&record);
         if (own_store->kind != STORE_RENEWED) { /* the values made room */
-            store_release(w, lease_of, own_store->guard);
+            release(w, lease_of, guard, PENDING_RELEASE);
         }
         return;
     }
@@ -499,9 +519,14 @@ release(struct worker *w, struct question *q, struct slice token,
 }
 
 void
-store_release(struct worker *w, struct question *q, struct slice token)
+store_release(struct worker *w, struct question *q, const struct lease *lease)
 {
-    release(w, q, token, PENDING_RELEASE);
+    MUST_OBJ(lease, LEASE_MAGIC);
+    if (w->redis == NULL) {
+        alone_release(w, lease);
+    } else {
+        release(w, q, lease->token, PENDING_RELEASE);
+    }
 }
 
 void
@@ -528,7 +553,7 @@ store_is_possible(struct worker *w, struct question *q)
 {
     MUST_OBJ(q, QUESTION_MAGIC);
     if (w->redis == NULL) {
-        return false;
+        return tier_stores(w);
     }
     switch (redis_scripts_of(w->redis, q->entry_key)) {
     case REDIS_SCRIPTS_RUN:

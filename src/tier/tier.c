@@ -9,6 +9,8 @@
 #include "nearside/tier/store.h"
 #include "nearside/tier/takes.h"
 
+#include "tier/held.h"
+
 /* For a script that may be sent a second time: 1 if the first one has stored,
    else 0. A write that came meanwhile has deleted the value. */
 #define UNLESS_HELD                                                            \
@@ -123,12 +125,14 @@ static const char sum_script[] =
     CODEC_LUA_SUM "return sum(redis.call('GET',KEYS[1]))";
 
 void
-tier_init(struct tier *tier)
+tier_init(struct tier *tier, struct memory *own_memory)
 {
     struct hash_key random;
 
     hash_key_random(&random);
-    *tier = (struct tier){.magic = TIER_MAGIC, .instance = random.k0};
+    *tier = (struct tier){
+        .magic = TIER_MAGIC, .instance = random.k0, .memory = own_memory};
+    held_init(&tier->held);
     redis_script_init(&tier->scripts.fill, fill_script);
     redis_script_init(&tier->scripts.widen, widen_script);
     redis_script_init(&tier->scripts.fill_variant, fill_variant_script);
@@ -138,6 +142,18 @@ tier_init(struct tier *tier)
     redis_script_init(&tier->scripts.release, release_script);
     redis_script_init(&tier->scripts.fence, fence_script);
     redis_script_init(&tier->scripts.sum, sum_script);
+}
+
+void
+tier_fini(struct tier *tier)
+{
+    if (tier->magic == 0) {
+        return;
+    }
+    MUST_OBJ(tier, TIER_MAGIC);
+    held_fini(&tier->held);
+    memory_free(&tier->memory);
+    tier->magic = 0;
 }
 
 static void
@@ -187,10 +203,23 @@ tier_worker_stop(struct worker *worker)
     stores_free(worker);
 }
 
+/* How large a body may be for what stores it. In memory an eighth is left for
+   the key and the lines. */
+static size_t
+body_max(struct worker *w)
+{
+    struct memory *memory = tier_memory(w);
+
+    if (w->redis != NULL) {
+        return takes_max(w);
+    }
+    return memory == NULL ? SIZE_MAX : memory_entry_max(memory) / 8 * 7;
+}
+
 struct assess_opts
 tier_assess_opts(struct worker *w)
 {
-    size_t value_max = w->redis == NULL ? SIZE_MAX : takes_max(w);
+    size_t value_max = body_max(w);
     size_t object_max = w->conf->opts.limits.object_max;
 
     MUST_OBJ(w, WORKER_MAGIC);

@@ -31,7 +31,7 @@ replace(struct worker *w, const struct head_update *u,
     struct store store = {
         .kind = STORE_RENEWED,
         .q = u->q,
-        .guard = entry_sum(u->found),
+        .sum = entry_sum(u->found),
         .px_ms = renewal->verdict.stale_until_ms - worker_wall_ms(w),
     };
 

@@ -7,6 +7,7 @@
 
 #include "nearside/base/check.h"
 #include "nearside/http/write.h"
+#include "nearside/work/worker.h"
 
 enum {
     /* A URI reference of a response, resolved. */
@@ -105,10 +106,10 @@ on_deleted(void *ctx, enum deletion_end end)
 
 static void
 start(struct made_stale_wait *wait, struct worker *w, const struct key *key,
-    struct slice entry_key, struct slice token)
+    struct slice entry_key, struct lease *own_lease)
 {
     const struct deletion_opts opts = {
-        .token = token,
+        .own_lease = own_lease,
         .on_done = wait->stale->on_done == NULL ? NULL : on_deleted,
         .ctx = wait,
     };
@@ -136,10 +137,13 @@ made_stale_delete(struct made_stale *stale, struct worker *w,
     }
     for (size_t i = 0; more != NULL && i < more->len; i++) {
         start(&stale->waits[1 + i], w, &more->targets[i].key,
-            more->targets[i].entry_key, slice_of(NULL, 0));
+            more->targets[i].entry_key, NULL);
+    }
+    if (w->redis == NULL) { /* what is deleted in memory is so at once */
+        stale->own_end = DELETION_DONE;
     }
     if (q->key.full.len > 0) {
-        start(&stale->waits[0], w, &q->key, q->entry_key, opts->token);
+        start(&stale->waits[0], w, &q->key, q->entry_key, opts->own_lease);
     }
     return made_stale_is_awaited(stale);
 }

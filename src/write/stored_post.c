@@ -35,20 +35,20 @@ stored_post_is_due(const struct worker *w, const struct question *q)
 {
     MUST_OBJ(q, QUESTION_MAGIC);
     return q->reads != NULL && q->reads->stores_post &&
-           q->head->method == METHOD_POST && w->redis != NULL &&
+           q->head->method == METHOD_POST && tier_stores(w) &&
            question_is_sent_as_get(q);
 }
 
 static void
-on_lease(void *ctx, enum rc rc, struct redis_reply *reply)
+on_lease(void *ctx, enum lease_state state)
 {
     struct stored_post *p = OBJ_OF(struct stored_post, ctx, STORED_POST_MAGIC);
 
     MUST(p->lease_state == LEASE_UNSURE);
-    p->lease_state = lease_taken_as(p->lease, rc, reply);
+    p->lease_state = state;
     if (p->lease_state == LEASE_UNSURE) { /* nobody is to wait for it */
         p->lease_state = LEASE_NONE;
-        store_release(p->opts.worker, p->opts.q, p->lease->token);
+        store_release(p->opts.worker, p->opts.q, p->lease);
     }
     p->request_ms = worker_wall_ms(p->opts.worker);
     p->opts.on_ready(p->opts.ctx);
@@ -74,7 +74,7 @@ stored_post_begin(const struct stored_post_opts *opts)
     p->opts = *opts;
     p->lease = lease;
     p->lease_state = LEASE_UNSURE;
-    lease_take(lease, opts->worker, on_lease, p);
+    lease_take(lease, on_lease, p);
     return p;
 }
 
@@ -115,10 +115,10 @@ stored_post_on_head(struct stored_post *p, const struct head *response)
     };
 }
 
-struct slice
-stored_post_token(const struct stored_post *p)
+struct lease *
+stored_post_lease(const struct stored_post *p)
 {
-    return p != NULL && p->is_storable ? p->lease->token : slice_of(NULL, 0);
+    return p != NULL && p->is_storable ? p->lease : NULL;
 }
 
 static void
@@ -130,7 +130,7 @@ store_answer(struct stored_post *p, struct fill *fill)
     struct store store = {
         .kind = STORE_ENTRY,
         .q = p->opts.q,
-        .guard = p->lease->token,
+        .lease = p->lease,
         .px_ms = p->verdict.stale_until_ms - worker_wall_ms(w),
     };
 
@@ -187,12 +187,12 @@ stored_post_drop(struct stored_post **pp)
     }
     MUST_OBJ(p, STORED_POST_MAGIC);
     *pp = NULL;
-    redis_call_cancel(&p->lease->call);
+    lease_cancel(p->lease);
     if (p->fill != NULL) {
         fill_unref(&p->fill);
     }
     if (p->lease_state == LEASE_HELD || p->lease_state == LEASE_UNSURE) {
-        store_release(p->opts.worker, p->opts.q, p->lease->token);
+        store_release(p->opts.worker, p->opts.q, p->lease);
     }
     p->magic = 0;
 }

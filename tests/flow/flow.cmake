@@ -11,7 +11,8 @@ option(NEARSIDE_LONG "register the long tests too" OFF)
 # A test that says `# ctest: timeout=120 jobs=4 cost=20 long serial` in one of
 # its first lines gets that. Its cases run in `jobs` processes, one if it says
 # nothing; `cost` is about its time in seconds, since long ones start first;
-# `long` ones are left out but for NEARSIDE_LONG.
+# `long` ones are left out but for NEARSIDE_LONG; those that say `memory` are run
+# a second time, with memory alone and no Redis.
 function(flow_test source)
     get_filename_component(name ${source} NAME_WE)
     string(REGEX REPLACE "^test_" "" short ${name})
@@ -34,9 +35,6 @@ function(flow_test source)
     if(NEARSIDE_SANITIZE)
         math(EXPR timeout "${timeout} * 3")
     endif()
-    add_test(NAME flow.${short}
-        COMMAND ${PYTHON3} -B ${runner} ${name}
-        WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests/flow)
     set(env "NEARSIDE_BIN=$<TARGET_FILE:nearside>"
         "SAMPLE_ORIGIN_BIN=$<TARGET_FILE:sample-origin>"
         "SET_CLOCK_LIB=$<TARGET_FILE:set-clock>"
@@ -44,14 +42,26 @@ function(flow_test source)
     if(NEARSIDE_LONG)
         list(APPEND env "NEARSIDE_LONG=1")
     endif()
-    set_tests_properties(flow.${short} PROPERTIES
-        TIMEOUT ${timeout} COST ${cost} ENVIRONMENT "${env}" LABELS flow
-        # unittest ends with 0 where a whole file has been skipped.
-        SKIP_REGULAR_EXPRESSION "Ran 0 tests in [^\n]*\n\nOK .skipped="
-        SKIP_RETURN_CODE 77)
-    if("${wish}" MATCHES "serial")
-        set_tests_properties(flow.${short} PROPERTIES RUN_SERIAL ON)
+    set(tests flow.${short})
+    if("${wish}" MATCHES "memory")
+        list(APPEND tests flow.${short}_memory)
     endif()
+    foreach(test ${tests})
+        if(NOT "${test}" STREQUAL "flow.${short}")
+            list(APPEND env "NEARSIDE_TIER=memory")
+        endif()
+        add_test(NAME ${test}
+            COMMAND ${PYTHON3} -B ${runner} ${name}
+            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests/flow)
+        set_tests_properties(${test} PROPERTIES
+            TIMEOUT ${timeout} COST ${cost} ENVIRONMENT "${env}" LABELS flow
+            # unittest ends with 0 where a whole file has been skipped.
+            SKIP_REGULAR_EXPRESSION "Ran 0 tests in [^\n]*\n\nOK .skipped="
+            SKIP_RETURN_CODE 77)
+        if("${wish}" MATCHES "serial")
+            set_tests_properties(${test} PROPERTIES RUN_SERIAL ON)
+        endif()
+    endforeach()
 endfunction()
 
 file(GLOB flow_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)

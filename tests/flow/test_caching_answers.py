@@ -1,3 +1,4 @@
+# ctest: memory
 """What one entry answers: conditions (RFC 9110 13), ranges (RFC 9110 14),
 HEAD, Age and Date; and what is passed on instead."""
 

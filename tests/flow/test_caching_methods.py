@@ -1,3 +1,4 @@
+# ctest: memory
 """What HEAD and POST do to what is stored for GET: RFC 9111 4.3.5, RFC 9110
 9.3.3. That a write deletes is in test_proxy_cache and test_caching_rules."""
 
@@ -113,7 +114,7 @@ class Head(CachingTest):
                    what="both variants are stored")
         self.says(FRESH, TAG, ("Vary", "X-Bar"))
         self.get(target, {"X-Foo": "a"}, method="HEAD")
-        wait_until(lambda: self.redis("EXISTS", self.key(target)) == 0,
+        wait_until(lambda: self.in_redis("EXISTS", self.key(target)) == 0,
                    what="the record is deleted")
 
     def test_a_write_meanwhile_is_not_undone(self):
@@ -187,7 +188,7 @@ class Post(CachingTest):
         return self.get(target, request, method="POST", body=b"x", host=host)
 
     def assert_no_lease(self, target):
-        wait_until(lambda: self.redis("KEYS", f"ns:l:*{target}}}*") == [],
+        wait_until(lambda: self.in_redis("KEYS", f"ns:l:*{target}}}*") == [],
                    what="the lease is given back", every=0.002)
 
     def test_an_answer_that_names_its_own_target_is_stored(self):
@@ -246,7 +247,7 @@ class Post(CachingTest):
                     self.assertEqual(
                         self.origin.requests[-1].fields[name], value)
                 self.assert_no_lease(target)
-                self.assertEqual(self.redis("KEYS", f"ns:*{target}*"), [])
+                self.assertEqual(self.in_redis("KEYS", f"ns:*{target}*"), [])
         for target in (self.target("/nobody"), self.target("/p0"),
                        self.target("/pq") + "?currency=EUR"):
             first = self.post(target, FRESH)
@@ -273,7 +274,7 @@ class Post(CachingTest):
         """Redis knows the script that stores and has forgotten the one that
         deletes, which is therefore sent once more, with its body."""
         for _ in range(5):
-            self.redis("SCRIPT", "FLUSH")
+            self.in_redis("SCRIPT", "FLUSH")
             self.fill(self.target(), FRESH)
             target = self.target()
             stores = self.daemon.metric("nearside_stores_total")
@@ -370,7 +371,7 @@ class Post(CachingTest):
         with self.daemon.connect() as client:
             client.request("POST", target, body=b"x")
             self.wait_asked(target, 1)
-            self.assertEqual(len(self.redis("KEYS", f"ns:l:*{target}}}*")), 1)
+            self.assertEqual(len(self.in_redis("KEYS", f"ns:l:*{target}}}*")), 1)
             client.reset()
         self.assert_no_lease(target)
 

@@ -1,3 +1,4 @@
+# ctest: memory
 """Whose word counts: targeted fields (RFC 9213), guesses by Last-Modified,
 what clients ask for, preset = rfc; and what an unsafe method makes stale
 (RFC 9111 4.4)."""
@@ -781,7 +782,7 @@ class MadeElsewhere(CachingTest):
 
     def test_what_no_route_stores_costs_no_deletion(self):
         def deletions():
-            stats = self.redis("INFO", "commandstats").decode()
+            stats = self.in_redis("INFO", "commandstats").decode()
             return stats.partition("cmdstat_del:calls=")[2].partition(",")[0]
         before = deletions()
         self.write("POST", "/no-route", ("Location", "/elsewhere"))

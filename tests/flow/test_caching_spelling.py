@@ -1,3 +1,4 @@
+# ctest: memory
 """One resource, many spellings (RFC 3986 6.2.2): whichever a client chooses,
 route, key and what a write deletes are those of the normal one. What is sent
 are the client's own bytes, so that what it has signed can be verified; and so
@@ -81,7 +82,7 @@ class Spelling(CachingTest):
             self.assertEqual(first.cache_status, ODD)
             self.assertEqual(self.origin.requests[-1].target, spelled(target))
             self.assertEqual(self.get(spelled(target)).cache_status, ODD)
-            self.assertEqual(self.redis("KEYS", f"ns:*{target}*"), [])
+            self.assertEqual(self.in_redis("KEYS", f"ns:*{target}*"), [])
             self.assertEqual(self.get(target).cache_status, MISS)
 
     def test_nobody_waits_for_it_nor_it_for_others(self):
@@ -234,14 +235,14 @@ class Spelling(CachingTest):
                          "shop.example.")
         first = self.get(target, host="shop.example")
         self.assertEqual(first.cache_status, MISS)
-        wait_until(lambda: self.redis(
+        wait_until(lambda: self.in_redis(
             "GET", self.key(target, "shop.example")), what="it is stored")
         for host in ("shop.example.", "Shop.Example.:80", "shop.example.:"):
             self.assert_hit(self.get(target, host=host), first)
         self.assertEqual(self.get(target, host="shop.example.", method="PUT",
                                   body=b"x").status, 200)
         self.assertIsNone(
-            self.redis("GET", self.key(target, "shop.example")))
+            self.in_redis("GET", self.key(target, "shop.example")))
         self.assertEqual(self.get(target, host="evil.example.").status, 421)
 
 
@@ -378,7 +379,7 @@ class KeyHost(CachingTest):
                 first = [self.kept(target, host) for host in hosts]
                 self.assertEqual(len({one.body for one in first}), count)
                 self.assert_asked(target, count)
-                key = self.redis("KEYS", f"ns:e:*{target}}}")
+                key = self.in_redis("KEYS", f"ns:e:*{target}}}")
                 self.assertEqual(len(key), count)
 
     def test_the_origin_is_told_what_is_keyed(self):

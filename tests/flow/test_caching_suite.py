@@ -1,7 +1,8 @@
 # ctest: timeout=300 long serial
 """The public test suite of HTTP caches (npm package http-cache-tests), run
-against `preset = rfc`: every test that it calls required or optimal passes,
-but for those named here, each with its reason. Needs node and npm."""
+against `preset = rfc`, once with Redis and once with memory alone: every test
+that it calls required or optimal passes, but for those named here, each with
+its reason. Needs node and npm."""
 
 import json
 import os
@@ -52,7 +53,9 @@ console.log(JSON.stringify(all))
 """
 
 
-class Suite(FlowTest):
+class Suite:
+    """The suite's server, and what is run against a daemon before it."""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -73,9 +76,8 @@ class Suite(FlowTest):
                 "npm_package_config_port": str(port),
                 "npm_package_config_pidfile": os.path.join(cls.dir, "pid"),
             }))
-        cls.redis = cls.use_in_class(RedisServer())
         cls.daemon = cls.use_in_class(Nearside(conf(
-            f"http://127.0.0.1:{port}", redis=cls.redis,
+            f"http://127.0.0.1:{port}", redis=cls.redis(),
             limits="connections_per_ip = 0",
             routes='route "/*" { preset = rfc  ttl = 0\n'
                    '  targeted = { "CDN-Cache-Control", "Surrogate-Control" }'
@@ -116,6 +118,18 @@ class Suite(FlowTest):
         self.assertEqual(sorted(set(wanted) - passed), [])
         print(f"{len(wanted)} of the suite pass, "
               f"{len(NOT_OURS)} exceptions are named", flush=True)
+
+
+class Redis(Suite, FlowTest):
+    @classmethod
+    def redis(cls):
+        return cls.use_in_class(RedisServer())
+
+
+class Memory(Suite, FlowTest):
+    @classmethod
+    def redis(cls):
+        return None
 
 
 if __name__ == "__main__":

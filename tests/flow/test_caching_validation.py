@@ -1,3 +1,4 @@
+# ctest: memory
 """Stale entries: asked about with their validators, renewed by a 304, served
 while they are renewed or while the origin fails, and never where it forbids
 that (RFC 9111 4.2.4 and 4.3, RFC 5861)."""
@@ -136,7 +137,7 @@ class Validation(CachingTest):
                 old = self.value(target)
                 self.assertNotIn("; hit", self.get(target).cache_status)
                 # Nobody is to wait for a fetch that is over.
-                wait_until(lambda t=target: not self.redis(
+                wait_until(lambda t=target: not self.in_redis(
                     "KEYS", f"ns:l:*{t}}}"), 2, "the lease is given back")
                 self.assertEqual(self.value(target), old)
         self.says(FRESH, ("ETag", '"v1"'), status="304 Same")
@@ -426,6 +427,7 @@ class WhileRevalidate(CachingTest):
 
     def test_who_comes_meanwhile_is_answered_by_the_same_refresh(self):
         """It knows what is stored: nobody looks, or takes a lease, anew."""
+        self.needs_redis()
         target = self.target()
         first = self.fill(target, *self.stale)
         self.says_slowly(Said(FRESH, ("ETag", '"v2"')))
@@ -602,6 +604,7 @@ class WhileRevalidate(CachingTest):
                 self.assertEqual(self.get(target).body == first.body, used)
 
     def test_two_daemons_make_one_refresh(self):
+        self.needs_redis()
         other = self.use(Nearside(self.make_conf(), name="other"))
         target = self.target()
         first = self.fill(target, *self.stale)
@@ -869,6 +872,7 @@ class OnError(CachingTest):
         self.assertEqual(self.last(target).fields["If-None-Match"], '"v1"')
 
     def test_an_origin_that_is_gone(self):
+        self.needs_redis()
         target = self.target("/grace")
         first = self.fill(target, *STALE, ("ETag", '"v1"'))
         conf = self.make_conf().replace(self.origin.url, "http://127.0.0.1:1")

@@ -1,3 +1,4 @@
+# ctest: memory
 """Vary: which request gets which of the answers of one URI (RFC 9111 4.1),
 on one daemon and on two, and how many of them are kept."""
 
@@ -159,7 +160,7 @@ class Vary(CachingTest):
                       and b":names:" not in k]
         for _ in range(10):
             for key in is_variant:
-                self.redis("DEL", key)  # as when its time is over
+                self.in_redis("DEL", key)  # as when its time is over
             self.miss(target, {"X-Foo": "1"})
         self.assertLessEqual(len(self.keys(target)), 4)
 
@@ -189,7 +190,7 @@ class Vary(CachingTest):
         self.assertGreaterEqual(len(keys), 3)
         for key in keys:
             self.assertIn(f"{{http://test{target}}}".encode(), key)
-            self.assertGreater(self.redis("PTTL", key), 0)
+            self.assertGreater(self.in_redis("PTTL", key), 0)
 
     def test_the_origin_varies_by_something_else_now(self):
         self.vary("X-Foo")
@@ -255,7 +256,7 @@ class Vary(CachingTest):
         self.get(target, {ACCEPT_ENCODING: "zstd, gzip"}, method="HEAD")
         self.assertEqual(self.last(target).fields[ACCEPT_ENCODING], "gzip")
         key, = [k for k in self.keys(target) if k != self.key(target).encode()]
-        wait_until(lambda: FRESH[1].encode() in self.redis("GET", key),
+        wait_until(lambda: FRESH[1].encode() in self.in_redis("GET", key),
                    what="it is renewed")
         self.assert_hit(self.get(target, {ACCEPT_ENCODING: "gzip"}), first)
 
@@ -407,6 +408,7 @@ class Names(CachingTest):
         self.assert_asked(target, 3)
 
     def test_a_write_comes_before_what_was_fetched_with_a_new_name(self):
+        self.needs_redis()
         target = self.target()
         steps = Steps()
         self.addCleanup(steps.go, "end")

@@ -1,3 +1,4 @@
+# ctest: memory
 """All forms of a target hang under one base key: what a trusted proxy says of
 its client's view makes a variant, and a write reaches every one of them,
 whoever makes it."""
@@ -189,7 +190,7 @@ class Views(CachingTest):
             self.assert_asked(target, 3)
             steps.go("end")
             self.assertNotEqual(early.read_response().body, late.body)
-        wait_until(lambda: self.redis("KEYS", f"ns:l:*{target}}}*") == [],
+        wait_until(lambda: self.in_redis("KEYS", f"ns:l:*{target}}}*") == [],
                    what="no lease is left", every=0.002)
         self.assert_hit(self.ask(target, P80), late)
 
@@ -202,6 +203,7 @@ class Views(CachingTest):
         self.assertEqual(got.cache_status, "nearside; fwd=method; stored")
 
     def test_a_daemon_that_trusts_nobody_shares_what_is_plain(self):
+        self.needs_redis()
         """Two of a fleet may be told different things."""
         other = self.use(Nearside(conf(
             self.origin.url, self.routes, redis=self.redis), name="other"))

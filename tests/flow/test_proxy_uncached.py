@@ -20,9 +20,10 @@ class Uncached(FlowTest):
             lambda connection, request, n: answer(
                 connection, b"x", fields, status)))
 
-    def daemon(self, origin, routes=ROUTE, redis=True):
+    def daemon(self, origin, routes=ROUTE, redis=True, more=""):
         return self.use(Nearside(conf(
-            origin.url, routes, redis=self.redis if redis else None)))
+            origin.url, routes, redis=self.redis if redis else None,
+            more=more)))
 
     @staticmethod
     def ask(daemon, targets, fields=()):
@@ -42,8 +43,9 @@ class Uncached(FlowTest):
 
     # --- nothing at all ---------------------------------------------------
 
-    def test_without_redis_the_start_and_each_answer_say_so(self):
-        daemon = self.daemon(self.origin(), redis=False)
+    def test_without_redis_and_memory_the_start_and_each_answer_say_so(self):
+        daemon = self.daemon(self.origin(), redis=False,
+                             more="memory { size = 0 }\n")
         daemon.wait_log(r"warn nothing_cached cause=\".*redis.*\" cure=")
         for _ in range(2):
             self.assertEqual(daemon.get("/a/1").field("Cache-Status"),

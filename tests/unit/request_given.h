@@ -157,7 +157,7 @@ bench_up(struct loop *loop)
     rules_make_conf(&bench.rules);
     bench.registry = metric_registry_new();
     work_metrics_add(&bench.metrics, bench.registry);
-    tier_init(&bench.tier);
+    tier_init(&bench.tier, NULL);
     assert_int_equal(
         collapse_init(&bench.collapse, FLIGHTS_MAX, 0, &bench.tier.written),
         RC_OK);

@@ -402,9 +402,9 @@ a_bad_word_is_told_with_the_good_ones(void **state)
         {"error_log { level = warning }",
             "t:2: 'level' = 'warning': it takes error, warn, info or debug; "
             "did you mean 'warn'?\n"},
-        {"memory { size = 256MB }",
-            "t:2: the memory tier is not in this version; write size = 0, or "
-            "leave the section out\n"},
+        {"memory { size = some }",
+            "t:2: 'size' = 'some': not a size; it is a whole number and a "
+            "unit (B, KB, MB or GB)\n"},
     };
 
     (void)state;
@@ -829,9 +829,9 @@ every_kind_of_mistake_is_told_with_its_line_and_cure(void **state)
         {"error_log { level = Info }",
             "t:2: 'level' = 'Info': it takes error, warn, info or debug; did "
             "you mean 'info'?\n"},
-        {"memory { size = 1MB }",
-            "t:2: the memory tier is not in this version; write size = 0, or "
-            "leave the section out\n"},
+        {"memory { size = 1MB }\nredis { seeds = { \"a:1\" } }",
+            "t:2: in this version memory is used without Redis only; write "
+            "size = 0, or redis { mode = off }\n"},
         {"redis { seeds = { \"a\" } }", "t:2: 'seeds' = 'a': the port is "
                                         "missing; did you mean 'a:6379'?\n"},
         {"redis { seeds = { \"a:x\" } }",

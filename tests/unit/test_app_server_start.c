@@ -150,35 +150,41 @@ as_many_workers_as_processors_or_as_the_conf_says(void **state)
 }
 
 static void
-an_eighth_of_the_memory_is_held_for_slow_clients(void **state)
+an_eighth_of_the_memory_is_held_for_slow_clients_a_quarter_caches(void **state)
 {
     static const struct {
-        uint64_t memory, held_max;
+        uint64_t memory, held_max, memory_size;
     } rows[] = {
-        {0, 256 * MIB}, /* nobody knows how much there is */
-        {7, 256 * MIB},
-        {8, MIB},
-        {8 * MIB - 8, MIB},
-        {8 * MIB + 8, MIB + 1},
-        {800 * MIB, 100 * MIB},
-        {2048 * MIB - 8, 256 * MIB - 1},
-        {2048 * MIB + 8, 256 * MIB},
-        {64 * 1024 * MIB, 256 * MIB},
+        /* Nobody knows how much there is. */
+        {0, 256 * MIB, 256 * MIB},
+        {3, 256 * MIB, 256 * MIB},
+        {7, 256 * MIB, MIB},
+        {8, MIB, MIB},
+        {8 * MIB - 8, MIB, 2 * MIB - 2},
+        {8 * MIB + 8, MIB + 1, 2 * MIB + 2},
+        {800 * MIB, 100 * MIB, 200 * MIB},
+        {1024 * MIB - 4, 128 * MIB - 1, 256 * MIB - 1},
+        {1024 * MIB + 8, 128 * MIB + 1, 256 * MIB},
+        {2048 * MIB - 8, 256 * MIB - 1, 256 * MIB},
+        {2048 * MIB + 8, 256 * MIB, 256 * MIB},
+        {64 * 1024 * MIB, 256 * MIB, 256 * MIB},
     };
-    char want[128];
+    char want[160];
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         given_machine();
         machine.memory = rows[i].memory;
         starts(*state, AT_ONCE TO_NOWHERE);
         snprintf(want, sizeof(want),
-            " held_max=\"%" PRIu64 "\" memory=\"%" PRIu64 "\"\n",
-            rows[i].held_max, rows[i].memory);
+            " held_max=\"%" PRIu64 "\" memory=\"%" PRIu64
+            "\" memory_size=\"%" PRIu64 "\"\n",
+            rows[i].held_max, rows[i].memory, rows[i].memory_size);
         assert_true(was_told(want));
     }
     given_machine();
     starts(*state, AT_ONCE "limits { held_max = 300MB }\n" TO_NOWHERE);
-    assert_true(was_told(" held_max=\"314572800\" memory=\"838860800\"\n"));
+    assert_true(was_told(" held_max=\"314572800\" memory=\"838860800\" "
+                         "memory_size=\"209715200\"\n"));
 }
 
 /* Its clients' listener alone is there. */
@@ -248,11 +254,13 @@ is_asked_once(const struct folder *f, const char *rest, struct heard *h)
 }
 
 static void
-one_without_redis_says_that_nothing_is_cached(void **state)
+one_without_redis_and_memory_says_that_nothing_is_cached(void **state)
 {
     struct heard h;
 
     is_asked_once(*state, AT_ONCE TO_NOWHERE, &h);
+    assert_false(was_told("nothing_cached"));
+    is_asked_once(*state, AT_ONCE "memory { size = 0 }\n" TO_NOWHERE, &h);
     assert_true(was_told(" warn nothing_cached cause=\"no redis is named, "));
     assert_non_null(strstr(h.status, "\"redis\": null"));
 }
@@ -331,12 +339,12 @@ main(void)
         TEST(with_too_few_open_files_it_says_so_and_ends),
         TEST(more_connections_than_open_files_are_told),
         TEST(as_many_workers_as_processors_or_as_the_conf_says),
-        TEST(an_eighth_of_the_memory_is_held_for_slow_clients),
+        TEST(an_eighth_of_the_memory_is_held_for_slow_clients_a_quarter_caches),
         TEST(the_small_listeners_may_be_off),
         TEST(a_log_that_cannot_be_opened_is_told),
         TEST(each_small_listener_shows_its_own_pages),
         TEST(the_name_of_an_origin_is_looked_up),
-        TEST(one_without_redis_says_that_nothing_is_cached),
+        TEST(one_without_redis_and_memory_says_that_nothing_is_cached),
         TEST(one_with_redis_looks_for_it),
         TEST(each_request_has_its_line_in_the_access_log),
     };

@@ -62,7 +62,7 @@ static enum rc
 put(struct memory *memory, const struct given *g, unsigned generation)
 {
     return put_watched(
-        memory, memory_watch(memory, &g->key), g, generation, BODY);
+        memory, memory_watch(memory, g->key.hash), g, generation, BODY);
 }
 
 /* The generation that is found; 0: none. */
@@ -114,13 +114,13 @@ what_was_read_before_a_change_is_not_put_after_it(void **state)
     (void)state;
     given(&a, "a", 1);
     given(&b, "b", 1);
-    watch = memory_watch(memory, &a.key);
-    other = memory_watch(memory, &b.key);
+    watch = memory_watch(memory, a.key.hash);
+    other = memory_watch(memory, b.key.hash);
     assert_false(memory_has_changed(memory, &watch));
     assert_int_equal(memory_drop(memory, a.key.hash, NULL), 0);
     assert_true(memory_has_changed(memory, &watch));
     assert_false(memory_has_changed(memory, &other));
-    later = memory_watch(memory, &a.key);
+    later = memory_watch(memory, a.key.hash);
     assert_int_equal(put_watched(memory, watch, &a, 1, BODY), RC_MISS);
     assert_int_equal(find(memory, &a), 0);
     assert_int_equal(put_watched(memory, later, &a, 2, BODY), RC_OK);
@@ -140,7 +140,7 @@ one_that_is_too_late_takes_nothing_away(void **state)
 
     (void)state;
     given(&a, "a", 1);
-    watch = memory_watch(memory, &a.key);
+    watch = memory_watch(memory, a.key.hash);
     assert_int_equal(memory_drop(memory, a.key.hash, NULL), 0);
     assert_int_equal(put(memory, &a, 2), RC_OK);
     assert_int_equal(put_watched(memory, watch, &a, 1, BODY), RC_MISS);
@@ -160,14 +160,14 @@ who_drops_may_go_on_watching(void **state)
     (void)state;
     given(&a, "a", 1);
     assert_int_equal(put(memory, &a, 1), RC_OK);
-    own = memory_watch(memory, &a.key);
+    own = memory_watch(memory, a.key.hash);
     other = own;
     assert_int_equal(memory_drop(memory, a.key.hash, &own), 1);
     assert_true(memory_has_changed(memory, &other));
     assert_int_equal(memory_drop(memory, a.key.hash, &other), 0);
     assert_true(memory_has_changed(memory, &other));
     assert_int_equal(put_watched(memory, own, &a, 2, BODY), RC_MISS);
-    own = memory_watch(memory, &a.key);
+    own = memory_watch(memory, a.key.hash);
     assert_int_equal(memory_drop(memory, a.key.hash, &own), 0);
     assert_int_equal(put_watched(memory, own, &a, 3, BODY), RC_OK);
     memory_free(&memory);
@@ -187,7 +187,7 @@ all_who_watch_see_that_all_is_dropped(void **state)
     for (unsigned i = 0; i < MANY; i++) {
         given(&g[i], "a", i);
         assert_int_equal(put(memory, &g[i], i + 1), RC_OK);
-        watches[i] = memory_watch(memory, &g[i].key);
+        watches[i] = memory_watch(memory, g[i].key.hash);
     }
     memory_drop_all(memory);
     for (unsigned i = 0; i < MANY; i++) {
@@ -214,7 +214,7 @@ each_drop_concerns_its_own_key(void **state)
     (void)state;
     for (unsigned i = 0; i < MANY; i++) {
         given(&g[i], "a", i);
-        watches[i] = memory_watch(memory, &g[i].key);
+        watches[i] = memory_watch(memory, g[i].key.hash);
     }
     for (unsigned i = 0; i < MANY / 2; i++) {
         memory_drop(memory, g[i].key.hash, NULL);
@@ -274,11 +274,11 @@ what_is_too_large_is_not_kept_nor_what_it_would_replace(void **state)
     given(&a, "a", 1);
     assert_int_equal(put(memory, &a, 1), RC_OK);
     assert_int_equal(
-        put_watched(memory, memory_watch(memory, &a.key), &a, 2, 4 * BODY),
+        put_watched(memory, memory_watch(memory, a.key.hash), &a, 2, 4 * BODY),
         RC_LIMIT);
     assert_int_equal(find(memory, &a), 0);
     assert_int_equal(
-        put_watched(memory, memory_watch(memory, &a.key), &a, 3, 3 * BODY),
+        put_watched(memory, memory_watch(memory, a.key.hash), &a, 3, 3 * BODY),
         RC_OK);
     assert_int_equal(find(memory, &a), 3);
     memory_free(&memory);
@@ -295,10 +295,11 @@ no_entry_is_larger_than_a_quarter_of_a_shard(void **state)
     for (size_t entry_max = 0; entry_max <= SIZE; entry_max += SIZE) {
         struct memory *memory = memory_new(&(struct memory_opts){
             .size = SIZE, .shards = 64, .entry_max = entry_max});
-        struct memory_watch watch = memory_watch(memory, &a.key);
+        struct memory_watch watch = memory_watch(memory, a.key.hash);
 
+        assert_int_equal(memory_entry_max(memory), SIZE / 64 / 4);
         assert_int_equal(put_watched(memory, watch, &a, 1, 5 * BODY), RC_LIMIT);
-        watch = memory_watch(memory, &a.key);
+        watch = memory_watch(memory, a.key.hash);
         assert_int_equal(put_watched(memory, watch, &a, 1, 3 * BODY), RC_OK);
         memory_free(&memory);
     }
@@ -426,7 +427,7 @@ race_read(struct race *race, unsigned n)
         atomic_fetch_add(&race->hits, 1);
         return;
     }
-    watch = memory_watch(race->memory, &race->keys[n].key);
+    watch = memory_watch(race->memory, race->keys[n].key.hash);
     got = atomic_load(&race->value[n]);
     if (got > 0) {
         (void)put_watched(race->memory, watch, &race->keys[n], got, BODY);

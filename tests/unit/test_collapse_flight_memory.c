@@ -73,10 +73,10 @@ is_told_without(struct bench *b, unsigned nth, const struct scene *scene)
     assert_int_equal(w.times, 1);
     if (w.result.outcome == FLIGHT_ALONE) {
         assert_true(is_refused);
-        assert_string_equal(w.result.detail, "memory");
+        assert_string_equal(w.result.detail, "no-memory");
         assert_int_equal(limited(&b->g, LIMIT_MEMORY), before + 1);
     } else if (w.result.detail != NULL &&
-               strcmp(w.result.detail, "memory") == 0) {
+               strcmp(w.result.detail, "no-memory") == 0) {
         assert_not_stored(b, q);
     }
     assert_int_equal(flight_table_len(b->collapse.flights), 0);
@@ -129,7 +129,7 @@ without_memory_for_the_lease_who_waits_goes_on_alone(void **state)
     await_no_run(&b);
     q->entry_key = was;
     assert_int_equal(w.result.outcome, FLIGHT_ALONE);
-    assert_string_equal(w.result.detail, "memory");
+    assert_string_equal(w.result.detail, "no-memory");
     assert_int_equal(limited(&b.g, LIMIT_MEMORY), 1);
     asked_over(&b, &q, &w);
 }

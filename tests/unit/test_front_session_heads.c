@@ -326,7 +326,7 @@ without_memory_for_a_request_the_answer_is_503(void **state)
     (void)state;
     bench.requests_refused = 1;
     assert_int_equal(asks(&c, GET("/a"))->refused, 503);
-    assert_string_equal(last_request()->detail, "memory");
+    assert_string_equal(last_request()->detail, "no-memory");
     assert_got(&c, REFUSED("503 Service Unavailable"));
     assert_int_equal(limited(LIMIT_MEMORY), 1);
     leaves(&c);

@@ -247,7 +247,8 @@ answers_that_are_not_stored_are_counted_by_their_reason(void **state)
         {{ITEM, RESULT_MISS, TIER_ORIGIN, 200, "not-storable", false},
             "not-storable"},
         {{ITEM, RESULT_MISS, TIER_ORIGIN, 200, "vary", false}, "vary"},
-        {{ITEM, RESULT_MISS, TIER_ORIGIN, 200, "memory", false}, "memory"},
+        {{ITEM, RESULT_MISS, TIER_ORIGIN, 200, "no-memory", false},
+            "no-memory"},
         {{ITEM, RESULT_MISS, TIER_ORIGIN, 200, NULL, false}, "other"},
         {{ITEM, RESULT_MISS, TIER_ORIGIN, 200, "unheard-of", false}, "other"},
         {{ITEM, RESULT_MISS, TIER_ORIGIN, 0, "vary", false}, NULL},
@@ -385,7 +386,7 @@ a_route_is_settled_by_the_first_sign_that_it_is_cached(void **state)
         {ITEM, RESULT_VALIDATED, TIER_ORIGIN, 200, NULL, false},
     };
     static const struct over passing[] = {
-        {ITEM, RESULT_MISS, TIER_ORIGIN, 200, "memory", false},
+        {ITEM, RESULT_MISS, TIER_ORIGIN, 200, "no-memory", false},
         {ITEM, RESULT_MISS, TIER_ORIGIN, 200, NULL, false},
         {ITEM, RESULT_MISS, TIER_SHARED, 200, "no-store", false},
     };

@@ -63,7 +63,7 @@ an_entry_brings_its_fields_and_gets_age_via_and_cache_status(void **state)
     assert_body(r, "abc");
     assert_true(slice_eq(bench.response->extra,
         SLICE("age: 65\r\nvia: 1.1 near\r\n"
-              "cache-status: near; hit; ttl=9; detail=shared\r\n")));
+              "cache-status: near; hit; ttl=9; detail=memory\r\n")));
     request_on_sent(r, 3);
 }
 
@@ -88,7 +88,7 @@ cache_status_is_as_the_route_wants_it(void **state)
         enum route_cache_status how;
         const char *want;
     } rows[] = {
-        {ROUTE_CACHE_STATUS_ON, "cache-status: near; hit; ttl=9; detail=sh"},
+        {ROUTE_CACHE_STATUS_ON, "cache-status: near; hit; ttl=9; detail=me"},
         {ROUTE_CACHE_STATUS_KEY, "cache-status: near; hit; ttl=9; key=\"" KEY},
         {ROUTE_CACHE_STATUS_OFF, NULL},
     };
@@ -218,7 +218,7 @@ without_memory_for_its_lines_an_answer_is_503(void **state)
     land(&flight, &(struct flight_result){
                       .outcome = FLIGHT_ENTRY, .entry = entry_ref(entry)});
     assert_int_equal(bench.response->status, 503);
-    assert_body(r, "503 Service Unavailable: memory\n");
+    assert_body(r, "503 Service Unavailable: no-memory\n");
     assert_null(r->hit);
     assert_int_equal(atomic_load(&entry->refs), 1);
     request_on_sent(r, 0);
@@ -311,7 +311,7 @@ what_we_refuse_says_why_and_whether_more_is_read(void **state)
             "error=destination_not_found", false},
         {421, "host", "421 Misdirected Request: host\n",
             "error=proxy_internal_response", false},
-        {503, "memory", "503 Service Unavailable: memory\n",
+        {503, "no-memory", "503 Service Unavailable: no-memory\n",
             "retry-after: 1\r\nproxy-status: near; error=proxy_internal_error",
             false},
         {504, "only-if-cached", "504 Gateway Timeout: only-if-cached\n",

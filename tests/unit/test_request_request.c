@@ -39,7 +39,7 @@ who_joins_a_flight_is_answered_with_what_it_has_found(void **state)
     const struct flight_result result = {
         .outcome = FLIGHT_ENTRY, .entry = entry_ref(entry)};
     const struct slice status =
-        SLICE("\r\ncache-status: near; hit; ttl=9; detail=shared\r\n");
+        SLICE("\r\ncache-status: near; hit; ttl=9; detail=memory\r\n");
 
     (void)state;
     request_start(r);
@@ -190,7 +190,7 @@ a_request_is_counted_once_by_route_result_and_tier(void **state)
     assert_counted(BY("item", "error", "4xx"), 1);
     assert_counted(BY("item", "error", "5xx"), 0);
     assert_counted(BY("-", "error", "4xx"), 1);
-    assert_counted(TOOK("any", "shared"), 1);
+    assert_counted(TOOK("any", "memory"), 1);
     assert_counted(TOOK("any", "none"), 1);
     assert_counted(TOOK("item", "none"), 1);
     assert_counted(TOOK("-", "none"), 1);

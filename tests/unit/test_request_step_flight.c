@@ -121,7 +121,7 @@ an_entry_is_used_by_whom_it_is_for(void **state)
 {
     static const struct row rows[] = {
         {GET, {.outcome = FLIGHT_ENTRY}, 0, FRESH_MS, false, "deliver_entry",
-            RESULT_HIT, CACHE_FWD_NONE, "shared"},
+            RESULT_HIT, CACHE_FWD_NONE, "memory"},
         {GET, {.outcome = FLIGHT_ENTRY}, ENTRY_HIT_FOR_MISS, FRESH_MS, false,
             "forward", RESULT_MISS, CACHE_FWD_URI_MISS, "not-storable"},
         {GET, {.outcome = FLIGHT_ENTRY, .is_private = true}, 0, FRESH_MS, false,
@@ -138,7 +138,7 @@ an_entry_is_used_by_whom_it_is_for(void **state)
         {AUTHORIZED, {.outcome = FLIGHT_ENTRY}, 0, FRESH_MS, false, "forward",
             RESULT_BYPASS, CACHE_FWD_BYPASS, "authorization"},
         {AUTHORIZED, {.outcome = FLIGHT_ENTRY}, ENTRY_SHAREABLE, FRESH_MS,
-            false, "deliver_entry", RESULT_HIT, CACHE_FWD_NONE, "shared"},
+            false, "deliver_entry", RESULT_HIT, CACHE_FWD_NONE, "memory"},
         /* Each use is validated by whoever uses it. */
         {GET, {.outcome = FLIGHT_ENTRY}, ENTRY_MUST_VALIDATE, FRESH_MS, false,
             "validate", RESULT_MISS, CACHE_FWD_URI_MISS, NULL},
@@ -161,13 +161,13 @@ an_entry_is_used_by_whom_it_is_for(void **state)
             "stale-if-error"},
         /* Who comes late may find it over, and flies anew. */
         {GET, {.outcome = FLIGHT_ENTRY}, 0, FRESH_MS, true, "deliver_entry",
-            RESULT_HIT, CACHE_FWD_NONE, "shared"},
+            RESULT_HIT, CACHE_FWD_NONE, "memory"},
         {GET, {.outcome = FLIGHT_ENTRY}, 0, -1, true, "flight", RESULT_MISS,
             CACHE_FWD_URI_MISS, NULL},
         /* It is 65 s old. */
         {ASKED("Cache-Control: max-age=100"), {.outcome = FLIGHT_ENTRY}, 0,
             FRESH_MS, false, "deliver_entry", RESULT_HIT, CACHE_FWD_NONE,
-            "shared"},
+            "memory"},
         {ASKED("Cache-Control: max-age=10"), {.outcome = FLIGHT_ENTRY}, 0,
             FRESH_MS, false, "forward", RESULT_MISS, CACHE_FWD_URI_MISS, NULL},
         {ASKED("Cache-Control: max-age=10"), {.outcome = FLIGHT_ENTRY}, 0,

@@ -701,7 +701,7 @@ end_with_room(struct rules *rules, const char *target, size_t room)
     refusal = question_read(q);
     if (refusal.status != 0) {
         assert_int_equal(refusal.status, 503);
-        assert_string_equal(refusal.detail, "memory");
+        assert_string_equal(refusal.detail, "no-memory");
         question_unref(&q);
         return "refused";
     }

@@ -2,6 +2,7 @@
  * What the tier makes of each thing that Redis may say: to a deletion, to a
  * script, when it refuses commands or values, or is on the move.
  */
+#include "tier/lease_inside.h"
 #include "worker_given.h"
 #include "../support/clock_advance.h"
 
@@ -46,7 +47,9 @@ static struct heard delete (
 {
     struct heard heard = {0};
     const struct deletion_opts opts = {
-        .token = slice_of_str(token), .on_done = on_done, .ctx = &heard};
+        .own_lease = token[0] == '\0' ? NULL : held_lease(slice_of_str(token)),
+        .on_done = on_done,
+        .ctx = &heard};
 
     assert_non_null(deletion_start(&g->worker, &q->key, q->entry_key, &opts));
     AWAIT(&g->rig, list_is_empty(&g->worker.tier->deletions));
@@ -222,7 +225,7 @@ without_memory_a_deletion_waits_and_a_lease_ends_by_itself(void **state)
     given_worker_behind(&g);
     q = given_kept(&g);
     heap_refuse(1, 0);
-    store_release(&g.worker, q, TOKEN);
+    store_release(&g.worker, q, held_lease(TOKEN));
     assert_true(list_is_empty(&g.worker.tier->stores));
     assert_string_equal(lease_of(&g, q), "token-1");
     heap_refuse(2, 0);
@@ -267,7 +270,7 @@ store_body(struct given *g, struct question *q, const char *body)
 {
     const struct store store = {.kind = STORE_ENTRY,
         .q = q,
-        .guard = TOKEN,
+        .lease = held_lease(TOKEN),
         .value = given_value(g, q, body, 1000),
         .px_ms = 50000};
 
@@ -365,7 +368,7 @@ release(struct given *g, struct question *q)
 {
     given_lease(g, q, TOKEN);
     between_heard(g->between);
-    store_release(&g->worker, q, TOKEN);
+    store_release(&g->worker, q, held_lease(TOKEN));
     AWAIT(&g->rig, list_is_empty(&g->worker.tier->stores));
 }
 
@@ -419,7 +422,7 @@ a_lease_that_redis_does_not_take_back_ends_by_itself(void **state)
     clock = &g.rig.loop->clock;
     clock->is_manual = true;
     begun_ms = worker_now_ms(&g.worker);
-    store_release(&g.worker, q, TOKEN);
+    store_release(&g.worker, q, held_lease(TOKEN));
     while (!list_is_empty(&g.worker.tier->stores)) {
         /* Behind what is sent in a turn, on the same connection. */
         assert_int_equal(run(&g.rig, &t, "PING", PATIENCE_MS), RC_OK);

@@ -22,7 +22,9 @@ start(struct given *g, const struct question *q, struct slice token,
     struct heard *heard)
 {
     const struct deletion_opts opts = {
-        .token = token, .on_done = on_done, .ctx = heard};
+        .own_lease = token.len == 0 ? NULL : held_lease(token),
+        .on_done = on_done,
+        .ctx = heard};
 
     *heard = (struct heard){0};
     return deletion_start(&g->worker, &q->key, q->entry_key, &opts);

@@ -19,7 +19,7 @@ store(struct given *g, enum store_kind kind, struct question *q, int64_t px_ms)
     const struct store own_store = {
         .kind = kind,
         .q = q,
-        .guard = TOKEN,
+        .lease = held_lease(TOKEN),
         .value = given_value(g, q, "body", 1000),
         .px_ms = px_ms,
     };
@@ -79,7 +79,7 @@ a_record_is_stored_with_its_first_variant_under_the_base_lease(void **state)
             .kind = STORE_RECORD,
             .q = variant,
             .leased = v.base,
-            .guard = TOKEN,
+            .lease = held_lease(TOKEN),
             .value = given_value(&g, variant, "body", 1000),
             .record = v.value,
             .px_ms = 50000,
@@ -138,7 +138,7 @@ a_wider_record_takes_the_place_of_the_one_that_chose(void **state)
             .kind = STORE_WIDER,
             .q = variant,
             .leased = chosen,
-            .guard = TOKEN,
+            .lease = held_lease(TOKEN),
             .value = given_value(&g, variant, "body", 1000),
             .record = wide.value,
             .px_ms = 50000,
@@ -227,7 +227,7 @@ a_lease_is_given_back_when_there_is_no_memory_for_the_store(void **state)
     struct given g;
     struct question *q;
     struct store own_store = {
-        .kind = STORE_ENTRY, .guard = TOKEN, .px_ms = 50000};
+        .kind = STORE_ENTRY, .lease = held_lease(TOKEN), .px_ms = 50000};
 
     (void)state;
     given_worker(&g, 5000);
@@ -326,7 +326,7 @@ a_renewed_value_takes_the_place_of_the_very_one_it_was_made_of(void **state)
         struct entry *was;
 
         assert_int_equal(codec_entry(&old, &was), RC_OK);
-        own_store.guard = entry_sum(was);
+        own_store.sum = entry_sum(was);
         if (what > 0) {
             given_stored(&g, q, value_slice(what == 1 ? &other : &old));
         }
@@ -358,14 +358,14 @@ a_lease_is_given_back_by_its_holder_alone(void **state)
     given_worker(&g, 5000);
     q = given_question(&g.asking, "GET /a", "");
     given_lease(&g, q, SLICE("token-2"));
-    store_release(&g.worker, q, TOKEN);
+    store_release(&g.worker, q, held_lease(TOKEN));
     await_stores(&g);
     assert_string_equal(lease_of(&g, q), "token-2");
     given_lease(&g, q, TOKEN);
-    store_release(&g.worker, q, TOKEN);
+    store_release(&g.worker, q, held_lease(TOKEN));
     await_stores(&g);
     assert_string_equal(lease_of(&g, q), "");
-    store_release(&g.worker, q, TOKEN); /* there is none */
+    store_release(&g.worker, q, held_lease(TOKEN)); /* there is none */
     await_stores(&g);
     assert_int_equal(counted(&g, COUNTER_STORES), 0);
     assert_int_equal(counted(&g, COUNTER_STORES_FENCED), 0);
@@ -389,11 +389,11 @@ beyond_ten_thousand_a_release_is_not_tried_again(void **state)
     assert_true(
         ask(g.server, out, sizeof(out), "ACL SETUSER default -eval -evalsha"));
     g.worker.tier->stores_len += 10000;
-    store_release(&g.worker, q, TOKEN);
+    store_release(&g.worker, q, held_lease(TOKEN));
     await_stores(&g);
     assert_string_equal(lease_of(&g, q), "token-1");
     g.worker.tier->stores_len -= 10000;
-    store_release(&g.worker, q, TOKEN);
+    store_release(&g.worker, q, held_lease(TOKEN));
     await_stores(&g);
     assert_string_equal(lease_of(&g, q), "");
     question_unref(&q);
@@ -430,7 +430,7 @@ the_base_lease_is_given_back_when_redis_does_not_take_the_record(void **state)
     struct varied v;
     struct question *variant;
     struct store own_store = {
-        .kind = STORE_RECORD, .guard = TOKEN, .px_ms = 50000};
+        .kind = STORE_RECORD, .lease = held_lease(TOKEN), .px_ms = 50000};
     char out[128];
 
     (void)state;
@@ -462,7 +462,7 @@ a_worker_that_ends_gives_up_what_is_under_way(void **state)
     struct given g;
     struct question *q;
     struct store own_store = {
-        .kind = STORE_ENTRY, .guard = TOKEN, .px_ms = 50000};
+        .kind = STORE_ENTRY, .lease = held_lease(TOKEN), .px_ms = 50000};
 
     (void)state;
     given_worker(&g, 5000);
@@ -470,7 +470,7 @@ a_worker_that_ends_gives_up_what_is_under_way(void **state)
     own_store.q = q;
     own_store.value = given_value(&g, q, "body", 1000);
     store_write(&g.worker, &own_store);
-    store_release(&g.worker, q, TOKEN);
+    store_release(&g.worker, q, held_lease(TOKEN));
     question_unref(&q); /* they hold it */
     assert_false(list_is_empty(&g.worker.tier->stores));
     tier_worker_stop(&g.worker);

@@ -132,7 +132,7 @@ is_fill_stored(struct writing *w)
     const struct store own_store = {
         .kind = STORE_ENTRY,
         .q = w->q,
-        .guard = TOKEN,
+        .lease = held_lease(TOKEN),
         .value = given_value(&w->g, w->q, "new", 1000),
         .px_ms = 50000,
     };

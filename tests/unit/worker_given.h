@@ -13,6 +13,7 @@
 #include "nearside/cache/codec.h"
 #include "nearside/tier/deletion.h"
 #include "nearside/tier/encode.h"
+#include "nearside/tier/lease.h"
 #include "nearside/tier/tier.h"
 #include "question_given.h"
 
@@ -75,7 +76,7 @@ worker_opened(struct given *g, const struct redis_opts *opts)
         .redis = g->rig.client,
         .credit = &g->credit};
     random_seed(&g->worker.random);
-    tier_init(&g->tier);
+    tier_init(&g->tier, NULL);
     tier_worker_init(&g->tier_worker, &g->tier, &g->worker, on_no_deletion, g);
     assert_int_equal(run(&g->rig, &t, "PING", PATIENCE_MS), RC_OK);
 }
@@ -279,6 +280,16 @@ given_variant(struct given *g, struct entry *record, const char *fields)
     assert_int_equal(question_vary(q, record, &variant), RC_OK);
     question_unref(&q);
     return variant;
+}
+
+/* A lease with that token, as its holder has it; good until the next. */
+static inline struct lease *
+held_lease(struct slice token)
+{
+    static struct lease lease;
+
+    lease = (struct lease){.magic = LEASE_MAGIC, .token = token};
+    return &lease;
 }
 
 #endif

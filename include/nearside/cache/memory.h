@@ -40,6 +40,9 @@ struct memory *memory_new(const struct memory_opts *opts);
 /* Nobody uses it any more. NULL is fine. */
 void memory_free(struct memory **memory);
 
+/* Bytes of the largest entry that it takes. */
+size_t memory_entry_max(const struct memory *memory);
+
 /* What a caller keeps beside an entry. */
 struct memory_note {
     uint32_t stamp;
@@ -63,7 +66,7 @@ struct memory_watch {
     uint32_t drops;
 };
 
-struct memory_watch memory_watch(struct memory *memory, const struct key *key);
+struct memory_watch memory_watch(struct memory *memory, uint64_t hash);
 
 bool memory_has_changed(
     struct memory *memory, const struct memory_watch *watch);

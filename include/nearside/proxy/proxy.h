@@ -26,6 +26,7 @@ struct proxy_opts {
     struct proxy_conf_opts conf;
     struct origin_group *const *groups; /* [conf.groups_len] */
     struct redis *redis;                /* NULL: no shared tier */
+    size_t memory_size;                 /* bytes; 0: no memory tier */
     request_access_fn on_access;
     unsigned fds_max; /* open files that the process may have; 0: any number */
     unsigned workers;

@@ -25,6 +25,7 @@ const char *result_text(enum result result);
 /* Which tier an answer came from, for the latency histograms. */
 enum tier_id {
     TIER_NONE,
+    TIER_MEMORY,
     TIER_SHARED,
     TIER_ORIGIN,
     TIER_COUNT,

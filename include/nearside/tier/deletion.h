@@ -13,6 +13,7 @@
 #include "nearside/cache/key.h"
 
 struct deletion;
+struct lease;
 struct worker;
 
 enum deletion_end {
@@ -24,8 +25,8 @@ enum deletion_end {
 };
 
 struct deletion_opts {
-    struct slice token; /* of the caller's own lease, which is not deleted;
-                           empty: any lease is deleted. Copied */
+    struct lease *own_lease; /* the caller's own, which is not deleted; NULL:
+                                any lease is. A loan for the call */
     void (*on_done)(void *ctx, enum deletion_end end); /* or NULL */
     void *ctx;
 };
@@ -34,8 +35,8 @@ struct deletion_opts {
  * Marks the key as written and deletes entry and lease in Redis (keys are
  * copied). on_done comes once, when it is acknowledged or after the first
  * attempt has failed, never from inside this call; the attempts go on without
- * it. NULL is answered when there is no shared tier, no memory, or too many are
- * remembered: then nothing will come.
+ * it. NULL is answered without Redis, when it is done at once, and when there
+ * is no memory or too many are remembered: then nothing will come.
  */
 struct deletion *deletion_start(struct worker *worker, const struct key *key,
     struct slice entry_key, const struct deletion_opts *opts);

@@ -3,12 +3,19 @@
  * stands in Redis. What the holder fetches is stored only while the token is
  * there. A write deletes it, so that nothing fetched before the write can be
  * stored after it.
+ *
+ * With memory alone a lease stands in a table of the process, and its key is
+ * watched: a write ends it likewise.
  */
 #ifndef NEARSIDE_TIER_LEASE_H
 #define NEARSIDE_TIER_LEASE_H
 
+#include "nearside/cache/memory.h"
+#include "nearside/net/loop.h"
 #include "nearside/rules/question.h"
 #include "nearside/tier/tier.h"
+
+#define LEASE_MAGIC UINT32_C(0x6e6c6561)
 
 /* How long it holds when nobody renews it. */
 #define LEASE_PX SLICE("3000")
@@ -26,10 +33,20 @@ enum lease_state {
 };
 
 struct lease {
+    uint32_t magic;
+    struct worker *worker;
     struct redis_call call; /* SET, then renewals */
     struct slice entry_key; /* the question's; it decides the slot */
     struct slice key;
     struct slice token;
+    uint64_t number;           /* of all that this process has made; not 0 */
+    struct memory_watch watch; /* with memory alone, as are the next */
+    enum lease_state state;    /* what on_taken will be told */
+    struct loop_task task;     /* answers at the end of the turn */
+    bool is_asked;             /* and the task will come */
+    void (*on_taken)(void *ctx, enum lease_state state);
+    void (*on_renewed)(void *ctx, bool is_gone);
+    void *ctx;
     char token_text[TOKEN_MAX];
 };
 
@@ -38,14 +55,20 @@ struct lease {
 struct lease *lease_new(
     struct worker *w, const struct question *q, struct arena *arena);
 
-/* Asks for it. on_reply finds in lease_taken_as what the reply says. */
-void lease_take(
-    struct lease *lease, struct worker *w, redis_reply_fn on_reply, void *ctx);
-enum lease_state lease_taken_as(
-    const struct lease *lease, enum rc rc, const struct redis_reply *reply);
+/* Asks for it. on_taken comes once, and not from inside this call. */
+void lease_take(struct lease *lease,
+    void (*on_taken)(void *ctx, enum lease_state state), void *ctx);
 
-/* Makes it last as long again; 0 in reply says that it is gone. */
-void lease_renew(
-    struct lease *lease, struct worker *w, redis_reply_fn on_reply, void *ctx);
+/* Makes a lease that is held last as long again. on_renewed comes once, and not
+   from inside this call. is_gone: it is no longer held, as is known for sure.
+ */
+void lease_renew(struct lease *lease,
+    void (*on_renewed)(void *ctx, bool is_gone), void *ctx);
+
+/* Is one of the two callbacks still to come? */
+bool lease_is_asked(const struct lease *lease);
+
+/* It will not come. */
+void lease_cancel(struct lease *lease);
 
 #endif

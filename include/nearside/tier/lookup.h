@@ -1,6 +1,6 @@
 /*
  * The one reader of stored responses: it asks Redis for a value, however large,
- * and makes an entry of it.
+ * and makes an entry of it. Without Redis it looks into memory.
  *
  * How large a value is, is not known before. So its first 64 KiB are asked for
  * on the connection that all share, which is all of it as a rule. A larger one
@@ -29,6 +29,8 @@ enum lookup_end {
 struct lookup {
     uint32_t magic; /* 0: it is not under way */
     struct redis_call call;
+    struct loop_task alone; /* without Redis: it ends with the turn */
+    bool is_alone;          /* and that task will come */
     struct worker *worker;
     const struct question *q;
     int64_t asked_ms;
@@ -52,7 +54,7 @@ struct lookup_opts {
     void *ctx;
 };
 
-/* Only with a shared tier. */
+/* Only where something stores. */
 void lookup_start(struct lookup *lookup, struct worker *worker,
     const struct lookup_opts *opts);
 
@@ -62,7 +64,7 @@ void lookup_cancel(struct lookup *lookup);
 static inline bool
 lookup_is_active(const struct lookup *lookup)
 {
-    return redis_call_is_active(&lookup->call);
+    return lookup->is_alone || redis_call_is_active(&lookup->call);
 }
 
 #endif

@@ -20,6 +20,7 @@
 #include "nearside/cache/codec.h"
 #include "nearside/rules/question.h"
 
+struct lease;
 struct worker;
 
 enum store_kind {
@@ -35,7 +36,9 @@ enum store_kind {
 struct store {
     enum store_kind kind;
     struct question *q;
-    struct slice guard;      /* the lease's token; RENEWED: the old checksum */
+    struct lease *lease;     /* what guards it; RENEWED: none. It is the
+                                writer's from now on */
+    struct slice sum;        /* RENEWED: the checksum of the value there */
     struct question *leased; /* RECORD, WIDER: whose lease that is; a loan */
     struct value value;
     struct value record; /* RECORD, WIDER: its value */
@@ -43,17 +46,18 @@ struct store {
 };
 
 /* Could anything be stored under the question's key now, by what is known? Not
-   without a shared tier. Costs no command, but for one a second to a node that
+   where nothing stores. Costs no command, but for one a second to a node that
    runs no scripts: it may have changed its mind. */
 bool store_is_possible(struct worker *w, struct question *q);
 
 /* Takes over the values, refers to the question, and copies the guard. Only
-   with a shared tier. */
+   where something stores. With memory alone it is stored, or not, at once. */
 void store_write(struct worker *w, const struct store *own_store);
 
-/* Gives back the lease of the question's key, if it has that token. Tried again
-   for as long as the lease may last. */
-void store_release(struct worker *w, struct question *q, struct slice token);
+/* Gives back the lease of the question's key. Tried again for as long as the
+   lease may last. */
+void store_release(
+    struct worker *w, struct question *q, const struct lease *lease);
 
 /* How long a token of a write lasts by itself (write/fence.h). */
 #define FENCE_PX SLICE("60000")

@@ -5,8 +5,10 @@
 #ifndef NEARSIDE_TIER_TIER_H
 #define NEARSIDE_TIER_TIER_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
+#include "nearside/cache/memory.h"
 #include "nearside/redis/redis.h"
 #include "nearside/rules/assess.h"
 #include "nearside/tier/journal.h"
@@ -14,6 +16,7 @@
 #include "nearside/work/worker.h"
 
 #define TIER_MAGIC        UINT32_C(0x6e746965)
+#define HELD_MAGIC        UINT32_C(0x6e68656c)
 #define TIER_WORKER_MAGIC UINT32_C(0x6e746977)
 
 enum {
@@ -32,11 +35,31 @@ struct tier_scripts {
     struct redis_script sum;
 };
 
+/* Fetch leases with memory alone (tier/held.h). */
+enum {
+    HELD_MAX = 1024, /* places; as many misses at once are rare */
+};
+
+struct held_lease {
+    uint64_t hash;   /* of its key */
+    uint64_t number; /* 0: none is held here */
+    int64_t until_ms;
+};
+
+struct held {
+    uint32_t magic;
+    pthread_mutex_t lock;
+    struct held_lease leases[HELD_MAX]; /* under the lock */
+};
+
 struct tier {
     uint32_t magic;
     uint64_t instance; /* random; part of every lease token */
     atomic_ullong tokens;
+    atomic_ullong leases; /* how many were made, of all workers */
     struct written written;
+    struct memory *memory; /* own; NULL: none */
+    struct held held;
     struct tier_scripts scripts;
     atomic_bool gets_whole;  /* the user may not GETRANGE */
     atomic_size_t value_max; /* takes.h; 0: no limit is known */
@@ -67,7 +90,10 @@ enum {
     TOKEN_MAX = 40,
 };
 
-void tier_init(struct tier *tier);
+/* own_memory: for as long as the tier lives, or NULL. */
+void tier_init(struct tier *tier, struct memory *own_memory);
+/* Harmless on one that was never made (zeroed). */
+void tier_fini(struct tier *tier);
 
 /* worker->redis is set before. Sets worker->tier, for as long as the worker
  * lives. */
@@ -84,5 +110,20 @@ struct assess_opts tier_assess_opts(struct worker *w);
 /* A token that nobody else in the fleet has, nor this process at another
    time; its length. */
 size_t tier_make_token(struct tier_worker *t, char out[TOKEN_MAX]);
+
+/* NULL: none. */
+static inline struct memory *
+tier_memory(const struct worker *w)
+{
+    MUST_OBJ(w->tier, TIER_WORKER_MAGIC);
+    return w->tier->tier->memory;
+}
+
+/* Is there anything that stores? */
+static inline bool
+tier_stores(const struct worker *w)
+{
+    return w->redis != NULL || tier_memory(w) != NULL;
+}
 
 #endif

@@ -38,7 +38,7 @@ void made_stale_find(struct made_stale *stale, const struct question *q,
     const struct head *response, struct arena *arena);
 
 struct made_stale_opts {
-    struct slice token; /* of the target's lease, as in deletion_opts */
+    struct lease *own_lease; /* of the target, as in deletion_opts */
     void (*on_done)(void *ctx);
     void *ctx;
 };

@@ -36,9 +36,8 @@ struct stored_post *stored_post_begin(const struct stored_post_opts *opts);
 struct fetch_plan stored_post_on_head(
     struct stored_post *p, const struct head *response);
 
-/* The token of its lease, while the answer is to be stored under it; or
-   empty. */
-struct slice stored_post_token(const struct stored_post *p);
+/* Its lease, while the answer is to be stored under it; or NULL. */
+struct lease *stored_post_lease(const struct stored_post *p);
 
 /* The answer is complete. It is stored once the deletion has ended. */
 void stored_post_on_complete(struct stored_post *p, struct fill *fill);

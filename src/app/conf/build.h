@@ -48,7 +48,6 @@ struct conf_route {
 struct conf_build {
     struct conf conf;           /* without origins, and routes in proxy */
     const char *default_origin; /* its name; NULL: not said */
-    size_t memory_size;         /* 0: no memory tier */
     size_t response_head_max;
     unsigned response_fields_max;
     struct conf_route defaults; /* where every route starts; no title */

@@ -188,11 +188,6 @@ check_top(struct conf_build *build)
     check_address(build, "admin", conf->admin, "listen", &listen);
     check_address(build, "admin", conf->admin, "metrics", &metrics);
     check_folders(build);
-    if (build->memory_size != 0) {
-        TELL(build, conf_line_of(&build->where[CONF_MEMORY], "size"),
-            "the memory tier is not in this version; write size = 0, or leave "
-            "the section out");
-    }
 }
 
 /* --- the sections -------------------------------------------------------- */
@@ -242,6 +237,23 @@ check_password_file(struct conf_build *build, unsigned line)
     }
     build->conf.redis.password = conf_copy(&build->conf.arena, secret);
     return build->conf.redis.password == NULL ? RC_NOMEM : RC_OK;
+}
+
+/* What other instances change would not be seen in memory. */
+static void
+check_memory(struct conf_build *build)
+{
+    struct conf_memory *memory = &build->conf.memory;
+
+    if (build->conf.redis.mode == REDIS_MODE_OFF) {
+        return;
+    }
+    if (memory->size != 0 && memory->size != SIZE_MAX) {
+        TELL(build, conf_line_of(&build->where[CONF_MEMORY], "size"),
+            "in this version memory is used without Redis only; write "
+            "size = 0, or redis { mode = off }");
+    }
+    memory->size = 0;
 }
 
 /* An address that is announced is reached in one place. */
@@ -296,6 +308,7 @@ check_redis(struct conf_build *build)
     }
     conf_check_rules(build, where, rules, ARRAY_LEN(rules));
     check_address_map(build);
+    check_memory(build);
     return has_file && !has_password ? check_password_file(build,
                                            conf_line_of(where, "password_file"))
                                      : RC_OK;

@@ -187,7 +187,7 @@ session_begin(struct session *s, const struct head *head, size_t head_len)
     turn->request = make_request(s, head, raw);
     if (turn->request == NULL) {
         worker_count_limit(session_worker(s), LIMIT_MEMORY);
-        session_refuse(s, 503, "memory");
+        session_refuse(s, 503, "no-memory");
         return;
     }
     begin_busy(s, head, head_len);

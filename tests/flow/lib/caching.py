@@ -1,12 +1,16 @@
 """The test case of the caching flows: one daemon, one Redis, one origin that
-says what the test wants said.
+says what the test wants said. With NEARSIDE_TIER=memory in the environment
+there is no Redis, and memory stores: then tests that look into Redis are
+skipped.
 
 Nothing waits for a lifetime to pass where it need not: a response that says
 max-age=9 and Age: 9 is stale from its first moment (STALE).
 """
 
+import os
 import re
 import time
+import unittest
 
 from .case import FlowTest
 from .nearside import Nearside
@@ -15,7 +19,7 @@ from .process import wait_until
 from .redis import RedisServer
 from .scripted import answer, conf
 
-HIT = re.compile(r"nearside; hit; ttl=(-?\d+); detail=shared\Z")
+HIT = re.compile(r"nearside; hit; ttl=(-?\d+); detail=(?:shared|memory)\Z")
 MISS = "nearside; fwd=uri-miss; stored"
 FRESH = ("Cache-Control", "max-age=60")
 STALE = (("Cache-Control", "max-age=9"), ("Age", "9"))
@@ -66,7 +70,9 @@ class CachingTest(FlowTest):
         super().setUpClass()
         cls.count = 0
         cls.script = Said()
-        cls.redis = cls.use_in_class(RedisServer())
+        cls.redis = None
+        if os.environ.get("NEARSIDE_TIER") != "memory":
+            cls.redis = cls.use_in_class(RedisServer())
         cls.origin = cls.use_in_class(ScriptedOrigin(
             lambda c, r, n: cls.respond(c, r, n)))
         cls.daemon = cls.use_in_class(Nearside(cls.make_conf()))
@@ -104,24 +110,40 @@ class CachingTest(FlowTest):
     def key(self, target, host="test"):
         return f"ns:e:{{http://{host}{target}}}"
 
+    def needs_redis(self):
+        if self.redis is None:
+            raise unittest.SkipTest("it shares Redis, or looks into it")
+
+    def in_redis(self, *words):
+        self.needs_redis()
+        return self.redis(*words)
+
     def value(self, target):
-        return self.redis("GET", self.key(target))
+        return self.in_redis("GET", self.key(target))
 
     def keys(self, target):
         """All of its slot: the record, the variants, their number."""
-        return self.redis("KEYS", f"ns:e:*{target}}}*")
+        return self.in_redis("KEYS", f"ns:e:*{target}}}*")
 
     def wait_stored(self, target):
         return wait_until(lambda: self.value(target),
                           what=f"{target} is in Redis", every=0.002)
 
+    def stores(self):
+        return self.daemon.metric("nearside_stores_total")
+
     def fill(self, target, *fields, request=None, **said):
         """Lets the origin say that, asks, and waits until it is stored."""
         if fields or said:
             self.says(*fields, **said)
+        before = self.stores()
         got = self.get(target, request)
         self.assertIn("; stored", got.cache_status)
-        self.wait_stored(target)
+        if self.redis is None:
+            wait_until(lambda: self.stores() > before,
+                       what=f"{target} is in memory", every=0.002)
+        else:
+            self.wait_stored(target)
         return got
 
     def asked(self, target):

@@ -27,6 +27,11 @@ enum conf_access_format {
     CONF_ACCESS_JSON,
 };
 
+/* The memory tier. */
+struct conf_memory {
+    size_t size; /* bytes; 0: none; SIZE_MAX: auto */
+};
+
 enum {
     CONF_MAGIC = 0x434f4e46,
 };
@@ -44,6 +49,7 @@ struct conf {
     int64_t drain_timeout_ms;
     struct log_opts log;
     enum conf_access_format access_format;
+    struct conf_memory memory;
     struct redis_opts redis; /* off without a redis section or --redis */
     struct origin_opts *origins;
     size_t origins_len; /* at least one */

@@ -152,12 +152,14 @@ conf_read_duration(const struct conf_reading *r)
 enum rc
 conf_read_size(const struct conf_reading *r)
 {
-    bool may_be_auto = r->option->kind == CONF_KIND_SIZE_AUTO;
+    enum conf_kind kind = r->option->kind;
+    bool may_be_auto =
+        kind == CONF_KIND_SIZE_AUTO || kind == CONF_KIND_SIZE_OR_AUTO;
     uint64_t n;
     enum rc rc;
 
     if (may_be_auto && slice_eq(r->text, SLICE("auto"))) {
-        return give_number(r, 0);
+        return give_number(r, kind == CONF_KIND_SIZE_AUTO ? 0 : SIZE_MAX);
     }
     rc = read_scaled(r, &size_scale, &n);
     if (rc == RC_OK && n > SIZE_MAX) {

@@ -1,0 +1,26 @@
+/*
+ * Without Redis: what lookup.h, store.h and deletion.h promise, by memory
+ * alone. It stores and finds at once. All workers have one memory.
+ */
+#ifndef TIER_ALONE_H
+#define TIER_ALONE_H
+
+#include "nearside/tier/deletion.h"
+#include "nearside/tier/store.h"
+
+/* The entry of the question's key, if it is still of use; a reference of the
+   caller's, or NULL. */
+struct entry *alone_find(struct worker *w, const struct question *q);
+
+/* As store_write. */
+void alone_store(struct worker *w, const struct store *own_store);
+
+/* Gives back a lease. */
+void alone_release(struct worker *w, const struct lease *lease);
+
+/* Drops what is stored under that key. own_lease or NULL: as in
+   deletion_opts. */
+void alone_delete(
+    struct worker *w, const struct key *key, struct lease *own_lease);
+
+#endif
