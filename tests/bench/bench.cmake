@@ -26,3 +26,17 @@ target_link_libraries(bench-sizes PRIVATE ns_cache ns_front ns_net)
 target_include_directories(bench-sizes PRIVATE ${CMAKE_SOURCE_DIR}/src)
 set_target_properties(bench-sizes PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+
+# Hit ratios of the memory tier and of its rivals; prints a table.
+add_executable(bench-hit-ratio
+    ${CMAKE_CURRENT_LIST_DIR}/ratio/bound.c
+    ${CMAKE_CURRENT_LIST_DIR}/ratio/check.c
+    ${CMAKE_CURRENT_LIST_DIR}/ratio/main.c
+    ${CMAKE_CURRENT_LIST_DIR}/ratio/ours.c
+    ${CMAKE_CURRENT_LIST_DIR}/ratio/rival.c
+    ${CMAKE_CURRENT_LIST_DIR}/ratio/trace.c)
+target_link_libraries(bench-hit-ratio PRIVATE ns_cache m)
+set_target_properties(bench-hit-ratio PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+add_test(NAME bench.hit_ratio COMMAND bench-hit-ratio --check)
+set_tests_properties(bench.hit_ratio PROPERTIES TIMEOUT 300)
