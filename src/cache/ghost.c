@@ -2,6 +2,11 @@
  * The ghost (ghost.h). When it grows, each set is copied to the two places
  * that its keys may now have: one of the two copies of a fingerprint is never
  * asked for, and is pushed out as others come.
+ *
+ * A set is as long as a line of the processor's cache. Shorter ones would be
+ * worse: chance fills some faster than others, and of eight places a set loses
+ * one key in ten long before its time (tests/bench/ratio: 11 % fewer hits in a
+ * loop).
  */
 #include "ghost.h"
 
@@ -11,8 +16,8 @@
 #include "nearside/base/check.h"
 
 enum {
-    SET_LEN = 8,
-    SETS_MIN = 8,
+    SET_LEN = 32,
+    SETS_MIN = 2,
     SETS_MAX = 1 << 16, /* as many as the upper half of a hash can name */
 };
 
@@ -73,18 +78,34 @@ print_of(uint32_t hash)
     return print == 0 ? 1 : print;
 }
 
+/* So many of each set are remembered: in all four fifths of the entries, some
+   fewer than the main queue has. More of them bring main what is asked for too
+   rarely where memory has one object of a hundred, fewer cost hits where it has
+   one of ten (tests/bench/ratio). */
+static size_t
+share_of_set(const struct ghost *g, size_t entries)
+{
+    size_t share;
+
+    MUST(g->sets_len > 0);
+    share = (entries * 4 / 5 + g->sets_len / 2) / g->sets_len;
+    return share == 0 ? 1 : share > SET_LEN ? SET_LEN : share;
+}
+
 void
-ghost_add(struct ghost *g, uint32_t hash)
+ghost_add(struct ghost *g, uint32_t hash, size_t entries)
 {
     struct ghost_set *set;
+    size_t share;
 
     MUST_OBJ(g, GHOST_MAGIC);
     if (g->sets_len == 0) {
         return;
     }
     set = set_of(g, hash);
-    memmove(
-        set->prints + 1, set->prints, (SET_LEN - 1) * sizeof(set->prints[0]));
+    share = share_of_set(g, entries);
+    memmove(set->prints + 1, set->prints, (share - 1) * sizeof(set->prints[0]));
+    memset(set->prints + share, 0, (SET_LEN - share) * sizeof(set->prints[0]));
     set->prints[0] = print_of(hash);
 }
 

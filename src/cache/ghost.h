@@ -3,11 +3,12 @@
  * fingerprints. Whoever comes back while it is remembered goes to the main
  * queue at once.
  *
- * Fingerprints stand in sets of eight. Within a set they are in the order in
- * which they came, and the oldest makes room for the newest. So a key is
- * remembered for about as many others as the ghost has places, for two bytes
- * each. Two keys are taken for one at most once in 8,000 questions; then a key
- * is thought more popular than it is, which costs nothing but a place.
+ * Fingerprints stand in sets of 32. Within a set they are in the order in which
+ * they came, and the oldest makes room for the newest. So a key is remembered
+ * for about as many others as the ghost has places, or as its caller wishes,
+ * for two bytes each. Two keys are taken for one at most once in 2,000
+ * questions; then a key is thought more popular than it is, which costs nothing
+ * but a place.
  */
 #ifndef CACHE_GHOST_H
 #define CACHE_GHOST_H
@@ -33,7 +34,10 @@ void ghost_fini(struct ghost *g);
    is as it was, and remembers fewer. */
 void ghost_grow(struct ghost *g, size_t keys);
 
-void ghost_add(struct ghost *g, uint32_t hash);
+/* The key has left one of so many entries. About as many of the latest keys
+   stay remembered as four fifths of that, and no more than there is room for.
+ */
+void ghost_add(struct ghost *g, uint32_t hash, size_t entries);
 
 /* Does it remember the key? It forgets it with that. */
 bool ghost_take(struct ghost *g, uint32_t hash);

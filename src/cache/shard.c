@@ -7,8 +7,8 @@
  *          else: leaves,                 else: leaves
  *          the ghost remembers it
  *
- * The small queue has a tenth of the bytes. A key that the ghost remembers
- * is put into the main queue at once.
+ * The small queue has a tenth of the entries' bytes. A key that the ghost
+ * remembers is put into the main queue at once.
  *
  * Seats lie in chunks that never move, so that growing copies no seats; only
  * the table of their numbers is made anew, twice as large.
@@ -299,7 +299,7 @@ step_small(struct shard *s, struct parting *parting)
         queue_push(s, QUEUE_MAIN, number);
         return;
     }
-    ghost_add(&s->ghost, seat->hash);
+    ghost_add(&s->ghost, seat->hash, seats_used(s));
     s->counts.evicted_small++;
     leave(s, number, parting);
 }
@@ -341,12 +341,13 @@ shard_len(const struct shard *s)
 static void
 make_room(struct shard *s, size_t need, struct parting *parting)
 {
+    size_t room = s->tables < s->budget ? s->budget - s->tables : 0;
     unsigned passes = 0;
 
     while (seats_used(s) > 0 && shard_bytes(s) + need > s->budget) {
         const struct queue *small = &s->queues[QUEUE_SMALL];
 
-        if (small->len > 0 && (small->bytes > s->budget / SMALL_SHARE ||
+        if (small->len > 0 && (small->bytes > room / SMALL_SHARE ||
                                   s->queues[QUEUE_MAIN].len == 0)) {
             step_small(s, parting);
         } else {

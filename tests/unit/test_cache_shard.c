@@ -228,6 +228,24 @@ who_comes_back_goes_to_main_at_once(void **state)
     shard_check(&shard);
 }
 
+/* As many others have left since as there are entries. */
+static void
+who_left_long_ago_begins_anew(void **state)
+{
+    unsigned len, last;
+
+    (void)state;
+    put_many("back", SCAN);
+    len = (unsigned)shard_len(&shard);
+    last = SCAN - 2 * len;
+    assert_true(last > FEW);
+    for (unsigned n = last - FEW; n < last; n++) {
+        put("back", n);
+    }
+    assert_in_range(shard.counts.ghost_returns, 0, FEW / 3);
+    shard_check(&shard);
+}
+
 /* Fills main with what was asked for; gives how many there are. */
 static unsigned
 fill_main(void)
@@ -252,6 +270,19 @@ fill_until(unsigned n, uint64_t evicted)
         ask("main", n, 2);
         assert_true(n < 3 * SCAN);
     }
+}
+
+/* Puts small ones, each asked for, until so many have left main. */
+static unsigned
+fill_with_small(unsigned n, uint64_t evicted)
+{
+    for (; shard.counts.evicted_main < evicted; n++) {
+        const char *full = key_of("main", n);
+
+        assert_int_equal(put_as(hash_of(full), full, n, 8), RC_OK);
+        ask("main", n, 2);
+    }
+    return n;
 }
 
 static void
@@ -295,6 +326,25 @@ the_small_queue_has_a_tenth(void **state)
     assert_in_range(share, BUDGET / 10 - 2 * BODY, BUDGET / 10 + 2 * BODY);
 }
 
+/* Small entries have large tables, which are no part of its share. */
+static void
+it_is_a_tenth_of_what_the_tables_leave(void **state)
+{
+    const size_t entry_max = 300;
+    size_t tenth;
+    unsigned made = fill_with_small(0, 1);
+
+    (void)state;
+    for (unsigned n = made; n < 2 * made; n++) {
+        const char *full = key_of("scan", n);
+
+        assert_int_equal(put_as(hash_of(full), full, n, 8), RC_OK);
+    }
+    tenth = (BUDGET - shard.tables) / 10;
+    assert_true(tenth + 2 * entry_max < BUDGET / 10);
+    assert_in_range(shard.queues[QUEUE_SMALL].bytes, tenth, tenth + entry_max);
+}
+
 /* Beyond three, an entry is not written to when it is asked for. */
 static void
 three_times_are_counted(void **state)
@@ -305,19 +355,6 @@ three_times_are_counted(void **state)
         ask("a", 1, 1);
         assert_int_equal(seat_of("a", 1)->asked, times < 3 ? times : 3);
     }
-}
-
-/* Puts small ones, each asked for, until so many have left main. */
-static unsigned
-fill_with_small(unsigned n, uint64_t evicted)
-{
-    for (; shard.counts.evicted_main < evicted; n++) {
-        const char *full = key_of("main", n);
-
-        assert_int_equal(put_as(hash_of(full), full, n, 8), RC_OK);
-        ask("main", n, 2);
-    }
-    return n;
 }
 
 /* All have been asked for, and are more than are passed over in one call:
@@ -549,8 +586,10 @@ main(void)
         TEST(what_was_asked_for_once_does_not),
         TEST(a_small_queue_may_have_all_that_nobody_else_wants),
         TEST(who_comes_back_goes_to_main_at_once),
+        TEST(who_left_long_ago_begins_anew),
         TEST(in_main_who_is_asked_for_is_passed_over),
         TEST(the_small_queue_has_a_tenth),
+        TEST(it_is_a_tenth_of_what_the_tables_leave),
         TEST(three_times_are_counted),
         TEST(where_all_are_asked_for_one_leaves_all_the_same),
         TEST(another_entry_takes_the_place_of_the_first),
