@@ -860,10 +860,39 @@ class BrokenValues(Cache):
 
 
 class WithoutRedis(FlowTest):
-    def test_everything_is_a_miss(self):
+    def daemon(self, more=""):
         origin = self.use(ScriptedOrigin(
             lambda c, r, n: answer(c, b"%d" % n)))
+        return self.use(Nearside(conf(origin.url, KEPT, more=more)))
+
+    def test_what_is_kept_is_kept_in_memory(self):
+        daemon = self.daemon()
+        first = daemon.get("/kept/1")
+        self.assertEqual(first.cache_status, "nearside; fwd=uri-miss; stored")
+        daemon.wait_metric("nearside_stores_total", 1)
+        for _ in range(4):  # of both workers
+            got = daemon.get("/kept/1")
+            self.assertEqual(got.body, first.body)
+            self.assertRegex(got.cache_status,
+                             r"^nearside; hit; ttl=\d+; detail=memory$")
+        self.assertEqual(daemon.get("/kept/1", method="PUT",
+                                    body=b"x").status, 200)
+        got = daemon.get("/kept/1")
+        self.assertEqual(got.cache_status, "nearside; fwd=uri-miss; stored")
+        self.assertNotEqual(got.body, first.body)
+        self.assertEqual(daemon.metric("nearside_request_seconds_count",
+                                       route="/kept/*", tier="memory"), 4)
+
+    def test_one_fetch_is_for_all_workers(self):
+        origin = self.use(ScriptedOrigin(
+            lambda c, r, n: time.sleep(0.2) or answer(c, b"%d" % n)))
         daemon = self.use(Nearside(conf(origin.url, KEPT)))
+        bodies = together(16, lambda i: daemon.get("/kept/1").body)
+        self.assertEqual(len(set(bodies)), 1)
+        self.assertEqual(len(origin.requests), 1)
+
+    def test_without_memory_everything_is_a_miss(self):
+        daemon = self.daemon("memory { size = 0 }")
         for i in range(3):
             got = daemon.get("/kept/1")
             self.assertEqual(got.body, b"%d" % i)
