@@ -53,8 +53,12 @@ show_readyz(struct admin_answer *answer, const struct admin_sources *sources)
 static enum rc
 show_metrics(struct admin_answer *answer, const struct admin_sources *sources)
 {
-    enum rc rc = metric_render(sources->registry, &answer->body);
+    enum rc rc;
 
+    if (sources->measure != NULL) {
+        sources->measure(sources->ctx);
+    }
+    rc = metric_render(sources->registry, &answer->body);
     return rc == RC_OK ? process_render(&answer->body) : rc;
 }
 

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "app/auto.h"
 #include "app/machine.h"
 #include "app/server_inside.h"
 #include "nearside/app/access.h"
@@ -32,14 +33,6 @@ enum {
     FDS_MIN = 128,
     /* No machine has memory for more connections than that. */
     FDS_USED_MAX = 1000000,
-    /* held_max = auto: that part of the memory, within these. */
-    HELD_SHARE = 8,
-    HELD_MIN = 1 << 20,
-    HELD_MAX = 256 << 20,
-    /* size = auto of memory: that part, at most this. */
-    MEMORY_SHARE = 4,
-    MEMORY_MIN = 1 << 20,
-    MEMORY_MAX = 256 << 20,
     /* The end of drain_delay: how long a handshake may take that has begun.
        With a shorter delay nobody is waited for. */
     HOLD_MS = 200,
@@ -204,40 +197,6 @@ connections_max(const struct server *s)
     return wanted == 0 ? allowed : wanted;
 }
 
-/* An eighth of the memory there is. As much again may be held of bodies under
-   way, and the rest is for all else. */
-static uint64_t
-held_max(const struct server *s)
-{
-    uint64_t wanted = s->conf->proxy.conf.limits.held_max;
-    uint64_t share = machine_memory(&s->limits) / HELD_SHARE;
-
-    if (wanted > 0) {
-        return wanted;
-    }
-    if (share == 0 || share > HELD_MAX) {
-        return HELD_MAX;
-    }
-    return share < HELD_MIN ? HELD_MIN : share;
-}
-
-/* A quarter of the memory there is, within a limit that is seldom too little;
-   no more than an eighth of it is held for slow clients beside that. */
-static size_t
-memory_size(const struct server *s)
-{
-    size_t wanted = s->conf->memory.size;
-    uint64_t share = machine_memory(&s->limits) / MEMORY_SHARE;
-
-    if (wanted != SIZE_MAX) {
-        return wanted;
-    }
-    if (share == 0 || share > MEMORY_MAX) {
-        return MEMORY_MAX;
-    }
-    return share < MEMORY_MIN ? MEMORY_MIN : (size_t)share;
-}
-
 static bool
 start_log(struct server *s)
 {
@@ -302,8 +261,10 @@ start_proxy(struct server *s)
     opts.workers = s->threads_len;
     opts.fds_max = s->fds_max;
     opts.conf.limits.connections_max = connections_max(s);
-    opts.conf.limits.held_max = held_max(s);
-    opts.memory_size = memory_size(s);
+    opts.conf.limits.held_max = auto_held_max(
+        s->conf->proxy.conf.limits.held_max, machine_memory(&s->limits));
+    opts.memory_size =
+        auto_memory_size(s->conf->memory.size, machine_memory(&s->limits));
     if (s->conf->log.access.target != LOG_TARGET_NONE) {
         opts.on_access = s->conf->access_format == CONF_ACCESS_JSON
                              ? access_json
@@ -384,6 +345,14 @@ start_workers(struct server *s)
     return true;
 }
 
+static void
+measure(void *ctx)
+{
+    struct server *s = OBJ_OF(struct server, ctx, SERVER_MAGIC);
+
+    proxy_measure(s->proxy, s->block);
+}
+
 static bool
 start_control(struct server *s)
 {
@@ -393,6 +362,7 @@ start_control(struct server *s)
     s->sources = (struct admin_sources){
         .registry = s->registry,
         .is_ready = is_ready,
+        .measure = measure,
         .status = server_status,
         .ctx = s,
     };
@@ -448,7 +418,7 @@ server_start(struct server *s)
     start_lookups(s);
     if (s->redis != NULL) {
         redis_start(s->redis, s->control, s->ring, s->block);
-    } else if (memory_size(s) == 0) {
+    } else if (s->conf->memory.size == 0) {
         log_event(s->ring, LOG_LEVEL_WARN, "nothing_cached",
             "cause=\"no redis is named, and memory has no size\" "
             "cure=\"a section redis, or memory { size = auto }\"");

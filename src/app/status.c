@@ -148,17 +148,31 @@ requests_json(struct server *s)
     return out;
 }
 
+static json_t *
+memory_json(struct server *s)
+{
+    struct proxy_memory memory;
+
+    MUST(s->proxy != NULL);
+    if (!proxy_memory(s->proxy, &memory)) {
+        return json_null();
+    }
+    return json_pack("{s:I, s:I, s:I}", "size", (json_int_t)memory.size,
+        "bytes", (json_int_t)memory.bytes, "entries",
+        (json_int_t)memory.entries);
+}
+
 enum rc
 server_status(void *ctx, struct buf *out)
 {
     struct server *s = OBJ_OF(struct server, ctx, SERVER_MAGIC);
-    json_t *json = json_pack("{s:s, s:s, s:f, s:i, s:i, s:o, s:o, s:o}",
+    json_t *json = json_pack("{s:s, s:s, s:f, s:i, s:i, s:o, s:o, s:o, s:o}",
         "version", NEARSIDE_VERSION, "state",
         s->is_draining ? "draining" : "serving", "uptime_seconds",
         (double)(loop_now_ms(s->control) - s->start_ms) / 1000, "workers",
         (int)s->threads_len, "connections", (int)proxy_connections(s->proxy),
-        "requests", requests_json(s), "redis", redis_json(s), "origins",
-        origins_json(s));
+        "requests", requests_json(s), "memory", memory_json(s), "redis",
+        redis_json(s), "origins", origins_json(s));
     char *text = json == NULL ? NULL
                               : json_dumps(json,
                                     JSON_INDENT(2) | JSON_REAL_PRECISION(12));

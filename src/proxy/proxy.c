@@ -51,6 +51,7 @@ proxy_new(const struct proxy_opts *opts, struct metric_registry *registry)
         return NULL;
     }
     work_metrics_add(&proxy->metrics, registry);
+    proxy_metrics_add(proxy, registry);
     return proxy;
 }
 

@@ -14,6 +14,10 @@
 #define PROXY_MAGIC        UINT32_C(0x6e70726f)
 #define PROXY_WORKER_MAGIC UINT32_C(0x6e707277)
 
+enum {
+    MEMORY_METRICS = 6,
+};
+
 struct proxy {
     uint32_t magic;
     struct proxy_opts opts;
@@ -24,7 +28,11 @@ struct proxy {
     struct fill_credit credit;
     struct requests *requests;
     struct front *front;
+    metric_id memory_metrics[MEMORY_METRICS]; /* with memory: measure.c */
 };
+
+/* Adds what proxy_measure sets. */
+void proxy_metrics_add(struct proxy *proxy, struct metric_registry *registry);
 
 struct proxy_worker {
     uint32_t magic;

@@ -883,6 +883,41 @@ class WithoutRedis(FlowTest):
         self.assertEqual(daemon.metric("nearside_request_seconds_count",
                                        route="/kept/*", tier="memory"), 4)
 
+    def test_what_memory_holds_is_told(self):
+        origin = self.use(ScriptedOrigin(
+            lambda c, r, n: answer(c, b"x" * 20000)))
+        daemon = self.use(Nearside(conf(
+            origin.url, KEPT, more="memory { size = 1MB }").replace(
+                "admin = off", 'admin = "127.0.0.1:0"')))
+        name = "nearside_memory_"
+        self.assertEqual(daemon.metric(name + "entries"), 0)
+        daemon.get("/kept/0")
+        daemon.wait_metric(name + "entries", 1)
+        self.assertGreater(daemon.metric(name + "bytes"), 20000)
+        said = daemon.status()["memory"]
+        self.assertEqual((said["size"], said["entries"]), (1 << 20, 1))
+        self.assertEqual(said["bytes"], daemon.metric(name + "bytes"))
+        for i in range(1, 3):
+            daemon.get(f"/kept/{i}")
+        daemon.wait_metric(name + "entries", 3)
+        for i in range(2):
+            daemon.get(f"/kept/{i}", method="DELETE")
+        daemon.get("/kept/0", method="DELETE")  # nothing is there any more
+        self.assertEqual(daemon.metric(name + "deletions_total"), 2)
+        self.assertEqual(daemon.metric(name + "entries"), 1)
+        daemon.get("/kept/2", method="DELETE")
+        for i in range(100):  # twice what there is room for
+            daemon.get(f"/kept/{i}")
+        daemon.wait_metric("nearside_stores_total", 103)
+        left = daemon.metric(name + "evictions_total", queue="small")
+        self.assertEqual(daemon.metric(name + "evictions_total"), left)
+        self.assertEqual(daemon.metric(name + "entries"), 100 - left)
+        self.assertGreater(left, 40)
+        self.assertLess(daemon.metric(name + "bytes"), 1.1 * (1 << 20))
+        self.assertEqual(daemon.metric(name + "returns_total"), 0)
+        daemon.get(f"/kept/{int(left) - 1}")
+        daemon.wait_metric(name + "returns_total", 1)
+
     def test_one_fetch_is_for_all_workers(self):
         origin = self.use(ScriptedOrigin(
             lambda c, r, n: time.sleep(0.2) or answer(c, b"%d" % n)))

@@ -27,6 +27,8 @@ struct admin_sources {
     struct metric_registry *registry;
     /* True while requests are welcome: false from SIGTERM on. */
     bool (*is_ready)(void *ctx);
+    /* Brings the registry up to date, before it is shown. NULL: it is. */
+    void (*measure)(void *ctx);
     /* Appends the status as JSON text. */
     enum rc (*status)(void *ctx, struct buf *out);
     void *ctx;

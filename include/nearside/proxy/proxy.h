@@ -46,6 +46,18 @@ unsigned proxy_connections(const struct proxy *proxy);
 void proxy_results(const struct proxy *proxy, struct metric_registry *registry,
     uint64_t out[RESULT_COUNT]);
 
+/* Sets what memory holds in the block, for whoever reads the registry next. On
+   the one thread whose block that is. */
+void proxy_measure(struct proxy *proxy, struct metric_block *block);
+
+/* What memory holds. False: there is none. Any thread. */
+struct proxy_memory {
+    size_t size; /* bytes that it may take */
+    size_t bytes;
+    size_t entries;
+};
+bool proxy_memory(struct proxy *proxy, struct proxy_memory *out);
+
 /* --- a worker; all calls on its loop's thread unless said otherwise --- */
 
 struct proxy_worker_opts {
