@@ -394,7 +394,7 @@ class WithAof(Restarting):
 class CutOff(OnAServer):
     """Instances whose links to Redis are cut, beside one that has its own."""
 
-    WORKERS = 8
+    WORKERS = 3
 
     def behind(self, link, name):
         conf = CONF.replace("workers = 2", f"workers = {self.WORKERS}")
@@ -413,7 +413,7 @@ class CutOff(OnAServer):
         self.wait_hit(reader, writer, idle)
         for link in links:
             link.cut()
-        for _ in range(8 * self.WORKERS):  # some to each worker
+        for _ in range(64):  # some to each worker
             self.put(writer)
         pending = writer.metric("nearside_invalidations_pending")
         self.assertGreater(pending, 0)
@@ -427,7 +427,8 @@ class CutOff(OnAServer):
         before = [link.tried for link in links]
         wait_until(lambda: links[1].tried >= before[1] + 24, 60,
                    "some seven seconds are over")
-        self.assertGreater(links[0].tried - before[0], 75)
+        # 14 of each worker in that time, and not one or two of each.
+        self.assertGreater(links[0].tried - before[0], 24 + 24)
         links[0].mend()
         wait_until(lambda: writer.metric(
             "nearside_invalidations_pending") == 0, what="all get through")

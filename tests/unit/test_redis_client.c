@@ -307,7 +307,7 @@ late_replies_end_the_connection_only_in_a_row(void **state)
     }
     assert_int_equal(rig_metric(&rig, "disconnects_total"), 0);
     run_late(&rig, s, many, 16);
-    assert_int_equal(rig_metric(&rig, "disconnects_total"), 1);
+    AWAIT(&rig, rig_metric(&rig, "disconnects_total") == 1);
     rig_close(&rig);
 }
 
