@@ -28,6 +28,10 @@ enum conf_access_format {
 };
 
 /* The memory tier. */
+enum {
+    CONF_MEMORY_MIN = 1 << 20, /* with less it could keep next to nothing */
+};
+
 struct conf_memory {
     size_t size; /* bytes; 0: none; SIZE_MAX: auto */
 };
