@@ -62,6 +62,20 @@ renew_alone(struct lease *lease)
     answer_later(lease);
 }
 
+/* A write to another key that is counted with this one has not ended the lease,
+   though it counts as gone: nobody is to wait for it any more. */
+static bool
+is_gone(const struct lease *lease)
+{
+    struct worker *w = lease->worker;
+
+    if (!memory_has_changed(tier_memory(w), &lease->watch)) {
+        return false;
+    }
+    held_release(&w->tier->tier->held, lease->watch.hash, lease->number);
+    return true;
+}
+
 static void
 on_turn_end(void *ctx)
 {
@@ -72,8 +86,7 @@ on_turn_end(void *ctx)
     if (lease->on_taken != NULL) {
         lease->on_taken(lease->ctx, lease->state);
     } else {
-        lease->on_renewed(lease->ctx,
-            memory_has_changed(tier_memory(lease->worker), &lease->watch));
+        lease->on_renewed(lease->ctx, is_gone(lease));
     }
 }
 

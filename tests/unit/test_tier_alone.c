@@ -201,6 +201,30 @@ a_write_ends_the_lease_of_its_target_but_its_own(void **state)
     alone_ends(&g);
 }
 
+/* Nor does anybody wait for one that only counts as ended. */
+static void
+a_write_to_a_key_that_is_counted_with_it_ends_a_lease_too(void **state)
+{
+    struct given g;
+    struct taken own, next;
+    struct question *q;
+    struct key other;
+
+    (void)state;
+    alone_begins(&g);
+    q = given_question(&g.asking, "GET /a", "");
+    take(&g, q, &own);
+    other = q->key;
+    other.hash ^= UINT64_C(1) << 31; /* no counter goes by this bit */
+    assert_null(deletion_start(
+        &g.worker, &other, q->entry_key, &(struct deletion_opts){0}));
+    assert_int_equal(ask_for(&g, q, &next), LEASE_TAKEN);
+    assert_true(is_gone(&g, &own));
+    take(&g, q, &next);
+    question_unref(&q);
+    alone_ends(&g);
+}
+
 static void
 who_asks_no_longer_hears_nothing(void **state)
 {
@@ -676,6 +700,7 @@ main(void)
         TEST(two_keys_that_share_a_place_do_not_keep_each_other_waiting),
         TEST(a_lease_that_nobody_renews_ends),
         TEST(a_write_ends_the_lease_of_its_target_but_its_own),
+        TEST(a_write_to_a_key_that_is_counted_with_it_ends_a_lease_too),
         TEST(who_asks_no_longer_hears_nothing),
         TEST(what_is_stored_is_found_until_a_write_deletes_it),
         TEST(a_lookup_that_is_cancelled_ends_nothing),
