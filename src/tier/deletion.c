@@ -408,11 +408,14 @@ deletion_start(struct worker *worker, const struct key *key,
     MUST_OBJ(worker, WORKER_MAGIC);
     MUST_OBJ(t, TIER_WORKER_MAGIC);
     worker_count(worker, COUNTER_INVALIDATIONS);
-    written_mark(t->written, key->hash);
     if (worker->redis == NULL) {
         alone_delete(worker, key, opts->own_lease);
+        /* Behind it: whoever comes now joins no flight that may have looked
+           before. */
+        written_mark(t->written, key->hash);
         return NULL;
     }
+    written_mark(t->written, key->hash);
     record = journal_add(&t->journal, entry_key);
     if (record == NULL) {
         worker_count_limit(worker, LIMIT_DELETIONS);

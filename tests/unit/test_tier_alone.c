@@ -5,6 +5,8 @@
 #include "tier/held.h"
 #include "worker_given.h"
 
+#include <sched.h>
+
 enum {
     SIZE = 4 << 20,
 };
@@ -352,6 +354,93 @@ what_is_stored_is_found_until_a_write_deletes_it(void **state)
     assert_found(&g, a, NULL);
     question_unref(&a);
     question_unref(&b);
+    alone_ends(&g);
+}
+
+/* A thread that looks as soon as it sees a write counted, as a flight does that
+   is opened then. */
+struct rival {
+    struct tier *tier;
+    const struct key *key;
+    atomic_uint seen; /* the count of writes at which it has looked */
+    atomic_bool is_over;
+    atomic_uint found;
+};
+
+enum {
+    ROUNDS = 2000,
+};
+
+static void
+put_round(struct given *g, const struct question *q)
+{
+    const struct memory_watch watch = memory_watch(g->tier.memory, q->key.hash);
+    const struct codec_parts parts = {
+        .status = 200, .key = q->key.full, .body = SLICE("old")};
+    struct value value;
+    struct entry *entry;
+
+    assert_int_equal(codec_encode(&parts, &value), RC_OK);
+    assert_int_equal(codec_entry(&value, &entry), RC_OK);
+    assert_int_equal(
+        memory_put(g->tier.memory, &watch, entry, &(struct memory_note){0}),
+        RC_OK);
+    entry_unref(&entry);
+    value_free(&value);
+}
+
+static void *
+rival_main(void *ctx)
+{
+    struct rival *rival = ctx;
+    struct memory_note note;
+    struct entry *entry;
+
+    while (!atomic_load(&rival->is_over)) {
+        uint32_t count = written_count(&rival->tier->written, rival->key->hash);
+
+        if (count == atomic_load(&rival->seen)) {
+            sched_yield();
+            continue;
+        }
+        if (memory_get(rival->tier->memory, rival->key, &entry, &note) ==
+            RC_OK) {
+            atomic_fetch_add(&rival->found, 1);
+            entry_unref(&entry);
+        }
+        atomic_store(&rival->seen, count);
+    }
+    return NULL;
+}
+
+/* Whoever comes when a write has been answered may join a flight that counts
+   it: that flight must have found nothing of before. */
+static void
+whoever_counts_a_write_finds_nothing_of_before(void **state)
+{
+    struct given g;
+    struct rival rival = {.found = 0};
+    struct question *q;
+    pthread_t thread;
+
+    (void)state;
+    alone_begins(&g);
+    q = given_question(&g.asking, "GET /a", "");
+    rival.tier = &g.tier;
+    rival.key = &q->key;
+    assert_int_equal(written_count(&g.tier.written, q->key.hash), 0);
+    assert_int_equal(pthread_create(&thread, NULL, rival_main, &rival), 0);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        while (atomic_load(&rival.seen) != round) {
+            sched_yield();
+        }
+        put_round(&g, q);
+        delete_it(&g, q, NULL);
+    }
+    atomic_store(&rival.is_over, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(atomic_load(&rival.found), 0);
+    question_unref(&q);
     alone_ends(&g);
 }
 
@@ -703,6 +792,7 @@ main(void)
         TEST(a_write_to_a_key_that_is_counted_with_it_ends_a_lease_too),
         TEST(who_asks_no_longer_hears_nothing),
         TEST(what_is_stored_is_found_until_a_write_deletes_it),
+        TEST(whoever_counts_a_write_finds_nothing_of_before),
         TEST(a_lookup_that_is_cancelled_ends_nothing),
         TEST(what_is_past_all_use_is_not_found),
         TEST(what_was_fetched_before_a_write_is_not_stored),
