@@ -113,6 +113,14 @@ put_entry(struct memory *memory, const struct store *s, struct entry *entry)
     return RC_MISS;
 }
 
+/* Has the lease ended by itself? Somebody else may have fetched and stored
+   since, and what is newer stays. */
+static bool
+is_over(struct worker *w, const struct lease *lease)
+{
+    return lease != NULL && worker_now_ms(w) >= lease->until_ms;
+}
+
 void
 alone_store(struct worker *w, const struct store *own_store)
 {
@@ -125,7 +133,7 @@ alone_store(struct worker *w, const struct store *own_store)
 
     MUST(w->redis == NULL);
     MUST(memory != NULL);
-    rc = codec_entry(&value, &entry);
+    rc = is_over(w, own_store->lease) ? RC_MISS : codec_entry(&value, &entry);
     if (rc == RC_OK && record_value.bytes != NULL) {
         rc = codec_entry(&record_value, &record);
     }

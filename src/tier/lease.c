@@ -47,6 +47,7 @@ take_alone(struct lease *lease)
     bool is_held = held_take(&w->tier->tier->held, lease->watch.hash,
         lease->number, worker_now_ms(w));
 
+    lease->until_ms = worker_now_ms(w) + LEASE_MS;
     lease->watch = memory_watch(tier_memory(w), lease->watch.hash);
     lease->state = is_held ? LEASE_HELD : LEASE_TAKEN;
     answer_later(lease);
@@ -57,6 +58,7 @@ renew_alone(struct lease *lease)
 {
     struct worker *w = lease->worker;
 
+    lease->until_ms = worker_now_ms(w) + LEASE_MS;
     held_renew(&w->tier->tier->held, lease->watch.hash, lease->number,
         worker_now_ms(w));
     answer_later(lease);

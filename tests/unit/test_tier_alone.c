@@ -523,6 +523,34 @@ what_was_fetched_before_a_write_is_not_stored(void **state)
 }
 
 static void
+what_was_fetched_under_a_lease_that_has_ended_is_not_stored(void **state)
+{
+    struct given g;
+    struct taken first, second;
+    struct question *q;
+
+    (void)state;
+    alone_begins(&g);
+    time_stop(g.rig.loop);
+    q = given_question(&g.asking, "GET /a", "");
+    take(&g, q, &first);
+    time_pass(g.rig.loop, LEASE_MS - 1);
+    assert_false(is_gone(&g, &first));
+    time_pass(g.rig.loop, LEASE_MS);
+    take(&g, q, &second);
+    store(&g, STORE_ENTRY, q, second.lease, "newer");
+    store(&g, STORE_ENTRY, q, first.lease, "older");
+    assert_found(&g, q, "newer");
+    take(&g, q, &first);
+    assert_false(is_gone(&g, &first));
+    time_pass(g.rig.loop, LEASE_MS - 1);
+    store(&g, STORE_ENTRY, q, first.lease, "newest");
+    assert_found(&g, q, "newest");
+    question_unref(&q);
+    alone_ends(&g);
+}
+
+static void
 what_is_renewed_takes_the_place_of_that_very_value(void **state)
 {
     struct given g;
@@ -796,6 +824,7 @@ main(void)
         TEST(a_lookup_that_is_cancelled_ends_nothing),
         TEST(what_is_past_all_use_is_not_found),
         TEST(what_was_fetched_before_a_write_is_not_stored),
+        TEST(what_was_fetched_under_a_lease_that_has_ended_is_not_stored),
         TEST(what_is_renewed_takes_the_place_of_that_very_value),
         TEST(one_that_is_too_large_is_counted),
         TEST(a_body_is_to_fit_memory_with_its_lines),

@@ -41,6 +41,7 @@ struct lease {
     struct slice token;
     uint64_t number;           /* of all that this process has made; not 0 */
     struct memory_watch watch; /* with memory alone, as are the next */
+    int64_t until_ms;          /* loop time; then it has ended by itself */
     enum lease_state state;    /* what on_taken will be told */
     struct loop_task task;     /* answers at the end of the turn */
     bool is_asked;             /* and the task will come */
