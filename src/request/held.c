@@ -1,9 +1,10 @@
 /*
  * Bounds the memory that slow clients hold.
  *
- * A stored answer is in memory until its last byte has left, and each hit
- * brings a copy of its own: a thousand clients that ask for something large
- * and do not read would hold it a thousand times. So what all answers hold is
+ * A stored answer is in memory until its last byte has left, and each hit in
+ * Redis brings a copy of its own: a thousand clients that ask for something
+ * large and do not read would hold it a thousand times. What lies in memory is
+ * shared, but stays for them after it has left. So what all answers hold is
  * added up, but for those of up to buffer_max. When the sum is more than
  * held_max, the worker whose client has just stopped reading cuts the answer of
  * its own that has been waiting longest.

@@ -9,8 +9,8 @@ enum {
     GENERATION_LEN = 16,
 };
 
-/* A record is good for as long as Redis keeps it, which its variants decide:
-   this only has to be longer. */
+/* A record is good for as long as Redis keeps it, which its variants decide, or
+   memory, where it leaves as any entry does: this only has to be longer. */
 #define RECORD_MS INT64_C(31536000000)
 
 /* All but the content. What is not to be kept is over at once. */
