@@ -64,6 +64,7 @@ struct deletion {
     struct slice entry_key; /* in the record */
     struct slice lease_key; /* in bytes, as is the next */
     struct slice token;
+    uint64_t hash; /* of the key; while there is on_done */
     int64_t pause_ms;
     void (*on_done)(void *ctx, enum deletion_end end);
     void *ctx;
@@ -114,6 +115,8 @@ count_lost(struct worker *w, const char *cause)
         w->ring, LOG_LEVEL_WARN, "invalidation_lost", "cause=\"%s\"", cause);
 }
 
+/* The write is answered now, and counts once more: a flight that was opened
+   meanwhile may have found what was there before. */
 static void
 tell(struct deletion *d, enum deletion_end end)
 {
@@ -122,6 +125,7 @@ tell(struct deletion *d, enum deletion_end end)
     MUST_OBJ(d, DELETION_MAGIC);
     d->on_done = NULL;
     if (on_done != NULL) {
+        written_mark(d->worker->tier->written, d->hash);
         on_done(d->ctx, end);
     }
 }
@@ -430,6 +434,7 @@ deletion_start(struct worker *worker, const struct key *key,
         journal_wait(&t->journal, record);
         return NULL;
     }
+    d->hash = key->hash;
     d->on_done = opts->on_done;
     d->ctx = opts->ctx;
     deletion_send(d);

@@ -6,6 +6,9 @@
 struct heard {
     unsigned times;
     bool is_acknowledged;
+    const struct written *written;
+    uint64_t hash;
+    uint32_t count; /* of writes, when it was told */
 };
 
 static void
@@ -15,6 +18,7 @@ on_done(void *ctx, enum deletion_end end)
 
     heard->times++;
     heard->is_acknowledged = end != DELETION_FAILED;
+    heard->count = written_count(heard->written, heard->hash);
 }
 
 static struct deletion *
@@ -26,7 +30,8 @@ start(struct given *g, const struct question *q, struct slice token,
         .on_done = on_done,
         .ctx = heard};
 
-    *heard = (struct heard){0};
+    *heard =
+        (struct heard){.written = g->worker.tier->written, .hash = q->key.hash};
     return deletion_start(&g->worker, &q->key, q->entry_key, &opts);
 }
 
@@ -65,6 +70,8 @@ entry_and_lease_are_deleted_but_for_a_lease_of_ones_own(void **state)
         assert_int_equal(heard.times, 0);
         AWAIT(&g.rig, heard.times > 0);
         assert_true(heard.is_acknowledged);
+        /* Nor what a flight found that was opened meanwhile. */
+        assert_int_equal(heard.count, before + 2);
         assert_stored(&g, q, NULL);
         assert_string_equal(lease_of(&g, q), rows[i].left);
         assert_true(list_is_empty(&g.worker.tier->deletions));
