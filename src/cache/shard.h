@@ -12,7 +12,7 @@
 #define SHARD_MAGIC UINT32_C(0x6e736861)
 
 enum {
-    SHARD_DROPS_LEN = 1024, /* by a hash's lowest bits: 4 KiB */
+    SHARD_DROPS_LEN = 4096, /* by a hash's lowest bits: 16 KiB */
     SHARD_PARTING_MAX = 32,
 };
 
