@@ -250,13 +250,14 @@ class RedisCluster:
                 replicas += 1
                 if info["master_link_status"] != "up":
                     return False
-        # Each must have heard of each one's role, or a map read from it lies.
+        # Each must have heard of each one's role, and whose replica it is, or a
+        # map read from it lies.
         return all(self._replicas_seen_by(node) == replicas
                    for node in self.running())
 
     def _replicas_seen_by(self, node):
-        return sum("slave" in flags and "fail" not in flags
-                   for _, _, flags, _, _ in self._nodes_seen_by(node))
+        return sum("slave" in flags and "fail" not in flags and owner != "-"
+                   for _, _, flags, owner, _ in self._nodes_seen_by(node))
 
     def wait_ok(self, timeout=30.0):
         """Until all that run agree that every slot is served."""
