@@ -150,7 +150,6 @@ memory_get(struct memory *memory, const struct key *key,
 
     MUST(key->full.len > 0);
     seat = shard_find(&place->shard, (uint32_t)key->hash, key->full);
-
     if (seat != NULL) {
         shard_ask(seat);
         *out_entry = entry_ref(seat->entry);
@@ -161,8 +160,7 @@ memory_get(struct memory *memory, const struct key *key,
     return seat == NULL ? RC_MISS : RC_OK;
 }
 
-/* --- watches --------------------------------------------------------------
- */
+/* --- watches ------------------------------------------------------------ */
 
 struct memory_watch
 memory_watch(struct memory *memory, uint64_t hash)
@@ -192,8 +190,7 @@ memory_has_changed(struct memory *memory, const struct memory_watch *watch)
     return !is_same;
 }
 
-/* --- changes --------------------------------------------------------------
- */
+/* --- changes ------------------------------------------------------------ */
 
 /* Under the lock. */
 static enum rc

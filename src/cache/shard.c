@@ -39,8 +39,7 @@ enum {
 /* With the pointer to it. */
 #define CHUNK_SIZE (CHUNK_SEATS * sizeof(struct seat) + sizeof(struct seat *))
 
-/* --- seats ----------------------------------------------------------------
- */
+/* --- seats -------------------------------------------------------------- */
 
 static struct seat *
 seat_at(const struct shard *s, uint32_t number)
@@ -96,8 +95,7 @@ seat_give(struct shard *s, uint32_t number)
     s->free_seat = number;
 }
 
-/* --- the table ------------------------------------------------------------
- */
+/* --- the table ---------------------------------------------------------- */
 
 static size_t
 seats_used(const struct shard *s)
@@ -132,8 +130,9 @@ table_add(struct shard *s, uint32_t number)
     s->buckets[i] = number;
 }
 
-/* The one behind a gap that may move into it, is moved: so no search ends
-   too early (Knuth, TAOCP 6.4, algorithm R). */
+/* A search ends at the first empty bucket. So each number behind the new gap
+   moves into it, unless its own search begins behind the gap (Knuth, TAOCP 6.4,
+   algorithm R). */
 static void
 table_remove(struct shard *s, uint32_t number)
 {
@@ -201,8 +200,7 @@ table_grow(struct shard *s)
     return true;
 }
 
-/* --- the queues -----------------------------------------------------------
- */
+/* --- the queues --------------------------------------------------------- */
 
 static void
 queue_push(struct shard *s, unsigned which, uint32_t number)
@@ -247,8 +245,7 @@ queue_remove(struct shard *s, uint32_t number)
     q->bytes -= entry_size(seat->entry);
 }
 
-/* --- leaving --------------------------------------------------------------
- */
+/* --- leaving ------------------------------------------------------------ */
 
 static void
 part(struct parting *parting, struct entry **own_entry)
@@ -356,8 +353,7 @@ make_room(struct shard *s, size_t need, struct parting *parting)
     }
 }
 
-/* --- the door -------------------------------------------------------------
- */
+/* --- the door ----------------------------------------------------------- */
 
 enum rc
 shard_init(struct shard *s, size_t budget)
@@ -539,8 +535,7 @@ shard_drop_all(struct shard *s)
     MUST(seats_used(s) == 0);
 }
 
-/* --- for tests ------------------------------------------------------------
- */
+/* --- for tests ---------------------------------------------------------- */
 
 static void
 queue_check(const struct shard *s, unsigned which)

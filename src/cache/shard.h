@@ -1,6 +1,7 @@
 /*
- * A shard of memory: a table, the two queues and the ghost of S3-FIFO, and what
- * was dropped. It has no lock; whoever calls it holds its one.
+ * A shard of memory: a table, the two queues and the ghost of S3-FIFO, and how
+ * often keys were dropped. It takes no lock: memory.c holds the shard's lock
+ * around each call.
  */
 #ifndef CACHE_SHARD_H
 #define CACHE_SHARD_H
@@ -28,7 +29,7 @@ struct seat {
     uint8_t queue;
 } __attribute__((packed, aligned(4)));
 
-static_assert(sizeof(struct seat) == 28, "what targets of memory count on");
+static_assert(sizeof(struct seat) == 28, "more would cost each entry as much");
 
 enum {
     QUEUE_SMALL,

@@ -1,8 +1,8 @@
 /*
- * Memory in the place of Redis (alone.h). What a script decides there in one
- * piece, is decided here under the lock of a key's shard: a response is put
- * while its key has not been dropped, or in the place of the very one that was
- * found.
+ * Memory in the place of Redis (alone.h). In Redis a script looks and stores in
+ * one step. Here the lock of the key's shard makes it one step: memory keeps a
+ * response only if its key has not been dropped meanwhile, or only in the place
+ * of the very entry that was found.
  *
  * A Vary record and its first variant are two puts, the record's first. A write
  * in between drops the record, and the variant that is put after it is found by
