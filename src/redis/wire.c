@@ -109,10 +109,12 @@ on_greeted(void *ctx)
 static enum rc
 late_reply(struct wire *w, const struct place *place)
 {
-    int64_t limit_us = w->setup.opts->command_timeout_ms * 1000;
+    /* In milliseconds, as its deadline was told. */
+    int64_t due_ms =
+        place->sent_us / 1000 + w->setup.opts->command_timeout_ms;
 
     node_heard(w->setup.node);
-    if (!w->setup.is_bulk && now_us(w) - place->sent_us >= limit_us) {
+    if (!w->setup.is_bulk && wire_now_ms(w) >= due_ms) {
         w->late++;
     }
     if (w->late < LATE_MAX) {

@@ -263,20 +263,28 @@ late_reply_is_dropped_and_the_next_call_gets_its_own(void **state)
     rig_close(&rig);
 }
 
-/* So many calls whose replies come after their deadline. */
+/* So many calls whose replies come after their deadline, but in the same
+   millisecond. Time must have been stopped. */
 static void
 run_late(struct rig *rig, struct server *s, struct told *t, int n)
 {
+    int64_t span_ms = rig->redis->opts.command_timeout_ms;
+    /* One of the timers' ticks, so that none is told later. */
+    int64_t due_ms = (loop_now_ms(rig->loop) + span_ms + 8) / 4 * 4;
+
     server_stop(s);
     memset(t, 0, (size_t)n * sizeof(*t));
-    loop_turn(rig->loop, 0);
-    /* Each is written before its time begins to pass. */
-    rig_stop_clock(rig);
+    rig_clock(rig)->mono_us = (due_ms - span_ms) * 1000 + 999;
     for (int i = 0; i < n; i++) {
         send_words(rig, &t[i], "GET k"); /* with the default deadline */
     }
-    loop_turn(rig->loop, 0);
-    rig_start_clock(rig);
+    rig_clock(rig)->mono_us += 1;
+    while (t[0].times == 0) {
+        loop_turn(rig->loop, 5);
+        if (t[0].times == 0) {
+            clock_advance(rig_clock(rig), 1);
+        }
+    }
     for (int i = 0; i < n; i++) {
         AWAIT(rig, t[i].times > 0);
         assert_int_equal(t[i].rc, RC_TIMEOUT);
@@ -298,6 +306,8 @@ late_replies_end_the_connection_only_in_a_row(void **state)
     opts.hang_ms = PATIENCE_MS;
     rig_open(&rig, opts);
     assert_int_equal(run(&rig, &t, "SET k v", PATIENCE_MS), RC_OK);
+    await_no_reply(&rig);
+    rig_stop_clock(&rig);
     for (int i = 0; i < 3; i++) {
         /* Not 15: probes that a busy machine has wait are late as well. */
         run_late(&rig, s, many, 10);
