@@ -110,8 +110,7 @@ static enum rc
 late_reply(struct wire *w, const struct place *place)
 {
     /* In milliseconds, as its deadline was told. */
-    int64_t due_ms =
-        place->sent_us / 1000 + w->setup.opts->command_timeout_ms;
+    int64_t due_ms = place->sent_us / 1000 + w->setup.opts->command_timeout_ms;
 
     node_heard(w->setup.node);
     if (!w->setup.is_bulk && wire_now_ms(w) >= due_ms) {
