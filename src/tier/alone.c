@@ -21,23 +21,6 @@
 
 static const struct memory_note no_note = {0};
 
-struct entry *
-alone_find(struct worker *w, const struct question *q)
-{
-    struct memory *memory = tier_memory(w);
-    struct memory_note note;
-    struct entry *entry;
-
-    MUST_OBJ(q, QUESTION_MAGIC);
-    if (memory == NULL || memory_get(memory, &q->key, &entry, &note) != RC_OK) {
-        return NULL;
-    }
-    if (worker_wall_ms(w) >= entry->stale_until_ms) {
-        entry_unref(&entry);
-    }
-    return entry;
-}
-
 /* --- storing ----------------------------------------------------------- */
 
 static void

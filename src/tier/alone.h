@@ -1,16 +1,12 @@
 /*
- * Without Redis: what lookup.h, store.h and deletion.h promise, by memory
- * alone. It stores and finds at once. All workers have one memory.
+ * Without Redis: what store.h and deletion.h promise, by memory alone. It
+ * stores and deletes at once. All workers have one memory.
  */
 #ifndef TIER_ALONE_H
 #define TIER_ALONE_H
 
 #include "nearside/tier/deletion.h"
 #include "nearside/tier/store.h"
-
-/* The entry of the question's key, if it is still of use; a reference of the
-   caller's, or NULL. */
-struct entry *alone_find(struct worker *w, const struct question *q);
 
 /* As store_write. */
 void alone_store(struct worker *w, const struct store *own_store);

@@ -17,9 +17,8 @@
 #include "nearside/cache/codec.h"
 #include "nearside/cache/entry.h"
 #include "nearside/redis/redirect.h"
+#include "nearside/tier/memory_find.h"
 #include "nearside/tier/tier.h"
-
-#include "tier/alone.h"
 
 enum {
     PART_LEN = 64 * 1024,
@@ -293,7 +292,7 @@ static void
 on_turn_end(void *ctx)
 {
     struct lookup *l = OBJ_OF(struct lookup, ctx, LOOKUP_MAGIC);
-    struct entry *entry = alone_find(l->worker, l->q);
+    struct entry *entry = memory_find(l->worker, l->q);
 
     MUST(l->is_alone);
     l->is_alone = false;
