@@ -102,6 +102,9 @@ on_ask(struct redis_client *c, struct redis_call *call, struct contact *contact,
 {
     struct contact *target;
 
+    /* What memory has of the slot is from the old owner, which may not be the
+       one any more that tells of changes. */
+    trust_void_slot(c->redis->trust, call->impl.hash_slot);
     if (call->is_guarded) {
         /* What the importing node has may be left from a migration that was
            given up, and no deletion since has reached it. */

@@ -5,7 +5,7 @@
  * The floors inside this room. A file includes and calls lower floors only;
  * a lower floor tells a higher one by a callback that was handed down.
  *
- *     8  client       hold                       a worker's doors
+ *     8  client       hold     near              a worker's doors
  *     7  error_reply  refresh   prober           what it leads to; discovery
  *     6  dispatch     probe                      calls on their way; trust
  *     5  pool         inquiry   probe_*          connections; questions
@@ -23,6 +23,7 @@
 #include <stdatomic.h>
 
 #include "nearside/base/shared_time.h"
+#include "nearside/redis/near.h"
 #include "nearside/redis/redis.h"
 #include "nearside/redis/topology.h"
 #include "redis/metrics.h"
@@ -64,8 +65,10 @@ struct redis {
     struct loop *loop;        /* control thread's, as are the next two */
     struct refresh *refresh;
     struct prober *prober;
-    struct trust *trust;     /* owned; what it holds is atomic */
-    struct shared_time time; /* the prober tells it */
+    struct trust *trust;        /* owned; what it holds is atomic */
+    struct shared_time time;    /* the prober tells it */
+    near_changed_fn on_changed; /* or NULL: nobody keeps what is read */
+    void *changed_ctx;
     pthread_mutex_t lock;
     struct list nodes;
     struct list members;    /* workers, who hear of a new map */

@@ -39,6 +39,14 @@ enum node_state {
     NODE_SILENT,   /* it has not answered for TRUST_BOUND_MS */
 };
 
+/* Does it tell of changes? */
+enum node_telling {
+    NODE_TELLS_NOT, /* no: what is read from it is not put into memory */
+    NODE_TELLS,     /* yes, as long as the coherence lease lasts */
+    NODE_NEED_NOT,  /* it does not, and is not to: what was read from it may be
+                       used from memory for the bound, and no longer */
+};
+
 struct node {
     uint32_t magic;
     struct list link; /* redis's nodes; under its lock */
@@ -62,6 +70,10 @@ struct node {
     _Atomic int64_t usable_until_ms; /* its values; 0: they are not */
     _Atomic int state;               /* enum node_state */
     char refusal[NODE_REFUSAL_MAX];  /* what it said; under redis's lock */
+    /* The coherence thread's (near.h). */
+    _Atomic int telling;               /* enum node_telling */
+    _Atomic int64_t coherent_until_ms; /* as far as its link vouches for it; 0:
+                                          there is none */
 };
 
 struct node *node_new(struct slice host, uint16_t port); /* NULL: no memory */

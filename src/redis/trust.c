@@ -56,6 +56,62 @@ trust_lose_slot(struct trust *trust, uint16_t slot, int64_t now_ms)
     raise_to(&trust->slots[slot].until_ms, now_ms + TRUST_LOST_MS);
 }
 
+/* How many stamps ago it was the slot's. */
+static uint32_t
+age_of(const struct trust_slot *s, uint32_t stamp)
+{
+    struct trust_slot *slot = (struct trust_slot *)(uintptr_t)s;
+
+    MUST(stamp < TRUST_STAMPS);
+    return (atomic_load(&slot->stamp) - stamp) % TRUST_STAMPS;
+}
+
+/* The new one. */
+static uint32_t
+change_stamp(struct trust_slot *s)
+{
+    uint32_t old = atomic_load(&s->stamp);
+
+    MUST(old < TRUST_STAMPS);
+    while (!atomic_compare_exchange_weak(
+        &s->stamp, &old, (old + 1) % TRUST_STAMPS)) {
+    }
+    return (old + 1) % TRUST_STAMPS;
+}
+
+void
+trust_unverify_slot(struct trust *trust, uint16_t slot)
+{
+    MUST(slot < SLOT_COUNT);
+    (void)change_stamp(&trust->slots[slot]);
+}
+
+/* Whoever finds the new stamp and not yet the other word keeps a void entry a
+   little longer, and does not use it. */
+void
+trust_void_slot(struct trust *trust, uint16_t slot)
+{
+    struct trust_slot *s = &trust->slots[slot];
+    uint32_t stamp = change_stamp(s);
+    uint32_t old = atomic_load(&s->void_before);
+
+    MUST(slot < SLOT_COUNT);
+    while (age_of(s, old) > age_of(s, stamp) &&
+           !atomic_compare_exchange_weak(&s->void_before, &old, stamp)) {
+    }
+}
+
+bool
+trust_is_void(const struct trust *trust, uint16_t slot, uint32_t stamp)
+{
+    struct trust *t = (struct trust *)(uintptr_t)trust;
+    struct trust_slot *s = &t->slots[slot];
+
+    MUST(slot < SLOT_COUNT);
+    MUST(stamp < TRUST_STAMPS);
+    return age_of(s, stamp) > age_of(s, atomic_load(&s->void_before));
+}
+
 /* Was a deletion forgotten that its owner may have lost? */
 static bool
 lacks_deletions(struct trust_slot *s, int64_t now_ms)
@@ -75,6 +131,7 @@ trust_renew_slot(struct trust *trust, uint16_t slot, int64_t now_ms)
     if (lacks_deletions(s, now_ms)) {
         trust_lose_slot(trust, slot, now_ms);
     }
+    trust_void_slot(trust, slot);
     atomic_fetch_add(&s->version, 1);
     atomic_fetch_add(&trust->changes, 1);
 }

@@ -12,6 +12,10 @@
  *   those who remember young deletions repeat them to the new owner;
  * - while no deletion of this process is pending in its slot.
  *
+ * Beside that stands what tells an entry in this process' memory that it may be
+ * out of date, though nobody has asked Redis (near.h): the slot's stamp, which
+ * the entry carries. Each change of a version is a new stamp.
+ *
  * Everything here is atomic. The control thread writes, and so does a worker
  * that is sent to another owner; a worker reads three words for each reply.
  */
@@ -37,6 +41,8 @@ enum {
     TRUST_SHORTLY_MS = 50,
     /* No node: the slot was seen without an owner. */
     TRUST_NOBODY = UINT32_MAX,
+    /* Stamps are below; a bit is left for marks of another kind (near.c). */
+    TRUST_STAMPS = 0x80000000,
 };
 
 struct trust_slot {
@@ -51,6 +57,8 @@ struct trust_slot {
                                       a snapshot; 0: nothing is */
     _Atomic int64_t forgot_ms;     /* when a young deletion was last forgotten;
                                       0: never */
+    _Atomic uint32_t stamp;        /* of what is put into memory now */
+    _Atomic uint32_t void_before;  /* what has an older stamp is void */
 };
 
 struct trust {
@@ -61,6 +69,8 @@ struct trust {
     _Atomic uint64_t changes;     /* of the versions of all slots; one is
                                      counted after it is made */
     _Atomic int64_t young;        /* deletions that may have to be repeated */
+    _Atomic uint32_t news;        /* how often a coherence lease was renewed;
+                                     counted before it is */
 };
 
 /*
@@ -85,6 +95,14 @@ void trust_note_change(struct trust *trust, uint16_t slot, int64_t wall_ms);
 
 /* Wall: what was received earlier is refused, whoever owns the slot then. */
 void trust_refuse_before(struct trust *trust, uint16_t slot, int64_t wall_ms);
+
+/* The slot has a new stamp. What memory holds of it cannot be sure to be told
+   of changes: it is unverified, or (void) even that is not worth keeping. */
+void trust_unverify_slot(struct trust *trust, uint16_t slot);
+void trust_void_slot(struct trust *trust, uint16_t slot);
+
+/* Is what has that stamp void? It is no stamp of now. */
+bool trust_is_void(const struct trust *trust, uint16_t slot, uint32_t stamp);
 
 /* Values of the slot are refused for an hour, since a deletion there is lost.
  */

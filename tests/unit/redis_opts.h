@@ -14,6 +14,7 @@ redis_opts_filled(struct redis_opts o)
         .command_timeout_ms = 50,
         .connect_timeout_ms = 500,
         .hang_ms = 1000,
+        .coherence_bound_ms = 2000,
         .refresh_interval_ms = 30000,
         .in_flight_max = 1024,
         .in_flight_bytes_max = 8 << 20,
@@ -26,6 +27,7 @@ redis_opts_filled(struct redis_opts o)
     FILL(command_timeout_ms);
     FILL(connect_timeout_ms);
     FILL(hang_ms);
+    FILL(coherence_bound_ms);
     FILL(refresh_interval_ms);
     FILL(in_flight_max);
     FILL(in_flight_bytes_max);

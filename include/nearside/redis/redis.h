@@ -40,6 +40,13 @@ enum redis_after_failover {
     REDIS_VERIFY, /* besides, each is validated before it is used */
 };
 
+/* How we learn that a value was changed which memory holds (near.h). */
+enum redis_coherence {
+    REDIS_COHERENCE_AUTO,     /* by tracking where a server permits that */
+    REDIS_COHERENCE_TRACKING, /* or else nothing is kept */
+    REDIS_COHERENCE_TTL,      /* not at all: it is used for the bound alone */
+};
+
 enum {
     REDIS_PASSWORD_MAX = 4096, /* bytes */
 };
@@ -62,6 +69,9 @@ struct redis_opts {
     const char *client_name;   /* CLIENT SETNAME */
     const char *prefix;        /* of all keys; has no brace */
     enum redis_after_failover after_failover;
+    enum redis_coherence coherence;
+    int64_t coherence_bound_ms; /* for so long at most a value is used from
+                                   memory after it was changed */
     int64_t command_timeout_ms; /* the request's deadline */
     int64_t connect_timeout_ms;
     int64_t hang_ms;             /* oldest command's age at which the
