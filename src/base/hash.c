@@ -80,14 +80,19 @@ word_at(const char *p)
     return le64toh(word);
 }
 
-/* The last word: the bytes left over, and the length in the top byte. */
+/* The last word: the bytes left over, and the length in the top byte. Where
+   there are eight bytes, the last eight are read at once, and those that were
+   hashed already are shifted out. */
 static inline uint64_t
-last_word(const char *p, size_t left, size_t len)
+last_word(struct slice s, size_t left)
 {
-    uint64_t word = (uint64_t)len << 56;
+    uint64_t word = (uint64_t)s.len << 56;
 
+    if (left > 0 && s.len > left) {
+        return word | word_at(s.ptr + s.len - 8) >> (64 - 8 * left);
+    }
     for (size_t i = 0; i < left; i++) {
-        word |= (uint64_t)(unsigned char)p[i] << (8 * i);
+        word |= (uint64_t)(unsigned char)s.ptr[i] << (8 * i);
     }
     return word;
 }
@@ -107,7 +112,7 @@ hash_keyed(const struct hash_key *key, struct slice s)
     for (size_t i = 0; i < whole; i += 8) {
         sip_word(&sip, word_at(s.ptr + i));
     }
-    sip_word(&sip, last_word(left == 0 ? NULL : s.ptr + whole, left, s.len));
+    sip_word(&sip, last_word(s, left));
     sip.v2 ^= 0xff;
     sip_round(&sip);
     sip_round(&sip);

@@ -137,7 +137,7 @@ a_variants_key_ends_in_its_digest(void **state)
 }
 
 static void
-a_key_has_the_hash_of_all_of_it(void **state)
+a_plain_key_has_the_hash_of_all_of_it(void **state)
 {
     static const struct hash_key another = {17, 5};
     struct key base = key_of("http", "h", SLICE("/a"));
@@ -151,6 +151,103 @@ a_key_has_the_hash_of_all_of_it(void **state)
     assert_int_equal(
         key_vary(&arena, &another, &base, SLICE(VARIANT), &moved), RC_OK);
     assert_true(moved.hash != one.hash);
+}
+
+/* The key's name in Redis leads to the key's hash. */
+static void
+assert_named(const struct key *key, struct slice prefix)
+{
+    struct slice name;
+    uint64_t hash;
+
+    assert_int_equal(key_redis(&arena, prefix, key, &name), RC_OK);
+    if (!key_hash_of_name(&hash_key, prefix, name, &hash)) {
+        fail_msg("no name: %.*s", SLICE_FMT(name));
+    }
+    if (hash != key->hash) {
+        fail_msg("another hash: %.*s", SLICE_FMT(name));
+    }
+}
+
+enum {
+    TARGET_MAX = 300,
+    TARGETS = 20000,
+};
+
+/* Nearly all plain, or with more of the bytes that are not; at times spelled
+   like the tag of a long one. */
+static struct slice
+random_target(struct random *r, char *out)
+{
+    static const char odd[] = " {}%|~\x7f\x80\xff\0\x1f";
+    static const char digested[] =
+        "~ac137fce49837c7c2945f6160d3c0e679e6f40070850420a22bc10e0692cbdc7";
+    size_t len = 1 + (size_t)random_below(r, TARGET_MAX - sizeof(digested));
+    uint64_t one_odd_in = UINT64_C(1) << random_below(r, 10);
+
+    out[0] = '/';
+    for (size_t i = 1; i < len; i++) {
+        out[i] = random_below(r, one_odd_in) == 0
+                     ? odd[random_below(r, sizeof(odd) - 1)]
+                     : (char)('a' + (int)random_below(r, 26));
+    }
+    if (random_below(r, 8) == 0) {
+        memcpy(out + len, digested, sizeof(digested) - 1);
+        len += sizeof(digested) - 1;
+    }
+    return slice_of(out, len);
+}
+
+static void
+a_name_in_redis_gives_the_hash_of_its_key(void **state)
+{
+    struct random r = {.state = 11};
+    char target[TARGET_MAX];
+
+    (void)state;
+    for (int i = 0; i < TARGETS; i++) {
+        struct key base = key_of("http", "h", random_target(&r, target));
+        struct key one = varied(&base, SLICE(VARIANT));
+        struct key other = varied(&one, SLICE(OTHER));
+
+        assert_named(&base, SLICE("ns:"));
+        assert_named(&one, SLICE("ns:"));
+        assert_named(&other, SLICE(""));
+        assert_true(base.hash != one.hash);
+        assert_true(one.hash != other.hash);
+        arena_reset(&arena);
+    }
+}
+
+static void
+what_is_no_entrys_name_has_no_hash(void **state)
+{
+    static const char *const names[] = {"", "ns:", "ns:e:", "ns:e:{", "ns:e:{}",
+        "ns:e:{a", "ns:e:a}", "ns:l:{a}", "ns:w:{a}", "n:e:{a}", "e:{a}",
+        "ns:e:{a}:", "ns:e:{a}b", "ns:e:{a}:names:0123456789abcdef",
+        "ns:e:{a}:names:0123456789abcdef0123456789", "ns:e:{a} " VARIANT,
+        "ns:e:{a}:" VARIANT "0", "ns:e:{a}:00112233445566778899aabbccddeefg",
+        "ns:e:{a}:00112233445566778899AABBCCDDEEFF", "ns:e:{a b}", "ns:e:{a{b}",
+        "ns:e:{sixteen bytes and more}"};
+    char name[TAG_MAX + 8];
+    uint64_t hash = 7;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (key_hash_of_name(
+                &hash_key, SLICE("ns:"), slice_of_str(names[i]), &hash)) {
+            fail_msg("a name: %s", names[i]);
+        }
+    }
+    memset(name, 'a', sizeof(name));
+    memcpy(name, "ns:e:{", 6);
+    name[sizeof(name) - 1] = '}'; /* a tag of 201 bytes */
+    assert_false(key_hash_of_name(
+        &hash_key, SLICE("ns:"), slice_of(name, sizeof(name)), &hash));
+    name[sizeof(name) - 2] = '}';
+    assert_int_equal(hash, 7);
+    assert_true(key_hash_of_name(
+        &hash_key, SLICE("ns:"), slice_of(name, sizeof(name) - 1), &hash));
 }
 
 static void
@@ -370,7 +467,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         KEY_TEST(the_full_key_is_scheme_host_and_target),
         KEY_TEST(a_variants_key_ends_in_its_digest),
-        KEY_TEST(a_key_has_the_hash_of_all_of_it),
+        KEY_TEST(a_plain_key_has_the_hash_of_all_of_it),
+        KEY_TEST(a_name_in_redis_gives_the_hash_of_its_key),
+        KEY_TEST(what_is_no_entrys_name_has_no_hash),
         KEY_TEST(the_names_of_variants_lie_beside_their_record),
         KEY_TEST(a_leases_key_is_found_from_the_entrys),
         KEY_TEST(redis_keys_are_readable),

@@ -8,8 +8,10 @@
  * with ":<variant>" behind the brace. The part in braces is the URI in
  * printable form, of a length that is bounded.
  *
- * A key is made once and handed down with its hash. Nobody but this file
- * knows at which byte of a key something stands.
+ * A key is made once and handed down with its hash, which is that of the
+ * entry's name in Redis: whoever hears the name alone, in a message that the
+ * entry has changed, comes to the same hash. Nobody but this file knows at
+ * which byte of a key something stands.
  */
 #ifndef NEARSIDE_CACHE_KEY_H
 #define NEARSIDE_CACHE_KEY_H
@@ -28,7 +30,8 @@ void digest_hex(struct slice s, char out[DIGEST_LEN]);
 struct key {
     struct slice full;    /* in the arena it was made in */
     struct slice variant; /* DIGEST_LEN hex digits within full, or empty */
-    uint64_t hash;        /* of full, keyed by the process' hash key */
+    uint64_t hash;        /* of its name in Redis without the prefix, keyed by
+                             the process' hash key */
 };
 
 /* Borrowed for the call; host is already normalised. */
@@ -51,6 +54,11 @@ enum rc key_vary(struct arena *arena, const struct hash_key *hash_key,
    brace. RC_NOMEM. */
 enum rc key_redis(struct arena *arena, struct slice prefix,
     const struct key *key, struct slice *out) RC_MUST_CHECK;
+
+/* The hash of the key whose entry has that key in Redis. False: it is no
+   entry's key with that prefix. */
+bool key_hash_of_name(const struct hash_key *hash_key, struct slice prefix,
+    struct slice redis_key, uint64_t *out_hash);
 
 /* The lease's key of an entry's key with that prefix: entry.len bytes. */
 void key_lease_of(struct slice entry, struct slice prefix, char *out);

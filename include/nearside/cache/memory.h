@@ -6,8 +6,9 @@
  * while. A hit writes one byte, or none, and moves nothing.
  *
  * It is found by a key's hash and compared by the full key. Whoever learns that
- * a key was changed somewhere drops it by the hash alone, since the messages of
- * Redis name no full key. A hash that two keys share costs a miss.
+ * a key was changed somewhere drops it by the hash alone: the messages of Redis
+ * give the name there (key_hash_of_name), and no full key. A hash that two keys
+ * share costs a miss.
  *
  * Memory has no clock and knows no Redis. With each entry it keeps a note of
  * its caller's, who alone knows what that means for the use of the entry.
