@@ -610,7 +610,7 @@ class Waiting(CachingTest):
         self.says(grows)
         clients = []
         for bar in "xy":
-            client = self.use(self.daemon.connect(timeout=20))
+            client = self.use(self.daemon.connect())
             client.request("GET", target, {"X-Foo": "a", "X-Bar": bar})
             clients.append(client)
             self.wait_asked(target, 2)

@@ -474,8 +474,8 @@ class Migration(OnACluster):
             # much later.
             wait_until(lambda: all(
                 self.slots_of(source, daemon) < 16384 // 3
-                for daemon in fleet), 10, "both know new owners")
-            load.wait_hits(targets, 10)
+                for daemon in fleet), what="both know new owners")
+            load.wait_hits(targets)
             wait_until(lambda: all(
                 a.is_hit for a in load.since(load.mark() - 1000)), 10,
                 "the windows of both are over", 0.2)

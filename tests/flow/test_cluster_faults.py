@@ -66,7 +66,7 @@ class OnACluster(ClusterTest):
                 if node.info("replication")["role"] == "master":
                     return node
             return None
-        return wait_until(promoted, 20, "a replica is promoted")
+        return wait_until(promoted, what="a replica is promoted")
 
     def ask_slots_of(self, primary):
         """Of the targets, those whose entries are with that primary."""
@@ -118,7 +118,7 @@ class Faults(OnACluster):
         # Long before the next look at the map of a calm cluster.
         wait_until(lambda: all(heir.address in self.mapped(daemon)
                                for daemon in self.fleet),
-                   15, "both have found the heir")
+                   what="both have found the heir")
         load.wait_hits(theirs)
         load.wait_hits(TARGETS)
         wait_until(lambda: all(
@@ -194,12 +194,12 @@ class Faults(OnACluster):
         for node in self.cluster.nodes:
             self.cluster.restart(node)
         self.cluster.wait_ok()
-        load.wait_hits(TARGETS, 20)
+        load.wait_hits(TARGETS)
 
         def is_hit():
             return "; hit" in late.get("/products/1").cache_status
 
-        wait_until(is_hit, 15, "who started without Redis finds it")
+        wait_until(is_hit, what="who started without Redis finds it")
         load.stop()
         load.check()
         for daemon in self.fleet + [late]:

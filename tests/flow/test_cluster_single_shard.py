@@ -83,7 +83,7 @@ class SingleShard(FlowTest):
                                 daemon.status()["redis"]["nodes"]]
                        == [heir.address], what="the daemon knows the heir")
             # Values wait for a window; what is there is used again then.
-            load.wait_hits(targets, 10)
+            load.wait_hits(targets)
             gets = self.origin.stats()["methods"]["GET"]
             load.wait_more(200)
             self.assertEqual(self.origin.stats()["methods"]["GET"], gets)

@@ -195,17 +195,17 @@ class Pipes(FlowTest):
 
     def assert_ends(self):
         self.process.terminate()
-        self.assertEqual(self.process.wait(20), 0)
+        self.assertEqual(self.process.wait(60), 0)
 
     def test_a_pipe_that_is_full_at_the_start(self):
         self.fill()
         self.start(stdout=self.writer, stderr=self.writer)
-        wait_until(self.is_serving, 30, "it serves")
+        wait_until(self.is_serving, what="it serves")
         self.assert_ends()
 
     def test_one_that_fills_later(self):
         self.start(stdout=self.writer, stderr=self.writer)
-        wait_until(self.is_serving, 30, "it serves")
+        wait_until(self.is_serving, what="it serves")
         self.fill()
         with Connection(self.port) as client:
             for i in range(1000):
@@ -215,7 +215,7 @@ class Pipes(FlowTest):
 
     def test_descriptors_that_are_closed_are_never_a_client_s(self):
         self.start("exec 0<&- 1>&- 2>&-; exec")
-        wait_until(self.is_serving, 30, "it serves")
+        wait_until(self.is_serving, what="it serves")
         for fd in range(3):
             self.assertEqual(
                 os.readlink(f"/proc/{self.process.pid}/fd/{fd}"), "/dev/null")

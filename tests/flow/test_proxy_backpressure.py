@@ -60,7 +60,7 @@ class BackPressure(FlowTest):
             seen[1] = self.moved
             return seen[0] >= 10
 
-        wait_until(stands_still, 30, "the fast side waits", every=0.05)
+        wait_until(stands_still, what="the fast side waits", every=0.05)
 
     def assert_flat(self):
         grown = self.daemon.process.memory_kb("VmHWM") - self.before_kb

@@ -29,7 +29,7 @@ class Herd(FlowTest):
     def clients(self, count, target, fields=None):
         made = []
         for _ in range(count):
-            client = self.use(self.daemon.connect(timeout=20))
+            client = self.use(self.daemon.connect())
             client.request("GET", target, fields)
             made.append(client)
         return made
@@ -377,7 +377,7 @@ class Collapse(Herd):
                     return answer(connection, b"for %d alone" % n, fields)
 
                 self.start(script)
-                clients = [self.use(self.daemon.connect(timeout=20))
+                clients = [self.use(self.daemon.connect())
                            for _ in range(30)]
                 for i, client in enumerate(clients):
                     client.request("GET", "/kept/1", {"X-User": i})
@@ -448,8 +448,7 @@ class Outgrown(Herd):
         self.start(self.script, "object_max = 500KB  " + limits)
 
     def slow(self):
-        client = self.use(self.daemon.connect(timeout=20,
-                                              receive_buffer=4096))
+        client = self.use(self.daemon.connect(receive_buffer=4096))
         client.request("GET", "/kept/1")
         return client, client.read_head()
 
@@ -482,7 +481,7 @@ class Outgrown(Herd):
         wait_until(lambda: self.daemon.metric(
             "nearside_limits_hit_total", limit="object_max"),
                    what="it is too large")
-        late = self.use(self.daemon.connect(timeout=20))
+        late = self.use(self.daemon.connect())
         late.request("GET", "/kept/1")
         head = late.read_head()
         self.assertNotIn("collapsed", head.fields["Cache-Status"])

@@ -66,7 +66,7 @@ class Drain(FlowTest):
             return True
 
     def busy(self, daemon, count=1):
-        clients = [self.use(daemon.connect(timeout=20)) for _ in range(count)]
+        clients = [self.use(daemon.connect()) for _ in range(count)]
         before = len(self.origin.requests)
         for i, client in enumerate(clients):
             client.request("GET", f"/wait/{i}")
@@ -90,7 +90,7 @@ class Drain(FlowTest):
         self.assertEqual(self.readyz(daemon), 503)
         self.assertEqual(daemon.get("/x").body, b"/x")
         clock.move_on(250)
-        self.assertEqual(daemon.process.wait(30), 0)
+        self.assertEqual(daemon.process.wait(), 0)
         self.assertGreaterEqual(self.assert_ended(daemon, 0, 0), 600)
 
     def test_answers_under_way_are_finished_and_nobody_else_is_let_in(self):
@@ -107,7 +107,7 @@ class Drain(FlowTest):
             self.assertEqual(got.fields["Connection"], "close")
             self.assertTrue(client.is_closed())
             client.close()
-        self.assertEqual(daemon.process.wait(10), 0)
+        self.assertEqual(daemon.process.wait(), 0)
 
     def test_idle_connections_are_closed_at_once(self):
         daemon = self.start()
@@ -118,7 +118,7 @@ class Drain(FlowTest):
         daemon.signal(signal.SIGTERM)
         for client in clients:
             self.assertTrue(client.is_closed())
-        self.assertEqual(daemon.process.wait(10), 0)
+        self.assertEqual(daemon.process.wait(), 0)
 
     def test_an_upload_under_way_is_finished(self):
         daemon = self.start()
@@ -132,14 +132,14 @@ class Drain(FlowTest):
             client.send(b"world")
             self.assertEqual(client.read_response().body, b"/up")
         self.assertEqual(self.origin.requests[0].body, b"helloworld")
-        self.assertEqual(daemon.process.wait(10), 0)
+        self.assertEqual(daemon.process.wait(), 0)
 
     def test_drain_timeout_cuts_what_is_left(self):
         daemon = self.start("drain_delay = 0ms  \ndrain_timeout = 500ms")
         clients = self.busy(daemon)
         start = time.monotonic()
         daemon.signal(signal.SIGTERM)
-        self.assertEqual(daemon.process.wait(10), 0)
+        self.assertEqual(daemon.process.wait(), 0)
         self.assertGreaterEqual(time.monotonic() - start, 0.48)
         with self.assertRaises((WireError, OSError)):
             clients[0].read_response()
@@ -155,7 +155,7 @@ class Drain(FlowTest):
         daemon.signal(signal.SIGTERM)
         wait_until(lambda: self.readyz(daemon) == 503, what="it drains")
         daemon.signal(signal.SIGTERM)
-        self.assertEqual(daemon.process.wait(60), 0)
+        self.assertEqual(daemon.process.wait(), 0)
         self.assert_ended(daemon, 3, 2)
 
     def test_a_drain_that_is_over_as_the_second_sigterm_comes(self):
@@ -173,7 +173,7 @@ class Drain(FlowTest):
                 pass
             for client in clients:
                 client.reset()
-            self.assertEqual(daemon.process.wait(10), 0, daemon.log())
+            self.assertEqual(daemon.process.wait(), 0, daemon.log())
             self.steps.go("end")  # the origin has waited long enough
 
     def test_a_deletion_under_way_is_waited_for(self):
@@ -192,7 +192,7 @@ class Drain(FlowTest):
         time.sleep(0.3)  # what it would have ended in, if it did not wait
         self.assertTrue(daemon.process.is_running())
         redis.resume()
-        self.assertEqual(daemon.process.wait(10), 0)
+        self.assertEqual(daemon.process.wait(), 0)
         self.assertEqual(redis("KEYS", "ns:e:*"), [])
 
     def test_not_for_ever_and_what_is_lost_is_told(self):
@@ -206,7 +206,7 @@ class Drain(FlowTest):
         self.addCleanup(redis.resume)
         daemon.get("/a", method="PUT", body=b"x")
         daemon.signal(signal.SIGTERM)
-        daemon.process.wait(10)
+        daemon.process.wait()
         self.assertIn("invalidation_lost", daemon.log())
         self.assert_ended(daemon, r"\d+", r"\d+")
 
@@ -227,7 +227,7 @@ class Drain(FlowTest):
     def test_sigint_does_not_wait_for_a_balancer(self):
         daemon = self.start("drain_delay = 10m")
         daemon.signal(signal.SIGINT)
-        self.assertEqual(daemon.process.wait(60), 0)
+        self.assertEqual(daemon.process.wait(), 0)
 
     def test_sighup_and_sigpipe_do_not_end_it(self):
         daemon = self.start()
@@ -362,7 +362,7 @@ class Lossless(FlowTest):
                            "they are at it")
                 daemon.signal(signal.SIGTERM)
             for daemon, traffic in zip(daemons, traffics):
-                self.assertEqual(daemon.process.wait(20), 0)
+                self.assertEqual(daemon.process.wait(), 0)
                 traffic.wait()
                 answered += traffic.answered
                 lost += traffic.lost
@@ -448,7 +448,7 @@ class Lossless(FlowTest):
                                      (200, "close"))
                 self.assertTrue(client.is_closed())
                 client.close()
-                self.assertEqual(daemon.process.wait(10), 0)
+                self.assertEqual(daemon.process.wait(), 0)
 
     def test_who_is_queued_is_answered(self):
         """They have connected, and nobody has accepted them, when the drain
@@ -473,7 +473,7 @@ class Lossless(FlowTest):
                 self.assertEqual(client.read_response().status, 200)
         for client in spoken:
             self.assertEqual(client.read_response().status, 200)
-        self.assertEqual(daemon.process.wait(10), 0)
+        self.assertEqual(daemon.process.wait(), 0)
 
     def test_a_request_that_crosses_the_end_is_not_reset(self):
         """It is not answered; but the client sees an orderly end, after
@@ -489,7 +489,7 @@ class Lossless(FlowTest):
                 client.request("GET", "/x")
                 client.send(b"x")  # fails if that was answered with a reset
                 self.assertEqual(client.read_some(), b"")
-        self.assertEqual(daemon.process.wait(10), 0)
+        self.assertEqual(daemon.process.wait(), 0)
 
     def test_the_path_is_left_to_the_next_one(self):
         """It binds the same path while the first still ends."""
@@ -508,7 +508,7 @@ class Lossless(FlowTest):
             self.assertEqual(heir.unix_paths, [path])
             client.send(b"hello")
             self.assertEqual(client.read_response().status, 200)
-        self.assertEqual(first.process.wait(10), 0)
+        self.assertEqual(first.process.wait(), 0)
         self.assertEqual(fetch(path, "/x").status, 200)
         heir.stop()
         self.assertFalse(os.path.exists(path))
@@ -548,7 +548,7 @@ class Valgrind(FlowTest):
         daemon.timeout = 60
 
         def client_of(i):
-            with daemon.connect(timeout=30) as client:
+            with daemon.connect() as client:
                 for j in range(6):
                     for method, target, fields, body in (
                             ("GET", f"/products/{j}", {}, None),

@@ -190,7 +190,7 @@ class Starved(Files):
         for _ in range(20):
             self.assertNotIn("; hit", ask_again())
         self.allow(FDS)
-        wait_until(lambda: "; hit" in ask_again(), 15, "a hit again")
+        wait_until(lambda: "; hit" in ask_again(), what="a hit again")
 
 
 class AtStart(FlowTest):

@@ -55,7 +55,7 @@ class Neighbours(FlowTest):
             **self.more), name=name))
 
     def ask(self, target, fields=None, daemon=None, **more):
-        client = self.use((daemon or self.daemon).connect(timeout=20, **more))
+        client = self.use((daemon or self.daemon).connect(**more))
         client.request("GET", target, fields)
         return client
 

@@ -86,7 +86,7 @@ class Crowds(FlowTest):
                    receive_buffer) as crowd:
             wait_until(are_ended, 60, "they are ended", every=0.1)
             if statuses is not None:
-                self.assertEqual(crowd.statuses(30), statuses)
+                self.assertEqual(crowd.statuses(), statuses)
         self.assertEqual(self.strict.metric(HIT, limit=limit), before + COUNT)
 
     def test_slow_heads(self):
@@ -109,7 +109,7 @@ class Crowds(FlowTest):
             head = (f"GET {KEPT} HTTP/1.1\r\nHost: test\r\n"
                     f"Range: {asked}\r\n\r\n")
             with Crowd(self.patient.port, COUNT, head.encode()) as crowd:
-                self.assertEqual(crowd.statuses(30), [status] * COUNT)
+                self.assertEqual(crowd.statuses(), [status] * COUNT)
             self.assertEqual(
                 self.patient.metric(HIT, limit="field_max"), refused)
 

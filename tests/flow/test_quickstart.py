@@ -91,7 +91,7 @@ class Quickstart(FlowTest):
         self.assertIn("until Ctrl-C", said)
         self.assertTrue(running_in(self.folder))
         process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(20), 0, said)
+        self.assertEqual(process.wait(60), 0, said)
         self.assert_nothing_is_left()
 
 

@@ -134,7 +134,7 @@ class Refusing(OnAServer):
             prices.add(price)
             return "; hit" in status
 
-        wait_until(is_hit, 30, "a hit")
+        wait_until(is_hit, what="a hit")
         self.assertGreater(time.monotonic() - began, WINDOW)
         self.assertEqual(prices, {self.price})
         for daemon in (self.reader, self.writer):
@@ -360,9 +360,9 @@ class Restarting(OnAServer):
         self.redis("SAVE")
         self.redis.kill()
         self.redis.start()
-        daemon.wait_log("redis_restarted", 5)
+        daemon.wait_log("redis_restarted")
         wait_until(lambda: "; hit" in daemon.get(target).cache_status,
-                   10, "a hit")
+                   what="a hit")
 
     def test_a_server_that_saves_without_an_aof_is_warned_of_once(self):
         self.reader.wait_log(r"redis_saves_snapshots .*3600 100000")

@@ -157,7 +157,7 @@ class Hostile(FlowTest):
             return all("; hit" in self.ask(target, body).cache_status
                        for _ in range(8))
 
-        wait_until(are_hits, 15, "hits again")
+        wait_until(are_hits, what="hits again")
 
     def memory_kb(self):
         return self.daemon.process.memory_kb("VmHWM")
@@ -176,7 +176,7 @@ class Hostile(FlowTest):
                     self.ask(*self.cold())
                     return self.redis.faults_done > 0
 
-                wait_until(has_met, 10, "the daemon meets it", 0.05)
+                wait_until(has_met, what="the daemon meets it", every=0.05)
 
     def test_a_hostile_value_is_a_miss(self):
         self.heal()
@@ -230,7 +230,7 @@ class Hostile(FlowTest):
             return all("; hit" in self.ask(target, body).cache_status
                        for _ in range(8))
 
-        wait_until(are_hits, 10, "hits again")
+        wait_until(are_hits, what="hits again")
 
     def test_a_server_that_answers_probes_alone_is_left_alone(self):
         """Calls are rarer than the probes, all of which it acknowledges."""
@@ -256,7 +256,7 @@ class Hostile(FlowTest):
         """Until the lease is gone, a fetch from before the write may store."""
         target, body = self.cold()
         wait_until(lambda: "; hit" in self.ask(target, body).cache_status,
-                   10, "a hit")
+                   what="a hit")
         entry = b"ns:e:{http://test%s}" % target.encode()
         lease = b"ns:l" + entry[4:]
         refused = []
@@ -279,7 +279,7 @@ class Hostile(FlowTest):
                               body=b'{"name":"Newer","price":100}')
         self.assertEqual(put.status, 200)
         wait_until(lambda: deleted()[-2:] == [[lease], [entry]] and
-                   [entry] in deleted()[:-2], 5, "the lease, then the entry")
+                   [entry] in deleted()[:-2], what="the lease, then the entry")
 
     def test_a_lease_whose_acknowledgement_was_lost_is_given_back(self):
         target, body = self.cold()
@@ -291,7 +291,7 @@ class Hostile(FlowTest):
             # Would wait for the end of that lease, which nobody holds.
             self.ask(target, body)
         wait_until(lambda: "; hit" in self.ask(target, body).cache_status,
-                   10, "a hit")
+                   what="a hit")
         self.assert_nobody_waited_for_a_lease()
 
     def test_a_lease_is_given_back_whatever_becomes_of_the_fill(self):

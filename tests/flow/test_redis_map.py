@@ -100,7 +100,7 @@ class NamesThatHang(OnAMap):
             f' "good.test:{redis.port}" }}',
             f"http://api.test:{self.origin.port}", wrap=names.wrap)
         self.assertLess(self.ask(a).seconds, 2)
-        self.wait_hit(a, timeout=5)
+        self.wait_hit(a)
         self.assertLess(time.monotonic() - began, 5)
         # A refresh does not wait for them either: it fails nobody.
         self.assertEqual(
@@ -112,7 +112,7 @@ class NamesThatHang(OnAMap):
         gone = ", ".join(f'"gone-{n}.test:7000"' for n in range(6))
         a = self.daemon(f'seeds = {{ {gone}, "good.test:{redis.port}" }}',
                         wrap=names.wrap)
-        self.wait_hit(a, timeout=15)
+        self.wait_hit(a)
 
     def test_a_name_server_that_is_lost_costs_no_hit(self):
         names = self.names({"good.test": "127.0.0.1", "api.test": "127.0.0.1"})
@@ -124,7 +124,7 @@ class NamesThatHang(OnAMap):
         names.are({})
         for n in range(1, 4):
             redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-            self.wait_hit(a, n, timeout=5)
+            self.wait_hit(a, n)
         self.wait_hit(a)
 
 
@@ -425,7 +425,7 @@ class Words(OnAMap):
 
         # A connection younger than a second is dialled anew late: nothing
         # tells then why it was cut.
-        wait_until(is_named, 30, "it is named", every=1.1)
+        wait_until(is_named, what="it is named", every=1.1)
         self.wait_hit(a)
 
 

@@ -203,7 +203,7 @@ class Passwords(FlowTest):
         self.assertFalse(a.status()["redis"]["up"])
         self.assertIn("WRONGPASS", a.status()["redis"]["nodes"][0]["refusal"])
         redis("ACL", "SETUSER", "shop", ">" + wrong)
-        wait_until(lambda: "; hit" in self.ask(a), 15, "a hit")
+        wait_until(lambda: "; hit" in self.ask(a), what="a hit")
         self.assertNotIn(wrong, a.whole_log())
 
     def test_a_user_who_is_removed_and_made_again_is_let_in_again(self):
@@ -214,7 +214,7 @@ class Passwords(FlowTest):
         for _ in range(10):
             self.assertNotIn("; hit", self.ask(a))
         redis("ACL", "SETUSER", "shop", "on", ">" + SECRET, "~ns:*", "+@all")
-        wait_until(lambda: "; hit" in self.ask(a), 15, "a hit")
+        wait_until(lambda: "; hit" in self.ask(a), what="a hit")
         self.assertNotIn(SECRET, a.whole_log())
 
     def test_the_acl_of_the_readme_is_enough(self):
@@ -253,7 +253,7 @@ class Passwords(FlowTest):
         b.wait_log("redis_no_scripts")  # or it might store below
         a.wait_logged("redis_no_scripts")
         redis("ACL", "SETUSER", "shop", "+eval", "+evalsha")
-        wait_until(lambda: "; hit" in self.ask(a), 5, "a hit")
+        wait_until(lambda: "; hit" in self.ask(a), what="a hit")
         a.wait_log("redis_scripts_again")
         self.assertNotIn("redis_denied", a.whole_log())
 
@@ -300,7 +300,7 @@ class Passwords(FlowTest):
             return "; hit" in answer.cache_status and answer.seconds > 1
 
         # A busy machine's probes may be late, or their answers on that link.
-        wait_until(is_a_slow_hit, 40, "a slow hit")
+        wait_until(is_a_slow_hit, what="a slow hit")
         b.wait_logged("redis_no_getrange")
 
     def test_a_user_who_may_not_info_is_served_as_well(self):
@@ -454,7 +454,7 @@ class LargeValues(OnAServer):
 
         for _ in range(2):
             # A machine may be too busy for the first bytes to be in time.
-            wait_until(is_waited_for, 30, "it is waited for")
+            wait_until(is_waited_for, what="it is waited for")
 
     def test_what_took_the_place_of_one_is_found(self):
         key = self.store_large(500000)
@@ -534,7 +534,7 @@ class Away(OnAServer):
                 redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
                 wait_until(lambda: a.metric("nearside_redis_connections") == 0
                            or self.is_hit(a), what="a hit or no connection")
-                self.wait_hit(a, timeout=5)
+                self.wait_hit(a)
 
     def test_a_slow_redis_costs_its_deadline_and_no_more(self):
         a = self.daemon()

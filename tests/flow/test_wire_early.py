@@ -146,7 +146,7 @@ class Answers(Early):
         def script(connection, request, n):
             connection.send(b"HTTP/1.1 403 Forbidden\r\n"
                             b"Content-Length: 7\r\n\r\n")
-            self.half_closed.wait(10)
+            self.half_closed.wait(60)
             time.sleep(0.1)  # an abort would have come
             connection.send(b"refused")
 
@@ -284,14 +284,14 @@ class Limits(Early):
 
         threading.Thread(target=send_on, daemon=True).start()
         self.daemon.signal(signal.SIGTERM)
-        self.assertEqual(self.daemon.process.wait(60), 0)
+        self.assertEqual(self.daemon.process.wait(), 0)
 
     def test_an_answer_within_a_drain_is_not_lost(self):
         self.allowed = threading.Event()
         self.addCleanup(self.allowed.set)
 
         def script(connection, request, n):
-            self.allowed.wait(10)
+            self.allowed.wait(60)
             return reads_no_more(connection, request, n)
 
         self.start(script, "body_max = 0")
@@ -303,7 +303,7 @@ class Limits(Early):
             self.allowed.set()
             client.send(UPLOAD)
             self.assertEqual(client.read_response().status, 401)
-        self.assertEqual(self.daemon.process.wait(10), 0)
+        self.assertEqual(self.daemon.process.wait(), 0)
 
 
 class Expect(Early):
@@ -322,7 +322,7 @@ class Expect(Early):
         self.addCleanup(self.allowed.set)
 
         def script(connection, request, n):
-            self.allowed.wait(10)
+            self.allowed.wait(60)
             connection.send(interim)
             body = b"".join(connection.request_pieces(request))
             return answer(connection, body)

@@ -125,6 +125,36 @@ class CachingTest(FlowTest):
         """All of its slot: the record, the variants, their number."""
         return self.in_redis("KEYS", f"ns:e:*{target}}}*")
 
+    def watch_lease(self, target):
+        """For lease_ends(): hears of it from now on."""
+        self.in_redis("CONFIG", "SET", "notify-keyspace-events", "Kgx")
+        heard = self.use(self.redis.connect())
+        heard("PSUBSCRIBE", f"__keyspace@0__:ns:l:*{target}}}*")
+        return heard
+
+    @staticmethod
+    def lease_ends(heard):
+        """"del": it was given back; "expired": its time was over."""
+        while True:
+            event = heard.read()[-1].decode()
+            if event in ("del", "expired"):
+                return event
+
+    def watch_commands(self):
+        """For leases_asked()."""
+        self.needs_redis()
+        heard = self.use(self.redis.connect())
+        heard("MONITOR")
+        return heard
+
+    def leases_asked(self, heard, target):
+        """How often anybody has tried to take the target's lease since."""
+        self.redis("ECHO", "until here")
+        count = 0
+        while '"until here"' not in (line := heard.read()):
+            count += '] "SET" "ns:l:' in line and f'{target}}}"' in line
+        return count
+
     def wait_stored(self, target):
         return wait_until(lambda: self.value(target),
                           what=f"{target} is in Redis", every=0.002)

@@ -31,6 +31,20 @@ class FlowTest(unittest.TestCase):
         self.addCleanup(manager.__exit__, None, None, None)
         return entered
 
+    def assert_quick(self, ask, seconds, what="a quick answer"):
+        """Asks until an answer takes less than so many seconds, and gives it.
+        A busy machine holds up any of them, but hardly all: what each would
+        have to wait for is never quick."""
+        def is_quick():
+            answer = ask()
+            return answer.seconds < seconds and answer
+
+        return process.wait_until(is_quick, what=what)
+
+    def assert_none_waits(self, answers, seconds):
+        """The same of several answers: the quickest took less."""
+        self.assertLess(min(answer.seconds for answer in answers), seconds)
+
     def run(self, result=None):
         if result is None:
             result = self.defaultTestResult()

@@ -12,7 +12,7 @@ import random
 import threading
 import time
 
-from .process import wait_until
+from .process import PATIENCE, wait_until
 
 HEAD_MAX = 64 * 1024
 
@@ -82,7 +82,7 @@ class Load:
     """
 
     def __init__(self, ports, targets, clients=200, think=0.08, judge=None,
-                 timeout=10.0, is_fresh=False, local="127.0.0.1"):
+                 timeout=PATIENCE, is_fresh=False, local="127.0.0.1"):
         self.ports = ports
         self.targets = targets
         self.clients = clients
@@ -149,7 +149,7 @@ class Load:
     def since(self, mark):
         return self.answers[mark:]
 
-    def wait_more(self, count, timeout=20.0, what="answers",
+    def wait_more(self, count, timeout=PATIENCE, what="answers",
                   accept=lambda answer: True):
         """Until `count` more answers have come that are as wanted."""
         mark = [self.mark(), 0]
@@ -162,7 +162,7 @@ class Load:
 
         wait_until(are_there, timeout, f"{count} more {what}")
 
-    def wait_hits(self, targets, timeout=20.0):
+    def wait_hits(self, targets, timeout=PATIENCE):
         """Until each of the targets has been answered from the cache."""
         mark = [self.mark()]
         missing = set(targets)
@@ -202,7 +202,7 @@ def quantile(answers, share):
     return times[min(len(times) - 1, int(len(times) * share))]
 
 
-def ask_at_once(ports, target, clients, timeout=30.0):
+def ask_at_once(ports, target, clients, timeout=PATIENCE):
     """All clients connect first; then all ask for the same target."""
     async def client(port, connected, go):
         async with connected:

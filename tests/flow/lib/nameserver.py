@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 
-from .process import temp_dir, wait_until
+from .process import PATIENCE, temp_dir, wait_until
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000
 AT = "127.0.0.53"
@@ -29,7 +29,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _run(*argv):
-    subprocess.run(argv, stdin=subprocess.DEVNULL, check=True, timeout=20,
+    subprocess.run(argv, stdin=subprocess.DEVNULL, check=True, timeout=60,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -57,10 +57,11 @@ def _put(path, text):
 
 
 def resolver_has(servers=1, search="", options="edns0"):
-    """What /etc/resolv.conf says, for those who are started after that."""
+    """What /etc/resolv.conf says, for those who are started after that. A
+    look-up that nobody answers takes longer than any test waits."""
     with open("/etc/resolv.conf", "w") as f:
         f.write(f"nameserver {AT}\n" * servers + f"search {search}\n"
-                f"options timeout:5 attempts:3 {options}\n")
+                f"options timeout:30 attempts:5 {options}\n")
 
 
 def enter():
@@ -123,7 +124,7 @@ class NameServer:
         with self.lock:
             return self.asked.get(f"{name}.test", 0)
 
-    def wait_asked(self, more, name="api", timeout=10):
+    def wait_asked(self, more, name="api", timeout=PATIENCE):
         """Until it was asked so many times more, counting from now."""
         want = self.count(name) + more
         wait_until(lambda: self.count(name) >= want, timeout,

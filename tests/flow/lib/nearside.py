@@ -7,7 +7,7 @@ import shlex
 import signal
 import subprocess
 
-from .process import Process, temp_dir, wait_until
+from .process import PATIENCE, Process, temp_dir, wait_until
 from .wire import Connection, fetch
 
 # What a sanitizer, a failed check or valgrind says; none is ever right.
@@ -30,7 +30,7 @@ class Nearside:
     """
 
     def __init__(self, conf=None, args=(), env=None, name="nearside",
-                 timeout=30.0, wrap=(), program=None):
+                 timeout=PATIENCE, wrap=(), program=None):
         self.name = name
         self.env = env
         self.timeout = timeout
@@ -114,7 +114,7 @@ class Nearside:
                 total += value
         return total
 
-    def wait_metric(self, name, at_least, timeout=10.0, **labels):
+    def wait_metric(self, name, at_least, timeout=PATIENCE, **labels):
         wait_until(lambda: self.metric(name, **labels) >= at_least, timeout,
                    f"{name}{labels} >= {at_least}")
 
@@ -124,13 +124,13 @@ class Nearside:
         start. To see that a line is there, wait for it."""
         return self.process.log()
 
-    def wait_log(self, pattern, timeout=10.0):
+    def wait_log(self, pattern, timeout=PATIENCE):
         return self.process.wait_log(pattern, timeout)
 
     def lines(self, pattern):
         return self.process.lines(pattern)
 
-    def wait_logged(self, pattern, count=1, timeout=10.0):
+    def wait_logged(self, pattern, count=1, timeout=PATIENCE):
         return self.process.wait_logged(pattern, count, timeout)
 
     def whole_log(self):
@@ -158,7 +158,7 @@ class Nearside:
         self.is_killed = True
         self.process.kill()
 
-    def stop(self, timeout=20.0):
+    def stop(self, timeout=PATIENCE):
         """SIGTERM, a second one to skip the drain; must end cleanly."""
         process = self.process
         if process.is_running():

@@ -24,7 +24,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def _run(*argv):
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=20, check=False)
+                          timeout=60, check=False)
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(argv)}: {done.stdout}")
 

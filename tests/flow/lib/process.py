@@ -17,6 +17,9 @@ import time
 
 PR_SET_PDEATHSIG = 1
 LOG_TAIL = 64 * 1024
+# Seconds for what must come, on a machine that others may starve: only a test
+# that fails waits so long.
+PATIENCE = 60.0
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _running = []
@@ -24,7 +27,7 @@ _started = []  # all of this test program, for the logs of failing tests
 _root = None
 
 
-def wait_until(condition, timeout=10.0, what=None, every=0.02):
+def wait_until(condition, timeout=PATIENCE, what=None, every=0.02):
     """Asks until condition() is true and returns what it answered."""
     end = time.monotonic() + timeout
     while True:
@@ -67,7 +70,8 @@ class Process:
     stdout and stderr) matches, and keeps the match as self.ready.
     """
 
-    def __init__(self, argv, name=None, ready=None, env=None, timeout=20.0):
+    def __init__(self, argv, name=None, ready=None, env=None,
+                 timeout=PATIENCE):
         self.name = name or os.path.basename(argv[0])
         self.dir = temp_dir(self.name)
         self.log_path = os.path.join(self.dir, "log")
@@ -109,7 +113,7 @@ class Process:
             f.seek(max(0, size - LOG_TAIL))
             return f.read().decode("utf-8", "backslashreplace")
 
-    def wait_log(self, pattern, timeout=10.0):
+    def wait_log(self, pattern, timeout=PATIENCE):
         """The first match of pattern in the log, line ends as in re.M."""
         seen = re.compile(pattern, re.M)
 
@@ -133,7 +137,7 @@ class Process:
         found = map(seen.search, self.log().split("\n")[:-1])
         return [match for match in found if match is not None]
 
-    def wait_logged(self, pattern, count=1, timeout=10.0):
+    def wait_logged(self, pattern, count=1, timeout=PATIENCE):
         """The matches, one a line; fails if there are more than `count`."""
         found = wait_until(
             lambda: len(found := self.lines(pattern)) >= count and found,
@@ -203,7 +207,7 @@ class Process:
                 pass  # it has been closed meanwhile
         return counts
 
-    def wait(self, timeout=10.0):
+    def wait(self, timeout=PATIENCE):
         return self.popen.wait(timeout)
 
     def kill(self):
@@ -213,7 +217,7 @@ class Process:
         self.popen.wait()
         self._bury()
 
-    def stop(self, timeout=10.0):
+    def stop(self, timeout=PATIENCE):
         """SIGTERM, then SIGKILL after `timeout`; returns the exit status."""
         if self.is_running():
             self.popen.terminate()

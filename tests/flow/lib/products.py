@@ -6,7 +6,7 @@ import unittest
 
 from .case import FlowTest
 from .redis import RedisCluster
-from .process import wait_until
+from .process import PATIENCE, wait_until
 
 _cluster = []
 
@@ -73,7 +73,7 @@ class ClusterTest(FlowTest):
         self.cluster.wait_ok()
         self.cluster.flush()
 
-    def wait_hit(self, daemon, target, timeout=15):
+    def wait_hit(self, daemon, target, timeout=PATIENCE):
         wait_until(lambda: "; hit" in daemon.get(target).cache_status,
                    timeout, f"{target} is a hit", 0.05)
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 
 from .ports import free_ports
-from .process import Process, wait_until
+from .process import PATIENCE, Process, wait_until
 
 SLOTS = 16384
 
@@ -36,7 +36,7 @@ def slot_of(key):
 class Resp:
     """One RESP2 connection; each call is one command."""
 
-    def __init__(self, port, timeout=5.0, host="127.0.0.1"):
+    def __init__(self, port, timeout=PATIENCE, host="127.0.0.1"):
         self.sock = socket.create_connection((host, port), timeout)
         self.file = self.sock.makefile("rb")
 
@@ -218,7 +218,7 @@ class RedisCluster:
         for i, node in enumerate(self.nodes[:primaries]):
             node("CLUSTER", "ADDSLOTS", *range(
                 i * SLOTS // primaries, (i + 1) * SLOTS // primaries))
-        wait_until(self._all_know_all, 20, "every node knows every node")
+        wait_until(self._all_know_all, what="every node knows every node")
         for i, node in enumerate(self.nodes[primaries:]):
             owner = self.nodes[i % primaries]
             node("CLUSTER", "REPLICATE", self.id_of(owner))
@@ -259,7 +259,7 @@ class RedisCluster:
         return sum("slave" in flags and "fail" not in flags and owner != "-"
                    for _, _, flags, owner, _ in self._nodes_seen_by(node))
 
-    def wait_ok(self, timeout=30.0):
+    def wait_ok(self, timeout=PATIENCE):
         """Until all that run agree that every slot is served."""
         def is_ok():
             try:

@@ -12,7 +12,7 @@ import socket
 import threading
 
 from .origin import ScriptedOrigin
-from .process import temp_dir
+from .process import PATIENCE, temp_dir
 from .wire import WireError
 
 
@@ -85,7 +85,7 @@ class Steps:
             steps.wait("rest")        # until the test says steps.go("rest")
     """
 
-    def __init__(self, timeout=20.0):
+    def __init__(self, timeout=PATIENCE):
         self.timeout = timeout
         self.lock = threading.Lock()
         self.events = {}
@@ -118,7 +118,7 @@ def conf(origin, routes="", limits="", redis=None, more="", origin_more="",
             f"{routes}\n")
 
 
-def together(count, function, timeout=60.0):
+def together(count, function, timeout=PATIENCE):
     """function(0) to function(count - 1), each on a thread; the answers."""
     answers = [None] * count
     errors = []

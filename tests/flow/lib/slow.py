@@ -7,6 +7,7 @@ import socket
 import time
 
 from .load import Load, quantile
+from .process import PATIENCE
 
 
 # A sanitizer makes everything slow, and unevenly so.
@@ -31,7 +32,7 @@ class Crowd:
             if receive_buffer is not None:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
                                 receive_buffer)
-            sock.settimeout(10)
+            sock.settimeout(PATIENCE)
             sock.connect(("127.0.0.1", port))
             sock.sendall(first)
             self.socks.append(sock)
@@ -43,7 +44,7 @@ class Crowd:
             except OSError:
                 pass  # it has been ended
 
-    def statuses(self, timeout=5.0):
+    def statuses(self, timeout=PATIENCE):
         """The status of each one's answer, read until its end or for
         `timeout` in all; None: there was no answer."""
         found = {sock: b"" for sock in self.socks}

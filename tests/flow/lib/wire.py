@@ -11,6 +11,8 @@ import re
 import socket
 import time
 
+from .process import PATIENCE
+
 TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 STATUS_LINE = re.compile(rb"HTTP/(1\.[01]) ([1-9]\d\d) ([\t -~\x80-\xff]*)\Z")
 REQUEST_LINE = re.compile(rb"(" + TOKEN.encode() + rb") (\S+) HTTP/(1\.[01])\Z")
@@ -111,7 +113,8 @@ def _address(where):
 class Connection:
     """where: see _address; or a socket that is connected already."""
 
-    def __init__(self, where, timeout=10.0, receive_buffer=None, source=None):
+    def __init__(self, where, timeout=PATIENCE, receive_buffer=None,
+                 source=None):
         if isinstance(where, socket.socket):
             self.sock = where
             self.sock.settimeout(timeout)
@@ -219,7 +222,7 @@ class Connection:
             raise WireError(f"not ended by CRLF alone: {line!r}")
         return line[:-1]
 
-    def is_closed(self, timeout=5.0):
+    def is_closed(self, timeout=PATIENCE):
         """Waits for the peer's FIN or RST; False if bytes come instead."""
         self.sock.settimeout(timeout)
         try:
@@ -351,7 +354,7 @@ def read_request(connection, with_body=True):
 
 
 def fetch(where, target, method="GET", fields=None, body=None, host="test",
-          timeout=10.0):
+          timeout=PATIENCE):
     """One request on a connection of its own."""
     start = time.monotonic()
     with Connection(where, timeout) as connection:
