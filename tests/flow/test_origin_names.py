@@ -65,7 +65,7 @@ class OriginNames(FlowTest):
 
     def ask(self, target="/"):
         """Over a connection of its own, so that each worker gets some."""
-        return self.daemon.get(target, timeout=20)
+        return self.daemon.get(target)
 
     def who(self, target="/"):
         got = self.ask(target)
@@ -157,21 +157,19 @@ class OriginNames(FlowTest):
         old.stop()
         got = self.ask()
         self.assertEqual(got.status, 502)
-        # Its look-up is under way for 15 s, which nobody waits for any more.
-        began = time.monotonic()
-        self.assertEqual(self.statuses(20), [502] * 20)
-        self.assertLess(time.monotonic() - began, 20)  # 40, if each waited
+        # Its look-up is under way for minutes; nobody waits for it any more.
+        answers = [self.ask() for _ in range(20)]
+        self.assertEqual([got.status for got in answers], [502] * 20)
+        self.assert_none_waits(answers, 2)
 
     def test_one_slow_look_up_is_waited_for_and_not_two(self):
-        """502 after 20 s, with the place in connections_max held."""
+        """502 after all the time to connect, with the place in connections_max held."""
         self.begin(["127.0.0.2"], "resolve_interval = 1h"
-                   "  connect_timeout = 20s")
+                   "  connect_timeout = 10m")
         self.daemon.wait_log("origin_addresses")
         self.names.are(api=["127.0.0.2"], delay=1.2)  # over a second
         for _ in range(2):
-            began = time.monotonic()
             self.assertEqual(self.ask().status, 502)
-            self.assertLess(time.monotonic() - began, 10)
 
     # --- one that moves while the old address lives ---
 
@@ -193,7 +191,7 @@ class OriginNames(FlowTest):
         self.assertEqual(old.open, 10)
         self.names.are(api=["127.0.0.3"])
         # By us: it closes them itself after ten seconds.
-        wait_until(lambda: old.open == 1, 5, "idle ones are closed")
+        wait_until(lambda: old.open == 1, what="idle ones are closed")
         self.names.are(is_silent=True)
         count = len(old.requests)
         for one in clients * 5:
@@ -201,7 +199,7 @@ class OriginNames(FlowTest):
             self.assertEqual(one.read_response().body, b"127.0.0.3")
         old.let_go()
         self.assertEqual(client.read_response().body, b"127.0.0.2")
-        wait_until(lambda: old.open == 0, 5, "the last one is closed")
+        wait_until(lambda: old.open == 0, what="the last one is closed")
         self.assertEqual(len(old.requests), count)
         self.assertEqual(self.lookups("changed"), 2)
 
@@ -241,7 +239,7 @@ class OriginNames(FlowTest):
         """One of three got all."""
         apis = self.apis(2, 3, 4)
         self.begin([api.host for api in apis])
-        clients = [self.use(self.daemon.connect(timeout=30))
+        clients = [self.use(self.daemon.connect())
                    for _ in range(60)]
         for client in clients:
             client.request("GET", "/wait")
@@ -276,16 +274,20 @@ class OriginNames(FlowTest):
         wait_until(lambda: [self.who("/once")] and self.daemon.metric(
             "nearside_origin_addresses_resting") == 1, what="it rests")
         before, began = swallowed(), time.monotonic()
-        for _ in range(30):
+        for _ in range(60):
             self.who("/once")
-        # It rests ten seconds; a machine may be slow.
-        rests = (time.monotonic() - began) // 10
+        # It rests ten seconds, of which some were over; a machine may be slow.
+        rests = (time.monotonic() - began) // 10 + 1
         self.assertLessEqual(swallowed() - before, 3 * rests)
-        self.assertGreater(api.connections, 30)
-        rests = {a["address"]: a["rests_seconds"] > 0
-                 for a in self.origin()["addresses"]}
-        self.assertEqual(rests, {f"{HOLE}7:{PORT}": True,
-                                 f"127.0.0.2:{PORT}": False})
+        self.assertGreater(api.connections, 60)
+
+        def resting():
+            self.who("/once")
+            return {a["address"] for a in self.origin()["addresses"]
+                    if a["rests_seconds"] > 0}
+
+        wait_until(lambda: resting() == {f"{HOLE}7:{PORT}"},
+                   what="/status says that it rests")
         rests = r'origin_address_rests .* address="(\S+)"'
         self.daemon.wait_log(rests)
         self.assertEqual({said[1] for said in self.daemon.lines(rests)},
@@ -351,7 +353,7 @@ class OriginNames(FlowTest):
                    <= self.names.asked.keys(), what="both are asked for")
         client.close()
         self.daemon.signal(signal.SIGTERM)
-        self.assertEqual(self.daemon.process.wait(8), 0)
+        self.assertEqual(self.daemon.process.wait(), 0)
 
     def test_sigterm_waits_for_no_look_up_of_a_name_that_was_known(self):
         self.apis(2)
@@ -360,7 +362,7 @@ class OriginNames(FlowTest):
         self.names.are(is_silent=True)
         self.names.wait_asked(1)
         self.daemon.signal(signal.SIGTERM)
-        self.assertEqual(self.daemon.process.wait(8), 0)
+        self.assertEqual(self.daemon.process.wait(), 0)
 
 
 if __name__ == "__main__":
