@@ -135,10 +135,10 @@ class Validation(CachingTest):
                     b"HTTP/1.1 " + h + b"\r\nCache-Control: max-age=60"
                     b"\r\n\r\nHTTP/1.1 200 OK\r\n"))
                 old = self.value(target)
+                lease = self.watch_lease(target)
                 self.assertNotIn("; hit", self.get(target).cache_status)
                 # Nobody is to wait for a fetch that is over.
-                wait_until(lambda t=target: not self.in_redis(
-                    "KEYS", f"ns:l:*{t}}}"), 2, "the lease is given back")
+                self.assertEqual(self.lease_ends(lease), "del")
                 self.assertEqual(self.value(target), old)
         self.says(FRESH, ("ETag", '"v1"'), status="304 Same")
         self.assertEqual(self.get(renews).body, first.body)
@@ -421,24 +421,20 @@ class WhileRevalidate(CachingTest):
         self.assert_hit(self.get(target))
         self.assert_asked(target, 2)
 
-    def leases_asked(self):
-        stats = self.redis.info("commandstats")["cmdstat_set"]
-        return int(stats.split("calls=")[1].split(",")[0])
-
     def test_who_comes_meanwhile_is_answered_by_the_same_refresh(self):
         """It knows what is stored: nobody looks, or takes a lease, anew."""
-        self.needs_redis()
+        commands = self.watch_commands()
         target = self.target()
         first = self.fill(target, *self.stale)
         self.says_slowly(Said(FRESH, ("ETag", '"v2"')))
         self.get(target)
         self.wait_asked(target, 2)
-        before = self.leases_asked()
+        self.assertEqual(self.leases_asked(commands, target), 2)
         for _ in range(10):
             got = self.get(target)
             self.assertIn("detail=stale-while-revalidate", got.cache_status)
             self.assertEqual(got.body, first.body)
-        self.assertEqual(self.leases_asked(), before)
+        self.assertEqual(self.leases_asked(commands, target), 0)
 
     def test_a_range_has_it_renewed_too(self):
         target = self.target()
@@ -589,11 +585,12 @@ class WhileRevalidate(CachingTest):
 
     def test_the_window_begins_where_freshness_ended(self):
         """Which may have been before it was received."""
-        for fields, used in ((("max-age=9, stale-while-revalidate=60", 60), 1),
-                             (("max-age=9, stale-while-revalidate=60", 69), 0),
-                             (("max-age=9, stale-while-revalidate=60", 999), 0),
-                             (("stale-while-revalidate=60", 50), 1),
-                             (("stale-while-revalidate=60", 60), 0)):
+        for fields, used in (
+                (("max-age=9, stale-while-revalidate=600", 500), 1),
+                (("max-age=9, stale-while-revalidate=600", 609), 0),
+                (("max-age=9, stale-while-revalidate=600", 999), 0),
+                (("stale-while-revalidate=600", 500), 1),
+                (("stale-while-revalidate=600", 600), 0)):
             with self.subTest(fields=fields):
                 target = self.target()
                 self.says(cache_control(fields[0]), ("Age", str(fields[1])),
@@ -680,27 +677,45 @@ class WhileRevalidate(CachingTest):
 
     def test_beyond_the_window_it_is_validated_first(self):
         target = self.target()
+        start = time.monotonic()
         first = self.fill(
             target, cache_control("max-age=9, stale-while-revalidate=1"),
             *self.stale[1:])
-        start = time.monotonic()
+        filled = time.monotonic()
         self.says(status="503 Down")  # nothing renews it
-        while time.monotonic() < start + 0.5:
-            self.assertEqual(self.get(target).body, first.body)
-        time.sleep(max(0, start + 1.05 - time.monotonic()))  # the window ends
+        while time.monotonic() < filled + 1.05:  # the window ends
+            got = self.get(target)
+            if time.monotonic() < start + 1:
+                self.assertEqual(got.body, first.body)
         self.says(FRESH, ("ETag", '"v2"'))
         self.assertNotEqual(self.get(target).body, first.body)
 
     def test_while_a_refresh_hangs_the_window_ends_all_the_same(self):
         """Whoever comes then waits for the refresh, all of them together."""
-        target = self.target()
-        first = self.fill(
-            target, cache_control("max-age=9, stale-while-revalidate=1"),
-            *self.stale[1:])
-        start = time.monotonic()
-        self.says_slowly(Said(FRESH, ("ETag", '"v2"')))
-        self.assertEqual(self.get(target).body, first.body)
-        time.sleep(max(0, start + 1.05 - time.monotonic()))  # the window ends
+        def is_within():
+            """A busy machine may need more than the second."""
+            start = time.monotonic()
+            target = self.target()
+            first = self.fill(
+                target, cache_control("max-age=9, stale-while-revalidate=1"),
+                *self.stale[1:])
+            filled = time.monotonic()
+            self.says_slowly(Said(FRESH, ("ETag", '"v2"')))
+            got = []
+            asking = threading.Thread(
+                target=lambda: got.append(self.get(target)))
+            asking.start()
+            asking.join(max(0, start + 1 - time.monotonic()))
+            if asking.is_alive():
+                self.steps.go("end")
+                self.steps = Steps()
+                self.addCleanup(self.steps.go, "end")
+                return None
+            self.assertEqual(got[0].body, first.body)
+            return target, first, filled
+
+        target, first, filled = wait_until(is_within, what="it hangs")
+        time.sleep(max(0, filled + 1.05 - time.monotonic()))  # it ends
         late = []
         asking = threading.Thread(target=lambda: late.extend(
             together(4, lambda n: self.get(target))))
@@ -708,7 +723,7 @@ class WhileRevalidate(CachingTest):
         time.sleep(0.3)  # nobody is answered meanwhile
         self.assertEqual(late, [])
         self.steps.go("end")
-        asking.join(10)
+        asking.join(60)
         self.assertEqual(len({got.body for got in late}), 1)
         self.assertNotEqual(late[0].body, first.body)
         self.assert_asked(target, 2)
