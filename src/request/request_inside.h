@@ -118,6 +118,7 @@ struct step {
 };
 
 extern const struct step step_ask;
+extern const struct step step_memory;
 extern const struct step step_lookup;
 extern const struct step step_flight;
 extern const struct step step_validate;

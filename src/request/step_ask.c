@@ -1,7 +1,8 @@
 /*
  * The steps of a request.
  *
- *   ask      -> flight, lookup, fence, post, forward, options
+ *   ask      -> memory, fence, post, forward, options
+ *   memory   -> memory, flight, lookup, forward, deliver_entry
  *   flight   -> landed, forward                                    (parks)
  *   landed   -> flight, validate, forward, deliver_entry, deliver_fill
  *   validate -> landed                                             (parks)
@@ -11,21 +12,23 @@
  *   forward  -> deliver_fill, deliver_entry, invalidate            (parks)
  *   invalidate -> deliver_fill                                     (parks)
  *
- * ask reads the question, which request_new has made. flight is the common
- * read. lookup asks Redis for one request alone: HEAD, Range, and requests
- * whose directives count. Then forward fetches what only that request may have,
- * and a flight anything else. fence takes the token of a write that may not go
- * without. post takes the lease for a POST whose answer may be stored. Any step
- * may end in deliver_error. A parked step has armed just one wake-up, whose
- * callback names the step that goes on.
+ * ask reads the question, which request_new has made. memory answers a hit in
+ * memory at once. flight is the common read. lookup asks Redis for one request
+ * alone: HEAD, Range, and requests whose directives count. Then forward fetches
+ * what only that request may have, and a flight anything else. fence takes the
+ * token of a write that may not go without. post takes the lease for a POST
+ * whose answer may be stored. Any step may end in deliver_error. A parked step
+ * has armed just one wake-up, whose callback names the step that goes on.
  *
- * Here is ask. step_flight.c has flight, landed and validate; step_forward.c
- * has post, forward and invalidate; step_lookup.c and step_options.c have the
- * steps that they are named after; deliver.c has the deliver steps.
+ * Here is ask. step_memory.c has memory; step_flight.c has flight, landed and
+ * validate; step_forward.c has post, forward and invalidate; step_lookup.c and
+ * step_options.c have the steps that they are named after; deliver.c has the
+ * deliver steps.
  */
 #include "request/use_stored.h"
 
 #include "nearside/http/uri.h"
+#include "nearside/tier/tier.h"
 #include "nearside/write/fence.h"
 #include "nearside/write/stored_post.h"
 
@@ -43,10 +46,8 @@ ask_read(struct request *r)
     MUST(r->q->key.full.len > 0);
     r->result = RESULT_MISS;
     r->fwd = CACHE_FWD_URI_MISS;
-    return r->q->head->method == METHOD_HEAD || policy->is_particular ||
-                   policy->is_odd
-               ? &step_lookup
-               : &step_flight;
+    return tier_memory(r->worker) != NULL ? &step_memory
+                                          : request_look_further(r);
 }
 
 /* When it succeeds, what is stored for its target is deleted, whichever route

@@ -137,7 +137,8 @@ use_entry(struct request *r, const struct flight_result *result)
         return deliver_validated(r, result);
     }
     if (!result->is_stale) {
-        return request_deliver_hit(r, entry_ref(entry));
+        return request_deliver_hit(
+            r, entry_ref(entry), request_tier_of_stored(r));
     }
     r->fwd = result->is_substitute ? CACHE_FWD_STALE : CACHE_FWD_NONE;
     r->fwd_status = result->fwd_status;

@@ -58,7 +58,7 @@ use_looked_up(struct request *r, struct entry *own_entry)
 {
     switch (found_judge(r->q, own_entry, false, worker_wall_ms(r->worker))) {
     case FOUND_FRESH:
-        return request_deliver_hit(r, own_entry);
+        return request_deliver_hit(r, own_entry, request_tier_of_stored(r));
     case FOUND_STALE:
         r->fwd = CACHE_FWD_NONE;
         return request_deliver_stale(r, own_entry, "max-stale");

@@ -57,22 +57,24 @@ request_use_record(
     return next;
 }
 
-/* Where a stored response was found. */
-static enum tier_id
-tier_of_stored(const struct request *r)
+enum tier_id
+request_tier_of_stored(const struct request *r)
 {
+    MUST_OBJ(r, REQUEST_MAGIC);
     return r->worker->redis == NULL ? TIER_MEMORY : TIER_SHARED;
 }
 
 const struct step *
-request_deliver_hit(struct request *r, struct entry *own_entry)
+request_deliver_hit(
+    struct request *r, struct entry *own_entry, enum tier_id tier)
 {
     MUST_OBJ(own_entry, ENTRY_MAGIC);
     MUST(r->hit == NULL);
     MUST(slice_eq(entry_key(own_entry), r->q->key.full));
+    MUST(tier == TIER_MEMORY || tier == TIER_SHARED);
     r->hit = own_entry;
     r->result = RESULT_HIT;
-    r->tier = tier_of_stored(r);
+    r->tier = tier;
     r->fwd = CACHE_FWD_NONE;
     r->detail = r->tier == TIER_MEMORY ? "memory" : "shared";
     return &step_deliver_entry;
@@ -114,7 +116,7 @@ request_deliver_stale(
     MUST(r->hit == NULL);
     r->hit = own_entry;
     r->result = RESULT_STALE;
-    r->tier = tier_of_stored(r);
+    r->tier = request_tier_of_stored(r);
     r->detail = detail;
     return &step_deliver_entry;
 }

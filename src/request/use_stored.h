@@ -21,8 +21,16 @@ const struct step *request_go_forward(struct request *r);
 const struct step *request_use_record(
     struct request *r, struct entry *record, const struct step *next);
 
+/* Memory has no answer: on to a flight, or to a lookup of the request's own
+   where what it asks is its own. */
+const struct step *request_look_further(const struct request *r);
+
+/* Answers from a fresh entry, which was found in that tier. */
 const struct step *request_deliver_hit(
-    struct request *r, struct entry *own_entry);
+    struct request *r, struct entry *own_entry, enum tier_id tier);
+
+/* Where a flight or a lookup has found what is stored. */
+enum tier_id request_tier_of_stored(const struct request *r);
 
 /* Answers from an entry past its time. */
 const struct step *request_deliver_stale(

@@ -3,6 +3,7 @@
 A contender's start() gives a dict of ports by what they serve:
     floor    a fixed answer
     memory   a hit in the server's own memory (or its disk cache, warm)
+    alone    the same, of a nearside without Redis
     shared   a hit in Redis, memory off
     pass     uncached, each request reaches the origin
 What cannot be started raises BenchError, whose words become its row.
@@ -107,7 +108,8 @@ class RedisRelay(Contender):
 
 
 class Nearside(Contender):
-    """The daemon with one of its tiers: memory, shared or pass."""
+    """The daemon with one of its tiers: memory, alone (memory without
+    Redis), shared or pass."""
 
     name = "nearside"
     is_ours = True
@@ -120,7 +122,7 @@ class Nearside(Contender):
 
     def conf(self, site):
         seeds = ""
-        if self.tier != "pass":
+        if self.tier in ("memory", "shared"):
             if site.cluster is None:
                 raise BenchError(site.no_redis)
             quoted = ", ".join(f'"{seed}"' for seed in site.cluster.seeds())
@@ -129,7 +131,7 @@ class Nearside(Contender):
                        if site.prefix else "")
             seeds = (f"redis {{\n    seeds = {{ {quoted} }}\n"
                      f"{patient}}}\n")
-        memory = "64MB" if self.tier == "memory" else "0"
+        memory = "64MB" if self.tier in ("memory", "alone") else "0"
         read = "pass" if self.tier == "pass" else "cache-aside"
         return f"""listen = {{ "127.0.0.1:0" }}
 metrics = "127.0.0.1:0"

@@ -26,7 +26,8 @@ given_particular(const char *text, struct entry *own_entry)
 
     assert_int_equal(question_read(r->q).status, 0);
     r->wake = WAKE_LOOKUP;
-    request_wake(r, WAKE_LOOKUP, request_deliver_hit(r, own_entry));
+    request_wake(
+        r, WAKE_LOOKUP, request_deliver_hit(r, own_entry, TIER_SHARED));
     return r;
 }
 

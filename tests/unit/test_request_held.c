@@ -75,7 +75,8 @@ given_answered(struct client_of *c, struct entry *own_entry)
     c->r->stream = &c->stream;
     assert_int_equal(question_read(c->r->q).status, 0);
     c->r->wake = WAKE_LOOKUP;
-    request_wake(c->r, WAKE_LOOKUP, request_deliver_hit(c->r, own_entry));
+    request_wake(
+        c->r, WAKE_LOOKUP, request_deliver_hit(c->r, own_entry, TIER_SHARED));
 }
 
 static void
