@@ -153,8 +153,8 @@ memory_get(struct memory *memory, const struct key *key,
     if (seat != NULL) {
         shard_ask(seat);
         *out_entry = entry_ref(seat->entry);
-        *out_note =
-            (struct memory_note){.stamp = seat->stamp, .slot = seat->slot};
+        *out_note = (struct memory_note){
+            .stamp = seat->stamp, .slot = seat->slot, .put = seat->put};
     }
     place_unlock(place);
     return seat == NULL ? RC_MISS : RC_OK;

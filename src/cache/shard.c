@@ -210,7 +210,7 @@ queue_push(struct shard *s, unsigned which, uint32_t number)
 
     MUST(which < QUEUES);
     MUST(seat->entry != NULL);
-    seat->queue = (uint8_t)which;
+    seat->queue = which & 1;
     seat->prev = 0;
     seat->next = q->newest;
     if (q->newest != 0) {
@@ -477,6 +477,8 @@ shard_put(struct shard *s, uint32_t hash, struct entry *entry,
     }
     seat->stamp = note->stamp;
     seat->slot = note->slot;
+    MUST(note->put < MEMORY_PUT_MAX);
+    seat->put = (uint16_t)(note->put & (MEMORY_PUT_MAX - 1));
     s->counts.puts++;
     make_room(s, 0, parting); /* what it took the place of was smaller */
     return RC_OK;

@@ -25,8 +25,10 @@ struct seat {
     uint32_t prev;
     uint32_t stamp;
     uint16_t slot;
-    uint8_t asked; /* how often, at most ASKED_MAX, since it was looked at */
-    uint8_t queue;
+    /* How often, at most ASKED_MAX, since it was looked at. */
+    uint16_t asked : 2;
+    uint16_t queue : 1;
+    uint16_t put : MEMORY_PUT_BITS;
 } __attribute__((packed, aligned(4)));
 
 static_assert(sizeof(struct seat) == 28, "more would cost each entry as much");

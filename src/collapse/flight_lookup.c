@@ -25,7 +25,9 @@ tell_entry(struct flight_run *run, struct entry *own_entry)
 {
     MUST_OBJ(own_entry, ENTRY_MAGIC);
     flight_tell(run,
-        &(struct flight_result){.outcome = FLIGHT_ENTRY, .entry = own_entry},
+        &(struct flight_result){.outcome = FLIGHT_ENTRY,
+            .entry = own_entry,
+            .is_of_memory = run->look.is_of_memory},
         false);
     flight_run_end_released(run);
 }
@@ -50,6 +52,7 @@ go_on_in_background(struct flight_run *run)
         &(struct flight_result){
             .outcome = FLIGHT_ENTRY,
             .entry = entry_ref(run->stale),
+            .is_of_memory = run->look.is_of_memory,
             .is_stale = true,
             .detail = "stale-while-revalidate",
         },

@@ -11,6 +11,11 @@ tier_make(struct proxy *proxy)
     struct memory *memory = opts.size == 0 ? NULL : memory_new(&opts);
 
     tier_init(&proxy->tier, memory);
+    if (memory != NULL && proxy->opts.redis != NULL &&
+        proxy->requests != NULL) {
+        tier_listen(&proxy->tier, proxy->opts.redis, &proxy->requests->hash_key,
+            proxy->conf->prefix);
+    }
     return opts.size == 0 || memory != NULL;
 }
 

@@ -112,6 +112,7 @@ use_entry(struct request *r, const struct flight_result *result)
     struct entry *entry = result->entry;
 
     MUST_OBJ(entry, ENTRY_MAGIC);
+    r->is_of_memory = result->is_of_memory;
     if ((entry->flags & ENTRY_VARY_RECORD) != 0) {
         return request_use_record(r, entry, &step_flight);
     }

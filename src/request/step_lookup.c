@@ -96,6 +96,7 @@ on_lookup(void *ctx, enum lookup_end end, struct entry *own_entry)
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
 
     MUST((end == LOOKUP_FOUND) == (own_entry != NULL));
+    r->is_of_memory = r->look->is_of_memory;
     if (r->look->doubt != NULL) {
         r->detail = r->look->doubt;
     }

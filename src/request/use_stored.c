@@ -61,7 +61,8 @@ enum tier_id
 request_tier_of_stored(const struct request *r)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
-    return r->worker->redis == NULL ? TIER_MEMORY : TIER_SHARED;
+    return r->worker->redis == NULL || r->is_of_memory ? TIER_MEMORY
+                                                       : TIER_SHARED;
 }
 
 const struct step *

@@ -27,6 +27,7 @@
 #include "nearside/tier/tier.h"
 
 #include "tier/alone.h"
+#include "tier/beside.h"
 
 #define DELETION_MAGIC UINT32_C(0x6e696e76)
 
@@ -211,6 +212,8 @@ attempt_done(struct deletion *d)
 {
     struct worker *w = d->worker;
 
+    /* First: from then on other lookups in the slot count again. */
+    beside_drop_name(w, d->entry_key);
     if (!journal_keep(
             &w->tier->journal, d->record, d->call.by, d->call.version)) {
         /* By a node that the slot has left meanwhile, or before a restart. */
@@ -420,6 +423,7 @@ deletion_start(struct worker *worker, const struct key *key,
         return NULL;
     }
     written_mark(t->written, key->hash);
+    beside_drop(worker, key->hash);
     record = journal_add(&t->journal, entry_key);
     if (record == NULL) {
         worker_count_limit(worker, LIMIT_DELETIONS);

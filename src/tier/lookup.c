@@ -20,6 +20,8 @@
 #include "nearside/tier/memory_find.h"
 #include "nearside/tier/tier.h"
 
+#include "tier/beside.h"
+
 enum {
     PART_LEN = 64 * 1024,
     PAGE_LEN = 4096, /* in which a remembered length is counted */
@@ -88,14 +90,12 @@ end(struct lookup *l, enum lookup_end how, struct entry *own_entry)
 
 static void ask_sum(struct lookup *l, struct entry *own_entry);
 
+/* Redis has it. */
 static void
 end_found(struct lookup *l, struct entry *own_entry)
 {
-    if (worker_now_ms(l->worker) - l->asked_ms >= OLD_MS) {
-        ask_sum(l, own_entry);
-    } else {
-        end(l, LOOKUP_FOUND, own_entry);
-    }
+    beside_put(l, own_entry);
+    end(l, LOOKUP_FOUND, own_entry);
 }
 
 static void
@@ -122,7 +122,11 @@ end_with(struct lookup *l, struct redis_reply *reply)
     if (entry_received_ms(entry) < l->call.verify_before_ms) {
         entry->flags |= ENTRY_UNVERIFIED; /* nobody else has it yet */
     }
-    end_found(l, entry);
+    if (worker_now_ms(l->worker) - l->asked_ms >= OLD_MS) {
+        ask_sum(l, entry);
+    } else {
+        end_found(l, entry);
+    }
 }
 
 /* True: there is no value in the reply, and the lookup has ended. */
@@ -159,7 +163,7 @@ on_sum(void *ctx, enum rc rc, struct redis_reply *reply)
     l->own_entry = NULL;
     if (rc == RC_OK && reply->type == REDIS_STRING &&
         slice_eq(slice_of(reply->str, reply->len), entry_sum(entry))) {
-        end(l, LOOKUP_FOUND, entry);
+        end_found(l, entry);
         return;
     }
     entry_unref(&entry);
@@ -286,35 +290,60 @@ ask_part(struct lookup *l)
         l->worker->redis, &l->call, l->q->entry_key, ARRAY_LEN(argv), argv);
 }
 
-/* --- without Redis ----------------------------------------------------- */
+/* --- memory ------------------------------------------------------------ */
 
+/* Without Redis it is looked into now, behind what this turn has done. */
 static void
 on_turn_end(void *ctx)
 {
     struct lookup *l = OBJ_OF(struct lookup, ctx, LOOKUP_MAGIC);
-    struct entry *entry = memory_find(l->worker, l->q);
+    struct entry *entry = l->own_entry;
 
-    MUST(l->is_alone);
-    l->is_alone = false;
+    MUST(l->is_task_due);
+    l->is_task_due = false;
+    l->own_entry = NULL;
+    if (l->worker->redis == NULL) {
+        MUST(entry == NULL);
+        entry = memory_find(l->worker, l->q);
+    }
+    l->is_of_memory = entry != NULL;
     end(l, entry == NULL ? LOOKUP_NOTHING : LOOKUP_FOUND, entry);
 }
 
 static void
-look_alone(struct lookup *l)
+end_with_turn(struct lookup *l, struct entry *own_entry)
 {
     MUST(!lookup_is_active(l));
-    l->is_alone = true;
-    loop_task_init(&l->alone, on_turn_end, l);
-    loop_defer(l->worker->loop, &l->alone);
+    MUST(l->own_entry == NULL);
+    l->own_entry = own_entry;
+    l->is_task_due = true;
+    loop_task_init(&l->task, on_turn_end, l);
+    loop_defer(l->worker->loop, &l->task);
 }
 
 /* --- the door ---------------------------------------------------------- */
+
+static void
+ask_redis(struct lookup *l, bool is_in_order)
+{
+    size_t len = remembered_len(l);
+
+    beside_watch(l);
+    if (atomic_load_explicit(
+            &l->worker->tier->tier->gets_whole, memory_order_relaxed)) {
+        ask_whole(l, false, 0);
+    } else if (len > 0 && !is_in_order) {
+        ask_whole(l, true, len);
+    } else {
+        ask_part(l);
+    }
+}
 
 void
 lookup_start(
     struct lookup *l, struct worker *worker, const struct lookup_opts *opts)
 {
-    size_t len;
+    struct entry *entry = NULL;
 
     MUST_OBJ(worker, WORKER_MAGIC);
     MUST_OBJ(opts->q, QUESTION_MAGIC);
@@ -331,18 +360,14 @@ lookup_start(
         l->until_ms =
             worker_now_ms(worker) + worker->conf->opts.limits.flight_wait_ms;
     }
-    if (worker->redis == NULL) {
-        look_alone(l);
-        return;
+    l->is_of_memory = false;
+    if (worker->redis != NULL && !opts->is_in_order) {
+        entry = memory_find(worker, l->q);
     }
-    len = remembered_len(l);
-    if (atomic_load_explicit(
-            &worker->tier->tier->gets_whole, memory_order_relaxed)) {
-        ask_whole(l, false, 0);
-    } else if (len > 0 && !opts->is_in_order) {
-        ask_whole(l, true, len);
+    if (worker->redis == NULL || entry != NULL) {
+        end_with_turn(l, entry);
     } else {
-        ask_part(l);
+        ask_redis(l, opts->is_in_order);
     }
 }
 
@@ -355,9 +380,9 @@ lookup_cancel(struct lookup *l)
     MUST_OBJ(l, LOOKUP_MAGIC);
     l->magic = 0;
     redis_call_cancel(&l->call);
-    if (l->is_alone) {
-        loop_task_cancel(&l->alone);
-        l->is_alone = false;
+    if (l->is_task_due) {
+        loop_task_cancel(&l->task);
+        l->is_task_due = false;
     }
     entry_unref(&l->own_entry);
 }

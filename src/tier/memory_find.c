@@ -4,10 +4,13 @@
 #include "nearside/cache/memory.h"
 #include "nearside/tier/tier.h"
 
+#include "tier/beside.h"
+
 struct entry *
 memory_find(struct worker *w, const struct question *q)
 {
-    struct memory *memory = tier_memory(w);
+    struct memory *memory = tier_memory_for(w, q);
+    uint32_t look = w->redis == NULL ? 0 : near_look(w->redis);
     struct memory_note note;
     struct entry *entry;
 
@@ -15,7 +18,8 @@ memory_find(struct worker *w, const struct question *q)
     if (memory == NULL || memory_get(memory, &q->key, &entry, &note) != RC_OK) {
         return NULL;
     }
-    if (worker_wall_ms(w) >= entry->stale_until_ms) {
+    if (worker_wall_ms(w) >= entry->stale_until_ms ||
+        (w->redis != NULL && !beside_is_usable(w, q->key.hash, look, &note))) {
         entry_unref(&entry);
     }
     return entry;

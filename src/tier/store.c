@@ -21,6 +21,7 @@
 #include "nearside/tier/tier.h"
 
 #include "tier/alone.h"
+#include "tier/beside.h"
 
 #define PENDING_MAGIC UINT32_C(0x6e73746f)
 
@@ -83,10 +84,25 @@ static void release(struct worker *w, struct question *q, struct slice token,
     enum pending_kind kind);
 static void on_renewed(void *ctx, enum rc rc, struct redis_reply *reply);
 
+/* What it changes in Redis leaves memory, before it is sent and when its end is
+   known or given up. */
+static void
+drop_changed(const struct pending *p)
+{
+    if (p->kind != PENDING_STORE) {
+        return;
+    }
+    beside_drop(p->worker, p->q->key.hash);
+    if (p->record.bytes != NULL) {
+        beside_drop(p->worker, question_base(p->q)->key.hash);
+    }
+}
+
 static void
 pending_free(struct pending *p)
 {
     MUST_OBJ(p, PENDING_MAGIC);
+    drop_changed(p);
     redis_call_cancel(&p->call);
     redis_call_cancel(&p->renewal);
     loop_timer_cancel(&p->again);
@@ -480,6 +496,7 @@ store_write(struct worker *w, const struct store *own_store)
         give_up(p);
         return;
     }
+    drop_changed(p);
     send_script(p, put_values(p, own_store->kind, own_store->px_ms));
     if (p->is_lease_backed) {
         renew_later(p);

@@ -20,6 +20,7 @@ admin = "127.0.0.1:0"
 workers = 2
 drain_delay = 0ms
 redis { seeds = { "%s" }  command_timeout = 2s  hang = 4s }
+memory { size = 0 }
 origin api { servers = { "%s" } }
 route "/*" { grace = 0s }
 """

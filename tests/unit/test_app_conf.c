@@ -252,6 +252,22 @@ the_only_origin_need_not_be_named(void **state)
 }
 
 static void
+memory_is_used_beside_redis_but_by_routes_that_are_kept_out(void **state)
+{
+    struct conf *c = good(API "redis { seeds = { 'r:1' } }\n"
+                              "route '/a' { memory = off }\nroute '/b' { }");
+
+    (void)state;
+    assert_true(c->memory.size == SIZE_MAX); /* auto */
+    assert_true(c->proxy.conf.routes[0].skips_memory);
+    assert_false(c->proxy.conf.routes[1].skips_memory);
+    conf_free(&c);
+    c = good(API "redis { seeds = { 'r:1' } }\nmemory { size = 2MB }\n");
+    assert_int_equal(c->memory.size, 2 << 20);
+    conf_free(&c);
+}
+
+static void
 strings_may_hold_escapes_and_comment_signs(void **state)
 {
     struct conf *c = good(API "redis { seeds = { 'r:1' } user = u\n"
@@ -1135,6 +1151,8 @@ main(void)
         cmocka_unit_test(a_query_is_all_none_or_names),
         cmocka_unit_test(a_title_becomes_method_host_and_pattern),
         cmocka_unit_test(the_only_origin_need_not_be_named),
+        cmocka_unit_test(
+            memory_is_used_beside_redis_but_by_routes_that_are_kept_out),
         cmocka_unit_test(strings_may_hold_escapes_and_comment_signs),
         cmocka_unit_test(a_variable_is_put_in_and_has_a_default),
         cmocka_unit_test(the_log_targets_are_read),

@@ -829,9 +829,6 @@ every_kind_of_mistake_is_told_with_its_line_and_cure(void **state)
         {"error_log { level = Info }",
             "t:2: 'level' = 'Info': it takes error, warn, info or debug; did "
             "you mean 'info'?\n"},
-        {"memory { size = 1MB }\nredis { seeds = { \"a:1\" } }",
-            "t:2: in this version memory is used without Redis only; write "
-            "size = 0, or redis { mode = off }\n"},
         {"memory { size = 1023KB }",
             "t:2: 'size' is too small; at least 1MB, or 0 for none\n"},
         {"redis { seeds = { \"a\" } }", "t:2: 'seeds' = 'a': the port is "

@@ -33,6 +33,8 @@ struct memory_opts {
 
 enum {
     MEMORY_SHARDS_MAX = 256,
+    MEMORY_PUT_BITS = 13, /* of a note, as it is kept */
+    MEMORY_PUT_MAX = 1 << MEMORY_PUT_BITS,
 };
 
 /* NULL: no memory. */
@@ -48,6 +50,7 @@ size_t memory_entry_max(const struct memory *memory);
 struct memory_note {
     uint32_t stamp;
     uint16_t slot;
+    uint16_t put; /* below MEMORY_PUT_MAX */
 };
 
 /* The entry of that key, and its note; out_entry: a reference of the caller's.

@@ -19,7 +19,7 @@ struct head;
 /* What a flight came to. */
 enum flight_outcome {
     FLIGHT_PENDING,
-    FLIGHT_ENTRY, /* an entry was found in the shared tier */
+    FLIGHT_ENTRY, /* an entry was found, in Redis or in memory */
     FLIGHT_FILL,  /* the origin answers; the fill can be read */
     FLIGHT_ALONE, /* nothing to share: fetch for yourself */
     FLIGHT_ERROR, /* the origin could not be asked */
@@ -29,6 +29,7 @@ enum flight_outcome {
 struct flight_result {
     enum flight_outcome outcome;
     struct entry *entry;      /* ENTRY: a reference */
+    bool is_of_memory;        /* ENTRY: found there, beside Redis */
     bool is_stale;            /* ENTRY: past its time, and used all the same */
     bool is_substitute;       /* ENTRY: stale, the origin has failed */
     bool is_validated;        /* ENTRY: by a 304, just now */

@@ -87,7 +87,8 @@ struct route {
     size_t group; /* index of the origin */
     enum route_read read;
     enum route_write write;
-    int64_t ttl_ms; /* where the origin states no freshness; 0: none */
+    bool skips_memory; /* beside Redis: neither looked for nor put there */
+    int64_t ttl_ms;    /* where the origin states no freshness; 0: none */
     int64_t ttl_min_ms;
     int64_t ttl_max_ms; /* 0: none */
     enum route_ttl_force ttl_force;

@@ -11,6 +11,7 @@
 #include "nearside/cache/memory.h"
 #include "nearside/redis/redis.h"
 #include "nearside/rules/assess.h"
+#include "nearside/rules/question.h"
 #include "nearside/tier/journal.h"
 #include "nearside/tier/written.h"
 #include "nearside/work/worker.h"
@@ -58,7 +59,10 @@ struct tier {
     atomic_ullong tokens;
     atomic_ullong leases; /* how many were made, of all workers */
     struct written written;
-    struct memory *memory; /* own; NULL: none */
+    struct memory *memory;           /* own; NULL: none */
+    const struct hash_key *hash_key; /* of all keys; NULL: memory is alone, or
+                                        there is none */
+    struct slice prefix;             /* of the entries' keys in Redis */
     struct held held;
     struct tier_scripts scripts;
     atomic_bool gets_whole;  /* the user may not GETRANGE */
@@ -92,6 +96,11 @@ enum {
 
 /* own_memory: for as long as the tier lives, or NULL. */
 void tier_init(struct tier *tier, struct memory *own_memory);
+/* Memory is to be used beside Redis, which tells from now on what has changed
+   there. hash_key (of all keys) and prefix are borrowed; before redis_start. */
+void tier_listen(struct tier *tier, struct redis *redis,
+    const struct hash_key *hash_key, struct slice prefix);
+
 /* Harmless on one that was never made (zeroed). */
 void tier_fini(struct tier *tier);
 
@@ -117,6 +126,16 @@ tier_memory(const struct worker *w)
 {
     MUST_OBJ(w->tier, TIER_WORKER_MAGIC);
     return w->tier->tier->memory;
+}
+
+/* The memory that the question's answers may be in. NULL: none. A route that is
+   kept out of memory is so beside Redis: without it memory is all there is. */
+static inline struct memory *
+tier_memory_for(const struct worker *w, const struct question *q)
+{
+    return w->redis != NULL && q->reads != NULL && q->reads->skips_memory
+               ? NULL
+               : tier_memory(w);
 }
 
 /* Is there anything that stores? */

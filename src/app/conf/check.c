@@ -240,25 +240,16 @@ check_password_file(struct conf_build *build, unsigned line)
 }
 
 /* With so little that no body fits, nothing would be stored, though answers
-   would say so. And what other instances change would not be seen in memory. */
+   would say so. */
 static void
 check_memory(struct conf_build *build)
 {
-    struct conf_memory *memory = &build->conf.memory;
+    const struct conf_memory *memory = &build->conf.memory;
     unsigned line = conf_line_of(&build->where[CONF_MEMORY], "size");
 
     if (memory->size != 0 && memory->size < CONF_MEMORY_MIN) {
         TELL(build, line, "'size' is too small; at least 1MB, or 0 for none");
     }
-    if (build->conf.redis.mode == REDIS_MODE_OFF) {
-        return;
-    }
-    if (memory->size != 0 && memory->size != SIZE_MAX) {
-        TELL(build, line,
-            "in this version memory is used without Redis only; write "
-            "size = 0, or redis { mode = off }");
-    }
-    memory->size = 0;
 }
 
 /* An address that is announced is reached in one place. */

@@ -11,8 +11,9 @@ from .process import PATIENCE, wait_until
 _cluster = []
 
 
-def conf_for(redis, more="", route=""):
-    """A conf to be filled in: what it names in %(...)s, and origin."""
+def conf_for(redis, more="", route="", memory="0"):
+    """A conf to be filled in: what it names in %(...)s, and origin. As a rule
+    nothing is kept in memory, so that each hit is one in Redis."""
     return f"""
 listen = {{ "127.0.0.1:0" }}
 metrics = "127.0.0.1:0"
@@ -21,6 +22,7 @@ workers = 2
 drain_delay = 0
 {more}
 redis {{ {redis} }}
+memory {{ size = {memory} }}
 origin api {{ servers = {{ "%(origin)s" }} }}
 route "/products/:id" {{ ttl = 10m {route} }}
 """

@@ -105,11 +105,16 @@ class Steps:
 
 def conf(origin, routes="", limits="", redis=None, more="", origin_more="",
          workers=2):
-    """A conf file's text; origin is a URL, redis a RedisServer."""
+    """A conf file's text; origin is a URL, redis a RedisServer. Beside Redis
+    nothing is kept in memory, so that each hit is one in Redis, but with
+    NEARSIDE_TIER=both in the environment."""
     shared = ""
     if redis is not None:
         shared = (f'redis {{ mode = standalone  seeds = {{ "{redis.address}" }}'
                   "  command_timeout = 2s  hang = 4s }\n")
+    if ((redis is not None or "redis {" in more) and "memory {" not in more
+            and os.environ.get("NEARSIDE_TIER") != "both"):
+        shared += "memory { size = 0 }\n"
     listen = "" if "listen" in more else 'listen = { "127.0.0.1:0" }\n'
     return (f'{listen}metrics = "127.0.0.1:0"\nadmin = off\n'
             f"workers = {workers}\ndrain_delay = 0ms\n{more}\n{shared}"
