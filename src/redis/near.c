@@ -17,6 +17,8 @@
  */
 #include "nearside/redis/near.h"
 
+#include "nearside/base/blind.h"
+
 #include "redis/pool.h"
 
 enum {
@@ -151,7 +153,7 @@ is_coherent(const struct redis_client *c, const struct node *node,
     if (is_timed(mark)) {
         return !is_over(c, mark);
     }
-    return loop_now_ms(c->loop) < until_ms &&
+    return (loop_now_ms(c->loop) < until_ms || !SEES_LEASE) &&
            atomic_load_explicit(&c->redis->trust->news, memory_order_relaxed) ==
                look;
 }
@@ -168,7 +170,7 @@ near_why_not(
     if (node == NULL) {
         return "slot-changed";
     }
-    if (!is_timed(mark) &&
+    if (SEES_EPOCH && !is_timed(mark) &&
         mark->stamp != atomic_load_explicit(&slot_at(c, mark->slot)->stamp,
                            memory_order_acquire)) {
         return near_is_void(c, mark) ? "slot-changed" : "link-lost";

@@ -130,6 +130,11 @@ class RedisServer:
     def address(self):
         return f"{self.ip}:{self.port}"
 
+    @property
+    def announced(self):
+        """The port that the cluster knows it by."""
+        return self.options.get("cluster-announce-port", self.port)
+
     def connect(self):
         return Resp(self.port, host=self.ip)
 
@@ -289,7 +294,7 @@ class RedisCluster:
         me = self.id_of(primary)
         ports = [port for _, port, _, owner, _ in self._nodes_seen_by(primary)
                  if owner == me]
-        return [node for node in self.running() if node.port in ports]
+        return [node for node in self.running() if node.announced in ports]
 
     def owner_of_slot(self, slot, asked=None):
         """By the map of `asked`; without it, the node that claims the slot
@@ -306,13 +311,13 @@ class RedisCluster:
         return self.owner_of_slot(slot_of(key))
 
     def node_at(self, port):
-        return next(node for node in self.nodes if node.port == port)
+        return next(node for node in self.nodes if node.announced == port)
 
     def key_on(self, primary, form="/products/{}"):
         """A key of that form whose slot the primary owns, n from 1 up."""
         owned = set()
         for entry in primary("CLUSTER", "SLOTS"):
-            if entry[2][1] == primary.port:
+            if entry[2][1] == primary.announced:
                 owned.update(range(entry[0], entry[1] + 1))
         return next(form.replace("{}", str(n)) for n in range(1, 100000)
                     if slot_of(form.replace("{}", str(n))) in owned)
