@@ -7,19 +7,11 @@
 
 #include "nearside/base/check.h"
 
-#include <stdalign.h>
 #include <stdlib.h>
 
 enum {
-    ARENA_ALIGN = 16,
     /* One block holds a common request's fields, key and heads. */
     ARENA_BLOCK_MIN = 4096,
-};
-
-struct arena_block {
-    struct arena_block *next;
-    size_t size; /* of data */
-    alignas(ARENA_ALIGN) char data[];
 };
 
 void
@@ -47,14 +39,13 @@ arena_fini(struct arena *a)
     *a = (struct arena){.max = a->max};
 }
 
-void
-arena_reset(struct arena *a)
+/* Keeps one of the common size. */
+static void
+blocks_reset(struct arena *a)
 {
     struct arena_block *kept = NULL;
 
     MUST(a->used <= a->total);
-    /* One block of the common size is kept; a larger one was an exception
-       and must not stay with a quiet connection. */
     while (a->blocks != NULL) {
         struct arena_block *block = a->blocks;
         a->blocks = block->next;
@@ -69,6 +60,16 @@ arena_reset(struct arena *a)
     }
     a->blocks = kept;
     a->total = kept == NULL ? 0 : kept->size;
+}
+
+void
+arena_reset(struct arena *a)
+{
+    /* One block of the common size is kept; a larger one was an exception
+       and must not stay with a quiet connection. */
+    if (a->blocks != NULL && a->total != ARENA_BLOCK_MIN) {
+        blocks_reset(a);
+    }
     a->used = 0;
 }
 
@@ -98,24 +99,20 @@ block_add(struct arena *a, size_t size)
 }
 
 void *
-arena_alloc(struct arena *a, size_t size)
+arena_alloc_beyond(struct arena *a, size_t size)
 {
-    struct arena_block *block = a->blocks;
-    void *p;
+    struct arena_block *block;
 
     if (size > a->max) {
         return NULL;
     }
     size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
-    if (block == NULL || size > block->size - a->used) {
-        block = block_add(a, size);
-    }
+    block = block_add(a, size);
     if (block == NULL) {
         return NULL;
     }
-    p = block->data + a->used;
-    a->used += size;
-    return p;
+    a->used = size;
+    return block->data;
 }
 
 void *

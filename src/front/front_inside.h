@@ -31,6 +31,10 @@ struct front {
     struct front_worker **workers; /* [opts.workers]; NULL until made */
 };
 
+enum {
+    KNOWN_HOST_MAX = 128, /* a longer one is judged each time */
+};
+
 struct front_worker {
     uint32_t magic;
     struct front *front;
@@ -46,6 +50,8 @@ struct front_worker {
     atomic_uint sessions_len; /* of all, and those handed over to it */
     struct spare turns;       /* given back, to be borrowed again */
     struct head head;         /* room to parse in; its request takes a copy */
+    char known_host[KNOWN_HOST_MAX]; /* the last Host that was accepted */
+    size_t known_host_len;
     _Atomic(struct handoff *) handoffs; /* accepted elsewhere, for us */
     struct loop_message handoff_message;
     struct loop_message shed_message;

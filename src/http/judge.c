@@ -111,6 +111,12 @@ judge_absolute(struct head *h)
     return FAULT_NONE;
 }
 
+static bool
+is_known(const struct parse_opts *opts, struct slice host)
+{
+    return opts->known_host.len > 0 && slice_eq(host, opts->known_host);
+}
+
 static enum parse_fault
 judge_host(struct head *h, const struct parse_opts *opts, uint64_t repeated)
 {
@@ -122,7 +128,7 @@ judge_host(struct head *h, const struct parse_opts *opts, uint64_t repeated)
     }
     if (head_has(h, FIELD_HOST)) {
         h->host = head_find(h, FIELD_HOST)->value;
-        if (!uri_is_authority(h->host)) {
+        if (!is_known(opts, h->host) && !uri_is_authority(h->host)) {
             return FAULT_HOST;
         }
     } else if (h->minor >= 1) {

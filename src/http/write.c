@@ -29,15 +29,35 @@ enum {
     U64_DIGITS_MAX = 20,
 };
 
+#define TEN(d)                                                                 \
+    d "0", d "1", d "2", d "3", d "4", d "5", d "6", d "7", d "8", d "9"
+
+static const char two_digits[100][3] = {TEN("0"), TEN("1"), TEN("2"), TEN("3"),
+    TEN("4"), TEN("5"), TEN("6"), TEN("7"), TEN("8"), TEN("9")};
+
+/* Two digits a step, with 32 bits once they are enough. */
 static struct slice
 render_u64(char out[U64_DIGITS_MAX], uint64_t value)
 {
     size_t at = U64_DIGITS_MAX;
+    uint32_t low;
 
-    do {
+    while (value > UINT32_MAX) {
         out[--at] = (char)('0' + value % 10);
         value /= 10;
-    } while (value != 0);
+    }
+    low = (uint32_t)value;
+    while (low >= 100) {
+        at -= 2;
+        memcpy(out + at, two_digits[low % 100], 2);
+        low /= 100;
+    }
+    if (low >= 10) {
+        at -= 2;
+        memcpy(out + at, two_digits[low], 2);
+    } else {
+        out[--at] = (char)('0' + low);
+    }
     return slice_of(out + at, U64_DIGITS_MAX - at);
 }
 

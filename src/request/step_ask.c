@@ -57,6 +57,9 @@ ask_write(struct request *r)
 {
     r->result = RESULT_WRITE;
     r->fwd = CACHE_FWD_METHOD;
+    if (question_name(r->q) != RC_OK) {
+        return request_fail(r, 503, "no-memory");
+    }
     if (fence_is_due(r->worker, r->q)) {
         return &step_fence;
     }
@@ -76,7 +79,7 @@ ask_pass(struct request *r)
 static const struct step *
 run_ask(struct request *r)
 {
-    const struct question_refusal refusal = question_read(r->q);
+    const struct question_refusal refusal = question_ask(r->q);
 
     MUST(r->moves_len == 1);
     if (refusal.status == 413) {

@@ -10,9 +10,12 @@
 #include "nearside/tier/memory_find.h"
 
 const struct step *
-request_look_further(const struct request *r)
+request_look_further(struct request *r)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
+    if (question_name(r->q) != RC_OK) {
+        return request_fail(r, 503, "no-memory");
+    }
     return r->q->head->method == METHOD_HEAD || r->q->policy.is_particular ||
                    r->q->policy.is_odd
                ? &step_lookup

@@ -23,7 +23,7 @@ const struct step *request_use_record(
 
 /* Memory has no answer: on to a flight, or to a lookup of the request's own
    where what it asks is its own. */
-const struct step *request_look_further(const struct request *r);
+const struct step *request_look_further(struct request *r);
 
 /* Answers from a fresh entry, which was found in that tier. */
 const struct step *request_deliver_hit(

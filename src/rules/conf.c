@@ -7,6 +7,10 @@
 #include "nearside/base/check.h"
 #include "nearside/http/structured.h"
 
+enum {
+    HIT_WORDS_MAX = 64, /* what stands around the names in `hit` */
+};
+
 /* 0 would end every request, and is no default. */
 static void
 check_limits(const struct limits *l)
@@ -29,13 +33,14 @@ check_limits(const struct limits *l)
     MUST(l->variants_max > 0);
 }
 
-/* The name for Via, and behind it as a token, or as a string if it is none
-   (RFC 9651 3.3.3). */
+/* The name for Via; behind it as a token, or as a string if it is none (RFC
+   9651 3.3.3); and behind that the lines of a hit. */
 static bool
 spell_name(struct proxy_conf *conf)
 {
     size_t via_len = 4 + conf->name.len;
-    size_t size = via_len + 2 * conf->name.len + 2;
+    size_t member_max = 2 * conf->name.len + 2;
+    size_t size = 2 * (via_len + member_max) + HIT_WORDS_MAX;
     char *text = malloc(size);
     struct writer w;
 
@@ -45,9 +50,16 @@ spell_name(struct proxy_conf *conf)
     memcpy(text, "1.1 ", 4);
     memcpy(text + 4, conf->name.ptr, conf->name.len);
     conf->via = slice_of(text, via_len);
-    w = writer_of(text + via_len, size - via_len);
+    w = writer_of(text + via_len, member_max);
     sf_write_token_or_string(&w, conf->name);
     conf->member = writer_slice(&w);
+    w = writer_of(text + via_len + member_max, size - via_len - member_max);
+    write_field(&w, SLICE("via"), conf->via);
+    write_slice(&w, SLICE("cache-status: "));
+    write_slice(&w, conf->member);
+    write_slice(&w, SLICE("; hit; ttl="));
+    MUST(!w.is_full);
+    conf->hit = writer_slice(&w);
     return true;
 }
 

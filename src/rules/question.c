@@ -152,13 +152,31 @@ is_host_allowed(const struct question *q)
     return opts->hosts_len == 0;
 }
 
-/* Host and target, as they are keyed and as they are sent. RC_NOMEM. */
-static enum rc
-read_target(struct question *q)
+/* The next question will often have the same host. With a port its spelling
+   would depend on the scheme. */
+static void
+remember_host(struct question_pool *pool, struct slice host)
 {
-    struct slice host = q->head->host;
-    char *text = arena_alloc(&q->arena, host.len + 1);
+    if (host.len <= QUESTION_HOST_MAX && slice_find(host, ':') < 0) {
+        slice_put(pool->host, host);
+        pool->host_len = host.len;
+    }
+}
 
+/* RC_NOMEM. */
+static enum rc
+read_host(struct question *q)
+{
+    struct question_pool *pool = q->pool;
+    struct slice host = q->head->host;
+    char *text;
+
+    q->host = host;
+    q->sent_host = host;
+    if (slice_eq(host, slice_of(pool->host, pool->host_len))) {
+        return RC_OK;
+    }
+    text = arena_alloc(&q->arena, host.len + 1);
     if (text == NULL) {
         return RC_NOMEM;
     }
@@ -167,6 +185,19 @@ read_target(struct question *q)
     /* The normal form of an absolute name lacks its dot, which is sent. */
     q->sent_host =
         q->host.len < host.len && uri_is_absolute_name(host) ? host : q->host;
+    if (slice_eq(q->host, host)) {
+        remember_host(pool, host);
+    }
+    return RC_OK;
+}
+
+/* Host and target, as they are keyed and as they are sent. RC_NOMEM. */
+static enum rc
+read_target(struct question *q)
+{
+    if (read_host(q) != RC_OK) {
+        return RC_NOMEM;
+    }
     q->target = q->head->target;
     return keys_normalise(&q->arena, q->target, &q->normal);
 }
@@ -290,9 +321,6 @@ make_keys(struct question *q)
         rc = make_sent_target(q);
     }
     q->key = q->keys.base;
-    if (rc == RC_OK) {
-        rc = question_make_entry_key(q);
-    }
     q->policy.is_odd = (q->target.ptr != q->keys.target.ptr &&
                            !slice_eq(q->target, q->keys.target)) ||
                        (q->reads->key_host == ROUTE_KEY_HOST_FULL &&
@@ -359,7 +387,7 @@ find_host(struct question *q)
 }
 
 struct question_refusal
-question_read(struct question *q)
+question_ask(struct question *q)
 {
     struct question_refusal refusal;
 
@@ -391,4 +419,29 @@ question_read(struct question *q)
         return refuse(503, "no-memory");
     }
     return refuse(0, NULL);
+}
+
+enum rc
+question_name(struct question *q)
+{
+    enum rc rc = RC_OK;
+
+    MUST_OBJ(q, QUESTION_MAGIC);
+    if (q->base != NULL) {
+        rc = question_name(q->base);
+    }
+    if (rc == RC_OK && q->key.full.len > 0 && q->entry_key.len == 0) {
+        rc = question_make_entry_key(q);
+    }
+    return rc;
+}
+
+struct question_refusal
+question_read(struct question *q)
+{
+    const struct question_refusal refusal = question_ask(q);
+
+    return refusal.status == 0 && question_name(q) != RC_OK
+               ? refuse(503, "no-memory")
+               : refusal;
 }

@@ -82,7 +82,7 @@ choose(struct question *v, struct entry *record)
         rc = key_vary(
             &v->arena, v->pool->hash_key, &v->base->key, variant, &v->key);
     }
-    if (rc == RC_OK) {
+    if (rc == RC_OK && v->base->entry_key.len > 0) {
         rc = question_make_entry_key(v);
     }
     if (rc == RC_OK) {

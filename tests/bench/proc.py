@@ -149,10 +149,10 @@ class Child:
                     raise BenchError(f"not ready: {self.last_words()}")
                 time.sleep(0.02)
 
-    def end(self):
+    def end(self, patience=(2, 3)):
         """SIGTERM, again (a drain is cut short by a second), SIGKILL."""
         family = self.pids()
-        for patience_s in (2, 3):
+        for patience_s in patience:
             if self.popen.poll() is not None:
                 break
             self.popen.terminate()

@@ -899,6 +899,44 @@ an_absolute_target_says_the_scheme(void **state)
     }
 }
 
+/* It is the caller's word that the known one is well-formed. */
+static void
+a_known_host_is_taken_byte_by_byte_and_no_other(void **state)
+{
+    static const struct {
+        const char *known;
+        const char *host;
+        enum rc rc;
+    } rows[] = {
+        {"a b", "a b", RC_OK},
+        {"a b", "a  b", RC_BAD},
+        {"a b", "a b ", RC_OK}, /* the blank is none of its bytes */
+        {"a b", "a b:1", RC_BAD},
+        {"a b", "A b", RC_BAD},
+        {"a b", "a.example", RC_OK},
+        {"a b", "", RC_BAD},
+        {"", "", RC_BAD},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct parse_opts opts = {
+            .known_host = slice_of_str(rows[i].known)};
+        struct head head;
+        struct parse p;
+        char text[128];
+        size_t len;
+
+        snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n",
+            rows[i].host);
+        parse_start(&p);
+        if (parse_request(&p, &opts, slice_of_str(text), &head, &len) !=
+            rows[i].rc) {
+            fail_msg("[%s] beside [%s]", rows[i].host, rows[i].known);
+        }
+    }
+}
+
 /* A status line is as long as a field line at most. */
 static void
 a_reason_has_a_limit(void **state)
@@ -943,6 +981,7 @@ main(void)
         cmocka_unit_test(a_head_has_32_kib),
         cmocka_unit_test(half_a_head_tells_nothing),
         cmocka_unit_test(an_absolute_target_says_the_scheme),
+        cmocka_unit_test(a_known_host_is_taken_byte_by_byte_and_no_other),
         cmocka_unit_test(a_reason_has_a_limit),
     };
 

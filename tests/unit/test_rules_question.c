@@ -271,6 +271,56 @@ a_target_is_keyed_in_one_spelling_and_sent_as_it_came(void **state)
     }
 }
 
+/* The last one is remembered by whoever makes questions. */
+static void
+hosts_that_take_turns_are_each_keyed_as_their_own(void **state)
+{
+    static const char *const rows[][3] = {
+        {"a.example", "a.example", "a.example"},
+        {"b.example", "b.example", "b.example"},
+        {"A.example", "a.example", "a.example"},
+        {"a.example:8080", "a.example:8080", "a.example:8080"},
+        {"a.example.", "a.example", "a.example."},
+        {"[::1]:80", "[::1]", "[::1]"},
+        {"a.exampl", "a.exampl", "a.exampl"},
+    };
+    struct rules *rules = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        for (size_t j = 0; j < ARRAY_LEN(rows); j++) {
+            const char *const *row = rows[(i * j) % ARRAY_LEN(rows)];
+            struct question *q;
+            char text[128], want[128];
+            snprintf(text, sizeof(text),
+                "GET /any/x HTTP/1.1\r\nHost: %s\r\n\r\n", row[0]);
+            snprintf(want, sizeof(want), "http://%s/any/x", row[1]);
+            q = given_question(rules, text);
+            assert_text(q->key.full, want, row[0]);
+            assert_text(q->sent_host, row[2], row[0]);
+            question_unref(&q);
+        }
+    }
+}
+
+static void
+a_question_is_named_when_that_is_asked_for(void **state)
+{
+    struct rules *rules = *state;
+    const char *text = REQUEST("GET /any/x");
+    const struct head *head = given_head(text);
+    struct question *q = question_new(&rules->pool, rules->conf,
+        &(struct question_opts){.head = head,
+            .raw = slice_of(text, strlen(text)),
+            .peer = rules->peer});
+
+    assert_int_equal(question_ask(q).status, 0);
+    assert_text(q->key.full, "http://a.example/any/x", text);
+    assert_int_equal(q->entry_key.len, 0);
+    assert_int_equal(question_name(q), RC_OK);
+    assert_text(q->entry_key, "ns:e:{http://a.example/any/x}", text);
+    question_unref(&q);
+}
+
 static void
 a_trusted_proxy_s_scheme_and_view_are_part_of_the_question(void **state)
 {
@@ -759,6 +809,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_question_is_refused_for_its_size_its_host_and_its_method),
+        TEST(hosts_that_take_turns_are_each_keyed_as_their_own),
+        TEST(a_question_is_named_when_that_is_asked_for),
         TEST(without_a_limit_or_hosts_nothing_is_refused_for_them),
         TEST(what_no_route_matches_is_refused_where_no_origin_gets_it),
         TEST(method_and_route_say_what_kind_of_question_it_is),

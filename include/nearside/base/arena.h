@@ -6,11 +6,20 @@
 #ifndef NEARSIDE_BASE_ARENA_H
 #define NEARSIDE_BASE_ARENA_H
 
+#include <stdalign.h>
 #include <stddef.h>
 
 #include "nearside/base/slice.h"
 
-struct arena_block;
+enum {
+    ARENA_ALIGN = 16,
+};
+
+struct arena_block {
+    struct arena_block *next;
+    size_t size; /* of data */
+    alignas(ARENA_ALIGN) char data[];
+};
 
 struct arena {
     struct arena_block *blocks; /* newest first; owned */
@@ -26,8 +35,25 @@ void arena_fini(struct arena *a);
 /* Forgets everything but keeps one block for reuse. */
 void arena_reset(struct arena *a);
 
+/* As arena_alloc, with another block. */
+void *arena_alloc_beyond(struct arena *a, size_t size);
+
 /* 16-byte aligned, not zeroed. NULL: over max, or malloc refused. */
-void *arena_alloc(struct arena *a, size_t size);
+static inline void *
+arena_alloc(struct arena *a, size_t size)
+{
+    struct arena_block *block = a->blocks;
+    void *p;
+
+    /* What is left is a multiple of the alignment, as each block's size is: so
+       what fits does so when it is rounded up. */
+    if (block == NULL || size > block->size - a->used) {
+        return arena_alloc_beyond(a, size);
+    }
+    p = block->data + a->used;
+    a->used += (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    return p;
+}
 
 /* Zeroed. NULL as above. */
 void *arena_zalloc(struct arena *a, size_t size);

@@ -32,7 +32,9 @@ struct parse_opts {
     size_t name_max;           /* 256 bytes: one field name */
     unsigned fields_max;       /* 100 in requests, 128 in responses */
     struct slice default_host; /* for HTTP/1.0 without Host; empty: 400 */
-    bool keep_underscore;      /* pass names with '_' on instead of dropping */
+    struct slice known_host; /* a Host that was accepted before: it is compared
+                                byte by byte and not judged again */
+    bool keep_underscore;    /* pass names with '_' on instead of dropping */
 };
 
 /* Progress over one head; zero it for each. All offsets are into `in`. */

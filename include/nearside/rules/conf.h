@@ -83,6 +83,8 @@ struct proxy_conf {
     struct slice via;    /* "1.1 name", a member of Via */
     struct slice name;   /* our name */
     struct slice member; /* the name as Cache-Status has it (RFC 9211 2) */
+    struct slice hit;    /* lines of a hit: Via, and Cache-Status up to the
+                            number of its ttl */
 };
 
 /* One reference. NULL: no memory. */

@@ -5,7 +5,7 @@
  * hold a question; none of them holds another.
  *
  * It is made by one worker, counted on that worker's thread, and immutable
- * once question_read has been called. It owns all of its memory, or borrows
+ * once it is read and named. It owns all of its memory, or borrows
  * from another question that it refers to.
  */
 #ifndef NEARSIDE_RULES_QUESTION_H
@@ -28,10 +28,17 @@ enum question_kind {
     QUESTION_PASS,    /* a read that no route has */
 };
 
-/* Questions that were given back, of one worker. */
+enum {
+    QUESTION_HOST_MAX = 128, /* a longer host is not remembered */
+};
+
+/* Of one worker: questions that were given back, and the last host that was
+   found to be spelled as it is keyed. */
 struct question_pool {
     const struct hash_key *hash_key; /* of all keys of the process */
     struct spare free;
+    char host[QUESTION_HOST_MAX];
+    size_t host_len;
 };
 
 struct question {
@@ -59,7 +66,7 @@ struct question {
     struct policy_request policy;
     struct keys keys;       /* nothing in it: not keyed */
     struct key key;         /* of the variant by `record`, or the base's */
-    struct slice entry_key; /* in Redis */
+    struct slice entry_key; /* in Redis; empty: not named yet, or no key */
     struct question *of;    /* what it was made of and borrows from; NULL: it
                                borrows nothing; a reference, as is the next */
     struct question *base;  /* of a variant: the question that it is one of */
@@ -93,7 +100,15 @@ struct question_refusal {
     const char *detail; /* for Cache-Status and the log; static */
 };
 
-/* Finds client, host, route, policy and keys, once. */
+/* Finds client, host, route, policy and keys, once; but not yet the name of the
+   key in Redis, which an answer from memory does not need. */
+struct question_refusal question_ask(struct question *q);
+
+/* Finds that name, and for a variant its base's too. Nobody else holds the
+   question yet. RC_NOMEM. */
+enum rc question_name(struct question *q) RC_MUST_CHECK;
+
+/* Both in one. */
 struct question_refusal question_read(struct question *q);
 
 /* Is there an origin that may be asked? Only of OPTIONS that none gets is a

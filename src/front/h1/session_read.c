@@ -23,8 +23,9 @@ enum {
 /* --- heads ------------------------------------------------------------- */
 
 static struct parse_opts
-parse_opts_of(const struct proxy_conf *conf)
+parse_opts_of(const struct front_worker *f)
 {
+    const struct proxy_conf *conf = f->worker->conf;
     const struct limits *limits = &conf->opts.limits;
 
     return (struct parse_opts){
@@ -34,6 +35,7 @@ parse_opts_of(const struct proxy_conf *conf)
         .name_max = limits->field_name_max,
         .fields_max = limits->fields_max,
         .default_host = slice_of_str(conf->opts.default_host),
+        .known_host = slice_of(f->known_host, f->known_host_len),
     };
 }
 
@@ -178,6 +180,20 @@ begin_busy(struct session *s, const struct head *head, size_t head_len)
     session_wants(s);
 }
 
+/* Most clients of a worker name the same host, and nobody names another from
+   one request of a connection to the next. */
+static void
+know_host(struct front_worker *f, const struct head *head)
+{
+    struct slice host = head->host;
+
+    if (head_has(head, FIELD_HOST) && host.len <= KNOWN_HOST_MAX &&
+        !slice_eq(host, slice_of(f->known_host, f->known_host_len))) {
+        slice_put(f->known_host, host);
+        f->known_host_len = host.len;
+    }
+}
+
 static void
 session_begin(struct session *s, const struct head *head, size_t head_len)
 {
@@ -197,7 +213,7 @@ session_begin(struct session *s, const struct head *head, size_t head_len)
 void
 session_read_head(struct session *s)
 {
-    const struct parse_opts opts = parse_opts_of(session_worker(s)->conf);
+    const struct parse_opts opts = parse_opts_of(s->front);
     struct head *head = &s->front->head;
     struct turn *turn = s->turn;
     size_t head_len;
@@ -208,6 +224,7 @@ session_read_head(struct session *s)
     rc = parse_request(
         &turn->parse, &opts, buf_slice(&turn->buf), head, &head_len);
     if (rc == RC_OK) {
+        know_host(s->front, head);
         session_begin(s, head, head_len);
     } else if (rc != RC_AGAIN) {
         refuse_fault(s);
