@@ -65,7 +65,7 @@ class OnAServer(FlowTest):
         self.assertEqual(answer.status, 200)
         return json.loads(answer.body)["price"], answer.cache_status
 
-    def wait_hit(self, *daemons, timeout=10):
+    def wait_hit(self, *daemons, timeout=60):
         for daemon in daemons:
             wait_until(lambda: "; hit" in self.read(daemon)[1], timeout,
                        "a hit")

@@ -80,7 +80,7 @@ class OnAMap(FlowTest):
     def is_hit(self, daemon, n=42):
         return "; hit" in self.ask(daemon, n).cache_status
 
-    def wait_hit(self, daemon, n=42, timeout=10):
+    def wait_hit(self, daemon, n=42, timeout=60):
         wait_until(lambda: self.is_hit(daemon, n), timeout, "a hit")
 
 

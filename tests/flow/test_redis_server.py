@@ -14,6 +14,7 @@ from lib.load import Load, ask_at_once
 from lib.process import temp_dir
 from lib.products import conf_for, judge_product, key_of, product
 from lib.relay import SlowLink
+from lib.scripted import together
 
 CONF = conf_for(
     'mode = standalone  seeds = { "127.0.0.1:%(port)s" } %(more)s',
@@ -68,8 +69,8 @@ class OnAServer(FlowTest):
     def is_hit(self, daemon, n=42):
         return "; hit" in self.assert_right(daemon, n).cache_status
 
-    def wait_hit(self, daemon, n=42, timeout=10):
-        wait_until(lambda: self.is_hit(daemon, n), timeout, "a hit")
+    def wait_hit(self, daemon, n=42):
+        wait_until(lambda: self.is_hit(daemon, n), what="a hit")
 
 
 class Trust(OnAServer):
@@ -232,14 +233,20 @@ class Passwords(FlowTest):
         self.assertEqual(a.warnings(), [])
 
     def assert_nobody_waits(self, daemon):
-        for _ in range(3):
+        def ask():
             answer = daemon.get("/products/42")
             self.assertEqual(answer.body, product(42))
             self.assertEqual(answer.cache_status, "nearside; fwd=uri-miss")
-            self.assertLess(answer.seconds, 0.5)
-        for answer in ask_at_once([daemon.port], "/products/43", 20):
-            self.assertEqual(answer.body, product(43))
-            self.assertLess(answer.seconds, 1)
+            return answer
+
+        def are_quick():
+            answers = ask_at_once([daemon.port], "/products/43", 20)
+            self.assertEqual({a.body for a in answers}, {product(43)})
+            return all(a.seconds < 1 for a in answers)
+
+        for _ in range(3):
+            self.assert_quick(ask, 0.5)
+        wait_until(are_quick, what="all are quick")
 
     def test_who_may_run_no_script_waits_for_nobody(self):
         redis = self.server("~ns:* +@all -eval -evalsha")
@@ -248,9 +255,15 @@ class Passwords(FlowTest):
         a.wait_log("redis_no_scripts.*evalsha")
         self.assert_nobody_waits(a)
         # Nor do others wait for what it could not store.
-        b = self.daemon(redis, SECRET)
-        self.assertLess(b.get("/products/42").seconds, 0.5)
-        b.wait_log("redis_no_scripts")  # or it might store below
+        others = []
+
+        def ask_another():
+            others.append(self.daemon(redis, SECRET))
+            return others[-1].get("/products/42")
+
+        self.assert_quick(ask_another, 0.5)
+        for b in others:
+            b.wait_log("redis_no_scripts")  # or it might store below
         a.wait_logged("redis_no_scripts")
         redis("ACL", "SETUSER", "shop", "+eval", "+evalsha")
         wait_until(lambda: "; hit" in self.ask(a), what="a hit")
@@ -346,24 +359,25 @@ class Memory(OnAServer):
 
 
 class LargeValues(OnAServer):
-    """Behind a link of 100 Mbit/s, on which a value takes longer than a command
-    may: twice as long where it is the largest."""
+    """Behind a link of 20 Mbit/s, on which the largest value takes longer than
+    a command may. For what is small even a busy machine has time enough."""
 
     def setUp(self):
         super().setUp()
-        self.link = self.use(SlowLink(self.redis.port, 12500000))
-        # As much as a busy machine takes for what is small.
-        self.daemon_on_link = self.daemon("command_timeout = 200ms",
-                                          self.link.port)
+        self.link = self.use(SlowLink(self.redis.port, 2500000))
+        self.daemon_on_link = self.daemon(port=self.link.port)
+        self.daemon_beside = self.daemon()
 
-    def get_large(self, size):
-        answer = self.daemon_on_link.get(f"/bytes/{size}")
+    def get_large(self, size, daemon=None):
+        answer = (daemon or self.daemon_on_link).get(f"/bytes/{size}")
         self.assertEqual(answer.status, 200)
         self.assertEqual(answer.body, pattern(size))
         return answer
 
-    def store_large(self, size):
-        self.assertIn("; stored", self.get_large(size).cache_status)
+    def store_large(self, size, daemon=None):
+        """By the daemon beside, which needs no link, or by another."""
+        self.assertIn("; stored", self.get_large(
+            size, daemon or self.daemon_beside).cache_status)
         key = key_of(f"/bytes/{size}")
         wait_until(lambda: self.redis("EXISTS", key) == 1,
                    what=f"{size} bytes are stored")
@@ -374,33 +388,32 @@ class LargeValues(OnAServer):
             "nearside_redis_breaker_opens_total"), 0)
 
     def test_they_are_hits_and_those_of_small_keys_stay_hits(self):
-        size = 5000000
+        size = 6000000
         small = [f"/products/{n}" for n in range(1, 21)]
+        self.store_large(size)
         with Load([self.daemon_on_link.port], small, 5, think=0.02,
                   judge=judge_product) as load:
             load.wait_hits(small)
-            mark = load.mark()
-            self.store_large(size)
-            # One may stand still for longer than it should, as this machine
-            # does when it has something else to do.
-            large = sum("; hit" in self.get_large(size).cache_status
-                        for _ in range(4))
-            answers = load.since(mark)
+
+            def are_hits():
+                """A machine may stand still meanwhile. Behind the large one
+                each of the five would wait once."""
+                mark = load.mark()
+                got = self.get_large(size)
+                small_hits = sum(a.is_hit for a in load.since(mark))
+                return "; hit" in got.cache_status and small_hits > 10
+
+            wait_until(are_hits, what="a large hit and small ones meanwhile")
         load.check()
-        hits = sum(answer.is_hit for answer in answers)
-        print(f"\n  {hits} of {len(answers)} requests of small keys are hits")
-        self.assertGreaterEqual(large, 3)
-        self.assertGreater(hits, len(answers) * 0.95)
         self.assert_breaker_is_closed()
 
     def test_of_many_at_once_each_is_answered_and_the_breaker_stays(self):
-        targets = [f"/bytes/{size}" for size in (1500000, 1500001, 1500002)]
-        for size in (1500000, 1500001, 1500002):
+        sizes = (2000000, 2000001, 2000002) * 2
+        for size in sizes[:3]:
             self.store_large(size)
-        with Load([self.daemon_on_link.port], targets, 6) as load:
-            load.wait_hits(targets)
-            load.wait_more(8, what="answers")
-        load.check()
+        wait_until(lambda: all(
+            "; hit" in answer.cache_status for answer in
+            together(6, lambda i: self.get_large(sizes[i]))), what="six hits")
         self.assert_breaker_is_closed()
         self.wait_hit(self.daemon_on_link)
 
@@ -411,37 +424,39 @@ class LargeValues(OnAServer):
 
     def test_what_is_deleted_while_it_is_sent_is_not_used(self):
         size = 3000000
-        link = self.use(SlowLink(self.redis.port, 2000000))
-        self.daemon_on_link = self.daemon()
+        link = self.use(SlowLink(self.redis.port, 20000000))
+        self.addCleanup(link.go_on)
         key = self.store_large(size)
-        self.daemon_on_link = self.daemon("command_timeout = 200ms", link.port)
-        self.assertIn("; hit", self.get_large(size).cache_status)
+        self.daemon_on_link = self.daemon(port=link.port)
+        wait_until(lambda: "; hit" in self.get_large(size).cache_status,
+                   what="a hit")
         gets = self.gets()
         answers = []
+        link.stop_after(size // 2)
         reader = threading.Thread(
             target=lambda: answers.append(self.get_large(size)))
         reader.start()
         wait_until(lambda: self.gets() > gets,
                    what="Redis has been asked for it")
         self.assertEqual(self.redis("DEL", key), 1)
-        reader.join(30)
+        time.sleep(1.1)  # what comes within a second is not looked at again
+        link.go_on()
+        reader.join(60)
         self.assertNotIn("; hit", answers[0].cache_status)
 
     def test_one_that_takes_longer_to_store_than_a_lease_lasts_is_stored(self):
         size = 3000000
-        self.daemon_on_link = self.daemon()
         self.store_large(1000)  # the server knows the script from now on
         link = self.use(SlowLink(self.redis.port, 700000))
-        self.daemon_on_link = self.daemon("command_timeout = 200ms", link.port)
+        daemon = self.daemon(port=link.port)
         began = time.monotonic()
-        self.store_large(size)
+        self.store_large(size, daemon)
         self.assertGreater(time.monotonic() - began, 3.5)
         self.assertEqual(self.redis("KEYS", "ns:l:*"), [])
 
     def test_one_that_comes_too_slowly_is_a_miss_in_the_end(self):
         """Bytes come all the time, and nobody waits for all of them."""
         size = 4000000
-        self.daemon_on_link = self.daemon()
         self.store_large(size)
         link = self.use(SlowLink(self.redis.port, 400000))
         self.daemon_on_link = self.daemon(
@@ -489,12 +504,13 @@ class ShortValues(OnAServer):
         self.assertLessEqual(a.metric("nearside_stores_failed_total"), 2)
         self.wait_hit(a)
         lost = a.metric("nearside_redis_disconnects_total")
+        answers = []
         for _ in range(4):
-            answer = a.get(large)
-            self.assertEqual(answer.body, pattern(2000000))
-            self.assertNotIn("; stored", answer.cache_status)
-            self.assertLess(answer.seconds, 1)
+            answers.append(a.get(large))
+            self.assertEqual(answers[-1].body, pattern(2000000))
+            self.assertNotIn("; stored", answers[-1].cache_status)
             self.assertTrue(self.is_hit(a))
+        self.assert_none_waits(answers, 1)
         self.assertEqual(a.metric("nearside_redis_disconnects_total"), lost)
         answer = a.get("/bytes/900000")
         self.assertIn("; stored", answer.cache_status)
@@ -505,13 +521,16 @@ class ShortValues(OnAServer):
 class Away(OnAServer):
     patience = ""
 
+    def assert_five_misses(self, daemon):
+        answers = [self.assert_right(daemon) for _ in range(5)]
+        for answer in answers:
+            self.assertNotIn("; hit", answer.cache_status)
+        self.assert_none_waits(answers, 1)
+
     def test_redis_that_starts_later_is_found(self):
         port = free_port()
         a = self.daemon(port=port)
-        for _ in range(5):
-            answer = self.assert_right(a)
-            self.assertNotIn("; hit", answer.cache_status)
-            self.assertLess(answer.seconds, 1)
+        self.assert_five_misses(a)
         self.assertFalse(a.status()["redis"]["up"])
         self.use(RedisServer(port=port))
         self.wait_hit(a)
@@ -521,8 +540,7 @@ class Away(OnAServer):
         a = self.daemon()
         self.wait_hit(a)
         self.redis.kill()
-        for _ in range(5):
-            self.assertLess(self.assert_right(a).seconds, 1)
+        self.assert_none_waits([self.assert_right(a) for _ in range(5)], 1)
         self.redis.start()
         self.wait_hit(a)
 
@@ -539,13 +557,10 @@ class Away(OnAServer):
     def test_a_slow_redis_costs_its_deadline_and_no_more(self):
         a = self.daemon()
         self.wait_hit(a)
-        with self.redis.connect() as redis:
-            redis.send("DEBUG", "SLEEP", "2")
-            slept = [self.assert_right(a, n) for n in range(1, 21)]
-            redis.sock.settimeout(10)
-            redis.read()
-        for answer in slept:
-            self.assertLess(answer.seconds, 1)
+        self.redis.pause()
+        self.assert_none_waits(
+            [self.assert_right(a, n) for n in range(1, 21)], 1)
+        self.redis.resume()
         self.assertGreater(a.metric(
             "nearside_redis_failures_total", cause="timeout"), 0)
         self.wait_hit(a)
@@ -554,16 +569,19 @@ class Away(OnAServer):
         a = self.daemon("in_flight_max = 8  command_timeout = 2s  hang = 5s")
         self.wait_hit(a)
         targets = [f"/products/{n}" for n in range(1, 100)]
-        with self.redis.connect() as redis:
-            redis.send("DEBUG", "SLEEP", "0.5")
-            with Load([a.port], targets, 100, think=0.01,
-                      judge=judge_product) as load:
-                load.wait_more(300)
-                wait_until(lambda: a.metric("nearside_redis_failures_total",
-                                            cause="limit") > 0,
-                           what="the limit is hit")
-                redis.read()
-                load.wait_hits(targets)
+        with Load([a.port], targets, 100, think=0.01,
+                  judge=judge_product) as load:
+            load.wait_hits(targets)
+
+            def is_limit_hit():
+                self.redis.pause()
+                load.wait_more(100)
+                self.redis.resume()
+                return a.metric("nearside_redis_failures_total",
+                                cause="limit") > 0
+
+            wait_until(is_limit_hit, what="the limit is hit")
+            load.wait_hits(targets)
         load.check()
 
     def test_a_redis_that_flaps_leaks_nothing(self):
@@ -595,10 +613,7 @@ class Away(OnAServer):
         self.addCleanup(holder.close)
         holder("CONFIG", "SET", "maxclients", 1)
         a = self.daemon()
-        for _ in range(5):
-            answer = self.assert_right(a)
-            self.assertNotIn("; hit", answer.cache_status)
-            self.assertLess(answer.seconds, 1)
+        self.assert_five_misses(a)
         a.wait_log("max number of clients")
         holder("CONFIG", "SET", "maxclients", 100)
         self.wait_hit(a)

@@ -112,8 +112,22 @@ class SlowLink(Link):
 
     def __init__(self, port, rate):
         self.paces = [_Pace(rate), _Pace(rate)]
+        self.left = None  # of what may come back
+        self.goes = threading.Event()
         super().__init__(port)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
 
     def carry(self, size, is_back):
         self.paces[is_back].wait(size)
+        if is_back and self.left is not None:
+            self.left -= size
+            if self.left < 0:
+                self.goes.wait()
+
+    def stop_after(self, count):
+        """Once so many more bytes have come back, none do until go_on()."""
+        self.left = count
+
+    def go_on(self):
+        self.left = None
+        self.goes.set()
