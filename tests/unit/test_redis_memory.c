@@ -13,12 +13,17 @@ enum {
 
 static pid_t parent;
 
-/* Here a child comes of which an assertion has failed. */
+static unsigned child_without; /* that block */
+static enum rc child_ends[2];  /* of its two calls, so far */
+
+/* Here a child comes of which an assertion has failed: nobody else tells. */
 static int
 teardown(void **state)
 {
     (void)state;
     if (getpid() != parent) {
+        fprintf(stderr, "block %u: %s, then %s\n", child_without,
+            rc_text(child_ends[0]), rc_text(child_ends[1]));
         _exit(2);
     }
     servers_end();
@@ -40,13 +45,15 @@ is_told_without(unsigned nth, enum redis_mode mode)
     struct told first, then;
     bool is_refused;
 
+    child_without = nth;
     heap_begins();
     rig_open(&rig, (struct redis_opts){.mode = mode});
     heap_refuse(nth, 0);
-    assert_true(is_an_end(run(&rig, &first, "GET k", 1000)));
+    child_ends[0] = run(&rig, &first, "GET k", 1000);
+    assert_true(is_an_end(child_ends[0]));
     is_refused = heap_refused();
-    while (run(&rig, &then, "SET k v", 1000) != RC_OK) {
-        assert_true(is_an_end(then.rc));
+    while ((child_ends[1] = run(&rig, &then, "SET k v", 1000)) != RC_OK) {
+        assert_true(is_an_end(child_ends[1]));
     }
     assert_string_equal(then.text, "OK");
     rig_close(&rig);
