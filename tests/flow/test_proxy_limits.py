@@ -25,12 +25,12 @@ class Limits(FlowTest):
             self.origin.url, limits=limits, **more)))
         return self.daemon
 
-    def start_with_clock(self, limits):
+    def start_with_clock(self, limits, origin=None):
         """Of the time only the test disposes, and a machine that is busy for
         a minute does not matter. The other client is idle, and tells when the
         worker has seen what there is."""
         self.clock = self.use(Clock())
-        self.origin = self.use(EchoOrigin())
+        self.origin = self.use(origin or EchoOrigin())
         self.daemon = self.use(Nearside(conf(
             self.origin.url, limits=limits + "  idle_timeout = 10h", workers=1,
             origin_more="first_byte_timeout = 10h"
@@ -250,45 +250,57 @@ class Bodies(Limits):
         self.start("body_min_rate = 1KB  body_min_rate_after = 300ms")
         self.assert_given_up(self.upload(b"hello"), "body_min_rate")
 
-    def test_body_min_rate_does_not_blame_the_client_for_the_origin(self):
-        """An origin that reads slowly once got the client a 408."""
-        sample = self.use(SampleOrigin())
-        daemon = self.use(Nearside(conf(
-            sample.upload_url, limits="body_min_rate = 8MB  body_max = 0"
-            "  body_min_rate_after = 100ms")))
-        body = bytes(12_000_000)
-        got = daemon.get("/upload?rate=4000000", method="PUT", body=body)
-        self.assertEqual(got.status, 200)
-        self.assertIn(b'"bytes":12000000', got.body)
-
-    def test_body_min_rate_counts_again_when_the_origin_has_read(self):
-        """Once it had kept the client waiting, no rate was too low."""
-        steps = Steps()
-        self.addCleanup(steps.go, "read")
+    def upload_that_nobody_reads(self, length):
+        """Of so many bytes; as long as the origin does not read, until
+        steps.go("read"), some are taken. (client, the pieces that the origin
+        reads, how many bytes were taken)"""
+        self.steps = Steps()
+        self.addCleanup(self.steps.go, "read")
         read = []
 
         def script(connection, request, n):
-            steps.wait("read")
+            self.steps.wait("read")
             try:
-                read.extend(connection.request_pieces(request))
+                for piece in connection.request_pieces(request):
+                    read.append(piece)
             except (WireError, OSError):
-                pass  # the daemon gives up
-            return False
+                return False  # the daemon gives up
+            return answer(connection)
 
-        origin = self.use(ScriptedOrigin(script, with_body=False))
-        self.daemon = self.use(Nearside(conf(
-            origin.url, limits="body_max = 0  body_min_rate = 30MB"
-            "  body_min_rate_after = 1500ms")))
-        client = self.upload(b"", b"Content-Length: 100000000")
+        self.start_with_clock(
+            "body_max = 0  body_min_rate = 1KB  body_min_rate_after = 10m"
+            "  body_timeout = 100h", ScriptedOrigin(script, with_body=False))
+        client = self.upload(b"", b"Content-Length: %d" % length)
         client.sock.settimeout(0.3)  # as long as nothing is taken
         sent = 0
         with self.assertRaises(socket.timeout):
             while True:
                 sent += client.sock.send(bytes(65536))
-        steps.go("read")
+        turns(self.other)
+        return client, read, sent
+
+    def test_body_min_rate_does_not_blame_the_client_for_the_origin(self):
+        """An origin that reads slowly once got the client a 408."""
+        client, read, sent = self.upload_that_nobody_reads(12_000_000)
+        for _ in range(9):
+            self.minutes_pass(60)  # 1 KB a second is more than was sent
+        self.steps.go("read")
+        client.sock.settimeout(60)
+        client.send(bytes(12_000_000 - sent))
+        self.assertEqual(client.read_response().status, 200)
+        self.assertEqual(sum(map(len, read)), 12_000_000)
+        self.assertEqual(self.counted("body_min_rate"), 0)
+
+    def test_body_min_rate_counts_again_when_the_origin_has_read(self):
+        """Once it had kept the client waiting, no rate was too low."""
+        client, read, sent = self.upload_that_nobody_reads(100_000_000)
+        self.steps.go("read")
         wait_until(lambda: sum(map(len, read)) == sent,
                    what="all that was sent has come to the origin")
-        client.sock.settimeout(10)
+        turns(self.other)
+        for _ in range(20):
+            self.minutes_pass(60)  # 1 KB a second is more than was sent
+        client.sock.settimeout(60)
         self.assertEqual(client.read_response().status, 408)
         self.assert_counted("body_min_rate")
 
@@ -634,10 +646,32 @@ class Connections(Limits):
 
 
 class SlowReaders(FlowTest):
-    def start(self, limits):
-        self.origin = self.use(SampleOrigin())
-        self.daemon = self.use(Nearside(conf(self.origin.url,
-                                             limits=limits)))
+    def start(self, limits, origin=None):
+        """Of the time only the test disposes; the other client is idle, and
+        tells when the one worker has seen what there is."""
+        self.clock = self.use(Clock())
+        self.origin = origin or self.use(SampleOrigin())
+        self.daemon = self.use(Nearside(conf(
+            self.origin.url, limits=limits + "  idle_timeout = 10h",
+            origin_more="between_bytes_timeout = 10h", workers=1),
+            env=self.clock.env))
+        self.other = self.use(self.daemon.connect())
+        turns(self.other)
+
+    def minutes_pass(self, minutes):
+        self.clock.move_on_and_see(60 * minutes, self.other)
+
+    def is_waited_for(self, client):
+        """The kernel takes no more for it."""
+        peer = client.sock.getsockname()[1]
+        seen = []
+
+        def is_still():
+            seen.append(send_queue(self.daemon.port, peer))
+            return len(seen) > 5 and seen[-1] > 0 and len(set(seen[-5:])) == 1
+
+        wait_until(is_still, what="nothing is written any more")
+        turns(self.other)
 
     def assert_cut(self, client, limit):
         self.daemon.wait_metric(HIT, 1, limit=limit)
@@ -645,11 +679,15 @@ class SlowReaders(FlowTest):
             client.read_response()
 
     def test_send_timeout_is_for_a_pause(self):
-        self.start("send_timeout = 400ms")
+        self.start("send_timeout = 10m  send_total = 10h  send_min_rate = 0")
         client = self.use(Connection(self.daemon.port, receive_buffer=4096))
         client.request("GET", "/bytes/50000000")
+        self.is_waited_for(client)
+        self.minutes_pass(9)
+        self.assertEqual(self.daemon.metric(HIT, limit="send_timeout"), 0)
+        self.minutes_pass(2)
         self.assert_cut(client, "send_timeout")
-        wait_until(lambda: self.daemon.metric("nearside_connections") == 0,
+        wait_until(lambda: self.daemon.metric("nearside_connections") == 1,
                    what="its connection is gone")
 
     def test_content_that_comes_does_not_excuse_a_client_from_reading(self):
@@ -660,65 +698,77 @@ class SlowReaders(FlowTest):
             for _ in range(500):
                 connection.send(bytes(100000))
 
-        origin = self.use(ScriptedOrigin(script, with_body=False))
-        self.daemon = self.use(Nearside(conf(
-            origin.url, limits="send_timeout = 400ms")))
+        self.start("send_timeout = 10m  send_total = 10h  send_min_rate = 0"
+                   "  body_timeout = 10h  body_min_rate = 0",
+                   self.use(ScriptedOrigin(script, with_body=False)))
         client = self.use(Connection(self.daemon.port, receive_buffer=4096))
         client.send(b"POST /x HTTP/1.1\r\nHost: test\r\n"
                     b"Content-Length: 1000000\r\n\r\n")
-        start = time.monotonic()
+        self.is_waited_for(client)
         with self.assertRaises(OSError):
-            while time.monotonic() < start + 5:
+            for _ in range(100):  # of which the tenth may be one too many
                 client.send(b"x" * 100)
-                time.sleep(0.02)  # the pace of the content
+                turns(self.other)
+                self.minutes_pass(1)
         self.assertEqual(self.daemon.metric(HIT, limit="send_timeout"), 1)
 
     def test_a_reader_slower_than_the_pipe_is_not_cut(self):
-        self.start("send_timeout = 800ms")
+        self.start("send_timeout = 10m  send_total = 10h  send_min_rate = 0")
         client = self.use(Connection(self.daemon.port, receive_buffer=65536))
-        client.request("GET", "/bytes/3000000")
-        got = client.read_head()
-        left = int(got.fields["Content-Length"])
-        while left > 0:
-            left -= len(client.read_some(20000))
-            time.sleep(0.005)  # a slow reader is what is tested
+        client.request("GET", "/bytes/20000000")
+        client.read_head()
+        self.is_waited_for(client)
+        for _ in range(10):
+            self.clock.move_on(8 * 60)
+            self.assertEqual(len(client.read_exactly(2_000_000)), 2_000_000)
+            turns(self.other)
         self.assertEqual(self.daemon.metric(HIT, limit="send_timeout"), 0)
 
     def test_send_total_ends_what_trickles(self):
-        self.start("send_total = 600ms  send_timeout = 500ms")
-        client = self.use(Connection(self.daemon.port))
+        self.start("send_total = 25m  send_timeout = 20m  send_min_rate = 0")
+        client = self.use(Connection(self.daemon.port, receive_buffer=65536))
         client.request("GET", "/bytes/400000000")
         client.read_head()
-        end = time.monotonic() + 5
+        self.is_waited_for(client)
         with self.assertRaises((WireError, OSError)):
-            while time.monotonic() < end:
-                if not client.read_some(200000):
-                    raise WireError("closed")
-                time.sleep(0.01)  # a slow reader is what is tested
+            for minutes in range(0, 100, 8):
+                if minutes < 24:
+                    self.assertEqual(
+                        self.daemon.metric(HIT, limit="send_total"), 0)
+                self.clock.move_on(8 * 60)
+                client.read_exactly(3_000_000)
+                turns(self.other)
         self.assertEqual(self.daemon.metric(HIT, limit="send_total"), 1)
 
     def test_send_min_rate_is_for_who_takes_too_little(self):
         """Each pause is shorter than send_timeout."""
-        self.start("send_min_rate = 10MB  send_min_rate_after = 300ms")
-        client = self.use(Connection(self.daemon.port, receive_buffer=4096))
-        client.request("GET", "/bytes/50000000")
+        self.start("send_min_rate = 1MB  send_min_rate_after = 10m"
+                   "  send_timeout = 10h  send_total = 10h")
+        client = self.use(Connection(self.daemon.port, receive_buffer=65536))
+        client.request("GET", "/bytes/400000000")
         client.read_head()
-        end = time.monotonic() + 5
+        self.is_waited_for(client)
         with self.assertRaises((WireError, OSError)):
-            while time.monotonic() < end:
-                if not client.read_some(2000):
-                    raise WireError("closed")
-                time.sleep(0.01)  # a slow reader is what is tested
+            for minutes in range(0, 100, 4):
+                if minutes < 10:
+                    self.assertEqual(
+                        self.daemon.metric(HIT, limit="send_min_rate"), 0)
+                self.clock.move_on(4 * 60)
+                client.read_exactly(3_000_000)
+                turns(self.other)
         self.assertEqual(self.daemon.metric(HIT, limit="send_min_rate"), 1)
 
     def test_send_min_rate_counts_what_was_taken_before(self):
         """And only the time that the answer waits for the client."""
-        self.start("send_min_rate = 1MB  send_min_rate_after = 100ms")
+        self.start("send_min_rate = 10KB  send_min_rate_after = 1m"
+                   "  send_timeout = 10h  send_total = 10h")
         client = self.use(Connection(self.daemon.port, receive_buffer=65536))
         client.request("GET", "/bytes/9000000")
         client.read_head()
+        self.is_waited_for(client)
         client.read_exactly(3_000_000)
-        time.sleep(1)  # a third of what was taken allows
+        self.is_waited_for(client)
+        self.clock.move_on_and_see(100, self.other)  # of the 300 s that allows
         client.read_exactly(6_000_000)
         self.assertEqual(self.daemon.metric(HIT, limit="send_min_rate"), 0)
 
@@ -855,9 +905,10 @@ class Origins(FlowTest):
             self.steps.wait("end")
         elif request.target == "/trickles":
             connection.send(head + b"\r\n")
-            for _ in range(100):
+            for step in range(5):
+                self.steps.wait(step)
                 connection.send(b"x")
-                time.sleep(0.05)  # the pace at which it trickles
+            self.steps.wait("end")
         elif request.target == "/long":
             connection.send(head + b"A: " + b"a" * 2000 + b"\r\n\r\n")
         else:
@@ -865,12 +916,37 @@ class Origins(FlowTest):
 
     def test_each_is_counted_by_its_cause(self):
         self.steps = Steps()
-        self.addCleanup(self.steps.go, "end")
+        self.addCleanup(self.steps.go, "end", *range(5))
         origin = self.use(ScriptedOrigin(self.script))
+        clock = self.use(Clock())
         daemon = self.use(Nearside(conf(
             origin.url, limits="response_head_max = 1KB"
-            "  response_fields_max = 10", origin_more="first_byte_timeout ="
-            " 300ms  between_bytes_timeout = 300ms  total_timeout = 800ms")))
+            "  response_fields_max = 10  idle_timeout = 10h", workers=1,
+            origin_more="first_byte_timeout = 10m"
+            "  between_bytes_timeout = 10m  total_timeout = 40m"),
+            env=clock.env))
+        other = self.use(daemon.connect())
+
+        def get(target):
+            """With the time that the origin takes."""
+            count = len(origin.requests) + 1
+            client = self.use(daemon.connect())
+            client.request("GET", target)
+            wait_until(lambda: len(origin.requests) == count,
+                       what="it has come")
+            turns(other)
+            if target in ("/stalls", "/trickles"):
+                client.read_head()
+            if target == "/stalls":
+                client.read_exactly(5)
+            if target == "/trickles":
+                for step in range(5):
+                    self.steps.go(step)
+                    client.read_exactly(1)
+                    clock.move_on_and_see(8 * 60, other)
+            clock.move_on_and_see(11 * 60, other)
+            return client
+
         for target, cause, status in (
                 ("/silent", "first_byte", 504),
                 ("/stalls", "between_bytes", None),
@@ -881,10 +957,10 @@ class Origins(FlowTest):
                 before = daemon.metric("nearside_origin_errors_total",
                                        cause=cause)
                 if status is None:
-                    with self.assertRaises((WireError, OSError)):
-                        daemon.get(target)
+                    self.assertTrue(get(target).is_closed())
                 else:
-                    self.assertEqual(daemon.get(target).status, status)
+                    self.assertEqual(get(target).read_response().status,
+                                     status)
                 self.assertEqual(daemon.metric(
                     "nearside_origin_errors_total", cause=cause), before + 1)
 
