@@ -47,14 +47,19 @@ is_told_without(unsigned nth, enum redis_mode mode)
 
     child_without = nth;
     heap_begins();
-    rig_open(&rig, (struct redis_opts){.mode = mode});
+    rig_open(&rig,
+        (struct redis_opts){.mode = mode,
+            .command_timeout_ms = PATIENCE_MS,
+            .connect_timeout_ms = PATIENCE_MS,
+            .hang_ms = PATIENCE_MS});
     heap_refuse(nth, 0);
-    child_ends[0] = run(&rig, &first, "GET k", 1000);
+    child_ends[0] = run(&rig, &first, "GET k", PATIENCE_MS);
     assert_true(is_an_end(child_ends[0]));
-    is_refused = heap_refused();
-    while ((child_ends[1] = run(&rig, &then, "SET k v", 1000)) != RC_OK) {
+    do {
+        child_ends[1] = run(&rig, &then, "SET k v", PATIENCE_MS);
         assert_true(is_an_end(child_ends[1]));
-    }
+    } while (child_ends[1] != RC_OK);
+    is_refused = heap_refused();
     assert_string_equal(then.text, "OK");
     rig_close(&rig);
     heap_ends();
