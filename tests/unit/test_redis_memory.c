@@ -47,11 +47,10 @@ is_told_without(unsigned nth, enum redis_mode mode)
 
     child_without = nth;
     heap_begins();
-    rig_open(&rig,
-        (struct redis_opts){.mode = mode,
-            .command_timeout_ms = PATIENCE_MS,
-            .connect_timeout_ms = PATIENCE_MS,
-            .hang_ms = PATIENCE_MS});
+    rig_open(&rig, (struct redis_opts){.mode = mode,
+                       .command_timeout_ms = PATIENCE_MS,
+                       .connect_timeout_ms = PATIENCE_MS,
+                       .hang_ms = PATIENCE_MS});
     heap_refuse(nth, 0);
     child_ends[0] = run(&rig, &first, "GET k", PATIENCE_MS);
     assert_true(is_an_end(child_ends[0]));
