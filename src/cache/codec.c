@@ -24,10 +24,8 @@
  * sums and differences cannot overflow, and field lines are lines, so that
  * a value cannot end a response's head early.
  *
- * Decoding copies nothing. The head of a value has the room of a struct
- * entry, whose members from `fetched` on lie where the value has them:
- * on a little-endian machine only status and flags move, and the magic and
- * the count of references take the first eight bytes.
+ * Decoding copies nothing but the head: that of an entry is shorter (head.h)
+ * and takes its place, right before the parts.
  */
 #include "nearside/cache/codec.h"
 
@@ -36,73 +34,57 @@
 
 #include <xxhash.h>
 
+#include "head.h"
+
 enum {
     CODEC_VERSION = 1,
     CODING_NONE = 0,
-    HEAD_LEN = 64,
+    HEAD_LEN = sizeof(struct head),
     STATUS_MIN = 200, /* interim answers are never stored */
     STATUS_MAX = 999,
 };
-
-static_assert(HEAD_LEN == sizeof(struct entry), "decoded in place");
-static_assert(offsetof(struct entry, fetched) == 12, "as in a value");
-static_assert(offsetof(struct entry, created_ms) == 16, "as in a value");
-static_assert(offsetof(struct entry, key_len) == 40, "as in a value");
-static_assert(offsetof(struct entry, while_ms) == 56, "as in a value");
-static_assert(offsetof(struct entry, bytes) == HEAD_LEN, "as in a value");
 
 /* Exact in a double too (JSON), and far from any overflow. */
 #define TIME_LIMIT_MS (INT64_C(1) << 53)
 
 static const char codec_magic[4] = {'n', 's', 'e', 'v'};
 
-/* To little-endian, or back, which is the same: what a head and a struct entry
-   have in common. */
+/* To little-endian, or back, which is the same. */
 static void
-swap_numbers(struct entry *e)
+swap_numbers(struct head *h)
 {
-    e->fetched = htole32(e->fetched);
-    e->created_ms = (int64_t)htole64((uint64_t)e->created_ms);
-    e->fresh_until_ms = (int64_t)htole64((uint64_t)e->fresh_until_ms);
-    e->stale_until_ms = (int64_t)htole64((uint64_t)e->stale_until_ms);
-    e->key_len = htole32(e->key_len);
-    e->private_len = htole32(e->private_len);
-    e->fields_len = htole32(e->fields_len);
-    e->body_len = htole32(e->body_len);
-    e->while_ms = htole32(e->while_ms);
-    e->if_error_ms = htole32(e->if_error_ms);
+    h->status = htole16(h->status);
+    h->flags = htole16(h->flags);
+    h->generations = htole16(h->generations);
+    h->fetched = htole32(h->fetched);
+    h->created_ms = (int64_t)htole64((uint64_t)h->created_ms);
+    h->fresh_until_ms = (int64_t)htole64((uint64_t)h->fresh_until_ms);
+    h->stale_until_ms = (int64_t)htole64((uint64_t)h->stale_until_ms);
+    h->key_len = htole32(h->key_len);
+    h->private_len = htole32(h->private_len);
+    h->fields_len = htole32(h->fields_len);
+    h->body_len = htole32(h->body_len);
+    h->while_ms = htole32(h->while_ms);
+    h->if_error_ms = htole32(h->if_error_ms);
 }
 
 static void
-head_put(const struct entry *h, char p[HEAD_LEN])
+head_put(const struct head *h, char p[HEAD_LEN])
 {
-    const uint16_t numbers[3] = {htole16(h->status), htole16(h->flags), 0};
-    struct entry swapped = *h;
+    struct head swapped = *h;
 
     swap_numbers(&swapped);
     memcpy(p, &swapped, HEAD_LEN);
-    memcpy(p, codec_magic, sizeof(codec_magic));
-    p[4] = CODEC_VERSION;
-    p[5] = CODING_NONE;
-    memcpy(p + 6, numbers, sizeof(numbers));
 }
 
-/* Turns a value into the entry that it holds, unchecked, with one reference.
-   Status and flags are read before they are written over. */
-static struct entry *
-overlay(char *value)
+static struct head
+head_get(const char p[HEAD_LEN])
 {
-    struct entry *e = (struct entry *)(void *)value;
-    uint16_t numbers[2];
+    struct head h;
 
-    MUST((uintptr_t)value % _Alignof(struct entry) == 0);
-    memcpy(numbers, value + 6, sizeof(numbers));
-    e->magic = ENTRY_MAGIC;
-    atomic_init(&e->refs, 1);
-    e->status = le16toh(numbers[0]);
-    e->flags = le16toh(numbers[1]);
-    swap_numbers(e);
-    return e;
+    memcpy(&h, p, HEAD_LEN);
+    swap_numbers(&h);
+    return h;
 }
 
 /* The checksum of a value, as its bytes stand there. */
@@ -114,7 +96,7 @@ sum_of(const char *value, size_t len)
 }
 
 static uint64_t
-value_len(const struct entry *h)
+value_len(const struct head *h)
 {
     return (uint64_t)HEAD_LEN + h->key_len + h->private_len + h->fields_len +
            h->body_len + ENTRY_SUM_LEN;
@@ -128,7 +110,7 @@ is_time(int64_t ms)
 
 /* An entry that is no response may lack a status. */
 static bool
-is_status(const struct entry *h)
+is_status(const struct head *h)
 {
     if (h->status == 0) {
         return (h->flags & (ENTRY_VARY_RECORD | ENTRY_HIT_FOR_MISS)) != 0;
@@ -138,7 +120,7 @@ is_status(const struct entry *h)
 }
 
 static bool
-is_head_sound(const struct entry *h)
+is_head_sound(const struct head *h)
 {
     return h->key_len > 0 && (h->flags & ~ENTRY_FLAGS_ALL) == 0 &&
            is_status(h) && is_time(h->created_ms) &&
@@ -224,7 +206,7 @@ are_field_lines(struct slice fields)
 }
 
 static bool
-is_record(const struct entry *h)
+is_record(const struct head *h)
 {
     return (h->flags & ENTRY_VARY_RECORD) != 0;
 }
@@ -232,7 +214,7 @@ is_record(const struct entry *h)
 /* --- Encoding ------------------------------------------------------------ */
 
 static enum rc
-head_of(const struct codec_parts *parts, struct entry *out)
+head_of(const struct codec_parts *parts, struct head *out)
 {
     size_t body_len = parts->body_next == NULL && parts->body_len == 0
                           ? parts->body.len
@@ -244,7 +226,9 @@ head_of(const struct codec_parts *parts, struct entry *out)
         parts->fields.len > UINT32_MAX || body_len > UINT32_MAX) {
         return RC_LIMIT;
     }
-    *out = (struct entry){
+    *out = (struct head){
+        .version = CODEC_VERSION,
+        .coding = CODING_NONE,
         .status = parts->status,
         .flags = parts->flags,
         .fetched = parts->fetched,
@@ -258,6 +242,7 @@ head_of(const struct codec_parts *parts, struct entry *out)
         .while_ms = parts->while_ms,
         .if_error_ms = parts->if_error_ms,
     };
+    memcpy(out->magic, codec_magic, sizeof(codec_magic));
     if (value_len(out) > PTRDIFF_MAX) {
         return RC_LIMIT;
     }
@@ -290,7 +275,7 @@ body_put(const struct codec_parts *parts, char *p, size_t body_len)
 enum rc
 codec_encode(const struct codec_parts *parts, struct value *out_value)
 {
-    struct entry head;
+    struct head head;
     struct value v;
     uint64_t sum;
     char *p;
@@ -333,19 +318,23 @@ enum rc
 codec_entry(const struct value *value, struct entry **out_entry)
 {
     struct slice bytes = value_slice(value);
-    struct entry *e;
-    char *copy;
+    struct slice parts;
+    struct head head;
+    size_t head_len;
+    char *block;
 
     MUST(bytes.len >= HEAD_LEN + ENTRY_SUM_LEN);
     MUST(slice_starts(bytes, slice_of(codec_magic, sizeof(codec_magic))));
-    copy = malloc(bytes.len);
-    if (copy == NULL) {
+    head = head_get(bytes.ptr);
+    MUST(value_len(&head) == bytes.len);
+    parts = slice_skip(bytes, HEAD_LEN);
+    head_len = head_len_in_entry(&head);
+    block = malloc(head_len + parts.len);
+    if (block == NULL) {
         return RC_NOMEM;
     }
-    memcpy(copy, bytes.ptr, bytes.len);
-    e = overlay(copy);
-    MUST(value_len(e) == bytes.len);
-    *out_entry = e;
+    memcpy(block + head_len, parts.ptr, parts.len);
+    *out_entry = head_make_entry(&head, block);
     return RC_OK;
 }
 
@@ -369,35 +358,33 @@ is_value(const char *p, size_t len)
    is checked as well. A Vary record has its names where a response has private
    fields, and they need not be lines. */
 static bool
-is_sound(const struct entry *e, size_t len)
+is_sound(const struct head *h, const char *value, size_t len)
 {
-    return value_len(e) == len && is_head_sound(e) &&
-           are_field_lines(entry_fields(e)) &&
-           (is_record(e) || are_field_lines(entry_private(e)));
+    const char *second = value + HEAD_LEN + h->key_len;
+
+    return value_len(h) == len && is_head_sound(h) &&
+           are_field_lines(slice_of(second + h->private_len, h->fields_len)) &&
+           (is_record(h) || are_field_lines(slice_of(second, h->private_len)));
 }
 
 size_t
 codec_len(struct slice beginning)
 {
-    uint32_t lens[4];
-    uint64_t len = HEAD_LEN + ENTRY_SUM_LEN;
+    struct head head;
 
-    static_assert(offsetof(struct entry, key_len) == 40, "as in a value");
     if (beginning.len < HEAD_LEN ||
         memcmp(beginning.ptr, codec_magic, sizeof(codec_magic)) != 0) {
         return 0;
     }
-    memcpy(lens, beginning.ptr + 40, sizeof(lens));
-    for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
-        len += le32toh(lens[i]);
-    }
-    return (size_t)len;
+    head = head_get(beginning.ptr);
+    return (size_t)value_len(&head);
 }
 
 enum rc
 codec_decode(
     char *own_value, size_t len, struct slice key, struct entry **out_entry)
 {
+    struct head head;
     struct entry *e;
     enum rc rc = RC_BAD;
 
@@ -406,14 +393,17 @@ codec_decode(
     if (!is_value(own_value, len)) {
         goto refuse;
     }
-    e = overlay(own_value);
-    if (!is_sound(e, len)) {
+    head = head_get(own_value);
+    if (!is_sound(&head, own_value, len)) {
         goto refuse;
     }
-    if (!slice_eq(entry_key(e), key)) {
+    if (!slice_eq(slice_of(own_value + HEAD_LEN, head.key_len), key)) {
         rc = RC_MISS;
         goto refuse;
     }
+    e = head_make_entry(&head, own_value + HEAD_LEN - head_len_in_entry(&head));
+    e->is_in_value = true;
+    MUST(entry_key(e).ptr == own_value + HEAD_LEN);
     MUST(entry_sum(e).ptr + ENTRY_SUM_LEN == own_value + len);
     *out_entry = e;
     return RC_OK;

@@ -216,14 +216,16 @@ memory_put(struct memory *memory, const struct memory_watch *watch,
     struct entry *entry, const struct memory_note *note)
 {
     struct parting parting = {.len = 0};
+    struct entry *own_kept = entry_ref_to_keep(entry);
     struct place *place = place_lock(memory, watch->hash);
     enum rc rc = RC_MISS;
 
     if (is_unchanged(place, watch) || !SEES_DIRTY) {
-        rc = put(memory, place, watch->hash, entry, note, &parting);
+        rc = put(memory, place, watch->hash, own_kept, note, &parting);
     }
     place_unlock(place);
     parting_end(&parting);
+    entry_unref(&own_kept);
     return rc;
 }
 
@@ -232,6 +234,7 @@ memory_replace(struct memory *memory, const struct key *key, struct slice sum,
     struct entry *entry, const struct memory_note *note)
 {
     struct parting parting = {.len = 0};
+    struct entry *own_kept = entry_ref_to_keep(entry);
     struct place *place = place_lock(memory, key->hash);
     struct seat *seat =
         shard_find(&place->shard, (uint32_t)key->hash, key->full);
@@ -239,10 +242,11 @@ memory_replace(struct memory *memory, const struct key *key, struct slice sum,
 
     MUST(slice_eq(entry_key(entry), key->full));
     if (seat != NULL && slice_eq(entry_sum(seat->entry), sum)) {
-        rc = put(memory, place, key->hash, entry, note, &parting);
+        rc = put(memory, place, key->hash, own_kept, note, &parting);
     }
     place_unlock(place);
     parting_end(&parting);
+    entry_unref(&own_kept);
     return rc;
 }
 

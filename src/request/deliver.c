@@ -32,7 +32,7 @@ static int64_t
 ttl_s_of(struct request *r)
 {
     MUST_OBJ(r->hit, ENTRY_MAGIC);
-    return (r->hit->fresh_until_ms - worker_wall_ms(r->worker)) / 1000;
+    return (entry_fresh_until_ms(r->hit) - worker_wall_ms(r->worker)) / 1000;
 }
 
 /* Of fresh hits Via and Cache-Status differ by a number only: `nearside; hit;
@@ -221,7 +221,7 @@ answer_condition(struct request *r, struct writer *extra, struct slice *body)
     const struct condition_stored stored = {
         .status = r->hit->status,
         .lines = entry_fields(r->hit),
-        .received_s = r->hit->created_ms / 1000,
+        .received_s = entry_created_ms(r->hit) / 1000,
     };
 
     switch (condition_evaluate(r->q->head, &stored, now_ms / 1000)) {
@@ -263,7 +263,7 @@ run_deliver_entry(struct request *r)
         .status = entry->status,
         .fields = entry_fields(entry),
         .has_length = true,
-        .length = entry->body_len,
+        .length = entry_body(entry).len,
         .has_body =
             status_has_body(entry->status) && r->q->head->method != METHOD_HEAD,
         .source = &r->source,
@@ -273,7 +273,7 @@ run_deliver_entry(struct request *r)
     }
     source_of_bytes(&r->source, r->response.has_body ? body : SLICE(""));
     if (r->response.status != 416) {
-        write_age(&w, age_s_of(r, entry->created_ms));
+        write_age(&w, age_s_of(r, entry_created_ms(entry)));
     }
     return respond(r, &w);
 }

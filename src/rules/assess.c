@@ -130,7 +130,7 @@ assess_renewed(const struct assess_opts *j, const struct entry *stored,
     }
     add_age(head, update);
     head->framing = FRAMING_LENGTH;
-    head->content_length = stored->body_len;
+    head->content_length = entry_body(stored).len;
     assess_response(j, head, &out->verdict);
     return true;
 }

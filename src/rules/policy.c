@@ -154,10 +154,10 @@ stored_of(const struct route *route, const struct entry *entry)
     MUST(route != NULL);
     MUST_OBJ(entry, ENTRY_MAGIC);
     return (struct reuse_stored){
-        .created_ms = entry->created_ms,
-        .fresh_until_ms = entry->fresh_until_ms,
-        .while_ms = entry->while_ms,
-        .if_error_ms = entry->if_error_ms,
+        .created_ms = entry_created_ms(entry),
+        .fresh_until_ms = entry_fresh_until_ms(entry),
+        .while_ms = entry_while_ms(entry),
+        .if_error_ms = entry_if_error_ms(entry),
         .grace_ms = route->grace_ms,
         .must_validate = (entry->flags & ENTRY_MUST_VALIDATE) != 0,
         .never_stale = (entry->flags & ENTRY_NEVER_STALE) != 0,

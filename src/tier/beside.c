@@ -62,7 +62,7 @@ may_be_put(const struct lookup *l, const struct entry *entry)
 {
     MUST_OBJ(entry, ENTRY_MAGIC);
     return l->watch.is_set && (entry->flags & ENTRY_UNVERIFIED) == 0 &&
-           worker_wall_ms(l->worker) < entry->stale_until_ms &&
+           worker_wall_ms(l->worker) < entry_stale_until_ms(entry) &&
            near_may_keep(l->worker->redis, &l->watch.mark, &l->call);
 }
 

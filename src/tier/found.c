@@ -20,7 +20,8 @@ is_from_the_future(const struct entry *entry, int64_t now_ms)
 static enum found
 judge_no_response(const struct entry *entry, int64_t now_ms)
 {
-    if (now_ms >= entry->fresh_until_ms || is_from_the_future(entry, now_ms)) {
+    if (now_ms >= entry_fresh_until_ms(entry) ||
+        is_from_the_future(entry, now_ms)) {
         return FOUND_NOTHING;
     }
     return (entry->flags & ENTRY_VARY_RECORD) != 0 ? FOUND_RECORD

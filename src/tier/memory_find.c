@@ -18,7 +18,7 @@ memory_find(struct worker *w, const struct question *q)
     if (memory == NULL || memory_get(memory, &q->key, &entry, &note) != RC_OK) {
         return NULL;
     }
-    if (worker_wall_ms(w) >= entry->stale_until_ms ||
+    if (worker_wall_ms(w) >= entry_stale_until_ms(entry) ||
         (w->redis != NULL && !beside_is_usable(w, q->key.hash, look, &note))) {
         entry_unref(&entry);
     }

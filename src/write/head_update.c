@@ -79,7 +79,7 @@ head_update(struct worker *w, const struct head_update *u)
     MUST_OBJ(u->found, ENTRY_MAGIC);
     MUST(u->q->head->method == METHOD_HEAD);
     switch (update_by_head(
-        u->response, entry_fields(u->found), u->found->body_len)) {
+        u->response, entry_fields(u->found), entry_body(u->found).len)) {
     case UPDATE_HEAD_NONE:
         break;
     case UPDATE_HEAD_FRESHEN:

@@ -43,12 +43,12 @@ must_be_same(
     const struct entry *e, const struct codec_parts *parts, struct slice body)
 {
     MUST(e->status == parts->status && e->flags == parts->flags);
-    MUST(e->created_ms == parts->created_ms);
-    MUST(e->fresh_until_ms == parts->fresh_until_ms);
-    MUST(e->stale_until_ms == parts->stale_until_ms);
-    MUST(e->fetched == parts->fetched);
-    MUST(e->while_ms == parts->while_ms);
-    MUST(e->if_error_ms == parts->if_error_ms);
+    MUST(entry_created_ms(e) == parts->created_ms);
+    MUST(entry_fresh_until_ms(e) == parts->fresh_until_ms);
+    MUST(entry_stale_until_ms(e) == parts->stale_until_ms);
+    MUST(entry_fetched(e) == parts->fetched);
+    MUST(entry_while_ms(e) == parts->while_ms);
+    MUST(entry_if_error_ms(e) == parts->if_error_ms);
     MUST(slice_eq(entry_key(e), parts->key));
     MUST(slice_eq(entry_fields(e), parts->fields));
     if ((e->flags & ENTRY_VARY_RECORD) != 0) {

@@ -58,12 +58,12 @@ check_entry(struct entry *e, struct slice value)
     struct codec_parts parts = {
         .status = e->status,
         .flags = e->flags,
-        .created_ms = e->created_ms,
-        .fresh_until_ms = e->fresh_until_ms,
-        .stale_until_ms = e->stale_until_ms,
-        .fetched = e->fetched,
-        .while_ms = e->while_ms,
-        .if_error_ms = e->if_error_ms,
+        .created_ms = entry_created_ms(e),
+        .fresh_until_ms = entry_fresh_until_ms(e),
+        .stale_until_ms = entry_stale_until_ms(e),
+        .fetched = entry_fetched(e),
+        .while_ms = entry_while_ms(e),
+        .if_error_ms = entry_if_error_ms(e),
         .key = entry_key(e),
         .private_fields = is_record ? entry_vary_names(e) : entry_private(e),
         .fields = entry_fields(e),
@@ -76,7 +76,7 @@ check_entry(struct entry *e, struct slice value)
     check_within(e, parts.fields);
     check_within(e, parts.body);
     check_within(e, entry_sum(e));
-    MUST(e->stale_until_ms >= e->fresh_until_ms);
+    MUST(entry_stale_until_ms(e) >= entry_fresh_until_ms(e));
     MUST(codec_encode(&parts, &again) == RC_OK);
     MUST(slice_eq(value_slice(&again), value));
     value_free(&again);

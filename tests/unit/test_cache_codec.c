@@ -14,6 +14,7 @@
 
 enum {
     HEAD_LEN = 64,
+    COPY_MAX = 16 << 10, /* a larger one is kept as it is */
 };
 
 static struct codec_parts
@@ -100,12 +101,12 @@ assert_same(const struct entry *e, const struct codec_parts *parts)
     assert_int_equal(e->magic, ENTRY_MAGIC);
     assert_int_equal(e->status, parts->status);
     assert_int_equal(e->flags, parts->flags);
-    assert_true(e->created_ms == parts->created_ms);
-    assert_true(e->fresh_until_ms == parts->fresh_until_ms);
-    assert_true(e->stale_until_ms == parts->stale_until_ms);
-    assert_int_equal(e->fetched, parts->fetched);
-    assert_int_equal(e->while_ms, parts->while_ms);
-    assert_int_equal(e->if_error_ms, parts->if_error_ms);
+    assert_true(entry_created_ms(e) == parts->created_ms);
+    assert_true(entry_fresh_until_ms(e) == parts->fresh_until_ms);
+    assert_true(entry_stale_until_ms(e) == parts->stale_until_ms);
+    assert_int_equal(entry_fetched(e), parts->fetched);
+    assert_int_equal(entry_while_ms(e), parts->while_ms);
+    assert_int_equal(entry_if_error_ms(e), parts->if_error_ms);
     assert_int_equal(atomic_load(&e->refs), 1);
     assert_true(slice_eq(entry_key(e), parts->key));
     assert_true(slice_eq(entry_private(e), parts->private_fields));
@@ -235,7 +236,8 @@ decoding_copies_no_byte(void **state)
     (void)state;
     memcpy(value, made.bytes, made.len);
     assert_int_equal(codec_decode(value, made.len, KEY, &e), RC_OK);
-    assert_ptr_equal(e, value);
+    assert_in_range(
+        (uintptr_t)e, (uintptr_t)value, (uintptr_t)value + HEAD_LEN);
     assert_ptr_equal(entry_key(e).ptr, value + HEAD_LEN);
     assert_ptr_equal(
         entry_body(e).ptr, value + made.len - ENTRY_SUM_LEN - parts.body.len);
@@ -671,7 +673,7 @@ decoding_allocates_nothing_and_frees_what_it_refuses(void **state)
 
 /* With what malloc adds, whatever the length is rounded up to. */
 static void
-an_entry_costs_at_most_96_bytes_above_its_parts(void **state)
+a_tight_entry_costs_at_most_64_bytes_above_its_parts(void **state)
 {
     static char body[100000];
 
@@ -684,10 +686,123 @@ an_entry_costs_at_most_96_bytes_above_its_parts(void **state)
         parts.body = slice_of(body, len);
         made = encoded(&parts);
         e = entry_of(&made);
-        assert_in_range(entry_size(e), 1 + len, 1 + len + 96);
+        assert_int_equal(entry_head_len(e), 32);
+        assert_in_range(entry_size(e), 1 + len, 1 + len + 64);
         entry_unref(&e);
         value_free(&made);
     }
+}
+
+/* All three ways to have it say the same. */
+static void
+assert_kept(const struct codec_parts *parts, size_t head_len)
+{
+    struct value made = encoded(parts);
+    struct entry *own = entry_of(&made);
+    struct entry *read = NULL;
+    struct entry *kept;
+
+    assert_same(own, parts);
+    assert_int_equal(entry_head_len(own), head_len);
+    kept = entry_ref_to_keep(own);
+    assert_ptr_equal(kept, own);
+    entry_unref(&kept);
+    assert_int_equal(decoded(value_slice(&made), parts->key, &read), RC_OK);
+    assert_same(read, parts);
+    if (entry_size(read) <= COPY_MAX) {
+        kept = entry_ref_to_keep(read);
+        assert_ptr_not_equal(kept, read);
+        assert_same(kept, parts);
+        assert_true(slice_eq(entry_sum(kept), entry_sum(own)));
+        assert_int_equal(entry_size(kept), entry_size(own));
+        entry_unref(&kept);
+    }
+    entry_unref(&read);
+    entry_unref(&own);
+    value_free(&made);
+}
+
+/* In a tight head, with more behind it, and in a wide one. */
+static void
+whatever_a_head_says_comes_back(void **state)
+{
+    static char text[20000];
+    const int64_t created_ms = 1700000000123, span = INT64_C(1) << 37;
+    const struct codec_parts plain = {.status = 999,
+        .flags = ENTRY_FLAGS_ALL & ~(ENTRY_VARY_RECORD | ENTRY_HIT_FOR_MISS),
+        .created_ms = created_ms,
+        .fresh_until_ms = created_ms,
+        .stale_until_ms = created_ms,
+        .key = KEY,
+        .fields = SLICE("a: b\r\n"),
+        .body = SLICE("{}")};
+    struct codec_parts rows[24];
+    size_t tight, more, len = 0;
+
+    (void)state;
+    memset(text, 'k', sizeof(text));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        rows[i] = plain;
+    }
+    rows[len++].fetched = entry_fetched_of(999, UINT32_MAX);
+    rows[len++].fetched = ENTRY_COST_MAX;
+    rows[len++].created_ms = 0;
+    rows[len - 1].fresh_until_ms = rows[len - 1].stale_until_ms = 0;
+    rows[len++].fresh_until_ms = created_ms + span - 1;
+    rows[len - 1].stale_until_ms = created_ms + 2 * (span - 1);
+    rows[len++].key = slice_of(text, (1 << 14) - 1);
+    tight = len;
+    rows[len++].fetched = entry_fetched_of(1000, 0);
+    rows[len++].fetched = ENTRY_COST_MAX + 1;
+    rows[len++].while_ms = 1;
+    rows[len++].if_error_ms = UINT32_MAX;
+    rows[len++].private_fields = SLICE("x-us: 1\r\n");
+    more = len;
+    rows[len++].created_ms = created_ms + 1;
+    rows[len++].created_ms = -1;
+    rows[len++].created_ms = INT64_C(1) << 42;
+    rows[len - 1].fresh_until_ms = rows[len - 1].stale_until_ms = 1LL << 42;
+    rows[len++].fresh_until_ms = created_ms + span;
+    rows[len - 1].stale_until_ms = created_ms + span;
+    rows[len++].stale_until_ms = created_ms + span;
+    rows[len++].key = slice_of(text, 1 << 14);
+    rows[len++].created_ms = INT64_C(1) << 53;
+    rows[len - 1].private_fields = SLICE("x-us: 1\r\n");
+    rows[len - 1].while_ms = 1;
+    rows[len - 1].fetched = UINT32_MAX;
+    for (size_t i = 0; i < len; i++) {
+        assert_kept(&rows[i], i < tight ? 32 : i < more ? 48 : 64);
+    }
+}
+
+/* What is large is not copied, nor what there is no memory for. */
+static void
+an_entry_is_kept_as_it_is_where_no_copy_is_better(void **state)
+{
+    static char body[20000];
+    struct codec_parts parts = {
+        .status = 200, .key = KEY, .body = slice_of(body, sizeof(body))};
+    struct value made = encoded(&parts);
+    struct entry *e = NULL;
+    struct entry *kept;
+
+    (void)state;
+    assert_int_equal(decoded(value_slice(&made), KEY, &e), RC_OK);
+    kept = entry_ref_to_keep(e);
+    assert_ptr_equal(kept, e);
+    entry_unref(&kept);
+    entry_unref(&e);
+    value_free(&made);
+    parts.body = SLICE("");
+    made = encoded(&parts);
+    assert_int_equal(decoded(value_slice(&made), KEY, &e), RC_OK);
+    heap_refuse(1, 0);
+    kept = entry_ref_to_keep(e);
+    assert_true(heap_refused());
+    assert_ptr_equal(kept, e);
+    entry_unref(&kept);
+    entry_unref(&e);
+    value_free(&made);
 }
 
 /* As its first bytes say, which are not to be believed, yet have to be read. */
@@ -744,7 +859,9 @@ main(void)
         cmocka_unit_test(a_part_beyond_4_gib_is_a_limit),
         cmocka_unit_test(a_failed_allocation_is_no_memory_and_leaks_nothing),
         cmocka_unit_test(decoding_allocates_nothing_and_frees_what_it_refuses),
-        cmocka_unit_test(an_entry_costs_at_most_96_bytes_above_its_parts),
+        cmocka_unit_test(a_tight_entry_costs_at_most_64_bytes_above_its_parts),
+        cmocka_unit_test(whatever_a_head_says_comes_back),
+        cmocka_unit_test(an_entry_is_kept_as_it_is_where_no_copy_is_better),
     };
 
     return cmocka_run_group_tests_name("cache.codec", tests, NULL, NULL);

@@ -181,9 +181,9 @@ told_of(const struct flight_result *r, bool is_open, int64_t now_ms)
 {
     static char text[256];
     int64_t created_ms =
-        r->entry != NULL ? r->entry->created_ms : r->created_ms;
+        r->entry != NULL ? entry_created_ms(r->entry) : r->created_ms;
     int64_t until_ms =
-        r->entry != NULL ? r->entry->fresh_until_ms : r->fresh_until_ms;
+        r->entry != NULL ? entry_fresh_until_ms(r->entry) : r->fresh_until_ms;
     char age[64] = "";
 
     if (created_ms != 0) {
@@ -216,7 +216,7 @@ write_left(struct bench *b, const struct question *q, FILE *to)
         fprintf(to, "%s%.*s %ld s",
             (e->flags & ENTRY_HIT_FOR_MISS) != 0 ? "for-miss " : "",
             SLICE_FMT(entry_body(e)),
-            (long)(e->fresh_until_ms - e->created_ms) / 1000);
+            (long)(entry_fresh_until_ms(e) - entry_created_ms(e)) / 1000);
     }
     entry_unref(&e);
 }

@@ -32,12 +32,13 @@ given_particular(const char *text, struct entry *own_entry)
 }
 
 static struct entry *
-given_parts(unsigned status, const char *fields, const char *body)
+given_aged(
+    unsigned status, int64_t age_ms, const char *fields, const char *body)
 {
     const struct codec_parts parts = {
         .status = (uint16_t)status,
         .key = SLICE(KEY),
-        .created_ms = worker_wall_ms(&bench.worker) - 65000,
+        .created_ms = worker_wall_ms(&bench.worker) - age_ms,
         .fresh_until_ms = worker_wall_ms(&bench.worker) + 9500,
         .stale_until_ms = worker_wall_ms(&bench.worker) + 9500,
         .fields = slice_of_str(fields),
@@ -45,6 +46,12 @@ given_parts(unsigned status, const char *fields, const char *body)
     };
 
     return given_entry(&parts);
+}
+
+static struct entry *
+given_parts(unsigned status, const char *fields, const char *body)
+{
+    return given_aged(status, 65000, fields, body);
 }
 
 /* --- from an entry ----------------------------------------------------- */
@@ -72,11 +79,10 @@ an_entry_brings_its_fields_and_gets_age_via_and_cache_status(void **state)
 static void
 an_entry_of_the_future_has_the_age_0(void **state)
 {
-    struct entry *entry = given_parts(200, "x: 1\r\n", "abc");
+    struct entry *entry = given_aged(200, -1500, "x: 1\r\n", "abc");
     struct request *r;
 
     (void)state;
-    entry->created_ms = worker_wall_ms(&bench.worker) + 1500;
     r = given_hit(GET, entry);
     assert_extra("age: 0\r\n");
     request_on_sent(r, 3);

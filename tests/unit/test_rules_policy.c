@@ -452,11 +452,12 @@ authorized_answers_are_shared_by_public_and_s_maxage_but_under_rfc(void **state)
             v.flags |= rows[i].rfc ? ENTRY_AUTHORIZED : 0;
             assert_int_equal(
                 policy_may_use(&route, &request.reuse, v.flags), want);
-            assert_int_equal(policy_reuse(&route,
-                                 &(struct entry){.magic = ENTRY_MAGIC,
-                                     .flags = v.flags,
-                                     .fresh_until_ms = NOW_MS + 1},
-                                 &request.reuse, NOW_MS) == REUSE_FRESH,
+            assert_int_equal(
+                policy_reuse(&route,
+                    &(struct entry){.magic = ENTRY_MAGIC,
+                        .flags = v.flags & ENTRY_FLAGS_ALL,
+                        .tight = {.created_ms = NOW_MS, .fresh_for_ms = 1}},
+                    &request.reuse, NOW_MS) == REUSE_FRESH,
                 want);
         }
     }

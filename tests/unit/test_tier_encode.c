@@ -52,11 +52,11 @@ static void
 assert_verdict(const struct entry *entry)
 {
     assert_int_equal(entry->flags, ENTRY_SHAREABLE | ENTRY_IMMUTABLE);
-    assert_int_equal(entry->while_ms, 1000);
-    assert_int_equal(entry->if_error_ms, 2000);
-    assert_int_equal(entry->created_ms, NOW_MS - 7000);
-    assert_int_equal(entry->fresh_until_ms, NOW_MS + 3000);
-    assert_int_equal(entry->stale_until_ms, NOW_MS + 9000);
+    assert_int_equal(entry_while_ms(entry), 1000);
+    assert_int_equal(entry_if_error_ms(entry), 2000);
+    assert_int_equal(entry_created_ms(entry), NOW_MS - 7000);
+    assert_int_equal(entry_fresh_until_ms(entry), NOW_MS + 3000);
+    assert_int_equal(entry_stale_until_ms(entry), NOW_MS + 9000);
     assert_int_equal(entry_received_ms(entry), NOW_MS);
     assert_int_equal(entry_cost_ms(entry), 48);
     assert_slice(entry_key(entry), URI);
@@ -165,10 +165,10 @@ a_hit_for_miss_entry_holds_for_some_seconds(void **state)
     entry = decoded(&value);
     assert_int_equal(entry->flags, ENTRY_HIT_FOR_MISS);
     assert_int_equal(entry->status, 0);
-    assert_int_equal(entry->created_ms, NOW_MS);
+    assert_int_equal(entry_created_ms(entry), NOW_MS);
     assert_in_range(px_ms, 1000, 10000);
-    assert_int_equal(entry->fresh_until_ms, NOW_MS + px_ms);
-    assert_int_equal(entry->stale_until_ms, NOW_MS + px_ms);
+    assert_int_equal(entry_fresh_until_ms(entry), NOW_MS + px_ms);
+    assert_int_equal(entry_stale_until_ms(entry), NOW_MS + px_ms);
     assert_true(slice_eq(entry_body(entry), SLICE("no-store")));
     entry_unref(&entry);
 }
@@ -199,8 +199,10 @@ a_record_has_names_and_a_generation_of_its_own(void **state)
         assert_slice(entry_vary_names(entry), SLICE("accept, x-a"));
         assert_slice(entry_generation(entry), rows[i].generation);
         /* Redis decides how long it lives, by its variants. */
-        assert_true(entry->fresh_until_ms > NOW_MS + INT64_C(30000000000));
-        assert_int_equal(entry->stale_until_ms, entry->fresh_until_ms);
+        assert_true(
+            entry_fresh_until_ms(entry) > NOW_MS + INT64_C(30000000000));
+        assert_int_equal(
+            entry_stale_until_ms(entry), entry_fresh_until_ms(entry));
         entry_unref(&entry);
     }
 }

@@ -99,8 +99,9 @@ an_answer_that_agrees_renews_fields_lifetime_and_age(void **state)
     assert_non_null(memmem(entry_fields(entry).ptr, entry_fields(entry).len,
         "\r\nx-new: 1\r\n", 12));
     /* Its Age, and the time on the way (RFC 9111 4.2.3). */
-    assert_in_range(entry->created_ms, now_ms - 9100, now_ms - 7900);
-    assert_in_range(entry->fresh_until_ms, now_ms + 90900, now_ms + 93000);
+    assert_in_range(entry_created_ms(entry), now_ms - 9100, now_ms - 7900);
+    assert_in_range(
+        entry_fresh_until_ms(entry), now_ms + 90900, now_ms + 93000);
     assert_in_range(pttl_of(&a.g, a.q->entry_key), 685000, 693000);
     assert_int_equal(limited(&a.g, LIMIT_MEMORY), 0);
     entry_unref(&entry);

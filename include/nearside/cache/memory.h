@@ -77,7 +77,7 @@ bool memory_has_changed(
 
 /*
  * Keeps the entry under its own key, which is the one that is watched. Memory
- * takes a reference of its own.
+ * takes a reference of its own, or a copy that takes less (entry_ref_to_keep).
  * RC_MISS: the key was changed meanwhile; what is there now stays.
  * RC_LIMIT: the entry is too large. RC_NOMEM. After these two there is nothing
  * under the key.
