@@ -334,7 +334,7 @@ codec_entry(const struct value *value, struct entry **out_entry)
         return RC_NOMEM;
     }
     memcpy(block + head_len, parts.ptr, parts.len);
-    *out_entry = head_make_entry(&head, block);
+    *out_entry = head_make_entry(&head, block + head_len);
     return RC_OK;
 }
 
@@ -401,7 +401,7 @@ codec_decode(
         rc = RC_MISS;
         goto refuse;
     }
-    e = head_make_entry(&head, own_value + HEAD_LEN - head_len_in_entry(&head));
+    e = head_make_entry(&head, own_value + HEAD_LEN);
     e->is_in_value = true;
     MUST(entry_key(e).ptr == own_value + HEAD_LEN);
     MUST(entry_sum(e).ptr + ENTRY_SUM_LEN == own_value + len);

@@ -5,29 +5,22 @@
  */
 #include "head.h"
 
-static inline bool
-fits(uint64_t number, unsigned bits)
-{
-    MUST(bits < 64);
-    return number >> bits == 0;
-}
-
 /* What fits is not changed; the compiler sees that it fits. */
 #define CUT(number, bits) ((uint64_t)(number) & ((UINT64_C(1) << (bits)) - 1))
 
 static bool
 is_tight(const struct head *h)
 {
+    uint64_t created = (uint64_t)h->created_ms;
+    uint64_t fresh_for = (uint64_t)(h->fresh_until_ms - h->created_ms);
+    uint64_t stale_for = (uint64_t)(h->stale_until_ms - h->fresh_until_ms);
+
     MUST(h->stale_until_ms >= h->fresh_until_ms);
-    return h->fresh_until_ms >= h->created_ms &&
-           fits((uint64_t)h->created_ms, ENTRY_CREATED_BITS) &&
-           fits((uint64_t)(h->fresh_until_ms - h->created_ms),
-               ENTRY_SPAN_BITS) &&
-           fits((uint64_t)(h->stale_until_ms - h->fresh_until_ms),
-               ENTRY_SPAN_BITS) &&
-           fits(h->key_len, ENTRY_KEY_BITS) &&
-           fits(h->fields_len, ENTRY_FIELDS_BITS) &&
-           fits(h->body_len, ENTRY_BODY_BITS);
+    /* A span that is negative has its highest bits set. */
+    return (created >> ENTRY_CREATED_BITS | fresh_for >> ENTRY_SPAN_BITS |
+               stale_for >> ENTRY_SPAN_BITS | h->key_len >> ENTRY_KEY_BITS |
+               h->fields_len >> ENTRY_FIELDS_BITS |
+               h->body_len >> ENTRY_BODY_BITS) == 0;
 }
 
 static bool
@@ -37,31 +30,39 @@ has_more(const struct head *h)
            (h->fetched & ~ENTRY_FETCHED_AGE) > ENTRY_COST_MAX;
 }
 
+static unsigned
+kind_of(const struct head *h)
+{
+    return !is_tight(h) ? ENTRY_WIDE : has_more(h) ? ENTRY_MORE : ENTRY_TIGHT;
+}
+
+static size_t
+len_of(unsigned kind)
+{
+    MUST(kind <= ENTRY_WIDE);
+    return sizeof(struct entry) + kind * sizeof(struct entry_more);
+}
+
 size_t
 head_len_in_entry(const struct head *h)
 {
-    size_t more = sizeof(struct entry_more);
-
-    if (!is_tight(h)) {
-        return sizeof(struct entry) + more + sizeof(struct entry_wide);
-    }
-    return sizeof(struct entry) + (has_more(h) ? more : 0);
+    return len_of(kind_of(h));
 }
 
-static void
-put_tight(const struct head *h, struct entry *e)
+static struct entry_tight
+tight_of(const struct head *h)
 {
-    MUST(!e->is_wide);
-    e->tight.created_ms = CUT(h->created_ms, ENTRY_CREATED_BITS);
-    e->tight.fresh_for_ms =
-        CUT(h->fresh_until_ms - h->created_ms, ENTRY_SPAN_BITS);
-    e->tight.stale_for_ms =
-        CUT(h->stale_until_ms - h->fresh_until_ms, ENTRY_SPAN_BITS);
-    e->tight.key_len = CUT(h->key_len, ENTRY_KEY_BITS);
-    e->tight.fields_len = CUT(h->fields_len, ENTRY_FIELDS_BITS);
-    e->tight.body_len = CUT(h->body_len, ENTRY_BODY_BITS);
-    e->tight.is_age_known = (h->fetched & ENTRY_FETCHED_AGE) != 0;
-    e->tight.cost = CUT(h->fetched, ENTRY_COST_BITS);
+    return (struct entry_tight){
+        .created_ms = CUT(h->created_ms, ENTRY_CREATED_BITS),
+        .fields_len = CUT(h->fields_len, ENTRY_FIELDS_BITS),
+        .fresh_for_ms = CUT(h->fresh_until_ms - h->created_ms, ENTRY_SPAN_BITS),
+        .body_len = CUT(h->body_len, ENTRY_BODY_BITS),
+        .stale_for_ms =
+            CUT(h->stale_until_ms - h->fresh_until_ms, ENTRY_SPAN_BITS),
+        .key_len = CUT(h->key_len, ENTRY_KEY_BITS),
+        .is_age_known = (h->fetched & ENTRY_FETCHED_AGE) != 0,
+        .cost = CUT(h->fetched, ENTRY_COST_BITS),
+    };
 }
 
 static void
@@ -74,7 +75,7 @@ put_more(const struct head *h, struct entry *e)
         .if_error_ms = h->if_error_ms,
     };
 
-    e->has_more = true;
+    MUST(e->kind != ENTRY_TIGHT);
     memcpy(e->bytes, &more, sizeof(more));
 }
 
@@ -87,37 +88,34 @@ put_wide(const struct head *h, struct entry *e)
         .body_len = h->body_len,
     };
 
-    MUST(e->has_more);
-    e->is_wide = true;
-    e->wide.created_ms = h->created_ms;
-    e->wide.fresh_until_ms = h->fresh_until_ms;
-    e->wide.stale_until_ms = h->stale_until_ms;
+    MUST(e->kind == ENTRY_WIDE);
+    e->wide = (struct entry_times){
+        h->created_ms, h->fresh_until_ms, h->stale_until_ms};
     memcpy(e->bytes + sizeof(struct entry_more), &wide, sizeof(wide));
 }
 
 struct entry *
-head_make_entry(const struct head *h, char *place)
+head_make_entry(const struct head *h, char *parts)
 {
-    struct entry *e = (struct entry *)(void *)place;
-    bool is_wide = !is_tight(h);
+    unsigned kind = kind_of(h);
+    struct entry *e = (struct entry *)(void *)(parts - len_of(kind));
 
-    MUST((uintptr_t)place % _Alignof(struct entry) == 0);
+    MUST((uintptr_t)e % _Alignof(struct entry) == 0);
     *e = (struct entry){
         .magic = ENTRY_MAGIC,
+        .kind = CUT(kind, 2),
         .status = CUT(h->status, 10),
         .flags = CUT(h->flags, 11),
+        .tight = tight_of(h),
     };
     MUST(e->status == h->status);
     MUST(e->flags == h->flags);
     atomic_init(&e->refs, 1);
-    if (is_wide || has_more(h)) {
+    if (kind != ENTRY_TIGHT) {
         put_more(h, e);
     }
-    if (is_wide) {
+    if (kind == ENTRY_WIDE) {
         put_wide(h, e);
-    } else {
-        put_tight(h, e);
     }
-    MUST(entry_head_len(e) == head_len_in_entry(h));
     return e;
 }

@@ -36,8 +36,8 @@ static_assert(offsetof(struct head, while_ms) == 56, "as in a value");
 /* Bytes of an entry's head that says the same; a value's at most. */
 size_t head_len_in_entry(const struct head *h);
 
-/* Makes it of so many bytes at that place, which is aligned as malloc does it.
-   The parts stand behind it, or will. It has one reference. */
-struct entry *head_make_entry(const struct head *h, char *place);
+/* Makes it, right before the parts, which are aligned as malloc does it: so
+   many bytes there are the caller's. It has one reference. */
+struct entry *head_make_entry(const struct head *h, char *parts);
 
 #endif

@@ -30,7 +30,7 @@ assert_says(const struct head *h, size_t len)
     assert_non_null(block);
     memset(block, 0xff, WIDE);
     assert_int_equal(head_len_in_entry(h), len);
-    e = head_make_entry(h, block + WIDE - len);
+    e = head_make_entry(h, block + WIDE);
     assert_int_equal(entry_head_len(e), len);
     assert_int_equal(atomic_load(&e->refs), 1);
     assert_int_equal(e->status, h->status);

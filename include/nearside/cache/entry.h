@@ -42,30 +42,41 @@ enum {
     ENTRY_COST_BITS = 12,
 };
 
+/* What follows a tight head. */
+enum {
+    ENTRY_TIGHT, /* nothing */
+    ENTRY_MORE,  /* struct entry_more */
+    ENTRY_WIDE,  /* that, and struct entry_wide */
+};
+
+struct entry_tight {
+    uint64_t created_ms : ENTRY_CREATED_BITS;
+    uint64_t fields_len : ENTRY_FIELDS_BITS;
+    uint64_t fresh_for_ms : ENTRY_SPAN_BITS; /* from created on */
+    uint64_t body_len : ENTRY_BODY_BITS;
+    uint64_t stale_for_ms : ENTRY_SPAN_BITS; /* from fresh_until on */
+    uint64_t key_len : ENTRY_KEY_BITS;
+    uint64_t is_age_known : 1;       /* ENTRY_FETCHED_AGE */
+    uint64_t cost : ENTRY_COST_BITS; /* the lowest bits of `fetched` */
+};
+
+/* In its place, where a number does not fit. */
+struct entry_times {
+    int64_t created_ms;
+    int64_t fresh_until_ms;
+    int64_t stale_until_ms;
+};
+
 struct entry {
     _Atomic uint32_t refs;
     uint32_t magic : 8;
-    uint32_t has_more : 1;    /* struct entry_more stands behind it, */
-    uint32_t is_wide : 1;     /* and then struct entry_wide */
+    uint32_t kind : 2;        /* ENTRY_TIGHT to ENTRY_WIDE */
     uint32_t is_in_value : 1; /* its block begins earlier */
     uint32_t status : 10;     /* 0: no response */
     uint32_t flags : 11;      /* ENTRY_* below */
     union {
-        struct {
-            uint64_t created_ms : ENTRY_CREATED_BITS;
-            uint64_t fields_len : ENTRY_FIELDS_BITS;
-            uint64_t fresh_for_ms : ENTRY_SPAN_BITS; /* from created on */
-            uint64_t body_len : ENTRY_BODY_BITS;
-            uint64_t stale_for_ms : ENTRY_SPAN_BITS; /* from fresh_until on */
-            uint64_t key_len : ENTRY_KEY_BITS;
-            uint64_t is_age_known : 1;       /* ENTRY_FETCHED_AGE */
-            uint64_t cost : ENTRY_COST_BITS; /* the lowest bits of `fetched` */
-        } tight;
-        struct {
-            int64_t created_ms;
-            int64_t fresh_until_ms;
-            int64_t stale_until_ms;
-        } wide;
+        struct entry_tight tight;
+        struct entry_times wide;
     };
     char bytes[];
 };
@@ -148,14 +159,14 @@ entry_fetched_of(int64_t age_ms, uint32_t cost_ms)
 static inline const struct entry_more *
 entry_more(const struct entry *e)
 {
-    MUST(e->has_more);
+    MUST(e->kind != ENTRY_TIGHT);
     return (const struct entry_more *)(const void *)e->bytes;
 }
 
 static inline const struct entry_wide *
 entry_wide(const struct entry *e)
 {
-    MUST(e->is_wide);
+    MUST(e->kind == ENTRY_WIDE);
     return (const struct entry_wide *)(const void *)(entry_more(e) + 1);
 }
 
@@ -165,22 +176,24 @@ static inline int64_t
 entry_created_ms(const struct entry *e)
 {
     MUST_OBJ(e, ENTRY_MAGIC);
-    return e->is_wide ? e->wide.created_ms : (int64_t)e->tight.created_ms;
+    return e->kind == ENTRY_WIDE ? e->wide.created_ms
+                                 : (int64_t)e->tight.created_ms;
 }
 
 /* Wall. */
 static inline int64_t
 entry_fresh_until_ms(const struct entry *e)
 {
-    return e->is_wide ? e->wide.fresh_until_ms
-                      : entry_created_ms(e) + (int64_t)e->tight.fresh_for_ms;
+    return e->kind == ENTRY_WIDE
+               ? e->wide.fresh_until_ms
+               : entry_created_ms(e) + (int64_t)e->tight.fresh_for_ms;
 }
 
 /* Wall; not before fresh_until: it is of use until then. */
 static inline int64_t
 entry_stale_until_ms(const struct entry *e)
 {
-    return e->is_wide
+    return e->kind == ENTRY_WIDE
                ? e->wide.stale_until_ms
                : entry_fresh_until_ms(e) + (int64_t)e->tight.stale_for_ms;
 }
@@ -190,7 +203,7 @@ static inline uint32_t
 entry_while_ms(const struct entry *e)
 {
     MUST_OBJ(e, ENTRY_MAGIC);
-    return e->has_more ? entry_more(e)->while_ms : 0;
+    return e->kind != ENTRY_TIGHT ? entry_more(e)->while_ms : 0;
 }
 
 /* stale-if-error; 0: none. */
@@ -198,7 +211,7 @@ static inline uint32_t
 entry_if_error_ms(const struct entry *e)
 {
     MUST_OBJ(e, ENTRY_MAGIC);
-    return e->has_more ? entry_more(e)->if_error_ms : 0;
+    return e->kind != ENTRY_TIGHT ? entry_more(e)->if_error_ms : 0;
 }
 
 /* How old it was when received, and what the fetch took: entry_fetched_of. */
@@ -206,7 +219,7 @@ static inline uint32_t
 entry_fetched(const struct entry *e)
 {
     MUST_OBJ(e, ENTRY_MAGIC);
-    if (e->has_more) {
+    if (e->kind != ENTRY_TIGHT) {
         return entry_more(e)->fetched;
     }
     return (e->tight.is_age_known ? ENTRY_FETCHED_AGE : 0) |
@@ -242,8 +255,9 @@ static inline size_t
 entry_head_len(const struct entry *e)
 {
     MUST_OBJ(e, ENTRY_MAGIC);
-    return sizeof(*e) + e->has_more * sizeof(struct entry_more) +
-           e->is_wide * sizeof(struct entry_wide);
+    static_assert(
+        sizeof(struct entry_more) == sizeof(struct entry_wide), "one or both");
+    return sizeof(*e) + e->kind * sizeof(struct entry_more);
 }
 
 /* All memory that the entry takes, malloc's own bytes included. */
@@ -261,7 +275,8 @@ entry_key(const struct entry *e)
 {
     const char *at = (const char *)e + entry_head_len(e);
 
-    return slice_of(at, e->is_wide ? entry_wide(e)->key_len : e->tight.key_len);
+    return slice_of(
+        at, e->kind == ENTRY_WIDE ? entry_wide(e)->key_len : e->tight.key_len);
 }
 
 /* Its second part: private fields, or a Vary record's names. */
@@ -270,8 +285,8 @@ entry_second(const struct entry *e)
 {
     struct slice key = entry_key(e);
 
-    return slice_of(
-        key.ptr + key.len, e->has_more ? entry_more(e)->private_len : 0);
+    return slice_of(key.ptr + key.len,
+        e->kind != ENTRY_TIGHT ? entry_more(e)->private_len : 0);
 }
 
 /* Private fields: lines that are stored for us alone and never delivered
@@ -289,8 +304,9 @@ entry_fields(const struct entry *e)
 {
     struct slice before = entry_second(e);
 
-    return slice_of(before.ptr + before.len,
-        e->is_wide ? entry_wide(e)->fields_len : e->tight.fields_len);
+    return slice_of(before.ptr + before.len, e->kind == ENTRY_WIDE
+                                                 ? entry_wide(e)->fields_len
+                                                 : e->tight.fields_len);
 }
 
 /* All lines, the private ones first. Not of a Vary record. */
@@ -310,7 +326,7 @@ entry_last(const struct entry *e)
     struct slice before = entry_fields(e);
 
     return slice_of(before.ptr + before.len,
-        e->is_wide ? entry_wide(e)->body_len : e->tight.body_len);
+        e->kind == ENTRY_WIDE ? entry_wide(e)->body_len : e->tight.body_len);
 }
 
 static inline struct slice
