@@ -150,7 +150,7 @@ memory_get(struct memory *memory, const struct key *key,
     struct seat *seat;
 
     MUST(key->full.len > 0);
-    seat = shard_find(&place->shard, (uint32_t)key->hash, key->full);
+    seat = seats_find(&place->shard.seats, (uint32_t)key->hash, key->full);
     if (seat != NULL) {
         shard_ask(seat);
         *out_entry = entry_ref(seat->entry);
@@ -237,7 +237,7 @@ memory_replace(struct memory *memory, const struct key *key, struct slice sum,
     struct entry *own_kept = entry_ref_to_keep(entry);
     struct place *place = place_lock(memory, key->hash);
     struct seat *seat =
-        shard_find(&place->shard, (uint32_t)key->hash, key->full);
+        seats_find(&place->shard.seats, (uint32_t)key->hash, key->full);
     enum rc rc = RC_MISS;
 
     MUST(slice_eq(entry_key(entry), key->full));

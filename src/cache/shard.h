@@ -1,5 +1,5 @@
 /*
- * A shard of memory: a table, the two queues and the ghost of S3-FIFO, and how
+ * A shard of memory: seats, the two queues and the ghost of S3-FIFO, and how
  * often keys were dropped. It takes no lock: memory.c holds the shard's lock
  * around each call.
  */
@@ -9,6 +9,8 @@
 #include "nearside/cache/memory.h"
 
 #include "ghost.h"
+#include "queue.h"
+#include "seats.h"
 
 #define SHARD_MAGIC UINT32_C(0x6e736861)
 
@@ -17,34 +19,10 @@ enum {
     SHARD_PARTING_MAX = 32,
 };
 
-/* Where one entry stands. 28 bytes: there are millions of them. */
-struct seat {
-    struct entry *entry; /* own; NULL: the seat is free */
-    uint32_t hash;
-    uint32_t next; /* in its queue, to the older one; or the next free seat */
-    uint32_t prev;
-    uint32_t stamp;
-    uint16_t slot;
-    /* How often, at most ASKED_MAX, since it was looked at. */
-    uint16_t asked : 2;
-    uint16_t queue : 1;
-    uint16_t put : MEMORY_PUT_BITS;
-} __attribute__((packed, aligned(4)));
-
-static_assert(sizeof(struct seat) == 28, "more would cost each entry as much");
-
 enum {
     QUEUE_SMALL,
     QUEUE_MAIN,
     QUEUES,
-};
-
-/* First in, first out; linked by the numbers of seats, from 1; 0: none. */
-struct queue {
-    uint32_t newest;
-    uint32_t oldest;
-    size_t len;
-    size_t bytes;
 };
 
 /* Entries that have left and are let go when no lock is held any more: to free
@@ -58,13 +36,7 @@ struct shard {
     uint32_t magic;
     size_t budget;
     struct queue queues[QUEUES];
-    uint32_t *buckets; /* own; seats; open addressing, linear probing */
-    unsigned bucket_bits;
-    struct seat **chunks; /* own */
-    uint32_t chunks_len;
-    uint32_t seats_made;
-    uint32_t free_seat;
-    size_t tables; /* bytes of what stands above, and of the ghost */
+    struct seats seats;
     struct ghost ghost;
     uint32_t drops[SHARD_DROPS_LEN]; /* how often, by the hash */
     struct memory_counts counts;     /* but for entries and bytes */
@@ -73,9 +45,6 @@ struct shard {
 /* RC_NOMEM: nothing is left of it. */
 enum rc shard_init(struct shard *s, size_t budget) RC_MUST_CHECK;
 void shard_fini(struct shard *s);
-
-/* The seat of that key, or NULL. It lasts until the next call. */
-struct seat *shard_find(struct shard *s, uint32_t hash, struct slice full);
 
 /* One more has asked for it. */
 void shard_ask(struct seat *seat);

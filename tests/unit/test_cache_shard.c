@@ -82,7 +82,8 @@ seat_of(const char *what, unsigned n)
 {
     const char *full = key_of(what, n);
 
-    return shard_find(&shard, hash_of(full), slice_of(full, strlen(full)));
+    return seats_find(
+        &shard.seats, hash_of(full), slice_of(full, strlen(full)));
 }
 
 static bool
@@ -129,9 +130,9 @@ what_is_put_is_found_by_its_full_key(void **state)
 
     (void)state;
     assert_int_equal(put_as(1, full, 41, BODY), RC_OK);
-    assert_null(shard_find(&shard, 1, SLICE("http://test/b")));
-    assert_null(shard_find(&shard, 2, SLICE("http://test/a")));
-    seat = shard_find(&shard, 1, SLICE("http://test/a"));
+    assert_null(seats_find(&shard.seats, 1, SLICE("http://test/b")));
+    assert_null(seats_find(&shard.seats, 2, SLICE("http://test/a")));
+    seat = seats_find(&shard.seats, 1, SLICE("http://test/a"));
     assert_non_null(seat);
     assert_int_equal(given_generation(seat->entry), 41);
     assert_int_equal(seat->stamp, 41);
@@ -151,7 +152,8 @@ keys_with_one_hash_stand_side_by_side_and_are_dropped_together(void **state)
     shard_check(&shard);
     for (unsigned n = 0; n < FEW; n++) {
         const char *full = key_of("same", n);
-        struct seat *seat = shard_find(&shard, 9, slice_of(full, strlen(full)));
+        struct seat *seat =
+            seats_find(&shard.seats, 9, slice_of(full, strlen(full)));
 
         assert_non_null(seat);
         assert_int_equal(given_generation(seat->entry), n);
@@ -340,7 +342,7 @@ it_is_a_tenth_of_what_the_tables_leave(void **state)
 
         assert_int_equal(put_as(hash_of(full), full, n, 8), RC_OK);
     }
-    tenth = (BUDGET - shard.tables) / 10;
+    tenth = (BUDGET - seats_size(&shard.seats) - ghost_size(&shard.ghost)) / 10;
     assert_true(tenth + 2 * entry_max < BUDGET / 10);
     assert_in_range(shard.queues[QUEUE_SMALL].bytes, tenth, tenth + entry_max);
 }
@@ -399,7 +401,8 @@ another_entry_takes_the_place_of_the_first(void **state)
     assert_true(shard_bytes(&shard) >= before + 2 * BODY);
     assert_int_equal(put_as(1, full, 3, BODY), RC_OK);
     assert_int_equal(shard_bytes(&shard), before);
-    assert_int_equal(shard_find(&shard, 1, SLICE("http://test/a"))->stamp, 3);
+    assert_int_equal(
+        seats_find(&shard.seats, 1, SLICE("http://test/a"))->stamp, 3);
     shard_check(&shard);
 }
 
@@ -437,7 +440,7 @@ what_can_never_fit_is_refused(void **state)
         parting_end(&parting);
         entry_unref(&other);
     }
-    assert_int_equal(tiny.seats_made, 2); /* they are given back */
+    assert_int_equal(tiny.seats.made, 2); /* they are given back */
     entry_unref(&entry);
     shard_fini(&tiny);
 }
@@ -547,7 +550,7 @@ what_is_found_is_the_latest(void **state)
         const char *full = key_of("key", n);
         uint32_t hash = hash_of(full) % (KEYS / 2); /* some are alike */
         struct seat *seat =
-            shard_find(&shard, hash, slice_of(full, strlen(full)));
+            seats_find(&shard.seats, hash, slice_of(full, strlen(full)));
 
         if (seat != NULL) {
             assert_int_equal(given_generation(seat->entry), latest[n]);
