@@ -354,6 +354,22 @@ key_redis(struct arena *arena, struct slice prefix, const struct key *key,
     return RC_OK;
 }
 
+/* No target of a request holds a space, so that a digest behind one is a
+   variant. */
+enum rc
+key_redis_of_full(struct arena *arena, struct slice prefix, struct slice full,
+    struct slice *out)
+{
+    struct key key = {.full = full};
+
+    MUST(full.len > 0);
+    if (full.len > VARIANT_LEN && full.ptr[full.len - VARIANT_LEN] == ' ' &&
+        is_hex(variant_of(full))) {
+        key.variant = variant_of(full);
+    }
+    return key_redis(arena, prefix, &key, out);
+}
+
 /* Takes the tag and its closing brace from what stands behind ENTRY_OPEN. */
 static bool
 take_tag(struct slice *rest, struct slice *out_tag)

@@ -281,6 +281,36 @@ memory_drop_all(struct memory *memory)
     }
 }
 
+bool
+memory_sample(struct memory *memory, struct memory_walk *walk, unsigned max,
+    memory_sample_fn *on_asked, void *ctx)
+{
+    struct entry *own[MEMORY_SAMPLE_MAX];
+    uint32_t number = walk->seat + 1;
+    struct place *place;
+    unsigned len;
+
+    MUST_OBJ(memory, MEMORY_MAGIC);
+    MUST(walk->shard < memory->places_len);
+    MUST(max > 0);
+    MUST(max <= MEMORY_SAMPLE_MAX);
+    place = &memory->places[walk->shard];
+    MUST(pthread_mutex_lock(&place->lock) == 0);
+    len = seats_sample(&place->shard.seats, &number, max, own);
+    place_unlock(place);
+    if (number != 0) {
+        walk->seat = number - 1;
+    } else {
+        walk->seat = 0;
+        walk->shard = (walk->shard + 1) % memory->places_len;
+    }
+    for (unsigned i = 0; i < len; i++) {
+        on_asked(ctx, own[i]);
+        entry_unref(&own[i]);
+    }
+    return number == 0 && walk->shard == 0;
+}
+
 void
 memory_count(struct memory *memory, struct memory_counts *out)
 {

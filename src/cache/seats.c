@@ -224,6 +224,29 @@ seats_size(const struct seats *s)
     return seats_places(s) * sizeof(*s->buckets) + s->chunks_len * CHUNK_SIZE;
 }
 
+unsigned
+seats_sample(
+    struct seats *s, uint32_t *number, unsigned max, struct entry **out_own)
+{
+    unsigned len = 0;
+
+    MUST_OBJ(s, SEATS_MAGIC);
+    MUST(*number > 0);
+    while (max > 0 && *number <= s->made) {
+        struct seat *seat = seats_at(s, (*number)++);
+
+        if (seat->entry != NULL && seat->was_asked) {
+            seat->was_asked = false;
+            out_own[len++] = entry_ref(seat->entry);
+        }
+        max--;
+    }
+    if (*number > s->made) {
+        *number = 0;
+    }
+    return len;
+}
+
 /* --- for tests ---------------------------------------------------------- */
 
 /* Every seat is found where the search for its hash leads. */

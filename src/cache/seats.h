@@ -16,7 +16,8 @@ struct seat {
     uint32_t next; /* in its queue, to the older one; or the next free seat */
     uint32_t prev;
     uint32_t stamp;
-    uint16_t slot;
+    uint16_t slot : MEMORY_SLOT_BITS;
+    uint16_t was_asked : 1; /* since seats_sample was here */
     /* How often, at most ASKED_MAX, since it was looked at. */
     uint16_t asked : 2;
     uint16_t queue : 1;
@@ -72,6 +73,15 @@ struct seat *seats_find(
 
 /* The first in the table that has this hash. */
 uint32_t seats_first_with(const struct seats *s, uint32_t hash);
+
+/*
+ * Of `max` seats from *number on, which begins as 1, the entries that somebody
+ * has asked for since this was called for their seats. How many; out_own: of
+ * `max` places, references of the caller's. *number is left at the next seat,
+ * or 0: there is none.
+ */
+unsigned seats_sample(
+    struct seats *s, uint32_t *number, unsigned max, struct entry **out_own);
 
 /* Places in its table. */
 size_t seats_places(const struct seats *s);

@@ -22,7 +22,8 @@
 
 enum {
     SMALL_SHARE = 10, /* the small queue has one part in so many */
-    ASKED_MAX = 3,    /* more is not counted: then a hit writes nothing */
+    ASKED_MAX = 3,    /* more is not counted: then a hit writes nothing;
+                         a mask, too */
     ASKED_TWICE = 2,  /* of the small queue: it goes on to main */
     /* So often an entry of the main queue is passed over in one call, because
        it was asked for; then the oldest leaves all the same. */
@@ -192,7 +193,10 @@ shard_ask(struct seat *seat)
 {
     MUST(seat->entry != NULL);
     if (seat->asked < ASKED_MAX) {
-        seat->asked++;
+        seat->asked = (seat->asked + 1u) & ASKED_MAX;
+    }
+    if (!seat->was_asked) {
+        seat->was_asked = true;
     }
 }
 
@@ -266,7 +270,8 @@ shard_put(struct shard *s, uint32_t hash, struct entry *entry,
         seat = seats_at(&s->seats, number);
     }
     seat->stamp = note->stamp;
-    seat->slot = note->slot;
+    MUST(note->slot < MEMORY_SLOT_MAX);
+    seat->slot = (uint16_t)(note->slot & (MEMORY_SLOT_MAX - 1));
     MUST(note->put < MEMORY_PUT_MAX);
     seat->put = (uint16_t)(note->put & (MEMORY_PUT_MAX - 1));
     s->counts.puts++;

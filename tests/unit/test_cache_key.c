@@ -153,14 +153,18 @@ a_plain_key_has_the_hash_of_all_of_it(void **state)
     assert_true(moved.hash != one.hash);
 }
 
-/* The key's name in Redis leads to the key's hash. */
+/* The key's name in Redis leads to the key's hash, and its full form to its
+   name. */
 static void
 assert_named(const struct key *key, struct slice prefix)
 {
-    struct slice name;
+    struct slice name, again;
     uint64_t hash;
 
     assert_int_equal(key_redis(&arena, prefix, key, &name), RC_OK);
+    assert_int_equal(
+        key_redis_of_full(&arena, prefix, key->full, &again), RC_OK);
+    assert_true(slice_eq(again, name));
     if (!key_hash_of_name(&hash_key, prefix, name, &hash)) {
         fail_msg("no name: %.*s", SLICE_FMT(name));
     }

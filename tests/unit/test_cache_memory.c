@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "heap.h"
+#include "nearside/base/check.h"
 #include "nearside/base/hash.h"
 #include "memory_given.h"
 
@@ -480,6 +481,79 @@ threads_find_nothing_older_than_a_drop(void **state)
     memory_free(&race.memory);
 }
 
+enum {
+    SEATS = 300,
+};
+
+struct told {
+    unsigned in_call;
+    unsigned times[SEATS]; /* by an entry's generation, less one */
+};
+
+static void
+on_asked(void *ctx, const struct entry *entry)
+{
+    struct told *told = ctx;
+
+    told->in_call++;
+    told->times[given_generation(entry) - 1]++;
+}
+
+/* A whole round; how many entries it told of. */
+static unsigned
+walk_round(struct memory *memory, struct memory_walk *walk, unsigned max,
+    struct told *told)
+{
+    unsigned sum = 0;
+    bool is_round = false;
+
+    *told = (struct told){.in_call = 0};
+    while (!is_round) {
+        is_round = memory_sample(memory, walk, max, on_asked, told);
+        assert_in_range(told->in_call, 0, max);
+        sum += told->in_call;
+        told->in_call = 0;
+    }
+    return sum;
+}
+
+static void
+a_walk_tells_what_was_asked_for_since_it_came_by(void **state)
+{
+    static const unsigned maxes[] = {1, 7, MEMORY_SAMPLE_MAX};
+    struct memory *memory = memory_of(SIZE, 4);
+    struct memory_walk walk = {.shard = 0};
+    struct given g[SEATS];
+    struct told told;
+
+    (void)state;
+    assert_int_equal(walk_round(memory, &walk, 1, &told), 0);
+    for (unsigned i = 0; i < SEATS; i++) {
+        given(&g[i], "walk", i);
+        assert_int_equal(
+            put_watched(memory, memory_watch(memory, g[i].key.hash), &g[i],
+                i + 1, sizeof(i)),
+            RC_OK);
+    }
+    for (size_t m = 0; m < ARRAY_LEN(maxes); m++) {
+        /* Not even when it was put. */
+        assert_int_equal(walk_round(memory, &walk, maxes[m], &told), 0);
+        for (unsigned i = 0; i < SEATS; i += 3) {
+            for (unsigned n = 0; n <= i % 7; n++) {
+                assert_int_equal(find(memory, &g[i]), i + 1);
+            }
+        }
+        assert_int_equal(walk_round(memory, &walk, maxes[m], &told), SEATS / 3);
+        for (unsigned i = 0; i < SEATS; i++) {
+            assert_int_equal(told.times[i], i % 3 == 0);
+        }
+    }
+    assert_int_equal(find(memory, &g[1]), 2);
+    assert_int_equal(memory_drop(memory, g[1].key.hash, NULL), 1);
+    assert_int_equal(walk_round(memory, &walk, 5, &told), 0);
+    memory_free(&memory);
+}
+
 int
 main(void)
 {
@@ -494,6 +568,7 @@ main(void)
         cmocka_unit_test(
             what_is_too_large_is_not_kept_nor_what_it_would_replace),
         cmocka_unit_test(no_entry_is_larger_than_a_quarter_of_a_shard),
+        cmocka_unit_test(a_walk_tells_what_was_asked_for_since_it_came_by),
         cmocka_unit_test(what_was_found_twice_outlives_a_scan),
         cmocka_unit_test(it_stays_within_its_size_and_counts),
         cmocka_unit_test(each_refused_malloc_leaves_no_store_and_no_block),

@@ -55,6 +55,10 @@ enum rc key_vary(struct arena *arena, const struct hash_key *hash_key,
 enum rc key_redis(struct arena *arena, struct slice prefix,
     const struct key *key, struct slice *out) RC_MUST_CHECK;
 
+/* The same by a full key alone, as an entry has it. RC_NOMEM. */
+enum rc key_redis_of_full(struct arena *arena, struct slice prefix,
+    struct slice full, struct slice *out) RC_MUST_CHECK;
+
 /* The hash of the key whose entry has that key in Redis. False: it is no
    entry's key with that prefix. */
 bool key_hash_of_name(const struct hash_key *hash_key, struct slice prefix,

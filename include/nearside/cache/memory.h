@@ -3,7 +3,7 @@
  * lets go is decided by S3-FIFO (Yang, Zhang, Qiu, Yue and Rashmi, SOSP 2023):
  * a new entry comes to a small queue; if it is asked for again there it goes on
  * to the main queue, and else it leaves, and a ghost remembers its key for a
- * while. A hit writes one byte, or none, and moves nothing.
+ * while. A hit writes two bytes, or none, and moves nothing.
  *
  * It is found by a key's hash and compared by the full key. Whoever learns that
  * a key was changed somewhere drops it by the hash alone: the messages of Redis
@@ -35,6 +35,8 @@ enum {
     MEMORY_SHARDS_MAX = 256,
     MEMORY_PUT_BITS = 13, /* of a note, as it is kept */
     MEMORY_PUT_MAX = 1 << MEMORY_PUT_BITS,
+    MEMORY_SLOT_BITS = 14,
+    MEMORY_SLOT_MAX = 1 << MEMORY_SLOT_BITS,
 };
 
 /* NULL: no memory. */
@@ -49,8 +51,8 @@ size_t memory_entry_max(const struct memory *memory);
 /* What a caller keeps beside an entry. */
 struct memory_note {
     uint32_t stamp;
-    uint16_t slot;
-    uint16_t put; /* below MEMORY_PUT_MAX */
+    uint16_t slot; /* below MEMORY_SLOT_MAX */
+    uint16_t put;  /* below MEMORY_PUT_MAX */
 };
 
 /* The entry of that key, and its note; out_entry: a reference of the caller's.
@@ -98,6 +100,31 @@ unsigned memory_drop(
 
 /* Drops all there is. It has changed for all who watch. */
 void memory_drop_all(struct memory *memory);
+
+/*
+ * Which entries are asked for? Redis does not see it, since memory answers. A
+ * walk goes over all seats, some in each call, for as long as it is called; it
+ * begins zeroed. There is one walk in a memory, called by one thread at a time.
+ */
+struct memory_walk {
+    uint32_t shard;
+    uint32_t seat;
+};
+
+enum {
+    MEMORY_SAMPLE_MAX = 64,
+};
+
+typedef void memory_sample_fn(void *ctx, const struct entry *entry);
+
+/*
+ * Looks at up to `max` seats of one shard, at most MEMORY_SAMPLE_MAX, and tells
+ * of each entry that somebody has asked for since the walk came by. It is lent
+ * for the call of on_asked, and no lock is held then: key_redis_of_full gives
+ * its name in Redis. True: the walk has come round.
+ */
+bool memory_sample(struct memory *memory, struct memory_walk *walk,
+    unsigned max, memory_sample_fn *on_asked, void *ctx);
 
 /* Sums over all shards. */
 struct memory_counts {
