@@ -236,6 +236,9 @@ channel_reply(struct channel *ch, struct redis_reply *reply,
     const struct place *oldest = channel_oldest(ch);
     struct place place;
 
+    if (ch->is_greeted && callbacks->on_message != NULL) {
+        return callbacks->on_message(ctx, reply);
+    }
     if (oldest == NULL || !channel_has_written(ch, oldest)) {
         /* Nobody asked, or not yet. "-ERR max number of clients reached"
            perhaps. */

@@ -54,6 +54,10 @@ struct channel_callbacks {
        was given up. Anything but RC_OK ends the channel. */
     enum rc (*on_reply)(
         void *ctx, const struct place *place, struct redis_reply *reply);
+    /* Not NULL: of a connection over which the server speaks unasked. All that
+       comes after the greeting comes here instead, and whoever finds that it is
+       the reply to a command takes its place off. */
+    enum rc (*on_message)(void *ctx, struct redis_reply *reply);
 };
 
 /* Takes over a connection, whose callbacks and owner are set, and queues the

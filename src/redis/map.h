@@ -10,9 +10,9 @@
  *     6  dispatch     probe                      calls on their way; trust
  *     5  pool         inquiry   probe_*          connections; questions
  *                               node_time
- *     4  wire*        redis     words            a connection; how it begins
+ *     4  wire*        redis     words    link    a connection; how it begins
  *     3  channel      reach     map      settle  what these are made of
- *     2  resp         topology  node     metrics   past
+ *     2  resp         topology  node     metrics   past   tracking
  *     1  reader       redirect  trust    info      time
  *     0  call         slot      secret
  */

@@ -163,6 +163,10 @@ near_why_not(
     const struct redis_client *c, uint32_t look, const struct near_mark *mark)
 {
     int64_t now_ms = loop_now_ms(c->loop);
+    int64_t bound_ms = c->redis->opts.coherence_bound_ms;
+    /* The probes count for the bound too, also for one that is shorter. */
+    int64_t early_ms =
+        bound_ms < TRUST_BOUND_MS ? TRUST_BOUND_MS - bound_ms : 0;
     const struct node *node = owner_of(c, mark->slot);
     const char *why;
 
@@ -175,7 +179,7 @@ near_why_not(
                            memory_order_acquire)) {
         return near_is_void(c, mark) ? "slot-changed" : "link-lost";
     }
-    why = node_why_not(node, now_ms);
+    why = node_why_not(node, now_ms + early_ms);
     if (why == NULL && !is_coherent(c, node, look, mark)) {
         why = is_timed(mark) ? "memory-old" : "link-silent";
     }

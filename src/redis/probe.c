@@ -86,6 +86,19 @@ probe_begin_round(struct probe *p)
     }
 }
 
+void
+probe_begin_link_round(struct probe *p)
+{
+    struct probing *pr = p->common;
+
+    MUST_OBJ(p, PROBE_MAGIC);
+    if (p->teller != NULL) {
+        link_round(p->teller);
+    } else if (pr->redis->on_changed != NULL) {
+        p->teller = link_new(&pr->linking, p->node);
+    }
+}
+
 /* May others have failed to delete there since it was last acknowledged? */
 static bool
 was_away(const struct probe *p)
@@ -338,6 +351,7 @@ probe_free(struct probe *p)
     struct probing *pr = p->common;
 
     MUST_OBJ(p, PROBE_MAGIC);
+    link_free(&p->teller);
     wire_free(&p->wire);
     loop_task_cancel(&p->again);
     change_state(p, NODE_UNPROBED);

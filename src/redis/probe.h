@@ -6,6 +6,7 @@
 #ifndef REDIS_PROBE_H
 #define REDIS_PROBE_H
 
+#include "redis/link.h"
 #include "redis/map.h"
 #include "redis/node_time.h"
 #include "redis/past.h"
@@ -31,6 +32,7 @@ struct probing {
     bool has_told_time;     /* that TIME is refused */
     bool has_asked_save;    /* CONFIG GET save was sent, to whichever */
     struct past past;
+    struct linking linking; /* of all links */
 };
 
 /* The node, and what we know of it while the maps name it. */
@@ -40,6 +42,8 @@ struct probe {
     struct probing *common; /* to all probes */
     struct node *node;      /* counted */
     struct wire *wire;      /* owned */
+    struct link *teller;    /* owned; NULL: nobody keeps what is read, or there
+                               was no memory */
     struct redis_call set;
     struct redis_call del;
     struct redis_call info;
@@ -101,6 +105,9 @@ int64_t probe_acknowledged_ms(const struct probe *probe);
 
 /* Sends the next probe, unless one is under way. */
 void probe_begin_round(struct probe *probe);
+
+/* Likewise a PING over its link, which it gets if it has none. */
+void probe_begin_link_round(struct probe *probe);
 
 /* Has the node been silent for the bound? Then it is trusted no more. */
 void probe_judge_silence(struct probe *probe);

@@ -179,6 +179,7 @@ take(struct prober *pr, const struct node *node)
         }
         list_push_back(&pr->probes, &p->link);
         pr->probes_len++;
+        probe_begin_link_round(p);
     }
     return p;
 }
@@ -291,6 +292,7 @@ on_timer(void *ctx)
     look(pr); /* for want of memory a node may lack its probe */
     LIST_EACH (it, &pr->probes) {
         probe_begin_round(probe_of(it));
+        probe_begin_link_round(probe_of(it));
     }
     if (atomic_load(&pr->common.redis->trust->young) > 0) {
         redis_want_refresh(pr->common.redis, REFRESH_DELETIONS);
@@ -319,6 +321,7 @@ prober_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
     pr->common.loop = loop;
     pr->common.ring = ring;
     pr->common.block = block;
+    linking_init(&pr->common.linking, redis, loop, ring, block);
     list_init(&pr->probes);
     loop_timer_init(&pr->timer, loop, on_timer, pr);
     loop_task_init(&pr->common.judge, on_judge, pr);

@@ -36,6 +36,7 @@
 #include "nearside/base/metric.h"
 #include "nearside/net/loop.h"
 #include "nearside/net/resolve.h"
+#include "nearside/redis/near.h"
 #include "nearside/redis/redis.h"
 #include "nearside/redis/slot.h"
 
@@ -429,6 +430,7 @@ struct rig {
     struct loop *loop;
     struct log_ring *ring; /* set before rig_open, or NULL */
     bool has_no_time;      /* set before rig_open: its clock stands still */
+    near_changed_fn on_changed; /* likewise: who hears of changes; or NULL */
     struct metric_registry *registry;
     struct resolver *resolver;
     struct redis *redis;
@@ -454,7 +456,9 @@ rig_stop_clock(struct rig *rig)
 static inline void
 rig_open(struct rig *rig, struct redis_opts opts)
 {
-    *rig = (struct rig){.ring = rig->ring, .has_no_time = rig->has_no_time};
+    *rig = (struct rig){.ring = rig->ring,
+        .has_no_time = rig->has_no_time,
+        .on_changed = rig->on_changed};
     for (unsigned i = 0; i < fixture.servers_len; i++) {
         snprintf(rig->seeds[i], sizeof(rig->seeds[i]), "127.0.0.1:%u",
             fixture.servers[i].port);
@@ -471,6 +475,9 @@ rig_open(struct rig *rig, struct redis_opts opts)
     opts = redis_opts_filled(opts);
     rig->redis = redis_new(&opts, rig->resolver, rig->registry);
     assert_non_null(rig->redis);
+    if (rig->on_changed != NULL) {
+        near_listen(rig->redis, rig->on_changed, rig);
+    }
     redis_start(
         rig->redis, rig->loop, rig->ring, metric_block_new(rig->registry));
     rig->client = redis_client_new(

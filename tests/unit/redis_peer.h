@@ -44,7 +44,8 @@ struct peer {
     unsigned epoch;
     bool is_held; /* reads nothing and takes no connection */
     unsigned conns_taken;
-    int fd; /* over which the last command came */
+    int fd;      /* over which the last command came */
+    int told_fd; /* over which the last SUBSCRIBE came */
     struct peer_conn conns[PEER_CONNS_MAX];
     struct saying says[PEER_SAYINGS_MAX];
     size_t heard_len;
@@ -282,6 +283,9 @@ peer_hear(struct peer *p, struct peer_conn *c)
         p->heard[p->heard_len - 1] = '\n';
         p->heard[p->heard_len] = '\0';
         p->fd = c->fd;
+        if (strncmp(words, "SUBSCRIBE", 9) == 0) {
+            p->told_fd = c->fd;
+        }
         peer_answer(p, c->fd, words);
     }
 }
