@@ -1,6 +1,7 @@
 /*
  * The daemon's life. The main thread becomes the control thread: signals,
- * the small listeners, the cluster's map. Each worker has a thread.
+ * the small listeners, the cluster's map. Each worker has a thread, and so has
+ * what says whether entries may be used (nearside/redis/near.h).
  *
  *     start -> serving
  *      TERM -> /readyz says 503, and each answer ends its connection; others
@@ -401,6 +402,26 @@ start_parts(struct server *s)
            start_proxy(s);
 }
 
+/* Redis, with its thread. */
+static bool
+start_coherence(struct server *s)
+{
+    struct redis_thread control = {s->control, s->ring, s->block};
+    struct redis_thread *own = &s->coherence.own;
+
+    MUST(own->loop == NULL);
+    own->loop = loop_new();
+    own->ring = log_ring_new(s->log);
+    own->block = metric_block_new(s->registry);
+    if (own->loop == NULL || own->ring == NULL || own->block == NULL) {
+        return false;
+    }
+    redis_start(s->redis, &control, own);
+    s->coherence.is_running =
+        pthread_create(&s->coherence.thread, NULL, thread_main, own->loop) == 0;
+    return s->coherence.is_running;
+}
+
 static bool
 server_start(struct server *s)
 {
@@ -417,8 +438,9 @@ server_start(struct server *s)
     metric_inc(s->block, s->build_info);
     start_lookups(s);
     if (s->redis != NULL) {
-        redis_start(s->redis, s->control, s->ring, s->block);
-    } else if (s->conf->memory.size == 0) {
+        return start_coherence(s) && start_workers(s);
+    }
+    if (s->conf->memory.size == 0) {
         log_event(s->ring, LOG_LEVEL_WARN, "nothing_cached",
             "cause=\"no redis is named, and memory has no size\" "
             "cure=\"a section redis, or memory { size = auto }\"");
@@ -480,6 +502,19 @@ stop_workers(struct server *s)
     }
 }
 
+static void
+stop_coherence(struct server *s)
+{
+    if (s->coherence.is_running) {
+        loop_stop(s->coherence.own.loop);
+        pthread_join(s->coherence.thread, NULL);
+        s->coherence.is_running = false;
+    }
+    if (s->redis != NULL) {
+        redis_stop(s->redis);
+    }
+}
+
 /* What one loop's last messages ask of another is done before any of them
    is freed. */
 static void
@@ -491,7 +526,11 @@ free_loops(struct server *s)
                 loop_turn(s->threads[i].loop, 0);
             }
         }
+        if (s->coherence.own.loop != NULL) {
+            loop_turn(s->coherence.own.loop, 0);
+        }
     }
+    loop_free(&s->coherence.own.loop);
     for (unsigned i = 0; i < s->threads_len; i++) {
         MUST(!s->threads[i].is_running);
         MUST(s->threads[i].worker == NULL);
@@ -511,9 +550,7 @@ server_stop(struct server *s)
     admin_free(&s->admin);
     admin_free(&s->metrics);
     signals_free(&s->signals);
-    if (s->redis != NULL) {
-        redis_stop(s->redis);
-    }
+    stop_coherence(s);
     for (size_t i = 0; i < s->groups_len; i++) {
         origin_group_stop(s->groups[i]);
     }

@@ -25,6 +25,14 @@ struct server_thread {
     struct proxy_worker *worker;
 };
 
+/* The thread that hears of changes in Redis, and of nothing else; without Redis
+   there is none. */
+struct server_coherence {
+    pthread_t thread;
+    bool is_running;
+    struct redis_thread own; /* its loop is ours */
+};
+
 struct server {
     uint32_t magic;
     const struct conf *conf;
@@ -37,6 +45,7 @@ struct server {
     struct loop *control;
     struct signals *signals;
     struct redis *redis;
+    struct server_coherence coherence;
     unsigned fds_max; /* open files allowed */
     struct cgroup_limits limits;
     struct origin_group **groups;

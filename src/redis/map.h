@@ -1,6 +1,6 @@
 /*
- * What the workers and the control thread share: the nodes, the newest map
- * of who owns which slot, and the wish for a newer one.
+ * What the workers, the control thread and the coherence thread share: the
+ * nodes, the newest map of who owns which slot, and the wish for a newer one.
  *
  * The floors inside this room. A file includes and calls lower floors only;
  * a lower floor tells a higher one by a callback that was handed down.
@@ -62,9 +62,9 @@ struct redis {
     atomic_bool is_wanted;    /* a refresh was asked for, not yet taken up */
     _Atomic int wanted_cause; /* enum refresh_cause */
     atomic_bool is_patched;   /* a worker's copy of the map differs from it */
-    struct loop *loop;        /* control thread's, as are the next two */
+    struct loop *loop;        /* control thread's, as is the next */
     struct refresh *refresh;
-    struct prober *prober;
+    struct prober *prober;      /* coherence thread's */
     struct trust *trust;        /* owned; what it holds is atomic */
     struct shared_time time;    /* the prober tells it */
     near_changed_fn on_changed; /* or NULL: nobody keeps what is read */

@@ -1,5 +1,5 @@
 /*
- * What one primary says to our probes. A probe belongs to the control thread;
+ * What one primary says to our probes. A probe belongs to the coherence thread;
  * what follows from it for the workers is in the node's atomics (node.h), in
  * the table of trust (trust.h) and in the shared time.
  */

@@ -515,18 +515,20 @@ refresh_new(struct redis *redis, struct loop *loop, struct log_ring *ring,
 }
 
 void
-redis_start(struct redis *redis, struct loop *control, struct log_ring *ring,
-    struct metric_block *block)
+redis_start(struct redis *redis, const struct redis_thread *control,
+    const struct redis_thread *coherence)
 {
     MUST_OBJ(redis, REDIS_MAGIC);
     MUST(redis->refresh == NULL);
-    redis->refresh = refresh_new(redis, control, ring, block);
+    redis->refresh =
+        refresh_new(redis, control->loop, control->ring, control->block);
     if (redis->refresh == NULL) {
         say("nearside: out of memory");
         exit(1); /* at start-up, where that is the way */
     }
-    redis->loop = control;
-    redis->prober = prober_new(redis, control, ring, block);
+    redis->loop = control->loop;
+    redis->prober =
+        prober_new(redis, coherence->loop, coherence->ring, coherence->block);
     if (redis->prober == NULL) {
         say("nearside: out of memory");
         exit(1);

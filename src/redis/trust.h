@@ -16,8 +16,9 @@
  * out of date, though nobody has asked Redis (near.h): the slot's stamp, which
  * the entry carries. Each change of a version is a new stamp.
  *
- * Everything here is atomic. The control thread writes, and so does a worker
- * that is sent to another owner; a worker reads three words for each reply.
+ * Everything here is atomic. The control and coherence threads write, and so
+ * does a worker that is sent to another owner; a worker reads three words for
+ * each reply.
  */
 #ifndef REDIS_TRUST_H
 #define REDIS_TRUST_H

@@ -55,7 +55,7 @@ struct wire_setup {
     bool is_bulk;  /* for large commands and replies */
     bool is_once;  /* no second try: for one inquiry on the control
                       thread */
-    bool is_probe; /* the control thread's too; dialled twice a second */
+    bool is_probe; /* the coherence thread's; dialled twice a second */
 };
 
 struct wire *wire_new(const struct wire_setup *setup); /* NULL: no memory */

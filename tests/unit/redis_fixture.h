@@ -452,10 +452,12 @@ rig_stop_clock(struct rig *rig)
     time_stop(rig->loop);
 }
 
-/* Control and worker share a loop here; test_redis_threads.c parts them. */
+/* All threads share a loop here; test_redis_threads.c parts them. */
 static inline void
 rig_open(struct rig *rig, struct redis_opts opts)
 {
+    struct redis_thread thread;
+
     *rig = (struct rig){.ring = rig->ring,
         .has_no_time = rig->has_no_time,
         .on_changed = rig->on_changed};
@@ -478,8 +480,9 @@ rig_open(struct rig *rig, struct redis_opts opts)
     if (rig->on_changed != NULL) {
         near_listen(rig->redis, rig->on_changed, rig);
     }
-    redis_start(
-        rig->redis, rig->loop, rig->ring, metric_block_new(rig->registry));
+    thread = (struct redis_thread){
+        rig->loop, rig->ring, metric_block_new(rig->registry)};
+    redis_start(rig->redis, &thread, &thread);
     rig->client = redis_client_new(
         rig->redis, rig->loop, rig->ring, metric_block_new(rig->registry));
     assert_non_null(rig->client);

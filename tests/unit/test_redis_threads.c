@@ -1,13 +1,14 @@
 /*
- * Control thread and two workers, as in the daemon, over a real cluster
- * whose slots move meanwhile. Meant for the thread sanitizer; without it, it
- * still tells whether every call ends once and answers come to the right
- * one.
+ * Control thread, coherence thread and two workers, as in the daemon, over a
+ * real cluster whose slots move meanwhile. Meant for the thread sanitizer;
+ * without it, it still tells whether every call ends once and answers come to
+ * the right one.
  */
 #include "redis_fixture.h"
 
 #include <pthread.h>
 
+#include "nearside/base/check.h"
 #include "nearside/base/metric.h"
 
 enum {
@@ -24,8 +25,28 @@ struct worker {
     unsigned number;
     unsigned ok;
     unsigned failed;
+    unsigned usable; /* times that an entry could be used */
     atomic_uint rounds;
 };
+
+static void
+on_changed(void *ctx, struct slice key)
+{
+    (void)ctx;
+    (void)key;
+}
+
+/* As for an entry in memory. */
+static void
+judge(struct worker *w, struct redis_client *client, unsigned round)
+{
+    uint16_t slot = (uint16_t)(round * 109 % SLOT_COUNT);
+    uint32_t look = near_look(client);
+    struct near_mark mark;
+
+    w->usable += near_take_mark(client, slot, &mark) &&
+                 near_why_not(client, look, &mark) == NULL;
+}
 
 static int
 teardown(void **state)
@@ -43,6 +64,7 @@ worker_round(struct worker *w, struct redis_client *client, unsigned round)
     int64_t until = real_ms() + PATIENCE_MS;
     unsigned ended = 0;
 
+    judge(w, client, round);
     memset(t, 0, sizeof(t));
     for (unsigned i = 0; i < CALLS; i++) {
         snprintf(words[i], sizeof(words[i]), "GET key:%u", (round + i) % 100);
@@ -84,13 +106,18 @@ worker_main(void *ctx)
         worker_round(w, client, round);
         atomic_fetch_add(&w->rounds, 1);
     }
+    for (int64_t until = real_ms() + PATIENCE_MS;
+         w->usable == 0 && real_ms() < until;) {
+        loop_turn(w->loop, 5);
+        judge(w, client, ROUNDS);
+    }
     redis_client_free(&client);
     loop_free(&w->loop);
     return NULL;
 }
 
 static void *
-control_main(void *ctx)
+loop_main(void *ctx)
 {
     loop_run(ctx);
     return NULL;
@@ -149,8 +176,9 @@ two_workers_and_control_share_a_moving_map(void **state)
     struct worker workers[WORKERS] = {0};
     char seed[64];
     const char *seeds[] = {seed};
-    struct loop *control = loop_new();
-    pthread_t control_thread;
+    struct redis_thread control = {.loop = loop_new()};
+    struct redis_thread coherence = {.loop = loop_new()};
+    pthread_t threads[2];
     struct redis *redis;
     struct redis_status status;
     struct buf text;
@@ -172,7 +200,10 @@ two_workers_and_control_share_a_moving_map(void **state)
     opts.seeds_len = 1;
     opts = redis_opts_filled(opts);
     redis = redis_new(&opts, resolver, registry);
-    redis_start(redis, control, NULL, metric_block_new(registry));
+    control.block = metric_block_new(registry);
+    coherence.block = metric_block_new(registry);
+    near_listen(redis, on_changed, redis);
+    redis_start(redis, &control, &coherence);
     for (unsigned i = 0; i < WORKERS; i++) {
         workers[i].redis = redis;
         workers[i].number = i;
@@ -182,7 +213,9 @@ two_workers_and_control_share_a_moving_map(void **state)
             0);
     }
     assert_int_equal(
-        pthread_create(&control_thread, NULL, control_main, control), 0);
+        pthread_create(&threads[0], NULL, loop_main, control.loop), 0);
+    assert_int_equal(
+        pthread_create(&threads[1], NULL, loop_main, coherence.loop), 0);
     move_slots(&fixture.servers[0], &fixture.servers[1], free_slots());
     while (atomic_load(&workers[0].rounds) < ROUNDS ||
            atomic_load(&workers[1].rounds) < ROUNDS) {
@@ -193,9 +226,12 @@ two_workers_and_control_share_a_moving_map(void **state)
         pthread_join(workers[i].thread, NULL);
         assert_int_equal(workers[i].ok, CALLS * ROUNDS);
         assert_int_equal(workers[i].failed, 0);
+        assert_true(workers[i].usable > 0);
     }
-    loop_stop(control);
-    pthread_join(control_thread, NULL);
+    loop_stop(control.loop);
+    loop_stop(coherence.loop);
+    pthread_join(threads[0], NULL);
+    pthread_join(threads[1], NULL);
     redis_stop(redis);
     assert_int_equal(status.slots_known, SLOT_COUNT);
     buf_init(&text, 1000000);
@@ -204,7 +240,8 @@ two_workers_and_control_share_a_moving_map(void **state)
         text.data, buf_len(&text), "nearside_redis_commands_total 9600\n", 35));
     buf_fini(&text);
     redis_free(&redis);
-    loop_free(&control);
+    loop_free(&control.loop);
+    loop_free(&coherence.loop);
     resolver_free(&resolver);
     metric_registry_free(&registry);
 }

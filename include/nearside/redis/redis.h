@@ -87,14 +87,26 @@ struct redis_opts {
 struct redis *redis_new(const struct redis_opts *opts,
     struct resolver *resolver, struct metric_registry *registry);
 
+/* A thread that works for Redis. ring and block belong to it, and either may be
+   NULL. */
+struct redis_thread {
+    struct loop *loop;
+    struct log_ring *ring;
+    struct metric_block *block;
+};
+
 /*
- * From redis_start to redis_stop the control thread's loop keeps the map
- * fresh, whether or not Redis is there. ring and block belong to that thread
- * (either may be NULL). Both are called on that thread; redis_stop once all
- * clients are gone, and then redis_free on any.
+ * From redis_start to redis_stop the control thread keeps the map fresh,
+ * whether or not Redis is there, and the coherence thread writes to the
+ * primaries and hears of changes, which says what may be used (hold.h, near.h).
+ * That thread should have nothing else to do; in a test it may be the same.
+ *
+ * Neither loop runs yet when redis_start is called. When redis_stop is, that of
+ * the coherence thread runs no more, the caller is the control thread, and all
+ * clients are gone. Then redis_free, on any.
  */
-void redis_start(struct redis *redis, struct loop *control,
-    struct log_ring *ring, struct metric_block *block);
+void redis_start(struct redis *redis, const struct redis_thread *control,
+    const struct redis_thread *coherence);
 void redis_stop(struct redis *redis);
 void redis_free(struct redis **redis);
 
