@@ -14,7 +14,8 @@
     REFRESH_CAUSE(CLUSTERDOWN, "clusterdown")                                  \
     REFRESH_CAUSE(READONLY, "readonly")                                        \
     REFRESH_CAUSE(UNSERVED, "unserved")                                        \
-    REFRESH_CAUSE(DELETIONS, "deletions")
+    REFRESH_CAUSE(DELETIONS, "deletions")                                      \
+    REFRESH_CAUSE(MEMORY, "memory")
 
 enum refresh_cause {
 #define REFRESH_CAUSE(name, text) REFRESH_##name,

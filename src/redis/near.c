@@ -11,6 +11,11 @@
  *   or is seen to be down.
  * - Where a server tells nothing, a mark is the time at which it was taken.
  *   What was kept with it is used for the bound from then on.
+ * - A slot that is given to another node is told of by that one from then on,
+ * if we know it; the old one tells nothing in Redis 7.0, although it drops the
+ *   keys. So that one which we do not know is found, the map is asked for every
+ *   second while memory is looked into, and what memory holds is used only
+ * while the last answer is younger than the bound.
  * - The news are counted before a lease is renewed, and read once before memory
  *   is looked into and once after the lease was read. While they are the same,
  *   all that had to be dropped for that lease was dropped before the look.
@@ -135,7 +140,12 @@ near_may_keep(const struct redis_client *c, const struct near_mark *mark,
 uint32_t
 near_look(const struct redis_client *c)
 {
+    atomic_bool *is_looked_into = &c->redis->trust->is_looked_into;
+
     MUST_OBJ(c, CLIENT_MAGIC);
+    if (!atomic_load_explicit(is_looked_into, memory_order_relaxed)) {
+        atomic_store_explicit(is_looked_into, true, memory_order_relaxed);
+    }
     return atomic_load_explicit(&c->redis->trust->news, memory_order_acquire);
 }
 
@@ -156,6 +166,18 @@ is_coherent(const struct redis_client *c, const struct node *node,
     return (loop_now_ms(c->loop) < until_ms || !SEES_LEASE) &&
            atomic_load_explicit(&c->redis->trust->news, memory_order_relaxed) ==
                look;
+}
+
+/* Has nobody said for the bound who owns the slots? */
+static bool
+is_map_old(const struct redis_client *c, int64_t now_ms)
+{
+    int64_t mapped_ms =
+        atomic_load_explicit(&c->redis->trust->mapped_ms, memory_order_relaxed);
+
+    MUST(mapped_ms >= 0);
+    return c->redis->opts.mode == REDIS_MODE_CLUSTER &&
+           now_ms >= mapped_ms + TRUST_BOUND_MS;
 }
 
 const char *
@@ -182,6 +204,9 @@ near_why_not(
     why = node_why_not(node, now_ms + early_ms);
     if (why == NULL && !is_coherent(c, node, look, mark)) {
         why = is_timed(mark) ? "memory-old" : "link-silent";
+    }
+    if (why == NULL && is_map_old(c, now_ms)) {
+        why = "map-old";
     }
     return why != NULL ? why
                        : trust_why_not(c->redis->trust, mark->slot, now_ms);

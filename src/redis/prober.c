@@ -297,6 +297,9 @@ on_timer(void *ctx)
     if (atomic_load(&pr->common.redis->trust->young) > 0) {
         redis_want_refresh(pr->common.redis, REFRESH_DELETIONS);
     }
+    if (atomic_exchange(&pr->common.redis->trust->is_looked_into, false)) {
+        redis_want_refresh(pr->common.redis, REFRESH_MEMORY);
+    }
     loop_defer(pr->common.loop, &pr->common.judge);
     loop_timer_arm(&pr->timer, now_ms(pr) + PROBE_MS);
 }

@@ -89,8 +89,9 @@ refresh_wanted(struct refresh *r)
     }
     r->cause = (enum refresh_cause)atomic_load(&r->redis->wanted_cause);
     if (r->started_ms != 0) {
-        /* No event has all instances ask for the sake of young deletions. */
-        if (r->cause != REFRESH_DELETIONS) {
+        /* No event has all instances ask for the sake of young deletions, or of
+           what memory holds. */
+        if (r->cause != REFRESH_DELETIONS && r->cause != REFRESH_MEMORY) {
             at_ms += (int64_t)random_below(&r->random, JITTER_MS);
         }
         if (at_ms < r->started_ms + SPACING_MS) {
@@ -340,6 +341,9 @@ settle(struct refresh *r, const struct map *map, struct topology *const all[],
         slots = topology->covered;
         nodes = topology->nodes_len;
         rc = redis_publish(r->redis, &topology);
+    }
+    if (rc == RC_OK) {
+        atomic_store(&r->redis->trust->mapped_ms, r->started_ms);
     }
     if (rc == RC_OK && topology == NULL) {
         metric_inc(r->block, r->redis->metrics.map_changes);

@@ -70,6 +70,9 @@ struct trust {
     _Atomic uint64_t changes;     /* of the versions of all slots; one is
                                      counted after it is made */
     _Atomic int64_t young;        /* deletions that may have to be repeated */
+    _Atomic int64_t mapped_ms;    /* when that was asked of which the map is
+                                     what was answered last; 0: never */
+    atomic_bool is_looked_into;   /* memory, since that was asked for it */
     _Atomic uint32_t news;        /* how often a coherence lease was renewed;
                                      counted before it is */
 };

@@ -250,6 +250,8 @@ no_server_is_asked_to_tell_where_that_is_not_wanted(void **state)
     open_with(&rig, (struct redis_opts){.coherence = REDIS_COHERENCE_TTL});
     peers_pass_rounds(&rig, 130);
     assert_int_equal(peer_heard(&peers[0], "CLIENT ID"), 0);
+    (void)near_look(rig.client);
+    peers_pass_rounds(&rig, 2); /* the map is asked for */
     assert_true(near_take_mark(rig.client, slot, &mark));
     assert_null(near_why_not(rig.client, near_look(rig.client), &mark));
     peers_pass_rounds(&rig, 4);
@@ -528,6 +530,58 @@ after_a_stall_nothing_is_used_before_the_link_has_answered_anew(void **state)
 /* ---- the map ------------------------------------------------------------- */
 
 static void
+an_entry_is_used_while_the_map_is_young_and_it_is_asked_for_meanwhile(
+    void **state)
+{
+    struct near_mark mark;
+    struct rig rig = {0};
+
+    (void)state;
+    open_one(&rig);
+    mark = given_mark(&rig);
+    for (unsigned i = 0; i < 20; i++) {
+        peers_pass_rounds(&rig, 1);
+        assert_null(near_why_not(rig.client, near_look(rig.client), &mark));
+    }
+    peers_pass_rounds(&rig, 3); /* one look is to be answered yet */
+    peer_forget(&peers[0]);
+    peers_pass_rounds(&rig, 4); /* nobody looks */
+    assert_int_equal(peer_heard(&peers[0], "CLUSTER SLOTS"), 0);
+    assert_unusable(&rig, &mark, "map-old");
+    peers_pass_rounds(&rig, 2);
+    assert_null(near_why_not(rig.client, near_look(rig.client), &mark));
+    rig_close(&rig);
+}
+
+/* Redis 7.0 tells nothing of the keys that a node loses with a slot. */
+static void
+a_slot_that_is_given_to_a_new_node_is_void_within_the_bound(void **state)
+{
+    struct near_mark mark;
+    struct rig rig = {0};
+    unsigned rounds = 0;
+
+    (void)state;
+    given_peers(2);
+    peers[1].first = -1;
+    peers[0].last = SLOT_COUNT - 1;
+    open_with(&rig, (struct redis_opts){0});
+    PEERS_AWAIT(&rig, coherent_until_ms(&rig) > 0);
+    mark = given_mark(&rig);
+    peers[0].first = slot + 1;
+    peers[1].first = 0;
+    peers[1].last = slot;
+    peers[1].epoch = 9;
+    while (near_why_not(rig.client, near_look(rig.client), &mark) == NULL) {
+        assert_true(rounds++ < TRUST_BOUND_MS / 500);
+        peers_pass_rounds(&rig, 1);
+    }
+    peers_pass_rounds(&rig, 1);
+    assert_unusable(&rig, &mark, "slot-changed");
+    rig_close(&rig);
+}
+
+static void
 a_node_that_leaves_the_map_is_not_told_of_any_more(void **state)
 {
     struct near_mark mark;
@@ -579,6 +633,8 @@ main(void)
         T(a_link_that_does_not_answer_for_the_bound_is_given_up),
         T(a_link_that_is_not_answered_while_it_begins_is_given_up),
         T(after_a_stall_nothing_is_used_before_the_link_has_answered_anew),
+        T(an_entry_is_used_while_the_map_is_young_and_it_is_asked_for_meanwhile),
+        T(a_slot_that_is_given_to_a_new_node_is_void_within_the_bound),
         T(a_node_that_leaves_the_map_is_not_told_of_any_more),
 #undef T
     };
