@@ -35,11 +35,13 @@ redis_json(struct server *s)
     for (unsigned i = 0; i < status->nodes_len; i++) {
         const struct redis_node_status *node = &status->nodes[i];
         json_array_append_new(nodes,
-            json_pack("{s:s, s:s, s:s, s:s, s:b, s:i, s:I}", "id", node->id,
-                "address", node->address, "state", node->state, "refusal",
+            json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:I}", "id",
+                node->id, "address", node->address, "state", node->state,
+                "refusal",
                 log_escape(slice_of_str(node->refusal), text, sizeof(text)),
-                "reachable", (int)node->is_reachable, "slots", (int)node->slots,
-                "in_flight", (json_int_t)node->in_flight));
+                "coherence", node->coherence, "reachable",
+                (int)node->is_reachable, "slots", (int)node->slots, "in_flight",
+                (json_int_t)node->in_flight));
     }
     out = json_pack("{s:b, s:i, s:I, s:s, s:o, s:o}", "up", (int)status->is_up,
         "slots_known", (int)status->slots_known, "map_version",

@@ -372,6 +372,12 @@ static const char *const state_words[] = {
     [NODE_SILENT] = "down",
 };
 
+static const char *const telling_words[] = {
+    [NODE_TELLS_NOT] = "none",
+    [NODE_TELLS] = "tracking",
+    [NODE_NEED_NOT] = "ttl",
+};
+
 /* With the lock held. */
 static void
 status_of_node(struct redis_node_status *out, const struct node *node,
@@ -384,6 +390,7 @@ status_of_node(struct redis_node_status *out, const struct node *node,
     (void)snprintf(out->address, sizeof(out->address), "%.79s", node->text);
     out->is_reachable = !atomic_load(&node->is_down);
     out->state = state_words[atomic_load(&node->state)];
+    out->coherence = telling_words[atomic_load(&node->telling)];
     memcpy(out->refusal, node->refusal, sizeof(out->refusal));
     out->slots = known->slots;
     out->in_flight = in_flight > 0 ? (uint64_t)in_flight : 0;

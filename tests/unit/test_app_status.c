@@ -342,10 +342,12 @@ redis_publishes(struct redis *redis)
     assert_int_equal(redis_publish(redis, &topology), RC_OK);
     node = redis_node_take(redis, SLICE("127.0.0.1"), 7001);
     atomic_store(&node->state, NODE_TRUSTED);
+    atomic_store(&node->telling, NODE_TELLS);
     atomic_store(&node->in_flight, 4);
     redis_node_unref(redis, &node);
     node = redis_node_take(redis, SLICE("127.0.0.1"), 7002);
     atomic_store(&node->state, NODE_REFUSING);
+    atomic_store(&node->telling, NODE_NEED_NOT);
     atomic_store(&node->is_down, true);
     snprintf(node->refusal, sizeof(node->refusal), "NO \"x\"");
     redis_tell_refusal(redis, node, SLICE("WRONGPASS"));
@@ -391,11 +393,13 @@ redis_tells_of_each_of_its_nodes(void **state)
     assert_int_equal(json_array_size(nodes), 2);
     node_is(json_array_get(nodes, 0),
         "{\"id\":\"id-a\",\"address\":\"127.0.0.1:7001\",\"state\":\"up\","
-        "\"refusal\":\"\",\"reachable\":true,\"slots\":100,\"in_flight\":4}");
+        "\"refusal\":\"\",\"coherence\":\"tracking\",\"reachable\":true,"
+        "\"slots\":100,\"in_flight\":4}");
     node_is(json_array_get(nodes, 1),
         "{\"id\":\"id-b\",\"address\":\"127.0.0.1:7002\","
         "\"state\":\"refusing\",\"refusal\":\"NO \\\\x22x\\\\x22\","
-        "\"reachable\":false,\"slots\":301,\"in_flight\":0}");
+        "\"coherence\":\"ttl\",\"reachable\":false,\"slots\":301,\"in_flight\":"
+        "0}");
     redis_free(&rig.server.redis);
     rig_stop(&rig);
 }

@@ -268,11 +268,14 @@ bool redis_call_is_active(const struct redis_call *call);
 struct redis_node_status {
     char id[41];
     char address[80];
-    bool is_reachable;  /* the last thing heard of it was not a failure */
-    const char *state;  /* up, refusing, down, unknown: how it takes writes */
-    char refusal[128];  /* what it says when it refuses, not escaped; or "" */
-    unsigned slots;     /* owned */
-    uint64_t in_flight; /* of all workers */
+    bool is_reachable; /* the last thing heard of it was not a failure */
+    const char *state; /* up, refusing, down, unknown: how it takes writes */
+    char refusal[128]; /* what it says when it refuses, not escaped; or "" */
+    const char *coherence; /* tracking: it tells of changes; ttl: it does not,
+                              and what it has is kept in memory for a while;
+                              none: nothing is */
+    unsigned slots;        /* owned */
+    uint64_t in_flight;    /* of all workers */
 };
 
 struct redis_status {
