@@ -12,7 +12,7 @@ option(NEARSIDE_LONG "register the long tests too" OFF)
 # its first lines gets that. Its cases run in `jobs` processes, one if it says
 # nothing; `cost` is about its time in seconds, since long ones start first;
 # `long` ones are left out but for NEARSIDE_LONG; those that say `memory` are run
-# a second time, with memory alone and no Redis.
+# twice more: with memory alone and no Redis, and with both.
 function(flow_test source)
     get_filename_component(name ${source} NAME_WE)
     string(REGEX REPLACE "^test_" "" short ${name})
@@ -44,17 +44,19 @@ function(flow_test source)
     endif()
     set(tests flow.${short})
     if("${wish}" MATCHES "memory")
-        list(APPEND tests flow.${short}_memory)
+        list(APPEND tests flow.${short}_memory flow.${short}_both)
     endif()
     foreach(test ${tests})
-        if(NOT "${test}" STREQUAL "flow.${short}")
-            list(APPEND env "NEARSIDE_TIER=memory")
+        string(REGEX REPLACE "^flow.${short}_?" "" tier ${test})
+        set(test_env "${env}")
+        if(tier)
+            list(APPEND test_env "NEARSIDE_TIER=${tier}")
         endif()
         add_test(NAME ${test}
             COMMAND ${PYTHON3} -B ${runner} ${name}
             WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests/flow)
         set_tests_properties(${test} PROPERTIES
-            TIMEOUT ${timeout} COST ${cost} ENVIRONMENT "${env}" LABELS flow
+            TIMEOUT ${timeout} COST ${cost} ENVIRONMENT "${test_env}" LABELS flow
             # unittest ends with 0 where a whole file has been skipped.
             SKIP_REGULAR_EXPRESSION "Ran 0 tests in [^\n]*\n\nOK .skipped="
             SKIP_RETURN_CODE 77)

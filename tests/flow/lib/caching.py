@@ -1,7 +1,8 @@
 """The test case of the caching flows: one daemon, one Redis, one origin that
 says what the test wants said. With NEARSIDE_TIER=memory in the environment
 there is no Redis, and memory stores: then tests that look into Redis are
-skipped.
+skipped. With NEARSIDE_TIER=both there is memory beside Redis. Otherwise there
+is Redis alone.
 
 Nothing waits for a lifetime to pass where it need not: a response that says
 max-age=9 and Age: 9 is stale from its first moment (STALE).
