@@ -383,13 +383,17 @@ an_entry_is_unverified_at_once_when_its_link_is_lost(void **state)
 static void
 a_lease_counts_from_when_its_ping_was_sent(void **state)
 {
+    struct near_mark mark;
     struct rig rig = {0};
     int64_t sent_ms;
+    uint32_t look;
 
     (void)state;
     given_peers(1);
     open_with(&rig, (struct redis_opts){.coherence_bound_ms = 1500});
     PEERS_AWAIT(&rig, coherent_until_ms(&rig) > 0);
+    mark = given_mark(&rig);
+    look = near_look(rig.client);
     peer_says(&peers[0], "PING", "");
     peer_forget(&peers[0]);
     peers_pass(&rig, PEER_ROUND_MS);
@@ -398,6 +402,9 @@ a_lease_counts_from_when_its_ping_was_sent(void **state)
     peers_pass(&rig, 400);
     peer_tells(&rig, PONG);
     assert_int_equal(coherent_until_ms(&rig), sent_ms + 1500);
+    /* It is no lease for what was found before it. */
+    assert_string_equal(near_why_not(rig.client, look, &mark), "link-silent");
+    assert_null(near_why_not(rig.client, near_look(rig.client), &mark));
     rig_close(&rig);
 }
 
