@@ -201,7 +201,7 @@ near_why_not(
                            memory_order_acquire)) {
         return near_is_void(c, mark) ? "slot-changed" : "link-lost";
     }
-    why = node_why_not(node, now_ms + early_ms);
+    why = SEES_LEASE ? node_why_not(node, now_ms + early_ms) : NULL;
     if (why == NULL && !is_coherent(c, node, look, mark)) {
         why = is_timed(mark) ? "memory-old" : "link-silent";
     }

@@ -16,8 +16,8 @@ SKIPPED = 77
 
 # Faults that the check is there for, so that minutes are enough.
 FAULTS = {
-    "lease": ["link_is_cut", "link_is_delayed"],
-    "epoch": ["link_is_cut", "slots_move", "daemon_is_stopped"],
+    "lease": ["writes_are_paused", "primary_is_short_of_replicas"],
+    "epoch": ["link_is_cut"],
     "dirty": ["data_is_delayed"],
 }
 

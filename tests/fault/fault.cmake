@@ -23,6 +23,9 @@ if(TARGET nearside)
     set_tests_properties(fault.coherence PROPERTIES COST 70)
     if(NEARSIDE_LONG)
         fault_test(coherence_long 3600 ${coherence} --seconds 1800 --logs)
-        set_tests_properties(fault.coherence_long PROPERTIES RUN_SERIAL ON)
+        # It builds daemons of its own that it must find out.
+        fault_test(coherence_blind 3600 ${CMAKE_CURRENT_LIST_DIR}/blind.py)
+        set_tests_properties(fault.coherence_long fault.coherence_blind
+            PROPERTIES RUN_SERIAL ON)
     endif()
 endif()

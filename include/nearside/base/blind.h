@@ -7,7 +7,9 @@
 #ifndef NEARSIDE_BASE_BLIND_H
 #define NEARSIDE_BASE_BLIND_H
 
-/* An entry in memory is used only while the link of its node has been heard. */
+/* An entry in memory is used only until the coherence lease of its node is
+   over: while its link was heard, and it took what we write, less than the
+   bound ago. */
 #ifdef NEARSIDE_BLIND_lease
 #define SEES_LEASE false
 #else

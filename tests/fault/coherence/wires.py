@@ -152,7 +152,8 @@ class _Side(asyncio.Protocol):
                 self.wire.end(is_polite=True)
                 return
             self.held -= len(data)
-            self.other.transport.write(data)
+            if not self.other.transport.is_closing():
+                self.other.transport.write(data)
         self._read_on()
         if self.queue:
             self.timer = asyncio.get_running_loop().call_at(
