@@ -175,14 +175,30 @@ static const struct reuse_request anybody = {
     .if_error_ms = -1,
 };
 
+/* For nearly all requests and entries nothing else counts in reuse_decide. */
+static bool
+is_plainly_fresh(const struct entry *entry, const struct reuse_request *request,
+    int64_t now_ms)
+{
+    return now_ms < entry_fresh_until_ms(entry) &&
+           (entry->flags & ENTRY_MUST_VALIDATE) == 0 && !request->is_honoured &&
+           !request->has_credentials && !request->has_authorization;
+}
+
 enum reuse
 policy_reuse(const struct route *route, const struct entry *entry,
     const struct reuse_request *request, int64_t now_ms)
 {
-    struct reuse_stored stored = stored_of(route, entry);
+    struct reuse_stored stored;
 
+    MUST_OBJ(entry, ENTRY_MAGIC);
     MUST((entry->flags & (ENTRY_HIT_FOR_MISS | ENTRY_VARY_RECORD)) == 0);
-    return reuse_decide(&stored, request == NULL ? &anybody : request, now_ms);
+    request = request == NULL ? &anybody : request;
+    if (is_plainly_fresh(entry, request, now_ms)) {
+        return REUSE_FRESH;
+    }
+    stored = stored_of(route, entry);
+    return reuse_decide(&stored, request, now_ms);
 }
 
 bool

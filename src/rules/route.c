@@ -7,28 +7,48 @@
 
 #include "nearside/base/check.h"
 
+/* Where the segment ends that the path has at `at`, if it is the route's; or
+   NULL. A literal is compared where it would stand: nearly all routes that are
+   not the one are left at their first segment. */
+static const char *
+match_segment(
+    const struct route_segment *segment, const char *at, const char *end)
+{
+    struct slice rest = slice_of(at, (size_t)(end - at));
+    size_t len = segment->text.len;
+    const char *stop;
+
+    if (segment->kind == ROUTE_SEGMENT_PARAM) {
+        stop = memchr(at, '/', rest.len);
+        stop = stop == NULL ? end : stop;
+        return stop == at ? NULL : stop;
+    }
+    if (!slice_starts(rest, segment->text)) {
+        return NULL;
+    }
+    return len == rest.len || at[len] == '/' ? at + len : NULL;
+}
+
 static bool
 match_segments(const struct route *route, struct slice path)
 {
-    struct slice rest = slice_skip(path, 1);
+    const char *end = path.ptr + path.len;
+    const char *at = path.ptr + 1; /* NULL: behind the last segment */
 
     MUST(route->segments_len > 0);
     for (size_t i = 0; i < route->segments_len; i++) {
         const struct route_segment *segment = &route->segments[i];
-        struct slice part;
+        const char *stop;
         if (segment->kind == ROUTE_SEGMENT_TAIL) {
-            return rest.ptr != NULL;
+            return at != NULL;
         }
-        if (!slice_split(&rest, '/', &part)) {
+        stop = at == NULL ? NULL : match_segment(segment, at, end);
+        if (stop == NULL) {
             return false;
         }
-        if (segment->kind == ROUTE_SEGMENT_PARAM
-                ? part.len == 0
-                : !slice_eq(part, segment->text)) {
-            return false;
-        }
+        at = stop == end ? NULL : stop + 1;
     }
-    return rest.ptr == NULL;
+    return at == NULL;
 }
 
 bool
