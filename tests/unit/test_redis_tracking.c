@@ -256,6 +256,35 @@ a_restart_leaves_nothing_to_be_used(void **state)
     rig_close(&rig);
 }
 
+/* Redis 7.0 tells nothing of the keys that a node loses so. The new owner tells
+   of what is written from then on. */
+static void
+a_slot_that_is_taken_from_its_owner_is_void(void **state)
+{
+    struct near_mark mark;
+    struct near_mark young;
+    struct rig rig = {0};
+    char text[64];
+
+    (void)state;
+    cluster_new(3, 0);
+    mark = open_telling(&rig, (struct redis_opts){0});
+    assert_true(ask(&fixture.servers[1], text, sizeof(text), "SET ns:e:{k} 1"));
+    AWAIT(&rig, was_told("ns:e:{k}"));
+    changed[0] = '\0';
+    assert_true(ask(&fixture.servers[2], text, sizeof(text),
+        "CLUSTER SETSLOT %u IMPORTING %s", slot, fixture.servers[1].id));
+    assert_true(ask(&fixture.servers[2], text, sizeof(text),
+        "CLUSTER SETSLOT %u NODE %s", slot, fixture.servers[2].id));
+    AWAIT(&rig, !is_usable(&rig, &mark) && near_is_void(rig.client, &mark));
+    AWAIT(&rig,
+        near_take_mark(rig.client, slot, &young) && is_usable(&rig, &young));
+    assert_true(ask(&fixture.servers[2], text, sizeof(text), "SET ns:e:{k} 2"));
+    AWAIT(&rig, was_told("ns:e:{k}"));
+    assert_true(near_is_void(rig.client, &mark));
+    rig_close(&rig);
+}
+
 /* ---- users --------------------------------------------------------------- */
 
 static void
@@ -340,6 +369,7 @@ main(void)
         T(a_link_that_the_server_ends_for_what_it_has_to_tell_leaves_all_unverified),
         T(what_is_had_of_a_server_that_stands_still_is_not_used_after_the_bound),
         T(a_restart_leaves_nothing_to_be_used),
+        T(a_slot_that_is_taken_from_its_owner_is_void),
         T(a_user_who_is_permitted_what_the_manual_says_is_told),
         T(a_user_who_may_not_be_told_uses_memory_for_the_bound),
 #undef T
