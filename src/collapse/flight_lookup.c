@@ -27,7 +27,8 @@ tell_entry(struct flight_run *run, struct entry *own_entry)
     flight_tell(run,
         &(struct flight_result){.outcome = FLIGHT_ENTRY,
             .entry = own_entry,
-            .is_of_memory = run->look.is_of_memory},
+            .is_of_memory = run->look.is_of_memory,
+            .is_unverified = run->look.is_unverified},
         false);
     flight_run_end_released(run);
 }
@@ -81,8 +82,12 @@ static bool
 take_entry(struct flight_run *run, struct entry *own_entry)
 {
     int64_t now_ms = worker_wall_ms(run->worker);
+    enum found found = found_judge(run->q, own_entry, true, now_ms);
 
-    switch (found_judge(run->q, own_entry, true, now_ms)) {
+    if (run->look.is_unverified) {
+        found = found_unverified(found, run->look.may_answer);
+    }
+    switch (found) {
     case FOUND_RECORD:
     case FOUND_HIT_FOR_MISS:
         return true;
@@ -145,6 +150,23 @@ look(struct flight_run *run, bool is_in_order,
     lookup_start(&run->look, run->worker, &opts);
 }
 
+/* Redis does not say what is stored. */
+static void
+go_without_redis(struct flight_run *run)
+{
+    MUST_OBJ(run, RUN_MAGIC);
+    MUST(run->worker->redis != NULL);
+    if (run->q->reads->redis_down != ROUTE_REDIS_DOWN_REFUSE) {
+        flight_fetch(run);
+        return;
+    }
+    flight_tell(run,
+        &(struct flight_result){
+            .outcome = FLIGHT_REFUSED_BY_ROUTE, .detail = "redis-down"},
+        false);
+    flight_run_end_released(run);
+}
+
 /* --- with the lease ---------------------------------------------------- */
 
 static void
@@ -194,6 +216,8 @@ after_both(struct flight_run *run)
     }
     if (run->lease_state == LEASE_TAKEN && !run->is_get_failed) {
         wait_for_other(run);
+    } else if (run->is_get_failed) {
+        go_without_redis(run);
     } else {
         flight_fetch(run);
     }
@@ -294,8 +318,9 @@ on_lookup(void *ctx, enum lookup_end end, struct entry *own_entry)
     MUST(run->lease_state == LEASE_NONE);
     if (entry != NULL) {
         tell_entry(run, entry);
-    } else if (end == LOOKUP_FAILED || end == LOOKUP_REFUSED ||
-               is_kept_out(run)) {
+    } else if (end == LOOKUP_FAILED || end == LOOKUP_REFUSED) {
+        go_without_redis(run);
+    } else if (is_kept_out(run)) {
         flight_fetch(run);
     } else {
         flight_take_lease(run);

@@ -142,7 +142,7 @@ respond(struct request *r, struct writer *w)
 {
     int64_t ttl_s = r->result == RESULT_HIT ? ttl_s_of(r) : -1;
 
-    if (ttl_s >= 0 && wanted(r) == ROUTE_CACHE_STATUS_ON) {
+    if (ttl_s >= 0 && wanted(r) == ROUTE_CACHE_STATUS_ON && !r->is_unverified) {
         write_hit(w, r, ttl_s);
     } else {
         write_field(w, SLICE("via"), r->q->conf->via);

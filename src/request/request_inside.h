@@ -95,7 +95,9 @@ struct request {
     const char *detail; /* NULL: none */
     const char *fault;  /* of a head that was refused; NULL: none */
     bool is_stored;
-    bool is_of_memory; /* what is stored was found there, beside Redis */
+    bool is_unverified; /* the hit: Redis has not vouched for it */
+    bool is_redis_down; /* it has not said what is stored */
+    bool is_of_memory;  /* what is stored was found there, beside Redis */
     bool is_collapsed;
     unsigned fwd_status; /* what the origin said; 0: nothing */
     enum origin_error error;

@@ -137,6 +137,9 @@ use_entry(struct request *r, const struct flight_result *result)
     if (result->is_validated) {
         return deliver_validated(r, result);
     }
+    if (result->is_unverified) {
+        return request_deliver_unverified(r, entry_ref(entry));
+    }
     if (!result->is_stale) {
         return request_deliver_hit(
             r, entry_ref(entry), request_tier_of_stored(r));
@@ -259,6 +262,8 @@ use_result(struct request *r, const struct flight_result *result)
         return use_fill(r, result);
     case FLIGHT_ERROR:
         return use_error(r, result);
+    case FLIGHT_REFUSED_BY_ROUTE:
+        return request_fail(r, 503, result->detail);
     case FLIGHT_PENDING:
     case FLIGHT_ALONE:
         break;

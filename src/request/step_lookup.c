@@ -13,6 +13,10 @@
 static const struct step *
 go_on(struct request *r)
 {
+    if (r->is_redis_down &&
+        r->q->reads->redis_down == ROUTE_REDIS_DOWN_REFUSE) {
+        return request_fail(r, 503, "redis-down");
+    }
     if (r->q->policy.is_odd) {
         r->detail = "spelling";
     }
@@ -56,9 +60,17 @@ leave(struct entry *own_entry, const struct step *next)
 static const struct step *
 use_looked_up(struct request *r, struct entry *own_entry)
 {
-    switch (found_judge(r->q, own_entry, false, worker_wall_ms(r->worker))) {
+    enum found found =
+        found_judge(r->q, own_entry, false, worker_wall_ms(r->worker));
+
+    if (r->look->is_unverified) {
+        found = found_unverified(found, r->look->may_answer);
+    }
+    switch (found) {
     case FOUND_FRESH:
-        return request_deliver_hit(r, own_entry, request_tier_of_stored(r));
+        return r->look->is_unverified ? request_deliver_unverified(r, own_entry)
+                                      : request_deliver_hit(r, own_entry,
+                                            request_tier_of_stored(r));
     case FOUND_STALE:
         r->fwd = CACHE_FWD_NONE;
         return request_deliver_stale(r, own_entry, "max-stale");
@@ -95,8 +107,9 @@ on_lookup(void *ctx, enum lookup_end end, struct entry *own_entry)
 {
     struct request *r = OBJ_OF(struct request, ctx, REQUEST_MAGIC);
 
-    MUST((end == LOOKUP_FOUND) == (own_entry != NULL));
+    MUST(own_entry != NULL || end != LOOKUP_FOUND);
     r->is_of_memory = r->look->is_of_memory;
+    r->is_redis_down = end == LOOKUP_FAILED || end == LOOKUP_REFUSED;
     if (r->look->doubt != NULL) {
         r->detail = r->look->doubt;
     }

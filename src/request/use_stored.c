@@ -81,6 +81,17 @@ request_deliver_hit(
     return &step_deliver_entry;
 }
 
+const struct step *
+request_deliver_unverified(struct request *r, struct entry *own_entry)
+{
+    const struct step *next = request_deliver_hit(r, own_entry, TIER_MEMORY);
+
+    MUST(r->worker->redis != NULL);
+    r->is_unverified = true;
+    r->detail = "unverified";
+    return next;
+}
+
 /* A flight that nobody waits for. It asks nothing of this client's own, and
    always by a GET. */
 void

@@ -29,6 +29,10 @@ const struct step *request_look_further(struct request *r);
 const struct step *request_deliver_hit(
     struct request *r, struct entry *own_entry, enum tier_id tier);
 
+/* The same from memory, which Redis has not vouched for. */
+const struct step *request_deliver_unverified(
+    struct request *r, struct entry *own_entry);
+
 /* Where a flight or a lookup has found what is stored. */
 enum tier_id request_tier_of_stored(const struct request *r);
 

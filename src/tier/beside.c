@@ -153,3 +153,18 @@ beside_is_usable(struct worker *w, uint64_t hash, uint32_t look,
     }
     return false;
 }
+
+int64_t
+beside_age_ms(const struct worker *w, const struct memory_note *note)
+{
+    return ((int64_t)age_of(w, note) + 1) << TICK_SHIFT;
+}
+
+bool
+beside_is_void(const struct worker *w, const struct memory_note *note)
+{
+    const struct near_mark mark = {.stamp = note->stamp, .slot = note->slot};
+
+    MUST(w->redis != NULL);
+    return near_is_void(w->redis, &mark);
+}

@@ -23,6 +23,12 @@ void beside_drop(struct worker *w, uint64_t hash);
 /* The same by the entry's key in Redis. */
 void beside_drop_name(struct worker *w, struct slice redis_key);
 
+/* How long ago the note's entry was read from Redis, at most. */
+int64_t beside_age_ms(const struct worker *w, const struct memory_note *note);
+
+/* Is it known to be void? */
+bool beside_is_void(const struct worker *w, const struct memory_note *note);
+
 /* May the note's entry be used now, as far as it is known? look: near_look,
    before memory was looked into. If it never may again it is dropped. */
 bool beside_is_usable(struct worker *w, uint64_t hash, uint32_t look,

@@ -75,3 +75,27 @@ found_judge(const struct question *q, const struct entry *entry,
     }
     return judge_response(q, entry, is_anybody ? NULL : reuse, now_ms);
 }
+
+enum found
+found_unverified(enum found found, bool may_answer)
+{
+    switch (found) {
+    case FOUND_FRESH:
+        return may_answer ? FOUND_FRESH : FOUND_OUTDATED;
+    case FOUND_STALE:
+    case FOUND_RENEW:
+    case FOUND_VALIDATE:
+    case FOUND_OUTDATED:
+        return FOUND_OUTDATED;
+    case FOUND_HIT_FOR_MISS: /* better one asks the origin than all */
+    case FOUND_NOTHING:
+        return FOUND_NOTHING;
+    case FOUND_UNWANTED:
+    case FOUND_UNAVAILABLE:
+    case FOUND_RECORD:
+    case FOUND_FOREIGN:
+    case FOUND_NOT_FOR_IT:
+        break;
+    }
+    return found;
+}

@@ -83,9 +83,21 @@ end(struct lookup *l, enum lookup_end how, struct entry *own_entry)
 {
     MUST_OBJ(l, LOOKUP_MAGIC);
     MUST(!lookup_is_active(l));
-    MUST((how == LOOKUP_FOUND) == (own_entry != NULL));
+    MUST((how == LOOKUP_FOUND || l->is_unverified) == (own_entry != NULL));
     l->magic = 0; /* on_end may start it again, or free it */
     l->on_end(l->ctx, how, own_entry);
+}
+
+/* Redis has not said what is stored. */
+static void
+end_failed(struct lookup *l, enum rc rc)
+{
+    struct entry *entry =
+        memory_find_unverified(l->worker, l->q, &l->may_answer);
+
+    l->doubt = rc == RC_DOUBT ? l->call.doubt : NULL;
+    l->is_unverified = entry != NULL;
+    end(l, LOOKUP_FAILED, entry);
 }
 
 static void ask_sum(struct lookup *l, struct entry *own_entry);
@@ -134,8 +146,7 @@ static bool
 has_ended(struct lookup *l, enum rc rc, const struct redis_reply *reply)
 {
     if (rc != RC_OK) {
-        l->doubt = rc == RC_DOUBT ? l->call.doubt : NULL;
-        end(l, LOOKUP_FAILED, NULL);
+        end_failed(l, rc);
     } else if (reply->type == REDIS_NIL ||
                (reply->type == REDIS_STRING && reply->len == 0)) {
         end(l, LOOKUP_NOTHING, NULL);
@@ -170,8 +181,7 @@ on_sum(void *ctx, enum rc rc, struct redis_reply *reply)
     if (rc == RC_OK && reply->type == REDIS_STRING) {
         end(l, LOOKUP_NOTHING, NULL);
     } else {
-        l->doubt = rc == RC_DOUBT ? l->call.doubt : NULL;
-        end(l, LOOKUP_FAILED, NULL);
+        end_failed(l, rc);
     }
 }
 
@@ -361,6 +371,7 @@ lookup_start(
             worker_now_ms(worker) + worker->conf->opts.limits.flight_wait_ms;
     }
     l->is_of_memory = false;
+    l->is_unverified = false;
     if (worker->redis != NULL && !opts->is_in_order) {
         entry = memory_find(worker, l->q);
     }

@@ -156,5 +156,51 @@ class Coherence(Memory):
                    what="each is fetched again")
 
 
+class Down(Memory):
+    """Redis has stopped."""
+
+    def given(self, route):
+        a = self.daemon(route=route)
+        got = self.wait_memory(a, "/products/1")
+        for node in self.cluster.nodes:
+            node.pause()
+            self.addCleanup(node.resume)
+        return a, got
+
+    def get(self, daemon, target="/products/1"):
+        """What is answered once memory is not vouched for any more."""
+        def is_over():
+            got[:] = [daemon.get(target)]
+            return not got[0].cache_status.endswith("detail=memory")
+        got = []
+        wait_until(is_over, what="memory is not vouched for", every=0.01)
+        return got[0]
+
+    def test_what_memory_has_answers_where_the_route_says_so(self):
+        a, of = self.given("redis_down = stale  redis_down_max = 1h")
+        before = self.origin_gets()
+        for _ in range(3):
+            got = self.get(a)
+            self.assertRegex(got.cache_status,
+                             r"^nearside; hit; ttl=\d+; detail=unverified$")
+            self.assertEqual(got.body, of.body)
+        self.assertEqual(self.origin_gets(), before)
+        self.assertEqual(a.get("/products/2").body, product(2))
+
+    def test_not_what_a_write_of_ones_own_has_changed(self):
+        a, _ = self.given("redis_down = stale  redis_down_max = 1h")
+        self.put(a, "/products/1", "new")
+        self.assertEqual(a.get("/products/1").body, product(1, "new"))
+
+    def test_a_read_is_refused_where_the_route_says_so(self):
+        a, _ = self.given("redis_down = refuse")
+        wait_until(lambda: self.get(a).status == 503)
+        for fields in (None, {"Range": "bytes=0-1"}):
+            got = a.get("/products/2", fields=fields)
+            self.assertEqual(got.status, 503)
+            self.assertIsNotNone(got.field("Retry-After"))
+            self.assertIn(b"redis-down", got.body)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -447,6 +447,70 @@ a_value_too_large_for_memory_is_found_in_redis(void **state)
     beside_ends(&g);
 }
 
+/* Redis says nothing of it. */
+static void
+what_memory_has_may_answer_while_it_is_young_or_the_route_says_so(void **state)
+{
+    static const struct {
+        int64_t passed_ms; /* it was received 1 s ago */
+        enum route_redis_down redis_down;
+        bool may_answer;
+    } rows[] = {
+        {900, ROUTE_REDIS_DOWN_ORIGIN, true},
+        {1000, ROUTE_REDIS_DOWN_ORIGIN, false},
+        {1000, ROUTE_REDIS_DOWN_REFUSE, false},
+        {10000, ROUTE_REDIS_DOWN_STALE, true},
+        {21000, ROUTE_REDIS_DOWN_STALE, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct given g;
+        struct question *q;
+        struct entry *entry;
+        bool may_answer;
+
+        beside_begins(&g, false);
+        q = given_both(&g);
+        g.asking.route.redis_down = rows[i].redis_down;
+        g.asking.route.redis_down_max_ms = 20000;
+        clock_advance(loop_own_clock(g.rig.loop), rows[i].passed_ms);
+        note_telling(NODE_TELLS, 0);
+        entry = memory_find_unverified(&g.worker, q, &may_answer);
+        assert_non_null(entry);
+        assert_int_equal(may_answer, rows[i].may_answer);
+        entry_unref(&entry);
+        trust_void_slot(g.rig.redis->trust, slot_of(q->entry_key));
+        assert_null(memory_find_unverified(&g.worker, q, &may_answer));
+        assert_false(may_answer);
+        question_unref(&q);
+        beside_ends(&g);
+    }
+}
+
+/* It comes with the failure of a lookup. */
+static void
+a_lookup_that_fails_brings_what_memory_has(void **state)
+{
+    struct given g;
+    struct question *q;
+    struct looked l;
+
+    (void)state;
+    beside_begins(&g, false);
+    q = given_both(&g);
+    note_telling(NODE_TELLS, 0);
+    atomic_store(&node->usable_until_ms, 0);
+    look_begin(&g, q, false, &l);
+    AWAIT(&g.rig, l.times > 0);
+    assert_int_equal(l.end, LOOKUP_FAILED);
+    assert_true(l.lookup.is_unverified);
+    assert_non_null(l.entry);
+    entry_unref(&l.entry);
+    question_unref(&q);
+    beside_ends(&g);
+}
+
 int
 main(void)
 {
@@ -464,6 +528,8 @@ main(void)
         TEST(what_is_past_its_time_comes_not_into_memory_and_answers_from_none),
         TEST(a_route_may_be_kept_out_of_memory),
         TEST(a_value_too_large_for_memory_is_found_in_redis),
+        TEST(what_memory_has_may_answer_while_it_is_young_or_the_route_says_so),
+        TEST(a_lookup_that_fails_brings_what_memory_has),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -200,6 +200,34 @@ what_was_found_is_judged_for_the_asker_and_for_anybody(void **state)
     conf_over(&a);
 }
 
+static void
+what_redis_has_not_vouched_for_answers_only_if_it_may(void **state)
+{
+    static const struct {
+        enum found found, may, may_not;
+    } cases[] = {
+        {FOUND_FRESH, FOUND_FRESH, FOUND_OUTDATED},
+        {FOUND_STALE, FOUND_OUTDATED, FOUND_OUTDATED},
+        {FOUND_RENEW, FOUND_OUTDATED, FOUND_OUTDATED},
+        {FOUND_VALIDATE, FOUND_OUTDATED, FOUND_OUTDATED},
+        {FOUND_OUTDATED, FOUND_OUTDATED, FOUND_OUTDATED},
+        {FOUND_UNWANTED, FOUND_UNWANTED, FOUND_UNWANTED},
+        {FOUND_UNAVAILABLE, FOUND_UNAVAILABLE, FOUND_UNAVAILABLE},
+        {FOUND_RECORD, FOUND_RECORD, FOUND_RECORD},
+        {FOUND_HIT_FOR_MISS, FOUND_NOTHING, FOUND_NOTHING},
+        {FOUND_FOREIGN, FOUND_FOREIGN, FOUND_FOREIGN},
+        {FOUND_NOTHING, FOUND_NOTHING, FOUND_NOTHING},
+        {FOUND_NOT_FOR_IT, FOUND_NOT_FOR_IT, FOUND_NOT_FOR_IT},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(found_unverified(cases[i].found, true), cases[i].may);
+        assert_int_equal(
+            found_unverified(cases[i].found, false), cases[i].may_not);
+    }
+}
+
 int
 main(void)
 {
@@ -207,6 +235,7 @@ main(void)
         cmocka_unit_test(
             what_was_found_is_judged_for_the_asker_and_for_anybody),
         cmocka_unit_test(what_was_made_in_the_future_is_not_fresh),
+        cmocka_unit_test(what_redis_has_not_vouched_for_answers_only_if_it_may),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,20 +19,22 @@ struct head;
 /* What a flight came to. */
 enum flight_outcome {
     FLIGHT_PENDING,
-    FLIGHT_ENTRY, /* an entry was found, in Redis or in memory */
-    FLIGHT_FILL,  /* the origin answers; the fill can be read */
-    FLIGHT_ALONE, /* nothing to share: fetch for yourself */
-    FLIGHT_ERROR, /* the origin could not be asked */
+    FLIGHT_ENTRY,            /* an entry was found, in Redis or in memory */
+    FLIGHT_FILL,             /* the origin answers; the fill can be read */
+    FLIGHT_ALONE,            /* nothing to share: fetch for yourself */
+    FLIGHT_ERROR,            /* the origin could not be asked */
+    FLIGHT_REFUSED_BY_ROUTE, /* it is not to be asked: redis_down = refuse */
 };
 
 /* Immutable once the outcome is no longer PENDING. */
 struct flight_result {
     enum flight_outcome outcome;
-    struct entry *entry;      /* ENTRY: a reference */
-    bool is_of_memory;        /* ENTRY: found there, beside Redis */
-    bool is_stale;            /* ENTRY: past its time, and used all the same */
-    bool is_substitute;       /* ENTRY: stale, the origin has failed */
-    bool is_validated;        /* ENTRY: by a 304, just now */
+    struct entry *entry; /* ENTRY: a reference */
+    bool is_of_memory;   /* ENTRY: found there, beside Redis */
+    bool is_unverified; /* ENTRY: of memory, and Redis has not vouched for it */
+    bool is_stale;      /* ENTRY: past its time, and used all the same */
+    bool is_substitute; /* ENTRY: stale, the origin has failed */
+    bool is_validated;  /* ENTRY: by a 304, just now */
     unsigned fwd_status;      /* ENTRY: what the origin said, or 0 */
     struct fill *fill;        /* FILL: a reference */
     enum origin_error error;  /* ERROR */

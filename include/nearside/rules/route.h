@@ -41,6 +41,14 @@ enum route_ttl_force {
     ROUTE_TTL_FORCE_ALL,       /* no-cache, no-store and private too */
 };
 
+/* What becomes of a read when Redis cannot say what is stored. */
+enum route_redis_down {
+    ROUTE_REDIS_DOWN_ORIGIN, /* the origin is asked */
+    ROUTE_REDIS_DOWN_STALE,  /* what memory has answers for a while, though it
+                                may have been changed */
+    ROUTE_REDIS_DOWN_REFUSE, /* 503 */
+};
+
 /* What of the host by which a target was asked for belongs to its key. */
 enum route_key_host {
     ROUTE_KEY_HOST_FULL,
@@ -87,6 +95,8 @@ struct route {
     size_t group; /* index of the origin */
     enum route_read read;
     enum route_write write;
+    enum route_redis_down redis_down;
+    int64_t redis_down_max_ms; /* STALE: since it was read from Redis */
     bool skips_memory; /* beside Redis: neither looked for nor put there */
     int64_t ttl_ms;    /* where the origin states no freshness; 0: none */
     int64_t ttl_min_ms;

@@ -30,4 +30,8 @@ enum found {
 enum found found_judge(const struct question *q, const struct entry *entry,
     bool is_anybody, int64_t now_ms);
 
+/* The same of an entry that memory has while Redis cannot say what is stored,
+   of which that was found. may_answer: memory_find_unverified. */
+enum found found_unverified(enum found found, bool may_answer);
+
 #endif

@@ -43,7 +43,10 @@ struct lookup {
     struct loop_task task; /* memory answers, at the turn's end */
     bool is_task_due;      /* and that task will come */
     struct lookup_watch watch;
-    bool is_of_memory; /* FOUND there */
+    bool is_of_memory;  /* FOUND there */
+    bool is_unverified; /* FAILED, and memory has an entry all the same: it is
+                           to be judged by found_unverified */
+    bool may_answer;    /* that entry, as memory_find_unverified says */
     struct worker *worker;
     const struct question *q;
     int64_t asked_ms;
@@ -63,7 +66,8 @@ struct lookup_opts {
                          now on */
     bool is_in_order; /* behind what was sent just before, to see what
                          that has done; Redis is asked in any case */
-    /* Comes once, not from inside lookup_start. own_entry: FOUND. */
+    /* Comes once, not from inside lookup_start. own_entry: FOUND, or FAILED
+       with is_unverified. */
     void (*on_end)(void *ctx, enum lookup_end end, struct entry *own_entry);
     void *ctx;
 };

@@ -14,4 +14,14 @@
    NULL; NULL too where there is no memory. */
 struct entry *memory_find(struct worker *w, const struct question *q);
 
+/*
+ * Redis cannot say what is stored. What memory has all the same may have been
+ * changed: it is to be validated, or may stand in. out_may_answer: it may
+ * answer besides, while it is fresh. It is so young that no change before it
+ * can be older than the bound, or the route says so (redis_down = stale). As
+ * memory_find else. NULL too without Redis.
+ */
+struct entry *memory_find_unverified(
+    struct worker *w, const struct question *q, bool *out_may_answer);
+
 #endif
