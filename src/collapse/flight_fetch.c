@@ -445,6 +445,7 @@ flight_fetch(struct flight_run *run)
         return;
     }
     if (tier_stores(run->worker)) {
+        flight_is_current(run, worker_now_ms(run->worker));
         flight_lease_keep(run);
     }
 }

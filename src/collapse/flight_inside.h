@@ -121,6 +121,10 @@ void flight_set_timer(
 /* Renews the lease from time to time, and sees whether it is lost. */
 void flight_lease_keep(struct flight_run *run);
 
+/* What the run brings was asked for at that loop time, or its lease held then:
+   it may be joined for the bound from then on. */
+void flight_is_current(struct flight_run *run, int64_t as_of_ms);
+
 /* Gives it back, if it may be ours. */
 void flight_lease_release(struct flight_run *run);
 

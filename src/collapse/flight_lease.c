@@ -12,7 +12,17 @@
 
 enum {
     LEASE_RENEW_MS = 500, /* also how soon a lost lease is noticed */
+    /* For so long is joined what was asked for, or still held, at some time: a
+       process that was stopped, or has lost Redis, knows of no write since. */
+    JOINED_MS = 2000,
 };
+
+void
+flight_is_current(struct flight_run *run, int64_t as_of_ms)
+{
+    MUST_OBJ(run, RUN_MAGIC);
+    flight_join_until(run->flight, as_of_ms + JOINED_MS);
+}
 
 void
 flight_set_timer(struct flight_run *run, void (*fire)(void *ctx), int64_t in_ms)
@@ -34,6 +44,9 @@ on_renewed(void *ctx, bool is_gone)
         run->lease_state = LEASE_NONE;
         flight_close(run->flights, run->flight);
         return;
+    }
+    if (run->lease->held_ms > 0) {
+        flight_is_current(run, run->lease->held_ms);
     }
     flight_lease_keep(run);
 }

@@ -147,6 +147,7 @@ look(struct flight_run *run, bool is_in_order,
         .ctx = run};
 
     MUST_OBJ(run, RUN_MAGIC);
+    flight_is_current(run, worker_now_ms(run->worker));
     lookup_start(&run->look, run->worker, &opts);
 }
 

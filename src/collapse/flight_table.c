@@ -102,10 +102,27 @@ flight_is_outdated(
     return written_count(table->written, flight->hash) != flight->written;
 }
 
-/* With the lock held. One that a write has outdated is found by nobody. */
+void
+flight_join_until(struct flight *flight, int64_t until_ms)
+{
+    MUST_OBJ(flight, FLIGHT_MAGIC);
+    atomic_store_explicit(&flight->until_ms, until_ms, memory_order_relaxed);
+}
+
+/* Whoever only looks whether there is one does not join it. */
+static bool
+is_over_for(struct flight *flight, const struct flight_waiter *waiter)
+{
+    return waiter != NULL &&
+           loop_now_ms(waiter->loop) >=
+               atomic_load_explicit(&flight->until_ms, memory_order_relaxed);
+}
+
+/* With the lock held. One that a write has outdated is found by nobody, nor is
+   one that is too old for the waiter. */
 static struct flight *
-flight_find(
-    struct flight_table *table, const struct key *key, struct slice form)
+flight_find(struct flight_table *table, const struct key *key,
+    struct slice form, const struct flight_waiter *waiter)
 {
     LIST_EACH (link, bucket_of(shard_of(table, key->hash), key->hash)) {
         struct flight *flight = CONTAINER_OF(link, struct flight, link);
@@ -114,7 +131,8 @@ flight_find(
             !slice_eq(flight->form, form)) {
             continue;
         }
-        if (!flight_is_outdated(table, flight)) {
+        if (!flight_is_outdated(table, flight) &&
+            !is_over_for(flight, waiter)) {
             return flight;
         }
         flight_unlink(table, flight);
@@ -189,6 +207,7 @@ flight_new(
         memcpy(flight->key_bytes + key->full.len, form.ptr, form.len);
     }
     atomic_init(&flight->refs, 1);
+    atomic_init(&flight->until_ms, INT64_MAX);
     list_init(&flight->link);
     list_init(&flight->waiters);
     return flight;
@@ -259,7 +278,7 @@ flight_enter(struct flight_table *table, const struct key *key,
 
     MUST_OBJ(table, TABLE_MAGIC);
     pthread_mutex_lock(&shard->lock);
-    flight = flight_find(table, key, form);
+    flight = flight_find(table, key, form, waiter);
     if (flight == NULL) {
         *out_own = flight_add(table, key, form);
         entry = *out_own == NULL ? FLIGHT_REFUSED : FLIGHT_OPENED;

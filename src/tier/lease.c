@@ -88,6 +88,7 @@ on_turn_end(void *ctx)
     if (lease->on_taken != NULL) {
         lease->on_taken(lease->ctx, lease->state);
     } else {
+        lease->held_ms = lease->asked_ms;
         lease->on_renewed(lease->ctx, is_gone(lease));
     }
 }
@@ -125,8 +126,12 @@ on_renewed(void *ctx, enum rc rc, struct redis_reply *reply)
 {
     struct lease *lease = OBJ_OF(struct lease, ctx, LEASE_MAGIC);
 
-    lease->on_renewed(lease->ctx,
-        rc == RC_OK && reply->type == REDIS_INTEGER && reply->integer == 0);
+    bool is_told = rc == RC_OK && reply->type == REDIS_INTEGER;
+
+    if (is_told && reply->integer != 0) {
+        lease->held_ms = lease->asked_ms;
+    }
+    lease->on_renewed(lease->ctx, is_told && reply->integer == 0);
 }
 
 /* --- the door ---------------------------------------------------------- */
@@ -165,6 +170,7 @@ lease_renew(
     lease->on_taken = NULL;
     lease->on_renewed = on_renewal;
     lease->ctx = ctx;
+    lease->asked_ms = worker_now_ms(w);
     if (w->redis == NULL) {
         renew_alone(lease);
         return;

@@ -6,6 +6,7 @@ import time
 import unittest
 
 from lib import (FlowTest, Nearside, RedisServer, ScriptedOrigin, wait_until)
+from lib.clock import Clock
 from lib.scripted import Steps, answer, conf, together
 
 KEPT = 'route "/kept/*" { ttl = 60s }\n'
@@ -720,9 +721,9 @@ class Races(FlowTest):
 
         self.origin = self.use(ScriptedOrigin(script))
 
-    def start(self):
-        return self.use(Nearside(conf(self.origin.url, KEPT, "",
-                                      self.redis)))
+    def start(self, env=None):
+        return self.use(Nearside(conf(self.origin.url, KEPT, "", self.redis),
+                                 env=env))
 
     def race(self, reader, writer):
         with reader.connect() as client:
@@ -786,6 +787,23 @@ class Races(FlowTest):
                     self.steps.go("read")
                     self.assertEqual(client.read_response().body, b"old")
                 self.assertEqual(reader.get(self.held).body, b"new")
+
+    def test_who_comes_after_a_stop_does_not_join_a_fetch_before_it(self):
+        """A daemon that was stopped has not seen that the lease is gone, and
+        what the origin answered lies in its socket."""
+        clock = self.use(Clock())
+        reader, writer = self.start(clock.env), self.start()
+        with reader.connect() as client, reader.connect() as late:
+            client.request("GET", "/kept/1")
+            self.steps.wait("came")
+            reader.pause()
+            writer.get("/kept/1", method="PUT", body=b"new")
+            clock.move_on(3)
+            late.request("GET", "/kept/1")
+            self.steps.go("read")
+            reader.resume()
+            self.assertEqual(late.read_response().body, b"new")
+            self.assertEqual(client.read_response().body, b"old")
 
 
 class BrokenValues(Cache):

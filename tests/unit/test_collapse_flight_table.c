@@ -476,6 +476,36 @@ an_outdated_flight_is_joined_no_more_and_tells_those_it_has(void **state)
 }
 
 static void
+from_its_time_on_a_flight_is_joined_no_more(void **state)
+{
+    struct rig *rig = *state;
+    struct waiting w[4];
+    struct flight *flight;
+
+    assert_int_equal(enter(rig, "k", rig->own, &w[0]), FLIGHT_OPENED);
+    flight = w[0].waiter.flight;
+    flight_join_until(flight, loop_now_ms(rig->own) + 10000);
+    assert_int_equal(enter(rig, "k", rig->own, &w[1]), FLIGHT_JOINED);
+    flight_join_until(flight, loop_now_ms(rig->own));
+    assert_int_equal(enter(rig, "k", rig->own, &w[2]), FLIGHT_OPENED);
+    assert_int_equal(enter(rig, "k", rig->own, &w[3]), FLIGHT_JOINED);
+    assert_ptr_not_equal(w[2].waiter.flight, flight);
+    assert_ptr_equal(w[3].waiter.flight, w[2].waiter.flight);
+
+    /* Those it has are told all the same. */
+    for (size_t i = 0; i < 4; i += 2) {
+        resolve_alone(rig, w[i].waiter.flight, false);
+        turn(rig);
+        assert_int_equal(w[i].results, 1);
+        assert_int_equal(w[i + 1].results, 1);
+        flight_unref(&w[i + 1].waiter.flight);
+        flight = w[i].waiter.flight;
+        flight_unref(&w[i].waiter.flight);
+        flight_unref(&flight);
+    }
+}
+
+static void
 a_full_table_refuses_new_keys_only(void **state)
 {
     struct rig *rig = *state;
@@ -626,6 +656,7 @@ main(void)
         TEST(one_that_leaves_after_the_resolution_is_still_told),
         TEST(forms_of_a_key_fly_apart_and_are_outdated_together),
         TEST(an_outdated_flight_is_joined_no_more_and_tells_those_it_has),
+        TEST(from_its_time_on_a_flight_is_joined_no_more),
         TEST(a_full_table_refuses_new_keys_only),
         TEST(of_two_threads_that_enter_at_once_one_opens),
         TEST(leaving_races_the_resolution_and_one_of_them_wins),

@@ -63,6 +63,7 @@ struct flight {
     struct list waiters;
     struct flight_waiter *leader; /* while it waits; its own loop's alone */
     uint32_t written;             /* the count of writes when it was opened */
+    _Atomic int64_t until_ms;     /* loop time; then nobody joins any more */
     uint64_t hash;
     struct slice key;
     struct slice form;
@@ -126,6 +127,10 @@ void flight_resolve(struct flight_table *table, struct flight *flight,
 
 /* Nobody joins any more; those who wait go on waiting. */
 void flight_close(struct flight_table *table, struct flight *flight);
+
+/* Nobody joins from then on, by loop time; later calls say it anew. At first
+   there is no such time. */
+void flight_join_until(struct flight *flight, int64_t until_ms);
 
 /* Has a write of this process come since it was opened? Then nobody joins it,
    and what it brings is not stored. */

@@ -42,6 +42,8 @@ struct lease {
     uint64_t number;           /* of all that this process has made; not 0 */
     struct memory_watch watch; /* with memory alone, as are the next */
     int64_t until_ms;          /* loop time; then it has ended by itself */
+    int64_t asked_ms;          /* loop time of what was asked last */
+    int64_t held_ms;           /* the same of the last that said it is held */
     enum lease_state state;    /* what on_taken will be told */
     struct loop_task task;     /* answers at the end of the turn */
     bool is_asked;             /* and the task will come */
@@ -62,7 +64,7 @@ void lease_take(struct lease *lease,
 
 /* Makes a lease that is held last as long again. on_renewed comes once, and not
    from inside this call. is_gone: it is no longer held, as is known for sure.
- */
+   That it is held is known for sure as of held_ms. */
 void lease_renew(struct lease *lease,
     void (*on_renewed)(void *ctx, bool is_gone), void *ctx);
 
