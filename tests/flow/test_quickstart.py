@@ -56,9 +56,14 @@ class Quickstart(FlowTest):
         rows = re.findall(
             r"^ *(\d+)  (?:GET|PUT) :\d+ .* +200 +[\d.]+ ms  ok  (.*)$",
             said, re.M)
-        self.assertEqual([int(n) for n, _ in rows], list(range(1, 10)), said)
+        self.assertEqual([int(n) for n, _ in rows], list(range(1, 11)), said)
         self.assertIn("fwd=", rows[0][1])
-        self.assertIn("; hit", rows[1][1])
+        for row, tier in ((1, "shared"), (2, "memory"), (5, "shared"),
+                          (6, "memory"), (9, "shared")):
+            self.assertRegex(rows[row][1], f"; hit; .*detail={tier}")
+        self.assertIn("fwd=", rows[4][1])
+        self.assertRegex(
+            said, r"new price is there \d+ ms after the PUT was answered")
         self.assertIn("redis-cli", said)
 
     def test_the_tour_shows_every_answer_and_leaves_nothing(self):
