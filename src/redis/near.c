@@ -12,10 +12,10 @@
  * - Where a server tells nothing, a mark is the time at which it was taken.
  *   What was kept with it is used for the bound from then on.
  * - A slot that is given to another node is told of by that one from then on,
- * if we know it; the old one tells nothing in Redis 7.0, although it drops the
- *   keys. So that one which we do not know is found, the map is asked for every
- *   second while memory is looked into, and what memory holds is used only
- * while the last answer is younger than the bound.
+ *   if we know it; the old one tells nothing in Redis 7.0, although it drops
+ *   the keys. So that one which we do not know is found, the map is asked for
+ *   every second while memory is looked into, and what memory holds is used
+ *   only while the last answer is younger than the bound.
  * - The news are counted before a lease is renewed, and read once before memory
  *   is looked into and once after the lease was read. While they are the same,
  *   all that had to be dropped for that lease was dropped before the look.

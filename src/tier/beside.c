@@ -8,11 +8,11 @@
  *   unknown needs no more than its key's drop: if it comes about later, the
  *   server tells of it like of anybody's.
  * - No entry is used for longer than USED_MAX ticks without asking Redis,
- * though it may be known to be unchanged. What servers tell is what keeps
- * memory in time, within the bound; this ends what a server never told of. And
- * it shows a Redis that evicts what nobody asks for which of its keys are asked
- * for: a key is read once a minute at least. With a cap of ten seconds a third
- * of the hits of a million keys would be lost to it, by Zipf's law.
+ *   though it may be known to be unchanged. What servers tell is what keeps
+ *   memory in time, within the bound; this ends what a server never told of.
+ *   And it shows a Redis that evicts what nobody asks for which of its keys are
+ *   asked for: a key is read once a minute at least. With a cap of ten seconds
+ *   a third of the hits of a million keys would be lost to it, by Zipf's law.
  */
 #include "tier/beside.h"
 
