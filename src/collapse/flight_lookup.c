@@ -9,7 +9,7 @@
  */
 #include "collapse/flight_inside.h"
 
-#include "nearside/tier/found.h"
+#include "nearside/rules/found.h"
 #include "nearside/tier/store.h"
 
 enum {

@@ -5,7 +5,7 @@
  */
 #include "request/use_stored.h"
 
-#include "nearside/tier/found.h"
+#include "nearside/rules/found.h"
 #include "nearside/tier/tier.h"
 
 /* Nothing is stored that this request may have. It asks the origin: by a

@@ -6,7 +6,7 @@
  */
 #include "request/use_stored.h"
 
-#include "nearside/tier/found.h"
+#include "nearside/rules/found.h"
 #include "nearside/tier/memory_find.h"
 
 const struct step *

@@ -1,5 +1,5 @@
 /* RFC 9111 4 and the route's options, laid over what was found. */
-#include "nearside/tier/found.h"
+#include "nearside/rules/found.h"
 
 #include "nearside/base/check.h"
 

@@ -2,7 +2,7 @@
  * What may become of a stored response that was found: a table of requests and
  * entries, judged for the one who asks and for anybody.
  */
-#include "nearside/tier/found.h"
+#include "nearside/rules/found.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

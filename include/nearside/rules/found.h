@@ -2,8 +2,8 @@
  * The one decision about a stored response that was found: what may become of
  * it for a question, now. It is the same whichever tier it was found in.
  */
-#ifndef NEARSIDE_TIER_FOUND_H
-#define NEARSIDE_TIER_FOUND_H
+#ifndef NEARSIDE_RULES_FOUND_H
+#define NEARSIDE_RULES_FOUND_H
 
 #include "nearside/rules/question.h"
 
@@ -31,7 +31,8 @@ enum found found_judge(const struct question *q, const struct entry *entry,
     bool is_anybody, int64_t now_ms);
 
 /* The same of an entry that memory has while Redis cannot say what is stored,
-   of which that was found. may_answer: memory_find_unverified. */
+   of which that was found. may_answer: it may answer all the same, while it is
+   fresh. */
 enum found found_unverified(enum found found, bool may_answer);
 
 #endif
