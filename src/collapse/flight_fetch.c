@@ -8,10 +8,10 @@
  */
 #include "collapse/flight_inside.h"
 
+#include "nearside/body/encode.h"
 #include "nearside/http/condition.h"
 #include "nearside/http/fresh.h"
 #include "nearside/http/update.h"
-#include "nearside/tier/encode.h"
 #include "nearside/tier/store.h"
 
 enum {

@@ -5,8 +5,8 @@
  */
 #include "collapse/flight_inside.h"
 
+#include "nearside/body/encode.h"
 #include "nearside/tier/deletion.h"
-#include "nearside/tier/encode.h"
 #include "nearside/tier/store.h"
 
 static bool

@@ -5,9 +5,9 @@
  */
 #include "nearside/write/head_update.h"
 
+#include "nearside/body/encode.h"
 #include "nearside/http/update.h"
 #include "nearside/tier/deletion.h"
-#include "nearside/tier/encode.h"
 #include "nearside/tier/store.h"
 #include "nearside/tier/tier.h"
 

@@ -11,7 +11,7 @@
  */
 #include "nearside/write/stored_post.h"
 
-#include "nearside/tier/encode.h"
+#include "nearside/body/encode.h"
 #include "nearside/tier/lease.h"
 #include "nearside/tier/store.h"
 

@@ -1,7 +1,7 @@
 /* Deletions before a real Redis: what goes, what stays, who is told when. */
 #include "worker_given.h"
 
-#include "nearside/tier/written.h"
+#include "nearside/work/written.h"
 
 struct heard {
     unsigned times;

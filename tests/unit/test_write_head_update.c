@@ -6,7 +6,7 @@
 
 #include "http_given.h"
 
-#include "nearside/tier/encode.h"
+#include "nearside/body/encode.h"
 #include "nearside/write/head_update.h"
 
 /* A HEAD, and what it has found: "body", with the tag "v1". */

@@ -9,10 +9,10 @@
 #include "heap.h"
 #include "redis_between.h"
 
+#include "nearside/body/encode.h"
 #include "nearside/body/fill.h"
 #include "nearside/cache/codec.h"
 #include "nearside/tier/deletion.h"
-#include "nearside/tier/encode.h"
 #include "nearside/tier/lease.h"
 #include "nearside/tier/tier.h"
 #include "question_given.h"

@@ -11,7 +11,7 @@
 #include "nearside/cache/key.h"
 #include "nearside/net/loop.h"
 #include "nearside/origin/exchange.h"
-#include "nearside/tier/written.h"
+#include "nearside/work/written.h"
 
 struct flight_table;
 struct head;

@@ -13,8 +13,8 @@
 #include "nearside/rules/assess.h"
 #include "nearside/rules/question.h"
 #include "nearside/tier/journal.h"
-#include "nearside/tier/written.h"
 #include "nearside/work/worker.h"
+#include "nearside/work/written.h"
 
 #define TIER_MAGIC        UINT32_C(0x6e746965)
 #define HELD_MAGIC        UINT32_C(0x6e68656c)

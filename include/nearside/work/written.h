@@ -8,8 +8,8 @@
  * Writes of this process alone are counted; those of other instances are told
  * by the fetch lease.
  */
-#ifndef NEARSIDE_TIER_WRITTEN_H
-#define NEARSIDE_TIER_WRITTEN_H
+#ifndef NEARSIDE_WORK_WRITTEN_H
+#define NEARSIDE_WORK_WRITTEN_H
 
 #include <stdatomic.h>
 #include <stdint.h>

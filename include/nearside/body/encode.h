@@ -1,6 +1,6 @@
 /* From responses to the values that are stored. */
-#ifndef NEARSIDE_TIER_ENCODE_H
-#define NEARSIDE_TIER_ENCODE_H
+#ifndef NEARSIDE_BODY_ENCODE_H
+#define NEARSIDE_BODY_ENCODE_H
 
 #include "nearside/cache/codec.h"
 #include "nearside/cache/key.h"

@@ -2,7 +2,7 @@
  * Values of the four kinds: what is encoded is decoded to what was meant, by
  * the same checks that a value from Redis goes through.
  */
-#include "nearside/tier/encode.h"
+#include "nearside/body/encode.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* The counts of written keys: one for each group of keys, from any thread. */
-#include "nearside/tier/written.h"
+#include "nearside/work/written.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* Values of the four kinds that are stored. */
-#include "nearside/tier/encode.h"
+#include "nearside/body/encode.h"
 
 #include "nearside/body/fill.h"
 
