@@ -56,6 +56,8 @@ is_chosen(struct memory *memory, struct question *q)
 static enum rc
 put_record(struct memory *memory, const struct store *s, struct entry *record)
 {
+    MUST((s->kind == STORE_RECORD || s->kind == STORE_WIDER) ==
+         (record != NULL));
     switch (s->kind) {
     case STORE_RECORD:
         return memory_put(memory, &s->lease->watch, record, &no_note);
@@ -78,6 +80,7 @@ put_entry(struct memory *memory, const struct store *s, struct entry *entry)
 {
     struct memory_watch now;
 
+    MUST_OBJ(entry, ENTRY_MAGIC);
     switch (s->kind) {
     case STORE_RECORD:
     case STORE_WIDER:

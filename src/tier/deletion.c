@@ -270,6 +270,7 @@ part_ended(struct deletion *d, enum rc rc, const struct redis_reply *reply)
 {
     bool is_entry_under_way = redis_call_is_active(&d->call);
 
+    MUST(d->stage == STAGE_PARTS);
     if (d->is_entry_deleted && d->is_last && d->is_lease_deleted &&
         !is_entry_under_way) {
         attempt_done(d);
