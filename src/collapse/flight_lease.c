@@ -8,7 +8,7 @@
  */
 #include "collapse/flight_inside.h"
 
-#include "nearside/tier/store.h"
+#include "nearside/tier/release.h"
 
 enum {
     LEASE_RENEW_MS = 500, /* also how soon a lost lease is noticed */
@@ -84,7 +84,7 @@ flight_lease_release(struct flight_run *run)
     MUST_OBJ(run, RUN_MAGIC);
     if (run->lease_state == LEASE_UNSURE || run->lease_state == LEASE_HELD) {
         let_go(run);
-        store_release(run->worker, run->q, run->lease);
+        release_lease(run->worker, run->q, run->lease);
     }
 }
 

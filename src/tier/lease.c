@@ -1,4 +1,4 @@
-/* Taking and renewing fetch leases; store.h gives them back. */
+/* Taking and renewing fetch leases; release.h gives them back. */
 #include "tier/lease_inside.h"
 
 #include "tier/held.h"

@@ -1,12 +1,11 @@
 /*
- * The scripts that a worker has sent to Redis and awaits the reply of. Each
- * holds its question and its values until then.
+ * The values that a worker has sent to Redis and awaits the reply of. Each
+ * holds its question until then.
  *
- * All of them are guarded by a token, and so may be sent again when their
- * connection is lost. A lease or a write's token is given back until Redis has
- * acknowledged it, for as long as it may last: others wait for its end. While a
- * value is on its way, which may take longer than a lease lasts, its lease is
- * renewed.
+ * Each goes with a script that is guarded by a token or a checksum, and so may
+ * be sent again when its connection is lost. While a value is on its way, which
+ * may take longer than a lease lasts, its lease is renewed; one under which
+ * nothing could be stored is given back (release.h).
  */
 #include "nearside/tier/store.h"
 
@@ -15,8 +14,8 @@
 
 #include "nearside/base/log.h"
 #include "nearside/cache/key.h"
-#include "nearside/redis/redirect.h"
 #include "nearside/tier/lease.h"
+#include "nearside/tier/release.h"
 #include "nearside/tier/takes.h"
 #include "nearside/tier/tier.h"
 
@@ -35,37 +34,19 @@ enum {
     /* What is larger holds up what is small, on a connection that they share.
      */
     BULK_MIN = 64 * 1024,
-    /* Of a worker. Beyond that a lease that could not be given back ends by
-       itself. */
-    AGAIN_MAX = 10000,
-    AGAIN_FIRST_MS = 20,
-    AGAIN_LAST_MS = 500,
 };
 
-enum pending_kind {
-    PENDING_STORE,
-    PENDING_RELEASE, /* a lease that is given back */
-    PENDING_UNFENCE, /* a write's token */
-    PENDING_TRIAL,   /* a lease that nobody has is given back: does the server
-                        run scripts? */
-};
-
-/* A script under way. */
+/* A value under way. */
 struct pending {
     uint32_t magic;
-    enum pending_kind kind;
     bool is_lease_backed; /* the guard is the token of a lease */
-    bool is_plain;        /* RELEASE: by DEL, where no script is run */
     struct list link;
     struct worker *worker;
     struct question *q;        /* a reference */
     struct question *lease_of; /* whose lease it is; a reference */
     struct redis_call call;
-    struct redis_call renewal; /* STORE, of the lease that backs it */
-    struct loop_timer again;   /* RELEASE, UNFENCE: the next attempt; STORE: the
-                                  next renewal */
-    int64_t pause_ms;          /* RELEASE, UNFENCE; as is the next */
-    int64_t until_ms;
+    struct redis_call renewal; /* of the lease that backs it */
+    struct loop_timer renewal_timer;
     struct value value;
     struct value record;
     struct slice argv[ARGS_MAX];
@@ -79,9 +60,7 @@ struct pending {
     char bytes[];
 };
 
-static void on_again(void *ctx);
-static void release(struct worker *w, struct question *q, struct slice token,
-    enum pending_kind kind);
+static void on_renewal_due(void *ctx);
 static void on_renewed(void *ctx, enum rc rc, struct redis_reply *reply);
 
 /* What it changes in Redis leaves memory, before it is sent and when its end is
@@ -89,9 +68,6 @@ static void on_renewed(void *ctx, enum rc rc, struct redis_reply *reply);
 static void
 drop_changed(const struct pending *p)
 {
-    if (p->kind != PENDING_STORE) {
-        return;
-    }
     beside_drop(p->worker, p->q->key.hash);
     if (p->record.bytes != NULL) {
         beside_drop(p->worker, question_base(p->q)->key.hash);
@@ -105,10 +81,8 @@ pending_free(struct pending *p)
     drop_changed(p);
     redis_call_cancel(&p->call);
     redis_call_cancel(&p->renewal);
-    loop_timer_cancel(&p->again);
+    loop_timer_cancel(&p->renewal_timer);
     list_remove(&p->link);
-    MUST(p->worker->tier->stores_len > 0);
-    p->worker->tier->stores_len--;
     value_free(&p->value);
     value_free(&p->record);
     question_unref(&p->q);
@@ -142,8 +116,7 @@ pending_new(struct worker *w, struct question *q, struct slice guard,
     key_lease_of(lease_of->entry_key, w->conf->prefix, p->bytes + guard.len);
     p->lease_key = slice_of(p->bytes + guard.len, lease_len);
     list_push_back(&w->tier->stores, &p->link);
-    w->tier->stores_len++;
-    loop_timer_init(&p->again, w->loop, on_again, p);
+    loop_timer_init(&p->renewal_timer, w->loop, on_renewal_due, p);
     return p;
 }
 
@@ -164,7 +137,7 @@ static void
 give_up(struct pending *p)
 {
     if (p->is_lease_backed) {
-        release(p->worker, p->lease_of, p->guard, PENDING_RELEASE);
+        release_token(p->worker, p->lease_of, p->guard);
     }
     pending_free(p);
 }
@@ -193,9 +166,10 @@ note_refusal(struct pending *p, enum rc rc, const struct redis_reply *reply)
 }
 
 static void
-on_stored(struct pending *p, enum rc rc, const struct redis_reply *reply)
+on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
 {
-    MUST(p->kind == PENDING_STORE);
+    struct pending *p = OBJ_OF(struct pending, ctx, PENDING_MAGIC);
+
     if (rc == RC_OK && reply->type == REDIS_INTEGER) {
         count_store(p->worker, reply->integer);
         pending_free(p);
@@ -206,78 +180,30 @@ on_stored(struct pending *p, enum rc rc, const struct redis_reply *reply)
     give_up(p);
 }
 
-static void
-on_released(struct pending *p, enum rc rc, const struct redis_reply *reply)
-{
-    int64_t now_ms = worker_now_ms(p->worker);
-
-    MUST(p->kind == PENDING_RELEASE || p->kind == PENDING_UNFENCE);
-    if ((rc == RC_OK && reply->type == REDIS_INTEGER) ||
-        now_ms >= p->until_ms || p->worker->tier->stores_len > AGAIN_MAX) {
-        pending_free(p);
-        return;
-    }
-    if (rc == RC_OK && p->kind == PENDING_RELEASE &&
-        redis_error_is_of_scripts(slice_of(reply->str, reply->len))) {
-        /* A plain DEL may take somebody else's lease. Then nothing is stored
-           under that, which is not wrong. */
-        p->is_plain = true;
-    }
-    loop_timer_arm(&p->again, now_ms + p->pause_ms);
-    p->pause_ms *= 2;
-    if (p->pause_ms > AGAIN_LAST_MS) {
-        p->pause_ms = AGAIN_LAST_MS;
-    }
-}
-
-static void
-on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
-{
-    struct pending *p = OBJ_OF(struct pending, ctx, PENDING_MAGIC);
-
-    switch (p->kind) {
-    case PENDING_STORE:
-        on_stored(p, rc, reply);
-        break;
-    case PENDING_RELEASE:
-    case PENDING_UNFENCE:
-        on_released(p, rc, reply);
-        break;
-    case PENDING_TRIAL:
-        pending_free(p);
-        break;
-    }
-}
-
 /* --- sending ----------------------------------------------------------- */
-
-static void
-begin_call(struct pending *p)
-{
-    MUST(!redis_call_is_active(&p->call));
-    p->call = (struct redis_call){
-        .on_reply = on_reply,
-        .ctx = p,
-        .retries = true,
-        .is_guarded = p->kind == PENDING_STORE,
-        .is_bulk = p->value.len > BULK_MIN,
-        .deadline_ms = worker_now_ms(p->worker) + STORE_TIMEOUT_MS,
-        .last_ms = worker_now_ms(p->worker) + STORE_LAST_MS,
-    };
-}
 
 static void
 send_script(struct pending *p, const struct redis_script *script)
 {
     MUST(p->keys > 0);
-    begin_call(p);
+    MUST(!redis_call_is_active(&p->call));
+    p->call = (struct redis_call){
+        .on_reply = on_reply,
+        .ctx = p,
+        .retries = true,
+        .is_guarded = true,
+        .is_bulk = p->value.len > BULK_MIN,
+        .deadline_ms = worker_now_ms(p->worker) + STORE_TIMEOUT_MS,
+        .last_ms = worker_now_ms(p->worker) + STORE_LAST_MS,
+    };
     redis_eval(p->worker->redis, &p->call, script, p->argv, p->keys, p->argc);
 }
 
 /* By the connection for what is small: it overtakes the value. */
 static void
-renew(struct pending *p)
+on_renewal_due(void *ctx)
 {
+    struct pending *p = OBJ_OF(struct pending, ctx, PENDING_MAGIC);
     const struct slice argv[] = {p->lease_key, p->guard, LEASE_PX};
 
     MUST(p->is_lease_backed);
@@ -290,8 +216,8 @@ renew(struct pending *p)
 static void
 renew_later(struct pending *p)
 {
-    MUST(p->kind == PENDING_STORE);
-    loop_timer_arm(&p->again, worker_now_ms(p->worker) + STORE_RENEW_MS);
+    loop_timer_arm(
+        &p->renewal_timer, worker_now_ms(p->worker) + STORE_RENEW_MS);
 }
 
 /* A lease that is gone stays so: the value will find that out. */
@@ -304,26 +230,6 @@ on_renewed(void *ctx, enum rc rc, struct redis_reply *reply)
     if (rc != RC_OK || reply->type != REDIS_INTEGER || reply->integer != 0) {
         renew_later(p);
     }
-}
-
-static void
-on_again(void *ctx)
-{
-    struct pending *p = OBJ_OF(struct pending, ctx, PENDING_MAGIC);
-    const struct slice argv[] = {SLICE("DEL"), p->lease_key};
-
-    if (p->kind == PENDING_STORE) {
-        renew(p);
-        return;
-    }
-    if (!p->is_plain) {
-        send_script(p, p->kind == PENDING_UNFENCE
-                           ? &p->worker->tier->scripts->fence
-                           : &p->worker->tier->scripts->release);
-        return;
-    }
-    begin_call(p);
-    redis_send(p->worker->redis, &p->call, p->lease_key, ARRAY_LEN(argv), argv);
 }
 
 /* --- arguments --------------------------------------------------------- */
@@ -478,11 +384,10 @@ store_write(struct worker *w, const struct store *own_store)
         value_free(&value);
         value_free(&record);
         if (own_store->kind != STORE_RENEWED) { /* the values made room */
-            release(w, lease_of, guard, PENDING_RELEASE);
+            release_token(w, lease_of, guard);
         }
         return;
     }
-    p->kind = PENDING_STORE;
     p->is_lease_backed = own_store->kind != STORE_RENEWED;
     p->value = value;
     p->record = record;
@@ -503,66 +408,6 @@ store_write(struct worker *w, const struct store *own_store)
     }
 }
 
-/* --- what is given back ------------------------------------------------ */
-
-/* A token that lasts so long by itself. NULL: no memory, so it is left to
-   that. */
-static struct pending *
-pending_back(struct worker *w, struct question *q, struct slice token,
-    enum pending_kind kind, int64_t lasts_ms)
-{
-    struct pending *p = pending_new(w, q, token, q);
-
-    MUST(kind != PENDING_STORE);
-    if (p != NULL) {
-        p->kind = kind;
-        p->pause_ms = AGAIN_FIRST_MS;
-        p->until_ms = worker_now_ms(w) + lasts_ms;
-    }
-    return p;
-}
-
-static void
-release(struct worker *w, struct question *q, struct slice token,
-    enum pending_kind kind)
-{
-    struct pending *p = pending_back(w, q, token, kind, LEASE_MS);
-
-    if (p != NULL) {
-        add(p, p->lease_key);
-        end_keys(p);
-        send_script(p, &w->tier->scripts->release);
-    }
-}
-
-void
-store_release(struct worker *w, struct question *q, const struct lease *lease)
-{
-    MUST_OBJ(lease, LEASE_MAGIC);
-    if (w->redis == NULL) {
-        alone_release(w, lease);
-    } else {
-        release(w, q, lease->token, PENDING_RELEASE);
-    }
-}
-
-void
-store_unfence(struct worker *w, struct question *q, struct slice token)
-{
-    struct pending *p = pending_back(w, q, token, PENDING_UNFENCE, FENCE_MS);
-
-    if (p == NULL) {
-        return;
-    }
-    if (put_fence(p) != RC_OK) {
-        pending_free(p);
-        return;
-    }
-    end_keys(p);
-    add(p, SLICE("0")); /* no milliseconds: the token is taken out */
-    send_script(p, &w->tier->scripts->fence);
-}
-
 /* --- the door ---------------------------------------------------------- */
 
 bool
@@ -576,7 +421,7 @@ store_is_possible(struct worker *w, struct question *q)
     case REDIS_SCRIPTS_RUN:
         return true;
     case REDIS_SCRIPTS_UNSURE:
-        release(w, q, SLICE("nobody's"), PENDING_TRIAL);
+        release_trial(w, q);
         return false;
     case REDIS_SCRIPTS_FAIL:
         return false;

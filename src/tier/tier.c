@@ -6,6 +6,7 @@
 #include "nearside/cache/codec.h"
 #include "nearside/redis/hold.h"
 #include "nearside/tier/deletion.h"
+#include "nearside/tier/release.h"
 #include "nearside/tier/store.h"
 #include "nearside/tier/takes.h"
 
@@ -183,6 +184,7 @@ tier_worker_init(struct tier_worker *t, struct tier *tier,
         .ctx = ctx,
     };
     list_init(&t->stores);
+    list_init(&t->releases);
     list_init(&t->deletions);
     journal_init(&t->journal, worker->redis);
     loop_timer_init(&t->tick, worker->loop, on_tick, worker);
@@ -201,6 +203,7 @@ tier_worker_stop(struct worker *worker)
     }
     deletions_free(worker);
     stores_free(worker);
+    releases_free(worker);
 }
 
 /* How large a body may be for what stores it. In memory an eighth is left for

@@ -6,7 +6,7 @@
 
 #include "nearside/cache/key.h"
 #include "nearside/redis/redirect.h"
-#include "nearside/tier/store.h"
+#include "nearside/tier/release.h"
 #include "nearside/tier/tier.h"
 
 #define FENCE_MAGIC UINT32_C(0x6e66656e)
@@ -71,7 +71,7 @@ give_back(struct fence *f)
     note_sent(f);
     redis_call_cancel(&f->call);
     if (f->was_sent) {
-        store_unfence(f->opts.worker, f->opts.q, f->token);
+        release_fence(f->opts.worker, f->opts.q, f->token);
     }
     f->was_sent = false;
     f->call.was_sent = false;

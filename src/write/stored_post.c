@@ -13,6 +13,7 @@
 
 #include "nearside/body/encode.h"
 #include "nearside/tier/lease.h"
+#include "nearside/tier/release.h"
 #include "nearside/tier/store.h"
 
 #define STORED_POST_MAGIC UINT32_C(0x6e706f73)
@@ -48,7 +49,7 @@ on_lease(void *ctx, enum lease_state state)
     p->lease_state = state;
     if (p->lease_state == LEASE_UNSURE) { /* nobody is to wait for it */
         p->lease_state = LEASE_NONE;
-        store_release(p->opts.worker, p->opts.q, p->lease);
+        release_lease(p->opts.worker, p->opts.q, p->lease);
     }
     p->request_ms = worker_wall_ms(p->opts.worker);
     p->opts.on_ready(p->opts.ctx);
@@ -192,7 +193,7 @@ stored_post_drop(struct stored_post **pp)
         fill_unref(&p->fill);
     }
     if (p->lease_state == LEASE_HELD || p->lease_state == LEASE_UNSURE) {
-        store_release(p->opts.worker, p->opts.q, p->lease);
+        release_lease(p->opts.worker, p->opts.q, p->lease);
     }
     p->magic = 0;
 }

@@ -51,9 +51,8 @@ TIDY = ("base", "net", "http", "server", "origin")
 # Rooms with one MUST a function or more, on average (lint.checks).
 CHECKED = ("cache", "server", "origin", "redis", "body", "request", "tier", "collapse", "write", "front")
 
-# Larger than a room may be: protocols whose rules are many, and the room that
-# keeps Redis and memory in step.
-LARGE_ROOMS = ("http", "redis", "tier")
+# Larger than a room may be: protocols whose rules are many.
+LARGE_ROOMS = ("http", "redis")
 
 # Files that are still to be divided; nothing is to be added here.
 LARGE_FILES = ()

@@ -69,7 +69,7 @@ static inline void
 bench_down(struct bench *b)
 {
     flight_runs_free(&b->g.worker);
-    AWAIT(&b->g.rig, list_is_empty(&b->g.worker.tier->stores));
+    AWAIT(&b->g.rig, nothing_is_sent(&b->g.worker));
     loop_turn(b->g.rig.loop, 0);
     collapse_fini(&b->collapse); /* no flight is left */
     origin_pool_free(&b->pool);
@@ -271,7 +271,7 @@ static inline void
 await_no_run(struct bench *b)
 {
     AWAIT(&b->g.rig, list_is_empty(&b->g.worker.collapse->runs));
-    AWAIT(&b->g.rig, list_is_empty(&b->g.worker.tier->stores));
+    AWAIT(&b->g.rig, nothing_is_sent(&b->g.worker));
     assert_int_equal(flight_table_len(b->collapse.flights), 0);
 }
 

@@ -8,6 +8,7 @@
 #include "redis_fixture.h"
 
 #include "request_given.h"
+#include "sent_given.h"
 
 static struct server *redis_server;
 static struct rig redis_rig;
@@ -36,7 +37,7 @@ static inline int
 redis_teardown(void **state)
 {
     (void)state;
-    UNTIL(list_is_empty(&bench.worker.tier->stores));
+    UNTIL(nothing_is_sent(&bench.worker));
     UNTIL(list_is_empty(&bench.worker.tier->deletions));
     bench_down();
     rig_close(&redis_rig);

@@ -14,7 +14,7 @@ serve(struct bench *b, const struct waiting *w, const char *fields)
     int64_t until_ms = real_ms() + PATIENCE_MS;
 
     while (w->times == 0 || !list_is_empty(&b->collapse_worker.runs) ||
-           !list_is_empty(&b->g.worker.tier->stores)) {
+           !nothing_is_sent(&b->g.worker)) {
         assert_true(real_ms() < until_ms);
         loop_turn(b->g.rig.loop, 20);
         if (b->fd < 0) {

@@ -210,7 +210,7 @@ what_may_not_be_stored_leaves_a_hit_for_miss_entry(void **state)
     assert_int_equal(w.result.outcome, FLIGHT_FILL);
     assert_true(w.result.is_private);
     assert_false(w.result.is_stored);
-    AWAIT(&b.g.rig, list_is_empty(&b.g.worker.tier->stores));
+    AWAIT(&b.g.rig, nothing_is_sent(&b.g.worker));
     assert_string_equal(lease_of(&b.g, q), "");
     stored = entry_of(&b.g, q);
     assert_non_null(stored);
@@ -450,7 +450,7 @@ a_lease_given_back_is_renewed_no_more(void **state)
         loop_turn(b.g.rig.loop, 10);
     }
     assert_int_equal(fill_join(w.result.fill, b.g.rig.loop, &reader), RC_OK);
-    AWAIT(&b.g.rig, list_is_empty(&b.g.worker.tier->stores));
+    AWAIT(&b.g.rig, nothing_is_sent(&b.g.worker));
     assert_string_equal(lease_of(&b.g, q), "");
     assert_int_equal(write(b.fd, "slow", 4), 4);
     await_no_run(&b);
@@ -761,7 +761,7 @@ one_that_outgrows_the_limit_is_for_nobody_else(void **state)
     assert_int_equal(fill_join(w.result.fill, b.g.rig.loop, &reader), RC_OK);
     assert_int_equal(write(b.fd, "6\r\nsecond\r\n", 11), 11);
     AWAIT(&b.g.rig, flight_table_len(b.collapse.flights) == 0);
-    AWAIT(&b.g.rig, list_is_empty(&b.g.worker.tier->stores));
+    AWAIT(&b.g.rig, nothing_is_sent(&b.g.worker));
     assert_int_equal(limited(&b.g, LIMIT_OBJECT_MAX), 1);
     stored = entry_of(&b.g, q);
     assert_non_null(stored);

@@ -63,7 +63,7 @@ over(struct request *r)
     if (bench.fd >= 0) {
         hang_up();
     }
-    UNTIL(list_is_empty(&bench.worker.tier->stores));
+    UNTIL(nothing_is_sent(&bench.worker));
     UNTIL(list_is_empty(&bench.worker.tier->deletions));
 }
 

@@ -258,7 +258,7 @@ a_renewal_takes_what_another_instance_has_stored_meanwhile(void **state)
     UNTIL(origin_group_in_flight(bench.group) > 0 ||
           flight_table_len(bench.collapse.flights) == 0);
     assert_int_equal(origin_group_in_flight(bench.group), 0);
-    UNTIL(list_is_empty(&bench.worker.tier->stores));
+    UNTIL(nothing_is_sent(&bench.worker));
     assert_false(exists(LEASE_OF("/any/x")));
     over(r);
 }

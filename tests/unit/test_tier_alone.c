@@ -1,6 +1,7 @@
 /* Memory in the place of Redis: what a lookup finds, what is stored, and what a
    write ends. */
 #include "nearside/tier/lookup.h"
+#include "nearside/tier/release.h"
 #include "nearside/tier/store.h"
 #include "tier/held.h"
 #include "worker_given.h"
@@ -126,9 +127,9 @@ one_at_a_time_has_the_lease_of_a_key(void **state)
     take(&g, a, &first);
     assert_int_equal(ask_for(&g, a, &second), LEASE_TAKEN);
     take(&g, b, &other);
-    store_release(&g.worker, a, second.lease); /* not its own */
+    release_lease(&g.worker, a, second.lease); /* not its own */
     assert_int_equal(ask_for(&g, a, &second), LEASE_TAKEN);
-    store_release(&g.worker, a, first.lease);
+    release_lease(&g.worker, a, first.lease);
     take(&g, a, &second);
     question_unref(&a);
     question_unref(&b);

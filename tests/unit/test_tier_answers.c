@@ -8,6 +8,7 @@
 
 #include "nearside/redis/hold.h"
 #include "nearside/tier/lease.h"
+#include "nearside/tier/release.h"
 #include "nearside/tier/store.h"
 #include "nearside/tier/takes.h"
 #include <event2/event.h>
@@ -225,8 +226,8 @@ without_memory_a_deletion_waits_and_a_lease_ends_by_itself(void **state)
     given_worker_behind(&g);
     q = given_kept(&g);
     heap_refuse(1, 0);
-    store_release(&g.worker, q, held_lease(TOKEN));
-    assert_true(list_is_empty(&g.worker.tier->stores));
+    release_lease(&g.worker, q, held_lease(TOKEN));
+    assert_true(nothing_is_sent(&g.worker));
     assert_string_equal(lease_of(&g, q), "token-1");
     heap_refuse(2, 0);
     assert_null(deletion_start(&g.worker, &q->key, q->entry_key, &opts));
@@ -277,7 +278,7 @@ store_body(struct given *g, struct question *q, const char *body)
     given_lease(g, q, TOKEN);
     between_heard(g->between);
     store_write(&g->worker, &store);
-    AWAIT(&g->rig, list_is_empty(&g->worker.tier->stores));
+    AWAIT(&g->rig, nothing_is_sent(&g->worker));
 }
 
 /* Whatever Redis says to the script: the lease is given back. A value that it
@@ -368,8 +369,8 @@ release(struct given *g, struct question *q)
 {
     given_lease(g, q, TOKEN);
     between_heard(g->between);
-    store_release(&g->worker, q, held_lease(TOKEN));
-    AWAIT(&g->rig, list_is_empty(&g->worker.tier->stores));
+    release_lease(&g->worker, q, held_lease(TOKEN));
+    AWAIT(&g->rig, nothing_is_sent(&g->worker));
 }
 
 static void
@@ -422,8 +423,8 @@ a_lease_that_redis_does_not_take_back_ends_by_itself(void **state)
     clock = &g.rig.loop->clock;
     clock->is_manual = true;
     begun_ms = worker_now_ms(&g.worker);
-    store_release(&g.worker, q, held_lease(TOKEN));
-    while (!list_is_empty(&g.worker.tier->stores)) {
+    release_lease(&g.worker, q, held_lease(TOKEN));
+    while (!nothing_is_sent(&g.worker)) {
         /* Behind what is sent in a turn, on the same connection. */
         assert_int_equal(run(&g.rig, &t, "PING", PATIENCE_MS), RC_OK);
         clock_advance(clock, 20);
@@ -456,13 +457,13 @@ one_caller_tries_whether_scripts_are_run_again(void **state)
     assert_true(store_is_possible(&g.worker, q));
     node_script_failed(node, worker_now_ms(&g.worker), true);
     assert_false(store_is_possible(&g.worker, q));
-    assert_true(list_is_empty(&g.worker.tier->stores));
+    assert_true(nothing_is_sent(&g.worker));
     node_script_failed(node, worker_now_ms(&g.worker) - 60000, true);
     assert_false(store_is_possible(&g.worker, q));
-    assert_false(list_is_empty(&g.worker.tier->stores));
+    assert_false(nothing_is_sent(&g.worker));
     assert_false(store_is_possible(&g.worker, q));
-    AWAIT(&g.rig, list_is_empty(&g.worker.tier->stores));
-    assert_int_equal(g.worker.tier->stores_len, 0);
+    AWAIT(&g.rig, nothing_is_sent(&g.worker));
+    assert_int_equal(g.worker.tier->releases_len, 0);
     assert_string_equal(between_heard(g.between), "1 " L " nobody's");
     assert_string_equal(lease_of(&g, q), "token-1");
     assert_true(store_is_possible(&g.worker, q));

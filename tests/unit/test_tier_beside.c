@@ -290,7 +290,7 @@ what_this_process_stores_is_not_put_into_memory(void **state)
     store_write(&g.worker, &store);
     assert_int_equal(entries(&g), 0);
     watch = memory_watch(g.tier.memory, q->key.hash);
-    AWAIT(&g.rig, g.tier_worker.stores_len == 0);
+    AWAIT(&g.rig, nothing_is_sent(&g.worker));
     assert_true(memory_has_changed(g.tier.memory, &watch));
     assert_int_equal(entries(&g), 0);
     assert_stored(&g, q, "new");
@@ -323,7 +323,7 @@ a_record_that_is_stored_takes_out_what_was_under_the_base_key(void **state)
     v.value = (struct value){0};
     store_write(&g.worker, &store);
     assert_int_equal(entries(&g), 0);
-    AWAIT(&g.rig, g.tier_worker.stores_len == 0);
+    AWAIT(&g.rig, nothing_is_sent(&g.worker));
     assert_looked(&g, base, false);
     assert_looked(&g, q, false);
     assert_looked(&g, base, true);

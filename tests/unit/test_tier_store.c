@@ -4,13 +4,14 @@
  */
 #include "worker_given.h"
 
+#include "nearside/tier/release.h"
 #include "nearside/tier/store.h"
 
 /* Until nothing is under way. */
 static void
 await_stores(struct given *g)
 {
-    AWAIT(&g->rig, list_is_empty(&g->worker.tier->stores));
+    AWAIT(&g->rig, nothing_is_sent(&g->worker));
 }
 
 static void
@@ -348,58 +349,6 @@ a_renewed_value_takes_the_place_of_the_very_one_it_was_made_of(void **state)
     worker_over(&g);
 }
 
-static void
-a_lease_is_given_back_by_its_holder_alone(void **state)
-{
-    struct given g;
-    struct question *q;
-
-    (void)state;
-    given_worker(&g, 5000);
-    q = given_question(&g.asking, "GET /a", "");
-    given_lease(&g, q, SLICE("token-2"));
-    store_release(&g.worker, q, held_lease(TOKEN));
-    await_stores(&g);
-    assert_string_equal(lease_of(&g, q), "token-2");
-    given_lease(&g, q, TOKEN);
-    store_release(&g.worker, q, held_lease(TOKEN));
-    await_stores(&g);
-    assert_string_equal(lease_of(&g, q), "");
-    store_release(&g.worker, q, held_lease(TOKEN)); /* there is none */
-    await_stores(&g);
-    assert_int_equal(counted(&g, COUNTER_STORES), 0);
-    assert_int_equal(counted(&g, COUNTER_STORES_FENCED), 0);
-    assert_int_equal(counted(&g, COUNTER_STORES_FAILED), 0);
-    question_unref(&q);
-    worker_over(&g);
-}
-
-/* Then the lease ends by itself. */
-static void
-beyond_ten_thousand_a_release_is_not_tried_again(void **state)
-{
-    struct given g;
-    struct question *q;
-    char out[128];
-
-    (void)state;
-    given_worker(&g, 5000);
-    q = given_question(&g.asking, "GET /a", "");
-    given_lease(&g, q, TOKEN);
-    assert_true(
-        ask(g.server, out, sizeof(out), "ACL SETUSER default -eval -evalsha"));
-    g.worker.tier->stores_len += 10000;
-    store_release(&g.worker, q, held_lease(TOKEN));
-    await_stores(&g);
-    assert_string_equal(lease_of(&g, q), "token-1");
-    g.worker.tier->stores_len -= 10000;
-    store_release(&g.worker, q, held_lease(TOKEN));
-    await_stores(&g);
-    assert_string_equal(lease_of(&g, q), "");
-    question_unref(&q);
-    worker_over(&g);
-}
-
 /* Nobody is to wait for the lease of a fetch that is over. */
 static void
 a_lease_is_given_back_when_redis_does_not_take_the_value(void **state)
@@ -470,11 +419,11 @@ a_worker_that_ends_gives_up_what_is_under_way(void **state)
     own_store.q = q;
     own_store.value = given_value(&g, q, "body", 1000);
     store_write(&g.worker, &own_store);
-    store_release(&g.worker, q, held_lease(TOKEN));
+    release_lease(&g.worker, q, held_lease(TOKEN));
     question_unref(&q); /* they hold it */
-    assert_false(list_is_empty(&g.worker.tier->stores));
+    assert_false(nothing_is_sent(&g.worker));
     tier_worker_stop(&g.worker);
-    assert_true(list_is_empty(&g.worker.tier->stores));
+    assert_true(nothing_is_sent(&g.worker));
     assert_int_equal(g.asking.pool.free.len, 1); /* the question is back */
     worker_over(&g);
 }
@@ -491,8 +440,6 @@ main(void)
         TEST(a_lease_is_given_back_when_there_is_no_memory_for_the_store),
         TEST(variants_beyond_the_limit_are_not_stored),
         TEST(a_renewed_value_takes_the_place_of_the_very_one_it_was_made_of),
-        TEST(a_lease_is_given_back_by_its_holder_alone),
-        TEST(beyond_ten_thousand_a_release_is_not_tried_again),
         TEST(a_lease_is_given_back_when_redis_does_not_take_the_value),
         TEST(the_base_lease_is_given_back_when_redis_does_not_take_the_record),
         TEST(a_worker_that_ends_gives_up_what_is_under_way),

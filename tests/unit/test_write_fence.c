@@ -140,7 +140,7 @@ is_fill_stored(struct writing *w)
 
     given_lease(&w->g, w->q, TOKEN);
     store_write(&w->g.worker, &own_store);
-    AWAIT(&w->g.rig, list_is_empty(&w->g.worker.tier->stores));
+    AWAIT(&w->g.rig, nothing_is_sent(&w->g.worker));
     assert_string_equal(lease_of(&w->g, w->q), "");
     entry = entry_of(&w->g, w->q);
     if (entry == NULL) {
@@ -351,7 +351,7 @@ assert_given_back(struct writing *w)
 {
     arena_fini(&w->arena);
     arena_init(&w->arena, 65536);
-    AWAIT(&w->g.rig, list_is_empty(&w->g.worker.tier->stores));
+    AWAIT(&w->g.rig, nothing_is_sent(&w->g.worker));
     later(w, 1700, true);
     assert_int_equal(tokens_of(w), 0);
     assert_int_equal(w->heard.times, 0);

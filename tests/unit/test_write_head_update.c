@@ -59,7 +59,7 @@ answer(struct asked *a, unsigned status, const char *fields, int64_t took_ms)
     };
     bool is_renewed = head_update(&a->g.worker, &update);
 
-    AWAIT(&a->g.rig, list_is_empty(&a->g.worker.tier->stores));
+    AWAIT(&a->g.rig, nothing_is_sent(&a->g.worker));
     AWAIT(&a->g.rig, list_is_empty(&a->g.worker.tier->deletions));
     return is_renewed;
 }

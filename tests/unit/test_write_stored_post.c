@@ -103,7 +103,7 @@ given_answered(
 
     end_answer(g, p);
     /* Not before what it has made stale is deleted. */
-    assert_true(list_is_empty(&g->worker.tier->stores));
+    assert_true(nothing_is_sent(&g->worker));
     return p;
 }
 
@@ -131,7 +131,7 @@ the_answer_is_stored_under_the_lease_and_kept_past_its_freshness(void **state)
         assert_int_equal(is_kept, !is_taken);
         assert_int_equal(stored_post_on_deleted(p, DELETION_DONE), !is_taken);
         stored_post_drop(&p);
-        AWAIT(&g.rig, list_is_empty(&g.worker.tier->stores));
+        AWAIT(&g.rig, nothing_is_sent(&g.worker));
         assert_stored(&g, get, is_taken ? NULL : "body");
         assert_string_equal(lease_of(&g, q), is_taken ? "another's" : "");
         if (!is_taken) {
@@ -162,10 +162,10 @@ an_answer_that_ends_after_its_deletion_is_stored(void **state)
     get = given_question(&g.asking, "GET /a", "");
     p = given_begun(&g, q, &arena, &is_kept);
     assert_true(stored_post_on_deleted(p, DELETION_DONE));
-    assert_true(list_is_empty(&g.worker.tier->stores));
+    assert_true(nothing_is_sent(&g.worker));
     end_answer(&g, p);
     stored_post_drop(&p);
-    AWAIT(&g.rig, list_is_empty(&g.worker.tier->stores));
+    AWAIT(&g.rig, nothing_is_sent(&g.worker));
     assert_stored(&g, get, "body");
     assert_string_equal(lease_of(&g, q), "");
     question_unref(&q);
@@ -197,7 +197,7 @@ what_the_deletion_may_still_delete_is_not_stored(void **state)
         assert_true(is_kept);
         assert_false(stored_post_on_deleted(p, ends[i]));
         stored_post_drop(&p);
-        AWAIT(&g.rig, list_is_empty(&g.worker.tier->stores));
+        AWAIT(&g.rig, nothing_is_sent(&g.worker));
         assert_stored(&g, q, NULL);
         assert_string_equal(lease_of(&g, q), "");
         question_unref(&q);
@@ -251,7 +251,7 @@ the_cookie_that_the_answer_sets_is_dropped_where_the_route_says_so(void **state)
         assert_int_equal(plan.is_kept, rows[i].is_kept);
         assert_int_equal(plan.drops_set_cookie, rows[i].is_kept);
         stored_post_drop(&p);
-        AWAIT(&g.rig, list_is_empty(&g.worker.tier->stores));
+        AWAIT(&g.rig, nothing_is_sent(&g.worker));
         question_unref(&q);
         arena_fini(&arena);
         worker_over(&g);
@@ -286,7 +286,7 @@ a_lease_whose_reply_does_not_come_is_given_back(void **state)
     assert_false(
         stored_post_on_head(p, given_answer(METHOD_POST, 200, "")).is_kept);
     stored_post_drop(&p);
-    AWAIT(&g.rig, list_is_empty(&g.worker.tier->stores));
+    AWAIT(&g.rig, nothing_is_sent(&g.worker));
     assert_string_equal(lease_of(&g, q), "");
     question_unref(&q);
     arena_fini(&arena);
@@ -322,7 +322,7 @@ one_that_is_dropped_before_it_has_its_lease_leaves_none(void **state)
     assert_null(p);
     stored_post_drop(&p);
     arena_fini(&arena);
-    AWAIT(&g.rig, list_is_empty(&g.worker.tier->stores));
+    AWAIT(&g.rig, nothing_is_sent(&g.worker));
     assert_string_equal(lease_of(&g, q), "");
     assert_int_equal(ready, 0);
     question_unref(&q);

@@ -16,6 +16,7 @@
 #include "nearside/tier/lease.h"
 #include "nearside/tier/tier.h"
 #include "question_given.h"
+#include "sent_given.h"
 
 #define TOKEN SLICE("token-1")
 

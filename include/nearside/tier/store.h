@@ -54,21 +54,6 @@ bool store_is_possible(struct worker *w, struct question *q);
    where something stores. With memory alone it is stored, or not, at once. */
 void store_write(struct worker *w, const struct store *own_store);
 
-/* Gives back the lease of the question's key. Tried again for as long as the
-   lease may last. */
-void store_release(
-    struct worker *w, struct question *q, const struct lease *lease);
-
-/* How long a token of a write lasts by itself (write/fence.h). */
-#define FENCE_PX SLICE("60000")
-enum {
-    FENCE_MS = 60000,
-};
-
-/* Takes the token of a write out of the fence of the question's key. Tried
-   again for as long as it may last. */
-void store_unfence(struct worker *w, struct question *q, struct slice token);
-
 /* The worker ends: gives up what is left. */
 void stores_free(struct worker *w);
 

@@ -77,8 +77,9 @@ struct tier_worker {
     struct tier *tier;
     const struct tier_scripts *scripts; /* the tier's, as is the next */
     struct written *written;
-    struct list stores;
-    unsigned stores_len;
+    struct list stores;   /* store.c: values under way */
+    struct list releases; /* release.c: tokens that are given back */
+    unsigned releases_len;
     struct list deletions; /* with attempts of their own */
     unsigned deletions_len;
     unsigned pumped;    /* of these, those that had been waiting */
