@@ -2,7 +2,8 @@
 
 A contender's start() gives a dict of ports by what they serve:
     floor    a fixed answer
-    memory   a hit in the server's own memory (or its disk cache, warm)
+    memory   a hit in the server's own memory (or its disk cache, warm);
+             nearside has a Redis beside it, and its coherence is live
     alone    the same, of a nearside without Redis
     shared   a hit in Redis, memory off
     pass     uncached, each request reaches the origin
@@ -11,11 +12,15 @@ What cannot be started raises BenchError, whose words become its row.
 
 import os
 import shutil
+import subprocess
+import time
 
-from load import get
+from load import HERE, get
 from proc import BenchError, Child, free_port
 
 MANY = 100000000
+WARM_S = 10     # until a hit comes from memory: the leases have to be there
+NPM_S = 180     # for the packages of the Express service
 
 
 class Site:
@@ -71,6 +76,10 @@ class Contender:
     def start(self, site):
         raise NotImplementedError
 
+    def await_warm(self, path):
+        """Returns when the next request for this path is answered from where
+        it should be."""
+
 
 class Floor(Contender):
     name = "floor"
@@ -111,11 +120,11 @@ class Nearside(Contender):
     """The daemon with one of its tiers: memory, alone (memory without
     Redis), shared or pass."""
 
-    name = "nearside"
     is_ours = True
 
     def __init__(self, tier, workers=1, ttl="1h"):
         super().__init__()
+        self.name = "nearside+redis" if tier == "memory" else "nearside"
         self.tier = tier
         self.workers = workers
         self.ttl = ttl
@@ -154,6 +163,11 @@ route "/products/:id" {{
     read   = {read}
     ttl    = {self.ttl}
 }}
+route "/bytes/:size" {{
+    origin = bench
+    read   = {read}
+    ttl    = {self.ttl}
+}}
 """
 
     def label(self):
@@ -167,14 +181,76 @@ route "/products/:id" {{
             site.nearside, "-c", conf])
         self.ports = {self.tier: self.child.await_ready(60)}
 
-    def answers_from_memory(self):
-        """Asks until it hits; true when the hit names no Redis."""
-        for _ in range(5):
-            said = get(self.ports["memory"], "/products/1").fields.get(
+    def await_warm(self, path):
+        """Of a memory: asks until a hit names no Redis."""
+        if self.tier not in ("memory", "alone"):
+            return
+        deadline = time.monotonic() + WARM_S
+        while True:
+            said = get(self.ports[self.tier], path).fields.get(
                 "cache-status", "")
             if "hit" in said and "detail=shared" not in said:
-                return True
-        return False
+                return
+            if time.monotonic() > deadline:
+                raise BenchError(f"no hit in memory: {said}")
+            time.sleep(0.02)
+
+
+class Express(Contender):
+    """The service in express/. It knows Redis alone, so that its hits are
+    Redis's wherever it is compared."""
+
+    name = "express+ioredis"
+
+    def start(self, site):
+        if site.cluster is None:
+            raise BenchError(site.no_redis)
+        node = installed("node")
+        service = os.path.join(install_express(site.build), "service.js")
+        seeds = [f"--seed={seed}" for seed in site.cluster.seeds()]
+        self.child = site.start("express", [
+            "env", "NODE_ENV=production", node, service,
+            f"--origin=127.0.0.1:{site.origin_port}", *seeds])
+        self.ports = {"shared": self.child.await_ready(60)}
+
+
+def install_express(build):
+    """The folder with the service and its packages, made when there is none
+    or another; in the build directory, never in the source."""
+    source = os.path.join(HERE, "express")
+    target = os.path.join(build, "bench", "express")
+    lock = "package-lock.json"
+    mark = os.path.join(target, "installed")
+    os.makedirs(target, exist_ok=True)
+    shutil.copy(os.path.join(source, "service.js"), target)
+    wanted = text_of(os.path.join(source, lock))
+    if os.path.exists(mark) and text_of(mark) == wanted:
+        return target
+    for name in ("package.json", lock):
+        shutil.copy(os.path.join(source, name), target)
+    run_npm(target)
+    with open(mark, "w") as file:
+        file.write(wanted)
+    return target
+
+
+def run_npm(directory):
+    """Installs what the lock file names."""
+    argv = [installed("npm"), "ci", "--omit=dev", "--ignore-scripts",
+            "--no-audit", "--no-fund", "--fetch-retries=1"]
+    try:
+        done = subprocess.run(argv, cwd=directory, capture_output=True,
+                              text=True, timeout=NPM_S)
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f"npm is not done in {NPM_S} s") from error
+    if done.returncode != 0:
+        code = [line for line in done.stderr.splitlines() if "code" in line]
+        raise BenchError("npm: " + (code or ["failed"])[0][:80])
+
+
+def text_of(path):
+    with open(path) as file:
+        return file.read()
 
 
 class Nginx(Contender):
@@ -210,7 +286,13 @@ http {{
     }}
     server {{
         listen 127.0.0.1:{ports["memory"]};
-        location / {{ proxy_pass http://origin; proxy_cache bench; }}
+        proxy_cache bench;
+        location / {{ proxy_pass http://origin; }}
+        location /bytes/ {{
+            proxy_pass http://origin;
+            sendfile on;
+            tcp_nopush on;
+        }}
     }}
     server {{
         listen 127.0.0.1:{ports["pass"]};
@@ -239,6 +321,7 @@ defaults
     http-reuse always
 cache bench
     total-max-size 64
+    max-object-size 4194304
     max-age 3600
 frontend hits
     bind 127.0.0.1:{ports["memory"]}

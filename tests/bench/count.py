@@ -11,7 +11,6 @@ import load
 from proc import BenchError
 
 SHORT, LONG = 640, 7040
-WARM = 5  # requests that fill memory: by Redis, where there is one
 PATIENCE_S = (60, 60)  # for its end: it runs fifty times slower
 
 
@@ -32,8 +31,8 @@ def _life(site, contender, port_key, paths, requests, check):
     finally:
         site.prefix = []
     child = contender.child
-    for _ in range(WARM):
-        load.lockstep(contender.ports[port_key], 1, 1)
+    load.lockstep(contender.ports[port_key], 1, 1)  # fills a memory
+    contender.await_warm("/products/1")
     before = check(0, None)
     load.lockstep(contender.ports[port_key], requests, paths,
                   child.popen.pid)

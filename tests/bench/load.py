@@ -13,8 +13,16 @@ from proc import BenchError
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONNECTIONS = 64
 
-# What the floors and the fixed origin answer.
-BODY = bytes(ord("a") + i % 26 for i in range(200))
+BODY_LEN = 200
+
+
+def body_of(length):
+    """What the floors and the fixed origin answer."""
+    letters = b"abcdefghijklmnopqrstuvwxyz"
+    return (letters * (length // len(letters) + 1))[:length]
+
+
+BODY = body_of(BODY_LEN)
 
 # One host for all: it is part of a cache's key, and what one client has filled
 # another shall hit.
@@ -73,7 +81,7 @@ class Client:
             answer, self.held = take(self.held)
             if answer:
                 return answer
-            more = self.socket.recv(65536)
+            more = self.socket.recv(1 << 20)
             if not more:
                 raise BenchError("the connection was closed")
             self.held += more
@@ -135,8 +143,9 @@ def get(port, path, fields=None):
 class Run:
     """What one run of wrk did."""
 
-    def __init__(self, requests, seconds):
+    def __init__(self, requests, seconds, size):
         self.requests = requests
+        self.size = size  # bytes of all answers, to about a hundredth
         self.per_second = requests / seconds
 
 
@@ -161,25 +170,29 @@ def _read_wrk(text):
         found = re.search(rf"{wrong}: (.*)", text)
         if found:
             raise BenchError(f"invalid run: {wrong}: {found.group(1)}")
-    done = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m)", text)
+    done = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m), "
+                     r"([\d.]+)([KMGT]?)B read", text)
     if not done or int(done.group(1)) == 0:
         raise BenchError("invalid run: " + (text.strip() or "wrk is silent"))
     unit = {"ms": 0.001, "s": 1, "m": 60}[done.group(3)]
-    return Run(int(done.group(1)), float(done.group(2)) * unit)
+    size = float(done.group(4)) * 1024 ** " KMGT".index(done.group(5) or " ")
+    return Run(int(done.group(1)), float(done.group(2)) * unit, size)
 
 
-def lockstep(port, requests, paths, held_pid=None, timeout_s=60):
+def lockstep(port, requests, paths, held_pid=None, timeout_s=60, path=""):
     """Exactly this many requests: 64 connections send one each, all answers
-    are read, then the next 64. Each is checked to be a 200. A process named
-    by held_pid stands still while they are sent, so that it finds all 64 in
-    one turn of its loop, every time."""
+    are read, then the next 64. Each is checked to be a 200. They ask
+    for this many products in turn, or for the one path. A process named by
+    held_pid stands still while they are sent, so that it finds all 64 in one
+    turn of its loop, every time."""
     clients = [Client(port, timeout_s) for _ in range(CONNECTIONS)]
     try:
         for first in range(0, requests, CONNECTIONS):
             batch = clients[:min(CONNECTIONS, requests - first)]
             with standing_still(held_pid):
                 for i, client in enumerate(batch):
-                    client.send(f"/products/{(first + i) % paths + 1}", {})
+                    number = (first + i) % max(1, paths) + 1
+                    client.send(path or f"/products/{number}", {})
             for client in batch:
                 status = client.receive().status
                 if status != 200:

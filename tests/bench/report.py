@@ -9,7 +9,8 @@ import subprocess
 import chart
 import contend
 import load
-from lane import GROUPS
+import programs
+from lane import BEST, GROUPS
 from proc import BenchError
 
 
@@ -26,10 +27,11 @@ def verdict(ratio, limit):
 def print_table(bench):
     floor = bench.lanes[0]
     for group in GROUPS:
-        print(f"\n{group.number}  {group.title}, against {group.base}: "
-              f"at most {group.limit}")
-        print(f"  {'':<14}{'fields':<9}{'CPU us':>8}{'spread':>8}"
-              f"{'requests/s':>12}{'x ' + group.base:>15}{'x floor':>9}")
+        print(f"\n{group.number}  {group.title}, against "
+              f"{base_words(group)}: at most {group.limit:.2f}")
+        print(f"  {'':<17}{'fields':<9}{'CPU us':>8}{'spread':>8}"
+              f"{'requests/s':>12}{'x ' + group.base:>15}"
+              f"{'x floor' if group.has_floor else '':>9}".rstrip())
         for lane in [x for x in bench.lanes if x.group is group]:
             print_lane(bench, lane, floor)
     if bench.idle is not None:
@@ -38,25 +40,33 @@ def print_table(bench):
         print_instructions(bench.instructions)
     if bench.workers is not None:
         print_workers(bench.workers)
+    print_entries(bench.entries)
+    print_hit_ratio(bench.hit_ratio)
+
+
+def base_words(group):
+    return "the best contender" if group.base == BEST else group.base
 
 
 def print_lane(bench, lane, floor):
     if lane.reason:
-        print(f"  {lane.name:<14}{lane.reason}")
+        print(f"  {lane.name:<17}{lane.reason}")
         return
     base = bench.base_of(lane)
-    for kind in load.FIELDS:
+    for kind in lane.group.kinds:
+        name = lane.name if kind == lane.group.kinds[0] else ""
         cpu = lane.median(kind, "cpu_us")
         if cpu is None:
-            print(f"  {lane.name:<14}{kind:<9}{lane.complaints[-1]}")
+            print(f"  {name:<17}{kind:<9}{lane.complaints[-1]}")
             continue
         ratio = lane.ratio(kind, base)
-        is_judged = lane.contender.is_ours and kind == "wrk"
-        print(f"  {lane.name if kind == 'wrk' else '':<14}{kind:<9}"
+        is_judged = lane.contender.is_ours and kind in lane.group.judged
+        to_floor = lane.ratio(kind, floor) if lane.group.has_floor else None
+        print(f"  {name:<17}{kind:<9}"
               f"{cpu:>8.2f}{lane.spread(kind):>8.0%}"
               f"{lane.median(kind, 'per_second'):>12,.0f}"
               f"{number(ratio, '.2f'):>15}"
-              f"{number(lane.ratio(kind, floor), '.2f'):>9}"
+              f"{number(to_floor, '.2f'):>9}"
               f"  {verdict(ratio, lane.group.limit) if is_judged else ''}"
               .rstrip())
 
@@ -67,7 +77,7 @@ def print_idle(rows):
         said = row.get("reason") or f"{row['bytes']:>8,.0f}"
         if row["name"] == "nearside" and "bytes" in row:
             said += f"  {verdict(row['bytes'], 512)}"
-        print(f"  {row['name']:<14}{said}")
+        print(f"  {row['name']:<17}{said}")
 
 
 def print_instructions(rows):
@@ -75,26 +85,59 @@ def print_instructions(rows):
           "(a hit in memory: at most 4,000)")
     for row in rows:
         said = row.get("reason") or f"{row['instructions']:>8,.0f}"
+        if row.get("limit") and "instructions" in row:
+            said += f"  {verdict(row['instructions'], row['limit'])}"
         print(f"  {row['name']:<26}{said}")
 
 
-def print_workers(row):
+TIERS = {"alone": "hit in memory", "memory": "in memory, beside Redis",
+         "shared": "hit in Redis"}
+
+
+def print_workers(rows):
     print("\nP6  Two workers against one, requests per CPU second: "
           "at least 0.95 of the floor's own")
-    if row.get("reason"):
+    for row in rows:
+        name = TIERS.get(row["tier"], row["tier"])
+        if row.get("reason"):
+            print(f"  {name:<26}{row['reason']}")
+            continue
+        said = "reached" if row["relative"] >= 0.95 else "missed"
+        print(f"  {name:<26}floor {row['floor']:.2f}, "
+              f"nearside {row['nearside']:.2f}: "
+              f"relative {row['relative']:.2f}  {said}")
+
+
+def print_entries(entries):
+    print("\nP8  Bytes of an entry above key, field lines, body and tags: "
+          f"at most {programs.ENTRY_BYTES}")
+    if "reason" in entries:
+        print(f"  {entries['reason']}")
+        return
+    for row in entries["rows"]:
+        print(f"  {row['title']:<34}{row['bytes']:>6.1f}"
+              f"  {verdict(row['bytes'], entries['limit'])}")
+
+
+def print_hit_ratio(row):
+    print(f"\nP9  Hit ratio in memory, trace {programs.TRACE}: "
+          "above LRU and SIEVE, at least S3-FIFO")
+    if "reason" in row:
         print(f"  {row['reason']}")
         return
-    said = "reached" if row["relative"] >= 0.95 else "missed"
-    print(f"  floor {row['floor']:.2f}, nearside {row['nearside']:.2f}: "
-          f"relative {row['relative']:.2f}  {said}")
+    for name, mean in row["means"].items():
+        is_ours = name == "ours"
+        said = "reached" if row["reached"] else "missed"
+        print(f"  {'nearside' if is_ours else name:<17}{mean:>6.2f} %"
+              f"{'  ' + said if is_ours else ''}")
 
 
 def write_results(bench, path):
     floor = bench.lanes[0]
     rows = []
     for lane in bench.lanes:
-        for kind in load.FIELDS:
-            ratio = lane.ratio(kind, bench.base_of(lane))
+        for kind in lane.group.kinds:
+            base = bench.base_of(lane)
             rows.append({
                 "target": lane.group.number, "work": lane.group.key,
                 "contender": lane.name, "fields": kind,
@@ -102,9 +145,13 @@ def write_results(bench, path):
                 "cpu_us": lane.median(kind, "cpu_us"),
                 "spread": lane.spread(kind),
                 "requests_per_second": lane.median(kind, "per_second"),
-                "base": lane.group.base, "ratio": ratio,
-                "limit": lane.group.limit if lane.contender.is_ours else None,
-                "ratio_to_floor": lane.ratio(kind, floor),
+                "body_bytes": len(lane.group.body),
+                "base": base.name if base else lane.group.base,
+                "ratio": lane.ratio(kind, base),
+                "limit": (lane.group.limit if lane.contender.is_ours
+                          and kind in lane.group.judged else None),
+                "ratio_to_floor": (lane.ratio(kind, floor)
+                                   if lane.group.has_floor else None),
                 "invalid_runs": lane.complaints,
                 "samples": lane.samples[kind],
             })
@@ -114,11 +161,11 @@ def write_results(bench, path):
             "rounds": bench.options.rounds,
             "seconds": bench.options.seconds,
             "connections": load.CONNECTIONS,
-            "body_bytes": len(load.BODY),
             "redis": ("three primaries" if bench.site.cluster
                       else bench.site.no_redis),
             "rows": rows, "idle": bench.idle,
             "instructions": bench.instructions, "workers": bench.workers,
+            "entries": bench.entries, "hit_ratio": bench.hit_ratio,
         }, file, indent=1)
         file.write("\n")
 
@@ -133,7 +180,7 @@ def machine():
             "system": f"{platform.system()} {platform.release()}",
             "versions": {name: version(name, flag) for name, flag in (
                 ("nginx", "-v"), ("haproxy", "-v"), ("varnishd", "-V"),
-                ("redis-server", "--version"))}}
+                ("redis-server", "--version"), ("node", "--version"))}}
 
 
 def version(name, flag):
@@ -152,7 +199,8 @@ def draw(bench, path):
     text = chart.bar_chart(
         "What a request costs the server",
         "CPU time per request in microseconds, less is better. "
-        "Server on one core, load on the other, 64 connections, 200 bytes.",
+        "Server on one core, load on the other, 64 connections, 200 bytes "
+        "where no size is named.",
         panels, [
             "Thick bar: wrk's own request. Thin bar: the thirteen fields of "
             "a browser. Each panel has its own scale; cut bars are longer.",
@@ -166,7 +214,7 @@ def draw(bench, path):
 
 
 def color_of(name, is_floor):
-    if name == "nearside":
+    if name.startswith("nearside"):
         return chart.OURS
     return chart.FLOOR if is_floor else chart.OTHER
 
@@ -181,12 +229,13 @@ def draw_group(bench, group):
             base_cpu = cpu
         ratio = lane.ratio("wrk", base)
         bars.append(chart.Bar(
-            lane.name, color_of(lane.name, is_base), cpu,
+            lane.name, color_of(lane.name, is_base and group.has_floor), cpu,
             "" if cpu is None else f"{cpu:.1f} µs",
             "" if ratio is None or is_base else f"{ratio:.2f} ×",
             lane.median("browser", "cpu_us"), lane.reason))
     return chart.Panel(
-        group.title, f"{group.number}: at most {group.limit} × the floor",
+        group.title, f"{group.number}: at most {group.limit} × "
+        + ("the best contender" if group.base == BEST else "the floor"),
         bars, base_cpu * group.limit if base_cpu else None,
         f"{group.limit} ×", base_cpu * 5 if base_cpu else None)
 

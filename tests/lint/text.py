@@ -11,7 +11,7 @@ import tree
 LEFT = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X" * 3,
                                      "HA" + "CK")) + r")\b")
 TEXT = (".c", ".h", ".def", ".py", ".sh", ".cmake", ".txt", ".md", ".conf",
-        ".yaml", ".yml", ".lua", ".8", ".5")
+        ".yaml", ".yml", ".lua", ".js", ".8", ".5")
 TABS_OK = (".8", ".5")
 # A quotation of mdoc lasts to the end of its line: with another one behind it
 # both are in the quotes.
