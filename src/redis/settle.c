@@ -175,6 +175,21 @@ slot_winner(const struct topology_views *views, unsigned slot)
     return best;
 }
 
+/* One beyond the slots that have the same owner as this one in each. */
+static unsigned
+run_end(const struct topology_views *views, unsigned slot)
+{
+    unsigned end = SLOT_COUNT;
+
+    MUST(slot < SLOT_COUNT);
+    for (unsigned i = 0; i < views->len; i++) {
+        unsigned one = topology_run_end(views->all[i], slot);
+
+        end = one < end ? one : end;
+    }
+    return end;
+}
+
 /* The index of the owner, which is added when it is new. RC_MISS: nobody knows
    where it is. */
 static enum rc
@@ -212,9 +227,10 @@ topology_settle(struct topology *out, const struct topology_views *views)
 
     MUST_OBJ(out, TOPOLOGY_MAGIC);
     MUST(out->nodes_len == 0);
-    for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+    for (unsigned slot = 0, end; slot < SLOT_COUNT; slot = end) {
         const struct topology_node *owner = slot_winner(views, slot);
 
+        end = run_end(views, slot);
         if (owner == NULL) {
             continue;
         }
@@ -223,7 +239,7 @@ topology_settle(struct topology *out, const struct topology_views *views)
             last = owner;
         }
         if (rc == RC_OK) {
-            topology_give(out, slot, slot, index);
+            topology_give(out, slot, end - 1, index);
         } else if (rc != RC_MISS) {
             return rc;
         }

@@ -9,20 +9,24 @@
 #include "nearside/base/check.h"
 #include "nearside/redis/redis.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 struct topology *
 topology_new(void)
 {
-    struct topology *topology = calloc(1, sizeof(*topology));
+    /* Not calloc: that clears half a megabyte, for nodes that there are not. */
+    struct topology *topology = malloc(sizeof(*topology));
 
     if (topology == NULL) {
         return NULL;
     }
+    memset(topology, 0, offsetof(struct topology, owner));
+    static_assert(SLOT_NONE == UINT16_MAX, "each byte is 0xff");
+    memset(topology->owner, 0xff, sizeof(topology->owner));
+    memset(topology->self, 0, sizeof(topology->self));
+    topology->members_len = 0;
     topology->magic = TOPOLOGY_MAGIC;
-    for (unsigned i = 0; i < SLOT_COUNT; i++) {
-        topology->owner[i] = SLOT_NONE;
-    }
     return topology;
 }
 
@@ -119,6 +123,40 @@ add_member(struct topology *topology, struct slice id)
     topology->members[topology->members_len++] = member;
 }
 
+unsigned
+topology_run_end(const struct topology *topology, unsigned slot)
+{
+    /* Slots that are compared at once, each with the one that follows. */
+    enum {
+        STRIDE = 64
+    };
+    const uint16_t *owner = topology->owner;
+    unsigned end = slot + 1;
+
+    MUST_OBJ(topology, TOPOLOGY_MAGIC);
+    MUST(slot < SLOT_COUNT);
+    while (end + STRIDE <= SLOT_COUNT &&
+           memcmp(&owner[end - 1], &owner[end], STRIDE * sizeof(*owner)) == 0) {
+        end += STRIDE;
+    }
+    while (end < SLOT_COUNT && owner[end] == owner[slot]) {
+        end++;
+    }
+    return end;
+}
+
+static void
+fill(uint16_t *owner, unsigned len, uint16_t index)
+{
+    MUST(len > 0);
+    owner[0] = index;
+    for (unsigned done = 1; done < len; done *= 2) {
+        unsigned more = done < len - done ? done : len - done;
+
+        memcpy(&owner[done], owner, more * sizeof(*owner));
+    }
+}
+
 void
 topology_give(
     struct topology *topology, unsigned first, unsigned last, uint16_t index)
@@ -126,12 +164,16 @@ topology_give(
     MUST_OBJ(topology, TOPOLOGY_MAGIC);
     MUST(last < SLOT_COUNT);
     MUST(index < topology->nodes_len);
-    for (unsigned slot = first; slot <= last; slot++) {
+    for (unsigned slot = first; slot <= last;) {
+        unsigned end = topology_run_end(topology, slot);
+
+        end = end > last + 1 ? last + 1 : end;
         if (topology->owner[slot] == SLOT_NONE) {
-            topology->owner[slot] = index;
-            topology->nodes[index].slots++;
-            topology->covered++;
+            fill(&topology->owner[slot], end - slot, index);
+            topology->nodes[index].slots += end - slot;
+            topology->covered += end - slot;
         }
+        slot = end;
     }
 }
 
@@ -346,19 +388,18 @@ topology_eq(const struct topology *a, const struct topology *b)
 {
     MUST_OBJ(a, TOPOLOGY_MAGIC);
     MUST_OBJ(b, TOPOLOGY_MAGIC);
-    for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+    /* Owners change seldom along the slots: they are compared once a run. */
+    for (unsigned slot = 0; slot < SLOT_COUNT;) {
         uint16_t i = a->owner[slot];
         uint16_t j = b->owner[slot];
+        unsigned end = topology_run_end(a, slot);
+        unsigned other_end = topology_run_end(b, slot);
 
-        if ((i == SLOT_NONE) != (j == SLOT_NONE)) {
+        if ((i == SLOT_NONE) != (j == SLOT_NONE) ||
+            (i != SLOT_NONE && !node_eq(&a->nodes[i], &b->nodes[j]))) {
             return false;
         }
-        /* Owners change seldom along the slots: compare them once a run. */
-        if (i != SLOT_NONE &&
-            (slot == 0 || i != a->owner[slot - 1] || j != b->owner[slot - 1]) &&
-            !node_eq(&a->nodes[i], &b->nodes[j])) {
-            return false;
-        }
+        slot = end < other_end ? end : other_end;
     }
     return true;
 }

@@ -30,7 +30,8 @@ struct topology_node {
     uint16_t other_port;
 };
 
-/* Large, but the pages of nodes that there are not are never touched. */
+/* Large, but what there is beyond the members and the nodes is never
+   touched. */
 struct topology {
     uint32_t magic;
     unsigned nodes_len;
@@ -76,6 +77,10 @@ enum rc topology_add_node(struct topology *topology, struct slice id,
    it. */
 void topology_give(
     struct topology *topology, unsigned first, unsigned last, uint16_t index);
+
+/* One beyond the last of the slots, from this one on, that have the same owner
+   as this one, or none either. */
+unsigned topology_run_end(const struct topology *topology, unsigned slot);
 
 /* One node that owns all slots. NULL: no memory, or there can be no such
    host. */
