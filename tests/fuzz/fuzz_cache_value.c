@@ -41,13 +41,16 @@ seal(char *value, size_t len)
     }
 }
 
+/* Within what stood behind the value's head, of len bytes. The entry's own head
+   lies before that. */
 static void
-check_within(const struct entry *e, struct slice part)
+check_within(const struct entry *e, size_t len, struct slice part)
 {
-    const char *start = (const char *)e;
+    const char *start = entry_key(e).ptr;
 
-    MUST(part.ptr >= start + HEAD_LEN);
-    MUST(part.ptr + part.len <= start + entry_size(e));
+    MUST(start > (const char *)e);
+    MUST(part.ptr >= start);
+    MUST(part.ptr + part.len <= start + len);
 }
 
 /* value: a copy of what the entry was made of. */
@@ -70,12 +73,14 @@ check_entry(struct entry *e, struct slice value)
         .body = is_record ? entry_generation(e) : entry_body(e),
     };
     struct value again = {NULL, 0};
+    size_t len = value.len - HEAD_LEN;
 
-    check_within(e, parts.key);
-    check_within(e, parts.private_fields);
-    check_within(e, parts.fields);
-    check_within(e, parts.body);
-    check_within(e, entry_sum(e));
+    MUST(value.len >= HEAD_LEN);
+    check_within(e, len, parts.key);
+    check_within(e, len, parts.private_fields);
+    check_within(e, len, parts.fields);
+    check_within(e, len, parts.body);
+    check_within(e, len, entry_sum(e));
     MUST(entry_stale_until_ms(e) >= entry_fresh_until_ms(e));
     MUST(codec_encode(&parts, &again) == RC_OK);
     MUST(slice_eq(value_slice(&again), value));
