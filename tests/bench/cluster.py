@@ -10,6 +10,7 @@ from proc import BenchError, Child, free_port
 
 SLOTS = 16384
 CREATE_S = 20
+TRIES = 5
 
 
 class Redis:
@@ -117,9 +118,21 @@ class Cluster:
 
 
 def _start(stack, directory, core, number):
+    """The port of a server that answers. Between the choice of a port and
+    its use another process may take it, or the bus port above it; the server
+    then ends, after it has listened for a moment."""
+    for _ in range(TRIES):
+        try:
+            return _try_start(stack, directory, core, number)
+        except BenchError as error:
+            said = error
+    raise said
+
+
+def _try_start(stack, directory, core, number):
     port = free_port(also=10000)
     home = os.path.join(directory, f"redis-{number}")
-    os.mkdir(home)
+    os.makedirs(home, exist_ok=True)
     child = stack.enter_context(Child(f"redis-{number}", [
         "redis-server", "--port", port, "--bind", "127.0.0.1",
         "--cluster-enabled", "yes", "--cluster-node-timeout", 5000,
@@ -127,4 +140,12 @@ def _start(stack, directory, core, number):
         "--maxmemory", "256mb", "--maxmemory-policy", "allkeys-lru",
     ], directory, core, cwd=home))
     child.await_port(port)
+    try:
+        with Redis(port) as redis:
+            mine = f"process_id:{child.popen.pid}\r\n"
+            if mine not in redis("INFO", "server"):
+                raise BenchError(f"port {port} is another's")
+    except OSError as error:
+        raise BenchError(f"redis-server: {error}") from error
+    child.check_alive()
     return port
