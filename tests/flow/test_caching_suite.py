@@ -1,6 +1,6 @@
 # ctest: timeout=300 long serial
 """The public test suite of HTTP caches (npm package http-cache-tests), run
-against `preset = rfc`, once with Redis and once with memory alone: every test
+against `preset = rfc`, with Redis, with memory alone, and with both: every test
 that it calls required or optimal passes, but for those named here, each with
 its reason. Needs node and npm."""
 
@@ -56,6 +56,8 @@ console.log(JSON.stringify(all))
 class Suite:
     """The suite's server, and what is run against a daemon before it."""
 
+    more = ""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -77,7 +79,7 @@ class Suite:
                 "npm_package_config_pidfile": os.path.join(cls.dir, "pid"),
             }))
         cls.daemon = cls.use_in_class(Nearside(conf(
-            f"http://127.0.0.1:{port}", redis=cls.redis(),
+            f"http://127.0.0.1:{port}", redis=cls.redis(), more=cls.more,
             limits="connections_per_ip = 0",
             routes='route "/*" { preset = rfc  ttl = 0\n'
                    '  targeted = { "CDN-Cache-Control", "Surrogate-Control" }'
@@ -130,6 +132,16 @@ class Memory(Suite, FlowTest):
     @classmethod
     def redis(cls):
         return None
+
+
+class Both(Redis):
+    """Most of its tests ask twice. The second request finds the response in
+    Redis, and what it has found is then in memory."""
+    more = "memory { size = auto }\n"
+
+    def test_all_that_is_required_or_optimal_passes(self):
+        super().test_all_that_is_required_or_optimal_passes()
+        self.assertGreater(self.daemon.metric("nearside_memory_entries"), 20)
 
 
 if __name__ == "__main__":
