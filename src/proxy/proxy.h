@@ -10,6 +10,7 @@
 #include "nearside/front/front.h"
 #include "nearside/request/requests.h"
 #include "nearside/tier/tier.h"
+#include "proxy/touch.h"
 
 #define PROXY_MAGIC        UINT32_C(0x6e70726f)
 #define PROXY_WORKER_MAGIC UINT32_C(0x6e707277)
@@ -40,6 +41,7 @@ struct proxy_worker {
     struct worker worker;
     struct tier_worker tier;
     struct collapse_worker collapse;
+    struct touch touch;
     struct loop_message drain_message;
     bool is_draining; /* on the worker's thread alone, as is the next */
     bool is_drained;

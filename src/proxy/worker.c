@@ -98,6 +98,7 @@ rooms_make(struct proxy_worker *pw, const struct proxy_worker_opts *opts)
         w->redis = redis_client_new(redis, w->loop, w->ring, w->block);
     }
     tier_worker_init(&pw->tier, &proxy->tier, w, on_empty, pw);
+    touch_start(&pw->touch, w);
     collapse_worker_init(&pw->collapse, &proxy->collapse, w);
     return (redis == NULL || w->redis != NULL) && pools_make(w, opts) &&
            request_worker_new(proxy->requests, w) != NULL &&
@@ -170,6 +171,7 @@ proxy_worker_free(struct proxy_worker **ppw)
         front_worker_stop(w->front);
     }
     flight_runs_free(w);
+    touch_stop(&pw->touch);
     tier_worker_stop(w);
     redis_client_free(&w->redis);
     /* Messages and tasks that are still under way find their objects. */

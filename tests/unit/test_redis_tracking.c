@@ -10,8 +10,8 @@ static const struct redis_opts standalone = {.mode = REDIS_MODE_STANDALONE};
 /* Everything that one that is restricted needs; as in README. */
 #define PERMITTED                                                              \
     "~ns:* &__redis__:invalidate +get +getrange +set +del +pexpire +eval "     \
-    "+evalsha +exists +sadd +scard +srem +pttl +ping +info +time +asking "     \
-    "+client|setname +cluster|slots +cluster|nodes +client|id "                \
+    "+evalsha +exists +sadd +scard +srem +pttl +touch +ping +info +time "      \
+    "+asking +client|setname +cluster|slots +cluster|nodes +client|id "        \
     "+client|tracking +subscribe"
 
 static char changed[4096];
