@@ -15,8 +15,9 @@
 #include "nearside/body/fetch.h"
 #include "nearside/cache/codec.h"
 #include "nearside/collapse/collapse.h"
-#include "nearside/tier/lease.h"
+#include "nearside/lease/lease.h"
 #include "nearside/tier/lookup.h"
+#include "nearside/tier/tier.h"
 
 #define RUN_MAGIC UINT32_C(0x6e72756e)
 

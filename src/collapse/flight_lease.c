@@ -8,7 +8,7 @@
  */
 #include "collapse/flight_inside.h"
 
-#include "nearside/tier/release.h"
+#include "nearside/lease/release.h"
 
 enum {
     LEASE_RENEW_MS = 500, /* also how soon a lost lease is noticed */

@@ -14,10 +14,9 @@
 #include "tier/alone.h"
 
 #include "nearside/cache/memory.h"
-#include "nearside/tier/lease.h"
+#include "nearside/lease/lease.h"
+#include "nearside/lease/release.h"
 #include "nearside/tier/tier.h"
-
-#include "tier/held.h"
 
 static const struct memory_note no_note = {0};
 
@@ -131,7 +130,7 @@ alone_store(struct worker *w, const struct store *own_store)
     }
     count(w, rc);
     if (own_store->lease != NULL) {
-        alone_release(w, own_store->lease);
+        release_lease(w, own_store->q, own_store->lease);
     }
     entry_unref(&record);
     entry_unref(&entry);
@@ -140,20 +139,12 @@ alone_store(struct worker *w, const struct store *own_store)
 }
 
 void
-alone_release(struct worker *w, const struct lease *lease)
-{
-    MUST_OBJ(lease, LEASE_MAGIC);
-    held_release(&w->tier->tier->held, lease->watch.hash, lease->number);
-}
-
-void
 alone_delete(struct worker *w, const struct key *key, struct lease *own_lease)
 {
     struct memory *memory = tier_memory(w);
 
     MUST(w->redis == NULL);
-    held_end(&w->tier->tier->held, key->hash,
-        own_lease == NULL ? 0 : own_lease->number);
+    lease_end(w, key->hash, own_lease);
     if (memory != NULL) {
         (void)memory_drop(
             memory, key->hash, own_lease == NULL ? NULL : &own_lease->watch);

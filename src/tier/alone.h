@@ -11,9 +11,6 @@
 /* As store_write. */
 void alone_store(struct worker *w, const struct store *own_store);
 
-/* Gives back a lease. */
-void alone_release(struct worker *w, const struct lease *lease);
-
 /* Drops what is stored under that key. own_lease or NULL: as in
    deletion_opts. */
 void alone_delete(

@@ -22,8 +22,8 @@
 #include <stdlib.h>
 
 #include "nearside/base/log.h"
+#include "nearside/lease/lease.h"
 #include "nearside/redis/redirect.h"
-#include "nearside/tier/lease.h"
 #include "nearside/tier/tier.h"
 
 #include "tier/alone.h"

@@ -14,8 +14,8 @@
 
 #include "nearside/base/log.h"
 #include "nearside/cache/key.h"
-#include "nearside/tier/lease.h"
-#include "nearside/tier/release.h"
+#include "nearside/lease/lease.h"
+#include "nearside/lease/release.h"
 #include "nearside/tier/takes.h"
 #include "nearside/tier/tier.h"
 
@@ -209,7 +209,7 @@ on_renewal_due(void *ctx)
     MUST(p->is_lease_backed);
     MUST(!redis_call_is_active(&p->renewal));
     p->renewal = (struct redis_call){.on_reply = on_renewed, .ctx = p};
-    redis_eval(p->worker->redis, &p->renewal, &p->worker->tier->scripts->renew,
+    redis_eval(p->worker->redis, &p->renewal, &p->worker->lease->scripts->renew,
         argv, 1, ARRAY_LEN(argv));
 }
 

@@ -1,16 +1,12 @@
 /* The scripts of the shared tier, and its part of each worker. */
 #include "nearside/tier/tier.h"
 
-#include <stdio.h>
-
 #include "nearside/cache/codec.h"
+#include "nearside/lease/release.h"
 #include "nearside/redis/hold.h"
 #include "nearside/tier/deletion.h"
-#include "nearside/tier/release.h"
 #include "nearside/tier/store.h"
 #include "nearside/tier/takes.h"
-
-#include "tier/held.h"
 
 /* For a script that may be sent a second time: 1 if the first one has stored,
    else 0. A write that came meanwhile has deleted the value. */
@@ -87,40 +83,6 @@ static const char drop_script[] =
     "if redis.call('GET',KEYS[2])==ARGV[1] then return n end "
     "return n+redis.call('DEL',KEYS[2])";
 
-/* KEYS: lease. ARGV: token, milliseconds. */
-static const char renew_script[] =
-    "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end "
-    "return redis.call('PEXPIRE',KEYS[1],ARGV[2])";
-
-/* KEYS: lease. ARGV: token. */
-static const char release_script[] =
-    "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end "
-    "return redis.call('DEL',KEYS[1])";
-
-/*
- * KEYS: fence, entry, lease. ARGV: token, milliseconds. Puts the token into the
- * fence, or gives it its time anew, and deletes entry and lease; with no
- * milliseconds it takes the token out. The fence is "<ms> <token>=<ms> ...":
- * how long it lasted, and each of its tokens, when it was last written. How
- * long ago that was its time to live tells; so a token of an instance that died
- * ends, however many others come. A script that has begun with DEL may write to
- * a full server too.
- */
-static const char fence_script[] =
-    "local v=redis.call('GET',KEYS[1]) or '' "
-    "local gone=(tonumber(string.match(v,'^%d+')) or 0)"
-    "-redis.call('PTTL',KEYS[1]) "
-    "local px,max,out=tonumber(ARGV[2]),0,'' "
-    "local function add(token,ms) "
-    "if ms>0 then out=out..' '..token..'='..ms max=math.max(max,ms) end end "
-    "for token,ms in string.gmatch(v,'(%S+)=(%d+)') do "
-    "if token~=ARGV[1] then add(token,ms-gone) end end "
-    "add(ARGV[1],px) "
-    "redis.call('DEL',KEYS[1]) "
-    "if px>0 then redis.call('DEL',KEYS[2],KEYS[3]) end "
-    "if max>0 then redis.call('SET',KEYS[1],max..out,'PX',max) end "
-    "return 1";
-
 /* KEYS: entry. Its checksum, for a user who may not GETRANGE. */
 static const char sum_script[] =
     CODEC_LUA_SUM "return sum(redis.call('GET',KEYS[1]))";
@@ -128,20 +90,13 @@ static const char sum_script[] =
 void
 tier_init(struct tier *tier, struct memory *own_memory)
 {
-    struct hash_key random;
-
-    hash_key_random(&random);
-    *tier = (struct tier){
-        .magic = TIER_MAGIC, .instance = random.k0, .memory = own_memory};
-    held_init(&tier->held);
+    *tier = (struct tier){.magic = TIER_MAGIC, .memory = own_memory};
+    leases_init(&tier->leases, own_memory);
     redis_script_init(&tier->scripts.fill, fill_script);
     redis_script_init(&tier->scripts.widen, widen_script);
     redis_script_init(&tier->scripts.fill_variant, fill_variant_script);
     redis_script_init(&tier->scripts.replace, replace_script);
     redis_script_init(&tier->scripts.drop, drop_script);
-    redis_script_init(&tier->scripts.renew, renew_script);
-    redis_script_init(&tier->scripts.release, release_script);
-    redis_script_init(&tier->scripts.fence, fence_script);
     redis_script_init(&tier->scripts.sum, sum_script);
 }
 
@@ -152,7 +107,7 @@ tier_fini(struct tier *tier)
         return;
     }
     MUST_OBJ(tier, TIER_MAGIC);
-    held_fini(&tier->held);
+    leases_fini(&tier->leases);
     memory_free(&tier->memory);
     tier->magic = 0;
 }
@@ -184,7 +139,6 @@ tier_worker_init(struct tier_worker *t, struct tier *tier,
         .ctx = ctx,
     };
     list_init(&t->stores);
-    list_init(&t->releases);
     list_init(&t->deletions);
     journal_init(&t->journal, worker->redis);
     loop_timer_init(&t->tick, worker->loop, on_tick, worker);
@@ -192,6 +146,7 @@ tier_worker_init(struct tier_worker *t, struct tier *tier,
         redis_on_change(worker->redis, on_change, worker);
     }
     worker->tier = t;
+    lease_worker_init(&t->lease, &tier->leases, worker);
 }
 
 void
@@ -232,13 +187,4 @@ tier_assess_opts(struct worker *w)
         .times.jitter = random_next(&w->random),
         .times.response_ms = worker_wall_ms(w),
     };
-}
-
-size_t
-tier_make_token(struct tier_worker *t, char out[TOKEN_MAX])
-{
-    MUST_OBJ(t, TIER_WORKER_MAGIC);
-    return (size_t)snprintf(out, TOKEN_MAX, "%016llx-%llx",
-        (unsigned long long)t->tier->instance,
-        atomic_fetch_add_explicit(&t->tier->tokens, 1, memory_order_relaxed));
 }

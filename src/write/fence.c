@@ -5,8 +5,8 @@
 #include "nearside/write/fence.h"
 
 #include "nearside/cache/key.h"
+#include "nearside/lease/release.h"
 #include "nearside/redis/redirect.h"
-#include "nearside/tier/release.h"
 #include "nearside/tier/tier.h"
 
 #define FENCE_MAGIC UINT32_C(0x6e66656e)
@@ -139,7 +139,7 @@ fence_try(struct fence *f)
     if (f->is_plain) {
         redis_send(w->redis, &f->call, entry_key, ARRAY_LEN(del), del);
     } else {
-        redis_eval(w->redis, &f->call, &w->tier->scripts->fence, take, 3,
+        redis_eval(w->redis, &f->call, &w->lease->scripts->fence, take, 3,
             ARRAY_LEN(take));
     }
 }
@@ -160,7 +160,7 @@ make_keys(struct fence *f)
     key_lease_of(entry_key, w->conf->prefix, text + entry_key.len);
     f->key = slice_of(text, entry_key.len);
     f->lease_key = slice_of(text + entry_key.len, entry_key.len);
-    f->token = slice_of(f->token_text, tier_make_token(w->tier, f->token_text));
+    f->token = slice_of(f->token_text, lease_make_token(w, f->token_text));
     return RC_OK;
 }
 

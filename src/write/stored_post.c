@@ -12,9 +12,10 @@
 #include "nearside/write/stored_post.h"
 
 #include "nearside/body/encode.h"
-#include "nearside/tier/lease.h"
-#include "nearside/tier/release.h"
+#include "nearside/lease/lease.h"
+#include "nearside/lease/release.h"
 #include "nearside/tier/store.h"
+#include "nearside/tier/tier.h"
 
 #define STORED_POST_MAGIC UINT32_C(0x6e706f73)
 

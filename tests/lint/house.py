@@ -19,6 +19,7 @@ FLOORS = {
     "origin": 20, "redis": 20, "rules": 20,
     "work": 25,
     "body": 30,
+    "lease": 35,
     "tier": 40,
     "collapse": 50, "write": 50,
     "request": 60,
@@ -49,7 +50,7 @@ PURE = ("http", "cache", "rules")
 TIDY = ("base", "net", "http", "server", "origin")
 
 # Rooms with one MUST a function or more, on average (lint.checks).
-CHECKED = ("cache", "server", "origin", "redis", "body", "request", "tier", "collapse", "write", "front")
+CHECKED = ("cache", "server", "origin", "redis", "body", "request", "lease", "tier", "collapse", "write", "front")
 
 # Larger than a room may be: protocols whose rules are many.
 LARGE_ROOMS = ("http", "redis")

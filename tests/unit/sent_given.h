@@ -8,7 +8,8 @@
 static inline bool
 nothing_is_sent(const struct worker *w)
 {
-    return list_is_empty(&w->tier->stores) && list_is_empty(&w->tier->releases);
+    return list_is_empty(&w->tier->stores) &&
+           list_is_empty(&w->lease->releases);
 }
 
 #endif

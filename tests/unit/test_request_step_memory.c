@@ -9,12 +9,14 @@ memory_setup(void **state)
     setup(state);
     bench.tier.memory = memory_new(&(struct memory_opts){.size = 4 << 20});
     assert_non_null(bench.tier.memory);
+    bench.tier.leases.memory = bench.tier.memory;
     return 0;
 }
 
 static int
 memory_teardown(void **state)
 {
+    bench.tier.leases.memory = NULL;
     memory_free(&bench.tier.memory);
     return teardown(state);
 }

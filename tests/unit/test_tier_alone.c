@@ -1,9 +1,8 @@
 /* Memory in the place of Redis: what a lookup finds, what is stored, and what a
    write ends. */
 #include "nearside/tier/lookup.h"
-#include "nearside/tier/release.h"
+#include "nearside/lease/release.h"
 #include "nearside/tier/store.h"
-#include "tier/held.h"
 #include "worker_given.h"
 
 #include <sched.h>
@@ -134,25 +133,6 @@ one_at_a_time_has_the_lease_of_a_key(void **state)
     question_unref(&a);
     question_unref(&b);
     alone_ends(&g);
-}
-
-/* The second is held without being seen, and harms the first in nothing. */
-static void
-two_keys_that_share_a_place_do_not_keep_each_other_waiting(void **state)
-{
-    struct held h;
-
-    (void)state;
-    held_init(&h);
-    assert_true(held_take(&h, 5, 1, 1000));
-    assert_true(held_take(&h, 5 + HELD_MAX, 2, 1000));
-    assert_false(held_take(&h, 5, 3, 1000));
-    held_release(&h, 5 + HELD_MAX, 2);
-    held_renew(&h, 5 + HELD_MAX, 2, 9000);
-    held_end(&h, 5 + HELD_MAX, 0);
-    assert_false(held_take(&h, 5, 3, 1000 + LEASE_MS - 1));
-    assert_true(held_take(&h, 5, 3, 1000 + LEASE_MS));
-    held_fini(&h);
 }
 
 static void
@@ -815,7 +795,6 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(one_at_a_time_has_the_lease_of_a_key),
-        TEST(two_keys_that_share_a_place_do_not_keep_each_other_waiting),
         TEST(a_lease_that_nobody_renews_ends),
         TEST(a_write_ends_the_lease_of_its_target_but_its_own),
         TEST(a_write_to_a_key_that_is_counted_with_it_ends_a_lease_too),

@@ -2,13 +2,12 @@
  * What the tier makes of each thing that Redis may say: to a deletion, to a
  * script, when it refuses commands or values, or is on the move.
  */
-#include "tier/lease_inside.h"
 #include "worker_given.h"
 #include "../support/clock_advance.h"
 
 #include "nearside/redis/hold.h"
-#include "nearside/tier/lease.h"
-#include "nearside/tier/release.h"
+#include "nearside/lease/lease.h"
+#include "nearside/lease/release.h"
 #include "nearside/tier/store.h"
 #include "nearside/tier/takes.h"
 #include <event2/event.h>
@@ -463,7 +462,7 @@ one_caller_tries_whether_scripts_are_run_again(void **state)
     assert_false(nothing_is_sent(&g.worker));
     assert_false(store_is_possible(&g.worker, q));
     AWAIT(&g.rig, nothing_is_sent(&g.worker));
-    assert_int_equal(g.worker.tier->releases_len, 0);
+    assert_int_equal(g.worker.lease->releases_len, 0);
     assert_string_equal(between_heard(g.between), "1 " L " nobody's");
     assert_string_equal(lease_of(&g, q), "token-1");
     assert_true(store_is_possible(&g.worker, q));
@@ -472,35 +471,6 @@ one_caller_tries_whether_scripts_are_run_again(void **state)
     g.worker.redis = g.rig.client;
     question_unref(&q);
     worker_over(&g);
-}
-
-static void
-what_a_reply_makes_of_a_lease(void **state)
-{
-    static const struct {
-        enum rc rc;
-        enum redis_type type;
-        bool was_sent;
-        bool was_asked;
-        enum lease_state state;
-    } rows[] = {
-        {RC_OK, REDIS_STATUS, true, false, LEASE_HELD},
-        {RC_OK, REDIS_STATUS, true, true, LEASE_UNSURE},
-        {RC_OK, REDIS_NIL, true, false, LEASE_TAKEN},
-        {RC_OK, REDIS_ERROR, true, false, LEASE_NONE},
-        {RC_TIMEOUT, REDIS_NIL, true, false, LEASE_UNSURE},
-        {RC_CLOSED, REDIS_STATUS, false, false, LEASE_NONE},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        const struct lease lease = {.call = {.was_sent = rows[i].was_sent,
-                                        .was_asked = rows[i].was_asked}};
-        const struct redis_reply reply = {.type = rows[i].type};
-
-        assert_int_equal(
-            lease_taken_as(&lease, rows[i].rc, &reply), rows[i].state);
-    }
 }
 
 int
@@ -516,7 +486,6 @@ main(void)
         TEST(a_lease_is_given_back_as_soon_as_redis_lets_it),
         TEST(a_lease_that_redis_does_not_take_back_ends_by_itself),
         TEST(one_caller_tries_whether_scripts_are_run_again),
-        TEST(what_a_reply_makes_of_a_lease),
         TEST(a_deletion_is_done_when_both_are_gone_and_the_lease_was_first),
     };
 

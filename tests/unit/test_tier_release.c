@@ -4,7 +4,7 @@
  */
 #include "worker_given.h"
 
-#include "nearside/tier/release.h"
+#include "nearside/lease/release.h"
 
 static void
 await_releases(struct given *g)
@@ -52,11 +52,11 @@ beyond_ten_thousand_a_release_is_not_tried_again(void **state)
     given_lease(&g, q, TOKEN);
     assert_true(
         ask(g.server, out, sizeof(out), "ACL SETUSER default -eval -evalsha"));
-    g.worker.tier->releases_len += 10000;
+    g.worker.lease->releases_len += 10000;
     release_lease(&g.worker, q, held_lease(TOKEN));
     await_releases(&g);
     assert_string_equal(lease_of(&g, q), "token-1");
-    g.worker.tier->releases_len -= 10000;
+    g.worker.lease->releases_len -= 10000;
     release_lease(&g.worker, q, held_lease(TOKEN));
     await_releases(&g);
     assert_string_equal(lease_of(&g, q), "");

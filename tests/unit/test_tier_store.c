@@ -4,7 +4,7 @@
  */
 #include "worker_given.h"
 
-#include "nearside/tier/release.h"
+#include "nearside/lease/release.h"
 #include "nearside/tier/store.h"
 
 /* Until nothing is under way. */

@@ -13,7 +13,7 @@
 #include "nearside/body/fill.h"
 #include "nearside/cache/codec.h"
 #include "nearside/tier/deletion.h"
-#include "nearside/tier/lease.h"
+#include "nearside/lease/lease.h"
 #include "nearside/tier/tier.h"
 #include "question_given.h"
 #include "sent_given.h"

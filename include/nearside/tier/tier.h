@@ -5,10 +5,10 @@
 #ifndef NEARSIDE_TIER_TIER_H
 #define NEARSIDE_TIER_TIER_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "nearside/cache/memory.h"
+#include "nearside/lease/leases.h"
 #include "nearside/redis/redis.h"
 #include "nearside/rules/assess.h"
 #include "nearside/rules/question.h"
@@ -17,7 +17,6 @@
 #include "nearside/work/written.h"
 
 #define TIER_MAGIC        UINT32_C(0x6e746965)
-#define HELD_MAGIC        UINT32_C(0x6e68656c)
 #define TIER_WORKER_MAGIC UINT32_C(0x6e746977)
 
 enum {
@@ -30,40 +29,17 @@ struct tier_scripts {
     struct redis_script fill_variant;
     struct redis_script replace;
     struct redis_script drop;
-    struct redis_script renew;
-    struct redis_script release;
-    struct redis_script fence;
     struct redis_script sum;
-};
-
-/* Fetch leases with memory alone (tier/held.h). */
-enum {
-    HELD_MAX = 1024, /* places; as many misses at once are rare */
-};
-
-struct held_lease {
-    uint64_t hash;   /* of its key */
-    uint64_t number; /* 0: none is held here */
-    int64_t until_ms;
-};
-
-struct held {
-    uint32_t magic;
-    pthread_mutex_t lock;
-    struct held_lease leases[HELD_MAX]; /* under the lock */
 };
 
 struct tier {
     uint32_t magic;
-    uint64_t instance; /* random; part of every lease token */
-    atomic_ullong tokens;
-    atomic_ullong leases; /* how many were made, of all workers */
     struct written written;
     struct memory *memory;           /* own; NULL: none */
     const struct hash_key *hash_key; /* of all keys; NULL: memory is alone, or
                                         there is none */
     struct slice prefix;             /* of the entries' keys in Redis */
-    struct held held;
+    struct leases leases;
     struct tier_scripts scripts;
     atomic_bool gets_whole;  /* the user may not GETRANGE */
     atomic_size_t value_max; /* takes.h; 0: no limit is known */
@@ -77,9 +53,8 @@ struct tier_worker {
     struct tier *tier;
     const struct tier_scripts *scripts; /* the tier's, as is the next */
     struct written *written;
-    struct list stores;   /* store.c: values under way */
-    struct list releases; /* release.c: tokens that are given back */
-    unsigned releases_len;
+    struct lease_worker lease;
+    struct list stores;    /* store.c: values under way */
     struct list deletions; /* with attempts of their own */
     unsigned deletions_len;
     unsigned pumped;    /* of these, those that had been waiting */
@@ -89,10 +64,6 @@ struct tier_worker {
     struct journal journal;         /* all deletions */
     void (*on_empty)(void *ctx);    /* no deletion is pending */
     void *ctx;
-};
-
-enum {
-    TOKEN_MAX = 40,
 };
 
 /* own_memory: for as long as the tier lives, or NULL. */
@@ -105,8 +76,8 @@ void tier_listen(struct tier *tier, struct redis *redis,
 /* Harmless on one that was never made (zeroed). */
 void tier_fini(struct tier *tier);
 
-/* worker->redis is set before. Sets worker->tier, for as long as the worker
- * lives. */
+/* worker->redis is set before. Sets worker->tier and worker->lease, for as long
+   as the worker lives. */
 void tier_worker_init(struct tier_worker *t, struct tier *tier,
     struct worker *worker, void (*on_empty)(void *ctx), void *ctx);
 
@@ -116,10 +87,6 @@ void tier_worker_stop(struct worker *worker);
 /* What a judge of the origin's answers has to know of this worker, now; the
    caller adds for whom, under which route and when it was asked. */
 struct assess_opts tier_assess_opts(struct worker *w);
-
-/* A token that nobody else in the fleet has, nor this process at another
-   time; its length. */
-size_t tier_make_token(struct tier_worker *t, char out[TOKEN_MAX]);
 
 /* NULL: none. */
 static inline struct memory *

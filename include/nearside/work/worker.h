@@ -63,6 +63,7 @@ struct worker {
     /* The rooms' own; each is set before the room is used. */
     struct redis_client *redis; /* NULL: no shared tier */
     struct origin_pool **pools; /* by index of the origin */
+    struct lease_worker *lease;
     struct tier_worker *tier;
     struct collapse_worker *collapse;
     struct request_worker *request;

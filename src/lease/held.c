@@ -1,7 +1,7 @@
 /* Leases that are held (held.h): one lock, since they are as rare as misses. */
-#include "tier/held.h"
+#include "lease/held.h"
 
-#include "nearside/tier/lease.h"
+#include "nearside/lease/lease.h"
 
 void
 held_init(struct held *h)

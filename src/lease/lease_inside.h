@@ -1,8 +1,8 @@
 /* What Redis says of a fetch lease. */
-#ifndef TIER_LEASE_INSIDE_H
-#define TIER_LEASE_INSIDE_H
+#ifndef LEASE_LEASE_INSIDE_H
+#define LEASE_LEASE_INSIDE_H
 
-#include "nearside/tier/lease.h"
+#include "nearside/lease/lease.h"
 
 /* The reply to the SET that asked for it. */
 enum lease_state lease_taken_as(

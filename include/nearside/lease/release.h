@@ -4,8 +4,8 @@
  * has acknowledged it, for as long as the token may last by itself; nobody
  * waits for that.
  */
-#ifndef NEARSIDE_TIER_RELEASE_H
-#define NEARSIDE_TIER_RELEASE_H
+#ifndef NEARSIDE_LEASE_RELEASE_H
+#define NEARSIDE_LEASE_RELEASE_H
 
 #include "nearside/rules/question.h"
 

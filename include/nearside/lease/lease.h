@@ -7,13 +7,14 @@
  * With memory alone a lease stands in a table of the process, and its key is
  * watched: a write ends it likewise.
  */
-#ifndef NEARSIDE_TIER_LEASE_H
-#define NEARSIDE_TIER_LEASE_H
+#ifndef NEARSIDE_LEASE_LEASE_H
+#define NEARSIDE_LEASE_LEASE_H
 
 #include "nearside/cache/memory.h"
+#include "nearside/lease/leases.h"
 #include "nearside/net/loop.h"
 #include "nearside/rules/question.h"
-#include "nearside/tier/tier.h"
+#include "nearside/work/worker.h"
 
 #define LEASE_MAGIC UINT32_C(0x6e6c6561)
 
@@ -73,5 +74,9 @@ bool lease_is_asked(const struct lease *lease);
 
 /* It will not come. */
 void lease_cancel(struct lease *lease);
+
+/* With memory alone: a write to the key of that hash ends all its leases but
+   that one; NULL: all. */
+void lease_end(struct worker *w, uint64_t hash, const struct lease *but_own);
 
 #endif

@@ -3,16 +3,15 @@
  * finds that it has ended. It is sent again, with growing pauses, until Redis
  * has acknowledged it.
  */
-#include "nearside/tier/release.h"
+#include "nearside/lease/release.h"
 
 #include <stdlib.h>
 
 #include "nearside/cache/key.h"
+#include "nearside/lease/lease.h"
 #include "nearside/redis/redirect.h"
-#include "nearside/tier/lease.h"
-#include "nearside/tier/tier.h"
 
-#include "tier/alone.h"
+#include "lease/held.h"
 
 #define RELEASE_MAGIC UINT32_C(0x6e72656c)
 
@@ -45,14 +44,15 @@ static void on_again(void *ctx);
 static void
 release_free(struct release *r)
 {
-    struct tier_worker *t = r->worker->tier;
+    struct lease_worker *own = r->worker->lease;
 
     MUST_OBJ(r, RELEASE_MAGIC);
-    MUST(t->releases_len > 0);
+    MUST_OBJ(own, LEASE_WORKER_MAGIC);
+    MUST(own->releases_len > 0);
     redis_call_cancel(&r->call);
     loop_timer_cancel(&r->again);
     list_remove(&r->link);
-    t->releases_len--;
+    own->releases_len--;
     r->magic = 0;
     free(r);
 }
@@ -68,6 +68,7 @@ release_new(
     MUST_OBJ(w, WORKER_MAGIC);
     MUST(w->redis != NULL);
     MUST(key_len > 0);
+    MUST(token.len > 0);
     if (r == NULL) {
         worker_count_limit(w, LIMIT_MEMORY);
         return NULL;
@@ -80,8 +81,8 @@ release_new(
     r->pause_ms = AGAIN_FIRST_MS;
     r->until_ms = worker_now_ms(w) + lasts_ms;
     loop_timer_init(&r->again, w->loop, on_again, r);
-    list_push_back(&w->tier->releases, &r->link);
-    w->tier->releases_len++;
+    list_push_back(&w->lease->releases, &r->link);
+    w->lease->releases_len++;
     return r;
 }
 
@@ -90,7 +91,7 @@ release_new(
 static bool
 may_be_plain(const struct release *r, const struct redis_reply *reply)
 {
-    return r->script == &r->worker->tier->scripts->release &&
+    return r->script == &r->worker->lease->scripts->release &&
            redis_error_is_of_scripts(slice_of(reply->str, reply->len));
 }
 
@@ -101,7 +102,8 @@ on_reply(void *ctx, enum rc rc, struct redis_reply *reply)
     int64_t now_ms = worker_now_ms(r->worker);
 
     if ((rc == RC_OK && reply->type == REDIS_INTEGER) ||
-        now_ms >= r->until_ms || r->worker->tier->releases_len > RELEASES_MAX) {
+        now_ms >= r->until_ms ||
+        r->worker->lease->releases_len > RELEASES_MAX) {
         release_free(r);
         return;
     }
@@ -130,7 +132,7 @@ release_send(struct release *r)
         redis_send(w->redis, &r->call, r->key, ARRAY_LEN(plain), plain);
     } else {
         redis_eval(w->redis, &r->call, r->script, script, 1,
-            r->script == &w->tier->scripts->fence ? 3 : 2);
+            r->script == &w->lease->scripts->fence ? 3 : 2);
     }
 }
 
@@ -151,7 +153,7 @@ give_back(struct worker *w, const struct question *q, struct slice token,
     MUST_OBJ(q, QUESTION_MAGIC);
     if (r != NULL) {
         key_lease_of(q->entry_key, w->conf->prefix, r->bytes);
-        r->script = &w->tier->scripts->release;
+        r->script = &w->lease->scripts->release;
         release_send(r);
     }
 }
@@ -162,7 +164,7 @@ release_lease(
 {
     MUST_OBJ(lease, LEASE_MAGIC);
     if (w->redis == NULL) {
-        alone_release(w, lease);
+        held_release(&w->lease->leases->held, lease->watch.hash, lease->number);
     } else {
         release_token(w, q, lease->token);
     }
@@ -183,7 +185,7 @@ release_fence(struct worker *w, struct question *q, struct slice token)
     MUST_OBJ(q, QUESTION_MAGIC);
     if (r != NULL) {
         key_fence_of(entry_key, w->conf->prefix, r->bytes);
-        r->script = &w->tier->scripts->fence;
+        r->script = &w->lease->scripts->fence;
         release_send(r);
     }
 }
@@ -199,7 +201,8 @@ releases_free(struct worker *w)
 {
     struct list *link;
 
-    while ((link = list_first(&w->tier->releases)) != NULL) {
+    MUST_OBJ(w->lease, LEASE_WORKER_MAGIC);
+    while ((link = list_first(&w->lease->releases)) != NULL) {
         release_free(CONTAINER_OF(link, struct release, link));
     }
 }

@@ -7,10 +7,10 @@
  * place already, a lease is held without being seen: then two may fetch the
  * same, and nothing worse.
  */
-#ifndef TIER_HELD_H
-#define TIER_HELD_H
+#ifndef LEASE_HELD_H
+#define LEASE_HELD_H
 
-#include "nearside/tier/tier.h"
+#include "nearside/lease/leases.h"
 
 void held_init(struct held *h);
 void held_fini(struct held *h);

@@ -1,7 +1,7 @@
 /* Taking and renewing fetch leases; release.h gives them back. */
-#include "tier/lease_inside.h"
+#include "lease/lease_inside.h"
 
-#include "tier/held.h"
+#include "lease/held.h"
 
 static void on_turn_end(void *ctx);
 
@@ -21,10 +21,10 @@ lease_new(struct worker *w, const struct question *q, struct arena *arena)
     lease->worker = w;
     lease->entry_key = q->entry_key;
     lease->key = slice_of(key, q->entry_key.len);
-    lease->token = slice_of(
-        lease->token_text, tier_make_token(w->tier, lease->token_text));
+    lease->token =
+        slice_of(lease->token_text, lease_make_token(w, lease->token_text));
     lease->number = 1 + atomic_fetch_add_explicit(
-                            &w->tier->tier->leases, 1, memory_order_relaxed);
+                            &w->lease->leases->made, 1, memory_order_relaxed);
     lease->watch.hash = q->key.hash;
     loop_task_init(&lease->task, on_turn_end, lease);
     return lease;
@@ -44,11 +44,12 @@ static void
 take_alone(struct lease *lease)
 {
     struct worker *w = lease->worker;
-    bool is_held = held_take(&w->tier->tier->held, lease->watch.hash,
+    bool is_held = held_take(&w->lease->leases->held, lease->watch.hash,
         lease->number, worker_now_ms(w));
 
+    MUST(w->lease->leases->memory != NULL);
     lease->until_ms = worker_now_ms(w) + LEASE_MS;
-    lease->watch = memory_watch(tier_memory(w), lease->watch.hash);
+    lease->watch = memory_watch(w->lease->leases->memory, lease->watch.hash);
     lease->state = is_held ? LEASE_HELD : LEASE_TAKEN;
     answer_later(lease);
 }
@@ -58,8 +59,9 @@ renew_alone(struct lease *lease)
 {
     struct worker *w = lease->worker;
 
+    MUST(w->redis == NULL);
     lease->until_ms = worker_now_ms(w) + LEASE_MS;
-    held_renew(&w->tier->tier->held, lease->watch.hash, lease->number,
+    held_renew(&w->lease->leases->held, lease->watch.hash, lease->number,
         worker_now_ms(w));
     answer_later(lease);
 }
@@ -71,10 +73,10 @@ is_gone(const struct lease *lease)
 {
     struct worker *w = lease->worker;
 
-    if (!memory_has_changed(tier_memory(w), &lease->watch)) {
+    if (!memory_has_changed(w->lease->leases->memory, &lease->watch)) {
         return false;
     }
-    held_release(&w->tier->tier->held, lease->watch.hash, lease->number);
+    held_release(&w->lease->leases->held, lease->watch.hash, lease->number);
     return true;
 }
 
@@ -176,8 +178,16 @@ lease_renew(
         return;
     }
     lease->call = (struct redis_call){.on_reply = on_renewed, .ctx = lease};
-    redis_eval(w->redis, &lease->call, &w->tier->scripts->renew, argv, 1,
+    redis_eval(w->redis, &lease->call, &w->lease->scripts->renew, argv, 1,
         ARRAY_LEN(argv));
+}
+
+void
+lease_end(struct worker *w, uint64_t hash, const struct lease *but_own)
+{
+    MUST(w->redis == NULL);
+    held_end(
+        &w->lease->leases->held, hash, but_own == NULL ? 0 : but_own->number);
 }
 
 bool
