@@ -141,16 +141,86 @@ is_name_byte(char c)
     return ((name_bytes[byte / 64] >> (byte % 64)) & 1) != 0;
 }
 
+/* Eight bytes at once; what is said of a byte is said by its highest bit. */
+#define EACH(byte) ((uint64_t)(byte)*UINT64_C(0x0101010101010101))
+
+static inline uint64_t
+eight_bytes(const char *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof(word));
+    return le64toh(word);
+}
+
+/* The place of the first of the eight of which it is said. */
+static inline size_t
+first_of(uint64_t said)
+{
+    return (size_t)__builtin_ctzll(said) / 8;
+}
+
+/* Is it neither a small letter nor a dash? Names are of these, nearly all. */
+static inline uint64_t
+are_unusual(uint64_t word)
+{
+    uint64_t low = word & EACH(0x7f);
+    uint64_t from_a = low + EACH(0x80 - 'a');
+    uint64_t behind_z = low + EACH(0x7f - 'z');
+    uint64_t is_no_dash = (low ^ EACH('-')) + EACH(0x7f);
+
+    return (((~from_a | behind_z) & is_no_dash) | word) & EACH(0x80);
+}
+
+/* Is it NUL, LF, CR or another of the first fourteen? Nothing true is said of
+   those behind the first that is. */
+static inline uint64_t
+are_low(uint64_t word)
+{
+    return (word - EACH('\r' + 1)) & ~word & EACH(0x80);
+}
+
 /* The colon behind the name that begins at `at`. NULL: no such name. */
 static const char *
 name_end(const char *at, const char *end)
 {
     const char *name = at;
 
+    while (end - at >= 8) {
+        uint64_t unusual = are_unusual(eight_bytes(at));
+
+        if (unusual != 0) {
+            at += first_of(unusual);
+            break;
+        }
+        at += 8;
+    }
     while (at < end && is_name_byte(*at)) {
         at++;
     }
     return at < end && *at == ':' && at > name ? at : NULL;
+}
+
+/* The first CR, LF or NUL. NULL: there is none. */
+static const char *
+value_end(const char *at, const char *end)
+{
+    while (at < end) {
+        if (end - at >= 8) {
+            uint64_t low = are_low(eight_bytes(at));
+
+            if (low == 0) {
+                at += 8;
+                continue;
+            }
+            at += first_of(low);
+        }
+        if (*at == '\r' || *at == '\n' || *at == '\0') {
+            return at;
+        }
+        at++;
+    }
+    return NULL;
 }
 
 /* What an entry never holds, and a client must not see twice: it would choose
@@ -177,16 +247,13 @@ is_framing(struct slice name)
 }
 
 /* "name: value", and the only CR and LF are those of its end. This is read
-   for every hit: one pass over the names, and memchr over the values. */
+   for every hit, eight bytes at a time. */
 static bool
 are_field_lines(struct slice fields)
 {
     const char *at = fields.ptr;
     const char *end = at + fields.len;
 
-    if (slice_find(fields, '\0') >= 0) {
-        return false;
-    }
     while (at < end) {
         const char *colon = name_end(at, end);
         const char *cr;
@@ -195,9 +262,8 @@ are_field_lines(struct slice fields)
             is_framing(slice_of(at, (size_t)(colon - at)))) {
             return false;
         }
-        cr = memchr(colon, '\r', (size_t)(end - colon));
-        if (cr == NULL || end - cr < 2 || cr[1] != '\n' ||
-            memchr(colon, '\n', (size_t)(cr - colon)) != NULL) {
+        cr = value_end(colon, end);
+        if (cr == NULL || end - cr < 2 || cr[0] != '\r' || cr[1] != '\n') {
             return false;
         }
         at = cr + 2;

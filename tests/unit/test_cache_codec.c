@@ -469,6 +469,49 @@ fields_that_are_not_lines_are_refused_with_a_right_checksum(void **state)
     }
 }
 
+/* Such a line with that byte at that place. */
+static bool
+is_line_with(const char *line, size_t at, unsigned char byte)
+{
+    size_t colon = strcspn(line, ":");
+
+    if (at < colon) {
+        return byte > ' ' && byte < 0x7f && byte != ':' &&
+               !(byte >= 'A' && byte <= 'Z');
+    }
+    if (at <= colon + 1 || line[at] == '\r' || line[at] == '\n') {
+        return byte == (unsigned char)line[at];
+    }
+    return byte != '\0' && byte != '\r' && byte != '\n';
+}
+
+static void
+each_byte_of_a_field_line_is_looked_at(void **state)
+{
+    static const char line[] =
+        "x-a-name-of-many: its value has a few words\r\n";
+    char changed[sizeof(line)];
+
+    (void)state;
+    for (size_t at = 0; at < sizeof(line) - 1; at++) {
+        for (unsigned byte = 0; byte <= UINT8_MAX; byte++) {
+            struct codec_parts parts = parts_full();
+            struct value value;
+            enum rc rc;
+
+            memcpy(changed, line, sizeof(line));
+            changed[at] = (char)byte;
+            parts.fields = slice_of(changed, sizeof(line) - 1);
+            rc = codec_encode(&parts, &value);
+            assert_int_equal(rc,
+                is_line_with(line, at, (unsigned char)byte) ? RC_OK : RC_BAD);
+            if (rc == RC_OK) {
+                value_free(&value);
+            }
+        }
+    }
+}
+
 static void
 an_empty_value_in_a_field_is_fine(void **state)
 {
@@ -851,6 +894,7 @@ main(void)
         cmocka_unit_test(fields_that_are_not_lines_are_not_encoded),
         cmocka_unit_test(
             fields_that_are_not_lines_are_refused_with_a_right_checksum),
+        cmocka_unit_test(each_byte_of_a_field_line_is_looked_at),
         cmocka_unit_test(an_empty_value_in_a_field_is_fine),
         cmocka_unit_test(what_is_no_response_may_lack_a_status),
         cmocka_unit_test(what_decoding_would_refuse_is_not_encoded),
