@@ -14,7 +14,19 @@
 enum {
     /* Of REDIS_ARGS_MAX: EVALSHA, the hash, the number of keys. */
     SCRIPT_WORDS = 3,
+    END_LEN = 2, /* CR LF */
 };
+
+static size_t
+digits_of(size_t n)
+{
+    size_t digits = 1;
+
+    for (; n >= 10; n /= 10) {
+        digits++;
+    }
+    return digits;
+}
 
 void
 redis_script_init(struct redis_script *script, const char *body)
@@ -40,6 +52,7 @@ call_init(struct redis_call *call)
     call->impl.magic = CALL_MAGIC;
     call->impl.wire = NULL;
     call->impl.script = NULL;
+    call->impl.form = NULL;
     call->impl.argc = 0;
     call->impl.hops = 0;
     call->impl.attempts = 0;
@@ -47,6 +60,20 @@ call_init(struct redis_call *call)
     call->impl.is_script = false;
     call->impl.is_moving = false;
     list_init(&call->impl.link);
+}
+
+/* Anew whenever its command is another. */
+static void
+count_bytes(struct redis_call *call)
+{
+    const struct redis_form *form = call->impl.form;
+    const struct slice *argv = call->impl.argv;
+
+    MUST(call->impl.argc > 0);
+    call->impl.len = form == NULL
+                         ? command_len(call->impl.argc, argv)
+                         : form->before.len + digits_of(argv[0].len) + END_LEN +
+                               argv[0].len + form->behind.len;
 }
 
 void
@@ -57,6 +84,19 @@ call_set_words(struct redis_call *call, unsigned argc, const struct slice *argv)
     MUST(argc <= REDIS_ARGS_MAX);
     call->impl.argc = (uint8_t)argc;
     memcpy(call->impl.argv, argv, argc * sizeof(argv[0]));
+    count_bytes(call);
+}
+
+void
+call_set_form(
+    struct redis_call *call, const struct redis_form *form, struct slice key)
+{
+    MUST(call->impl.magic == CALL_MAGIC);
+    MUST(form->before.len > 0);
+    call->impl.argc = 1;
+    call->impl.argv[0] = key;
+    call->impl.form = form;
+    count_bytes(call);
 }
 
 void
@@ -80,6 +120,7 @@ call_set_script(struct redis_call *call, const struct redis_script *script,
     call->impl.argv[2] = slice_of(&digits[keys], 1);
     memcpy(&call->impl.argv[SCRIPT_WORDS], words, count * sizeof(words[0]));
     call->impl.argc = (uint8_t)(SCRIPT_WORDS + count);
+    count_bytes(call);
 }
 
 bool
@@ -92,6 +133,7 @@ call_use_body(struct redis_call *call)
     call->impl.argv[0] = SLICE("EVAL");
     call->impl.argv[1] = slice_of_str(call->impl.script->body);
     call->impl.script = NULL;
+    count_bytes(call);
     return true;
 }
 
@@ -102,17 +144,6 @@ redis_call_is_active(const struct redis_call *call)
 }
 
 /* ---- bytes -------------------------------------------------------------- */
-
-static size_t
-digits_of(size_t n)
-{
-    size_t digits = 1;
-
-    for (; n >= 10; n /= 10) {
-        digits++;
-    }
-    return digits;
-}
 
 size_t
 command_len(unsigned argc, const struct slice *argv)
@@ -125,13 +156,12 @@ command_len(unsigned argc, const struct slice *argv)
     return len;
 }
 
-/* "$12\r\n"; the place behind it. */
+/* "12\r\n"; the place behind it. */
 static char *
-put_number(char *at, char mark, size_t n)
+put_number(char *at, size_t n)
 {
     size_t digits = digits_of(n);
 
-    *at++ = mark;
     for (size_t i = digits; i > 0; i--) {
         at[i - 1] = (char)('0' + n % 10);
         n /= 10;
@@ -146,12 +176,30 @@ char *
 command_put(char *at, unsigned argc, const struct slice *argv)
 {
     MUST(argc > 0);
-    at = put_number(at, '*', argc);
+    *at++ = '*';
+    at = put_number(at, argc);
     for (unsigned i = 0; i < argc; i++) {
-        at = put_number(at, '$', argv[i].len);
+        *at++ = '$';
+        at = put_number(at, argv[i].len);
         at = slice_put(at, argv[i]);
         *at++ = '\r';
         *at++ = '\n';
     }
     return at;
+}
+
+char *
+call_put(char *at, const struct redis_call *call)
+{
+    const struct redis_form *form = call->impl.form;
+    struct slice key = call->impl.argv[0];
+
+    MUST(call->impl.magic == CALL_MAGIC);
+    if (form == NULL) {
+        return command_put(at, call->impl.argc, call->impl.argv);
+    }
+    at = slice_put(at, form->before);
+    at = put_number(at, key.len);
+    at = slice_put(at, key);
+    return slice_put(at, form->behind);
 }

@@ -54,6 +54,10 @@ void call_init(struct redis_call *call);
 void call_set_words(
     struct redis_call *call, unsigned argc, const struct slice *argv);
 
+/* Its command: this form of the key; both stay until it ends. */
+void call_set_form(
+    struct redis_call *call, const struct redis_form *form, struct slice key);
+
 /* Its command: EVALSHA with so many words, the first `keys` of them keys. */
 void call_set_script(struct redis_call *call, const struct redis_script *script,
     const struct slice *words, unsigned keys, unsigned count);
@@ -61,6 +65,10 @@ void call_set_script(struct redis_call *call, const struct redis_script *script,
 /* The server does not know the script: EVAL with its body from now on.
    False: it was no EVALSHA. */
 bool call_use_body(struct redis_call *call);
+
+/* Writes its command at a place with room for impl.len bytes; the place behind
+   it. */
+char *call_put(char *at, const struct redis_call *call);
 
 /* How many bytes a command has in RESP (an array of bulk strings). */
 size_t command_len(unsigned argc, const struct slice *argv);

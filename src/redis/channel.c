@@ -82,62 +82,88 @@ channel_forget(struct channel *ch, struct redis_call *call)
 
 /* ---- commands ----------------------------------------------------------- */
 
+/* Room for a command's bytes. NULL: no memory. */
+static char *
+room_for(struct channel *ch, const struct place *place)
+{
+    MUST(ch->conn != NULL);
+    if (place->call != NULL) {
+        MUST(ch->is_greeted);
+    }
+    return ring_reserve(ch) == RC_OK ? buf_reserve(&ch->out, place->bytes)
+                                     : NULL;
+}
+
+/* Its bytes are there. */
+static void
+take_place(struct channel *ch, struct place *place)
+{
+    MUST(place->bytes > 0);
+    buf_commit(&ch->out, place->bytes);
+    place->begins = ch->queued;
+    ch->queued += place->bytes;
+    ch->bytes += place->bytes;
+    ch->reply_bytes += place->reply_len;
+    if (place->call != NULL) {
+        place->call->impl.place = ch->behind;
+    }
+    *place_at(ch, ch->behind++) = *place;
+}
+
 enum rc
 channel_put(struct channel *ch, struct place place, unsigned argc,
     const struct slice *argv)
 {
-    enum rc rc = ring_reserve(ch);
-    char *at;
+    char *at = room_for(ch, &place);
 
-    MUST(ch->conn != NULL);
-    if (rc != RC_OK) {
-        return rc;
-    }
-    if (place.call != NULL) {
-        MUST(ch->is_greeted);
-    }
-    at = buf_reserve(&ch->out, place.bytes);
+    MUST(place.call == NULL);
     if (at == NULL) {
         return RC_NOMEM;
     }
     MUST(command_put(at, argc, argv) == at + place.bytes);
-    buf_commit(&ch->out, place.bytes);
-    place.begins = ch->queued;
-    ch->queued += place.bytes;
-    ch->bytes += place.bytes;
-    ch->reply_bytes += place.reply_len;
-    if (place.call != NULL) {
-        place.call->impl.place = ch->behind;
-    }
-    *place_at(ch, ch->behind++) = place;
+    take_place(ch, &place);
     return RC_OK;
+}
+
+static enum rc
+put_asking(struct channel *ch, int64_t now_us)
+{
+    static const struct slice asking = {"ASKING", 6};
+    const struct place place = {
+        .sent_us = now_us,
+        .kind = PLACE_SILENT,
+        .bytes = command_len(1, &asking),
+    };
+
+    return channel_put(ch, place, 1, &asking);
 }
 
 enum rc
 channel_put_call(struct channel *ch, struct redis_call *call, int64_t now_us)
 {
-    static const struct slice asking = {"ASKING", 6};
-    struct place place = {.sent_us = now_us, .kind = PLACE_SILENT};
-    enum rc rc = RC_OK;
+    struct place place = {
+        .call = call,
+        .sent_us = now_us,
+        .bytes = call->impl.len,
+        .reply_len = call->reply_len,
+        .kind = PLACE_CALL,
+    };
+    char *at;
 
     MUST(ch->is_greeted);
-    if (call->impl.is_asking) {
-        place.bytes = command_len(1, &asking);
-        rc = channel_put(ch, place, 1, &asking);
+    if (call->impl.is_asking && put_asking(ch, now_us) != RC_OK) {
+        return RC_NOMEM;
     }
-    if (rc == RC_OK) {
-        place.call = call;
-        place.kind = PLACE_CALL;
-        place.bytes = command_len(call->impl.argc, call->impl.argv);
-        place.reply_len = call->reply_len;
-        rc = channel_put(ch, place, call->impl.argc, call->impl.argv);
+    at = room_for(ch, &place);
+    if (at == NULL) {
+        return RC_NOMEM;
     }
-    if (rc == RC_OK) {
-        call->impl.state = CALL_SENT;
-        call->impl.sent_us = now_us;
-        call->impl.moved = channel_moved(ch);
-    }
-    return rc;
+    MUST(call_put(at, call) == at + place.bytes);
+    take_place(ch, &place);
+    call->impl.state = CALL_SENT;
+    call->impl.sent_us = now_us;
+    call->impl.moved = channel_moved(ch);
+    return RC_OK;
 }
 
 bool

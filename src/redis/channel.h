@@ -68,8 +68,8 @@ enum rc channel_open(struct channel *channel, struct conn *own_conn,
 /* Harmless when it is closed. No place may be left. */
 void channel_close(struct channel *channel);
 
-/* Queues a command: words of call, which may be NULL. Call, kind and time
-   are set in place. RC_NOMEM. */
+/* Queues a command that is no call's. Kind, time and bytes are set in place.
+   RC_NOMEM. */
 enum rc channel_put(struct channel *channel, struct place place, unsigned argc,
     const struct slice *argv) RC_MUST_CHECK;
 

@@ -271,6 +271,16 @@ redis_send(struct redis_client *c, struct redis_call *call, struct slice key,
 }
 
 void
+redis_send_form(struct redis_client *c, struct redis_call *call,
+    const struct redis_form *form, struct slice key)
+{
+    MUST_OBJ(c, CLIENT_MAGIC);
+    call_begin(c, call, slot_of(key));
+    call_set_form(call, form, key);
+    call_dispatch(c, call);
+}
+
+void
 redis_eval(struct redis_client *c, struct redis_call *call,
     const struct redis_script *script, const struct slice *keys_and_args,
     unsigned keys, unsigned count)

@@ -32,7 +32,7 @@ static size_t
 call_len(const struct redis_call *call)
 {
     MUST(call->impl.magic == CALL_MAGIC);
-    return command_len(call->impl.argc, call->impl.argv);
+    return call->impl.len;
 }
 
 /* The channel has something to send, and a reply to wait for. */

@@ -30,8 +30,12 @@ enum {
     OLD_MS = 1000,
 };
 
-#define PART_LAST SLICE("65535")
-static_assert(PART_LEN - 1 == 65535, "as in PART_LAST");
+/* GETRANGE <key> 0 65535 */
+static const struct redis_form part_form = {
+    .before = {"*4\r\n$8\r\nGETRANGE\r\n$", 19},
+    .behind = {"\r\n$1\r\n0\r\n$5\r\n65535\r\n", 20},
+};
+static_assert(PART_LEN - 1 == 65535, "as in part_form");
 
 static void on_whole(void *ctx, enum rc rc, struct redis_reply *reply);
 
@@ -289,15 +293,14 @@ on_part(void *ctx, enum rc rc, struct redis_reply *reply)
 static void
 ask_part(struct lookup *l)
 {
-    const struct slice argv[] = {
-        SLICE("GETRANGE"), l->q->entry_key, SLICE("0"), PART_LAST};
-
     MUST(!lookup_is_active(l));
     l->asked_ms = worker_now_ms(l->worker);
-    l->call = (struct redis_call){
-        .on_reply = on_part, .ctx = l, .retries = true, .is_guarded = true};
-    redis_send(
-        l->worker->redis, &l->call, l->q->entry_key, ARRAY_LEN(argv), argv);
+    redis_call_clear(&l->call);
+    l->call.on_reply = on_part;
+    l->call.ctx = l;
+    l->call.retries = true;
+    l->call.is_guarded = true;
+    redis_send_form(l->worker->redis, &l->call, &part_form, l->q->entry_key);
 }
 
 /* --- memory ------------------------------------------------------------ */

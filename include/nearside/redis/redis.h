@@ -164,6 +164,13 @@ enum {
     REDIS_SCRIPT_ARGS_MAX = REDIS_ARGS_MAX - 3,
 };
 
+/* A command with one key, as bytes of RESP but for the key and its length:
+   what stands before that, its mark '$' included, and what behind the key. */
+struct redis_form {
+    struct slice before;
+    struct slice behind;
+};
+
 struct redis_call {
     redis_reply_fn on_reply;
     void *ctx;
@@ -198,7 +205,9 @@ struct redis_call {
         struct redis_client *client;
         struct wire *wire; /* that it waits for or was sent on */
         const struct redis_script *script;
+        const struct redis_form *form; /* of argv[0]; NULL: argv is all */
         struct slice argv[REDIS_ARGS_MAX];
+        size_t len; /* of the command, in bytes */
         int64_t deadline_ms;
         int64_t sent_us; /* loop time */
         int64_t span_ms; /* from its beginning to its deadline */
@@ -223,6 +232,11 @@ struct redis_call {
  */
 void redis_send(struct redis_client *client, struct redis_call *call,
     struct slice key, unsigned argc, const struct slice *argv);
+
+/* The same of a command that is sent often, which is half as much work. form
+   stays until on_reply. */
+void redis_send_form(struct redis_client *client, struct redis_call *call,
+    const struct redis_form *form, struct slice key);
 
 /* A Lua script known by its SHA-1. */
 struct redis_script {
@@ -263,6 +277,14 @@ size_t redis_reply_max(const struct redis_client *client);
    that is not under way. */
 void redis_call_cancel(struct redis_call *call);
 bool redis_call_is_active(const struct redis_call *call);
+
+/* For another command, of one that is not under way: what the caller sets is
+   zero again. What is private stays; it is zero before the first use. */
+static inline void
+redis_call_clear(struct redis_call *call)
+{
+    memset(call, 0, offsetof(struct redis_call, impl));
+}
 
 /* What is known of the cluster, for /status and /metrics; any thread. */
 struct redis_node_status {
