@@ -83,16 +83,10 @@ node_admits(struct node *node, int64_t now_ms)
 }
 
 const char *
-node_why_not(const struct node *node, int64_t now_ms)
+node_why_silent(struct node *node)
 {
-    struct node *n = (struct node *)(uintptr_t)node;
-
-    MUST_OBJ(n, NODE_MAGIC);
-    if (now_ms <
-        atomic_load_explicit(&n->usable_until_ms, memory_order_acquire)) {
-        return NULL;
-    }
-    switch ((enum node_state)atomic_load(&n->state)) {
+    MUST_OBJ(node, NODE_MAGIC);
+    switch ((enum node_state)atomic_load(&node->state)) {
     case NODE_REFUSING:
         return "redis-refuses";
     case NODE_UNPROBED:

@@ -84,8 +84,22 @@ bool node_is_at(const struct node *node, struct slice host, uint16_t port);
    one call may, and how that ends decides. */
 bool node_admits(struct node *node, int64_t now_ms);
 
-/* Why its values are not to be used now; NULL: they may be. */
-const char *node_why_not(const struct node *node, int64_t now_ms);
+/* Why its values are not to be used; its time is over. */
+const char *node_why_silent(struct node *node);
+
+/* Why its values are not to be used now; NULL: they may be. Asked twice for
+   each lookup. */
+static inline const char *
+node_why_not(const struct node *node, int64_t now_ms)
+{
+    struct node *n = (struct node *)(uintptr_t)node;
+
+    MUST_OBJ(n, NODE_MAGIC);
+    return now_ms < atomic_load_explicit(
+                        &n->usable_until_ms, memory_order_acquire)
+               ? NULL
+               : node_why_silent(n);
+}
 
 /* A reply in time. */
 void node_succeeded(struct node *node);

@@ -187,7 +187,7 @@ trust_is_held_shortly(const struct trust *trust, uint16_t slot, int64_t now_ms)
 }
 
 const char *
-trust_why_not(const struct trust *trust, uint16_t slot, int64_t now_ms)
+trust_why_doubtful(const struct trust *trust, uint16_t slot, int64_t now_ms)
 {
     struct trust *t = (struct trust *)(uintptr_t)trust;
     struct trust_slot *s = &t->slots[slot];

@@ -27,6 +27,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "nearside/base/check.h"
 #include "nearside/redis/slot.h"
 
 enum {
@@ -120,9 +121,24 @@ extern const char trust_moving[];
 bool trust_is_held_shortly(
     const struct trust *trust, uint16_t slot, int64_t now_ms);
 
-/* Why no value of that slot is to be used now, whatever its node is; NULL: it
-   may be. */
-const char *trust_why_not(
+/* trust_why_not where something may speak against it. */
+const char *trust_why_doubtful(
     const struct trust *trust, uint16_t slot, int64_t now_ms);
+
+/* Why no value of that slot is to be used now, whatever its node is; NULL: it
+   may be. Asked twice for each lookup. */
+static inline const char *
+trust_why_not(const struct trust *trust, uint16_t slot, int64_t now_ms)
+{
+    struct trust *t = (struct trust *)(uintptr_t)trust;
+    struct trust_slot *s = &t->slots[slot];
+
+    MUST(slot < SLOT_COUNT);
+    return atomic_load_explicit(&s->held, memory_order_relaxed) == 0 &&
+                   now_ms >=
+                       atomic_load_explicit(&s->until_ms, memory_order_relaxed)
+               ? NULL
+               : trust_why_doubtful(trust, slot, now_ms);
+}
 
 #endif

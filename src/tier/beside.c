@@ -69,16 +69,19 @@ may_be_put(const struct lookup *l, const struct entry *entry)
 void
 beside_put(const struct lookup *l, struct entry *entry)
 {
-    const struct memory_note note = {
+    struct memory_note note;
+
+    MUST(!lookup_is_active(l));
+    if (!may_be_put(l, entry)) {
+        return;
+    }
+    note = (struct memory_note){
         .stamp = l->watch.mark.stamp,
         .slot = l->watch.mark.slot,
         .put = tick_now(l->worker),
     };
-
-    MUST(!lookup_is_active(l));
-    if (may_be_put(l, entry) &&
-        memory_put(tier_memory(l->worker), &l->watch.watch, entry, &note) ==
-            RC_NOMEM) {
+    if (memory_put(tier_memory(l->worker), &l->watch.watch, entry, &note) ==
+        RC_NOMEM) {
         worker_count_limit(l->worker, LIMIT_MEMORY);
     }
 }

@@ -14,12 +14,16 @@ struct entry *
 memory_find(struct worker *w, const struct question *q)
 {
     struct memory *memory = tier_memory_for(w, q);
-    uint32_t look = w->redis == NULL ? 0 : near_look(w->redis);
     struct memory_note note;
     struct entry *entry;
+    uint32_t look;
 
     MUST_OBJ(q, QUESTION_MAGIC);
-    if (memory == NULL || memory_get(memory, &q->key, &entry, &note) != RC_OK) {
+    if (memory == NULL) {
+        return NULL;
+    }
+    look = w->redis == NULL ? 0 : near_look(w->redis);
+    if (memory_get(memory, &q->key, &entry, &note) != RC_OK) {
         return NULL;
     }
     if (worker_wall_ms(w) >= entry_stale_until_ms(entry) ||
