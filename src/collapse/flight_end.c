@@ -31,6 +31,7 @@ flight_tell(struct flight_run *run, const struct flight_result *own_result,
         return;
     }
     run->is_told = true;
+    run->is_closed = !keeps_open;
     result.queued_us = fetch_queued_us(&run->fetch);
     flight_resolve(run->flights, run->flight, &result, keeps_open);
 }
@@ -50,7 +51,9 @@ run_free(struct flight_run *run)
     value_free(&run->record_value);
     entry_unref(&run->made);
     entry_unref(&run->stale);
-    flight_close(run->flights, run->flight);
+    if (!run->is_closed) {
+        flight_close(run->flights, run->flight);
+    }
     question_unref(&run->variant);
     question_unref(&run->q);
     flight_unref(&run->flight);

@@ -43,6 +43,7 @@ struct flight_run {
     const char *doubt;      /* why what Redis has is not used; NULL */
     bool has_foreign;       /* what is there is for those who are not keyed */
     bool is_told;           /* whoever waits has been told */
+    bool is_closed;         /* and nobody joins any more */
     bool is_kept_out;       /* a new key that is not to be stored yet */
     bool is_background;     /* told of a stale entry; the run renews it */
     bool is_alone;          /* validates `stale` for its leader and no other */
