@@ -297,6 +297,15 @@ key_make(struct arena *arena, const struct hash_key *hash_key,
     return RC_OK;
 }
 
+struct key
+key_of_full(const struct hash_key *hash_key, struct slice full)
+{
+    return (struct key){
+        .full = full,
+        .hash = hash_of(hash_key, full, slice_of(NULL, 0), full),
+    };
+}
+
 enum rc
 key_vary(struct arena *arena, const struct hash_key *hash_key,
     const struct key *key, struct slice digest, struct key *out)

@@ -345,6 +345,11 @@ front_worker_new(struct front *front, struct worker *worker,
     if (f == NULL) {
         return NULL;
     }
+    f->known = known_new();
+    if (f->known == NULL) {
+        free(f);
+        return NULL;
+    }
     f->magic = FRONT_WORKER_MAGIC;
     f->front = front;
     f->worker = worker;
@@ -395,6 +400,7 @@ front_worker_free(struct front_worker **pf)
     MUST(atomic_load(&f->handoffs) == NULL);
     *pf = NULL;
     turns_free(f);
+    known_free(&f->known);
     f->front->workers[f->worker->index] = NULL;
     f->worker->front = NULL;
     f->magic = 0;

@@ -5,8 +5,10 @@
 #include <stdatomic.h>
 
 #include "nearside/base/spare.h"
+#include "nearside/cache/entry.h"
 #include "nearside/front/front.h"
 #include "nearside/http/head.h"
+#include "nearside/known/known.h"
 #include "front/client_counts.h"
 
 enum {
@@ -33,6 +35,14 @@ struct front {
 
 enum {
     KNOWN_HOST_MAX = 128, /* a longer one is judged each time */
+    FIRST_MAX = 4096,     /* read of a request before a turn is taken for it */
+};
+
+/* An answer that has begun to leave before there was a request for it. */
+struct begun {
+    struct entry *entry; /* a reference; NULL: there is none */
+    size_t size;         /* bytes of the answer, */
+    size_t n;            /* and of them, what has left */
 };
 
 struct front_worker {
@@ -50,6 +60,9 @@ struct front_worker {
     atomic_uint sessions_len; /* of all, and those handed over to it */
     struct spare turns;       /* given back, to be borrowed again */
     struct head head;         /* room to parse in; its request takes a copy */
+    char first[FIRST_MAX];    /* what a session has read just now */
+    struct known *known;
+    struct begun begun;              /* until the head has a turn */
     char known_host[KNOWN_HOST_MAX]; /* the last Host that was accepted */
     size_t known_host_len;
     _Atomic(struct handoff *) handoffs; /* accepted elsewhere, for us */

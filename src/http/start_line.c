@@ -307,29 +307,51 @@ eat_version(struct scan *s)
 
 /*
  * The hot path again: "GET /path HTTP/1.1" and its CRLF, the target without
- * dots and percent signs. False: not such a line, nothing was done.
+ * dots and percent signs.
  */
+static inline bool
+is_plain_line(struct slice in, struct slice *out_target, struct slice *out_rest)
+{
+    const struct slice method = SLICE("GET"), tail = SLICE(" HTTP/1.1\r\n");
+    const char *target = in.ptr + method.len + 1, *end = in.ptr + in.len, *stop;
+
+    if (in.len < PLAIN_LINE_MIN ||
+        memcmp(in.ptr, "GET /", method.len + 2) != 0) {
+        return false;
+    }
+    stop = skip_class(target, end, CLASS_TARGET);
+    if ((size_t)(end - stop) < tail.len ||
+        memcmp(stop, tail.ptr, tail.len) != 0) {
+        return false;
+    }
+    *out_target = slice_of(target, (size_t)(stop - target));
+    *out_rest = slice_of(stop + tail.len, (size_t)(end - stop) - tail.len);
+    return true;
+}
+
+bool
+parse_plain_line(
+    struct slice in, struct slice *out_target, struct slice *out_rest)
+{
+    return is_plain_line(in, out_target, out_rest);
+}
+
+/* False: not such a line, nothing was done. */
 static inline bool
 eat_plain_request_line(struct scan *s)
 {
-    const struct slice method = SLICE("GET"), tail = SLICE(" HTTP/1.1\r\n");
-    const char *target = s->at + method.len + 1, *stop;
+    const struct slice in = slice_of(s->at, (size_t)(s->end - s->at));
+    struct slice target, rest;
 
-    if (s->out == NULL || s->end - s->at < PLAIN_LINE_MIN ||
-        memcmp(s->at, "GET /", method.len + 2) != 0) {
-        return false;
-    }
-    stop = skip_class(target, s->end, CLASS_TARGET);
-    if ((size_t)(s->end - stop) < tail.len ||
-        memcmp(stop, tail.ptr, tail.len) != 0 ||
-        (size_t)(stop - target) > s->target_max) {
+    if (s->out == NULL || !is_plain_line(in, &target, &rest) ||
+        target.len > s->target_max) {
         return false;
     }
     s->out->method = METHOD_GET;
-    s->out->method_text = slice_of(s->at, method.len);
-    s->out->target = slice_of(target, (size_t)(stop - target));
+    s->out->method_text = slice_of(s->at, SLICE("GET").len);
+    s->out->target = target;
     s->out->minor = 1;
-    s->at = stop + tail.len;
+    s->at = rest.ptr;
     s->p->line_start = offset(s);
     s->p->state = AT_FIELD;
     return true;

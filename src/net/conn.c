@@ -215,13 +215,17 @@ conn_writev(
         .msg_iovlen = (size_t)count,
     };
     char text[GATHER_MAX];
-    size_t len = gather(iov, count, text);
+    size_t len = count > 1 ? gather(iov, count, text) : 0;
     ssize_t n;
 
     MUST_OBJ(conn, CONN_MAGIC);
-    n = len > 0 ? send(conn->fd, text, len, MSG_NOSIGNAL)
-                : sendmsg(conn->fd, &all, MSG_NOSIGNAL);
-
+    if (count == 1) {
+        n = send(conn->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+    } else if (len > 0) {
+        n = send(conn->fd, text, len, MSG_NOSIGNAL);
+    } else {
+        n = sendmsg(conn->fd, &all, MSG_NOSIGNAL);
+    }
     if (n > 0) {
         *out_n = (size_t)n;
         return RC_OK;

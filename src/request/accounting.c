@@ -45,19 +45,30 @@ class_of(unsigned status)
                          : (enum status_class)(status / 100 - 1);
 }
 
+/* What is counted of each request. */
+struct counted {
+    ptrdiff_t row; /* of its route; -1: none */
+    enum result result;
+    enum tier_id tier;
+    unsigned status;
+    uint64_t body_bytes;
+    int64_t took_us;
+};
+
 static void
-account_metrics(struct request *r, int64_t took_us)
+account_metrics(struct worker *w, const struct counted *counted)
 {
-    const struct requests *requests = r->worker->request->requests;
-    size_t row = r->q->row >= 0 ? (size_t)r->q->row : requests->routes_len;
+    const struct requests *requests = w->request->requests;
+    size_t row =
+        counted->row >= 0 ? (size_t)counted->row : requests->routes_len;
 
     MUST(row <= requests->routes_len);
-    MUST(r->result < RESULT_COUNT);
-    metric_inc(r->worker->block,
-        requests->by_result[row][r->result][class_of(r->status)]);
+    MUST(counted->result < RESULT_COUNT);
+    metric_inc(w->block,
+        requests->by_result[row][counted->result][class_of(counted->status)]);
     metric_observe_us(
-        r->worker->block, requests->latency[row][r->tier], took_us);
-    worker_count_by(r->worker, COUNTER_BODY_BYTES, (int64_t)r->sent);
+        w->block, requests->latency[row][counted->tier], counted->took_us);
+    worker_count_by(w, COUNTER_BODY_BYTES, (int64_t)counted->body_bytes);
 }
 
 static struct slice
@@ -113,12 +124,64 @@ request_account(struct request *r)
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->stream == NULL);
     took_us = worker_now_us(r->worker) - r->start_us;
-    account_metrics(r, took_us);
+    account_metrics(r->worker, &(struct counted){
+                                   .row = r->q->row,
+                                   .result = r->result,
+                                   .tier = r->tier,
+                                   .status = r->status,
+                                   .body_bytes = r->sent,
+                                   .took_us = took_us,
+                               });
     if (r->q->row >= 0 && (r->tier == TIER_ORIGIN ||
                               !r->worker->request->is_settled[r->q->row])) {
         unstored_account(r);
     }
     if (r->worker->request->requests->on_access != NULL) {
         account_access(r, took_us);
+    }
+}
+
+static void
+account_hit_access(struct worker *w, const struct stream *stream,
+    const struct request_hit *hit, int64_t took_us)
+{
+    struct request_access access = {
+        .wall_ms = worker_own_wall_ms(w) - took_us / 1000,
+        .took_us = took_us,
+        .method = hit->like->head->method_text,
+        .target = hit->target,
+        .version = version_of(hit->like->head),
+        .host = hit->like->head->host,
+        .referer = value_of(hit->like->head, FIELD_REFERER),
+        .user_agent = value_of(hit->like->head, FIELD_USER_AGENT),
+        .status = 200,
+        .bytes = hit->body_len,
+        .route = hit->like->route->title,
+        .result = result_text(RESULT_HIT),
+        .tier = tier_text(TIER_MEMORY),
+        .detail = "memory",
+    };
+
+    stream->ops->peer(stream, &access.peer);
+    w->request->requests->on_access(w->ring, &access);
+}
+
+void
+request_account_hit(struct worker *w, const struct stream *stream,
+    const struct request_hit *hit)
+{
+    int64_t took_us = worker_now_us(w) - hit->start_us;
+
+    MUST_OBJ(hit->like, QUESTION_MAGIC);
+    account_metrics(w, &(struct counted){
+                           .row = hit->like->row,
+                           .result = RESULT_HIT,
+                           .tier = TIER_MEMORY,
+                           .status = 200,
+                           .body_bytes = hit->body_len,
+                           .took_us = took_us,
+                       });
+    if (w->request->requests->on_access != NULL) {
+        account_hit_access(w, stream, hit, took_us);
     }
 }

@@ -1,7 +1,7 @@
 /*
  * The life of a request: taken from the worker's list, run from step to
  * step, given back. What the stream tells comes in here; the steps are in
- * step_*.c and deliver.c. Law: run() alone moves r->step.
+ * step_*.c and deliver.c. Law: request_run() alone moves r->step.
  */
 #include "request/request_inside.h"
 
@@ -248,8 +248,8 @@ check_parked(const struct request *r)
     MUST(r->wake == WAKE_DELETION || !made_stale_is_awaited(&r->made_stale));
 }
 
-static void
-run(struct request *r, const struct step *from)
+void
+request_run(struct request *r, const struct step *from)
 {
     struct check_scope scope = {.describe = describe, .ctx = r};
     const struct step *next = from;
@@ -284,7 +284,7 @@ request_wake(struct request *r, enum wake wake, const struct step *from)
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->wake == wake);
     MUST(from->is_start);
-    run(r, from);
+    request_run(r, from);
 }
 
 void
@@ -294,7 +294,7 @@ request_divert(struct request *r, const struct step *from)
     MUST(r->wake != WAKE_NONE);
     MUST(from->is_start);
     request_drop(r);
-    run(r, from);
+    request_run(r, from);
 }
 
 const struct step *
@@ -363,7 +363,7 @@ request_start(struct request *r)
 {
     MUST_OBJ(r, REQUEST_MAGIC);
     MUST(r->moves_len == 0);
-    run(r, &step_ask);
+    request_run(r, &step_ask);
 }
 
 void
@@ -374,7 +374,7 @@ request_refuse(
     MUST(r->moves_len == 0);
     worker_count(r->worker, COUNTER_BAD_REQUESTS);
     r->fault = fault;
-    run(r, request_fail(r, status, detail));
+    request_run(r, request_fail(r, status, detail));
 }
 
 size_t

@@ -120,6 +120,9 @@ struct step {
     bool is_start; /* a parked request may go on here */
 };
 
+/* Takes steps from there on until one parks. */
+void request_run(struct request *r, const struct step *from);
+
 extern const struct step step_ask;
 extern const struct step step_memory;
 extern const struct step step_lookup;

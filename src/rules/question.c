@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "nearside/base/check.h"
+#include "nearside/http/parse.h"
 #include "nearside/http/uri.h"
 #include "nearside/rules/cookies.h"
 
@@ -73,6 +74,20 @@ give_back(struct question_pool *pool, struct question *q)
     }
 }
 
+/* Of the copy, whose bytes begin with the method. */
+static struct slice
+lines_of(const struct head *head, const struct question_opts *opts)
+{
+    struct slice target, lines;
+    struct slice copy = {head->method_text.ptr, opts->raw.len};
+
+    if (opts->head->method_text.ptr != opts->raw.ptr ||
+        !parse_plain_line(copy, &target, &lines)) {
+        return slice_of(NULL, 0);
+    }
+    return lines;
+}
+
 struct question *
 question_new(struct question_pool *pool, struct proxy_conf *conf,
     const struct question_opts *opts)
@@ -99,6 +114,7 @@ question_new(struct question_pool *pool, struct proxy_conf *conf,
         .arena = arena,
         .conf = proxy_conf_ref(conf),
         .head = head,
+        .lines = lines_of(head, opts),
         .has_body = opts->has_body,
         .client = {.peer = opts->peer,
             .version = opts->head->minor == 0 ? SLICE("1.0") : SLICE("1.1")},

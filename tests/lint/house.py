@@ -23,6 +23,7 @@ FLOORS = {
     "tier": 40,
     "collapse": 50, "write": 50,
     "request": 60,
+    "known": 65,
     "front": 70,
     "proxy": 80,
     "app_conf_text": 83,
@@ -50,7 +51,7 @@ PURE = ("http", "cache", "rules")
 TIDY = ("base", "net", "http", "server", "origin")
 
 # Rooms with one MUST a function or more, on average (lint.checks).
-CHECKED = ("cache", "server", "origin", "redis", "body", "request", "lease", "tier", "collapse", "write", "front")
+CHECKED = ("cache", "server", "origin", "redis", "body", "request", "lease", "tier", "collapse", "write", "known", "front")
 
 # Larger than a room may be: protocols whose rules are many.
 LARGE_ROOMS = ("http", "redis")

@@ -26,6 +26,7 @@
 #include "../support/clock_advance.h"
 #include "limits_given.h"
 #include "nearside/body/source.h"
+#include "nearside/known/known.h"
 #include "net/loop_inside.h"
 
 enum {
@@ -51,6 +52,7 @@ struct request {
     char asks[64]; /* "GET /a" */
     bool has_content;
     bool is_started;
+    bool is_repeatable;
     unsigned refused; /* the status; 0: it is not */
     const char *detail;
     const char *fault;
@@ -87,6 +89,11 @@ struct front_bench {
     struct address peer;
     struct request requests[REQUESTS_MAX];
     unsigned requests_len;
+    const char *known; /* what GET_KNOWN is answered at once; NULL: nothing */
+    struct entry *known_entry;             /* a reference */
+    unsigned known_asked;                  /* so often it was asked for, */
+    unsigned known_sent;                   /* has left at once, */
+    unsigned known_resumed;                /* and has not */
     unsigned requests_refused;             /* so many are not to be had */
     void (*on_start)(struct request *r);   /* or NULL */
     void (*on_content)(struct request *r); /* or NULL */
@@ -180,6 +187,80 @@ request_start(struct request *r)
     if (bench.on_start != NULL) {
         bench.on_start(r);
     }
+}
+
+/* --- what is known without a request ----------------------------------- */
+
+#define GET_KNOWN "GET /known HTTP/1.1\r\nHost: a.example\r\n\r\n"
+
+enum rc
+known_answer(
+    struct known *known, const struct known_asked *asked, struct known_hit *out)
+{
+    assert_non_null(known);
+    assert_int_equal(asked->worker->magic, WORKER_MAGIC);
+    assert_int_equal(asked->client->kind, 1);
+    bench.known_asked++;
+    if (bench.known == NULL || !slice_starts(asked->in, SLICE(GET_KNOWN))) {
+        return RC_MISS;
+    }
+    out->size = strlen(bench.known);
+    out->iov_len = 2;
+    out->iov[0] = (struct iovec){(char *)(uintptr_t)bench.known, 10};
+    out->iov[1] =
+        (struct iovec){(char *)(uintptr_t)bench.known + 10, out->size - 10};
+    out->head_len = SLICE(GET_KNOWN).len;
+    out->entry = entry_ref(bench.known_entry);
+    return RC_OK;
+}
+
+void
+known_sent(struct worker *w, const struct stream *stream, struct known_hit *hit,
+    int64_t start_us)
+{
+    assert_int_equal(w->magic, WORKER_MAGIC);
+    assert_non_null(stream->ops->peer);
+    assert_int_equal(start_us, worker_now_us(w));
+    bench.known_sent++;
+    entry_unref(&hit->entry);
+}
+
+/* Any but NULL: the stand-in of known_learn looks no further. */
+struct question *
+request_repeatable(const struct request *r)
+{
+    return r->is_repeatable ? (struct question *)(uintptr_t)r : NULL;
+}
+
+void
+known_learn(
+    struct known *known, struct question *q, struct known_client *client)
+{
+    assert_non_null(known);
+    client->kind = q != NULL ? 1 : client->kind;
+}
+
+/* It is of the room whose functions stand here. */
+struct known *
+known_new(void)
+{
+    return malloc(1);
+}
+
+void
+known_free(struct known **known)
+{
+    free(*known);
+    *known = NULL;
+}
+
+void
+request_resume_hit(struct request *r, struct entry *own_entry)
+{
+    assert_ptr_equal(own_entry, bench.known_entry);
+    entry_unref(&own_entry);
+    bench.known_resumed++;
+    request_start(r);
 }
 
 size_t

@@ -45,6 +45,9 @@ struct key_uri {
 enum rc key_make(struct arena *arena, const struct hash_key *hash_key,
     const struct key_uri *uri, struct key *out) RC_MUST_CHECK;
 
+/* The key without a variant that has this full form, which it borrows. */
+struct key key_of_full(const struct hash_key *hash_key, struct slice full);
+
 /* The key of the variant of the same URI that has this digest;
    whatever variant `key` itself is, it does not count. RC_NOMEM. */
 enum rc key_vary(struct arena *arena, const struct hash_key *hash_key,

@@ -69,6 +69,14 @@ enum rc parse_request(struct parse *p, const struct parse_opts *opts,
     struct slice in, struct head *out, size_t *out_len) RC_MUST_CHECK;
 
 /*
+ * Does `in` begin with the request line that nearly all heads have: of a GET by
+ * HTTP/1.1, of a target in origin-form without dots and percent signs?
+ * *out_rest is what follows it. A target of any length is taken.
+ */
+bool parse_plain_line(
+    struct slice in, struct slice *out_target, struct slice *out_rest);
+
+/*
  * The same for a response to a request of `method`; the method decides how
  * the content ends (RFC 9112 6.3).
  */

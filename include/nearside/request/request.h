@@ -49,6 +49,30 @@ bool request_on_source_failed(struct request *r) RC_MUST_CHECK;
    client is slow or the answer long. */
 void request_on_blocked(struct request *r);
 
+/* --- hits without a request (nearside/known/known.h) --- */
+
+/* Its answer is about to have left. What it has asked, if all that has decided
+   the answer is target, field lines, route and what memory has, and what was
+   found is fresh; or NULL. */
+struct question *request_repeatable(const struct request *r);
+
+/* As request_start, of one whose answer has begun to leave, from that fresh
+   entry of memory. */
+void request_resume_hit(struct request *r, struct entry *own_entry);
+
+/* All of a hit's answer has left that had no request. */
+struct request_hit {
+    const struct question *like; /* of the same lines and route */
+    struct slice target;
+    uint64_t body_len;
+    int64_t start_us;
+};
+
+void request_account_hit(struct worker *w, const struct stream *stream,
+    const struct request_hit *hit);
+
+/* --- heads that are refused --- */
+
 /* An answer of our own to a head that could not be parsed. fault: the name of
    what is wrong with it, for the log; NULL: nothing, it is late or there is no
    room for it. */

@@ -8,6 +8,7 @@
 
 #include "nearside/base/slice.h"
 
+struct address;
 struct source;
 struct stream;
 
@@ -36,6 +37,8 @@ struct stream_ops {
     /* Content may come: request_on_body follows. Also after a body slice
        was not taken whole. */
     void (*want_body)(struct stream *stream);
+    /* Who is at the other end; for the log. */
+    void (*peer)(const struct stream *stream, struct address *out);
     /* Ends the connection so that nobody takes what was sent for whole. */
     void (*abort)(struct stream *stream);
 };

@@ -50,6 +50,9 @@ struct question {
     struct proxy_conf *conf; /* a reference */
 
     const struct head *head; /* a copy, in the arena */
+    struct slice lines; /* its field lines as they came, up to the end of the
+                           head; empty where another than the plain line of a
+                           GET stands before them */
     bool has_body;
     struct client client;
     enum question_kind kind;
@@ -108,7 +111,28 @@ struct question_refusal question_ask(struct question *q);
    question yet. RC_NOMEM. */
 enum rc question_name(struct question *q) RC_MUST_CHECK;
 
-/* Both in one. */
+/* Does the answer depend on nothing but target, field lines and route? It may
+   be answered by what is stored, and has neither content, directives,
+   credentials nor a variant. */
+bool question_is_plain(const struct question *q);
+
+enum {
+    KEY_ROOM_MAX = 1024,
+};
+
+/* A key and the bytes of it, where no arena is. */
+struct key_room {
+    struct key key;
+    char text[KEY_ROOM_MAX];
+};
+
+/* The key that a plain question would have with another plain target, by the
+   same route. False: it is too long, or it is not all of the target that is
+   keyed. */
+bool question_key_of(
+    const struct question *q, struct slice target, struct key_room *out);
+
+/* question_ask and question_name in one. */
 struct question_refusal question_read(struct question *q);
 
 /* Is there an origin that may be asked? Only of OPTIONS that none gets is a

@@ -157,6 +157,7 @@ after_answer(struct session *s)
     MUST(s->state == SESSION_BUSY);
     MUST(done != NULL);
     MUST(turn->out.left == 0);
+    session_learn(s);
     turn->request = NULL;
     turn->out.response = NULL;
     conn_want_write(s->conn, false);
@@ -255,6 +256,15 @@ static const struct conn_callbacks session_conn_callbacks = {
 };
 
 static void
+stream_peer(const struct stream *stream, struct address *out)
+{
+    const struct session *s = CONTAINER_OF(stream, struct session, stream);
+
+    MUST_OBJ(s, SESSION_MAGIC);
+    conn_peer(s->conn, out);
+}
+
+static void
 stream_abort(struct stream *stream)
 {
     session_end(session_of(stream), true);
@@ -264,6 +274,7 @@ static const struct stream_ops session_stream_ops = {
     .respond = stream_respond,
     .interim = stream_interim,
     .want_body = stream_want_body,
+    .peer = stream_peer,
     .abort = stream_abort,
 };
 

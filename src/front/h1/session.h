@@ -19,6 +19,7 @@
  *
  *     session.c          its life: the timer, the end, what follows an answer
  *     session_read.c     the socket and heads
+ *     session_known.c    hits that need no turn
  *     session_content.c  a request's content
  *     session_write.c    the answer
  *     session_state.c    what all of them share: what is read, for how long
@@ -50,7 +51,8 @@ struct session {
     bool is_aborted : 1;  /* its end is a reset */
     bool is_next_due : 1; /* the next head is looked at when the task runs */
     bool is_fresh : 1;    /* IDLE, and has sent nothing yet */
-    struct list link;     /* of the worker: fresh, idle, lingering, or others */
+    struct known_client known; /* what is remembered of its requests */
+    struct list link; /* of the worker: fresh, idle, lingering, or others */
     struct front_worker *front;
     struct conn *conn;
     struct turn *turn; /* in HEAD and BUSY */
@@ -150,6 +152,19 @@ void session_pump_body(struct session *s);
 void session_check_body(struct session *s);
 
 void stream_want_body(struct stream *stream);
+
+/* --- session_known.c --- */
+
+/* The first bytes of a head are at hand. If it can be answered at once, it is,
+   and *first is what follows it. If only a part of the answer has left, *first
+   stays, and front->begun says so. */
+void session_answer_known(struct session *s, struct slice *first);
+
+/* Its request goes on with that answer. */
+void session_resume_known(struct session *s);
+
+/* Its request's answer has left. */
+void session_learn(struct session *s);
 
 /* --- session_read.c --- */
 

@@ -203,11 +203,19 @@ session_begin(struct session *s, const struct head *head, size_t head_len)
     turn->request = make_request(s, head, raw);
     if (turn->request == NULL) {
         worker_count_limit(session_worker(s), LIMIT_MEMORY);
-        session_refuse(s, 503, "no-memory");
+        if (turn->begun.entry != NULL) { /* no other answer can follow */
+            session_end(s, true);
+        } else {
+            session_refuse(s, 503, "no-memory");
+        }
         return;
     }
     begin_busy(s, head, head_len);
-    request_start(turn->request);
+    if (turn->begun.entry != NULL) {
+        session_resume_known(s);
+    } else {
+        request_start(turn->request);
+    }
 }
 
 void
@@ -257,27 +265,38 @@ read_more(struct session *s, struct turn *turn, size_t n)
     return rc;
 }
 
-static void
-read_first(struct session *s)
+/* The first bytes of a head have a turn from now on. False: no memory. */
+static bool
+take_turn(struct session *s, struct slice first)
 {
     struct turn *turn = turn_take(s->front);
-    enum rc rc;
 
     MUST(s->turn == NULL);
+    MUST(first.len > 0);
+    /* What comes next of the head has room too. */
+    if (turn != NULL && (buf_reserve(&turn->buf, FIRST_MAX) == NULL ||
+                            buf_append(&turn->buf, first) != RC_OK)) {
+        turn_put(s->front, &turn);
+    }
     if (turn == NULL) {
         worker_count_limit(session_worker(s), LIMIT_MEMORY);
+        entry_unref(&s->front->begun.entry);
         session_end(s, true);
-        return;
-    }
-    rc = read_more(s, turn, HEAD_READ);
-    if (rc != RC_OK) {
-        turn_put(s->front, &turn);
-        if (rc != RC_AGAIN) {
-            session_end(s, false);
-        }
-        return;
+        return false;
     }
     s->turn = turn;
+    turn->begun = s->front->begun;
+    s->front->begun = (struct begun){0};
+    return true;
+}
+
+static void
+begin_head(struct session *s, struct slice first)
+{
+    MUST(s->state == SESSION_IDLE);
+    if (!take_turn(s, first)) {
+        return;
+    }
     s->state = SESSION_HEAD;
     if (s->is_fresh) {
         s->is_fresh = false;
@@ -287,6 +306,28 @@ read_first(struct session *s)
     session_read_head(s);
     if (s->state == SESSION_HEAD) {
         session_arm(s);
+    }
+}
+
+static void
+read_first(struct session *s)
+{
+    char *to = s->front->first;
+    struct slice first;
+    size_t n;
+    enum rc rc = conn_read(s->conn, to, FIRST_MAX, &n);
+
+    MUST(s->turn == NULL);
+    if (rc != RC_OK) {
+        if (rc != RC_AGAIN) {
+            session_end(s, false);
+        }
+        return;
+    }
+    first = slice_of(to, n);
+    session_answer_known(s, &first);
+    if (first.len > 0) {
+        begin_head(s, first);
     }
 }
 

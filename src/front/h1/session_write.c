@@ -303,6 +303,24 @@ batch_consume(struct turn *turn, size_t n)
     part->iov_len -= n;
 }
 
+/* What has left of the answer before its request was there. False: that was
+   another answer than this one. */
+static bool
+skip_begun(struct turn *turn)
+{
+    size_t n = turn->begun.n;
+
+    turn->begun.n = 0;
+    if (turn->out.response->status != 200 ||
+        turn->out.left != turn->begun.size) {
+        turn->out.has_left = true; /* and no other one can follow */
+        return false;
+    }
+    MUST(n < turn->out.left);
+    batch_consume(turn, n);
+    return true;
+}
+
 /* Writes the batch. RC_OK: all of it. RC_AGAIN: the socket is full. */
 static enum rc
 batch_write(struct session *s)
@@ -406,6 +424,9 @@ session_write(struct session *s)
     MUST(s->turn->out.response != NULL);
     for (int i = 0; i < WRITES_PER_TURN && rc == RC_OK; i++) {
         enum write_state state = batch_next(s);
+        if (s->turn->begun.n > 0 && !skip_begun(s->turn)) {
+            return WRITTEN_NO_FURTHER;
+        }
         if (state == WRITTEN_SO_FAR) {
             wait_for_source(s);
         }

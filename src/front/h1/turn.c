@@ -30,6 +30,8 @@ turn_restart(struct turn *turn, struct worker *w)
 {
     MUST_OBJ(turn, TURN_MAGIC);
     MUST(turn->request == NULL);
+    MUST(turn->begun.entry == NULL);
+    turn->begun.n = 0;
     parse_start(&turn->parse);
     turn->start_us = worker_now_us(w);
     turn->is_http10 = false;
@@ -82,6 +84,7 @@ turn_put(struct front_worker *f, struct turn **pturn)
     MUST_OBJ(turn, TURN_MAGIC);
     MUST(turn->request == NULL);
     *pturn = NULL;
+    entry_unref(&turn->begun.entry);
     turn->magic = 0;
     buf_clear(&turn->buf);
     buf_clear(&turn->interim);

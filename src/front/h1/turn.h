@@ -83,6 +83,7 @@ struct turn {
     struct request *request; /* from the end of the head on */
     bool is_http10;
     bool awaits_100;    /* the client may keep its content back for a 100 */
+    struct begun begun; /* until the answer goes on */
     struct buf interim; /* the rest of 1xx responses, not yet written */
     struct turn_in in;
     struct turn_out out;
