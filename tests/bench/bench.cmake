@@ -42,7 +42,7 @@ add_test(NAME bench.hit_ratio COMMAND bench-hit-ratio --check)
 set_tests_properties(bench.hit_ratio PROPERTIES TIMEOUT 300)
 
 # User instructions of a hit in memory: what was measured, and a twentieth. The
-# figure is that of gcc 12 with the daemon optimised as a whole: 2,881.
+# figure is that of gcc 12 with the daemon optimised as a whole: 2,910.
 set(unless)
 if(NOT lto OR NOT CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
     set(unless "another build than the one that is installed")
@@ -51,6 +51,6 @@ elseif(NOT "${CMAKE_C_COMPILER_ID} ${major}" STREQUAL "GNU 12")
 endif()
 add_test(NAME bench.instructions COMMAND
     ${CMAKE_CURRENT_LIST_DIR}/instructions --build ${CMAKE_BINARY_DIR}
-    --at-most 3025 --unless "${unless}")
+    --at-most 3055 --unless "${unless}")
 set_tests_properties(bench.instructions PROPERTIES
     TIMEOUT 900 SKIP_RETURN_CODE 77)

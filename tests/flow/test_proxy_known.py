@@ -17,7 +17,9 @@ ROUTES = """
 route "/a/*" { ttl = 60s }
 route "/b/:id" { ttl = 60s  query = none }
 route "/keyed/*" { ttl = 60s  authorization = key }
-"""
+""" + "".join(
+    # So many that two have one place among a client's routes.
+    f'route "/r{n}/*" {{ ttl = 60s  cache_status = off }}\n' for n in range(8))
 FIELDS = (
     "",
     "Connection: keep-alive\r\nUser-Agent: one\r\n",
@@ -34,7 +36,7 @@ FIELDS = (
 )
 HOSTS = ("test", "other.example", "other.example:8080", "TEST")
 TARGETS = ("/a/1", "/a/2", "/a/2?q=1", "/a/%32", "/a//1", "/a/v;x", "/b/1",
-           "/b/1?q=1", "/keyed/1", "/none/1", "/a/vary")
+           "/b/1?q=1", "/keyed/1", "/none/1", "/a/vary", "/r5/1", "/r6/1")
 # What differs from one answer to the same question to the next.
 TIMES = re.compile(rb"\r\nage: \d+|ttl=\d+|\r\ndate: [^\r]*", re.I)
 
