@@ -71,12 +71,15 @@ tracking_id(const struct redis_reply *reply)
                                                               : 0;
 }
 
-/* The value of " <name>=" in a line of CLIENT LIST; empty: there is none. */
+/* The value of " <name>=" in a line of CLIENT LIST; empty: there is none. The
+   line has its end with it, behind redir where that is the last (Redis 6.2). */
 static struct slice
-field_of(struct slice line, const char *name)
+field_of(struct slice text, const char *name)
 {
+    struct slice line;
     struct slice value;
 
+    (void)slice_split(&text, '\n', &line);
     while (slice_split(&line, ' ', &value)) {
         size_t len = strlen(name);
 

@@ -160,6 +160,29 @@ without_anybody_who_keeps_what_is_read_no_server_is_asked_to_tell(void **state)
     rig_close(&rig);
 }
 
+/* What Redis 6.2 says of itself ends with redir, and 7.0 has more behind it. */
+static void
+a_server_whose_list_knows_of_tracking_is_relied_on(void **state)
+{
+    static const char *const lists[] = {
+        "$36\r\nid=7 flags=PtB user=default redir=7\n\r\n",
+        "$43\r\nid=7 flags=PtB user=default redir=7 resp=2\n\r\n",
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(lists); i++) {
+        struct rig rig = {0};
+
+        given_peers(1);
+        peer_says(&peers[0], "CLIENT LIST", lists[i]);
+        open_with(&rig, (struct redis_opts){0});
+        PEERS_AWAIT(&rig, telling(&rig) != NODE_TELLS_NOT);
+        assert_int_equal(telling(&rig), NODE_TELLS);
+        rig_close(&rig);
+        (void)peers_end(NULL);
+    }
+}
+
 /* ---- who does not tell --------------------------------------------------- */
 
 static const struct {
@@ -627,6 +650,7 @@ main(void)
         T(nothing_is_live_before_the_subscription_is_confirmed),
         T(a_server_is_asked_to_tell_of_entries_over_the_connection_itself),
         T(without_anybody_who_keeps_what_is_read_no_server_is_asked_to_tell),
+        T(a_server_whose_list_knows_of_tracking_is_relied_on),
         T(a_server_that_does_not_tell_is_asked_again_after_a_minute),
         T(a_server_that_cannot_answer_now_is_asked_again_soon),
         T(no_server_is_asked_to_tell_where_that_is_not_wanted),
