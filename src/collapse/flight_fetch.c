@@ -209,6 +209,8 @@ tell_stale(struct flight_run *run)
     };
 
     if (run->stale == NULL ||
+        (run->is_stale_unverified &&
+            !policy_bears_outdated(run->q->reads, run->stale)) ||
         !policy_allows_on_error(run->q->reads, run->stale,
             run->wants_since_ms > 0 ? &run->q->policy.reuse : NULL, now_ms)) {
         return false;

@@ -62,6 +62,7 @@ struct flight_run {
     struct value record_value; /* of what turned out to vary */
     struct entry *made;        /* of that record */
     struct entry *stale;       /* found, to be validated or to stand in */
+    bool is_stale_unverified;  /* of memory, and Redis has not vouched for it */
 };
 
 /* --- flight_lookup.c --- */

@@ -75,6 +75,7 @@ keep_stale(struct flight_run *run, struct entry *own_entry)
     MUST_OBJ(own_entry, ENTRY_MAGIC);
     entry_unref(&run->stale);
     run->stale = own_entry;
+    run->is_stale_unverified = run->look.is_unverified;
 }
 
 /* True: it answers whoever waits. False: it is kept, or of no use. */

@@ -68,8 +68,9 @@ struct request {
     struct question *q; /* what is asked; a reference */
     bool is_body_done;
 
-    struct entry *stale;  /* found, but to be validated; a reference */
-    bool wants_validated; /* a fresh one is not good enough either */
+    struct entry *stale;      /* found, but to be validated; a reference */
+    bool is_stale_unverified; /* of memory, and Redis has not vouched for it */
+    bool wants_validated;     /* a fresh one is not good enough either */
 
     /* What it waits for, or has got. */
     struct flight_waiter waiter;

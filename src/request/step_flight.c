@@ -96,12 +96,14 @@ use_none(struct request *r)
 /* An entry that must be validated at each use (RFC 9111 5.2.2.4) answers only
    the request that has validated it. Each of the others validates it too. */
 static const struct step *
-validate(struct request *r, struct entry *entry)
+validate(struct request *r, const struct flight_result *result)
 {
+    struct entry *entry = result->entry;
     struct entry *stale = entry_ref(entry); /* from memory it may be the same */
 
     entry_unref(&r->stale);
     r->stale = stale;
+    r->is_stale_unverified = result->is_unverified;
     return &step_validate;
 }
 
@@ -129,7 +131,7 @@ use_entry(struct request *r, const struct flight_result *result)
     }
     if ((entry->flags & ENTRY_MUST_VALIDATE) != 0 &&
         !(result->is_validated && r->waiter.is_leader)) {
-        return validate(r, entry);
+        return validate(r, result);
     }
     if (!is_good_enough(r, result)) {
         return use_none(r);

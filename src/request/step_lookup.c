@@ -34,6 +34,7 @@ pass_over(struct request *r, struct entry *own_entry, enum cache_fwd fwd)
     MUST(r->stale == NULL);
     r->fwd = fwd;
     r->stale = own_entry;
+    r->is_stale_unverified = r->look->is_unverified;
     r->wants_validated = fwd == CACHE_FWD_REQUEST;
     return go_on(r);
 }

@@ -139,8 +139,13 @@ request_has_substitute(struct request *r)
     int64_t now_ms = worker_wall_ms(r->worker);
 
     MUST_OBJ(r, REQUEST_MAGIC);
-    return r->stale != NULL && policy_allows_on_error(r->q->route, r->stale,
-                                   &r->q->policy.reuse, now_ms);
+    if (r->stale == NULL ||
+        (r->is_stale_unverified &&
+            !policy_bears_outdated(r->q->route, r->stale))) {
+        return false;
+    }
+    return policy_allows_on_error(
+        r->q->route, r->stale, &r->q->policy.reuse, now_ms);
 }
 
 const struct step *

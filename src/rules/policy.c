@@ -214,6 +214,15 @@ policy_allows_on_error(const struct route *route, const struct entry *entry,
 }
 
 bool
+policy_bears_outdated(const struct route *route, const struct entry *entry)
+{
+    struct reuse_stored stored = stored_of(route, entry);
+
+    MUST_OBJ(entry, ENTRY_MAGIC);
+    return reuse_window_ms(&stored) > 0;
+}
+
+bool
 policy_forbids_stale(const struct entry *entry)
 {
     MUST_OBJ(entry, ENTRY_MAGIC);

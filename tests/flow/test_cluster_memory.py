@@ -192,6 +192,28 @@ class Down(Memory):
         self.put(a, "/products/1", "new")
         self.assertEqual(a.get("/products/1").body, product(1, "new"))
 
+    def assert_without_the_api(self, route, statuses):
+        a, of = self.given(route)
+        self.origin.kill()
+
+        def is_over():
+            got[:] = [a.get("/products/1")]
+            return not got[0].cache_status.endswith(
+                ("detail=memory", "detail=unverified"))
+        got = []
+        wait_until(is_over, what="memory may not answer", every=0.01)
+        got.append(a.get("/products/1", fields={"Range": "bytes=0-1"}))
+        self.assertEqual([answer.status for answer in got], statuses)
+        if statuses[0] == 200:
+            self.assertIn("stale-if-error", got[0].cache_status)
+            self.assertEqual(got[0].body, of.body)
+
+    def test_it_does_not_stand_in_for_the_api_unasked(self):
+        self.assert_without_the_api("", [502, 502])
+
+    def test_it_stands_in_for_the_api_where_what_is_past_its_time_may(self):
+        self.assert_without_the_api("grace = 1m", [200, 206])
+
     def test_a_read_is_refused_where_the_route_says_so(self):
         a, _ = self.given("redis_down = refuse")
         wait_until(lambda: self.get(a).status == 503)

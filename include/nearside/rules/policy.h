@@ -84,6 +84,11 @@ bool policy_allows_on_error(const struct route *route,
     const struct entry *entry, const struct reuse_request *request,
     int64_t now_ms);
 
+/* Likewise where nobody knows whether a write has changed it, fresh as it is:
+   that is borne where the API or the route bears what is past its time. */
+bool policy_bears_outdated(
+    const struct route *route, const struct entry *entry);
+
 /* Has the origin forbidden to use it past its time (RFC 9111 4.2.4)? */
 bool policy_forbids_stale(const struct entry *entry);
 
