@@ -100,7 +100,7 @@ a_head_in_two_pieces_is_a_requests(void **state)
     (void)state;
     for (size_t at = 1; at < sizeof(GET_KNOWN) - 1; at++) {
         says_bytes(&c, GET_KNOWN, at);
-        says_bytes(&c, GET_KNOWN + at, sizeof(GET_KNOWN) - 1 - at);
+        says_bytes(&c, &GET_KNOWN[at], sizeof(GET_KNOWN) - 1 - at);
         assert_int_equal(bench.requests_len, 2);
         bench.requests_len = 1;
         assert_got(&c, OK("2", "ok"));
@@ -125,7 +125,7 @@ what_has_not_left_leaves_with_a_request(void **state)
         assert_int_equal(strlen(got(&c)), room);
         bench.room = -1;
         turns();
-        assert_string_equal(got(&c), OK("2", "ok") + room);
+        assert_string_equal(got(&c), &OK("2", "ok")[room]);
         assert_int_equal(last_request()->end, REQUEST_SENT);
         bench.requests_len = 1;
         assert_idle(&c);

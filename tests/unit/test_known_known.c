@@ -242,8 +242,8 @@ what_one_request_alone_asks_is_never_known(void **state)
         REQUEST("HEAD /any/x"),
         REQUEST("GET /any/%78"),
         "GET http://a.example/any/x HTTP/1.1\r\nHost: a.example\r\n\r\n",
-        "GET /any/x HTTP/1.0\r\nHost: a.example\r\n"
-        "Connection: keep-alive\r\n\r\n",
+        ("GET /any/x HTTP/1.0\r\nHost: a.example\r\n"
+         "Connection: keep-alive\r\n\r\n"),
     };
 
     (void)state;
