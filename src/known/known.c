@@ -76,7 +76,8 @@ find_question(struct known_kind *kind, struct slice target)
 
 /* A fresh response, which the question's fields allow. */
 static struct entry *
-find_entry(struct worker *w, struct question *q, struct slice target)
+find_entry(
+    struct worker *w, struct question *q, struct slice target, int64_t now_ms)
 {
     const struct key own = q->key;
     struct entry *entry;
@@ -89,9 +90,8 @@ find_entry(struct worker *w, struct question *q, struct slice target)
     q->key = room.key;
     entry = memory_find(w, q);
     q->key = own;
-    if (entry != NULL &&
-        (entry->status != 200 ||
-            found_judge(q, entry, false, worker_wall_ms(w)) != FOUND_FRESH)) {
+    if (entry != NULL && (entry->status != 200 || found_judge(q, entry, false,
+                                                      now_ms) != FOUND_FRESH)) {
         entry_unref(&entry);
     }
     return entry;
@@ -109,11 +109,9 @@ age_s_of(const struct entry *entry, int64_t now_ms)
 
 /* As deliver.c and the stream would write it, line by line. */
 static void
-write_head(struct writer *to, const struct worker *w, const struct question *q,
-    const struct entry *entry)
+write_head(struct writer *to, const struct question *q,
+    const struct entry *entry, int64_t now_ms)
 {
-    int64_t now_ms = worker_wall_ms(w);
-
     MUST_OBJ(entry, ENTRY_MAGIC);
     MUST(entry_fresh_until_ms(entry) > now_ms);
     write_slice(to, SLICE("HTTP/1.1 200 OK\r\n"));
@@ -128,7 +126,7 @@ write_head(struct writer *to, const struct worker *w, const struct question *q,
 
 /* False: it is too large to leave at once. */
 static bool
-lay_out(struct known_hit *hit, const struct worker *w)
+lay_out(struct known_hit *hit, int64_t now_ms)
 {
     struct slice body = entry_body(hit->entry);
     struct writer to = writer_of(hit->text, sizeof(hit->text));
@@ -137,7 +135,7 @@ lay_out(struct known_hit *hit, const struct worker *w)
     if (body.len > BODY_LEN_MAX) {
         return false;
     }
-    write_head(&to, w, hit->like, hit->entry);
+    write_head(&to, hit->like, hit->entry, now_ms);
     if (to.is_full) {
         return false;
     }
@@ -168,6 +166,8 @@ enum rc
 known_answer(
     struct known *known, const struct known_asked *asked, struct known_hit *out)
 {
+    /* Once: Redis' time may be told anew at any moment, by another thread. */
+    const int64_t now_ms = worker_wall_ms(asked->worker);
     struct known_kind *kind;
     struct slice lines;
 
@@ -187,11 +187,11 @@ known_answer(
         return RC_MISS;
     }
     out->iov_len = 0;
-    out->entry = find_entry(asked->worker, out->like, out->target);
+    out->entry = find_entry(asked->worker, out->like, out->target, now_ms);
     if (out->entry == NULL) {
         return RC_MISS;
     }
-    if (!lay_out(out, asked->worker)) {
+    if (!lay_out(out, now_ms)) {
         entry_unref(&out->entry);
         return RC_MISS;
     }
@@ -245,6 +245,17 @@ kind_of(struct known *known, const struct question *q)
     return kind;
 }
 
+/* Of a longer head no other will be known, and all that is remembered would
+   take some 100 KiB each. */
+static bool
+is_long(const struct question *q)
+{
+    const char *end = q->lines.ptr + q->lines.len;
+
+    MUST(q->lines.ptr > q->head->method_text.ptr);
+    return end - q->head->method_text.ptr > HEAD_LEN_MAX;
+}
+
 void
 known_learn(
     struct known *known, struct question *q, struct known_client *client)
@@ -257,6 +268,9 @@ known_learn(
         return;
     }
     MUST(question_is_plain(q));
+    if (is_long(q)) {
+        return;
+    }
     kind = kind_of(known, q);
     place = &kind->by_route[q->row % KNOWN_ROUTES];
     question_unref(place);

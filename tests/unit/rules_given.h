@@ -147,7 +147,7 @@ static inline const struct head *
 given_head(const char *text)
 {
     static struct head head;
-    static char bytes[4096];
+    static char bytes[8192];
     const struct parse_opts opts = {0};
     struct parse p;
     size_t len;

@@ -4,6 +4,9 @@
 
 #include "request_given.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "nearside/cache/memory.h"
 #include "nearside/http/write.h"
 
@@ -378,6 +381,76 @@ one_that_goes_on_has_the_same_answer(void **state)
     request_on_sent(r, 3);
 }
 
+static void
+a_head_too_long_to_be_known_is_not_kept(void **state)
+{
+    char pad[4096], text[8192];
+
+    (void)state;
+    given_in_memory(GET, given_parts(9500));
+    memset(pad, 'x', sizeof(pad));
+    snprintf(text, sizeof(text), WITH("/any/x", "X: %.*s\r\n"), 3900, pad);
+    serve(text);
+    assert_int_equal(client.kind, 1);
+    assert_non_null(known(text));
+    client.kind = 0;
+    snprintf(text, sizeof(text), WITH("/any/x", "X: %.*s\r\n"), 4090, pad);
+    serve(text);
+    assert_int_equal(client.kind, 0);
+}
+
+enum {
+    AHEAD_MS = 20000, /* by then nothing is fresh that was given */
+};
+
+struct told {
+    struct shared_time time;
+    int64_t start_ms;
+    atomic_uint times;
+    atomic_bool is_over;
+};
+
+/* As the coherence thread tells the time of Redis. */
+static void *
+tell_times(void *ctx)
+{
+    struct told *told = ctx;
+
+    while (!atomic_load(&told->is_over)) {
+        atomic_store(&told->time.start_ms, told->start_ms + AHEAD_MS);
+        atomic_store(&told->time.start_ms, told->start_ms);
+        atomic_fetch_add(&told->times, 1);
+    }
+    return NULL;
+}
+
+static void
+the_time_may_be_told_anew_at_any_moment(void **state)
+{
+    const struct known_asked asked = {&bench.worker, &client, SLICE(GET)};
+    struct told told = {0};
+    struct known_hit hit;
+    pthread_t teller;
+
+    (void)state;
+    given_in_memory(GET, given_parts(9500));
+    serve(GET);
+    told.start_ms = worker_wall_ms(&bench.worker) -
+                    clock_now_ms(loop_clock(bench.worker.loop));
+    atomic_store(&told.time.start_ms, told.start_ms);
+    bench.worker.time = &told.time;
+    assert_int_equal(pthread_create(&teller, NULL, tell_times, &told), 0);
+    for (unsigned i = 0; i < 200000 || atomic_load(&told.times) < 200000; i++) {
+        if (known_answer(room, &asked, &hit) == RC_OK) {
+            entry_unref(&hit.entry);
+        }
+    }
+    atomic_store(&told.is_over, true);
+    assert_int_equal(pthread_join(teller, NULL), 0);
+    assert_non_null(known(GET));
+    bench.worker.time = &shared_time_own;
+}
+
 #define TEST(name)                                                             \
     cmocka_unit_test_setup_teardown(name, known_setup, known_teardown)
 
@@ -396,6 +469,8 @@ main(void)
         TEST(a_trusted_proxys_lines_are_no_other_clients),
         TEST(it_is_counted_and_more_kinds_than_there_is_room_for_are_forgotten),
         TEST(one_that_goes_on_has_the_same_answer),
+        TEST(a_head_too_long_to_be_known_is_not_kept),
+        TEST(the_time_may_be_told_anew_at_any_moment),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
