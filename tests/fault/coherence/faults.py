@@ -67,9 +67,13 @@ def data_is_delayed(ring, random):
 
 @fault
 def wires_are_delayed(ring, random):
-    with ring.rule(Rule("delay", random.choice((None, *DAEMONS)),
-                        seconds=random.uniform(0.02, 0.8)), random):
-        yield random.uniform(2, 5)
+    """By more than a command may take: no deletion is answered in time, no
+    connection lasts, and so a daemon has lost the primaries."""
+    who = random.choice((None, *DAEMONS))
+    with ring.excuse(who, "its commands come too late"):
+        with ring.rule(Rule("delay", who, seconds=random.uniform(0.02, 0.8)),
+                       random):
+            yield random.uniform(2, 5)
 
 
 @fault
