@@ -69,7 +69,8 @@ fall_silent(struct link *l)
 static void
 renew_lease(struct link *l)
 {
-    int64_t until_ms = l->pinged_ms + l->common->opts.coherence_bound_ms;
+    int64_t until_ms =
+        l->pinged_ms + l->common->opts.coherence_bound_ms - TRUST_TURN_MS;
 
     MUST(l->state == LINK_LIVE);
     atomic_fetch_add(&l->common->redis->trust->news, 1);

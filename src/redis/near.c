@@ -188,7 +188,8 @@ near_why_not(
     int64_t bound_ms = c->redis->opts.coherence_bound_ms;
     /* The probes count for the bound too, also for one that is shorter. */
     int64_t early_ms =
-        bound_ms < TRUST_BOUND_MS ? TRUST_BOUND_MS - bound_ms : 0;
+        TRUST_TURN_MS +
+        (bound_ms < TRUST_BOUND_MS ? TRUST_BOUND_MS - bound_ms : 0);
     const struct node *node = owner_of(c, mark->slot);
     const char *why;
 

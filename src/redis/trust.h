@@ -32,6 +32,10 @@
 
 enum {
     TRUST_BOUND_MS = 2000,
+    /* What memory holds is used for that much less than the bound: a worker
+       judges by the time at which its loop's turn began, and the client has
+       counted from before. */
+    TRUST_TURN_MS = 100,
     /* Long enough to hear of a new owner, and to repeat deletions to it. */
     TRUST_WINDOW_MS = TRUST_BOUND_MS + 1000,
     /* For so long nothing is used of a slot in which a deletion is lost. */
