@@ -498,6 +498,15 @@ link_round(struct link *l)
     }
 }
 
+void
+link_renew(struct link *l)
+{
+    MUST_OBJ(l, LINK_MAGIC);
+    if (l->state != LINK_REFUSED) {
+        fail(l, RC_CLOSED, SLICE("given up for a new one"));
+    }
+}
+
 /* ---- life ---------------------------------------------------------------- */
 
 void

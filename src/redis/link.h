@@ -76,6 +76,10 @@ struct link *link_new(struct linking *common, struct node *node);
 /* What was read from the node is not told of any more. NULL is fine. */
 void link_free(struct link **link);
 
+/* The node's name may lead to another server by now: the connection is given
+   up, and a new one made. */
+void link_renew(struct link *link);
+
 /* Called every PROBE_MS: sends a PING unless one is under way, and gives the
    connection up when that has not been answered for the bound. */
 void link_round(struct link *link);

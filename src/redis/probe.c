@@ -11,6 +11,8 @@
  *   is later.
  * - An error reply ends the trust at once. MOVED, ASK and TRYAGAIN do not: they
  *   concern the key's slot alone, and another key is chosen.
+ * - Where there is one server alone, behind a name or an address that may move,
+ *   one that was demoted is left, and the link goes where the probe goes.
  * - While a node is not trusted, other instances may write and fail to delete
  *   there. So when it is trusted again, the values of its slots are not used
  *   for a window; when there is a majority again, those of all slots.
@@ -47,6 +49,26 @@ probe_acknowledged_ms(const struct probe *p)
 {
     MUST_OBJ(p, PROBE_MAGIC);
     return p->is_known ? p->acknowledged_ms : 0;
+}
+
+/* A standalone server is whoever its name leads to. One that was demoted still
+   answers, and would be asked for ever. */
+static void
+leave_server(struct probe *p)
+{
+    if (p->common->opts.mode == REDIS_MODE_STANDALONE) {
+        wire_drop(p->wire, RC_CLOSED);
+    }
+}
+
+/* The next connection may lead to another server, and so must the link: the old
+   one tells nothing of what is changed there. */
+static void
+leave_link(struct probe *p)
+{
+    if (p->common->opts.mode == REDIS_MODE_STANDALONE && p->teller != NULL) {
+        link_renew(p->teller);
+    }
 }
 
 /* ---- rounds ------------------------------------------------------------- */
@@ -204,6 +226,7 @@ on_error_reply(struct probe *p, struct slice words)
     case REDIS_ERROR_READONLY:
         p->is_known = false; /* it may be a primary again, of other data */
         redis_want_refresh(pr->redis, REFRESH_READONLY);
+        leave_server(p);
         break;
     case REDIS_ERROR_LOADING:
     case REDIS_ERROR_BUSY:
@@ -309,6 +332,7 @@ on_down(void *ctx, const struct wire_loss *loss)
     }
     if (loss->was_up) {
         redis_want_refresh(pr->redis, REFRESH_UNREACHABLE);
+        leave_link(p);
     }
     if (loss->rc == RC_REFUSED && !slice_eq(loss->why, REACH_FAILED)) {
         on_refused(p, loss->why);

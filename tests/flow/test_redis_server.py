@@ -13,7 +13,7 @@ from lib import (FlowTest, Nearside, RedisServer, SampleOrigin, free_port,
 from lib.load import Load, ask_at_once
 from lib.process import temp_dir
 from lib.products import conf_for, judge_product, key_of, product
-from lib.relay import SlowLink
+from lib.relay import Link, SlowLink
 from lib.scripted import together
 
 CONF = conf_for(
@@ -151,6 +151,30 @@ class Trust(OnAServer):
         a = self.use(Nearside(conf.replace("standalone", "cluster")))
         self.wait_hit(a)
         self.assertEqual(a.status()["redis"]["slots_known"], 16384)
+
+
+class Failover(OnAServer):
+    """One server behind an address that leads to its replica from now on; the
+    demoted one still answers who is connected."""
+
+    def test_whoever_the_address_leads_to_is_used(self):
+        heir = self.use(RedisServer())
+        link = self.use(Link(self.redis.port))
+        heir("REPLICAOF", "127.0.0.1", str(self.redis.port))
+        wait_until(lambda: heir.info("replication").get("master_link_status")
+                   == "up", what="a replica")
+        conf = (CONF % {"port": link.port, "origin": self.origin.url,
+                        "more": PATIENT}).replace("size = 0", "size = 16MB")
+        a = self.use(Nearside(conf))
+        wait_until(lambda: self.assert_right(a).cache_status.endswith(
+            "detail=memory"), what="a hit in memory")
+        link.to_port = heir.port
+        heir("REPLICAOF", "NO", "ONE")
+        self.redis("REPLICAOF", "127.0.0.1", str(heir.port))
+        a.wait_log("redis_writes_refused")
+        wait_until(lambda: self.assert_right(a).cache_status.endswith(
+            "detail=memory"), what="a hit in memory, of the heir")
+        self.assertIn(b"cmd=ping", heir("CLIENT", "LIST", "TYPE", "pubsub"))
 
 
 class Passwords(FlowTest):

@@ -183,6 +183,44 @@ a_server_whose_list_knows_of_tracking_is_relied_on(void **state)
     }
 }
 
+static bool
+is_back(struct rig *rig)
+{
+    return telling(rig) == NODE_TELLS &&
+           atomic_load(&peer_node(rig, &peers[0])->state) == NODE_TRUSTED;
+}
+
+/* Its name leads to another one by now, which new connections find. */
+static void
+a_standalone_server_that_was_demoted_is_left(void **state)
+{
+    struct near_mark mark;
+    struct rig rig = {0};
+
+    (void)state;
+    given_peers(1);
+    open_with(&rig, (struct redis_opts){.mode = REDIS_MODE_STANDALONE});
+    PEERS_AWAIT(&rig, coherent_until_ms(&rig) > 0);
+    mark = given_mark(&rig);
+    assert_int_equal(peer_heard(&peers[0], "CLIENT ID"), 1);
+    peer_forget(&peers[0]);
+    peer_says(&peers[0], "SET ", "-READONLY it is\r\n");
+    /* By rounds, as its clock does not go on by itself, and as many as a busy
+       machine needs to have connections made. */
+    for (int i = 0; i < 500 && peer_heard(&peers[0], "CLIENT ID") == 0; i++) {
+        peers_pass_rounds(&rig, 1);
+    }
+    assert_true(peer_heard(&peers[0], "CLIENT ID") > 0);
+    peer_says(&peers[0], "SET ", NULL);
+    for (int i = 0; i < 500 && !is_back(&rig); i++) {
+        peers_pass_rounds(&rig, 1);
+    }
+    assert_true(is_back(&rig));
+    assert_unusable(&rig, &mark, "link-lost");
+    rig_close(&rig);
+    (void)peers_end(NULL);
+}
+
 /* ---- who does not tell --------------------------------------------------- */
 
 static const struct {
@@ -651,6 +689,7 @@ main(void)
         T(a_server_is_asked_to_tell_of_entries_over_the_connection_itself),
         T(without_anybody_who_keeps_what_is_read_no_server_is_asked_to_tell),
         T(a_server_whose_list_knows_of_tracking_is_relied_on),
+        T(a_standalone_server_that_was_demoted_is_left),
         T(a_server_that_does_not_tell_is_asked_again_after_a_minute),
         T(a_server_that_cannot_answer_now_is_asked_again_soon),
         T(no_server_is_asked_to_tell_where_that_is_not_wanted),
