@@ -245,8 +245,8 @@ kind_of(struct known *known, const struct question *q)
     return kind;
 }
 
-/* Of a longer head no other will be known, and all that is remembered would
-   take some 100 KiB each. */
+/* No longer head will be known, and a question takes more than its head does:
+   35 KiB where that has 28. */
 static bool
 is_long(const struct question *q)
 {
